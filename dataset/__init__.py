@@ -1,0 +1,1 @@
+"""Reading of frames and masks, for evaluation and training."""

@@ -1,0 +1,79 @@
+"""Reading of frames and label maps, and the normalisation of frames."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from util.errors import InputError
+
+# ImageNet statistics of RGB in [0, 1]
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+
+
+def normalise(image: NDArray[np.uint8]) -> Tensor:
+    """Turn an RGB picture `H x W x 3` into a float tensor `3 x H x W` of zero mean and unit variance."""
+    return torch.from_numpy((image / np.float32(255) - MEAN) / STD).permute(2, 0, 1)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; a missing or damaged one raises InputError, also while its pixels are decoded."""
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise InputError(f"there is no picture at {path}.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read as a picture (damaged, or another format): {error}"
+        ) from error
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as RGB, `H x W x 3`."""
+    with _opened(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) of a picture without decoding its pixels."""
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def read_label_map(path: Path, merge: bool = False) -> NDArray[np.uint8]:
+    """Read a paletted or grey PNG as labels, `H x W`; 0 is background.
+
+    Args:
+        path: the file.
+        merge: make all labels above 0 one object, labelled 255.
+    """
+    with _opened(path) as image:
+        labels = np.asarray(image if image.mode in ("P", "L") else image.convert("L"))
+    return np.where(labels > 0, np.uint8(255), np.uint8(0)) if merge else labels
+
+
+def read_palette(path: Path) -> list[int] | None:
+    """Return the palette of a paletted PNG, R G B R G B ..., or None when it has none."""
+    with _opened(path) as image:
+        return image.getpalette("RGB") if image.mode == "P" else None
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the pictures of a folder in order of their names; hidden files are left out."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )

@@ -1,0 +1,20 @@
+"""Evaluate on DAVIS 2016 val: one object a video, 0/255 masks."""
+
+from pathlib import Path
+
+from dataset.davis_test_dataset import davis_2016
+from util.errors import run_script
+from util.evaluation import evaluate
+from util.evaluation_args import evaluation_parser
+
+
+def main() -> None:
+    """Parse the flags and evaluate."""
+    parser = evaluation_parser(__doc__)
+    parser.add_argument("--davis", type=Path, default=Path("../DAVIS/2016"), help="default: %(default)s")
+    args = parser.parse_args()
+    evaluate(davis_2016(args.davis), args)
+
+
+if __name__ == "__main__":
+    run_script(main)

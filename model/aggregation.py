@@ -1,0 +1,65 @@
+"""Soft aggregation of per-object probabilities (STM, ICCV 2019, section 3.4)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EPSILON = 1e-7
+
+
+def aggregate_logits(prob: Tensor, dim: int = 0) -> Tensor:
+    """Return logits of background and objects from independent object probabilities.
+
+    Background is what no object claims: the product of (1 - p). All are clamped to
+    [1e-7, 1 - 1e-7] and turned into log-odds.
+
+    Args:
+        prob: probabilities in [0, 1], K objects along `dim`.
+        dim: the object dimension.
+
+    Returns:
+        As `prob`, with K + 1 entries along `dim`, background first.
+    """
+    background = torch.prod(1 - prob, dim=dim, keepdim=True)
+    return torch.cat([background, prob], dim=dim).clamp(EPSILON, 1 - EPSILON).logit()
+
+
+def aggregate(prob: Tensor, dim: int = 0) -> Tensor:
+    """Return probabilities of background and objects, which sum to one along `dim`.
+
+    Args:
+        prob: independent object probabilities, K along `dim`; e.g. `K x H x W`.
+        dim: the object dimension.
+
+    Returns:
+        As `prob`, with K + 1 entries along `dim`, background first.
+    """
+    return aggregate_logits(prob, dim).softmax(dim)
+
+
+def argmax_at(prob: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """Return the most probable channel of each pixel, after bilinear resizing to `size`.
+
+    Channels are resized one at a time against a running maximum, so that full-size probabilities
+    of all objects never exist together.
+
+    Args:
+        prob: `(K+1) x h x w`.
+        size: (H, W) of the result; None keeps `h x w`.
+
+    Returns:
+        `H x W`, int64 channel numbers.
+    """
+    if size is None or size == tuple(prob.shape[-2:]):
+        return prob.argmax(dim=0)
+    best = _resize(prob[0], size)
+    index = torch.zeros(size, dtype=torch.int64, device=prob.device)
+    for channel in range(1, prob.shape[0]):
+        candidate = _resize(prob[channel], size)
+        index.masked_fill_(candidate > best, channel)
+        best = torch.maximum(best, candidate)
+    return index
+
+
+def _resize(channel: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(channel[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]

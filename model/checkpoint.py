@@ -1,0 +1,117 @@
+"""Reading and writing weights.
+
+Two kinds of files are read: a plain state dict (the published checkpoints and our network files)
+and a training checkpoint, a dict that holds the state dict under "network".
+"""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.network import PropagationNetwork
+from model.resnet import orthogonal_channels
+from util.errors import InputError
+from util.files import atomic_path
+
+MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
+LISTED = 4  # names listed in an error message before "and N more"
+
+
+def load_file(path: str | Path) -> dict[str, Any]:
+    """Load a checkpoint file onto the CPU without running any code from it.
+
+    Raises:
+        InputError: the file is missing, truncated, no checkpoint, or holds more than tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file with --model.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} is refused: it is damaged, not a PyTorch file, or would run code when loaded "
+            "(only tensors and plain containers are accepted)."
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} is not a whole PyTorch checkpoint (truncated?): fetch it again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}, not a state dict.")
+    return content
+
+
+def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the network's state dict of a loaded file, in float32 and under its public names."""
+    state = content.get("network", content)
+    return {
+        name.removeprefix("module."): value.float() if torch.is_floating_point(value) else value
+        for name, value in state.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def load_state(network: PropagationNetwork, state: dict[str, Tensor], source: str | Path) -> None:
+    """Load a state dict with strict names and shapes.
+
+    Args:
+        network: changed in place, only if everything fits.
+        state: name -> tensor.
+        source: where the state dict is from, for the error message.
+
+    Raises:
+        InputError: names the missing, unexpected and mis-shaped entries.
+    """
+    own = network.state_dict()
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own]
+    mis_shaped = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    complaints = [
+        f"{len(names)} {kind}: " + ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("mis-shaped", mis_shaped))
+        if names
+    ]
+    if complaints:
+        raise InputError(f"{source} does not fit the propagation network ({'; '.join(complaints)}).")
+    network.load_state_dict(state, assign=network.decoder.pred.weight.is_meta)
+
+
+def is_single_object(state: dict[str, Tensor]) -> bool:
+    """Tell whether a state dict is of the single-object variant."""
+    return MASK_CONV in state and state[MASK_CONV].shape[1] == 4
+
+
+def to_two_objects(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a copy of a single-object state dict with an orthogonal fifth input channel."""
+    weight = state[MASK_CONV]
+    extra = orthogonal_channels(1).to(weight)
+    return {**state, MASK_CONV: torch.cat([weight, extra], dim=1)}
+
+
+def load_network(path: str | Path, device: torch.device | str = "cpu") -> PropagationNetwork:
+    """Load a network for inference; the variant (single-object or not) is read off the file.
+
+    Args:
+        path: a published checkpoint, or a network or checkpoint file of our own training.
+        device: where the network shall live.
+
+    Returns:
+        The network in eval mode, channels-last.
+    """
+    state = network_state(load_file(path))
+    with torch.device("meta"):  # no storage and no random numbers: the loaded tensors become the parameters
+        network = PropagationNetwork(single_object=is_single_object(state))
+    load_state(network, state, path)
+    return network.to(device, memory_format=torch.channels_last).eval()
+
+
+def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
+    """Write a state dict or checkpoint; the file appears whole or not at all."""
+    with atomic_path(Path(path)) as temporary:
+        torch.save(content, temporary)

@@ -1,0 +1,175 @@
+"""The engine: carries masks through a video, one frame at a time."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from model.aggregation import aggregate, argmax_at
+from model.memory_bank import MemoryBank
+from model.network import PropagationNetwork
+from model.padding import pad, padding_for, unpad
+from util.device import amp_dtype
+from util.errors import InputError
+
+
+class InferenceCore:
+    """Propagates object masks through one video (MiVOS section 3.2; protocol of STM).
+
+    Frames are given in order; objects may arrive on any frame. Only the memory bank grows with the
+    video. One engine serves one video: make a new one for the next.
+
+    Args:
+        network: in eval mode, on the device to compute on.
+        top_k: memory positions kept for each query position; None reads all.
+        km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
+        mem_every: a frame is remembered for good when at least this many frames have passed since
+            the last one that was.
+        max_memory_frames: frames remembered for good per object; None for no limit. Beyond it the
+            first, the newest and an even spread of the others are kept.
+        amp: run the network (not the memory read) in reduced precision.
+
+    Attributes:
+        labels: labels of the known objects, in the order of the probability channels.
+    """
+
+    def __init__(
+        self,
+        network: PropagationNetwork,
+        *,
+        top_k: int | None = 50,
+        km_sigma: float | None = None,
+        mem_every: int = 5,
+        max_memory_frames: int | None = None,
+        amp: bool = False,
+    ) -> None:
+        self.network = network
+        self.device = next(network.parameters()).device
+        self.mem_every = mem_every
+        self.amp = amp
+        self.bank = MemoryBank(top_k, km_sigma, max_memory_frames)
+        self.labels: list[int] = []
+        self.time = -1
+        self.last_permanent = 0
+        self.size: tuple[int, int] | None = None
+
+    @torch.inference_mode()
+    def step(
+        self,
+        frame: Tensor,
+        mask: Tensor | None = None,
+        labels: Sequence[int] | None = None,
+        last: bool = False,
+    ) -> Tensor:
+        """Segment the next frame.
+
+        Args:
+            frame: `3 x H x W`, normalised (see `dataset.image_io.normalise`).
+            mask: objects given on this frame, new ones or corrections of known ones. Either a label
+                map `H x W` (integer, 0 is background) or probabilities `K x H x W` (float).
+            labels: the K labels in `mask`; needed for probabilities, by default all non-zero labels
+                of a label map. A label of the map that is not listed is ignored.
+            last: nothing follows, so the frame need not be remembered.
+
+        Returns:
+            Probabilities `(K+1) x H x W` of the background and the objects in `self.labels`, on the
+            engine's device.
+
+        Raises:
+            InputError: the frame changed size, or the mask does not fit it.
+        """
+        self._check(frame, mask)
+        self.time += 1
+        padding = padding_for(*frame.shape[-2:])
+        image = pad(frame.to(self.device).unsqueeze(0), padding).contiguous(memory_format=torch.channels_last)
+
+        prob = self._segment(image)
+        given = self._given_masks(mask, labels)
+        if given:
+            prob = self._put_in(prob, {label: pad(given[label], padding) for label in given})
+        if self.labels and not last:
+            self._memorise(image, prob[1:], permanent=bool(given))
+        return unpad(prob, padding)
+
+    def label_map(self, prob: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Turn the result of `step` into a map of labels.
+
+        Args:
+            prob: `(K+1) x h x w`.
+            size: (H, W) of the result, to which probabilities are resized first; None keeps `h x w`.
+
+        Returns:
+            `H x W`, uint8 (int32 when a label exceeds 255), on the engine's device.
+        """
+        dtype = torch.uint8 if max(self.labels, default=0) < 256 else torch.int32
+        names = torch.tensor([0, *self.labels], dtype=dtype, device=prob.device)
+        return names[argmax_at(prob, size)]
+
+    def _segment(self, image: Tensor) -> Tensor:
+        """Return aggregated probabilities `(K+1) x H x W` of the known objects on a padded frame."""
+        if not self.labels:
+            return image.new_ones(1, *image.shape[-2:])
+        with self._autocast():
+            query = self.network.encode_query(image)
+        readout = self.bank.read(query.key.float(), width=query.grid[1])
+        with self._autocast():
+            logits = self.network.decode(readout, query)
+        return aggregate(logits.float().sigmoid().squeeze(1))
+
+    def _put_in(self, prob: Tensor, given: dict[int, Tensor]) -> Tensor:
+        """Return `prob` with the given masks in it, and learn the labels that are new.
+
+        Every probability becomes 0 where the given masks cover (their sum exceeds 0.5); a given
+        mask replaces whatever was predicted for its own object.
+        """
+        self.labels += [label for label in given if label not in self.labels]
+        objects = prob.new_zeros(len(self.labels), *prob.shape[-2:])
+        objects[: prob.shape[0] - 1] = prob[1:]
+        covered = torch.stack(list(given.values())).sum(dim=0) > 0.5
+        objects.masked_fill_(covered, 0)
+        for label, mask in given.items():
+            objects[self.labels.index(label)] = mask
+        return aggregate(objects)
+
+    def _memorise(self, image: Tensor, objects: Tensor, permanent: bool) -> None:
+        """Remember a padded frame with its object probabilities `K x H x W`."""
+        permanent = permanent or self.time - self.last_permanent >= self.mem_every
+        with self._autocast():
+            keys, values = self.network.encode_memory(image, objects.unsqueeze(0))
+        self.bank.write(keys.float(), values.float(), self.time, permanent)
+        if permanent:
+            self.last_permanent = self.time
+
+    def _given_masks(self, mask: Tensor | None, labels: Sequence[int] | None) -> dict[int, Tensor]:
+        """Return label -> probabilities `H x W` of the objects that a frame brings."""
+        if mask is None:
+            return {}
+        mask = mask.to(self.device)
+        if mask.dim() == 2:
+            if labels is None:
+                labels = [label for label in mask.unique().tolist() if label != 0]
+            return {label: (mask == label).float() for label in labels}
+        if labels is None or len(labels) != mask.shape[0]:
+            raise InputError(
+                f"a mask of {mask.shape[0]} probability channels needs as many labels, not {labels}."
+            )
+        return dict(zip(labels, mask.float(), strict=True))
+
+    def _check(self, frame: Tensor, mask: Tensor | None) -> None:
+        """Raise InputError when the frame or its mask has an unexpected shape."""
+        if frame.dim() != 3 or frame.shape[0] != 3:
+            raise InputError(f"a frame must be 3 x H x W, not {' x '.join(map(str, frame.shape))}.")
+        size = (frame.shape[1], frame.shape[2])
+        if self.size not in (None, size):
+            raise InputError(
+                f"a frame is {size[1]} x {size[0]}, those before it {self.size[1]} x {self.size[0]}."
+            )
+        if mask is not None and tuple(mask.shape[-2:]) != size:
+            raise InputError(
+                f"a mask is {mask.shape[-1]} x {mask.shape[-2]}, its frame {size[1]} x {size[0]}; "
+                "they must have the same size."
+            )
+        self.size = size
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, amp_dtype(self.device), enabled=self.amp)

@@ -1,0 +1,154 @@
+"""The space-time memory read as pure functions (STM section 3.2, MiVOS top-k, KMN kernel).
+
+Layout: memory and query positions are rows, `B x positions x channels`. A query's affinity to all
+N memory positions is then one contiguous row, which is what softmax, top-k and the gathered
+readout want, and remembering a frame appends rows without moving any.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHUNK_NUMBERS = 1 << 23  # affinity numbers held at once (32 MB in float32)
+
+
+def to_rows(feature: Tensor) -> Tensor:
+    """Turn a feature map `B x C x h x w` into rows `B x (h*w) x C`."""
+    return feature.flatten(2).transpose(1, 2)
+
+
+def to_map(rows: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Turn rows `B x (h*w) x C` back into a feature map `B x C x h x w`."""
+    return rows.transpose(1, 2).unflatten(2, grid)
+
+
+def affinity(memory_key: Tensor, query_key: Tensor) -> Tensor:
+    """Return the scaled dot products of queries and memory, `B x Q x N`.
+
+    Args:
+        memory_key: `B x N x C`.
+        query_key: `B x Q x C`.
+    """
+    return (query_key / math.sqrt(query_key.shape[-1])) @ memory_key.transpose(1, 2)
+
+
+def full_readout(scores: Tensor, memory_value: Tensor) -> Tensor:
+    """Softmax over all memory positions, then the weighted mean of their values.
+
+    Args:
+        scores: `B x Q x N`.
+        memory_value: `B x N x C`.
+
+    Returns:
+        `B x Q x C`.
+    """
+    return scores.softmax(dim=-1) @ memory_value
+
+
+def top_k_readout(scores: Tensor, memory_value: Tensor, k: int) -> Tensor:
+    """Softmax over the k best memory positions of each query only (MiVOS section 3.2).
+
+    Args:
+        scores: `B x Q x N`.
+        memory_value: `B x N x C`.
+        k: positions kept for each query, clamped to N.
+
+    Returns:
+        `B x Q x C`. The k values are summed where they lie; no `Q x k x C` copy is made.
+    """
+    batch, queries, positions = scores.shape
+    best, index = scores.topk(min(k, positions), dim=-1, sorted=False)  # both B x Q x k
+    weights = best.softmax(dim=-1)
+    first_row = torch.arange(batch, device=index.device).mul_(positions).view(-1, 1, 1)
+    readout = F.embedding_bag(
+        (index + first_row).flatten(0, 1),
+        memory_value.reshape(batch * positions, -1),
+        per_sample_weights=weights.flatten(0, 1).to(memory_value.dtype),
+        mode="sum",
+    )
+    return readout.view(batch, queries, -1)
+
+
+def kernel_centres(memory_key: Tensor, query_key: Tensor, chunk: int) -> Tensor:
+    """Return for each memory position the query position it is most akin to, `B x N` (KMN section 3.3)."""
+    best: Tensor | None = None
+    centre: Tensor | None = None
+    for start, scores in affinity_chunks(memory_key, query_key, chunk):
+        top, index = scores.max(dim=1)  # over this chunk's queries, B x N
+        if best is None:
+            best, centre = top, index
+        else:
+            centre = torch.where(top > best, index + start, centre)
+            best = torch.maximum(top, best)
+    return centre
+
+
+def log_kernel(centres: Tensor, queries: Tensor, width: int, sigma: float) -> Tensor:
+    """Return -d^2 / (2 sigma^2), d being the grid distance of each query to each memory's centre.
+
+    Args:
+        centres: `B x N`, positions on the query grid.
+        queries: `Q`, positions on the query grid.
+        width: width of the query grid.
+        sigma: standard deviation of the kernel in grid cells.
+
+    Returns:
+        `B x Q x N`.
+    """
+
+    def distance(query: Tensor, centre: Tensor) -> Tensor:
+        return query.view(1, -1, 1).float() - centre.unsqueeze(1)
+
+    dy = distance(queries.div(width, rounding_mode="floor"), centres.div(width, rounding_mode="floor"))
+    dx = distance(queries % width, centres % width)
+    return dx.square_().add_(dy.square_()).div_(-2 * sigma * sigma)
+
+
+def affinity_chunks(memory_key: Tensor, query_key: Tensor, chunk: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield (first query, affinity `B x chunk x N`) over all queries."""
+    for start in range(0, query_key.shape[1], chunk):
+        yield start, affinity(memory_key, query_key[:, start : start + chunk])
+
+
+def read(
+    memory_key: Tensor,
+    memory_value: Tensor,
+    query_key: Tensor,
+    *,
+    width: int,
+    top_k: int | None = None,
+    km_sigma: float | None = None,
+) -> Tensor:
+    """Read the memory for every query position.
+
+    Affinity is computed for a chunk of queries at a time, so that at most `CHUNK_NUMBERS` of its
+    numbers exist at once. The Gaussian kernel enters as its logarithm: softmax(A + log g) equals
+    exp(A - max) * g normalised, with the same order for top-k, and cannot underflow to 0/0.
+
+    Args:
+        memory_key: `B x N x Ck`.
+        memory_value: `B x N x Cv`.
+        query_key: `B x Q x Ck`, Q = grid height * `width`.
+        width: width of the query grid (used by the kernel alone).
+        top_k: keep the k best positions of each query; None reads all.
+        km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
+
+    Returns:
+        `B x Q x Cv`.
+    """
+    batch, positions = memory_key.shape[:2]
+    chunk = max(1, CHUNK_NUMBERS // (batch * positions))
+    centres = None if km_sigma is None else kernel_centres(memory_key, query_key, chunk)
+    readouts = []
+    for start, scores in affinity_chunks(memory_key, query_key, chunk):
+        if centres is not None and km_sigma is not None:
+            queries = torch.arange(start, start + scores.shape[1], device=scores.device)
+            scores = scores + log_kernel(centres, queries, width, km_sigma)
+        if top_k is None:
+            readouts.append(full_readout(scores, memory_value))
+        else:
+            readouts.append(top_k_readout(scores, memory_value, top_k))
+    return torch.cat(readouts, dim=1)

@@ -1,0 +1,133 @@
+"""What the engine remembers of each object."""
+
+import torch
+from torch import Tensor
+
+from model.memory import read
+
+
+class ObjectMemory:
+    """Keys and values of one object's remembered frames, as rows in preallocated storage.
+
+    Permanent frames fill the storage from the front; the temporary one (the previous frame) lies
+    behind them and is overwritten by the next write. Storage grows geometrically.
+
+    With `max_frames`, a write beyond the limit takes the place of the permanent frame whose
+    removal leaves the most even spread: the one with the smallest gap between its neighbours in
+    time, never the first. Reading does not depend on the order of frames.
+    """
+
+    def __init__(self, max_frames: int | None = None) -> None:
+        self.max_frames = max_frames
+        self.times: list[int] = []  # time of the permanent frame in each slot
+        self.has_temporary = False
+        self.keys = torch.empty(0, 0, 0)  # slots x (h*w) x Ck
+        self.values = torch.empty(0, 0, 0)  # slots x (h*w) x Cv
+
+    def write(self, key: Tensor, value: Tensor, time: int, permanent: bool) -> None:
+        """Remember a frame in place of the temporary one.
+
+        Args:
+            key: `(h*w) x Ck`.
+            value: `(h*w) x Cv`.
+            time: index of the frame in the video.
+            permanent: keep the frame, rather than only until the next write.
+        """
+        slot = len(self.times)
+        if permanent and self.max_frames is not None and slot >= self.max_frames:
+            slot = self._least_useful_slot()
+            self.times[slot] = time
+            self.has_temporary = False
+        else:
+            self._reserve(slot + 1, key, value)
+            if permanent:
+                self.times.append(time)
+            self.has_temporary = not permanent
+        self.keys[slot].copy_(key)
+        self.values[slot].copy_(value)
+
+    def view(self) -> tuple[Tensor, Tensor]:
+        """Return keys `1 x N x Ck` and values `1 x N x Cv` of all remembered frames, without a copy."""
+        frames = len(self.times) + self.has_temporary
+        return self.keys[:frames].flatten(0, 1)[None], self.values[:frames].flatten(0, 1)[None]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of storage held."""
+        return self.keys.nbytes + self.values.nbytes
+
+    def _least_useful_slot(self) -> int:
+        by_time = sorted(range(len(self.times)), key=self.times.__getitem__)
+        inner = range(1, len(by_time) - 1)
+        gap = {by_time[i]: self.times[by_time[i + 1]] - self.times[by_time[i - 1]] for i in inner}
+        return min(gap, key=gap.__getitem__) if gap else by_time[-1]
+
+    def _reserve(self, slots: int, key: Tensor, value: Tensor) -> None:
+        held = self.keys.shape[0]
+        if slots <= held:
+            return
+        grown = max(slots, 4, held + held // 2)
+        if self.max_frames is not None:
+            grown = max(slots, min(grown, self.max_frames + 1))
+        self.keys = _grown(self.keys, key, grown)
+        self.values = _grown(self.values, value, grown)
+
+
+def _grown(old: Tensor, row: Tensor, slots: int) -> Tensor:
+    """Return storage for `slots` frames like `row`, beginning with what `old` holds."""
+    new = row.new_empty(slots, *row.shape)
+    if old.shape[0]:
+        new[: old.shape[0]].copy_(old)
+    return new
+
+
+class MemoryBank:
+    """The memory of every object of a video.
+
+    Args:
+        top_k: memory positions kept for each query position; None reads all.
+        km_sigma: standard deviation of the KMN kernel; None for no kernel.
+        max_frames: permanent frames kept for each object; None keeps all.
+    """
+
+    def __init__(self, top_k: int | None, km_sigma: float | None, max_frames: int | None) -> None:
+        self.top_k = top_k
+        self.km_sigma = km_sigma
+        self.max_frames = max_frames
+        self.objects: list[ObjectMemory] = []
+
+    def write(self, keys: Tensor, values: Tensor, time: int, permanent: bool) -> None:
+        """Remember a frame for K objects; those beyond the ones known are new.
+
+        Args:
+            keys: `K x (h*w) x Ck`.
+            values: `K x (h*w) x Cv`.
+            time: index of the frame in the video.
+            permanent: keep the frame, rather than only until the next write.
+        """
+        while len(self.objects) < keys.shape[0]:
+            self.objects.append(ObjectMemory(self.max_frames))
+        for memory, key, value in zip(self.objects, keys, values, strict=True):
+            memory.write(key, value, time, permanent)
+
+    def read(self, query_key: Tensor, width: int) -> Tensor:
+        """Read every object's memory.
+
+        Args:
+            query_key: `1 x (h*w) x Ck`.
+            width: width of the query grid.
+
+        Returns:
+            `K x (h*w) x Cv`.
+        """
+        return torch.cat(
+            [
+                read(*memory.view(), query_key, width=width, top_k=self.top_k, km_sigma=self.km_sigma)
+                for memory in self.objects
+            ]
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of storage held."""
+        return sum(memory.nbytes for memory in self.objects)

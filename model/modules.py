@@ -1,0 +1,183 @@
+"""Building blocks of the network: encoders, key/value heads and the decoder (STM, ICCV 2019).
+
+Attribute names are a public file format (the published checkpoints); they must not change.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.resnet import make_stage
+
+
+class RGBEncoder(nn.Module):
+    """Query trunk: ResNet-50 without convolution bias, first three stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.res2 = make_stage(64, 64, blocks=3, stride=1, bias=False)
+        self.layer2 = make_stage(256, 128, blocks=4, stride=2, bias=False)
+        self.layer3 = make_stage(512, 256, blocks=6, stride=2, bias=False)
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode `B x 3 x H x W` into f16 (1024 channels), f8 (512) and f4 (256), named by stride."""
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(frame))), 3, stride=2, padding=1)
+        f4 = self.res2(x)
+        f8 = self.layer2(f4)
+        f16 = self.layer3(f8)
+        return f16, f8, f4
+
+
+class MaskRGBEncoder(nn.Module):
+    """Memory trunk: ResNet-50 with convolution bias, fed with the frame and the masks."""
+
+    def __init__(self, single_object: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(4 if single_object else 5, 64, 7, stride=2, padding=3)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.layer1 = make_stage(64, 64, blocks=3, stride=1, bias=True)
+        self.layer2 = make_stage(256, 128, blocks=4, stride=2, bias=True)
+        self.layer3 = make_stage(512, 256, blocks=6, stride=2, bias=True)
+
+    def forward(self, frame_and_masks: Tensor) -> Tensor:
+        """Encode `B x (4 or 5) x H x W` (RGB, mask, others) into f16: `B x 1024 x H/16 x W/16`."""
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(frame_and_masks))), 3, stride=2, padding=1)
+        return self.layer3(self.layer2(self.layer1(x)))
+
+
+class KeyValue(nn.Module):
+    """Two 3x3 convolutions from f16 to the key (128) and the value (512)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key_proj = nn.Conv2d(1024, 128, 3, padding=1)
+        self.val_proj = nn.Conv2d(1024, 512, 3, padding=1)
+
+    def forward(self, f16: Tensor) -> tuple[Tensor, Tensor]:
+        """Map `B x 1024 x h x w` to key `B x 128 x h x w` and value `B x 512 x h x w`."""
+        return self.key_proj(f16), self.val_proj(f16)
+
+
+class ResBlock(nn.Module):
+    """Pre-activation residual block; the shortcut is a 3x3 convolution when the widths differ."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.downsample: nn.Conv2d | None = None
+        if in_channels != out_channels:
+            self.downsample = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `B x in_channels x h x w` to `B x out_channels x h x w`."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return shortcut + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+def add_per_frame(objects: Tensor, frame: Tensor) -> Tensor:
+    """Add a feature of each frame to all of its objects: `(B*K) x C x h x w` plus `B x C x h x w`."""
+    return (objects.unflatten(0, (frame.shape[0], -1)) + frame.unsqueeze(1)).flatten(0, 1)
+
+
+class CompressBlock(ResBlock):
+    """Residual block on cat[readout, query value], in two halves.
+
+    A convolution of a concatenation is the sum of two convolutions. The query half is the same for
+    every object of a frame, so it is computed once per frame.
+    """
+
+    def __init__(self, object_channels: int, frame_channels: int, out_channels: int) -> None:
+        super().__init__(object_channels + frame_channels, out_channels)
+        self.object_channels = object_channels
+
+    def frame_half(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `B x frame_channels x h x w` adds to (conv1, downsample), biases included."""
+        c = self.object_channels
+        return (
+            F.conv2d(F.relu(x), self.conv1.weight[:, c:], self.conv1.bias, padding=1),
+            F.conv2d(x, self.downsample.weight[:, c:], self.downsample.bias, padding=1),
+        )
+
+    def forward(self, x: Tensor, frame_half: tuple[Tensor, Tensor]) -> Tensor:
+        """Map readouts `(B*K) x object_channels x h x w` to `(B*K) x out_channels x h x w`."""
+        c = self.object_channels
+        hidden = add_per_frame(F.conv2d(F.relu(x), self.conv1.weight[:, :c], padding=1), frame_half[0])
+        shortcut = add_per_frame(F.conv2d(x, self.downsample.weight[:, :c], padding=1), frame_half[1])
+        return shortcut + self.conv2(F.relu(hidden))
+
+
+class UpsampleBlock(nn.Module):
+    """Joins a coarse feature, upsampled twice, with the skip feature of the next finer scale."""
+
+    def __init__(self, skip_channels: int, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.skip_conv1 = nn.Conv2d(skip_channels, in_channels, 3, padding=1)
+        self.skip_conv2 = ResBlock(in_channels, in_channels)
+        self.out_conv = ResBlock(in_channels, out_channels)
+
+    def skip(self, feature: Tensor) -> Tensor:
+        """Return the skip path, which depends on the frame alone: `B x in_channels x h x w`."""
+        return self.skip_conv2(self.skip_conv1(feature))
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """Map `(B*K) x in_channels x h/2 x w/2` and `skip` to `(B*K) x out_channels x h x w`."""
+        fine = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+        return self.out_conv(add_per_frame(fine, skip))
+
+
+class DecoderFrame(NamedTuple):
+    """What the decoder computes once per frame, whatever the number of objects."""
+
+    compress: tuple[Tensor, Tensor]  # 2 of B x 512 x H/16 x W/16
+    skip_8: Tensor  # B x 512 x H/8 x W/8
+    skip_4: Tensor  # B x 256 x H/4 x W/4
+
+
+class Decoder(nn.Module):
+    """From readout and query value to one mask logit per pixel and object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compress = CompressBlock(512, 512, 512)
+        self.up_16_8 = UpsampleBlock(512, 512, 256)
+        self.up_8_4 = UpsampleBlock(256, 256, 256)
+        self.pred = nn.Conv2d(256, 1, 3, padding=1)
+
+    def frame_part(self, query_value: Tensor, f8: Tensor, f4: Tensor) -> DecoderFrame:
+        """Return the part of the decoder that depends on the query frame alone."""
+        return DecoderFrame(
+            self.compress.frame_half(query_value), self.up_16_8.skip(f8), self.up_8_4.skip(f4)
+        )
+
+    def forward(self, readout: Tensor, frame: DecoderFrame) -> Tensor:
+        """Decode `(B*K) x 512 x h x w` into logits `(B*K) x 1 x 16h x 16w`."""
+        x = self.compress(readout, frame.compress)
+        x = self.up_16_8(x, frame.skip_8)
+        x = self.up_8_4(x, frame.skip_4)
+        logits = self.pred(F.relu(x))
+        return F.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
+
+
+def cat_frame_and_masks(frames: Tensor, masks: Tensor, single_object: bool) -> Tensor:
+    """Build the input of the memory encoder for every object.
+
+    Args:
+        frames: `B x 3 x H x W`.
+        masks: `B x K x H x W`, probabilities of the K objects.
+        single_object: leave out the channel of the other objects.
+
+    Returns:
+        `(B*K) x (4 or 5) x H x W`: RGB, the object's mask, the sum of the other objects' masks.
+    """
+    objects = masks.shape[1]
+    frames = frames.unsqueeze(1).expand(-1, objects, -1, -1, -1)  # B x K x 3 x H x W
+    own = masks.unsqueeze(2)  # B x K x 1 x H x W
+    if single_object:
+        return torch.cat([frames, own], dim=2).flatten(0, 1)
+    others = masks.sum(dim=1, keepdim=True).unsqueeze(2) - own
+    return torch.cat([frames, own, others], dim=2).flatten(0, 1)

@@ -1,0 +1,77 @@
+"""The propagation network: one class for training, evaluation and correspondences."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from model.memory import to_map, to_rows
+from model.modules import Decoder, DecoderFrame, KeyValue, MaskRGBEncoder, RGBEncoder, cat_frame_and_masks
+from model.resnet import imagenet_state_dict, initialise_trunk
+
+
+class Query(NamedTuple):
+    """A frame to be segmented, encoded once for all its objects."""
+
+    key: Tensor  # B x (h*w) x 128, h = H/16, w = W/16
+    grid: tuple[int, int]  # h, w
+    decoder: DecoderFrame
+
+
+class PropagationNetwork(nn.Module):
+    """Space-time memory network with two ResNet-50 encoders (MiVOS, CVPR 2021, section 3.2).
+
+    Args:
+        single_object: build the variant of training stage 0, whose memory encoder does not see the
+            other objects. It differs by one input channel.
+    """
+
+    def __init__(self, single_object: bool = False) -> None:
+        super().__init__()
+        self.single_object = single_object
+        self.mask_rgb_encoder = MaskRGBEncoder(single_object)
+        self.rgb_encoder = RGBEncoder()
+        self.kv_m_f16 = KeyValue()
+        self.kv_q_f16 = KeyValue()
+        self.decoder = Decoder()
+
+    def initialise_encoders(self) -> None:
+        """Initialise both encoders for training: from ImageNet, or from scratch with a warning."""
+        imagenet = imagenet_state_dict()
+        initialise_trunk(self.rgb_encoder, imagenet)
+        initialise_trunk(self.mask_rgb_encoder, imagenet)
+
+    def encode_query(self, frames: Tensor) -> Query:
+        """Encode frames that are to be segmented.
+
+        Args:
+            frames: `B x 3 x H x W`, normalised, H and W multiples of 16.
+        """
+        f16, f8, f4 = self.rgb_encoder(frames)
+        key, value = self.kv_q_f16(f16)
+        return Query(to_rows(key), tuple(key.shape[-2:]), self.decoder.frame_part(value, f8, f4))
+
+    def encode_memory(self, frames: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode frames with their masks, to be remembered.
+
+        Args:
+            frames: `B x 3 x H x W`, normalised, H and W multiples of 16.
+            masks: `B x K x H x W`, probabilities of K objects.
+
+        Returns:
+            Key `(B*K) x (h*w) x 128` and value `(B*K) x (h*w) x 512`.
+        """
+        f16 = self.mask_rgb_encoder(cat_frame_and_masks(frames, masks, self.single_object))
+        key, value = self.kv_m_f16(f16)
+        return to_rows(key), to_rows(value)
+
+    def decode(self, readout: Tensor, query: Query) -> Tensor:
+        """Decode what was read for the objects of each query frame.
+
+        Args:
+            readout: `(B*K) x (h*w) x 512`.
+            query: the B encoded frames.
+
+        Returns:
+            Mask logits `(B*K) x 1 x H x W`.
+        """
+        return self.decoder(to_map(readout, query.grid), query.decoder)

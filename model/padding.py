@@ -1,0 +1,24 @@
+"""Padding to the network's stride and back."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Padding = tuple[int, int, int, int]  # left, right, top, bottom
+
+
+def padding_for(height: int, width: int, multiple: int = 16) -> Padding:
+    """Return the padding that brings a picture to multiples of `multiple`, the odd pixel last."""
+    extra_h, extra_w = -height % multiple, -width % multiple
+    left, top = extra_w // 2, extra_h // 2
+    return left, extra_w - left, top, extra_h - top
+
+
+def pad(x: Tensor, padding: Padding) -> Tensor:
+    """Pad the last two dimensions with zeros."""
+    return F.pad(x, padding)
+
+
+def unpad(x: Tensor, padding: Padding) -> Tensor:
+    """Undo `pad` exactly; returns a view."""
+    left, right, top, bottom = padding
+    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]

@@ -1,0 +1,1 @@
+"""Scripts beside the main entry points; run as `python -m scripts.NAME`."""

@@ -1,0 +1,80 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dataset.image_io import normalise
+from model import PropagationNetwork
+from tests.golden_weights import fill
+from util.palette import voc_palette
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "golden"
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+needs_shared_data = pytest.mark.skipif(
+    not SHARED_DATA.is_dir(), reason="real benchmark data is looked for in ../shared/data and is not there"
+)
+
+
+@pytest.fixture(scope="session")
+def network():
+    """The two-object network with the golden weights."""
+    return fill(PropagationNetwork()).to(memory_format=torch.channels_last).eval()
+
+
+@pytest.fixture(scope="session")
+def weights_file(network, tmp_path_factory):
+    """The golden weights as a plain state dict on disk, as published checkpoints are."""
+    path = tmp_path_factory.mktemp("weights") / "weights.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip():
+    """The golden clip: uint8 frames 12 x 88 x 136 x 3 and label maps 3 x 88 x 136."""
+    return np.load(GOLDEN / "clip.npz")
+
+
+@pytest.fixture(scope="session")
+def clip_frames(clip):
+    return [normalise(frame) for frame in clip["frames"]]
+
+
+@pytest.fixture(scope="session")
+def clip_labels(clip):
+    """Label maps with one, two and three objects."""
+    return [torch.from_numpy(labels) for labels in clip["labels"]]
+
+
+def write_frames(folder: Path, frames) -> None:
+    folder.mkdir(parents=True)
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / f"{index:05}.jpg", quality=95)
+
+
+def write_labels(path: Path, labels, paletted: bool = True) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(np.asarray(labels, np.uint8))
+    if paletted:
+        image.putpalette(voc_palette())
+    image.save(path)
+
+
+def run_script(*arguments: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+    """Run one of the project's scripts as a user would, from the project's root."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done

@@ -1,0 +1,115 @@
+import os
+import re
+
+import pytest
+import torch
+
+from model import PropagationNetwork, load_network
+from model.checkpoint import load_file, load_state, network_state, save_checkpoint, to_two_objects
+from util.errors import InputError
+from util.files import atomic_path
+
+
+@pytest.fixture
+def state(network):
+    return dict(network.state_dict())
+
+
+def assert_same(network, state):
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"network": state, "it": 7, "optimizer": {"lr": 1e-5}},
+        lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+    ],
+    ids=["published", "checkpoint of our own", "DataParallel"],
+)
+def test_every_kind_of_file_loads(wrap, state, tmp_path):
+    save_checkpoint(wrap(state), tmp_path / "w.pth")
+    network = load_network(tmp_path / "w.pth")
+    assert not network.training
+    assert_same(network, state)
+
+
+def test_half_precision_weights_become_float(state, tmp_path):
+    torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, tmp_path / "w.pth")
+    network = load_network(tmp_path / "w.pth")
+    assert network.decoder.pred.weight.dtype == torch.float32
+
+
+def test_a_single_object_file_loads_as_one_and_converts_to_two():
+    torch.manual_seed(0)
+    single = PropagationNetwork(single_object=True).state_dict()
+    double = PropagationNetwork()
+    load_state(double, to_two_objects(single), "here")
+    weight = double.mask_rgb_encoder.conv1.weight
+    assert torch.equal(weight[:, :4], single["mask_rgb_encoder.conv1.weight"])
+    fifth = weight[:, 4].flatten(1)  # 64 x 49: orthonormal columns
+    torch.testing.assert_close(fifth.T @ fifth, torch.eye(49), atol=1e-5, rtol=0)
+
+
+def test_a_single_object_file_is_recognised(tmp_path):
+    torch.save(PropagationNetwork(single_object=True).state_dict(), tmp_path / "w.pth")
+    assert load_network(tmp_path / "w.pth").single_object
+
+
+def test_missing_unexpected_and_mis_shaped_entries_are_named(state, tmp_path):
+    state["decoder.extra"] = state.pop("decoder.pred.bias")
+    state["kv_m_f16.key_proj.bias"] = torch.zeros(3)
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(InputError) as error:
+        load_network(tmp_path / "w.pth")
+    assert "1 missing: decoder.pred.bias" in str(error.value)
+    assert "1 unexpected: decoder.extra" in str(error.value)
+    assert "1 mis-shaped: kv_m_f16.key_proj.bias (3,) instead of (128,)" in str(error.value)
+
+
+def test_damaged_and_foreign_files_are_refused(state, tmp_path, weights_file):
+    whole = weights_file.read_bytes()
+    for name, content in {
+        "truncated": whole[: len(whole) // 2],
+        "empty": b"",
+        "text": b"<html>quota exceeded</html>",
+    }.items():
+        path = tmp_path / f"{name}.pth"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=re.escape(str(path))):
+            load_file(path)
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        load_file(tmp_path / "nowhere.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(InputError, match="holds a list"):
+        load_file(tmp_path / "list.pth")
+
+
+class Malicious:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+def test_a_file_that_would_run_code_is_refused_without_running_it(tmp_path):
+    torch.save({"network": Malicious(str(tmp_path / "ran"))}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="would run code"):
+        load_file(tmp_path / "w.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_network_state_ignores_what_is_no_tensor():
+    assert network_state({"network": {"a": torch.ones(1), "note": "text"}}).keys() == {"a"}
+
+
+def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "w.pth"
+    save_checkpoint({"it": 1}, path)
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert load_file(path) == {"it": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]

@@ -1,0 +1,168 @@
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dataset.davis_test_dataset import davis_2016
+from dataset.image_io import normalise
+from model import InferenceCore
+from tests.conftest import SHARED_DATA, needs_shared_data, run_script, write_frames, write_labels
+
+SIZE = (64, 99)  # of the small clips: odd, so that padding matters
+
+
+@pytest.fixture
+def davis(tmp_path, clip):
+    """Two short videos in DAVIS 2016 layout; ground truth on every frame."""
+    root = tmp_path / "DAVIS" / "2016"
+    for name, count in (("long", 5), ("short", 4)):
+        frames = clip["frames"][:count, : SIZE[0], : SIZE[1]]
+        write_frames(root / "JPEGImages/480p" / name, frames)
+        for index in range(count):
+            labels = np.roll(clip["labels"][1], index, axis=1)[: SIZE[0], : SIZE[1]]
+            write_labels(root / f"Annotations/480p/{name}/{index:05}.png", labels)
+    (root / "ImageSets/2016").mkdir(parents=True)
+    (root / "ImageSets/2016/val.txt").write_text("short\nlong\n")
+    return root
+
+
+@pytest.fixture
+def evaluate(davis, tmp_path, weights_file):
+    def run(*flags, check=True, model=weights_file):
+        command = ["--davis", davis, "--output", tmp_path / "out", "--model", model, "--device", "cpu"]
+        return run_script("eval_davis_2016.py", *command, *flags, check=check)
+
+    return run
+
+
+def modified(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.png")}
+
+
+def test_a_whole_run_its_files_scores_and_resumption(evaluate, davis, tmp_path, network):
+    out = tmp_path / "out"
+    done = evaluate("--score")
+
+    # one 0/255 PNG per frame under the frame's own name
+    assert sorted(p.name for p in (out / "long").iterdir()) == [f"{i:05}.png" for i in range(5)]
+    masks = [np.asarray(Image.open(out / f"long/{i:05}.png")) for i in range(5)]
+    assert all(m.shape == SIZE and m.dtype == np.uint8 and set(np.unique(m)) <= {0, 255} for m in masks)
+    truth = np.asarray(Image.open(davis / "Annotations/480p/long/00000.png"))
+    assert np.array_equal(masks[0] > 0, truth > 0)
+
+    # the same masks as the engine gives by hand
+    engine = InferenceCore(network)
+    for i in range(5):
+        frame = normalise(np.asarray(Image.open(davis / f"JPEGImages/480p/long/{i:05}.jpg")))
+        prob = engine.step(frame, torch.from_numpy(truth > 0).int() if i == 0 else None)
+        assert (engine.label_map(prob).numpy() == (masks[i] > 0)).mean() > 0.9999
+
+    # speed lines and scores
+    seconds, frames, fps = (
+        float(re.search(rf"^{name}: (.*)$", done.stdout, re.MULTILINE)[1])
+        for name in ("Total processing time", "Total processed frames", "FPS")
+    )
+    assert frames == 9
+    assert fps == pytest.approx(9 / seconds, rel=1e-2)
+    table = [line.split(",") for line in (out / "results.csv").read_text().splitlines()]
+    assert [row[:2] for row in table] == [
+        ["video", "object"],
+        ["mean", ""],
+        ["short", "255"],
+        ["long", "255"],
+    ]
+    assert "mean" in done.stdout
+    truths = [np.asarray(Image.open(davis / f"Annotations/480p/long/{i:05}.png")) > 0 for i in range(5)]
+    overlap = [np.sum(m & t) / np.sum(m | t) for m, t in zip([m > 0 for m in masks], truths, strict=True)]
+    assert float(table[3][3]) == pytest.approx(100 * np.mean(overlap[1:-1]), abs=0.06)
+
+    # a rerun redoes only what is missing
+    (out / "long/00003.png").unlink()
+    before = modified(out)
+    again = evaluate()
+    after = modified(out)
+    assert "Total processed frames: 5" in again.stdout
+    assert {p.parent.name for p in before if after[p] != before[p]} == {"long"}
+    assert np.array_equal(np.asarray(Image.open(out / "long/00003.png")), masks[3])
+    assert not list(out.rglob(".*.png"))
+
+    # results of other settings are not mixed in, unless asked to replace them
+    refused = evaluate("--top_k", 20, check=False)
+    assert refused.returncode == 1
+    assert "another top_k" in refused.stderr
+    assert modified(out) == after
+    assert "Total processed frames: 9" in evaluate("--top_k", 20, "--overwrite").stdout
+    assert json.loads((out / ".settings.json").read_text())["top_k"] == 20
+
+
+def test_max_frames_takes_the_first_ones(evaluate, tmp_path):
+    assert "Total processed frames: 4" in evaluate("--max_frames", 2).stdout
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 4
+
+
+@pytest.mark.parametrize(
+    "listing",
+    ["/JPEGImages/480p/{}/00000.jpg /Annotations/480p/{}/00000.png\n", None],
+    ids=["official", "none"],
+)
+def test_other_video_lists(listing, davis):
+    (davis / "ImageSets/2016/val.txt").unlink()
+    if listing is not None:
+        (davis / "ImageSets/480p").mkdir()
+        lines = "".join(listing.format(name, name) for name in ("short", "short", "long"))
+        (davis / "ImageSets/480p/val.txt").write_text(lines)
+    names = [video.name for video in davis_2016(davis)]
+    assert names == (["long", "short"] if listing is None else ["short", "long"])
+
+
+def assert_one_sentence(done, *parts):
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in done.stderr
+    assert all(part in errors[0] for part in parts), errors[0]
+
+
+def test_bad_input_is_one_clear_sentence(evaluate, davis, tmp_path, weights_file, network):
+    truncated = tmp_path / "truncated.pth"
+    truncated.write_bytes(weights_file.read_bytes()[:1_000_000])
+    assert_one_sentence(evaluate(model=truncated, check=False), "truncated.pth", "not a whole PyTorch")
+
+    state = dict(network.state_dict())
+    del state["decoder.pred.bias"]
+    torch.save(state, tmp_path / "lacking.pth")
+    assert_one_sentence(evaluate(model=tmp_path / "lacking.pth", check=False), "1 missing: decoder.pred.bias")
+
+    small = davis / "Annotations/480p/long/00000.png"
+    write_labels(small, np.ones((30, 40)))
+    assert_one_sentence(evaluate(check=False), "long/00000.png is 40 x 30", "99 x 64")
+    assert not (tmp_path / "out/long").exists()
+
+    for frame in (davis / "JPEGImages/480p/long").iterdir():
+        frame.unlink()
+    assert_one_sentence(evaluate(check=False), "no frames in", "480p/long")
+
+
+def test_an_empty_first_mask_is_a_warning_and_black_masks(evaluate, davis, tmp_path):
+    write_labels(davis / "Annotations/480p/short/00000.png", np.zeros(SIZE))
+    done = evaluate()
+    assert re.search(r"WARNING: short: its first mask .*00000.png is empty", done.stderr)
+    masks = [np.asarray(Image.open(p)) for p in (tmp_path / "out/short").iterdir()]
+    assert len(masks) == 4
+    assert not any(m.any() for m in masks)
+
+
+@needs_shared_data
+def test_real_davis_video(tmp_path, weights_file):
+    davis = tmp_path / "davis"
+    for part in ("JPEGImages", "Annotations"):
+        (davis / part / "480p").mkdir(parents=True)
+        (davis / part / "480p/dog").symlink_to(SHARED_DATA / "DAVIS/2016" / part / "480p/dog")
+    flags = ["--output", tmp_path / "out", "--model", weights_file, "--device", "cpu", "--max_frames", 3]
+    run_script("eval_davis_2016.py", "--davis", davis, *flags, "--score")
+    first = np.asarray(Image.open(tmp_path / "out/dog/00000.png"))
+    assert np.array_equal(first, np.asarray(Image.open(davis / "Annotations/480p/dog/00000.png")))
+    assert len(list((tmp_path / "out/dog").iterdir())) == 3

@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from model import InferenceCore
+from model.memory_bank import ObjectMemory
+from model.padding import pad, padding_for, unpad
+from tests.conftest import GOLDEN
+from util.errors import InputError
+
+PADDING = (4, 4, 4, 4)  # of the golden clip, 136 x 88 -> 144 x 96
+READS = {
+    "top50": {"top_k": 50},
+    "top20": {"top_k": 20},
+    "full": {"top_k": None},
+    "top50_km": {"top_k": 50, "km_sigma": 5.6},
+    "full_km": {"top_k": None, "km_sigma": 5.6},
+}
+
+
+def assert_near_golden(prob, golden):
+    """Golden numbers are half floats, so labels are compared after the same rounding."""
+    golden = torch.from_numpy(golden)
+    difference = (prob - golden.float()).abs()
+    assert difference.max() <= 2e-2
+    assert difference.mean() <= 1e-4
+    assert (prob.half().argmax(0) != golden.argmax(0)).float().mean() < 1e-3
+
+
+def propagate(engine, frames, masks):
+    """Run the engine over frames; masks is {frame: (label map, labels)}."""
+    last = len(frames) - 1
+    return [engine.step(f, *masks.get(i, (None, None)), last=i == last) for i, f in enumerate(frames)]
+
+
+@pytest.mark.parametrize(
+    "case", ["top50_k1", "top50_k2", "top50_k3", "full_k2", "top50_km_k2", "full_km_k2", "top20_k2"]
+)
+def test_propagation_matches_golden(case, network, clip_frames, clip_labels):
+    golden = np.load(GOLDEN / "propagation.npz")
+    read, objects = case.rsplit("_k", 1)
+    engine = InferenceCore(network, **READS[read])
+    # already padded frames show the padded border of the golden numbers too
+    frames = [F.pad(frame, PADDING) for frame in clip_frames]
+    probs = propagate(engine, frames, {0: (F.pad(clip_labels[int(objects) - 1], PADDING), None)})
+    for slot, index in enumerate(golden["frames_kept"]):
+        assert_near_golden(probs[index], golden[case][:, slot])
+
+
+def test_late_objects_match_golden(network, clip_frames, clip_labels):
+    golden = np.load(GOLDEN / "late_objects.npz")
+    masks = {frame: (clip_labels[2], [label]) for label, frame in ((1, 0), (2, 4), (3, 7))}
+    probs = propagate(InferenceCore(network), clip_frames, masks)
+    for slot, index in enumerate((1, 3, 5, 7, 9, 11)):
+        known = probs[index].shape[0]
+        inner = golden["prob"][:, slot, 4:-4, 4:-4]
+        assert known == 1 + sum(frame <= index for frame in masks)
+        assert_near_golden(probs[index], inner[:known])
+        assert inner[known:].max(initial=0) < 1e-3
+
+
+def test_permuted_objects_permute_the_output(network, clip_frames, clip_labels):
+    labels = clip_labels[2]
+    plain = propagate(InferenceCore(network), clip_frames[:7], {0: (labels, [1, 2, 3])})
+    permuted = propagate(InferenceCore(network), clip_frames[:7], {0: (labels, [3, 1, 2])})
+    for a, b in zip(plain, permuted, strict=True):
+        torch.testing.assert_close(a, b[[0, 2, 3, 1]], atol=1e-4, rtol=0)
+
+
+def test_a_label_map_and_probabilities_are_the_same_input(network, clip_frames, clip_labels):
+    labels = clip_labels[1]
+    soft = torch.stack([labels == 1, labels == 2]).float()
+    a = propagate(InferenceCore(network), clip_frames[:3], {0: (labels, None)})
+    b = propagate(InferenceCore(network), clip_frames[:3], {0: (soft, [1, 2])})
+    assert torch.equal(a[-1], b[-1])
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 32), (17, 31), (88, 135), (1, 1)])
+def test_padding_is_undone_exactly(height, width):
+    x = torch.rand(2, height, width)
+    padding = padding_for(height, width)
+    padded = pad(x, padding)
+    left, right, top, bottom = padding
+    assert padded.shape[-2] % 16 == padded.shape[-1] % 16 == 0
+    assert right - left in (0, 1)
+    assert bottom - top in (0, 1)
+    assert torch.equal(unpad(padded, padding), x)
+    assert padded.count_nonzero() == x.count_nonzero()
+
+
+def test_output_has_the_size_of_the_frame(network, clip_frames, clip_labels):
+    engine = InferenceCore(network)
+    frame, labels = clip_frames[0][:, :81, :130], clip_labels[1][:81, :130]
+    prob = engine.step(frame, labels)
+    assert prob.shape == (3, 81, 130)
+    assert torch.equal(engine.label_map(prob), labels)  # the given mask comes back as it was
+    assert engine.label_map(engine.step(frame), size=(162, 260)).shape == (162, 260)
+
+
+def test_labels_are_mapped_back(network, clip_frames, clip_labels):
+    engine = InferenceCore(network)
+    strange = torch.tensor([0, 200, 7])[clip_labels[1].int()]
+    prob = engine.step(clip_frames[0], strange)
+    assert engine.labels == [7, 200]
+    assert torch.equal(engine.label_map(prob), strange.to(torch.uint8))
+
+
+def test_a_second_mask_corrects_its_object(network, clip_frames, clip_labels):
+    engine = InferenceCore(network)
+    propagate(engine, clip_frames[:2], {0: (clip_labels[1], None)})
+    corrected = clip_labels[1].roll(20, dims=1)
+    labels = engine.label_map(engine.step(clip_frames[2], corrected, labels=[2]))
+    assert torch.equal(labels == 2, corrected == 2)
+
+
+def test_an_empty_mask_gives_background(network, clip_frames):
+    engine = InferenceCore(network)
+    for index, frame in enumerate(clip_frames[:3]):
+        prob = engine.step(frame, torch.zeros(88, 136, dtype=torch.uint8) if index == 0 else None)
+        assert prob.shape == (1, 88, 136)
+        assert not engine.label_map(prob).any()
+
+
+def test_remembered_frames_follow_mem_every_and_given_masks(network, clip_frames, clip_labels):
+    small = [frame[:, :32, :32] for frame in clip_frames]
+    labels = clip_labels[2][:32, :32]
+    engine = InferenceCore(network, mem_every=3)
+    propagate(engine, small[:10], {0: (labels, [1]), 5: (labels, [2])})
+    first, second = engine.bank.objects
+    assert first.times == [0, 3, 5, 8]  # the count restarts at frame 5
+    assert second.times == [5, 8]
+    assert not first.has_temporary  # frame 9 is the last
+
+
+def test_wrong_shapes_are_refused(network, clip_frames, clip_labels):
+    engine = InferenceCore(network)
+    with pytest.raises(InputError, match=r"mask is 100 x 88, its frame 136 x 88"):
+        engine.step(clip_frames[0], clip_labels[0][:, :100])
+    engine.step(clip_frames[0], clip_labels[0])
+    with pytest.raises(InputError, match=r"a frame is 136 x 80, those before it 136 x 88"):
+        engine.step(clip_frames[1][:, :80])
+    with pytest.raises(InputError, match=r"3 x H x W"):
+        engine.step(clip_frames[1][:2])
+    with pytest.raises(InputError, match="as many labels"):
+        engine.step(clip_frames[1], clip_labels[0][None].float())
+
+
+def write_many(memory, count):
+    torch.manual_seed(0)
+    rows = []
+    for time in range(count):
+        key, value = torch.randn(6, 4), torch.randn(6, 5)
+        memory.write(key, value, time, permanent=time % 2 == 0)
+        rows.append((key, value))
+    return rows
+
+
+def test_memory_growth_keeps_what_was_remembered():
+    memory = ObjectMemory()
+    rows = write_many(memory, 42)  # 21 permanent frames, and frame 41 for the moment
+    keys, values = memory.view()
+    kept = [*range(0, 42, 2), 41]
+    assert torch.equal(keys[0], torch.cat([rows[t][0] for t in kept]))
+    assert torch.equal(values[0], torch.cat([rows[t][1] for t in kept]))
+    assert memory.keys.shape[0] < 2 * len(kept)
+
+
+def test_memory_view_is_not_a_copy():
+    memory = ObjectMemory()
+    write_many(memory, 9)
+    assert memory.view()[0].data_ptr() == memory.keys.data_ptr()
+
+
+def test_a_bounded_memory_keeps_the_first_the_newest_and_an_even_spread():
+    memory = ObjectMemory(max_frames=5)
+    for time in range(0, 200, 5):
+        memory.write(torch.full((6, 4), float(time)), torch.zeros(6, 5), time, permanent=True)
+        memory.write(torch.full((6, 4), float(time + 1)), torch.zeros(6, 5), time + 1, permanent=False)
+    times = sorted(memory.times)
+    assert (times[0], times[-1], len(times)) == (0, 195, 5)
+    spread = np.diff(times[:-1])
+    assert max(spread) <= 2 * min(spread)
+    held = sorted(memory.view()[0][0, ::6, 0].tolist())
+    assert held == sorted([*map(float, times), 196.0])
+    assert memory.keys.shape[0] == 6

@@ -1,0 +1,1 @@
+"""What the scripts share around the model: evaluation, files, palette, devices, errors."""

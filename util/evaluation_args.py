@@ -1,0 +1,72 @@
+"""Flags that every evaluation script shares, with their defaults."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from util.device import DEVICES
+
+KM_SIGMA = 5.6  # standard deviation of the kernel, in cells of the stride-16 grid
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number above zero."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """Parse a number above zero."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
+def add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the network and the engine."""
+    add = parser.add_argument_group("network and memory").add_argument
+    add(
+        "--model",
+        type=Path,
+        default=Path("saves/propagation_model.pth"),
+        help="weights (default: %(default)s)",
+    )
+    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add(
+        "--top_k",
+        type=positive_int,
+        default=50,
+        help="memory positions kept per query (default: %(default)s)",
+    )
+    add("--no_top", action="store_true", help="read all memory positions instead of the top k")
+    add("--use_km", action="store_true", help="weight the read with a Gaussian kernel (KMN)")
+    add("--km_sigma", type=positive_float, default=KM_SIGMA, help="its width in cells (default: %(default)s)")
+    add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
+    add("--max_memory_frames", type=positive_int, help="keep at most this many of them (default: all)")
+    add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
+
+
+def engine_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `InferenceCore` that the flags ask for."""
+    return {
+        "top_k": None if args.no_top else args.top_k,
+        "km_sigma": args.km_sigma if args.use_km else None,
+        "mem_every": args.mem_every,
+        "max_memory_frames": args.max_memory_frames,
+        "amp": args.amp,
+    }
+
+
+def evaluation_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser with the flags common to the benchmark scripts."""
+    parser = argparse.ArgumentParser(description=description)
+    add = parser.add_argument_group("results").add_argument
+    add("--output", type=Path, required=True, help="folder for the masks, one folder a video")
+    add("--overwrite", action="store_true", help="redo videos that are finished")
+    add("--max_frames", type=positive_int, help="only the first frames of each video, for a quick look")
+    add("--score", action="store_true", help="compute J and F where there is ground truth")
+    add_engine_flags(parser)
+    return parser
