@@ -5,14 +5,14 @@ from pathlib import Path
 from dataset.davis_test_dataset import davis_2016
 from util.errors import run_script
 from util.evaluation import evaluate
-from util.evaluation_args import evaluation_parser
+from util.evaluation_args import evaluation_parser, parse_evaluation_args
 
 
 def main() -> None:
     """Parse the flags and evaluate."""
     parser = evaluation_parser(__doc__)
     parser.add_argument("--davis", type=Path, default=Path("../DAVIS/2016"), help="default: %(default)s")
-    args = parser.parse_args()
+    args = parse_evaluation_args(parser)
     evaluate(davis_2016(args.davis), args)
 
 

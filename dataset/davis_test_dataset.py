@@ -1,33 +1,50 @@
 """The DAVIS benchmarks: which frames and masks belong to each video."""
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from dataset.image_io import list_images
+from dataset.frame_source import PictureFiles
+from dataset.image_io import list_images, read_label_map, read_palette
 from dataset.video import Video
 from util.errors import InputError
+from util.palette import voc_palette
 
 RESOLUTION = "480p"
+SPLITS_2017 = {  # folder and list of each split
+    "val": ("trainval", "ImageSets/2017/val.txt"),
+    "testdev": ("test-dev", "ImageSets/2017/test-dev.txt"),
+}
 
 
 def davis_2016(root: Path) -> list[Video]:
-    """Return the videos of DAVIS 2016 val: one object each, all labels merged.
+    """Return the videos of DAVIS 2016 val: one object each, all labels merged to 255.
 
     The list of videos is `ImageSets/2016/val.txt` (a name per line), else the official
     `ImageSets/480p/val.txt` (image and mask path per line), else every folder there is.
     """
-    images = _image_folder(root)
+    images = root / "JPEGImages" / RESOLUTION
+    if not images.is_dir():
+        raise InputError(f"there is no folder {images}: point --davis to DAVIS 2016.")
     names = _names_listed(root / "ImageSets/2016/val.txt") or _names_listed(root / "ImageSets/480p/val.txt")
     if not names:
         names = sorted(folder.name for folder in images.iterdir() if folder.is_dir())
-    return [replace(_video(root, name), merge_labels=True) for name in names]
+    return [_video(root, name, merge=True) for name in names]
 
 
-def _image_folder(root: Path) -> Path:
-    images = root / "JPEGImages" / RESOLUTION
-    if not images.is_dir():
-        raise InputError(f"there is no folder {images}: point --davis to a DAVIS data set.")
-    return images
+def davis_2017(root: Path, split: str) -> list[Video]:
+    """Return the videos of DAVIS 2017: several objects, all given on the first frame.
+
+    Args:
+        root: holds `trainval` and `test-dev`.
+        split: "val" or "testdev".
+    """
+    folder, listing = SPLITS_2017[split]
+    names = _names_listed(root / folder / listing)
+    if not names:
+        raise InputError(
+            f"there is no list of videos {root / folder / listing}: point --davis to DAVIS 2017."
+        )
+    return [_video(root / folder, name, merge=False) for name in names]
 
 
 def _names_listed(path: Path) -> list[str]:
@@ -41,16 +58,25 @@ def _names_listed(path: Path) -> list[str]:
     return list(dict.fromkeys(Path(line).parent.name if "/" in line else line for line in lines))
 
 
-def _video(root: Path, name: str) -> Video:
+def _video(root: Path, name: str, merge: bool) -> Video:
     """Return a video whose objects are all given on its first frame."""
     folder = root / "JPEGImages" / RESOLUTION / name
     frames = list_images(folder)
     if not frames:
         raise InputError(f"there are no frames in {folder}: put the video's pictures there.")
-    annotations = {path.stem: path for path in list_images(root / "Annotations" / RESOLUTION / name)}
-    if frames[0].stem not in annotations:
+    mask_folder = root / "Annotations" / RESOLUTION / name
+    annotations = {path.stem: path for path in list_images(mask_folder)}
+    first = annotations.get(frames[0].stem)
+    if first is None:
         raise InputError(
             f"video {name} has no mask of its first frame {frames[0].name}: put {frames[0].stem}.png "
-            f"into {root / 'Annotations' / RESOLUTION / name}."
+            f"into {mask_folder}."
         )
-    return Video(name, frames, {0: annotations[frames[0].stem]}, annotations)
+    return Video(
+        name=name,
+        frames=PictureFiles(frames),
+        masks={0: first},
+        palette=None if merge else read_palette(first) or voc_palette(),
+        ground_truth=annotations,
+        read_labels=partial(read_label_map, merge=merge),
+    )

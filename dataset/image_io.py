@@ -68,6 +68,12 @@ def read_palette(path: Path) -> list[int] | None:
         return image.getpalette("RGB") if image.mode == "P" else None
 
 
+def read_colours(path: Path) -> NDArray[np.uint8] | None:
+    """Read a mask that marks objects by colour, as RGB `H x W x 3`; None when it is paletted or grey."""
+    with _opened(path) as image:
+        return None if image.mode in ("P", "L", "1", "I", "I;16") else np.asarray(image.convert("RGB"))
+
+
 def list_images(folder: Path) -> list[Path]:
     """Return the pictures of a folder in order of their names; hidden files are left out."""
     if not folder.is_dir():

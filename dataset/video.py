@@ -1,7 +1,7 @@
 """A video as evaluation sees it: frames in order, and masks on some of them, decoded when asked for."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from dataset.image_io import normalise, read_image, read_label_map, read_palette
+from dataset.frame_source import FrameSource
+from dataset.image_io import normalise, read_label_map
+from util.background import prefetch
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ FITTED_PIXELS = 2  # a mask that differs from its frame by no more is fitted to 
 class Frame:
     """One decoded frame."""
 
-    name: str  # file name stem of the result
+    name: str  # of the result, without suffix
     image: Tensor  # 3 x h x w, normalised, at working size
     mask: Tensor | None  # h x w labels (uint8) given on this frame
     picture: NDArray[np.uint8]  # H x W x 3, as read; its size is the size of the result
@@ -37,59 +39,60 @@ class Frame:
 
 @dataclass(frozen=True)
 class Video:
-    """A folder of frames with masks.
+    """Frames with masks.
 
     Attributes:
         name: folder name of the results.
-        frames: pictures in order, from the first frame that has a mask on.
+        frames: from the first frame that has a mask on.
         masks: label maps given to the engine, by frame index.
         ground_truth: label maps to score against, by frame name; they may be sparse.
+        read_labels: reads a file of `masks` or `ground_truth` as labels `H x W`.
+        palette: colours of the written masks, R G B R G B ...; None writes grey levels.
         short_side: resize frames so that their shorter side has this many pixels; None keeps them.
-        merge_labels: all labels above 0 are one object, written as 255.
+        antialias: filter while reducing. The published YouTubeVOS protocol does not.
     """
 
     name: str
-    frames: Sequence[Path]
+    frames: FrameSource
     masks: Mapping[int, Path]
+    palette: list[int] | None
     ground_truth: Mapping[str, Path] = field(default_factory=dict)
+    read_labels: Callable[[Path], NDArray[np.uint8]] = read_label_map
     short_side: int | None = None
-    merge_labels: bool = False
+    antialias: bool = False
 
     def __len__(self) -> int:
-        return len(self.frames)
+        return len(self.frames.names)
 
-    def __getitem__(self, index: int) -> Frame:
+    def __iter__(self) -> Iterator[Frame]:
+        """Decode the frames in order, in the background, a few ahead."""
+        return prefetch(self.read, range(len(self)), threads=self.frames.threads)
+
+    def read(self, index: int) -> Frame:
         """Decode one frame; raises InputError when it cannot be read or its mask does not fit."""
-        path = self.frames[index]
-        picture = read_image(path)
+        picture = self.frames.read(index)
         size = (picture.shape[0], picture.shape[1])
         image = normalise(picture)
-        mask = self._read_mask(self.masks[index], path, size) if index in self.masks else None
+        mask = self._read_mask(self.masks[index], size) if index in self.masks else None
         if self.short_side is not None:
             working = working_size(size, self.short_side)
-            # no antialias, after normalisation: the published YouTubeVOS protocol
-            image = F.interpolate(image[None], working, mode="bicubic", align_corners=False)[0]
+            # after normalisation, as in the published YouTubeVOS protocol
+            image = F.interpolate(
+                image[None], working, mode="bicubic", align_corners=False, antialias=self.antialias
+            )[0]
             if mask is not None:
                 mask = F.interpolate(mask[None, None], working, mode="nearest")[0, 0]
-        return Frame(path.stem, image, mask, picture)
+        return Frame(self.frames.names[index], image, mask, picture)
 
-    @property
-    def palette(self) -> list[int] | None:
-        """The palette of the first mask, if it has one; None for merged labels."""
-        return None if self.merge_labels else read_palette(self.masks[min(self.masks)])
-
-    def _read_mask(self, path: Path, frame: Path, size: tuple[int, int]) -> Tensor:
-        labels = read_label_map(path, self.merge_labels)
+    def _read_mask(self, path: Path, size: tuple[int, int]) -> Tensor:
+        labels = self.read_labels(path)
         if labels.shape != size:
-            difference = max(abs(labels.shape[0] - size[0]), abs(labels.shape[1] - size[1]))
-            sizes = (
-                f"{path} is {labels.shape[1]} x {labels.shape[0]}, its frame {frame} {size[1]} x {size[0]}"
-            )
-            if difference > FITTED_PIXELS:
+            sizes = f"{path} is {labels.shape[1]} x {labels.shape[0]}, its frame {size[1]} x {size[0]}"
+            if max(abs(labels.shape[0] - size[0]), abs(labels.shape[1] - size[1])) > FITTED_PIXELS:
                 raise InputError(f"mask {sizes}: give a mask of the frame's size.")
             log.warning("mask %s: fitted to the frame.", sizes)
-            resized = Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST)
-            return torch.from_numpy(np.asarray(resized).copy())
+            fitted = Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST)
+            labels = np.asarray(fitted)
         return torch.from_numpy(labels.copy())
 
 

@@ -1,9 +1,11 @@
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import progressbar
 import pytest
 import torch
 from PIL import Image
@@ -78,3 +80,15 @@ def run_script(*arguments: object, check: bool = True, **environment: str) -> su
     )
     assert not check or done.returncode == 0, done.stderr
     return done
+
+
+def run_main(monkeypatch, module: str, *arguments: object) -> None:
+    """Run a script's `main` in this process: quick, for what needs no process of its own."""
+    monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
+    # progressbar keeps the stream of its import, which pytest has closed since
+    monkeypatch.setattr(progressbar.streams, "original_stderr", sys.stderr)
+    importlib.import_module(module).main()
+
+
+def read_png(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))

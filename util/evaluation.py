@@ -14,17 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dataset.frame_source import Selection
 from dataset.video import Frame, Video
 from model import InferenceCore, PropagationNetwork, load_network
-from util.background import BackgroundWriter, prefetch
+from util.background import BackgroundWriter
 from util.device import select_device
+from util.distributed import Ranks, evaluation_ranks, share
 from util.errors import InputError
 from util.evaluation_args import engine_options
-from util.files import atomic_path
+from util.files import atomic_path, remove_leftovers
 from util.mask_writer import write_mask
-from util.palette import voc_palette
 from util.progress import FrameProgress
 from util.score import report, score_video
+from util.visualisation import write_contact_sheet, write_overlay
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Segmented:
 
     frame: Frame
     prob: Tensor  # (K+1) x h x w, at working size
+    objects: list[int]  # labels of the K objects
     labels: NDArray[np.uint8]  # H x W, at original size
     seconds: float  # processing time: the engine and the label map, without reading and writing
 
@@ -44,17 +47,20 @@ class Segmented:
 def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
     """Carry the given masks through a video; frames are decoded in the background."""
     last = len(video) - 1
-    for index, frame in enumerate(prefetch(video.__getitem__, range(len(video)))):
+    for index, frame in enumerate(video):
         if index == 0 and frame.mask is not None and not frame.mask.any():
             log.warning("%s: its first mask %s is empty.", video.name, video.masks[0])
         start = time.perf_counter()
         prob = engine.step(frame.image, frame.mask, last=index == last)
         labels = engine.label_map(prob, frame.size).cpu().numpy()  # .cpu() waits for a GPU
-        yield Segmented(frame, prob, labels, time.perf_counter() - start)
+        yield Segmented(frame, prob, list(engine.labels), labels, time.perf_counter() - start)
 
 
 def evaluate(videos: Sequence[Video], args: argparse.Namespace) -> None:
     """Propagate through every unfinished video, write its masks, print the speed and the scores.
+
+    Under torchrun the videos are shared out over the processes. Times are summed over them, so that
+    FPS stays the speed of one process.
 
     Args:
         videos: in the order of the benchmark.
@@ -62,57 +68,107 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace) -> None:
     """
     network = load_network(args.model, select_device(args.device))
     options = engine_options(args)
-    check_settings(args.output, {**options, "model": sha256(args.model)}, args.overwrite)
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
-    unfinished = [video for video in videos if args.overwrite or not is_finished(video, args.output)]
-    if len(unfinished) < len(videos):
-        log.info("%d of %d videos are finished already.", len(videos) - len(unfinished), len(videos))
+    with evaluation_ranks() as ranks:
+        if ranks.is_first:
+            check_settings(args.output, {**options, "model": sha256(args.model)}, args.overwrite)
+        unfinished = [i for i, v in enumerate(videos) if args.overwrite or not is_finished(v, args.output)]
+        unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
+        if ranks.is_first and len(unfinished) < len(videos):
+            log.info("%d of %d videos are finished already.", len(videos) - len(unfinished), len(videos))
+        mine = share([len(videos[i]) for i in unfinished], ranks.world)[ranks.rank]
+        my_videos = [videos[unfinished[i]] for i in mine]
+        frames = sum(len(video) for video in my_videos)
+        seconds = 0.0
+        with FrameProgress(frames, shown=ranks.is_first) as progress:
+            for video in my_videos:
+                seconds += evaluate_video(video, network, options, args.output / video.name, progress)
+        report_speed(ranks.gather((seconds, frames)), ranks)
+        finish(videos, args, ranks)
 
-    frames = sum(len(video) for video in unfinished)
-    with FrameProgress(frames) as progress:
-        seconds = sum(evaluate_video(video, network, options, args.output, progress) for video in unfinished)
-    print(f"Total processing time: {seconds:.3f}")
-    print(f"Total processed frames: {frames}")
-    print(f"FPS: {frames / seconds if seconds else 0:.3f}")
 
+def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> None:
+    """Print the three speed lines, summed over ranks."""
+    seconds = sum(each[0] for each in seconds_and_frames)
+    frames = sum(each[1] for each in seconds_and_frames)
+    if ranks.is_first:
+        print(f"Total processing time: {seconds:.3f}")
+        print(f"Total processed frames: {frames}")
+        print(f"FPS: {frames / seconds if seconds else 0:.3f}")
+
+
+def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> None:
+    """Make what is asked for of the written masks: films, contact sheets, scores.
+
+    Args:
+        videos: all of them; each rank takes every world-th.
+        args: flags of `evaluation_parser`.
+        ranks: which have all written their masks.
+    """
+    mine = videos[ranks.rank :: ranks.world]
+    for video in mine:
+        folder = args.output / video.name
+        if args.overlay is not None:
+            write_overlay(video.frames, folder, video.palette, args.overlay / f"{video.name}.mp4")
+        if args.contact_sheet is not None:
+            write_contact_sheet(video.frames, folder, video.palette, args.contact_sheet / f"{video.name}.jpg")
     if args.score:
-        scores = [score for video in videos for score in score_video(video, args.output / video.name)]
-        report(scores, args.output / "results.csv")
+        shares = ranks.gather([score_video(video, args.output / video.name) for video in mine])
+        if ranks.is_first:
+            in_order = (shares[i % ranks.world][i // ranks.world] for i in range(len(videos)))
+            report([score for scores in in_order for score in scores], args.output / "results.csv")
 
 
 def evaluate_video(
     video: Video,
     network: PropagationNetwork,
     options: dict[str, Any],
-    output: Path,
+    folder: Path,
     progress: FrameProgress,
+    probs: Path | None = None,
 ) -> float:
-    """Write one video's masks as `output/<video>/<frame>.png`; return the processing time in seconds."""
-    palette = None if video.merge_labels else video.palette or voc_palette()
+    """Write one video's masks as `folder/<frame>.png`; return the processing time in seconds.
+
+    Args:
+        video: frames and the masks given.
+        network: in eval mode.
+        options: keyword arguments of the engine.
+        folder: for the masks.
+        progress: advanced by each frame.
+        probs: folder for the probabilities, `<frame>.npz`; None writes none.
+    """
+    remove_leftovers(folder)
     seconds = 0.0
     with BackgroundWriter() as writer:
         for result in segment(video, InferenceCore(network, **options)):
-            writer.submit(write_mask, mask_path(output, video, result.frame.name), result.labels, palette)
+            name = result.frame.name
+            writer.submit(write_mask, folder / f"{name}.png", result.labels, video.palette)
+            if probs is not None:
+                writer.submit(
+                    write_probs, probs / f"{name}.npz", result.prob.half().cpu().numpy(), result.objects
+                )
             seconds += result.seconds
             progress.advance(video.name, result.seconds)
     return seconds
 
 
-def mask_path(output: Path, video: Video, frame_name: str) -> Path:
-    """Return where a frame's mask is written."""
-    return output / video.name / f"{frame_name}.png"
+def write_probs(path: Path, prob: NDArray[np.float16], objects: list[int]) -> None:
+    """Write probabilities `(K+1) x h x w` (background first) and the K labels, compressed."""
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, prob=prob, labels=np.array([0, *objects]))
 
 
 def is_finished(video: Video, output: Path) -> bool:
     """Tell whether every mask of a video is there; masks are written atomically, so each is whole."""
-    return all(mask_path(output, video, path.stem).is_file() for path in video.frames)
+    return all((output / video.name / f"{name}.png").is_file() for name in video.frames.names)
 
 
 def first_frames(video: Video, count: int) -> Video:
     """Return a video cut after `count` frames."""
+    indices = range(min(count, len(video)))
     masks = {index: path for index, path in video.masks.items() if index < count}
-    return replace(video, frames=video.frames[:count], masks=masks)
+    return replace(video, frames=Selection(video.frames, indices), masks=masks)
 
 
 def check_settings(output: Path, settings: dict[str, Any], overwrite: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from util.device import DEVICES
 
+BESIDE_OUTPUT = Path()  # stands for a folder beside the output, so that the output holds masks alone
 KM_SIGMA = 5.6  # standard deviation of the kernel, in cells of the stride-16 grid
 
 
@@ -68,5 +69,17 @@ def evaluation_parser(description: str) -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="redo videos that are finished")
     add("--max_frames", type=positive_int, help="only the first frames of each video, for a quick look")
     add("--score", action="store_true", help="compute J and F where there is ground truth")
+    beside = {"type": Path, "nargs": "?", "const": BESIDE_OUTPUT, "metavar": "DIR"}
+    add("--overlay", **beside, help="films with the masks drawn in (default: OUTPUT_overlay)")
+    add("--contact_sheet", **beside, help="a picture of eight frames a video (default: OUTPUT_contact_sheet)")
     add_engine_flags(parser)
     return parser
+
+
+def parse_evaluation_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the flags; `--overlay` and `--contact_sheet` without a folder go beside the output."""
+    args = parser.parse_args()
+    for name in ("overlay", "contact_sheet"):
+        if getattr(args, name) == BESIDE_OUTPUT:
+            setattr(args, name, args.output.with_name(f"{args.output.name}_{name}"))
+    return args

@@ -1,24 +1,36 @@
 """Progress bars."""
 
+import sys
+import time
 from types import TracebackType
 
 import progressbar
 
 
 class FrameProgress:
-    """A bar over frames with the video's name, processing FPS and the time left."""
+    """A bar over frames with what is being done, frames a second and the time left.
 
-    def __init__(self, frames: int) -> None:
+    Args:
+        frames: how many there will be.
+        shown: False counts silently, for the ranks that leave the talking to the first one.
+    """
+
+    def __init__(self, frames: int, shown: bool = True) -> None:
         self.done = 0
         self.seconds = 0.0
+        self.start = time.perf_counter()
+        if not shown:
+            self.bar = progressbar.NullBar(max_value=frames)
+            return
         self.bar = progressbar.ProgressBar(
             max_value=frames,
+            fd=sys.stderr,
             widgets=[
                 progressbar.SimpleProgress(),
                 " ",
                 progressbar.Bar(),
                 " ",
-                progressbar.Variable("video", width=16, precision=16, format="{formatted_value}"),
+                progressbar.Variable("name", width=16, precision=16, format="{formatted_value}"),
                 " ",
                 progressbar.Variable("fps", precision=3),
                 " ",
@@ -26,11 +38,16 @@ class FrameProgress:
             ],
         )
 
-    def advance(self, video: str, seconds: float) -> None:
-        """Count one more frame, which took `seconds` to process."""
+    def advance(self, name: str, seconds: float | None = None) -> None:
+        """Count one more frame.
+
+        Args:
+            name: what it is part of.
+            seconds: its processing time, for the rate shown; by default all time counts.
+        """
         self.done += 1
-        self.seconds += seconds
-        self.bar.update(self.done, video=video, fps=self.done / self.seconds)
+        self.seconds = time.perf_counter() - self.start if seconds is None else self.seconds + seconds
+        self.bar.update(self.done, name=name, fps=self.done / self.seconds)
 
     def __enter__(self) -> "FrameProgress":
         self.bar.start()

@@ -37,13 +37,13 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
         video: with its ground truth.
         folder: where its masks lie, `<frame name>.png`.
     """
-    names = [path.stem for path in video.frames if path.stem in video.ground_truth][1:-1]
+    names = [name for name in video.frames.names if name in video.ground_truth][1:-1]
     if not names:
         log.info("%s: no ground truth between its first and last frame, so no score.", video.name)
         return []
     evaluator = Evaluator(name=video.name)
     for name in names:
-        truth = read_label_map(video.ground_truth[name], video.merge_labels)
+        truth = video.read_labels(video.ground_truth[name])
         evaluator.feed_frame(read_label_map(folder / f"{name}.png"), truth)
     region, boundary = evaluator.conclude()
     return [

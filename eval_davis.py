@@ -1,0 +1,21 @@
+"""Evaluate on DAVIS 2017 val or test-dev: several objects a video, paletted masks."""
+
+from pathlib import Path
+
+from dataset.davis_test_dataset import SPLITS_2017, davis_2017
+from util.errors import run_script
+from util.evaluation import evaluate
+from util.evaluation_args import evaluation_parser, parse_evaluation_args
+
+
+def main() -> None:
+    """Parse the flags and evaluate."""
+    parser = evaluation_parser(__doc__)
+    parser.add_argument("--davis", type=Path, default=Path("../DAVIS/2017"), help="default: %(default)s")
+    parser.add_argument("--split", choices=SPLITS_2017, default="val", help="default: %(default)s")
+    args = parse_evaluation_args(parser)
+    evaluate(davis_2017(args.davis, args.split), args)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,21 @@
+"""Evaluate on YouTubeVOS 2018 or 2019 valid: objects appear on any frame, labels are kept."""
+
+from pathlib import Path
+
+from dataset.yv_test_dataset import youtube_vos
+from util.errors import run_script
+from util.evaluation import evaluate
+from util.evaluation_args import evaluation_parser, parse_evaluation_args
+
+
+def main() -> None:
+    """Parse the flags and evaluate."""
+    parser = evaluation_parser(__doc__)
+    parser.add_argument("--yv", type=Path, default=Path("../YouTube"), help="default: %(default)s")
+    parser.add_argument("--split", default="valid", help="default: %(default)s")
+    args = parse_evaluation_args(parser)
+    evaluate(youtube_vos(args.yv, args.split), args)
+
+
+if __name__ == "__main__":
+    run_script(main)

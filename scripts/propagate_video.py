@@ -1,0 +1,69 @@
+"""Carry masks through any video: a video file or a folder of pictures, with masks on some frames."""
+
+import argparse
+from pathlib import Path
+
+from dataset.video_dataset import open_user_video
+from model import load_network
+from util.device import select_device
+from util.errors import InputError, run_script
+from util.evaluation import evaluate_video
+from util.evaluation_args import add_engine_flags, engine_options, positive_int
+from util.progress import FrameProgress
+from util.visualisation import write_contact_sheet, write_overlay
+
+
+def main() -> None:
+    """Parse the flags and propagate."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.propagate_video", description=__doc__)
+    add = parser.add_argument
+    add("--input", type=Path, required=True, help="video file, or folder of jpg, png, bmp or webp pictures")
+    add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
+    add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
+    add("--overlay", type=Path, help="write an MP4 with the masks drawn in")
+    add("--contact_sheet", type=Path, help="write a JPEG of eight frames with the masks drawn in")
+    add("--save_probs", type=Path, help="folder for probabilities (half floats, compressed .npz)")
+    add("--backward", action="store_true", help="also go back from the first labelled frame to the start")
+    add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
+    add("--start", type=int, default=0, help="first frame (default: %(default)s)")
+    add("--end", type=int, help="frame after the last (default: all)")
+    add("--every", type=positive_int, default=1, help="take every n-th frame (default: %(default)s)")
+    add_engine_flags(parser)
+    propagate(parser.parse_args())
+
+
+def propagate(args: argparse.Namespace) -> None:
+    """Write masks and whatever else the flags ask for."""
+    if args.start < 0 or (args.end is not None and args.end <= args.start):
+        raise InputError("--start must not be negative, and --end must lie behind it.")
+    video = open_user_video(
+        args.input,
+        args.masks,
+        short_side=args.size,
+        start=args.start,
+        end=args.end,
+        every=args.every,
+        backward=args.backward,
+    )
+    network = load_network(args.model, select_device(args.device))
+    # backward first: both passes write the frame that they share, and forward knows all its objects
+    passes = [each for each in (video.backward, video.forward) if each is not None]
+    seconds = 0.0
+    frames = sum(len(each) for each in passes)
+    with FrameProgress(frames) as progress:
+        for each in passes:
+            seconds += evaluate_video(
+                each, network, engine_options(args), args.output, progress, probs=args.save_probs
+            )
+    print(f"{frames} frames in {seconds:.1f} s of processing ({frames / seconds:.2f} FPS): {args.output}")
+    palette = video.forward.palette
+    if args.overlay is not None:
+        write_overlay(video.frames, args.output, palette, args.overlay)
+        print(f"overlay: {args.overlay}")
+    if args.contact_sheet is not None:
+        write_contact_sheet(video.frames, args.output, palette, args.contact_sheet)
+        print(f"contact sheet: {args.contact_sheet}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,78 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import ROOT, run_script, write_frames, write_labels
+from util.distributed import share
+
+LENGTHS = {"a": 3, "b": 6, "c": 4, "d": 5}
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def davis(tmp_path_factory, clip):
+    root = tmp_path_factory.mktemp("davis")
+    for name, count in LENGTHS.items():
+        write_frames(root / "JPEGImages/480p" / name, clip["frames"][:count, :80, :112])
+        write_labels(root / f"Annotations/480p/{name}/00000.png", clip["labels"][0, :80, :112])
+    return root
+
+
+@pytest.fixture(scope="module")
+def flags(davis, weights_file):
+    return ["--davis", davis, "--model", weights_file, "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def alone(flags, tmp_path_factory):
+    """The files of one undisturbed process."""
+    out = tmp_path_factory.mktemp("alone")
+    run_script("eval_davis_2016.py", *flags, "--output", out, **ONE_THREAD)
+    return contents(out)
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.suffix == ".png"}
+
+
+def test_longest_first_to_the_least_loaded():
+    assert share([3, 6, 4, 5], 2) == [[1, 0], [3, 2]]
+    assert share([1, 1], 3) == [[0], [1], []]
+    assert share([], 2) == [[], []]
+
+
+def test_two_ranks_write_the_same_files_as_one(alone, flags, tmp_path):
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = run_script(*launcher, "eval_davis_2016.py", *flags, "--output", tmp_path, **ONE_THREAD)
+    assert contents(tmp_path) == alone
+    assert done.stdout.count("Total processed frames: 18") == 1  # rank 0 speaks for all
+
+
+def test_a_killed_run_leaves_whole_files_and_is_continued(alone, flags, tmp_path):
+    command = [sys.executable, "eval_davis_2016.py", *map(str, flags), "--output", str(tmp_path)]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **ONE_THREAD},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while len(contents(tmp_path)) < 8 and process.poll() is None:  # b is finished, d is begun
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+    after_kill = {name: data for name, data in contents(tmp_path).items() if not name.name.startswith(".")}
+    assert 8 <= len(after_kill) < 18
+    assert after_kill.items() <= alone.items()  # not one truncated PNG
+    first = tmp_path / "b"  # the longest video is done first
+    before = {p: p.stat().st_mtime_ns for p in first.iterdir()}
+    (tmp_path / "d/.00001.4711.part.png").write_bytes(b"half")  # as a kill during a write leaves behind
+
+    run_script("eval_davis_2016.py", *flags, "--output", tmp_path, **ONE_THREAD)
+    assert contents(tmp_path) == alone
+    assert {p: p.stat().st_mtime_ns for p in first.iterdir()} == before

@@ -1,0 +1,30 @@
+import re
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, write_frames, write_labels
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch, clip, weights_file):
+    (tmp_path / "saves").mkdir()
+    (tmp_path / "saves/propagation_model.pth").symlink_to(weights_file)
+    write_frames(tmp_path / "frames", clip["frames"][:3, :48, :80])
+    write_labels(tmp_path / "mask.png", clip["labels"][1, :48, :80])
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", README, re.DOTALL)[1], names)
+    assert names["labels"].shape == (48, 80)
+    assert set(np.unique(names["labels"])) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
+def test_files_it_points_to_exist(link):
+    assert (ROOT / link).exists()
+
+
+def test_every_script_is_described():
+    scripts = [p.name for p in ROOT.glob("*.py")] + [p.stem for p in (ROOT / "scripts").glob("*.py")]
+    assert [name for name in scripts if name not in README and name != "__init__"] == []

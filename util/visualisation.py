@@ -1,0 +1,112 @@
+"""Pictures and films of masks over frames."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.frame_source import FrameSource
+from dataset.image_io import read_label_map
+from util.background import prefetch
+from util.files import atomic_path
+from util.palette import voc_palette
+from util.progress import FrameProgress
+
+FILL = 0.45  # opacity of an object's colour
+SHEET_FRAMES = 8
+SHEET_COLUMNS = 4
+SHEET_WIDTH = 480  # of one picture of a contact sheet
+
+
+def draw_masks(
+    picture: NDArray[np.uint8], labels: NDArray[np.uint8], palette: list[int] | None
+) -> NDArray[np.uint8]:
+    """Draw each object's colour, contour and label over a picture.
+
+    Args:
+        picture: RGB `H x W x 3`.
+        labels: `H x W`.
+        palette: colours, R G B R G B ...; None takes all labels as one object.
+    """
+    if palette is None:
+        labels = (labels > 0).astype(np.uint8)
+    colours = np.array(palette or voc_palette(), np.uint8).reshape(-1, 3)
+    height, width = labels.shape
+    thickness = max(1, round(min(height, width) / 240))
+    inside = (labels > 0)[:, :, None]
+    blend = cv2.addWeighted(picture, 1 - FILL, colours[labels], FILL, 0)
+    drawn = np.where(inside, blend, picture)
+    for label in np.unique(labels[labels > 0]).tolist():
+        mask = (labels == label).astype(np.uint8)
+        contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, contours, -1, colours[label].tolist(), thickness, cv2.LINE_AA)
+        _draw_label(drawn, mask, str(label), thickness)
+    return drawn
+
+
+def _draw_label(drawn: NDArray[np.uint8], mask: NDArray[np.uint8], text: str, thickness: int) -> None:
+    """Write an object's label where the object is thickest, in white with a dark edge."""
+    depth = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
+    x, y = cv2.minMaxLoc(depth)[3]
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.5 * thickness
+    (text_width, text_height), _ = cv2.getTextSize(text, font, scale, thickness)
+    corner = (x - text_width // 2, y + text_height // 2)
+    cv2.putText(drawn, text, corner, font, scale, (0, 0, 0), thickness + 2, cv2.LINE_AA)
+    cv2.putText(drawn, text, corner, font, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+
+
+def overlaid_frames(
+    frames: FrameSource, indices: Sequence[int], mask_folder: Path, palette: list[int] | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield frames with their written masks drawn in; a frame without a mask stays as it is."""
+
+    def overlaid(index: int) -> NDArray[np.uint8]:
+        picture = frames.read(index)
+        mask = mask_folder / f"{frames.names[index]}.png"
+        return draw_masks(picture, read_label_map(mask), palette) if mask.is_file() else picture
+
+    return prefetch(overlaid, indices, threads=frames.threads)
+
+
+def write_overlay(frames: FrameSource, mask_folder: Path, palette: list[int] | None, path: Path) -> None:
+    """Write an MP4 of all frames with their masks drawn in, at the source's size and frame rate.
+
+    MPEG-4 video needs even sizes: an odd last row or column is left out.
+    """
+    indices = range(len(frames.names))
+    with atomic_path(path) as temporary, FrameProgress(len(indices)) as progress:
+        writer: cv2.VideoWriter | None = None
+        for picture in overlaid_frames(frames, indices, mask_folder, palette):
+            if writer is None:
+                height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
+                codec = cv2.VideoWriter.fourcc(*"mp4v")
+                writer = cv2.VideoWriter(str(temporary), codec, frames.fps, (width, height))
+                if not writer.isOpened():
+                    raise OSError(f"cannot write a video to {path}: choose a name that ends in .mp4.")
+            writer.write(cv2.cvtColor(picture[:height, :width], cv2.COLOR_RGB2BGR))
+            progress.advance(f"overlay {path.stem}")
+        if writer is not None:
+            writer.release()
+
+
+def write_contact_sheet(
+    frames: FrameSource, mask_folder: Path, palette: list[int] | None, path: Path
+) -> None:
+    """Write a JPEG of up to eight evenly spaced frames with their masks drawn in."""
+    count = min(SHEET_FRAMES, len(frames.names))
+    indices = np.linspace(0, len(frames.names) - 1, count).round().astype(int).tolist()
+    pictures = [_to_width(p, SHEET_WIDTH) for p in overlaid_frames(frames, indices, mask_folder, palette)]
+    blank = np.zeros_like(pictures[0])
+    pictures += [blank] * (-len(pictures) % min(SHEET_COLUMNS, count))
+    columns = min(SHEET_COLUMNS, count)
+    rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
+    with atomic_path(path) as temporary:
+        if not cv2.imwrite(str(temporary), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)):
+            raise OSError(f"cannot write a picture to {path}: choose a name that ends in .jpg.")
+
+
+def _to_width(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    height = round(picture.shape[0] * width / picture.shape[1])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
