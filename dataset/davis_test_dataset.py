@@ -25,7 +25,7 @@ def davis_2016(root: Path) -> list[Video]:
     images = root / "JPEGImages" / RESOLUTION
     if not images.is_dir():
         raise InputError(f"there is no folder {images}: point --davis to DAVIS 2016.")
-    names = _names_listed(root / "ImageSets/2016/val.txt") or _names_listed(root / "ImageSets/480p/val.txt")
+    names = names_listed(root / "ImageSets/2016/val.txt") or names_listed(root / "ImageSets/480p/val.txt")
     if not names:
         names = sorted(folder.name for folder in images.iterdir() if folder.is_dir())
     return [_video(root, name, merge=True) for name in names]
@@ -39,7 +39,7 @@ def davis_2017(root: Path, split: str) -> list[Video]:
         split: "val" or "testdev".
     """
     folder, listing = SPLITS_2017[split]
-    names = _names_listed(root / folder / listing)
+    names = names_listed(root / folder / listing)
     if not names:
         raise InputError(
             f"there is no list of videos {root / folder / listing}: point --davis to DAVIS 2017."
@@ -47,7 +47,7 @@ def davis_2017(root: Path, split: str) -> list[Video]:
     return [_video(root / folder, name, merge=False) for name in names]
 
 
-def _names_listed(path: Path) -> list[str]:
+def names_listed(path: Path) -> list[str]:
     """Return the video names of a list file in order, or none when there is no such file.
 
     A line is a name, or paths such as `/JPEGImages/480p/dog/00000.jpg /Annotations/...`.

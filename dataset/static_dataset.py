@@ -1,0 +1,183 @@
+"""Stage 0: three frames of a make-believe video out of one picture and the mask of its object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional as F  # noqa: N812
+
+from dataset.image_io import image_size, list_images, read_image, read_object_mask
+from dataset.random_streams import SampleStreams
+from dataset.tps import fast_maps, random_control_points
+from dataset.training_sample import FRAMES, Sample, sample, stack_images, stack_masks
+from dataset.training_transforms import (
+    Adjustment,
+    Affine,
+    AffineRange,
+    Item,
+    JitterRange,
+    Matrix,
+    Random,
+    adjust,
+    as_image,
+    as_mask,
+    remap,
+    shift,
+    shrink_to,
+    size_of,
+    stretch,
+    to_grey,
+    warp,
+    zoomed_canvas,
+)
+from util.errors import InputError
+
+SHARED_SCALE = (0.8, 1.5)
+SHARED_JITTER = JitterRange(0.1, 0.05, 0.05, 0.05)
+GREY_CHANCE = 0.05
+FRAME_AFFINE = AffineRange(degrees=20, shear=10, scale=(0.9, 1.1))
+FRAME_JITTER = JitterRange(0.1, 0.05, 0.05)
+WARP_CHANCE = 1 / 3
+
+MASK_SUFFIX = ".png"
+ASPECT_TOLERANCE = 0.02  # a mask may have another resolution than its picture, but not another shape
+
+
+@dataclass(frozen=True)
+class FrameDraw:
+    """What is done to one frame: affine, resize, crop, jitter, and perhaps a thin-plate-spline warp."""
+
+    affine: Affine
+    crop: tuple[float, float]  # where between top and bottom, left and right; 0 to 1
+    jitter: list[Adjustment]
+    control_points: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+
+
+@dataclass(frozen=True)
+class StaticDraw:
+    """What is done to a picture: scale, flip, jitter, grey for all frames, then each frame's own."""
+
+    scale: float
+    flip: bool
+    jitter: list[Adjustment]
+    grey: bool
+    frames: list[FrameDraw]
+
+
+def draw(random: Random) -> StaticDraw:
+    """Draw all that makes a sample."""
+    return StaticDraw(
+        random.uniform(*SHARED_SCALE),
+        random.random() < 0.5,
+        SHARED_JITTER.draw(random),
+        random.random() < GREY_CHANCE,
+        [
+            FrameDraw(
+                FRAME_AFFINE.draw(random),
+                (random.random(), random.random()),
+                FRAME_JITTER.draw(random),
+                random_control_points(random) if random.random() < WARP_CHANCE else None,
+            )
+            for _ in range(FRAMES)
+        ],
+    )
+
+
+class StaticDataset(Dataset[Sample]):
+    """Pictures with one object each.
+
+    Affine, resize and crop are one interpolation, from a picture decoded no larger than the result needs.
+
+    Args:
+        pictures: (picture, mask) paths; see `flat_folder` and `class_folders`. Listed twice is drawn twice.
+        crop_size: of the frames, a side.
+        seed: of the run.
+    """
+
+    def __init__(self, pictures: Sequence[tuple[Path, Path]], crop_size: int = 384, seed: int = 0) -> None:
+        self.pictures = list(pictures)
+        self.crop_size = crop_size
+        self.streams = SampleStreams(seed)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other samples from now on; call it between epochs."""
+        self.streams.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a sample; raises InputError when a file cannot be read or the mask does not fit."""
+        path, mask_path = self.pictures[index]
+        drawn = draw(self.streams.generator(index))
+        mask = as_mask(read_object_mask(mask_path))
+        _check_shapes(path, mask_path, size_of(mask))
+        # what the warp reads may be a little larger than the crop, since the frame's affine may enlarge it
+        short_side = round(self.crop_size * FRAME_AFFINE.scale[1])
+        image = as_image(read_image(path, short_side=round(short_side * max(1, drawn.scale))))
+
+        image, mask = (self._shared(item, drawn) for item in (image, mask))
+        image = adjust(shrink_to(image, short_side), drawn.jitter)
+        if drawn.grey:
+            image = to_grey(image)
+        frames = [self._frame(image, mask, frame) for frame in drawn.frames]
+        images, masks = zip(*frames, strict=True)
+        return sample(stack_images(images), stack_masks(masks) > 0, None, path.name, [path.name] * FRAMES)
+
+    def _shared(self, item: Item, drawn: StaticDraw) -> Item:
+        item = zoomed_canvas(item, drawn.scale)
+        return F.horizontal_flip(item) if drawn.flip else item
+
+    def _frame(
+        self, image: tv_tensors.Image, mask: tv_tensors.Mask, frame: FrameDraw
+    ) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
+        size = (self.crop_size, self.crop_size)
+        image, mask = (
+            warp(item, frame_matrix(size_of(item), frame, self.crop_size), size) for item in (image, mask)
+        )
+        image = adjust(image, frame.jitter)
+        if frame.control_points is not None:
+            maps = fast_maps(*frame.control_points, *size)
+            image, mask = remap(image, maps), remap(mask, maps)
+        return image, mask
+
+
+def frame_matrix(size: tuple[int, int], frame: FrameDraw, crop_size: int) -> Matrix:
+    """Return affine, resize to a shorter side of `crop_size`, and crop as one matrix."""
+    height, width = size
+    factor = crop_size / min(size)
+    slack = (max(0, round(height * factor) - crop_size), max(0, round(width * factor) - crop_size))
+    top, left = (round(place * free) for place, free in zip(frame.crop, slack, strict=True))
+    return shift(-left, -top) @ stretch(factor, factor) @ frame.affine.matrix(height, width)
+
+
+def flat_folder(folder: Path) -> list[tuple[Path, Path]]:
+    """Find `x.jpg` with `x.png` beside it.
+
+    Raises:
+        InputError: a picture has no mask.
+    """
+    pictures = [path for path in list_images(folder) if path.suffix.lower() != MASK_SUFFIX]
+    pairs = [(path, path.with_suffix(MASK_SUFFIX)) for path in pictures]
+    for path, mask in pairs:
+        if not mask.is_file():
+            raise InputError(f"{path} has no mask: put {mask.name} beside it, or take the picture away.")
+    return pairs
+
+
+def class_folders(folder: Path) -> list[tuple[Path, Path]]:
+    """Find the pictures of every folder in a folder, as `flat_folder` does."""
+    return [pair for inner in sorted(folder.iterdir()) if inner.is_dir() for pair in flat_folder(inner)]
+
+
+def _check_shapes(path: Path, mask_path: Path, mask: tuple[int, int]) -> None:
+    height, width = image_size(path)
+    if abs(mask[0] * width / (mask[1] * height) - 1) > ASPECT_TOLERANCE:
+        raise InputError(
+            f"mask {mask_path} is {mask[1]} x {mask[0]}, its picture {path} {width} x {height}: "
+            "give a mask of the same shape."
+        )

@@ -1,0 +1,241 @@
+"""Random changes of training pictures and their masks.
+
+What is drawn and what is done with it are apart: a draw is a plain value, and applying it to a
+`tv_tensors.Image` or to a `tv_tensors.Mask` follows from the kind of the item. So one draw acts on a picture and
+its mask alike, and no random state is shared or set back.
+
+Pictures are uint8 `3 x H x W` (interpolated smoothly, filled with the ImageNet mean colour), masks uint8
+`H x W` (nearest neighbour, filled with 0). Flips, crops, pads, resizing and greying are torchvision's.
+Two things are OpenCV's: warps, because torchvision has no bicubic one for tensors and its bilinear one takes
+twice the time; and colour jitter as a 3 x 4 matrix per step, a tenth of torchvision's time for the same numbers
+to a rounding step.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F  # noqa: N812
+
+# Loader workers run side by side already, and a thread pool of OpenCV does not survive a fork.
+cv2.setNumThreads(0)
+
+IMAGE_FILL = (124, 116, 104)  # the ImageNet mean colour
+LUMA = np.array([0.299, 0.587, 0.114])
+
+Random = np.random.Generator
+Matrix = NDArray[np.float64]
+Item = TypeVar("Item", tv_tensors.Image, tv_tensors.Mask)
+Adjustment = tuple[str, float]
+
+
+def as_image(picture: NDArray[np.uint8]) -> tv_tensors.Image:
+    """Wrap an RGB picture `H x W x 3` as `3 x H x W`, without a copy where it can be written to."""
+    writable = picture if picture.flags.writeable else picture.copy()
+    return tv_tensors.Image(torch.from_numpy(writable).permute(2, 0, 1))
+
+
+def as_mask(labels: NDArray[np.uint8]) -> tv_tensors.Mask:
+    """Wrap labels `H x W`."""
+    return tv_tensors.Mask(torch.from_numpy(labels if labels.flags.writeable else labels.copy()))
+
+
+def pixels(item: tv_tensors.Image | tv_tensors.Mask) -> NDArray[np.uint8]:
+    """Return a picture as `H x W x 3`, a mask as `H x W`, contiguous."""
+    array = item.numpy()
+    return np.ascontiguousarray(array.transpose(1, 2, 0) if array.ndim == 3 else array)
+
+
+def size_of(item: tv_tensors.Image | tv_tensors.Mask) -> tuple[int, int]:
+    """Return (height, width)."""
+    return item.shape[-2], item.shape[-1]
+
+
+# Colour
+
+
+@dataclass(frozen=True)
+class JitterRange:
+    """How far colours are changed: factors lie in 1 +- the number, the hue shift in +- `hue` turns."""
+
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float = 0.0
+
+    def draw(self, random: Random) -> list[Adjustment]:
+        """Draw the steps, in random order."""
+        steps = [
+            (name, random.uniform(1 - strength, 1 + strength))
+            for name, strength in (
+                ("brightness", self.brightness),
+                ("contrast", self.contrast),
+                ("saturation", self.saturation),
+            )
+        ]
+        if self.hue:
+            steps.append(("hue", random.uniform(-self.hue, self.hue)))
+        return [steps[i] for i in random.permutation(len(steps))]
+
+
+def adjust(image: tv_tensors.Image, steps: Sequence[Adjustment]) -> tv_tensors.Image:
+    """Change brightness, contrast, saturation and hue one after another, each rounded to 8 bits."""
+    picture = pixels(image)
+    for name, amount in steps:
+        picture = _shift_hue(picture, amount) if name == "hue" else _mix(picture, name, amount)
+    return as_image(picture)
+
+
+def _mix(picture: NDArray[np.uint8], name: str, factor: float) -> NDArray[np.uint8]:
+    """Blend with black, with the mean grey or with the grey picture."""
+    matrix = np.zeros((3, 4))
+    matrix[:, :3] = factor * np.eye(3)
+    if name == "contrast":
+        matrix[:, 3] = (1 - factor) * (LUMA @ cv2.mean(picture)[:3])
+    elif name == "saturation":
+        matrix[:, :3] += (1 - factor) * LUMA
+    return cv2.transform(picture, matrix)
+
+
+def _shift_hue(picture: NDArray[np.uint8], turns: float) -> NDArray[np.uint8]:
+    hue_saturation_value = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV_FULL)
+    hue_saturation_value[..., 0] += np.uint8(round(turns * 256) % 256)  # wraps around, as hue does
+    return cv2.cvtColor(hue_saturation_value, cv2.COLOR_HSV2RGB_FULL)
+
+
+def to_grey(image: tv_tensors.Image) -> tv_tensors.Image:
+    """Take the colour away; there are three channels still."""
+    return F.rgb_to_grayscale(image, num_output_channels=3)
+
+
+# Geometry. Matrices are 3 x 3 and act on continuous coordinates (x, y, 1): the first pixel covers 0 to 1.
+
+
+@dataclass(frozen=True)
+class AffineRange:
+    """How far pictures are turned, scaled and sheared, all about their centre."""
+
+    degrees: float
+    shear: float
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def draw(self, random: Random) -> "Affine":
+        """Draw one."""
+        return Affine(
+            random.uniform(-self.degrees, self.degrees),
+            random.uniform(*self.scale),
+            random.uniform(-self.shear, self.shear),
+        )
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A turn (degrees, clockwise), a scale and a horizontal shear (degrees) about the centre."""
+
+    degrees: float
+    scale: float
+    shear: float
+
+    def matrix(self, height: int, width: int) -> Matrix:
+        """Return where each point of a picture of this size goes."""
+        angle, shear = math.radians(self.degrees), math.radians(self.shear)
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        linear = self.scale * turn @ np.array([[1, -math.tan(shear)], [0, 1]])
+        matrix = np.eye(3)
+        matrix[:2, :2] = linear
+        centre = np.array([width / 2, height / 2])
+        matrix[:2, 2] = centre - linear @ centre
+        return matrix
+
+
+def stretch(x: float, y: float) -> Matrix:
+    """Return the matrix that scales by `x` and `y`."""
+    return np.diag([x, y, 1.0])
+
+
+def shift(x: float, y: float) -> Matrix:
+    """Return the matrix that moves by (x, y)."""
+    matrix = np.eye(3)
+    matrix[:2, 2] = x, y
+    return matrix
+
+
+def warp(item: Item, matrix: Matrix, size: tuple[int, int]) -> Item:
+    """Move each point of an item by `matrix`; the result has `size` (height, width)."""
+    # OpenCV's coordinates are 0 in the middle of the first pixel
+    move = (shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5))[:2]
+    if isinstance(item, tv_tensors.Mask):
+        return as_mask(cv2.warpAffine(pixels(item), move, size[::-1], flags=cv2.INTER_NEAREST))
+    return as_image(
+        cv2.warpAffine(pixels(item), move, size[::-1], flags=cv2.INTER_CUBIC, borderValue=IMAGE_FILL)
+    )
+
+
+def remap(item: Item, maps: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Item:
+    """Read each pixel of the result at (x, y) of two maps, as `cv2.remap` does."""
+    if isinstance(item, tv_tensors.Mask):
+        return as_mask(cv2.remap(pixels(item), *maps, cv2.INTER_NEAREST))
+    return as_image(cv2.remap(pixels(item), *maps, cv2.INTER_LINEAR, borderValue=IMAGE_FILL))
+
+
+def zoomed_canvas(item: Item, scale: float) -> Item:
+    """Scale an item about its centre on a canvas of its own size, but keep the pixels it has.
+
+    The result is what such a canvas shows: the middle of the item when `scale` > 1, the item with a border
+    when it is below. It has `1 / scale` times the item's size; nothing is interpolated.
+    """
+    height, width = size_of(item)
+    new_height, new_width = max(1, round(height / scale)), max(1, round(width / scale))
+    if scale >= 1:
+        return F.center_crop(item, [new_height, new_width])
+    top, left = (new_height - height) // 2, (new_width - width) // 2
+    fill = 0 if isinstance(item, tv_tensors.Mask) else list(IMAGE_FILL)
+    return F.pad(item, [left, top, new_width - width - left, new_height - height - top], fill=fill)
+
+
+def shrink_to(image: tv_tensors.Image, short_side: int) -> tv_tensors.Image:
+    """Make a picture smaller, without aliasing, until its shorter side has `short_side` pixels."""
+    if min(size_of(image)) <= short_side:
+        return image
+    return F.resize(image, [short_side], interpolation=InterpolationMode.BICUBIC, antialias=True)
+
+
+@dataclass(frozen=True)
+class Box:
+    """Part of a picture, in fractions of its height and width."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+
+    def in_pixels(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return (top, left, height, width) in a picture of this size."""
+        top, left = round(self.top * size[0]), round(self.left * size[1])
+        height, width = round(self.height * size[0]), round(self.width * size[1])
+        return top, left, max(1, min(height, size[0] - top)), max(1, min(width, size[1] - left))
+
+
+def random_box(random: Random, size: tuple[int, int], area: tuple[float, float]) -> Box:
+    """Draw a box of a part of the area within `area`, of aspect 3:4 to 4:3, as v2.RandomResizedCrop does.
+
+    When ten boxes do not fit, it is the largest in the middle whose aspect is allowed.
+    """
+    rows, columns = size
+    for _ in range(10):
+        part = rows * columns * random.uniform(*area)
+        aspect = math.exp(random.uniform(math.log(3 / 4), math.log(4 / 3)))
+        width, height = round(math.sqrt(part * aspect)), round(math.sqrt(part / aspect))
+        if 0 < width <= columns and 0 < height <= rows:
+            top, left = random.integers(rows - height + 1), random.integers(columns - width + 1)
+            return Box(top / rows, left / columns, height / rows, width / columns)
+    width = min(columns, round(rows * 4 / 3))
+    height = min(rows, round(columns * 4 / 3))
+    return Box((1 - height / rows) / 2, (1 - width / columns) / 2, height / rows, width / columns)

@@ -1,0 +1,229 @@
+"""Stages 1 and 2: three frames of a real or rendered video with the masks of up to two objects."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F  # noqa: N812
+
+from dataset.image_io import list_images, read_image, read_label_map
+from dataset.random_streams import SampleStreams, shared_int
+from dataset.training_sample import FRAMES, Sample, sample, stack_images, stack_masks
+from dataset.training_transforms import (
+    Adjustment,
+    Affine,
+    AffineRange,
+    Box,
+    JitterRange,
+    Random,
+    adjust,
+    as_image,
+    as_mask,
+    random_box,
+    shift,
+    size_of,
+    stretch,
+    to_grey,
+    warp,
+)
+from util.errors import InputError
+
+AREA = (0.36, 1.0)
+AREA_BL = (0.25, 1.0)
+SHARED_JITTER = JitterRange(0.1, 0.03, 0.03)
+GREY_CHANCE = 0.05
+FRAME_AFFINE = AffineRange(degrees=15, shear=10)
+FRAME_JITTER = JitterRange(0.01, 0.01, 0.01)
+TRIES = 5  # at frames that show an object
+
+# BL30K: an object that is this small on the first frame teaches little ...
+BL_TINY = 100
+# ... and one that is small there, but not on the others, can hardly be followed (all in pixels of the crop)
+BL_SMALL = 900
+BL_STAYS_SMALL = 400
+
+
+@dataclass(frozen=True)
+class VideoDraw:
+    """What is done to three frames: crop, flip, jitter, grey for all, then an affine and a jitter each."""
+
+    box: Box
+    flip: bool
+    jitter: list[Adjustment]
+    grey: bool
+    affines: list[Affine]
+    frame_jitters: list[list[Adjustment]]
+
+
+def draw(random: Random, size: tuple[int, int], area: tuple[float, float]) -> VideoDraw:
+    """Draw all that is done to the frames of a sample; `size` is (height, width) of the video."""
+    return VideoDraw(
+        random_box(random, size, area),
+        random.random() < 0.5,
+        SHARED_JITTER.draw(random),
+        random.random() < GREY_CHANCE,
+        [FRAME_AFFINE.draw(random) for _ in range(FRAMES)],
+        [FRAME_JITTER.draw(random) for _ in range(FRAMES)],
+    )
+
+
+def draw_frames(random: Random, length: int, max_jump: int) -> list[int]:
+    """Draw three different frames of a video, forwards or backwards.
+
+    Args:
+        random: the sample's generator.
+        length: of the video, at least 3.
+        max_jump: the largest gap between neighbours; smaller where the video is too short for two of them.
+    """
+    jump = max(1, min(max_jump, (length - 1) // 2))
+    first_gap, second_gap = (int(gap) for gap in random.integers(1, jump + 1, size=2))
+    start = int(random.integers(length - first_gap - second_gap))
+    frames = [start, start + first_gap, start + first_gap + second_gap]
+    return frames[::-1] if random.random() < 0.5 else frames
+
+
+class VOSDataset(Dataset[Sample]):
+    """Videos of several objects, as folders of pictures and label maps.
+
+    Args:
+        image_root: a folder of pictures per video.
+        mask_root: a folder of label maps per video; frames without one are left out.
+        max_jump: the largest gap between the frames of a sample, in frames of the video.
+        frame_step: the frames on disk are this far apart in the video (YouTubeVOS: 5).
+        subset: names of the videos to use; None uses all.
+        is_bl: BL30K's crops and its rule about small objects.
+        crop_size: of the frames, a side.
+        seed: of the run.
+        part: which of several data sets mixed in the run.
+        repeats: draws from each video per epoch.
+
+    Raises:
+        InputError: there is no video of three frames with masks.
+    """
+
+    def __init__(
+        self,
+        image_root: Path,
+        mask_root: Path,
+        max_jump: int,
+        frame_step: int = 1,
+        subset: Collection[str] | None = None,
+        is_bl: bool = False,
+        crop_size: int = 384,
+        seed: int = 0,
+        part: int = 0,
+        repeats: int = 1,
+    ) -> None:
+        self.image_root = image_root
+        self.mask_root = mask_root
+        self.frame_step = frame_step
+        self.is_bl = is_bl
+        self.crop_size = crop_size
+        self.repeats = repeats
+        self.streams = SampleStreams(seed, part)
+        self._max_jump = shared_int(max_jump)
+        # Only names are kept: BL30K has millions of frames, and each worker would hold all their paths.
+        self.videos = [name for name in _videos(mask_root, subset) if len(self._frames(name)) >= FRAMES]
+        if not self.videos:
+            raise InputError(
+                f"no video has {FRAMES} frames in {image_root} with masks in {mask_root}: "
+                "put a folder of pictures and one of label maps there for each video."
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other samples from now on; call it between epochs."""
+        self.streams.set_epoch(epoch)
+
+    def set_max_jump(self, max_jump: int) -> None:
+        """Change the largest gap, in frames of the video; call it between epochs."""
+        self._max_jump[0] = max_jump
+
+    def __len__(self) -> int:
+        return len(self.videos) * self.repeats
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a sample; raises InputError when a file cannot be read.
+
+        After five tries without an object both masks are empty.
+        """
+        name = self.videos[index % len(self.videos)]
+        random = self.streams.generator(index)
+        frames = self._frames(name)
+        for _ in range(TRIES):
+            chosen = [frames[i] for i in draw_frames(random, len(frames), self._jump())]
+            label_maps = [as_mask(read_label_map(mask)) for _, mask in chosen]
+            drawn = draw(random, size_of(label_maps[0]), AREA_BL if self.is_bl else AREA)
+            masks = stack_masks([self._mask(mask, drawn, i) for i, mask in enumerate(label_maps)])
+            labels = _large_enough(masks) if self.is_bl else _labels(masks[0])
+            if labels:
+                break
+        # pictures are read only now: those of a try that failed are never decoded
+        rgb = stack_images([self._image(path, drawn, i) for i, (path, _) in enumerate(chosen)])
+        picked = [int(label) for label in random.permutation(labels)[:2]]
+        first, second = (
+            masks == picked[i] if i < len(picked) else torch.zeros_like(masks, dtype=torch.bool)
+            for i in range(2)
+        )
+        return sample(rgb, first, second, name, [path.name for path, _ in chosen])
+
+    def _jump(self) -> int:
+        return max(1, int(self._max_jump[0]) // self.frame_step)
+
+    def _frames(self, name: str) -> list[tuple[Path, Path]]:
+        """List a video's pictures that have a label map."""
+        masks = {path.stem: path for path in list_images(self.mask_root / name)}
+        pictures = list_images(self.image_root / name)
+        return [(path, masks[path.stem]) for path in pictures if path.stem in masks]
+
+    def _mask(self, mask: tv_tensors.Mask, drawn: VideoDraw, frame: int) -> tv_tensors.Mask:
+        """Crop, flip, resize and affine in one look-up."""
+        top, left, height, width = drawn.box.in_pixels(size_of(mask))
+        part = F.crop(mask, top, left, height, width)
+        matrix = stretch(self.crop_size / width, self.crop_size / height)
+        if drawn.flip:
+            matrix = shift(self.crop_size, 0) @ stretch(-1, 1) @ matrix
+        size = (self.crop_size, self.crop_size)
+        return warp(part, drawn.affines[frame].matrix(*size) @ matrix, size)
+
+    def _image(self, path: Path, drawn: VideoDraw, frame: int) -> tv_tensors.Image:
+        """Crop, resize (without aliasing, so before the affine), flip, jitter, affine, jitter."""
+        needed = self.crop_size / min(drawn.box.height, drawn.box.width)
+        image = as_image(read_image(path, short_side=round(needed)))
+        size = [self.crop_size, self.crop_size]
+        box = drawn.box.in_pixels(size_of(image))
+        image = F.resized_crop(image, *box, size, InterpolationMode.BICUBIC, antialias=True)
+        if drawn.flip:
+            image = F.horizontal_flip(image)
+        image = adjust(image, drawn.jitter)
+        if drawn.grey:
+            image = to_grey(image)
+        image = warp(image, drawn.affines[frame].matrix(*size), (self.crop_size, self.crop_size))
+        return adjust(image, drawn.frame_jitters[frame])
+
+
+def _videos(root: Path, subset: Collection[str] | None) -> list[str]:
+    """List the folders of a folder by name; hidden ones are unfinished work of a generator."""
+    if not root.is_dir():
+        return []
+    names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return names if subset is None else [name for name in names if name in set(subset)]
+
+
+def _labels(mask: Tensor) -> list[int]:
+    """Return the labels above 0 of a label map."""
+    return [label for label in torch.unique(mask).tolist() if label]
+
+
+def _large_enough(masks: Tensor) -> list[int]:
+    """Return the labels of the first of three label maps that BL30K's rule about small objects keeps."""
+    areas = {label: (masks == label).sum((1, 2)).tolist() for label in _labels(masks[0])}
+    return [
+        label
+        for label, (first, *others) in areas.items()
+        if first > BL_SMALL or (first > BL_TINY and max(others) < BL_STAYS_SMALL)
+    ]
