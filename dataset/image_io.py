@@ -103,8 +103,9 @@ def list_images(folder: Path) -> list[Path]:
     """Return the pictures of a folder in order of their names; hidden files are left out."""
     if not folder.is_dir():
         return []
-    return sorted(
+    pictures = (
         path
         for path in folder.iterdir()
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
+    return sorted(pictures, key=lambda path: path.name)

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
-from torchvision import tv_tensors
-from torchvision.transforms.v2 import functional as F  # noqa: N812
+from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import image_size, list_images, read_image, read_object_mask
 from dataset.random_streams import SampleStreams
@@ -27,7 +26,7 @@ from dataset.training_transforms import (
     as_mask,
     remap,
     shift,
-    shrink_to,
+    shrunk,
     size_of,
     stretch,
     to_grey,
@@ -120,39 +119,47 @@ class StaticDataset(Dataset[Sample]):
         short_side = round(self.crop_size * FRAME_AFFINE.scale[1])
         image = as_image(read_image(path, short_side=round(short_side * max(1, drawn.scale))))
 
-        image, mask = (self._shared(item, drawn) for item in (image, mask))
-        image = adjust(shrink_to(image, short_side), drawn.jitter)
+        if drawn.flip:
+            image, mask = F.horizontal_flip(image), F.horizontal_flip(mask)
+        image_canvas, mask_canvas = (_canvas_size(item, drawn.scale) for item in (image, mask))
+        image, image_place = zoomed_canvas(image, drawn.scale)
+        mask, mask_place = zoomed_canvas(mask, drawn.scale)
+        image, unshrink = shrunk(image, short_side)
+        image = adjust(image, drawn.jitter)
         if drawn.grey:
             image = to_grey(image)
-        frames = [self._frame(image, mask, frame) for frame in drawn.frames]
-        images, masks = zip(*frames, strict=True)
+
+        size = (self.crop_size, self.crop_size)
+        images, masks = [], []
+        for frame in drawn.frames:
+            matrix = frame_matrix(image_canvas, frame, self.crop_size) @ image_place @ unshrink
+            images.append(adjust(warp(image, matrix, size), frame.jitter))
+            matrix = frame_matrix(mask_canvas, frame, self.crop_size) @ mask_place
+            masks.append(warp(mask, matrix, size))
+            if frame.control_points is not None:
+                maps = fast_maps(*frame.control_points, *size)
+                images[-1], masks[-1] = remap(images[-1], maps), remap(masks[-1], maps)
         return sample(stack_images(images), stack_masks(masks) > 0, None, path.name, [path.name] * FRAMES)
 
-    def _shared(self, item: Item, drawn: StaticDraw) -> Item:
-        item = zoomed_canvas(item, drawn.scale)
-        return F.horizontal_flip(item) if drawn.flip else item
 
-    def _frame(
-        self, image: tv_tensors.Image, mask: tv_tensors.Mask, frame: FrameDraw
-    ) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
-        size = (self.crop_size, self.crop_size)
-        image, mask = (
-            warp(item, frame_matrix(size_of(item), frame, self.crop_size), size) for item in (image, mask)
-        )
-        image = adjust(image, frame.jitter)
-        if frame.control_points is not None:
-            maps = fast_maps(*frame.control_points, *size)
-            image, mask = remap(image, maps), remap(mask, maps)
-        return image, mask
+def frame_matrix(canvas: tuple[float, float], frame: FrameDraw, crop_size: int) -> Matrix:
+    """Return affine, resize to a shorter side of `crop_size`, and crop as one matrix.
 
-
-def frame_matrix(size: tuple[int, int], frame: FrameDraw, crop_size: int) -> Matrix:
-    """Return affine, resize to a shorter side of `crop_size`, and crop as one matrix."""
-    height, width = size
-    factor = crop_size / min(size)
-    slack = (max(0, round(height * factor) - crop_size), max(0, round(width * factor) - crop_size))
-    top, left = (round(place * free) for place, free in zip(frame.crop, slack, strict=True))
+    Args:
+        canvas: (height, width) of what the affine acts on; they need not be whole.
+        frame: what was drawn.
+        crop_size: of the result, a side.
+    """
+    height, width = canvas
+    factor = crop_size / min(canvas)
+    top = frame.crop[0] * (height * factor - crop_size)
+    left = frame.crop[1] * (width * factor - crop_size)
     return shift(-left, -top) @ stretch(factor, factor) @ frame.affine.matrix(height, width)
+
+
+def _canvas_size(item: Item, scale: float) -> tuple[float, float]:
+    height, width = size_of(item)
+    return height / scale, width / scale
 
 
 def flat_folder(folder: Path) -> list[tuple[Path, Path]]:

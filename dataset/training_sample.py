@@ -50,11 +50,10 @@ def sample(rgb: Tensor, first: Tensor, second: Tensor | None, name: str, frames:
     result: Sample = {
         "rgb": rgb,
         "gt": first[:, None].float(),
-        "cls_gt": first.long(),
+        "cls_gt": (first.byte() if second is None else first.byte() + 2 * second.byte()).long(),
         "info": {"name": name, "frames": list(frames)},
     }
     if second is not None:
         result["sec_gt"] = second[:, None].float()
-        result["cls_gt"] = result["cls_gt"] + 2 * second.long()
         result["selector"] = torch.tensor([1.0, float(second.any())])
     return result
