@@ -153,6 +153,23 @@ class VOSDataset(Dataset[Sample]):
         """
         name = self.videos[index % len(self.videos)]
         random = self.streams.generator(index)
+        chosen, drawn, masks, labels = self.find(name, random)
+        # pictures are read only now: those of a try that failed are never decoded
+        rgb = stack_images([self._image(path, drawn, i) for i, (path, _) in enumerate(chosen)])
+        picked = [int(label) for label in random.permutation(labels)[:2]]
+        first, second = (
+            masks == picked[i] if i < len(picked) else torch.zeros_like(masks, dtype=torch.bool)
+            for i in range(2)
+        )
+        return sample(rgb, first, second, name, [path.name for path, _ in chosen])
+
+    def find(self, name: str, random: Random) -> tuple[list[tuple[Path, Path]], VideoDraw, Tensor, list[int]]:
+        """Draw frames of a video and what is done to them, until an object shows on the first, or five times.
+
+        Returns:
+            The (picture, label map) paths, the draw, the changed label maps `3 x H x W` uint8, and the labels
+            of the objects to choose from.
+        """
         frames = self._frames(name)
         for _ in range(TRIES):
             chosen = [frames[i] for i in draw_frames(random, len(frames), self._jump())]
@@ -162,14 +179,7 @@ class VOSDataset(Dataset[Sample]):
             labels = _large_enough(masks) if self.is_bl else _labels(masks[0])
             if labels:
                 break
-        # pictures are read only now: those of a try that failed are never decoded
-        rgb = stack_images([self._image(path, drawn, i) for i, (path, _) in enumerate(chosen)])
-        picked = [int(label) for label in random.permutation(labels)[:2]]
-        first, second = (
-            masks == picked[i] if i < len(picked) else torch.zeros_like(masks, dtype=torch.bool)
-            for i in range(2)
-        )
-        return sample(rgb, first, second, name, [path.name for path, _ in chosen])
+        return chosen, drawn, masks, labels
 
     def _jump(self) -> int:
         return max(1, int(self._max_jump[0]) // self.frame_step)

@@ -48,7 +48,7 @@ def _static_frame(
         for place, length in zip(frame.crop, (image.height, image.width), strict=True)
     )
     image = _colours(F.crop(image, top, left, crop_size, crop_size), frame.jitter, False)
-    pixels, labels = np.asarray(image), np.asarray(F.crop(mask, top, left, crop_size, crop_size))
+    pixels, labels = np.array(image), np.array(F.crop(mask, top, left, crop_size, crop_size))
     if frame.control_points is None:
         return pixels, labels
     maps = thin_plate_maps(*frame.control_points, crop_size, crop_size)
@@ -72,7 +72,7 @@ def video_frames(
         if drawn.flip:
             image, mask = F.horizontal_flip(image), F.horizontal_flip(mask)
         image = _affine(_colours(image, drawn.jitter, drawn.grey), affine)
-        images.append(np.asarray(_colours(image, jitter, False)))
+        images.append(np.array(_colours(image, jitter, False)))
         masks.append(torch.from_numpy(np.array(_affine(mask, affine))))
     return _stack(images), torch.stack(masks)
 

@@ -1,0 +1,135 @@
+"""Samples a second of training data on one core."""
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from dataset.static_dataset import StaticDataset, draw, flat_folder
+from dataset.synthetic_textures import TextureSource
+from dataset.synthetic_video import VideoSettings, random_scene, render
+from dataset.tps import exact_maps, fast_maps, random_control_points
+from dataset.vos_dataset import VOSDataset
+from scripts.plain_loading import static_frames, thin_plate_maps, video_frames
+from util.evaluation_args import positive_int
+from util.mask_writer import write_mask
+from util.palette import voc_palette
+from util.timing import HEADER, in_turns
+
+CROP = 384
+SIZES = ((300, 400), (960, 1280))  # of most pictures of the static sets, and of the large ones
+VIDEO_SIZE = (480, 854)
+PICTURES = 8
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `data` and its flags."""
+    parser = commands.add_parser("data", help=__doc__, description=__doc__)
+    parser.add_argument("--static", type=Path, help="folder of x.jpg with x.png (default: made up)")
+    parser.add_argument("--images", type=Path, help="folder of video frames, with --masks (default: made up)")
+    parser.add_argument("--masks", type=Path, help="their label maps")
+    parser.add_argument("--samples", type=positive_int, default=60, help="default: %(default)s")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print how many samples a second there are, and how far the cheap thin-plate spline is off."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    print("One core. Plain: full decode, torchvision on PIL, one operation after another, exact splines.")
+    print(HEADER)
+    with tempfile.TemporaryDirectory() as folder:
+        if args.static:
+            time_static("static", args.static, args.samples)
+        else:
+            for height, width in SIZES:
+                made = Path(folder) / f"{width}x{height}"
+                make_pictures(made, height, width)
+                time_static(f"static, {width} x {height}", made, args.samples)
+        if args.images and args.masks:
+            time_video("video", args.images, args.masks, args.samples)
+        else:
+            roots = Path(folder) / "images", Path(folder) / "masks"
+            make_video(*roots)
+            time_video(f"video, {VIDEO_SIZE[1]} x {VIDEO_SIZE[0]}", *roots, args.samples)
+    time_splines(args.samples)
+
+
+def time_static(name: str, folder: Path, samples: int) -> None:
+    """Time samples of stage 0; both ways make the same ones."""
+    dataset = StaticDataset(flat_folder(folder), CROP)
+
+    def plain(index: int) -> None:
+        static_frames(*dataset.pictures[index], draw(dataset.streams.generator(index)), CROP)
+
+    print(in_turns(dataset.__getitem__, plain, _indices(dataset, samples)).row(name, "samples/s"))
+
+
+def time_video(name: str, images: Path, masks: Path, samples: int) -> None:
+    """Time samples of videos; the plain way is told which frames hold an object."""
+    dataset = VOSDataset(images, masks, max_jump=5, crop_size=CROP)
+    found = {}
+
+    def indices() -> Iterator[int]:
+        for index in _indices(dataset, samples):
+            video = dataset.videos[index % len(dataset.videos)]
+            found["frames"], found["draw"], _, _ = dataset.find(video, dataset.streams.generator(index))
+            yield index
+
+    def plain(_: int) -> None:
+        paths, mask_paths = zip(*found["frames"], strict=True)
+        video_frames(paths, mask_paths, found["draw"], CROP)
+
+    print(in_turns(dataset.__getitem__, plain, indices()).row(name, "samples/s"))
+
+
+def time_splines(samples: int) -> None:
+    """Time the maps of thin-plate splines, and print the largest difference from the exact ones."""
+    random = np.random.default_rng(0)
+    points = [random_control_points(random) for _ in range(samples + 1)]
+
+    def ours(pair: Sequence[np.ndarray]) -> None:
+        fast_maps(*pair, CROP, CROP)
+
+    def plain(pair: Sequence[np.ndarray]) -> None:
+        thin_plate_maps(*pair, CROP, CROP)
+
+    print(in_turns(ours, plain, points).row(f"thin-plate maps, {CROP} x {CROP}", "maps/s"))
+    worst = max(
+        np.abs(np.subtract(fast_maps(*pair, CROP, CROP), exact_maps(*pair, CROP, CROP))).max()
+        for pair in points
+    )
+    print(f"largest difference from the exact maps: {worst:.3f} pixel")
+
+
+def _indices(dataset: StaticDataset | VOSDataset, samples: int) -> Iterator[int]:
+    """Yield an item to warm up, then as many as asked for, over as many epochs as that takes."""
+    for number in range(samples + 1):
+        dataset.set_epoch(number // len(dataset))
+        yield number % len(dataset)
+
+
+def make_pictures(folder: Path, height: int, width: int) -> None:
+    """Write pictures with one object each."""
+    folder.mkdir(parents=True)
+    settings = VideoSettings(1, height, width, (1, 1))
+    for index in range(PICTURES):
+        random = np.random.default_rng(index)
+        frame = next(render(random_scene(random, settings, TextureSource()), random))
+        Image.fromarray(frame.picture).save(folder / f"{index}.jpg", quality=92)
+        write_mask(folder / f"{index}.png", (frame.labels > 0).astype(np.uint8) * 255, None)
+
+
+def make_video(images: Path, masks: Path) -> None:
+    """Write one video."""
+    random = np.random.default_rng(0)
+    scene = random_scene(random, VideoSettings(24, *VIDEO_SIZE), TextureSource())
+    (images / "video").mkdir(parents=True)
+    for index, frame in enumerate(render(scene, random)):
+        Image.fromarray(frame.picture).save(images / "video" / f"{index:05}.jpg", quality=92)
+        write_mask(masks / "video" / f"{index:05}.png", frame.labels, voc_palette())
