@@ -1,0 +1,204 @@
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from dataset.training_sets import stage_dataset
+from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames
+from scripts.plain_loading import video_frames
+from tests.training_trees import seen_labels, write_video
+from util.errors import InputError
+from util.sample_pictures import picture
+
+CROP = 96
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    root = tmp_path_factory.mktemp("videos")
+    images, masks = root / "JPEGImages", root / "Annotations"
+    write_video(images, masks, "pair")
+    write_video(images, masks, "single", labels=(3,))
+    write_video(images, masks, "empty", labels=())
+    write_video(images, masks, "short", frames=2)
+    return images, masks
+
+
+@pytest.fixture
+def dataset(roots):
+    return VOSDataset(*roots, max_jump=2, crop_size=CROP)
+
+
+@pytest.mark.parametrize("length, max_jump", [(3, 5), (8, 2), (8, 25), (60, 10)])
+def test_three_different_frames_within_the_gap(length, max_jump):
+    random = np.random.default_rng(0)
+    drawn = np.array([draw_frames(random, length, max_jump) for _ in range(2000)])
+    gaps = np.abs(np.diff(drawn))
+    limit = min(max_jump, (length - 1) // 2)
+    assert gaps.min() == 1
+    assert gaps.max() == limit
+    assert set(drawn.ravel()) == set(range(length))
+    backwards = (np.diff(drawn) < 0).all(1)
+    assert (backwards | (np.diff(drawn) > 0).all(1)).all()
+    assert 0.45 < backwards.mean() < 0.55
+
+
+def test_form_of_a_sample(dataset):
+    assert dataset.videos == ["empty", "pair", "single"]
+    sample = dataset[1]
+    assert set(sample) == {"rgb", "gt", "cls_gt", "info", "sec_gt", "selector"}
+    assert (sample["rgb"].shape, sample["rgb"].dtype) == ((3, 3, CROP, CROP), torch.float32)
+    assert (sample["sec_gt"].shape, sample["sec_gt"].dtype) == ((3, 1, CROP, CROP), torch.float32)
+    assert sample["selector"].tolist() == [1, 1]
+    assert torch.equal(sample["cls_gt"], (sample["gt"] + 2 * sample["sec_gt"])[:, 0].long())
+    assert sample["cls_gt"].unique().tolist() == [0, 1, 2]
+    assert sample["info"]["name"] == "pair"
+    assert len(set(sample["info"]["frames"])) == 3
+
+
+def test_pictures_and_masks_change_together(dataset):
+    swapped, checked = 0, 0
+    for epoch in range(30):
+        dataset.set_epoch(epoch)
+        sample = dataset[1]
+        if (sample["rgb"][0].std(0) < 0.3).all():  # grey
+            continue
+        checked += 1
+        pictures = np.stack([picture(rgb) for rgb in sample["rgb"]])
+        seen, labels = np.stack([seen_labels(frame) for frame in pictures]), sample["cls_gt"].numpy()
+        if sample["selector"][1] == 0:
+            seen[seen == 3 - np.median(seen[labels == 1])] = 0  # the other object is not on the first frame
+        if np.median(seen[labels == 1]) == 2:  # which object is first is drawn
+            swapped += 1
+            seen = np.array([0, 2, 1, 0])[seen]
+        assert (seen != labels).mean() < 0.02
+    assert checked > 20
+    assert 5 < swapped < checked - 5
+
+
+def test_one_object_and_none(dataset):
+    single, empty = dataset[2], dataset[0]
+    assert single["selector"].tolist() == [1, 0]
+    assert single["gt"].any()
+    assert not single["sec_gt"].any()
+    assert empty["selector"].tolist() == [1, 0]
+    assert not empty["cls_gt"].any()
+
+
+def test_tries_until_an_object_shows(roots, tmp_path):
+    write_video(roots[0], tmp_path, "pair", labels=(), frames=8)
+    write_video(tmp_path / "images", tmp_path / "masks", "pair", frames=3)
+    for index in range(3):  # objects on the first three frames of eight
+        name = f"{index:05}.png"
+        (tmp_path / "pair" / name).write_bytes((tmp_path / "masks" / "pair" / name).read_bytes())
+    write_video(*roots, "pair")  # the pictures as they were
+    dataset = VOSDataset(roots[0], tmp_path, max_jump=2, subset=["pair"], crop_size=CROP)
+    hits = 0
+    for epoch in range(100):
+        dataset.set_epoch(epoch)
+        *_, labels = dataset.find("pair", dataset.streams.generator(0))
+        hits += bool(labels)
+    # frame 0 of a sample is one of them about 3 times in 8
+    assert hits / 100 > 1 - (1 - 3 / 8) ** TRIES - 0.15  # 0.9; a single try would give 0.38
+
+
+def test_small_objects_of_bl30k():
+    def areas(*sizes):
+        masks = torch.zeros(3, 64, 64, dtype=torch.uint8)
+        for frame, size in enumerate(sizes):
+            masks[frame].view(-1)[:size] = 7
+        return _large_enough(masks)
+
+    assert areas(100, 50, 50) == []
+    assert areas(101, 399, 399) == [7]
+    assert areas(101, 399, 400) == []
+    assert areas(900, 400, 0) == []
+    assert areas(901, 4000, 4000) == [7]
+    assert areas(0, 4000, 4000) == []
+
+
+def test_samples_are_those_of_the_plain_formulation(dataset):
+    for epoch in range(6):
+        dataset.set_epoch(epoch)
+        chosen, drawn, _, _ = dataset.find("pair", dataset.streams.generator(1))
+        paths, mask_paths = zip(*chosen, strict=True)
+        frames, masks = video_frames(paths, mask_paths, drawn, CROP)
+        sample = dataset[1]
+        assert [path.name for path in paths] == sample["info"]["frames"]
+        assert (sample["rgb"] - frames).abs().mean() < 0.12
+        assert ((sample["cls_gt"] > 0) != (masks > 0)).float().mean() < 0.02
+
+
+def test_gaps_change_in_workers_that_are_kept(dataset):
+    def gaps(samples):
+        return [
+            abs(int(a[0][:-4]) - int(b[0][:-4]))
+            for sample in samples
+            for a, b in zip(sample["info"]["frames"], sample["info"]["frames"][1:], strict=False)
+        ]
+
+    loader = DataLoader(dataset, num_workers=1, persistent_workers=True, sampler=[1] * 25)
+    seen = {}
+    for jump in (2, 1):
+        dataset.set_max_jump(jump)
+        found = []
+        for epoch in range(2):
+            dataset.set_epoch(epoch)
+            found += gaps(loader)
+        found += gaps([{"info": {"frames": [[n] for n in dataset[0]["info"]["frames"]]}}])
+        seen[jump] = set(found)
+    assert max(seen[2]) <= 2
+    assert seen[1] == {1}
+
+
+def test_gaps_count_frames_of_the_video(roots):
+    assert VOSDataset(*roots, max_jump=5, frame_step=5)._jump() == 1
+    dataset = VOSDataset(*roots, max_jump=25, frame_step=5)
+    assert dataset._jump() == 5
+    dataset.set_max_jump(4)
+    assert dataset._jump() == 1
+
+
+def test_no_video_is_an_error(roots, tmp_path):
+    with pytest.raises(InputError, match="no video has 3 frames"):
+        VOSDataset(*roots, max_jump=5, subset=["short"])
+    with pytest.raises(InputError, match="no video has 3 frames"):
+        VOSDataset(tmp_path / "a", tmp_path / "b", max_jump=5)
+
+
+def test_stage_2_mixes_what_is_there(tmp_path, caplog):
+    yv, davis = tmp_path / "YouTube", tmp_path / "DAVIS/2017"
+    roots = {"yv_root": yv, "davis_root": davis, "crop_size": CROP}
+    with pytest.raises(InputError, match="stage 2 needs YouTubeVOS at --yv_root or DAVIS at --davis_root"):
+        stage_dataset(2, **roots)
+    for name in ("a", "b", "c"):
+        write_video(yv / "train_480p/JPEGImages", yv / "train_480p/Annotations", name, step=5)
+    assert len(stage_dataset(2, **roots)) == 3
+    layout = [davis / "trainval" / kind / "480p" for kind in ("JPEGImages", "Annotations")]
+    for name in ("train-1", "train-2", "val-1"):
+        write_video(*layout, name)
+    with pytest.raises(InputError, match=r"train\.txt"):
+        stage_dataset(2, **roots)
+    listed = davis / "trainval/ImageSets/2017/train.txt"
+    listed.parent.mkdir(parents=True)
+    listed.write_text("train-1\ntrain-2\n")
+    caplog.set_level("INFO")
+    dataset = stage_dataset(2, **roots)
+    assert "train_480p is there." in caplog.text
+    assert len(dataset) == 3 + 5 * 2
+    names = [dataset[i]["info"]["name"] for i in range(len(dataset))]
+    assert names == ["a", "b", "c"] + ["train-1", "train-2"] * 5
+    assert not torch.equal(dataset[3]["rgb"], dataset[5]["rgb"])  # each of the five is drawn anew
+    dataset.set_max_jump(10)
+    assert [part._jump() for part in dataset.datasets] == [2, 10]
+    subset = tmp_path / "subset.txt"
+    subset.write_text("b\n")
+    assert len(stage_dataset(2, **roots, yv_subset=subset)) == 1 + 5 * 2
+    subset.write_text("")
+    with pytest.raises(InputError, match="names no video"):
+        stage_dataset(2, **roots, yv_subset=subset)
+
+
+def test_stage_1_without_its_data_says_what_to_do(tmp_path):
+    with pytest.raises(InputError, match="make_synthetic_dataset"):
+        stage_dataset(1, bl_root=tmp_path)
