@@ -61,12 +61,9 @@ def main() -> None:
                 pool.submit(make_video, args.output, name, args.seed, index, settings, pictures)
                 for name, index in missing.items()
             ]
-            before = start
             for done in as_completed(running):
-                name, now = done.result(), time.perf_counter()
                 for _ in range(settings.frames):
-                    progress.advance(name, (now - before) / settings.frames)
-                before = now
+                    progress.advance(done.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
