@@ -30,6 +30,14 @@ def normalise(image: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(cv2.LUT(np.ascontiguousarray(image), NORMALISED)).permute(2, 0, 1)
 
 
+def normalise_into(planes: Tensor, image: NDArray[np.uint8]) -> None:
+    """Write what `normalise` returns into a contiguous float tensor `3 x H x W`, one plane after another."""
+    for plane, values, table in zip(
+        planes.numpy(), cv2.split(image), NORMALISED.transpose(2, 0, 1), strict=True
+    ):
+        cv2.LUT(values, np.ascontiguousarray(table), dst=plane)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture; a missing or damaged one raises InputError, also while its pixels are decoded."""
@@ -55,7 +63,7 @@ def read_image(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:
     with _opened(path) as image:
         if short_side is not None:
             image.draft(None, (short_side, short_side))  # does nothing for other formats
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def image_size(path: Path) -> tuple[int, int]:

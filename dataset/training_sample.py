@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from dataset.image_io import normalise
+from dataset.image_io import normalise_into
 from dataset.training_transforms import pixels
 
 FRAMES = 3
@@ -20,7 +20,7 @@ def stack_images(images: Sequence[tv_tensors.Image]) -> Tensor:
     """Normalise pictures and stack them, `frames x 3 x H x W` float32."""
     stacked = torch.empty(len(images), *images[0].shape)
     for place, image in zip(stacked, images, strict=True):
-        place.copy_(normalise(pixels(image)))
+        normalise_into(place, pixels(image))
     return stacked
 
 

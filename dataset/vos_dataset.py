@@ -226,7 +226,9 @@ def _videos(root: Path, subset: Collection[str] | None) -> list[str]:
 
 def _labels(mask: Tensor) -> list[int]:
     """Return the labels above 0 of a label map."""
-    return [label for label in torch.unique(mask).tolist() if label]
+    counts = torch.bincount(mask.flatten(), minlength=1)  # several times faster than torch.unique
+    counts[0] = 0
+    return counts.nonzero()[:, 0].tolist()
 
 
 def _large_enough(masks: Tensor) -> list[int]:

@@ -50,6 +50,8 @@ def main() -> None:
     }
     if len(missing) < len(names):
         print(f"{len(names) - len(missing)} of {len(names)} videos are there already.")
+    if not missing:
+        return
 
     start, frames = time.perf_counter(), len(missing) * settings.frames
     with (

@@ -29,9 +29,12 @@ def main() -> None:
     args = parser.parse_args()
     options = {key: value for key, value in vars(args).items() if key not in ("output", "samples")}
     dataset = stage_dataset(**options)
-    chosen = np.random.default_rng(args.seed).integers(len(dataset), size=args.samples)
+    samples = []
+    for epoch, index in enumerate(np.random.default_rng(args.seed).integers(len(dataset), size=args.samples)):
+        dataset.set_epoch(epoch)  # so that what is chosen twice differs
+        samples.append(dataset[int(index)])
     with atomic_path(args.output) as temporary:
-        Image.fromarray(sample_grid([dataset[int(index)] for index in chosen])).save(temporary)
+        Image.fromarray(sample_grid(samples)).save(temporary)
 
 
 if __name__ == "__main__":
