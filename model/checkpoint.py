@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model.fuse import fold_batch_norm
 from model.network import PropagationNetwork
 from model.resnet import orthogonal_channels
 from util.errors import InputError
@@ -102,13 +103,13 @@ def load_network(path: str | Path, device: torch.device | str = "cpu") -> Propag
         device: where the network shall live.
 
     Returns:
-        The network in eval mode, channels-last.
+        The network in eval mode, channels-last, with batch norm folded.
     """
     state = network_state(load_file(path))
     with torch.device("meta"):  # no storage and no random numbers: the loaded tensors become the parameters
         network = PropagationNetwork(single_object=is_single_object(state))
     load_state(network, state, path)
-    return network.to(device, memory_format=torch.channels_last).eval()
+    return fold_batch_norm(network.eval()).to(device, memory_format=torch.channels_last)
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:

@@ -25,7 +25,8 @@ class RGBEncoder(nn.Module):
 
     def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode `B x 3 x H x W` into f16 (1024 channels), f8 (512) and f4 (256), named by stride."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(frame))), 3, stride=2, padding=1)
+        x = F.relu(self.bn1(self.conv1(frame)), inplace=True)
+        x = F.max_pool2d(x, 3, stride=2, padding=1)
         f4 = self.res2(x)
         f8 = self.layer2(f4)
         f16 = self.layer3(f8)
@@ -45,7 +46,8 @@ class MaskRGBEncoder(nn.Module):
 
     def forward(self, frame_and_masks: Tensor) -> Tensor:
         """Encode `B x (4 or 5) x H x W` (RGB, mask, others) into f16: `B x 1024 x H/16 x W/16`."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(frame_and_masks))), 3, stride=2, padding=1)
+        x = F.relu(self.bn1(self.conv1(frame_and_masks)), inplace=True)
+        x = F.max_pool2d(x, 3, stride=2, padding=1)
         return self.layer3(self.layer2(self.layer1(x)))
 
 
@@ -76,7 +78,7 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `B x in_channels x h x w` to `B x out_channels x h x w`."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        return shortcut + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True)).add_(shortcut)
 
 
 def add_per_frame(objects: Tensor, frame: Tensor) -> Tensor:
@@ -108,7 +110,7 @@ class CompressBlock(ResBlock):
         c = self.object_channels
         hidden = add_per_frame(F.conv2d(F.relu(x), self.conv1.weight[:, :c], padding=1), frame_half[0])
         shortcut = add_per_frame(F.conv2d(x, self.downsample.weight[:, :c], padding=1), frame_half[1])
-        return shortcut + self.conv2(F.relu(hidden))
+        return self.conv2(F.relu(hidden, inplace=True)).add_(shortcut)
 
 
 class UpsampleBlock(nn.Module):

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from model import InferenceCore
 from model.memory_bank import ObjectMemory
 from model.padding import pad, padding_for, unpad
+from scripts.plain_propagation import PlainCore
 from tests.conftest import GOLDEN
 from util.errors import InputError
 
@@ -46,6 +47,14 @@ def test_propagation_matches_golden(case, network, clip_frames, clip_labels):
     probs = propagate(engine, frames, {0: (F.pad(clip_labels[int(objects) - 1], PADDING), None)})
     for slot, index in enumerate(golden["frames_kept"]):
         assert_near_golden(probs[index], golden[case][:, slot])
+
+
+def test_the_plain_opponent_of_the_benchmark_gives_the_same_masks(network, clip_frames, clip_labels):
+    ours, plain = InferenceCore(network), PlainCore(network)
+    for index, frame in enumerate(clip_frames):
+        mask = clip_labels[1] if index == 0 else None
+        prob, expected = ours.step(frame, mask), plain.step(frame, mask)
+        torch.testing.assert_close(prob, expected, atol=1e-4, rtol=0)
 
 
 def test_late_objects_match_golden(network, clip_frames, clip_labels):

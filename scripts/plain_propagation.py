@@ -1,0 +1,106 @@
+"""The plain way to propagate, which `benchmark.py inference` and `read` compare with.
+
+An honest formulation of the same protocol in ordinary PyTorch: NCHW float32, batch norm as it is, a
+dense affinity of memory x query, top-k along the memory axis and scatter, the bank concatenated
+anew each frame, the decoder's input concatenated for each object. As in the public version, the
+decoder's skip path is computed once per frame. Objects are given on the first frame.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.aggregation import aggregate
+from model.modules import ResBlock, UpsampleBlock, cat_frame_and_masks
+from model.network import PropagationNetwork
+from model.padding import pad, padding_for, unpad
+
+
+def plain_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, top_k: int) -> Tensor:
+    """Read the memory of one object.
+
+    Args:
+        memory_key: `128 x N`.
+        memory_value: `512 x N`.
+        query_key: `128 x HW`.
+        top_k: memory positions kept for each query.
+
+    Returns:
+        `512 x HW`.
+    """
+    affinity = memory_key.T @ query_key / math.sqrt(memory_key.shape[0])  # N x HW
+    values, indices = affinity.topk(min(top_k, affinity.shape[0]), dim=0)  # k x HW
+    weights = (values - values[0]).exp()
+    weights /= weights.sum(dim=0, keepdim=True)
+    affinity.zero_().scatter_(0, indices, weights)
+    return memory_value @ affinity
+
+
+class PlainCore:
+    """Propagates all objects of a video, given on its first frame.
+
+    Args:
+        network: in eval mode, NCHW, batch norm not folded.
+        top_k: memory positions kept for each query.
+        mem_every: frames between two that are remembered for good.
+    """
+
+    def __init__(self, network: PropagationNetwork, top_k: int = 50, mem_every: int = 5) -> None:
+        self.network = network
+        self.top_k = top_k
+        self.mem_every = mem_every
+        self.keys = self.values = torch.empty(0)  # K x C x T*h*w
+        self.temporary: tuple[Tensor, Tensor] | None = None
+        self.time = -1
+
+    @torch.inference_mode()
+    def step(self, frame: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Segment the next frame `3 x H x W`; the first needs label map `H x W` with labels 1 to K.
+
+        Returns:
+            Probabilities `(K+1) x H x W`.
+        """
+        self.time += 1
+        padding = padding_for(*frame.shape[-2:])
+        image = pad(frame[None], padding).contiguous()
+        if mask is not None:
+            labels = range(1, int(mask.max()) + 1)
+            prob = aggregate(pad(torch.stack([(mask == label).float() for label in labels]), padding))
+        else:
+            prob = self._segment(image)
+        with_masks = cat_frame_and_masks(image, prob[None, 1:], self.network.single_object)
+        key, value = (x.flatten(2) for x in self.network.kv_m_f16(self.network.mask_rgb_encoder(with_masks)))
+        if mask is not None:
+            self.keys, self.values = key, value
+        elif self.time % self.mem_every == 0:
+            self.keys, self.values = torch.cat([self.keys, key], 2), torch.cat([self.values, value], 2)
+            self.temporary = None
+        else:
+            self.temporary = key, value
+        return unpad(prob, padding)
+
+    def _segment(self, image: Tensor) -> Tensor:
+        network = self.network
+        keys, values = self.keys, self.values
+        if self.temporary is not None:
+            keys, values = torch.cat([keys, self.temporary[0]], 2), torch.cat([values, self.temporary[1]], 2)
+        f16, f8, f4 = network.rgb_encoder(image)
+        query_key, query_value = network.kv_q_f16(f16)
+        skip_8, skip_4 = network.decoder.up_16_8.skip(f8), network.decoder.up_8_4.skip(f4)
+        logits = []
+        for key, value in zip(keys, values, strict=True):
+            readout = plain_read(key, value, query_key[0].flatten(1), self.top_k)
+            readout = readout.view(1, -1, *query_key.shape[-2:])
+            x = ResBlock.forward(network.decoder.compress, torch.cat([readout, query_value], dim=1))
+            x = _upsample(network.decoder.up_16_8, x, skip_8)
+            x = _upsample(network.decoder.up_8_4, x, skip_4)
+            x = network.decoder.pred(F.relu(x))
+            logits.append(F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False))
+        return aggregate(torch.cat(logits)[:, 0].sigmoid())
+
+
+def _upsample(block: UpsampleBlock, coarse: Tensor, skip: Tensor) -> Tensor:
+    fine = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+    return block.out_conv(fine + skip)
