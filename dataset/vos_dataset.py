@@ -1,5 +1,6 @@
 """Stages 1 and 2: three frames of a real or rendered video with the masks of up to two objects."""
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from dataset.training_transforms import (
     warp,
 )
 from util.errors import InputError
+
+log = logging.getLogger(__name__)
 
 AREA = (0.36, 1.0)
 AREA_BL = (0.25, 1.0)
@@ -129,6 +132,15 @@ class VOSDataset(Dataset[Sample]):
         self._max_jump = shared_int(max_jump)
         # Only names are kept: BL30K has millions of frames, and each worker would hold all their paths.
         self.videos = [name for name in _videos(mask_root, subset) if len(self._frames(name)) >= FRAMES]
+        absent = sorted(set(subset or ()) - set(self.videos))
+        if absent:
+            log.warning(
+                "%d of the listed videos are not used, since %s has masks of less than %d frames: %s",
+                len(absent),
+                mask_root,
+                FRAMES,
+                ", ".join(absent),
+            )
         if not self.videos:
             raise InputError(
                 f"no video has {FRAMES} frames in {image_root} with masks in {mask_root}: "

@@ -192,8 +192,10 @@ def test_stage_2_mixes_what_is_there(tmp_path, caplog):
     dataset.set_max_jump(10)
     assert [part._jump() for part in dataset.datasets] == [2, 10]
     subset = tmp_path / "subset.txt"
-    subset.write_text("b\n")
+    subset.write_text("b\nmissing\n")
     assert len(stage_dataset(2, **roots, yv_subset=subset)) == 1 + 5 * 2
+    assert "1 of the listed videos are not used" in caplog.text
+    assert caplog.text.strip().endswith("missing")
     subset.write_text("")
     with pytest.raises(InputError, match="names no video"):
         stage_dataset(2, **roots, yv_subset=subset)
