@@ -1,9 +1,12 @@
 import os
+import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import progressbar.bar  # noqa: F401 -- it keeps the stderr it first finds, which must not be a single test's
 import pytest
 import torch
 from PIL import Image
@@ -78,3 +81,14 @@ def run_script(*arguments: object, check: bool = True, **environment: str) -> su
     )
     assert not check or done.returncode == 0, done.stderr
     return done
+
+
+@contextmanager
+def largest_file(size):
+    """Let no file grow beyond a size: the writes that fail are real."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
