@@ -1,7 +1,9 @@
 import importlib
 import os
+import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +94,14 @@ def run_main(monkeypatch, module: str, *arguments: object) -> None:
 
 def read_png(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))
+
+
+@contextmanager
+def largest_file(size):
+    """Let no file grow beyond a size: the writes that fail are real."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,7 +1,6 @@
 """The one loop behind every evaluation script."""
 
 import argparse
-import hashlib
 import json
 import logging
 import time
@@ -22,7 +21,7 @@ from util.device import select_device
 from util.distributed import Ranks, evaluation_ranks, share
 from util.errors import InputError
 from util.evaluation_args import engine_options
-from util.files import atomic_path, remove_leftovers
+from util.files import atomic_path, remove_leftovers, sha256
 from util.mask_writer import write_mask
 from util.progress import FrameProgress
 from util.score import report, score_video
@@ -188,12 +187,3 @@ def check_settings(output: Path, settings: dict[str, Any], overwrite: bool) -> N
             )
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(settings, indent=1))
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -1,5 +1,6 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and telling files apart."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,3 +28,19 @@ def remove_leftovers(folder: Path) -> None:
     """Remove temporary files of `atomic_path` that a killed run left in a folder."""
     for path in folder.glob(".*.part*"):
         path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def set_aside(path: Path, name: str | None = None) -> Path:
+    """Rename a file that turned out wrong to `<name>.wrong`, in place of an earlier one; return its path."""
+    aside = path.with_name(f"{name or path.name}.wrong")
+    path.replace(aside)
+    return aside

@@ -5,9 +5,25 @@ import time
 from types import TracebackType
 
 import progressbar
+from typing_extensions import Self
 
 
-class FrameProgress:
+class _Progress:
+    """A bar that is shown inside a `with` block."""
+
+    bar: progressbar.ProgressBar
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.finish(dirty=error is not None)
+
+
+class FrameProgress(_Progress):
     """A bar over frames with what is being done, frames a second and the time left.
 
     Args:
@@ -25,6 +41,7 @@ class FrameProgress:
         self.bar = progressbar.ProgressBar(
             max_value=frames,
             fd=sys.stderr,
+            min_poll_interval=_poll_interval(),
             widgets=[
                 progressbar.SimpleProgress(),
                 " ",
@@ -49,11 +66,65 @@ class FrameProgress:
         self.seconds = time.perf_counter() - self.start if seconds is None else self.seconds + seconds
         self.bar.update(self.done, name=name, fps=self.done / self.seconds)
 
-    def __enter__(self) -> "FrameProgress":
-        self.bar.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.finish(dirty=error is not None)
+class ByteProgress(_Progress):
+    """A bar over bytes with their amount, the speed and the time left, if the total is known."""
+
+    def __init__(self, label: str, total: int | None) -> None:
+        known = total is not None
+        self.done = 0
+        self.bar = progressbar.ProgressBar(
+            max_value=total if known else progressbar.UnknownLength,
+            fd=sys.stderr,
+            min_poll_interval=_poll_interval(),
+            widgets=[
+                f"{label} ",
+                progressbar.Percentage() if known else "",
+                " ",
+                progressbar.Bar() if known else progressbar.BouncingBar(),
+                " ",
+                progressbar.DataSize(),
+                *([" of ", progressbar.DataSize("max_value")] if known else []),
+                " ",
+                progressbar.FileTransferSpeed(),
+                " ",
+                progressbar.AdaptiveETA() if known else progressbar.Timer(),
+            ],
+        )
+
+    def advance(self, count: int) -> None:
+        """Count some more bytes."""
+        self.done += count
+        self.bar.update(self.done)
+
+
+class CountProgress(_Progress):
+    """A bar over equal pieces of work with their rate and the time left."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.done = 0
+        self.bar = progressbar.ProgressBar(
+            max_value=total,
+            fd=sys.stderr,
+            min_poll_interval=_poll_interval(),
+            widgets=[
+                f"{label} ",
+                progressbar.SimpleProgress(),
+                " ",
+                progressbar.Bar(),
+                " ",
+                progressbar.FileTransferSpeed(unit="", prefixes=("",)),
+                " ",
+                progressbar.AdaptiveETA(),
+            ],
+        )
+
+    def advance(self) -> None:
+        """Count one more piece."""
+        self.done += 1
+        self.bar.update(self.done)
+
+
+def _poll_interval() -> float:
+    """Return the seconds between two states of a bar: few of them in a log file."""
+    return 0.1 if sys.stderr.isatty() else 10

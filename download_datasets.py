@@ -1,0 +1,67 @@
+"""Download the training and evaluation data into the data tree."""
+
+import argparse
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from util.errors import InputError, run_script
+from util.installation import exclusive, install, is_installed
+from util.sources import DATA_SETS, Archive
+from util.terms import confirm_terms
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Parse the flags, show the terms and install what is missing."""
+    args = parse_args()
+    chosen = [DATA_SETS[name] for name in args.only]
+    unfinished = [
+        data_set
+        for data_set in chosen
+        if not all(is_installed(archive, args.root) for archive in data_set.archives)
+    ]
+    if not unfinished:
+        print(f"Nothing to do: all of it is in {args.root} already.")
+        return
+    confirm_terms({data_set.title: data_set.terms for data_set in unfinished}, args.yes)
+    archives = [archive for data_set in unfinished for archive in data_set.archives]
+    with exclusive(args.downloads or args.root / "downloads"):
+        install_all(archives, args)
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--only", nargs="+", choices=DATA_SETS, default=list(DATA_SETS), help="default: all of them")
+    add("--root", type=Path, default=Path(".."), help="folder of the data tree (default: %(default)s)")
+    add("--downloads", type=Path, help="folder for the archives (default: ROOT/downloads)")
+    add("--mirror", metavar="URL", help="fetch MIRROR/<archive> instead of the files on Google Drive")
+    add("--keep", action="store_true", help="keep the archives after they are unpacked")
+    add("--yes", action="store_true", help="agree to the terms without being asked")
+    return parser.parse_args()
+
+
+def install_all(archives: list[Archive], args: argparse.Namespace) -> None:
+    """Install archives one by one; one that fails does not stop the others.
+
+    Raises:
+        InputError: names those that failed.
+    """
+    downloads = args.downloads or args.root / "downloads"
+    failed = []
+    for archive in archives:
+        source = replace(archive, file=archive.file.at(args.mirror))
+        try:
+            install(source, args.root, downloads / archive.file.name, args.keep)
+        except InputError as error:
+            log.error("%s", error)
+            failed.append(archive.target)
+    if failed:
+        raise InputError(f"{len(failed)} of {len(archives)} are missing ({', '.join(failed)}): see above.")
+
+
+if __name__ == "__main__":
+    run_script(main)

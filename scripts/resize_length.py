@@ -1,0 +1,52 @@
+"""Bring the pictures of a folder, and of all folders in it, to one length of the shorter side.
+
+Meant for large static data (HRSOD, BIG). PNGs with a palette or one channel are masks: nearest
+neighbours, the palette kept. Everything else is a picture: bicubic.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from dataset.image_io import list_images
+from util.errors import InputError, run_script
+from util.evaluation_args import positive_int
+from util.resize import Job, resize_all
+
+
+def main() -> None:
+    """Parse the flags and resize what is not done yet."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("input", type=Path, help="folder with pictures")
+    add("output", type=Path, help="folder for the results, with the same names")
+    add("size", type=positive_int, nargs="?", default=480, help="shorter side (default: %(default)s)")
+    add("--workers", type=positive_int, default=os.cpu_count(), help="processes (default: one per core)")
+    args = parser.parse_args()
+    resize_all(folder_jobs(args.input, args.output), args.size, args.workers)
+    print(f"Done: {args.output}")
+
+
+def folder_jobs(source: Path, target: Path) -> list[Job]:
+    """List the pictures of a folder and all folders in it.
+
+    Raises:
+        InputError: there are none, or the results would lie among them.
+    """
+    if target.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"{target} lies in {source}: give a folder outside it for the results.")
+    folders = sorted(path for path in source.rglob("*") if path.is_dir())
+    jobs = [
+        Job(path, target / path.relative_to(source))
+        for folder in (source, *folders)
+        for path in list_images(folder)
+    ]
+    if not jobs:
+        raise InputError(f"there are no pictures in {source}: give a folder that has some.")
+    return jobs
+
+
+if __name__ == "__main__":
+    run_script(main)

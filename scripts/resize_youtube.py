@@ -1,0 +1,49 @@
+"""Shrink the YouTubeVOS training set to a shorter side of 480 pixels: `train` becomes `train_480p`."""
+
+import argparse
+import os
+from pathlib import Path
+
+from dataset.image_io import list_images
+from util.errors import InputError, run_script
+from util.evaluation_args import positive_int
+from util.resize import Job, resize_all
+
+
+def main() -> None:
+    """Parse the flags and resize what is not done yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--input", type=Path, default=Path("../YouTube/train"), help="default: %(default)s")
+    add("--output", type=Path, default=Path("../YouTube/train_480p"), help="default: %(default)s")
+    add("--size", type=positive_int, default=480, help="length of the shorter side (default: %(default)s)")
+    add("--workers", type=positive_int, default=os.cpu_count(), help="processes (default: one per core)")
+    args = parser.parse_args()
+    resize_all(video_jobs(args.input, args.output), args.size, args.workers)
+    print(f"Done: {args.output}")
+
+
+def video_jobs(source: Path, target: Path) -> list[Job]:
+    """List the frames of all videos, and the masks, which take the size that their frames get.
+
+    Raises:
+        InputError: there are no frames.
+    """
+    jobs = []
+    for video in sorted(path for path in (source / "JPEGImages").glob("*") if path.is_dir()):
+        frames = {path.stem: path for path in list_images(video)}
+        folder = target / "JPEGImages" / video.name
+        jobs += [Job(path, folder / path.name) for path in frames.values()]
+        folder = target / "Annotations" / video.name
+        for path in list_images(source / "Annotations" / video.name):
+            jobs.append(Job(path, folder / path.name, like=frames.get(path.stem)))
+    if not jobs:
+        raise InputError(
+            f"there are no frames in {source / 'JPEGImages'}: give --input, or fetch the data with "
+            "`python download_datasets.py --only youtube`."
+        )
+    return jobs
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,134 @@
+import io
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from scripts import download_bl30k
+from tests.http_files import Cut, serving
+from util.errors import InputError
+
+
+def packed(segment: str, wrapper: str = "") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in videos(segment).items():
+            info = tarfile.TarInfo(wrapper + name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+def videos(*segments: str) -> dict[str, bytes]:
+    return {
+        f"{kind}/{segment}{number}/00000.{suffix}": f"{kind} {segment}{number}".encode()
+        for segment in segments
+        for number in range(3)
+        for kind, suffix in (("Annotations", "png"), ("JPEGImages", "jpg"))
+    }
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        wrappers = dict(zip("abcdef", ("", "", "BL30K_c/", "", "BL30K/e/", ""), strict=True))
+        server.files = {f"BL30K_{s}.tar": packed(s, wrapper) for s, wrapper in wrappers.items()}
+        yield server
+
+
+@pytest.fixture
+def fetch(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+    def run(*flags):
+        command = ["download_bl30k", "--root", tmp_path, "--mirror", server.url, "--yes", *flags]
+        monkeypatch.setattr(sys, "argv", [str(part) for part in command])
+        download_bl30k.main()
+
+    return run
+
+
+def test_all_segments_become_one_tree_and_a_second_run_does_nothing(fetch, server, tmp_path, capsys):
+    server.faults["BL30K_b.tar"] += [500, Cut(3000)]
+    fetch()
+    assert tree(tmp_path) == {f"BL30K/{name}": data for name, data in videos(*"abcdef").items()}
+    assert not (tmp_path / "downloads").exists()
+    stated = capsys.readouterr().out
+    assert stated.index("702.0 GB") < stated.index("agree to their terms")
+    server.requests.clear()
+    fetch()
+    assert "Nothing to do" in capsys.readouterr().out
+    assert server.requests == []
+
+
+def test_segments_can_be_fetched_one_by_one(fetch, tmp_path):
+    fetch("--segments", "b")
+    fetch("--segments", "a", "b")
+    assert tree(tmp_path / "BL30K") == videos("a", "b")
+
+
+def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server, tmp_path, monkeypatch):
+    moved = []
+    rename = Path.rename
+
+    def rename_until_killed(path, target):
+        if path.parent.name in download_bl30k.KINDS:
+            if len(moved) == 4:
+                raise KeyboardInterrupt
+            moved.append(path)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename_until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch("--segments", "a")
+    # a video is found by its frames, so its masks must be there
+    frames = {path.name for path in (tmp_path / "BL30K/JPEGImages").iterdir()}
+    masks = {path.name for path in (tmp_path / "BL30K/Annotations").iterdir()}
+    assert len(frames) == 1
+    assert frames < masks
+    server.requests.clear()
+    fetch("--segments", "a")
+    assert server.requests == []
+    assert tree(tmp_path / "BL30K") == videos("a")
+
+
+def test_a_cut_archive_is_kept_aside(fetch, server, tmp_path):
+    server.files["BL30K_a.tar"] = server.files["BL30K_a.tar"][:4000]
+    with pytest.raises(InputError, match=r"no whole tar.*BL30K_a\.tar\.wrong"):
+        fetch("--segments", "a")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["BL30K_a.tar.wrong"]
+
+
+def test_the_listing_of_the_data_bank_is_read():
+    listing = {
+        "key": "IDB-1702934",
+        "datafiles": [
+            {"web_id": "zzzzz", "binary_name": "readme.txt"},
+            {"web_id": "aaaaa", "binary_name": "BL30K_a.tar", "binary_size": 1},
+            {"web_id": "bbbbb", "binary_name": "BL30K_b.tar"},
+        ],
+    }
+    address = download_bl30k.address_in(listing, "b")
+    assert address == "https://databank.illinois.edu/datafiles/bbbbb/download"
+    with pytest.raises(LookupError):
+        download_bl30k.address_in(listing, "c")
+
+
+def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatch):
+    listing = download_bl30k.BL30K_LISTING
+    monkeypatch.setattr(download_bl30k, "BL30K_LISTING", listing.at(server.url))
+    monkeypatch.setattr(sys, "argv", ["x", "--root", str(tmp_path), "--yes", "--segments", "a"])
+    server.files[listing.name] = b'{"datafiles": []}'
+    place = tmp_path / "downloads/BL30K_a.tar"
+    with pytest.raises(InputError, match=rf"10\.13012/B2IDB-1702934_V1 in a browser.*{place}"):
+        download_bl30k.main()
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(server.files["BL30K_a.tar"])
+    download_bl30k.main()
+    assert tree(tmp_path / "BL30K") == videos("a")

@@ -1,0 +1,124 @@
+"""From a remote archive to a folder of the data tree, which is there whole or not at all."""
+
+import fcntl
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from util.archives import ArchiveError, check_archive, unpack
+from util.download import download
+from util.errors import InputError
+from util.files import set_aside
+from util.free_space import require_space
+from util.sources import Archive, RemoteFile
+
+log = logging.getLogger(__name__)
+
+DEPTH = 3  # folders that may lie around the wanted one in an archive
+LOCK_FILE = ".lock"
+
+
+def is_installed(archive: Archive, root: Path) -> bool:
+    """Tell whether an archive's folder is there with what it must have."""
+    return _has(root / archive.target, archive.contains)
+
+
+def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
+    """Fetch an archive and make it the folder `root/<target>`, unless that is done.
+
+    Args:
+        archive: what to install; `file.url` is where it is fetched.
+        root: the folder of the data tree.
+        packed: the archive's place here; one that is there already is not fetched.
+        keep: leave the archive there afterwards.
+
+    Raises:
+        InputError: the folder is there with something else in it, or a step failed. An archive that
+            cannot be used is kept as `<packed>.wrong`.
+    """
+    if is_installed(archive, root):
+        return
+    target = (root / archive.target).resolve()  # a link to another disk stays a link
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(
+            f"{target} is there but lacks {_missing(target, archive.contains)}: move it away (or complete "
+            f"it), then run the same command again."
+        )
+    if archive.after is not None and not (root / archive.after).is_dir():
+        raise InputError(f"{archive.file.name} goes into {root / archive.after}: fetch that first.")
+    with unpacked(archive.file, packed, target, archive.contains) as content:
+        content.rename(target)
+    log.info("%s is there.", root / archive.target)
+    if not keep:
+        packed.unlink()
+
+
+@contextmanager
+def unpacked(file: RemoteFile, packed: Path, target: Path, contains: Sequence[str]) -> Iterator[Path]:
+    """Fetch and unpack an archive beside `target`; give the folder in it that has all of `contains`.
+
+    Raises:
+        InputError: a step failed. An archive that cannot be used is kept as `<packed>.wrong`.
+    """
+    if not packed.is_file():
+        download(file, packed, unpack_in=target.parent)
+    staging = target.with_name(f".{target.name}.unpacking")
+    if staging.exists():  # of a run that was killed
+        shutil.rmtree(staging)
+    try:
+        try:
+            size = check_archive(packed)
+            require_space({staging.parent: size}, f"unpacking {packed.name}")
+            unpack(packed, staging, size)
+            content = _folder_with(contains, staging, packed)
+        except ArchiveError as error:
+            aside = set_aside(packed)
+            raise InputError(
+                f"{error} It is kept as {aside}; run the same command again to fetch it anew."
+            ) from error
+        yield content
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder of downloads; it is made, and removed when it is left empty.
+
+    Raises:
+        InputError: another run is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / LOCK_FILE
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"another download is at work in {folder}: wait until it has ended.") from error
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+
+
+def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:
+    """Return the outermost folder that has all of `contains`: archives wrap their content differently."""
+    level = [staging]
+    for _ in range(DEPTH):
+        for folder in level:
+            if _has(folder, contains):
+                return folder
+        level = sorted(child for folder in level for child in folder.iterdir() if child.is_dir())
+    raise ArchiveError(f"{packed} is another archive than expected: it has no {', '.join(contains)}.")
+
+
+def _has(folder: Path, contains: Sequence[str]) -> bool:
+    return folder.is_dir() and all((folder / name).is_dir() for name in contains)
+
+
+def _missing(folder: Path, contains: Sequence[str]) -> str:
+    return ", ".join(name for name in contains if not (folder / name).is_dir())

@@ -1,0 +1,163 @@
+"""What can be downloaded: each file's address, and the folder it becomes."""
+
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch.
+
+    Attributes:
+        name: its name here and on a mirror.
+        url: where a program gets it.
+        page: where a person gets it with a browser.
+    """
+
+    name: str
+    url: str
+    page: str
+
+    def at(self, mirror: str | None) -> "RemoteFile":
+        """Return the same file as a mirror has it, `MIRROR/<name>`, or as it is without a mirror."""
+        if mirror is None:
+            return self
+        url = f"{mirror.rstrip('/')}/{quote(self.name)}"
+        return replace(self, url=url, page=url)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A packed file that becomes one folder.
+
+    Attributes:
+        file: the zip.
+        target: the folder below the root that it becomes.
+        contains: what that folder must have in it; tells the wanted folder inside the archive from
+            those around it, and a finished one from one that is not.
+        after: a folder below the root that must be there before, because `target` lies in it.
+    """
+
+    file: RemoteFile
+    target: str
+    contains: tuple[str, ...]
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What `--only` chooses: archives under one set of terms."""
+
+    title: str
+    terms: str
+    archives: tuple[Archive, ...]
+
+
+def on_drive(name: str, identifier: str) -> RemoteFile:
+    """Return a file on Google Drive."""
+    return RemoteFile(
+        name,
+        url=f"https://drive.google.com/uc?export=download&id={identifier}",
+        page=f"https://drive.google.com/file/d/{identifier}/view",
+    )
+
+
+MODELS = {
+    "s012": on_drive("propagation_model.pth", "19dfbVDndFkboGLHESi8DGtuxF1B21Nm8"),
+    "s02": on_drive("propagation_model_s02.pth", "12jw9b30o-mh23bXzsL0vp24UVhFko_Py"),
+}
+
+_DAVIS = ("Annotations/480p", "ImageSets", "JPEGImages/480p")
+_YOUTUBE_TERMS = (
+    "annotations CC BY 4.0, videos for non-commercial research only (https://youtube-vos.org/dataset/)"
+)
+
+DATA_SETS = {
+    "davis16": DataSet(
+        "DAVIS 2016",
+        "CC BY 4.0 (https://davischallenge.org)",
+        (Archive(on_drive("DAVIS-2016.zip", "198aRlh5CpAoFz0hfRgYbiNenn_K8DxWD"), "DAVIS/2016", _DAVIS),),
+    ),
+    "davis17": DataSet(
+        "DAVIS 2017 trainval, scribbles and test-dev",
+        "CC BY 4.0 (https://davischallenge.org)",
+        (
+            Archive(
+                on_drive("DAVIS-2017-trainval-480p.zip", "1kiaxrX_4GuW6NmiVuKGSGVoKGWjOdp6d"),
+                "DAVIS/2017/trainval",
+                _DAVIS,
+            ),
+            Archive(
+                on_drive("DAVIS-2017-test-dev-480p.zip", "1fmkxU2v9cQwyb62Tj1xFDdh2p4kDsUzD"),
+                "DAVIS/2017/test-dev",
+                _DAVIS,
+            ),
+            Archive(
+                on_drive("DAVIS-2017-scribbles-trainval.zip", "1JzIQSu36h7dVM8q0VoE4oZJwBXvrZlkl"),
+                "DAVIS/2017/trainval/Scribbles",
+                ("bear", "blackswan"),
+                after="DAVIS/2017/trainval",
+            ),
+        ),
+    ),
+    "static": DataSet(
+        "static images (FSS-1000, DUTS, ECSSD, BIG, HRSOD)",
+        "for research, each under its own terms (https://github.com/HKUSTCV/FSS-1000, "
+        "http://saliencydetection.net/duts, https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency, "
+        "https://github.com/hkchengrex/CascadePSP, https://github.com/yi94code/HRSOD)",
+        (
+            Archive(
+                on_drive("static_data.zip", "1wUJq3HcLdN-z1t4CsUhjeZ9BVDb9YKLd"),
+                "static",
+                ("BIG_small", "DUTS-TE", "DUTS-TR", "HRSOD_small", "ecssd", "fss"),
+            ),
+        ),
+    ),
+    "youtube": DataSet(
+        "YouTubeVOS 2019 train, valid and all frames of valid",
+        _YOUTUBE_TERMS,
+        (
+            Archive(
+                on_drive("YouTubeVOS-2019-train.zip", "13Eqw0gVK-AO5B-cqvJ203mZ2vzWck9s4"),
+                "YouTube/train",
+                ("Annotations", "JPEGImages"),
+            ),
+            Archive(
+                on_drive("YouTubeVOS-2019-valid.zip", "1o586Wjya-f2ohxYf9C1RlRH-gkrzGS8t"),
+                "YouTube/valid",
+                ("Annotations", "JPEGImages"),
+            ),
+            Archive(
+                on_drive("YouTubeVOS-2019-valid-all-frames.zip", "1rWQzZcMskgpEQOZdJPJ7eTmLCBEIIpEN"),
+                "YouTube/all_frames/valid_all_frames",
+                ("JPEGImages",),
+            ),
+        ),
+    ),
+    "youtube18": DataSet(
+        "YouTubeVOS 2018 valid and all frames of valid",
+        _YOUTUBE_TERMS,
+        (
+            Archive(
+                on_drive("YouTubeVOS-2018-valid.zip", "1-QrceIl5sUNTKz7Iq0UsWC6NLZq7girr"),
+                "YouTube2018/valid",
+                ("Annotations", "JPEGImages"),
+            ),
+            Archive(
+                on_drive("YouTubeVOS-2018-valid-all-frames.zip", "1yVoHM6zgdcL348cFpolFcEl4IC1gorbV"),
+                "YouTube2018/all_frames/valid_all_frames",
+                ("JPEGImages",),
+            ),
+        ),
+    ),
+}
+
+# BL30K is kept by the Illinois Data Bank, which gives each file an address of its own: the listing has them.
+_BL30K_PAGE = "https://doi.org/10.13012/B2IDB-1702934_V1"
+BL30K_TERMS = f"see {_BL30K_PAGE}"
+BL30K_LISTING = RemoteFile(
+    "BL30K.json", "https://databank.illinois.edu/datasets/IDB-1702934.json", _BL30K_PAGE
+)
+BL30K_ADDRESS = "https://databank.illinois.edu/datafiles/{identifier}/download"
+BL30K_SEGMENT_SIZE = 117 * 10**9  # bytes, roughly; as large packed as unpacked
+BL30K = {segment: RemoteFile(f"BL30K_{segment}.tar", _BL30K_PAGE, _BL30K_PAGE) for segment in "abcdef"}
