@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from util.correspondence_results import (
     target_view,
     write_results,
 )
-from util.correspondence_view import Picture, to_picture, view_scale, with_help
+from util.correspondence_view import Picture, Point, to_picture, view_scale, with_help
 from util.errors import InputError
 
 SOURCE, TARGET = "Source", "Target"  # window names
@@ -64,7 +65,7 @@ def check_display() -> None:
     Raises:
         InputError: they cannot.
     """
-    command = [sys.executable, "-c", "import cv2; cv2.namedWindow('Source')"]
+    command = [sys.executable, "-c", "import cv2; cv2.namedWindow('starting')"]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         raise InputError(
             "no window can be opened (there is no display, or OpenCV is built without windows): run this "
@@ -96,15 +97,15 @@ class CorrespondenceGui:
         self.choose_frames = choose_frames
         self.state = State(0, min(1, len(frames) - 1), temperature)
         self.drawn: State | None = None
-        self.ready: tuple[int, int] | None = None  # the frames whose keys are there
+        self.pair: tuple[int, int] | None = None  # the frames that `self.correspondence` is of
+        self.correspondence: Correspondence | None = None
+        self.encoding: Future[tuple[tuple[int, int], Correspondence]] | None = None
         self.shown: dict[str, Picture] = {}
+        self.brush_at: Point = (0.0, 0.0)  # where the stroke being painted has come to
 
         self.picture = lru_cache(KEPT_FRAMES)(lambda index: read_image(frames[index]))
         self.source_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_source, network))
         self.target_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_target, network))
-        self.correspondence = lru_cache(1)(
-            lambda source, target: Correspondence(self.source_key(source), self.target_key(target))
-        )
         self.answer = lru_cache(1)(self._answer)
         self.source_view = lru_cache(1)(self._source_view)
         self.target_view = lru_cache(1)(self._target_view)
@@ -112,18 +113,17 @@ class CorrespondenceGui:
     def run(self) -> None:
         """Open the windows and serve them until one is closed or q or Escape is pressed."""
         self._open()
-        try:
-            while True:
-                if self.state is not self.drawn:
-                    self._draw()
-                drawn = self.drawn
-                key = cv2.waitKeyEx(POLL_MS)
-                if (key != -1 and not self._press(key & 0xFFFF)) or not self._is_open():
-                    return
-                if self.state is drawn and self.ready != (self.state.source, self.state.target):
-                    self._prepare()
-        finally:
-            cv2.destroyAllWindows()
+        with ThreadPoolExecutor(1, thread_name_prefix="encoder") as encoder:
+            try:
+                while True:
+                    self._encode_what_is_shown(encoder)
+                    if self.state is not self.drawn:
+                        self._draw()
+                    key = cv2.waitKeyEx(POLL_MS)
+                    if (key != -1 and not self._press(key & 0xFFFF)) or not self._is_open():
+                        return
+            finally:
+                cv2.destroyAllWindows()
 
     def _open(self) -> None:
         _find_fonts()
@@ -133,11 +133,11 @@ class CorrespondenceGui:
             if self.choose_frames and len(self.frames) > 1:
                 choose = partial(self._choose, name)
                 cv2.createTrackbar(TRACKBAR, name, index, len(self.frames) - 1, choose)
+        cv2.setMouseCallback(SOURCE, self._mouse)
         self._draw()
         for name in (SOURCE, TARGET):
             cv2.moveWindow(name, left, 0)
             left += self.shown[name].shape[1] + 20
-        cv2.setMouseCallback(SOURCE, self._mouse)
 
     @staticmethod
     def _is_open() -> bool:
@@ -159,7 +159,8 @@ class CorrespondenceGui:
         if point[0] > width - 0.5 or point[1] > height - 0.5:  # on the caption, or dragged out
             return
         if self.state.painting:
-            self._paint(point, BRUSH / scale)
+            self._paint(point if pressed else self.brush_at, point, BRUSH / scale)
+            self.brush_at = point
         else:
             points = self.state.selection.points
             kept = points if pressed else points[:-1]  # a drag moves the newest point
@@ -168,12 +169,15 @@ class CorrespondenceGui:
             place = min(point[0], width - 1.0), min(point[1], height - 1.0)
             self._change(selection=Selection((*kept, place)))
 
-    def _paint(self, point: tuple[float, float], radius: float) -> None:
+    def _paint(self, start: Point, end: Point, radius: float) -> None:
+        """Paint a stroke, in pixels of the picture; events come too rarely to paint dots alone."""
         region = self.state.selection.region
         if region is None:
             region = np.zeros(self.picture(self.state.source).shape[:2], bool)
         painted = region.astype(np.uint8)
-        cv2.circle(painted, (round(point[0]), round(point[1])), max(1, round(radius)), 1, cv2.FILLED)
+        ends = [(round(x), round(y)) for x, y in (start, end)]
+        cv2.line(painted, *ends, 1, max(1, round(2 * radius)), cv2.LINE_8)
+        cv2.circle(painted, ends[1], max(1, round(radius)), 1, cv2.FILLED)
         self._change(selection=Selection(region=painted.astype(bool)))
 
     def _press(self, key: int) -> bool:
@@ -216,8 +220,10 @@ class CorrespondenceGui:
 
     def _save(self) -> None:
         state = self.state
-        if self.ready != (state.source, state.target):
-            self._prepare()
+        if self.encoding is not None:
+            self._receive()
+        if self.pair != (state.source, state.target):
+            self.pair, self.correspondence = self._correspond(state)
         number = 1
         while (self.output / f"views_{number:03}.png").exists():
             number += 1
@@ -237,22 +243,37 @@ class CorrespondenceGui:
         """Show the state; before the keys are there, without its answer."""
         state = self.drawn = self.state
         answer = None
-        if self.ready == (state.source, state.target):
+        if self.pair == (state.source, state.target):
             answer = self.answer(state.source, state.target, state.selection, state.temperature)
         for name, view in zip((SOURCE, TARGET), self._views(state, answer), strict=True):
             if self.shown.get(name) is not view:
                 cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
                 self.shown[name] = view
 
-    def _prepare(self) -> None:
-        """Encode the chosen frames, so that answers are quick from here on."""
-        state = self.state
-        self.correspondence(state.source, state.target).normaliser(state.temperature)
-        self.ready = (state.source, state.target)
-        self.drawn = None
+    def _encode_what_is_shown(self, encoder: Executor) -> None:
+        """Keep the thread busy with the frames on screen until their keys are there.
+
+        While a trackbar is dragged, frames are passed by that were not on screen when the thread was free.
+        """
+        if self.encoding is not None and self.encoding.done():
+            self._receive()
+        state = self.drawn
+        if self.encoding is None and state is not None and self.pair != (state.source, state.target):
+            self.encoding = encoder.submit(self._correspond, state)
+
+    def _receive(self) -> None:
+        """Wait for what is being encoded; a frame that cannot be read raises its InputError here."""
+        self.pair, self.correspondence = self.encoding.result()
+        self.encoding = self.drawn = None
+
+    def _correspond(self, state: State) -> tuple[tuple[int, int], Correspondence]:
+        """Encode the frames of a state, so that answers are quick from here on."""
+        correspondence = Correspondence(self.source_key(state.source), self.target_key(state.target))
+        correspondence.normaliser(state.temperature)
+        return (state.source, state.target), correspondence
 
     def _views(self, state: State, answer: Answer | None) -> tuple[Picture, Picture]:
-        waiting = self.ready != (state.source, state.target)
+        waiting = self.pair != (state.source, state.target)
         hint = state.message or f"{'paint a region' if state.painting else 'click a point'}, h: help"
         return (
             self.source_view(state.source, state.selection, hint, state.help),
@@ -270,7 +291,8 @@ class CorrespondenceGui:
         return encode(network, self.picture(index))
 
     def _answer(self, source: int, target: int, selection: Selection, temperature: float) -> Answer | None:
-        return look_up(self.correspondence(source, target), selection, temperature) if selection else None
+        """Answer for the frames `source` and `target`, which `self.correspondence` is of."""
+        return look_up(self.correspondence, selection, temperature) if selection else None
 
     def _source_view(self, index: int, selection: Selection, hint: str, with_keys: bool) -> Picture:
         view = source_view(self.picture(index), self.frames[index].name, selection, hint)

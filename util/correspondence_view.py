@@ -101,9 +101,8 @@ def with_region(view: Picture, mask: NDArray[np.bool_]) -> Picture:
     covered = cv2.resize(
         mask.astype(np.uint8), (view.shape[1], view.shape[0]), interpolation=cv2.INTER_NEAREST
     )
-    inside = covered.astype(bool)
-    result = view.copy()
-    result[inside] = (0.55 * view[inside] + 0.45 * np.float32(REGION)).astype(np.uint8)
+    tint = np.full_like(view, REGION)
+    result = cv2.copyTo(cv2.addWeighted(view, 0.55, tint, 0.45, 0), covered, view.copy())
     contours, _ = cv2.findContours(covered, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     return cv2.drawContours(result, contours, -1, LIGHT, 1, cv2.LINE_AA)
 
