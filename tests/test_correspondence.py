@@ -158,7 +158,7 @@ def test_best_match_is_finer_than_a_cell_and_ignores_far_ones():
 
 @pytest.fixture(scope="module")
 def matching(network):
-    return matching_network(network, texture(160, 192))
+    return matching_network(network)
 
 
 @pytest.mark.parametrize("cells", [(2, 3), (-3, 1)])

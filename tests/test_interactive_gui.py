@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def matching(network):
-    return matching_network(network, texture(160, 192, seed=1))
+    return matching_network(network)
 
 
 @pytest.fixture(scope="module")
@@ -169,22 +169,21 @@ def windows(output, model, *flags):
     command = [sys.executable, "interactive_gui.py", *flags, "--model", model, "--output", output]
     with virtual_screen() as display:
         environment = {**os.environ, "DISPLAY": display}
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [*map(str, command), "--device", "cpu"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-        )
-        try:
-            hands = Hands(display, process)
-            source, target = hands.window("Source"), hands.window("Target")
-            wait_for(lambda: hands.place(target)[0] > hands.place(source)[0], process)
-            yield hands, source, target
-        finally:
-            process.kill()
-            process.communicate()
+        ) as process:
+            try:
+                hands = Hands(display, process)
+                source, target = hands.window("Source"), hands.window("Target")
+                wait_for(lambda: hands.place(target)[0] > hands.place(source)[0], process)
+                yield hands, source, target
+            finally:
+                process.kill()
 
 
 CLICK, PAINT = "click a point, h: help", "paint a region, h: help"
@@ -323,7 +322,7 @@ def test_frames_are_chosen_with_keys_and_trackbars(folder, model, tmp_path):
             assert len(content["matches"]) == (names[0] == "a")
 
         _, _, width, height = hands.place(source)
-        hands.click(source, width - 20, height - 8)  # right of the trackbar's handle, under the picture
+        hands.click(source, width - 20, height - 15)  # on the trackbar under the picture, right of its handle
         wait_for_hint(hands, source, CLICK)
         content, _ = save(hands, source, tmp_path, number + 1)
         assert chosen(content) == "cb"
