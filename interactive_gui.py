@@ -13,7 +13,7 @@ from dataset.image_io import list_images, read_image, read_label_map
 from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
 from util.correspondence_gui import CorrespondenceGui, check_display
-from util.correspondence_results import Selection, look_up, write_results
+from util.correspondence_results import Selection, look_up, read_shown, write_results
 from util.device import DEVICES, select_device
 from util.errors import InputError, run_script
 from util.evaluation_args import positive_float
@@ -81,20 +81,21 @@ def write_files(args: argparse.Namespace) -> None:
     source_path, target_path = chosen_pair(args)
     if args.click is not None and args.mask is not None:
         raise InputError("--click and --mask exclude each other: give one of them.")
-    source, target = read_image(source_path), read_image(target_path)
-    size = (source.shape[0], source.shape[1])
+    source, target = read_shown(source_path), read_shown(target_path)
     if args.mask is not None:
-        selection = Selection(region=checked_region(args.mask, size))
+        selection = Selection(region=checked_region(args.mask, source.size))
     else:
-        selection = Selection(points=checked_points(args.click, source_path, size))
+        selection = Selection(points=checked_points(args.click, source_path, source.size))
 
     network = load_network(args.model, select_device(args.device))
-    correspondence = Correspondence(encode_source(network, source), encode_target(network, target))
+    correspondence = Correspondence(
+        encode_source(network, source.picture), encode_target(network, target.picture)
+    )
     answer = look_up(correspondence, selection, args.temperature)
     path = write_results(
         args.output / "views",
-        (source_path, source),
-        (target_path, target),
+        source,
+        target,
         selection,
         answer,
         args.temperature,

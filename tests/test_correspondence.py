@@ -100,11 +100,11 @@ def test_a_point_never_needs_the_whole_matrix(monkeypatch):
         return made[-1]
 
     monkeypatch.setattr(memory, "affinity", watched)
-    monkeypatch.setattr(memory, "CHUNK_NUMBERS", 20_000)
+    monkeypatch.setattr(memory, "CHUNK_NUMBERS", 200_000)
     source, target = features(0, (480, 854)), features(1, (480, 854))  # 1620 cells each
     lazy = Correspondence(source, target)
     lazy.normaliser()
-    assert max(m.numel() for m in made) <= 20_000
+    assert max(m.numel() for m in made) <= 200_000
     made.clear()
     point = source.point(*source.pixel_of(10, 20))
     lazy.transfer(point[None])

@@ -16,7 +16,7 @@ from model.correspondence import Correspondence, encode_source, encode_target
 from tests.conftest import ROOT, run_script
 from tests.matching_network import matching_network, texture
 from tests.xvfb import Hands, needs_xvfb, virtual_screen, wait_for
-from util.correspondence_results import Selection, look_up, source_view, target_view
+from util.correspondence_results import Selection, look_up, read_shown, source_view, target_view
 from util.correspondence_view import CAPTION, with_caption
 from util.errors import InputError
 
@@ -54,12 +54,14 @@ def model(matching, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pictures(folder):
-    return [np.asarray(Image.open(folder / f"frames/{name}.png")) for name in "ab"]
+    return [read_shown(folder / f"frames/{name}.png") for name in "ab"]
 
 
 @pytest.fixture(scope="module")
 def pair(matching, pictures):
-    return Correspondence(encode_source(matching, pictures[0]), encode_target(matching, pictures[1]))
+    return Correspondence(
+        encode_source(matching, pictures[0].picture), encode_target(matching, pictures[1].picture)
+    )
 
 
 def pair_flags(folder, target="b.png"):
@@ -73,8 +75,8 @@ def saved(output, name):
 
 def assert_views(picture, pictures, selection, answer, temperature=1.0):
     """The saved picture holds both views, without the keys or hints that the windows show."""
-    left = source_view(pictures[0], "a.png", selection)
-    right = target_view(pictures[1], "b.png", answer, f"temperature {temperature:g}")
+    left = source_view(pictures[0], selection)
+    right = target_view(pictures[1], answer, f"temperature {temperature:g}")
     assert_same(picture[: left.shape[0], : left.shape[1]], left)
     assert_same(picture[: right.shape[0], -right.shape[1] :], right)
 
@@ -180,7 +182,7 @@ def windows(output, model, *flags):
             try:
                 hands = Hands(display, process)
                 source, target = hands.window("Source"), hands.window("Target")
-                wait_for(lambda: hands.place(target)[0] > hands.place(source)[0], process)
+                wait_for_hint(hands, target, "temperature 1")  # drawn, moved to its place, and encoded
                 yield hands, source, target
             finally:
                 process.kill()
@@ -221,7 +223,6 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
     with windows(tmp_path, model, *pair_flags(folder)) as (hands, source, target):
         # a click
         hands.click(source, 200, 150)
-        wait_for_hint(hands, target, "temperature 1")
         content, picture = save(hands, source, tmp_path, 1)
         [match] = content["matches"]
         point = (200.5 / SCALE - 0.5, 150.5 / SCALE - 0.5)
@@ -258,9 +259,7 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
         assert content["temperature"] == 0.5
         length, width = 150 / SCALE, 2 * 14 / SCALE
         assert match["region_pixels"] == pytest.approx(length * width + width**2, rel=0.25)
-        painted = np.abs(
-            picture[:400, :480].astype(int) - source_view(pictures[0], "a.png", Selection())[:400]
-        )
+        painted = np.abs(picture[:400, :480].astype(int) - source_view(pictures[0], Selection())[:400])
         rows, columns = np.nonzero(painted.sum(axis=2))
         assert (rows.min(), columns.min()) == pytest.approx((136, 136), abs=4)
         assert (rows.max(), columns.max()) == pytest.approx((214, 264), abs=4)
@@ -277,7 +276,7 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
 
         # reset
         hands.key("r")
-        plain = source_view(pictures[0], "a.png", Selection())[:400]
+        plain = source_view(pictures[0], Selection())[:400]
         wait_for(lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], plain))
         content, picture = save(hands, source, tmp_path, 5)
         assert content["matches"] == []
@@ -299,9 +298,8 @@ def chosen(content):
 
 @needs_xvfb
 def test_frames_are_chosen_with_keys_and_trackbars(folder, model, tmp_path):
-    with windows(tmp_path, model, "--frames", folder / "frames") as (hands, source, target):
+    with windows(tmp_path, model, "--frames", folder / "frames") as (hands, source, _):
         hands.click(source, 200, 150)
-        wait_for_hint(hands, target, "temperature 1")
         content, _ = save(hands, source, tmp_path, number := 1)
         assert chosen(content) == "ab"
         for key, names in [

@@ -17,7 +17,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataset.image_io import read_image
 from model.correspondence import Correspondence, Features, encode_source, encode_target
 from model.network import PropagationNetwork
 from util.correspondence_results import (
@@ -25,11 +24,12 @@ from util.correspondence_results import (
     Answer,
     Selection,
     look_up,
+    read_shown,
     source_view,
     target_view,
     write_results,
 )
-from util.correspondence_view import Picture, Point, to_picture, view_scale, with_help
+from util.correspondence_view import Picture, Point, to_picture, with_help
 from util.errors import InputError
 
 SOURCE, TARGET = "Source", "Target"  # window names
@@ -100,10 +100,10 @@ class CorrespondenceGui:
         self.pair: tuple[int, int] | None = None  # the frames that `self.correspondence` is of
         self.correspondence: Correspondence | None = None
         self.encoding: Future[tuple[tuple[int, int], Correspondence]] | None = None
-        self.shown: dict[str, Picture] = {}
+        self.on_screen: dict[str, Picture] = {}
         self.brush_at: Point = (0.0, 0.0)  # where the stroke being painted has come to
 
-        self.picture = lru_cache(KEPT_FRAMES)(lambda index: read_image(frames[index]))
+        self.shown = lru_cache(KEPT_FRAMES)(lambda index: read_shown(frames[index]))
         self.source_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_source, network))
         self.target_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_target, network))
         self.answer = lru_cache(1)(self._answer)
@@ -137,7 +137,7 @@ class CorrespondenceGui:
         self._draw()
         for name in (SOURCE, TARGET):
             cv2.moveWindow(name, left, 0)
-            left += self.shown[name].shape[1] + 20
+            left += self.on_screen[name].shape[1] + 20
 
     @staticmethod
     def _is_open() -> bool:
@@ -152,8 +152,8 @@ class CorrespondenceGui:
         pressed = event == cv2.EVENT_LBUTTONDOWN
         if not pressed and not (event == cv2.EVENT_MOUSEMOVE and flags & cv2.EVENT_FLAG_LBUTTON):
             return
-        height, width = self.picture(self.state.source).shape[:2]
-        scale = view_scale((height, width))
+        shown = self.shown(self.state.source)
+        (height, width), scale = shown.size, shown.scale
         point = to_picture((x, y), scale)
         point = max(point[0], 0.0), max(point[1], 0.0)
         if point[0] > width - 0.5 or point[1] > height - 0.5:  # on the caption, or dragged out
@@ -173,7 +173,7 @@ class CorrespondenceGui:
         """Paint a stroke, in pixels of the picture; events come too rarely to paint dots alone."""
         region = self.state.selection.region
         if region is None:
-            region = np.zeros(self.picture(self.state.source).shape[:2], bool)
+            region = np.zeros(self.shown(self.state.source).size, bool)
         painted = region.astype(np.uint8)
         ends = [(round(x), round(y)) for x, y in (start, end)]
         cv2.line(painted, *ends, 1, max(1, round(2 * radius)), cv2.LINE_8)
@@ -211,7 +211,7 @@ class CorrespondenceGui:
                 self._change(target=index)
                 cv2.setTrackbarPos(TRACKBAR, TARGET, index)
         elif index != self.state.source:
-            fits = self.picture(index).shape == self.picture(self.state.source).shape
+            fits = self.shown(index).size == self.shown(self.state.source).size
             self._change(source=index, selection=self.state.selection if fits else NOTHING)
             cv2.setTrackbarPos(TRACKBAR, SOURCE, index)
 
@@ -229,8 +229,8 @@ class CorrespondenceGui:
             number += 1
         path = write_results(
             self.output / f"views_{number:03}",
-            (self.frames[state.source], self.picture(state.source)),
-            (self.frames[state.target], self.picture(state.target)),
+            self.shown(state.source),
+            self.shown(state.target),
             state.selection,
             self.answer(state.source, state.target, state.selection, state.temperature),
             state.temperature,
@@ -246,9 +246,9 @@ class CorrespondenceGui:
         if self.pair == (state.source, state.target):
             answer = self.answer(state.source, state.target, state.selection, state.temperature)
         for name, view in zip((SOURCE, TARGET), self._views(state, answer), strict=True):
-            if self.shown.get(name) is not view:
+            if self.on_screen.get(name) is not view:
                 cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
-                self.shown[name] = view
+                self.on_screen[name] = view
 
     def _encode_what_is_shown(self, encoder: Executor) -> None:
         """Keep the thread busy with the frames on screen until their keys are there.
@@ -288,18 +288,18 @@ class CorrespondenceGui:
         network: PropagationNetwork,
         index: int,
     ) -> Features:
-        return encode(network, self.picture(index))
+        return encode(network, self.shown(index).picture)
 
     def _answer(self, source: int, target: int, selection: Selection, temperature: float) -> Answer | None:
         """Answer for the frames `source` and `target`, which `self.correspondence` is of."""
         return look_up(self.correspondence, selection, temperature) if selection else None
 
     def _source_view(self, index: int, selection: Selection, hint: str, with_keys: bool) -> Picture:
-        view = source_view(self.picture(index), self.frames[index].name, selection, hint)
+        view = source_view(self.shown(index), selection, hint)
         return with_help(view, self.choose_frames) if with_keys else view
 
     def _target_view(self, index: int, answer: Answer | None, hint: str) -> Picture:
-        return target_view(self.picture(index), self.frames[index].name, answer, hint)
+        return target_view(self.shown(index), answer, hint)
 
 
 def _find_fonts() -> None:

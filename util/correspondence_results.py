@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from dataset.image_io import read_image
 from model.correspondence import Correspondence, Match, best_match
 from model.padding import padding_for
 from util.correspondence_view import (
@@ -24,6 +26,34 @@ from util.correspondence_view import (
     with_region,
 )
 from util.files import atomic_path
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A picture as it is shown; its view is resized once."""
+
+    path: Path
+    picture: Picture
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the picture."""
+        return self.picture.shape[0], self.picture.shape[1]
+
+    @property
+    def scale(self) -> float:
+        """The factor from the picture to its view."""
+        return view_scale(self.size)
+
+    @cached_property
+    def view(self) -> Picture:
+        """The picture at that scale."""
+        return resized(self.picture, self.scale)
+
+
+def read_shown(path: Path) -> Shown:
+    """Read a picture that is to be shown."""
+    return Shown(path, read_image(path))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,29 +91,24 @@ def look_up(correspondence: Correspondence, selection: Selection, temperature: f
     return Answer((maps / tops).amax(dim=0).cpu().numpy(), matches)
 
 
-def source_view(picture: Picture, name: str, selection: Selection, hint: str = "") -> Picture:
+def source_view(source: Shown, selection: Selection, hint: str = "") -> Picture:
     """Draw the source with the selection on it."""
-    scale = view_scale(picture.shape[:2])
-    view = resized(picture, scale)
-    text = name
+    view, text = source.view, source.path.name
     if selection.region is not None:
         view = with_region(view, selection.region)
         text += f"   region of {np.count_nonzero(selection.region)} pixels"
     elif selection.points:
-        view = with_points(view, selection.points, scale)
+        view = with_points(view, selection.points, source.scale)
         text += "   " + "  ".join(f"({x:.0f}, {y:.0f})" for x, y in selection.points)
     return with_caption(view, text, hint)
 
 
-def target_view(picture: Picture, name: str, answer: Answer | None, hint: str = "") -> Picture:
+def target_view(target: Shown, answer: Answer | None, hint: str = "") -> Picture:
     """Draw the target with the heat map of the answer and the best matches on it."""
-    size = (picture.shape[0], picture.shape[1])
-    scale = view_scale(size)
-    view = resized(picture, scale)
-    text = name
+    view, text = target.view, target.path.name
     if answer is not None:
-        view = with_heat(view, answer.heat, padding_for(*size), scale)
-        view = with_points(view, [(match.x, match.y) for match in answer.matches], scale)
+        view = with_heat(view, answer.heat, padding_for(*target.size), target.scale)
+        view = with_points(view, [(match.x, match.y) for match in answer.matches], target.scale)
         text += "   " + "  ".join(f"({m.x:.0f}, {m.y:.0f}) score {m.score:.2g}" for m in answer.matches)
     return with_caption(view, text, hint)
 
@@ -104,8 +129,8 @@ def describe(selection: Selection, answer: Answer | None) -> list[dict[str, Any]
 
 def write_results(
     stem: Path,
-    source: tuple[Path, Picture],
-    target: tuple[Path, Picture],
+    source: Shown,
+    target: Shown,
     selection: Selection,
     answer: Answer | None,
     temperature: float,
@@ -114,8 +139,8 @@ def write_results(
 
     Args:
         stem: path of the results without a suffix.
-        source: path and content of the source picture.
-        target: path and content of the target picture.
+        source: the source picture.
+        target: the target picture.
         selection: what was asked.
         answer: what was found; None for an empty selection.
         temperature: of the map.
@@ -124,18 +149,14 @@ def write_results(
         The path of the picture.
     """
     content = {
-        "source": str(source[0]),
-        "target": str(target[0]),
-        "source_size": [source[1].shape[1], source[1].shape[0]],
-        "target_size": [target[1].shape[1], target[1].shape[0]],
+        "source": str(source.path),
+        "target": str(target.path),
+        "source_size": source.size[::-1],
+        "target_size": target.size[::-1],
         "temperature": temperature,
         "matches": describe(selection, answer),
     }
-    hint = f"temperature {temperature:g}"
-    views = (
-        source_view(source[1], source[0].name, selection),
-        target_view(target[1], target[0].name, answer, hint),
-    )
+    views = source_view(source, selection), target_view(target, answer, f"temperature {temperature:g}")
     picture, matches = (stem.parent / f"{stem.name}{suffix}" for suffix in (".png", ".json"))
     with atomic_path(picture) as temporary:
         Image.fromarray(side_by_side(*views)).save(temporary)

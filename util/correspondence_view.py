@@ -54,7 +54,7 @@ def view_scale(size: tuple[int, int]) -> float:
 def resized(picture: Picture, scale: float) -> Picture:
     """Return a picture at the scale of its view."""
     if scale == 1:
-        return picture.copy()
+        return picture
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
