@@ -101,7 +101,7 @@ class CorrespondenceGui:
         self.correspondence: Correspondence | None = None
         self.encoding: Future[tuple[tuple[int, int], Correspondence]] | None = None
         self.on_screen: dict[str, Picture] = {}
-        self.brush_at: Point = (0.0, 0.0)  # where the stroke being painted has come to
+        self.brush_at: Point | None = None  # where the stroke being painted has come to
 
         self.shown = lru_cache(KEPT_FRAMES)(lambda index: read_shown(frames[index]))
         self.source_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_source, network))
@@ -152,6 +152,8 @@ class CorrespondenceGui:
         pressed = event == cv2.EVENT_LBUTTONDOWN
         if not pressed and not (event == cv2.EVENT_MOUSEMOVE and flags & cv2.EVENT_FLAG_LBUTTON):
             return
+        if pressed:
+            self.brush_at = None
         shown = self.shown(self.state.source)
         (height, width), scale = shown.size, shown.scale
         point = to_picture((x, y), scale)
@@ -159,7 +161,7 @@ class CorrespondenceGui:
         if point[0] > width - 0.5 or point[1] > height - 0.5:  # on the caption, or dragged out
             return
         if self.state.painting:
-            self._paint(point if pressed else self.brush_at, point, BRUSH / scale)
+            self._paint(self.brush_at or point, point, BRUSH / scale)
             self.brush_at = point
         else:
             points = self.state.selection.points
