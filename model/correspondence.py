@@ -6,7 +6,7 @@ position s. It comes from the source's memory key, encoded with empty masks, and
 key. Any feature on the source grid moves to the target as feature @ W; a point or a region is such
 a feature.
 
-W of two 480p pictures has 2.6 million numbers, of two 4K pictures a thousand million. Only its column
+W of two 480p pictures has 2.6 million numbers, of two 4K pictures a thousand million (4 GB). Only its column
 normalisers are kept; the rows that a question needs are computed when it is asked.
 """
 
@@ -145,10 +145,11 @@ class Correspondence:
         """Return the logarithm of each column's sum before normalisation, `1 x M`; computed once."""
         if temperature not in self.normalisers:
             source, target = self.source.key, self.target.key / temperature
-            chunks = memory.affinity_chunks(source, target, _columns(source))
-            self.normalisers[temperature] = torch.cat(
-                [scores.logsumexp(dim=-1) for _, scores in chunks], dim=1
-            )
+            # into one tensor: small results kept between freed chunks would fragment the heap
+            sums = target.new_empty(target.shape[:2])
+            for start, scores in memory.affinity_chunks(source, target, _columns(source)):
+                sums[:, start : start + scores.shape[1]] = scores.logsumexp(dim=-1)
+            self.normalisers[temperature] = sums
         return self.normalisers[temperature]
 
     @torch.inference_mode()
@@ -168,11 +169,11 @@ class Correspondence:
             return feature.new_zeros(feature.shape[0], *self.target.grid)
         source, values = self.source.key[:, rows], flat[:, rows].T
         normaliser = self.normaliser(temperature)
-        moved = []
+        moved = values.new_empty(1, normaliser.shape[1], values.shape[1])  # 1 x M x C
         for start, scores in memory.affinity_chunks(source, self.target.key / temperature, _columns(source)):
-            columns = normaliser[:, start : start + scores.shape[1], None]
-            moved.append((scores - columns).exp_() @ values)  # 1 x chunk x C
-        return memory.to_map(torch.cat(moved, dim=1), self.target.grid)[0]
+            chunk = slice(start, start + scores.shape[1])
+            moved[:, chunk] = (scores - normaliser[:, chunk, None]).exp_() @ values
+        return memory.to_map(moved, self.target.grid)[0]
 
 
 def best_match(heat: Tensor, target: Features) -> Match:
