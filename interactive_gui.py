@@ -1,0 +1,162 @@
+"""Show where points or a region of one picture lie in another, in two windows or as files.
+
+Two windows: --src_image and --tar_image, or --frames. Files, without a display: --click or --mask.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.image_io import list_images, read_image, read_label_map
+from model import load_network
+from model.correspondence import Correspondence, encode_source, encode_target
+from util.correspondence_gui import CorrespondenceGui, check_display
+from util.correspondence_results import Selection, look_up, read_shown, write_results
+from util.device import DEVICES, select_device
+from util.errors import InputError, run_script
+from util.evaluation_args import positive_float
+
+
+def point(text: str) -> tuple[float, float]:
+    """Parse X,Y."""
+    x, y = map(float, text.split(","))
+    return x, y
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument_group("pictures").add_argument
+    add("--src_image", type=Path, help="source picture")
+    add("--tar_image", type=Path, help="target picture; it may have another size")
+    add(
+        "--frames", type=Path, help="instead: a folder; choose source and target with arrow keys or trackbars"
+    )
+    add = parser.add_argument_group("files instead of windows").add_argument
+    add(
+        "--click",
+        type=point,
+        nargs="+",
+        action="extend",
+        metavar="X,Y",
+        help="points of the source, in pixels from the top left",
+    )
+    add("--mask", type=Path, help="PNG of the source's size; all labels above 0 are the region")
+    add = parser.add_argument_group("network and results").add_argument
+    add(
+        "--model",
+        type=Path,
+        default=Path("saves/propagation_model.pth"),
+        help="weights (default: %(default)s)",
+    )
+    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add(
+        "--temperature",
+        type=positive_float,
+        default=1.0,
+        help="of the softmax; below one the map is sharper (default: %(default)s)",
+    )
+    add(
+        "--output",
+        type=Path,
+        default=Path("output/correspondence"),
+        help="folder for views and matches (default: %(default)s)",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse the flags; write files or open the windows."""
+    args = parse_args()
+    if args.click is not None or args.mask is not None:
+        write_files(args)
+    else:
+        open_windows(args)
+
+
+def write_files(args: argparse.Namespace) -> None:
+    """Answer --click or --mask without a display."""
+    source_path, target_path = chosen_pair(args)
+    if args.click is not None and args.mask is not None:
+        raise InputError("--click and --mask exclude each other: give one of them.")
+    source, target = read_shown(source_path), read_shown(target_path)
+    if args.mask is not None:
+        selection = Selection(region=checked_region(args.mask, source.size))
+    else:
+        selection = Selection(points=checked_points(args.click, source_path, source.size))
+
+    network = load_network(args.model, select_device(args.device))
+    correspondence = Correspondence(
+        encode_source(network, source.picture), encode_target(network, target.picture)
+    )
+    answer = look_up(correspondence, selection, args.temperature)
+    path = write_results(
+        args.output / "views",
+        source,
+        target,
+        selection,
+        answer,
+        args.temperature,
+    )
+    for match in answer.matches:
+        print(f"best match ({match.x:.1f}, {match.y:.1f}), score {match.score:.3g}")
+    print(f"Written: {path} and {path.with_suffix('.json').name}")
+
+
+def open_windows(args: argparse.Namespace) -> None:
+    """Open the two windows."""
+    if args.frames is None:
+        frames = chosen_pair(args)
+    elif args.src_image is not None or args.tar_image is not None:
+        raise InputError("--frames takes the place of --src_image and --tar_image: leave them out.")
+    else:
+        frames = list_images(args.frames)
+        if not frames:
+            raise InputError(
+                f"there are no pictures in {args.frames}: give a folder of frames with --frames."
+            )
+    for path in frames[:2]:  # the ones that are shown first; a message is better than half a window
+        read_image(path)
+    check_display()
+    network = load_network(args.model, select_device(args.device))
+    CorrespondenceGui(network, frames, args.output, args.temperature, args.frames is not None).run()
+
+
+def chosen_pair(args: argparse.Namespace) -> list[Path]:
+    """Return the source and the target picture."""
+    if args.src_image is None or args.tar_image is None:
+        raise InputError("two pictures are needed: give --src_image and --tar_image.")
+    return [args.src_image, args.tar_image]
+
+
+def checked_points(
+    points: list[tuple[float, float]], path: Path, size: tuple[int, int]
+) -> tuple[tuple[float, float], ...]:
+    """Return the points; raises InputError when one lies outside the picture of `size` (H, W)."""
+    height, width = size
+    for x, y in points:
+        if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
+            raise InputError(
+                f"--click {x:g},{y:g} lies outside {path}, which is {width} x {height}: "
+                f"give X from 0 to {width - 1} and Y from 0 to {height - 1}."
+            )
+    return tuple(points)
+
+
+def checked_region(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the region of a mask; raises InputError when it is empty or not of `size` (H, W)."""
+    region = read_label_map(path) > 0
+    if region.shape != size:
+        raise InputError(
+            f"mask {path} is {region.shape[1]} x {region.shape[0]}, the source {size[1]} x {size[0]}: "
+            "give a mask of the source's size."
+        )
+    if not region.any():
+        raise InputError(f"mask {path} is empty: paint the region with any label above 0.")
+    return region
+
+
+if __name__ == "__main__":
+    run_script(main)

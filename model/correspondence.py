@@ -1,0 +1,207 @@
+"""Dense correspondences: where each part of a source picture lies in a target picture.
+
+The matrix W is a softmax over the source positions of the space-time affinity, for each target
+position (the read of STM section 3.2, without top-k): target position t is made of W[s, t] of source
+position s. It comes from the source's memory key, encoded with empty masks, and the target's query
+key. Any feature on the source grid moves to the target as feature @ W; a point or a region is such
+a feature.
+
+W of two 480p pictures has 2.6 million numbers, of two 4K pictures a thousand million (4 GB). Only its column
+normalisers are kept; the rows that a question needs are computed when it is asked.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dataset.image_io import normalise
+from model import memory
+from model.network import PropagationNetwork
+from model.padding import Padding, pad, padding_for
+
+STRIDE = 16  # pixels of a grid cell
+TOP_MATCHES = 5  # the best match's place is the centre of mass of at most this many cells ...
+NEAR = 1  # ... that lie this many cells from the best one
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The key of one picture, and where its grid lies on the picture.
+
+    Positions on the grid are (row, column), a cell's centre being a whole number; positions on the
+    picture are (x, y), a pixel's centre being a whole number.
+    """
+
+    key: Tensor  # 1 x (h*w) x 128
+    size: tuple[int, int]  # H, W of the picture
+
+    @property
+    def padding(self) -> Padding:
+        """What was added around the picture."""
+        return padding_for(*self.size)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) of the grid."""
+        return -(-self.size[0] // STRIDE), -(-self.size[1] // STRIDE)
+
+    def cell_of(self, x: float, y: float) -> tuple[float, float]:
+        """Return the position on the grid of a place on the picture."""
+        left, _, top, _ = self.padding
+        return (y + top + 0.5) / STRIDE - 0.5, (x + left + 0.5) / STRIDE - 0.5
+
+    def pixel_of(self, row: float, column: float) -> tuple[float, float]:
+        """Return the place (x, y) of a position on the grid, kept inside the picture."""
+        left, _, top, _ = self.padding
+        x, y = (column + 0.5) * STRIDE - 0.5 - left, (row + 0.5) * STRIDE - 0.5 - top
+        return min(max(x, 0.0), self.size[1] - 1.0), min(max(y, 0.0), self.size[0] - 1.0)
+
+    def point(self, x: float, y: float) -> Tensor:
+        """Return a point as a feature `h x w`: bilinear weights of its four cells, which sum to one."""
+        device = self.key.device
+        rows, columns = (
+            1 - (torch.arange(count, dtype=torch.float32, device=device) - min(max(at, 0), count - 1)).abs()
+            for count, at in zip(self.grid, self.cell_of(x, y), strict=True)
+        )
+        return rows.clamp_(min=0)[:, None] * columns.clamp_(min=0)
+
+    def region(self, mask: NDArray[np.bool_]) -> Tensor:
+        """Return a region `H x W` as a feature `h x w`: the covered share of each cell."""
+        covered = torch.from_numpy(mask).to(self.key.device, torch.float32)
+        return F.avg_pool2d(pad(covered[None, None], self.padding), STRIDE)[0, 0]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A place in the target picture."""
+
+    x: float
+    y: float
+    score: float  # in [0, 1]: how much of the best cell comes from what was asked for
+
+
+@torch.inference_mode()
+def encode_source(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Features:
+    """Encode an RGB picture `H x W x 3` as a source: its memory key with an empty mask."""
+    image = _prepared(network, picture)
+    key, _ = network.encode_memory(image, image.new_zeros(1, 1, *image.shape[-2:]))
+    return Features(key.float(), picture.shape[:2])
+
+
+@torch.inference_mode()
+def encode_target(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Features:
+    """Encode an RGB picture `H x W x 3` as a target: its query key, without the decoder's part."""
+    key, _ = network.kv_q_f16(network.rgb_encoder(_prepared(network, picture))[0])
+    return Features(memory.to_rows(key).float(), picture.shape[:2])
+
+
+def affinity(source: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
+    """Return W, `B x N x M`; each of its columns sums to one.
+
+    Args:
+        source: memory keys, `B x N x C`.
+        target: query keys, `B x M x C`.
+        temperature: divides the affinity; below one the columns are sharper.
+    """
+    weights = source.new_empty(source.shape[0], source.shape[1], target.shape[1])
+    for start, scores in memory.affinity_chunks(source, target / temperature, _columns(source)):
+        weights[:, :, start : start + scores.shape[1]] = scores.softmax(dim=-1).transpose(1, 2)
+    return weights
+
+
+def transfer(weights: Tensor, feature: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
+    """Move a feature from the source grid to the target grid.
+
+    Args:
+        weights: W, `B x N x M`.
+        feature: `B x C x h x w`, h * w = N.
+        grid: (h', w') of the target, h' * w' = M; None when it is that of the source.
+
+    Returns:
+        `B x C x h' x w'`.
+    """
+    return (feature.flatten(2) @ weights).unflatten(2, grid or feature.shape[-2:])
+
+
+class Correspondence:
+    """Answers questions about W of two pictures without holding it.
+
+    Args:
+        source: of `encode_source`.
+        target: of `encode_target`, on the same device; the pictures may differ in size.
+    """
+
+    def __init__(self, source: Features, target: Features) -> None:
+        self.source = source
+        self.target = target
+        self.normalisers: dict[float, Tensor] = {}
+
+    @torch.inference_mode()
+    def normaliser(self, temperature: float = 1.0) -> Tensor:
+        """Return the logarithm of each column's sum before normalisation, `1 x M`; computed once."""
+        if temperature not in self.normalisers:
+            source, target = self.source.key, self.target.key / temperature
+            # into one tensor: small results kept between freed chunks would fragment the heap
+            sums = target.new_empty(target.shape[:2])
+            for start, scores in memory.affinity_chunks(source, target, _columns(source)):
+                sums[:, start : start + scores.shape[1]] = scores.logsumexp(dim=-1)
+            self.normalisers[temperature] = sums
+        return self.normalisers[temperature]
+
+    @torch.inference_mode()
+    def transfer(self, feature: Tensor, temperature: float = 1.0) -> Tensor:
+        """Move a feature to the target; of W only the rows where the feature is not zero are computed.
+
+        Args:
+            feature: `C x h x w` on the source grid.
+            temperature: as in `affinity`.
+
+        Returns:
+            `C x h' x w'` on the target grid.
+        """
+        flat = feature.flatten(1)
+        rows = flat.any(dim=0).nonzero().squeeze(1)
+        if not len(rows):
+            return feature.new_zeros(feature.shape[0], *self.target.grid)
+        source, values = self.source.key[:, rows], flat[:, rows].T
+        normaliser = self.normaliser(temperature)
+        moved = values.new_empty(1, normaliser.shape[1], values.shape[1])  # 1 x M x C
+        for start, scores in memory.affinity_chunks(source, self.target.key / temperature, _columns(source)):
+            chunk = slice(start, start + scores.shape[1])
+            moved[:, chunk] = (scores - normaliser[:, chunk, None]).exp_() @ values
+        return memory.to_map(moved, self.target.grid)[0]
+
+
+def best_match(heat: Tensor, target: Features) -> Match:
+    """Return the place in the target where a transferred feature is largest.
+
+    Its place is finer than a cell: the centre of mass of the top matches that lie next to the best.
+
+    Args:
+        heat: `h' x w'` on the target grid, not negative.
+        target: the target.
+    """
+    width = heat.shape[1]
+    top = heat.flatten().topk(min(TOP_MATCHES, heat.numel()))
+    values, rows, columns = top.values, top.indices // width, top.indices % width
+    near = ((rows - rows[0]).abs() <= NEAR) & ((columns - columns[0]).abs() <= NEAR)
+    values, rows, columns = values[near], rows[near], columns[near]
+    total = values.sum().clamp(min=torch.finfo(values.dtype).tiny)
+    row, column = (values * rows).sum() / total, (values * columns).sum() / total
+    x, y = target.pixel_of(row.item(), column.item())
+    return Match(x, y, values[0].item())
+
+
+def _prepared(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Tensor:
+    """Return a picture as the network takes it: normalised, padded, `1 x 3 x H x W` on its device."""
+    image = normalise(picture).to(next(network.parameters()).device)[None]
+    return pad(image, padding_for(*picture.shape[:2])).contiguous(memory_format=torch.channels_last)
+
+
+def _columns(source: Tensor) -> int:
+    """Return how many columns of W to compute at a time, so that memory stays in bounds."""
+    return max(1, memory.CHUNK_NUMBERS // (source.shape[0] * source.shape[1]))

@@ -1,0 +1,120 @@
+"""A screen in memory, and hands on it: Xvfb and xdotool."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from PIL import ImageGrab
+
+DEADLINE = 120  # seconds until a thing that does not come is a failure; nothing waits this long otherwise
+
+needs_xvfb = pytest.mark.skipif(
+    not (shutil.which("Xvfb") and shutil.which("xdotool")),
+    reason="Xvfb and xdotool drive the windows; install them with: apt-get install xvfb xdotool",
+)
+
+
+@contextmanager
+def virtual_screen():
+    """Start Xvfb on a free display and give its name, e.g. `:1`."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        try:
+            with os.fdopen(read) as line:
+                yield f":{line.readline().strip()}"
+        finally:
+            server.terminate()
+
+
+def wait_for(condition, process=None):
+    """Poll until a condition holds, and return its value."""
+    end = time.monotonic() + DEADLINE
+    while not (value := condition()):
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"the program ended with {process.returncode}: {process.stderr.read()}")
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+    return value
+
+
+class Hands:
+    """Mouse and keyboard on a display."""
+
+    def __init__(self, display, process):
+        self.display = display
+        self.process = process
+
+    def do(self, *arguments):
+        command = ["xdotool", *map(str, arguments)]
+        environment = {**os.environ, "DISPLAY": self.display}
+        return subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip()
+
+    def window(self, name):
+        """Wait for a window and return its id."""
+        return wait_for(lambda: self.do("search", "--onlyvisible", "--name", f"^{name}$"), self.process)
+
+    def place(self, window):
+        """Return x, y, width, height of a window on the screen."""
+        lines = self.do("getwindowgeometry", "--shell", window).splitlines()
+        numbers = dict(line.split("=") for line in lines)
+        return tuple(int(numbers[name]) for name in ("X", "Y", "WIDTH", "HEIGHT"))
+
+    def click(self, window, x, y):
+        self.do("mousemove", "--window", window, x, y, "click", 1)
+
+    def drag(self, window, *points):
+        moves = [
+            part for x, y in points[1:] for part in ("mousemove", "--window", window, x, y, "sleep", 0.05)
+        ]
+        self.do("mousemove", "--window", window, *points[0], "mousedown", 1, *moves, "mouseup", 1)
+
+    def key(self, *names):
+        self.do("key", "--delay", 50, *names)
+
+    def screen(self):
+        """Return what is on the screen, `800 x 1280 x 3`."""
+        return np.asarray(ImageGrab.grab(xdisplay=self.display).convert("RGB"))
+
+    def close(self, window):
+        """Ask a window to close, as the button in its frame does."""
+        x11 = ctypes.CDLL("libX11.so.6")
+        x11.XOpenDisplay.restype = ctypes.c_void_p
+        x11.XInternAtom.restype = ctypes.c_ulong
+        x11.XInternAtom.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
+        x11.XSendEvent.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_ulong,
+            ctypes.c_int,
+            ctypes.c_long,
+            ctypes.c_void_p,
+        ]
+        x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+        display = x11.XOpenDisplay(self.display.encode())
+        event = ClientMessage(type=33, window=int(window), format=32)
+        event.kind = x11.XInternAtom(display, b"WM_PROTOCOLS", 0)
+        event.data[0] = x11.XInternAtom(display, b"WM_DELETE_WINDOW", 0)
+        x11.XSendEvent(display, int(window), 0, 0, ctypes.byref(event))
+        x11.XCloseDisplay(display)
+
+
+class ClientMessage(ctypes.Structure):
+    """XClientMessageEvent of Xlib, padded to the size of XEvent."""
+
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("serial", ctypes.c_ulong),
+        ("send_event", ctypes.c_int),
+        ("display", ctypes.c_void_p),
+        ("window", ctypes.c_ulong),
+        ("kind", ctypes.c_ulong),
+        ("format", ctypes.c_int),
+        ("data", ctypes.c_long * 5),
+        ("padding", ctypes.c_long * 24),
+    ]

@@ -1,0 +1,314 @@
+"""The two windows of interactive_gui.py.
+
+Everything on screen follows from one immutable `State`. Events replace the state; the loop draws
+when it has been replaced, and each step (features, answer, views) is redone only when what it
+depends on has changed.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from model.correspondence import Correspondence, Features, encode_source, encode_target
+from model.network import PropagationNetwork
+from util.correspondence_results import (
+    NOTHING,
+    Answer,
+    Selection,
+    look_up,
+    read_shown,
+    source_view,
+    target_view,
+    write_results,
+)
+from util.correspondence_view import Picture, Point, to_picture, with_help
+from util.errors import InputError
+
+SOURCE, TARGET = "Source", "Target"  # window names
+TRACKBAR = "frame"
+POLL_MS = 15  # events are waited for this long; between them the process sleeps
+KEPT_FRAMES = 32  # pictures, and as many keys (0.8 MB each at 480p), kept of the frames visited
+BRUSH = 14  # radius in view pixels
+TEMPERATURES = (2.0, 1.0, 0.5, 0.25, 0.1)
+LEFT, UP, RIGHT, DOWN = 65361, 65362, 65363, 65364  # key codes of X11, as waitKeyEx gives them
+STEPS = {LEFT: (0, -1), RIGHT: (0, 1), UP: (-1, 0), DOWN: (1, 0)}  # source and target frame
+ESCAPE = 27
+FONT_FOLDER = Path("/usr/share/fonts")  # of Linux systems
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that the windows show."""
+
+    source: int  # index of a frame
+    target: int
+    temperature: float
+    selection: Selection = NOTHING
+    painting: bool = False  # a drag paints a region instead of moving a point
+    help: bool = False
+    message: str = ""
+
+
+def check_display() -> None:
+    """Make sure that windows can be opened.
+
+    Qt ends the process when it finds no display, so a process of its own tries.
+
+    Raises:
+        InputError: they cannot.
+    """
+    command = [sys.executable, "-c", "import cv2; cv2.namedWindow('starting')"]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        raise InputError(
+            "no window can be opened (there is no display, or OpenCV is built without windows): run this "
+            "on a desktop, or give --click X,Y or --mask M.png with --output OUT to write files instead."
+        )
+
+
+class CorrespondenceGui:
+    """Shows where a point or region of the source frame lies in the target frame.
+
+    Args:
+        network: in eval mode, on the device to compute on.
+        frames: paths of the pictures; the first is the source, the second (if any) the target.
+        output: folder for saved views.
+        temperature: of the map, at first.
+        choose_frames: let arrow keys and trackbars choose other frames.
+    """
+
+    def __init__(
+        self,
+        network: PropagationNetwork,
+        frames: Sequence[Path],
+        output: Path,
+        temperature: float = 1.0,
+        choose_frames: bool = False,
+    ) -> None:
+        self.frames = frames
+        self.output = output
+        self.choose_frames = choose_frames
+        self.state = State(0, min(1, len(frames) - 1), temperature)
+        self.drawn: State | None = None
+        self.pair: tuple[int, int] | None = None  # the frames that `self.correspondence` is of
+        self.correspondence: Correspondence | None = None
+        self.encoding: Future[tuple[tuple[int, int], Correspondence]] | None = None
+        self.on_screen: dict[str, Picture] = {}
+        self.brush_at: Point | None = None  # where the stroke being painted has come to
+
+        self.shown = lru_cache(KEPT_FRAMES)(lambda index: read_shown(frames[index]))
+        self.source_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_source, network))
+        self.target_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_target, network))
+        self.answer = lru_cache(1)(self._answer)
+        self.source_view = lru_cache(1)(self._source_view)
+        self.target_view = lru_cache(1)(self._target_view)
+
+    def run(self) -> None:
+        """Open the windows and serve them until one is closed or q or Escape is pressed."""
+        self._open()
+        with ThreadPoolExecutor(1, thread_name_prefix="encoder") as encoder:
+            try:
+                while True:
+                    self._encode_what_is_shown(encoder)
+                    if self.state is not self.drawn:
+                        self._draw()
+                    key = cv2.waitKeyEx(POLL_MS)
+                    if (key != -1 and not self._press(key & 0xFFFF)) or not self._is_open():
+                        return
+            finally:
+                cv2.destroyAllWindows()
+
+    def _open(self) -> None:
+        _find_fonts()
+        left = 0
+        for name, index in ((SOURCE, self.state.source), (TARGET, self.state.target)):
+            cv2.namedWindow(name, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
+            if self.choose_frames and len(self.frames) > 1:
+                choose = partial(self._choose, name)
+                cv2.createTrackbar(TRACKBAR, name, index, len(self.frames) - 1, choose)
+        cv2.setMouseCallback(SOURCE, self._mouse)
+        self._draw()
+        for name in (SOURCE, TARGET):
+            cv2.moveWindow(name, left, 0)
+            left += self.on_screen[name].shape[1] + 20
+
+    @staticmethod
+    def _is_open() -> bool:
+        try:
+            return all(cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1 for name in (SOURCE, TARGET))
+        except cv2.error:  # how some backends say that there is no such window
+            return False
+
+    # events
+
+    def _mouse(self, event: int, x: int, y: int, flags: int, _: object) -> None:
+        pressed = event == cv2.EVENT_LBUTTONDOWN
+        if not pressed and not (event == cv2.EVENT_MOUSEMOVE and flags & cv2.EVENT_FLAG_LBUTTON):
+            return
+        if pressed:
+            self.brush_at = None
+        shown = self.shown(self.state.source)
+        (height, width), scale = shown.size, shown.scale
+        point = to_picture((x, y), scale)
+        point = max(point[0], 0.0), max(point[1], 0.0)
+        if point[0] > width - 0.5 or point[1] > height - 0.5:  # on the caption, or dragged out
+            return
+        if self.state.painting:
+            self._paint(self.brush_at or point, point, BRUSH / scale)
+            self.brush_at = point
+        else:
+            points = self.state.selection.points
+            kept = points if pressed else points[:-1]  # a drag moves the newest point
+            if pressed and not flags & cv2.EVENT_FLAG_SHIFTKEY:
+                kept = ()
+            place = min(point[0], width - 1.0), min(point[1], height - 1.0)
+            self._change(selection=Selection((*kept, place)))
+
+    def _paint(self, start: Point, end: Point, radius: float) -> None:
+        """Paint a stroke, in pixels of the picture; events come too rarely to paint dots alone."""
+        region = self.state.selection.region
+        if region is None:
+            region = np.zeros(self.shown(self.state.source).size, bool)
+        painted = region.astype(np.uint8)
+        ends = [(round(x), round(y)) for x, y in (start, end)]
+        cv2.line(painted, *ends, 1, max(1, round(2 * radius)), cv2.LINE_8)
+        cv2.circle(painted, ends[1], max(1, round(radius)), 1, cv2.FILLED)
+        self._change(selection=Selection(region=painted.astype(bool)))
+
+    def _press(self, key: int) -> bool:
+        """Act on a key; return False when it quits."""
+        letter = chr(key).lower() if key < 128 else ""
+        state = self.state
+        if key == ESCAPE or letter == "q":
+            return False
+        if letter == "m":
+            self._change(painting=not state.painting, selection=NOTHING)
+        elif letter == "t":
+            colder = [t for t in TEMPERATURES if t < state.temperature]
+            self._change(temperature=colder[0] if colder else TEMPERATURES[0])
+        elif letter == "r":
+            self._change(selection=NOTHING)
+        elif letter == "s":
+            self._save()
+        elif letter == "h":
+            self._change(help=not state.help)
+        elif key in STEPS and self.choose_frames:
+            source, target = STEPS[key]
+            self._choose(SOURCE, state.source + source)
+            self._choose(TARGET, state.target + target)
+        return True
+
+    def _choose(self, window: str, index: int) -> None:
+        """Show another frame in a window; a selection stays while it fits the source."""
+        index = min(max(index, 0), len(self.frames) - 1)
+        if window == TARGET:
+            if index != self.state.target:
+                self._change(target=index)
+                cv2.setTrackbarPos(TRACKBAR, TARGET, index)
+        elif index != self.state.source:
+            fits = self.shown(index).size == self.shown(self.state.source).size
+            self._change(source=index, selection=self.state.selection if fits else NOTHING)
+            cv2.setTrackbarPos(TRACKBAR, SOURCE, index)
+
+    def _change(self, message: str = "", **fields: object) -> None:
+        self.state = replace(self.state, message=message, **fields)
+
+    def _save(self) -> None:
+        state = self.state
+        if self.encoding is not None:
+            self._receive()
+        if self.pair != (state.source, state.target):
+            self.pair, self.correspondence = self._correspond(state)
+        number = 1
+        while (self.output / f"views_{number:03}.png").exists():
+            number += 1
+        path = write_results(
+            self.output / f"views_{number:03}",
+            self.shown(state.source),
+            self.shown(state.target),
+            state.selection,
+            self.answer(state.source, state.target, state.selection, state.temperature),
+            state.temperature,
+        )
+        self._change(message=f"saved {path.name}")
+
+    # what follows from the state
+
+    def _draw(self) -> None:
+        """Show the state; before the keys are there, without its answer."""
+        state = self.drawn = self.state
+        answer = None
+        if self.pair == (state.source, state.target):
+            answer = self.answer(state.source, state.target, state.selection, state.temperature)
+        for name, view in zip((SOURCE, TARGET), self._views(state, answer), strict=True):
+            if self.on_screen.get(name) is not view:
+                cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+                self.on_screen[name] = view
+
+    def _encode_what_is_shown(self, encoder: Executor) -> None:
+        """Keep the thread busy with the frames on screen until their keys are there.
+
+        While a trackbar is dragged, frames are passed by that were not on screen when the thread was free.
+        """
+        if self.encoding is not None and self.encoding.done():
+            self._receive()
+        state = self.drawn
+        if self.encoding is None and state is not None and self.pair != (state.source, state.target):
+            self.encoding = encoder.submit(self._correspond, state)
+
+    def _receive(self) -> None:
+        """Wait for what is being encoded; a frame that cannot be read raises its InputError here."""
+        self.pair, self.correspondence = self.encoding.result()
+        self.encoding = self.drawn = None
+
+    def _correspond(self, state: State) -> tuple[tuple[int, int], Correspondence]:
+        """Encode the frames of a state, so that answers are quick from here on."""
+        correspondence = Correspondence(self.source_key(state.source), self.target_key(state.target))
+        correspondence.normaliser(state.temperature)
+        return (state.source, state.target), correspondence
+
+    def _views(self, state: State, answer: Answer | None) -> tuple[Picture, Picture]:
+        waiting = self.pair != (state.source, state.target)
+        hint = state.message or f"{'paint a region' if state.painting else 'click a point'}, h: help"
+        return (
+            self.source_view(state.source, state.selection, hint, state.help),
+            self.target_view(
+                state.target, answer, "reading ..." if waiting else f"temperature {state.temperature:g}"
+            ),
+        )
+
+    def _encode(
+        self,
+        encode: Callable[[PropagationNetwork, Picture], Features],
+        network: PropagationNetwork,
+        index: int,
+    ) -> Features:
+        return encode(network, self.shown(index).picture)
+
+    def _answer(self, source: int, target: int, selection: Selection, temperature: float) -> Answer | None:
+        """Answer for the frames `source` and `target`, which `self.correspondence` is of."""
+        return look_up(self.correspondence, selection, temperature) if selection else None
+
+    def _source_view(self, index: int, selection: Selection, hint: str, with_keys: bool) -> Picture:
+        view = source_view(self.shown(index), selection, hint)
+        return with_help(view, self.choose_frames) if with_keys else view
+
+    def _target_view(self, index: int, answer: Answer | None, hint: str) -> Picture:
+        return target_view(self.shown(index), answer, hint)
+
+
+def _find_fonts() -> None:
+    """Point Qt to the system's fonts when OpenCV brings none; without any, only trackbars lack text."""
+    folder = os.environ.get("QT_QPA_FONTDIR")
+    if folder is not None and Path(folder).is_dir():
+        return
+    font = next(FONT_FOLDER.rglob("DejaVuSans.ttf"), None)
+    if font is not None:
+        os.environ["QT_QPA_FONTDIR"] = str(font.parent)

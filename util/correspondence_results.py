@@ -1,0 +1,165 @@
+"""What is asked of a correspondence, the answer, and the files that show both."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from dataset.image_io import read_image
+from model.correspondence import Correspondence, Match, best_match
+from model.padding import padding_for
+from util.correspondence_view import (
+    Picture,
+    Point,
+    resized,
+    side_by_side,
+    view_scale,
+    with_caption,
+    with_heat,
+    with_points,
+    with_region,
+)
+from util.files import atomic_path
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A picture as it is shown; its view is resized once."""
+
+    path: Path
+    picture: Picture
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the picture."""
+        return self.picture.shape[0], self.picture.shape[1]
+
+    @property
+    def scale(self) -> float:
+        """The factor from the picture to its view."""
+        return view_scale(self.size)
+
+    @cached_property
+    def view(self) -> Picture:
+        """The picture at that scale."""
+        return resized(self.picture, self.scale)
+
+
+def read_shown(path: Path) -> Shown:
+    """Read a picture that is to be shown."""
+    return Shown(path, read_image(path))
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Points or a region of the source; nothing at first."""
+
+    points: tuple[Point, ...] = ()
+    region: NDArray[np.bool_] | None = None  # H x W
+
+    def __bool__(self) -> bool:
+        return bool(self.points) or self.region is not None
+
+
+NOTHING = Selection()
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Where a selection lies in the target."""
+
+    heat: NDArray[np.float32]  # h x w on the target grid, each point's map scaled to a maximum of one
+    matches: tuple[Match, ...]  # of each point, or one of the region
+
+
+def look_up(correspondence: Correspondence, selection: Selection, temperature: float) -> Answer:
+    """Find a selection in the target."""
+    source = correspondence.source
+    if selection.region is not None:
+        feature = source.region(selection.region)[None]
+    else:
+        feature = torch.stack([source.point(*point) for point in selection.points])
+    maps = correspondence.transfer(feature, temperature)
+    tops = maps.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
+    matches = tuple(best_match(heat, correspondence.target) for heat in maps)
+    return Answer((maps / tops).amax(dim=0).cpu().numpy(), matches)
+
+
+def source_view(source: Shown, selection: Selection, hint: str = "") -> Picture:
+    """Draw the source with the selection on it."""
+    view, text = source.view, source.path.name
+    if selection.region is not None:
+        view = with_region(view, selection.region)
+        text += f"   region of {np.count_nonzero(selection.region)} pixels"
+    elif selection.points:
+        view = with_points(view, selection.points, source.scale)
+        text += "   " + "  ".join(f"({x:.0f}, {y:.0f})" for x, y in selection.points)
+    return with_caption(view, text, hint)
+
+
+def target_view(target: Shown, answer: Answer | None, hint: str = "") -> Picture:
+    """Draw the target with the heat map of the answer and the best matches on it."""
+    view, text = target.view, target.path.name
+    if answer is not None:
+        view = with_heat(view, answer.heat, padding_for(*target.size), target.scale)
+        view = with_points(view, [(match.x, match.y) for match in answer.matches], target.scale)
+        text += "   " + "  ".join(f"({m.x:.0f}, {m.y:.0f}) score {m.score:.2g}" for m in answer.matches)
+    return with_caption(view, text, hint)
+
+
+def describe(selection: Selection, answer: Answer | None) -> list[dict[str, Any]]:
+    """Return the matches as JSON objects; places are (x, y) in pixels of the pictures."""
+    if answer is None:
+        return []
+    if selection.region is not None:
+        asked: list[dict[str, Any]] = [{"region_pixels": int(np.count_nonzero(selection.region))}]
+    else:
+        asked = [{"source": [round(x, 2), round(y, 2)]} for x, y in selection.points]
+    return [
+        {**question, "target": [round(match.x, 2), round(match.y, 2)], "score": match.score}
+        for question, match in zip(asked, answer.matches, strict=True)
+    ]
+
+
+def write_results(
+    stem: Path,
+    source: Shown,
+    target: Shown,
+    selection: Selection,
+    answer: Answer | None,
+    temperature: float,
+) -> Path:
+    """Write both views side by side as `stem.png` and the matches as `stem.json`.
+
+    Args:
+        stem: path of the results without a suffix.
+        source: the source picture.
+        target: the target picture.
+        selection: what was asked.
+        answer: what was found; None for an empty selection.
+        temperature: of the map.
+
+    Returns:
+        The path of the picture.
+    """
+    content = {
+        "source": str(source.path),
+        "target": str(target.path),
+        "source_size": source.size[::-1],
+        "target_size": target.size[::-1],
+        "temperature": temperature,
+        "matches": describe(selection, answer),
+    }
+    views = source_view(source, selection), target_view(target, answer, f"temperature {temperature:g}")
+    picture, matches = (stem.parent / f"{stem.name}{suffix}" for suffix in (".png", ".json"))
+    with atomic_path(picture) as temporary:
+        Image.fromarray(side_by_side(*views)).save(temporary)
+    with atomic_path(matches) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+    return picture

@@ -1,0 +1,187 @@
+"""Drawing of correspondences: the source with what was asked for, the target with where it lies.
+
+All functions are pure: pictures are RGB, `H x W x 3` uint8, and the ones given are not changed.
+A view is a picture at a size that suits a screen, with a line of text under it.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from model.correspondence import STRIDE
+from model.padding import Padding
+
+Picture = NDArray[np.uint8]
+Point = tuple[float, float]  # x, y in pixels
+
+LARGEST = (960, 720)  # width and height that a picture is shrunk to
+SMALL_SIDE = 480  # a picture whose longer side is below this is enlarged to it
+SMALLEST = (480, 240)  # width and height of a view, so that text and help fit under any picture
+CAPTION = 30  # height of the line of text
+GAP = 8  # between the two views of a saved picture
+
+DARK = (24, 26, 30)
+LIGHT = (232, 234, 238)
+REGION = (64, 220, 120)
+FONT_SIZE = 14
+HEAT_OPACITY = 0.85
+BACKDROP = 0.45  # how far the target steps back behind its heat map
+
+HELP = (
+    ("click, drag", "ask for a point, or paint a region"),
+    ("shift + click", "ask for one more point"),
+    ("m", "point or region"),
+    ("t", "next temperature of the map"),
+    ("r", "reset"),
+    ("s", "save both views"),
+    ("h", "this help"),
+    ("q, Esc", "quit"),
+)
+HELP_FRAMES = (("left, right", "target frame"), ("up, down", "source frame"))
+
+
+def view_scale(size: tuple[int, int]) -> float:
+    """Return the factor from a picture of `size` (H, W) to its view."""
+    height, width = size
+    enlarged = max(1.0, SMALL_SIDE / max(height, width))
+    return min(enlarged, LARGEST[0] / width, LARGEST[1] / height)
+
+
+def resized(picture: Picture, scale: float) -> Picture:
+    """Return a picture at the scale of its view."""
+    if scale == 1:
+        return picture
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def to_view(point: Point, scale: float) -> Point:
+    """Return where a place on the picture lies on its view."""
+    return (point[0] + 0.5) * scale - 0.5, (point[1] + 0.5) * scale - 0.5
+
+
+def to_picture(point: Point, scale: float) -> Point:
+    """Return where a place on the view lies on its picture."""
+    return (point[0] + 0.5) / scale - 0.5, (point[1] + 0.5) / scale - 0.5
+
+
+def with_heat(view: Picture, heat: NDArray[np.float32], padding: Padding, scale: float) -> Picture:
+    """Lay a heat map over a resized picture, which steps back towards dark grey.
+
+    Args:
+        view: the picture at `scale`.
+        heat: `h x w` on the stride-16 grid of the padded picture, in [0, 1].
+        padding: of the picture.
+        scale: from picture to view.
+    """
+    left, _, top, _ = padding
+    step = 1 / (scale * STRIDE)  # grid cells a view pixel
+    to_grid = np.float32(
+        [
+            [step, 0, (0.5 / scale + left) / STRIDE - 0.5],
+            [0, step, (0.5 / scale + top) / STRIDE - 0.5],
+        ]
+    )
+    size = view.shape[1], view.shape[0]
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(heat, to_grid, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).clip(0, 1)
+    colours = cv2.applyColorMap((fine * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+    grey = cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    backdrop = cv2.addWeighted(view, 1 - BACKDROP, grey, BACKDROP * 0.6, 0)
+    opacity = cv2.merge([np.sqrt(fine) * np.float32(HEAT_OPACITY)] * 3)
+    return (backdrop + (colours - backdrop.astype(np.float32)) * opacity).astype(np.uint8)
+
+
+def with_region(view: Picture, mask: NDArray[np.bool_]) -> Picture:
+    """Tint a region, `H x W` of the picture's own size, and outline it."""
+    covered = cv2.resize(
+        mask.astype(np.uint8), (view.shape[1], view.shape[0]), interpolation=cv2.INTER_NEAREST
+    )
+    tint = np.full_like(view, REGION)
+    result = cv2.copyTo(cv2.addWeighted(view, 0.55, tint, 0.45, 0), covered, view.copy())
+    contours, _ = cv2.findContours(covered, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(result, contours, -1, LIGHT, 1, cv2.LINE_AA)
+
+
+def with_points(view: Picture, points: Sequence[Point], scale: float) -> Picture:
+    """Mark places of the picture with rings, numbered when there are several."""
+    result = view.copy()
+    for number, point in enumerate(points, start=1):
+        x, y = to_view(point, scale)
+        centre = round(x), round(y)
+        for radius, colour, thickness in ((9, DARK, 5), (9, LIGHT, 2), (2, DARK, 3), (1, LIGHT, 2)):
+            cv2.circle(result, centre, radius, colour, thickness, cv2.LINE_AA)
+        if len(points) > 1:
+            place = (x + 14 if x + 30 < view.shape[1] else x - 24, max(y - 22, 2))
+            result = _with_text(result, place, str(number), stroke=2)
+    return result
+
+
+def with_caption(view: Picture, text: str, hint: str = "") -> Picture:
+    """Put a view on a dark ground with a line of text under it, and a hint at the right if it fits."""
+    height, width = max(view.shape[0], SMALLEST[1]), max(view.shape[1], SMALLEST[0])
+    result = np.full((height + CAPTION, width, 3), DARK, np.uint8)
+    result[: view.shape[0], : view.shape[1]] = view
+    strip = Image.fromarray(result[height:])
+    draw = ImageDraw.Draw(strip)
+    free = width - 20
+    draw.text((10, 6), _shortened(text, free), LIGHT, _font())
+    hint_width = _font().getlength(hint)
+    if _font().getlength(text) + hint_width + 24 < free:
+        draw.text((width - 10 - hint_width, 6), hint, (150, 156, 166), _font())
+    result[height:] = np.asarray(strip)
+    return result
+
+
+def with_help(view: Picture, frames: bool) -> Picture:
+    """Lay the list of keys over a view.
+
+    Args:
+        view: with its caption.
+        frames: also list the keys that choose frames.
+    """
+    lines = (*HELP, *(HELP_FRAMES if frames else ()))
+    image = Image.fromarray(view)
+    draw = ImageDraw.Draw(image, "RGBA")
+    line_height = 22
+    width, height = 380, line_height * len(lines) + 24
+    left, top = (view.shape[1] - width) // 2, max(0, (view.shape[0] - CAPTION - height) // 2)
+    draw.rounded_rectangle((left, top, left + width, top + height), 10, fill=(*DARK, 220))
+    for index, (key, meaning) in enumerate(lines):
+        y = top + 12 + index * line_height
+        draw.text((left + 20, y), key, (255, 200, 90), _font())
+        draw.text((left + 130, y), meaning, LIGHT, _font())
+    return np.asarray(image)
+
+
+def side_by_side(left: Picture, right: Picture) -> Picture:
+    """Return two views in one picture."""
+    height = max(left.shape[0], right.shape[0])
+    result = np.full((height, left.shape[1] + GAP + right.shape[1], 3), DARK, np.uint8)
+    result[: left.shape[0], : left.shape[1]] = left
+    result[: right.shape[0], left.shape[1] + GAP :] = right
+    return result
+
+
+@lru_cache(maxsize=1)
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(FONT_SIZE)  # comes with Pillow, so it is there on every machine
+
+
+def _shortened(text: str, width: float) -> str:
+    """Return a text cut at its end to fit a width in pixels."""
+    if _font().getlength(text) <= width:
+        return text
+    while text and _font().getlength(text + "...") > width:
+        text = text[:-1]
+    return text + "..."
+
+
+def _with_text(view: Picture, place: Point, text: str, stroke: int) -> Picture:
+    image = Image.fromarray(view)
+    ImageDraw.Draw(image).text(place, text, LIGHT, _font(), stroke_width=stroke, stroke_fill=DARK)
+    return np.array(image)
