@@ -23,9 +23,9 @@ from util.hyper_para import check_same_run, plain_settings, training_settings
 from util.image_saver import image_grid
 from util.log_integrator import LogIntegrator
 from util.logger import TrainingLogger
+from util.ranks import Ranks, joined_ranks
 from util.stages import STAGES, Stage, max_jump_at
 from util.stop_request import StopRequest, leave_process_group
-from util.training_ranks import TrainingRanks, joined_ranks
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Join the other processes of the run, if there are any, and train."""
     settings = training_settings()
-    with joined_ranks(settings.device) as ranks:
+    with joined_ranks(settings.device, for_training=True) as ranks:
         train(settings, ranks)
 
 
-def train(settings: argparse.Namespace, ranks: TrainingRanks) -> None:
+def train(settings: argparse.Namespace, ranks: Ranks) -> None:
     """Train one stage, from its start or from where an earlier run stopped."""
     if not ranks.is_first:
         logging.getLogger().setLevel(logging.WARNING)

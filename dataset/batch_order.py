@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from util.training_ranks import TrainingRanks
+from util.ranks import Ranks
 
 
 class BatchOrder(Sampler[list[int]]):
@@ -23,7 +23,7 @@ class BatchOrder(Sampler[list[int]]):
         seed: of the order.
     """
 
-    def __init__(self, samples: int, batch_size: int, ranks: TrainingRanks, seed: int) -> None:
+    def __init__(self, samples: int, batch_size: int, ranks: Ranks, seed: int) -> None:
         self.samples = samples
         self.batch_size = batch_size
         self.ranks = ranks

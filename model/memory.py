@@ -142,13 +142,16 @@ def read(
     batch, positions = memory_key.shape[:2]
     chunk = max(1, CHUNK_NUMBERS // (batch * positions))
     centres = None if km_sigma is None else kernel_centres(memory_key, query_key, chunk)
-    readouts = []
+    # into one tensor: small results kept between freed chunks would fragment the heap
+    readout = memory_value.new_empty(batch, query_key.shape[1], memory_value.shape[-1])
     for start, scores in affinity_chunks(memory_key, query_key, chunk):
         if centres is not None and km_sigma is not None:
             queries = torch.arange(start, start + scores.shape[1], device=scores.device)
             scores = scores + log_kernel(centres, queries, width, km_sigma)
-        if top_k is None:
-            readouts.append(full_readout(scores, memory_value))
-        else:
-            readouts.append(top_k_readout(scores, memory_value, top_k))
-    return torch.cat(readouts, dim=1)
+        part = readout[:, start : start + scores.shape[1]]
+        part.copy_(
+            full_readout(scores, memory_value)
+            if top_k is None
+            else top_k_readout(scores, memory_value, top_k)
+        )
+    return readout

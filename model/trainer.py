@@ -15,7 +15,7 @@ from model.network import PropagationNetwork
 from model.propagation_forward import PropagationForward
 from util.device import amp_dtype
 from util.errors import InputError
-from util.training_ranks import TrainingRanks
+from util.ranks import Ranks
 
 WEIGHT_DECAY = 1e-7
 CHECKPOINT_PARTS = {"it", "network", "optimizer", "scheduler", "scaler", "settings"}
@@ -56,7 +56,7 @@ class Trainer:
     def __init__(
         self,
         network: PropagationNetwork,
-        ranks: TrainingRanks,
+        ranks: Ranks,
         *,
         lr: float = 1e-5,
         steps: Sequence[int] = (),

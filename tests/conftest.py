@@ -21,6 +21,11 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
+# Tensors are small here, and on a busy machine threads that wait for each other cost more than they
+# save. For this process, and for those that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
 needs_shared_data = pytest.mark.skipif(
     not SHARED_DATA.is_dir(), reason="real benchmark data is looked for in ../shared/data and is not there"
 )

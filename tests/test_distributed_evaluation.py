@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -7,10 +6,9 @@ import time
 import pytest
 
 from tests.conftest import ROOT, run_script, write_frames, write_labels
-from util.distributed import share
+from util.ranks import share
 
 LENGTHS = {"a": 3, "b": 6, "c": 4, "d": 5}
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +29,7 @@ def flags(davis, weights_file):
 def alone(flags, tmp_path_factory):
     """The files of one undisturbed process."""
     out = tmp_path_factory.mktemp("alone")
-    run_script("eval_davis_2016.py", *flags, "--output", out, **ONE_THREAD)
+    run_script("eval_davis_2016.py", *flags, "--output", out)
     return contents(out)
 
 
@@ -47,7 +45,7 @@ def test_longest_first_to_the_least_loaded():
 
 def test_two_ranks_write_the_same_files_as_one(alone, flags, tmp_path):
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = run_script(*launcher, "eval_davis_2016.py", *flags, "--output", tmp_path, **ONE_THREAD)
+    done = run_script(*launcher, "eval_davis_2016.py", *flags, "--output", tmp_path)
     assert contents(tmp_path) == alone
     assert done.stdout.count("Total processed frames: 18") == 1  # rank 0 speaks for all
 
@@ -57,7 +55,6 @@ def test_a_killed_run_leaves_whole_files_and_is_continued(alone, flags, tmp_path
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**os.environ, **ONE_THREAD},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -73,6 +70,6 @@ def test_a_killed_run_leaves_whole_files_and_is_continued(alone, flags, tmp_path
     before = {p: p.stat().st_mtime_ns for p in first.iterdir()}
     (tmp_path / "d/.00001.4711.part.png").write_bytes(b"half")  # as a kill during a write leaves behind
 
-    run_script("eval_davis_2016.py", *flags, "--output", tmp_path, **ONE_THREAD)
+    run_script("eval_davis_2016.py", *flags, "--output", tmp_path)
     assert contents(tmp_path) == alone
     assert {p: p.stat().st_mtime_ns for p in first.iterdir()} == before

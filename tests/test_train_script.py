@@ -23,8 +23,8 @@ from tests.golden_weights import fill
 from tests.training_trees import write_video
 from util.errors import InputError
 from util.hyper_para import training_settings
+from util.ranks import Ranks
 from util.stages import STAGES, max_jump_at
-from util.training_ranks import TrainingRanks
 
 FLAGS = ["--stage", 0, "-b", 2, "--steps", 5, "--crop_size", 32, "--lr", 1e-4]
 LOGS = ["--num_workers", 1, "--log_interval", 1, "--image_interval", 5, "--device", "cpu"]
@@ -60,7 +60,7 @@ def run_here(folder, monkeypatch, *arguments):
     """Train in this process, with `folder` as the working directory."""
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
-    train.train(training_settings([str(a) for a in arguments]), TrainingRanks(torch.device("cpu")))
+    train.train(training_settings([str(a) for a in arguments]), Ranks(torch.device("cpu")))
 
 
 def run_until(folder, line, *command):
@@ -187,7 +187,7 @@ def test_a_damaged_picture_is_named_though_another_process_reads_it(tmp_path):
     for name in ("x.jpg", "x.png"):
         (tmp_path / "ecssd" / name).write_bytes(b"no picture")
     dataset = stage_dataset(0, static_root=tmp_path, crop_size=32)
-    order = BatchOrder(len(dataset), 1, TrainingRanks(torch.device("cpu")), 0)
+    order = BatchOrder(len(dataset), 1, Ranks(torch.device("cpu")), 0)
     loader = DataLoader(dataset, batch_sampler=order, num_workers=1)
     with pytest.raises(InputError, match=r"^\S+/ecssd/x\.\w{3} cannot be read as a picture") as caught:
         next(train.batches(loader, order, STAGES[0], 0, 1))

@@ -18,9 +18,9 @@ from tests.conftest import GOLDEN, ROOT
 from tests.golden_weights import fill
 from util.errors import InputError
 from util.log_integrator import LogIntegrator
-from util.training_ranks import TrainingRanks
+from util.ranks import Ranks
 
-ALONE = TrainingRanks(torch.device("cpu"))
+ALONE = Ranks(torch.device("cpu"))
 
 
 def golden_batch(variant):
@@ -142,8 +142,7 @@ def test_single_object_weights_start_the_two_object_network(tmp_path):
 def test_every_sample_is_dealt_out_once_an_epoch_whatever_the_number_of_processes(processes):
     def epochs(count, size, iterations, seed=3):
         orders = [
-            BatchOrder(10, size, TrainingRanks(torch.device("cpu"), rank, count), seed)
-            for rank in range(count)
+            BatchOrder(10, size, Ranks(torch.device("cpu"), rank, count), seed) for rank in range(count)
         ]
         for order in orders:
             order.seek(iterations)

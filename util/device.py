@@ -1,7 +1,5 @@
 """Choice of device and of the reduced precision that it supports."""
 
-import os
-
 import torch
 
 from util.errors import InputError
@@ -10,16 +8,11 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def select_device(name: str) -> torch.device:
-    """Return the device for `--device`: auto is CUDA when there is a usable GPU, else the CPU.
-
-    Under torchrun each process gets a GPU of its own, by its local rank.
-    """
+    """Return the device for `--device`: auto is CUDA when there is a usable GPU, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no usable GPU here; use --device cpu or auto.")
-    if name == "cuda":
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     return torch.device(name)
 
 

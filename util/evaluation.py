@@ -17,13 +17,12 @@ from dataset.frame_source import Selection
 from dataset.video import Frame, Video
 from model import InferenceCore, PropagationNetwork, load_network
 from util.background import BackgroundWriter
-from util.device import select_device
-from util.distributed import Ranks, evaluation_ranks, share
 from util.errors import InputError
 from util.evaluation_args import engine_options
 from util.files import atomic_path, remove_leftovers, sha256
 from util.mask_writer import write_mask
 from util.progress import FrameProgress
+from util.ranks import Ranks, joined_ranks, share
 from util.score import report, score_video
 from util.visualisation import write_contact_sheet, write_overlay
 
@@ -65,18 +64,18 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace) -> None:
         videos: in the order of the benchmark.
         args: flags of `evaluation_parser`.
     """
-    network = load_network(args.model, select_device(args.device))
     options = engine_options(args)
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
-    with evaluation_ranks() as ranks:
+    with joined_ranks(args.device, for_training=False) as ranks:
+        network = load_network(args.model, ranks.device)
         if ranks.is_first:
             check_settings(args.output, {**options, "model": sha256(args.model)}, args.overwrite)
         unfinished = [i for i, v in enumerate(videos) if args.overwrite or not is_finished(v, args.output)]
         unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
         if ranks.is_first and len(unfinished) < len(videos):
             log.info("%d of %d videos are finished already.", len(videos) - len(unfinished), len(videos))
-        mine = share([len(videos[i]) for i in unfinished], ranks.world)[ranks.rank]
+        mine = share([len(videos[i]) for i in unfinished], ranks.count)[ranks.rank]
         my_videos = [videos[unfinished[i]] for i in mine]
         frames = sum(len(video) for video in my_videos)
         seconds = 0.0
@@ -101,11 +100,11 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
     """Make what is asked for of the written masks: films, contact sheets, scores.
 
     Args:
-        videos: all of them; each rank takes every world-th.
+        videos: all of them; each rank takes every count-th.
         args: flags of `evaluation_parser`.
         ranks: which have all written their masks.
     """
-    mine = videos[ranks.rank :: ranks.world]
+    mine = videos[ranks.rank :: ranks.count]
     for video in mine:
         folder = args.output / video.name
         if args.overlay is not None:
@@ -115,7 +114,7 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
     if args.score:
         shares = ranks.gather([score_video(video, args.output / video.name) for video in mine])
         if ranks.is_first:
-            in_order = (shares[i % ranks.world][i // ranks.world] for i in range(len(videos)))
+            in_order = (shares[i % ranks.count][i // ranks.count] for i in range(len(videos)))
             report([score for scores in in_order for score in scores], args.output / "results.csv")
 
 

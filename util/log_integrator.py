@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from util.training_ranks import TrainingRanks
+from util.ranks import Ranks
 
 
 class LogIntegrator:
     """Adds up metrics on the training device; the device is not waited for until the mean is taken."""
 
-    def __init__(self, ranks: TrainingRanks) -> None:
+    def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         self.sums: dict[str, Tensor] = {}
 

@@ -1,9 +1,11 @@
-"""The processes of a training run: who they are, and what they agree on."""
+"""The processes of a run: who they are, what they agree on, and how they share work."""
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -12,9 +14,14 @@ from torch import Tensor
 from util.device import select_device
 from util.errors import InputError
 
+Value = TypeVar("Value")
+
+# Ranks that evaluate finish hours apart when videos are long; none may give up on the others.
+EVALUATION_TIMEOUT = timedelta(days=7)
+
 
 @dataclass(frozen=True)
-class TrainingRanks:
+class Ranks:
     """This process among all of a run.
 
     Attributes:
@@ -53,23 +60,60 @@ class TrainingRanks:
         numbers = torch.stack([torch.as_tensor(flag, device=self.device).float() for flag in flags])
         return (self.sum(numbers) > 0).tolist()
 
+    def from_first(self, value: Value) -> Value:
+        """Return the first process's value in all of them; each must call this."""
+        if not self.is_distributed:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def gather(self, value: Value) -> list[Value]:
+        """Return every process's value, in order of ranks; each must call this."""
+        if not self.is_distributed:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values
+
+
+def share(lengths: Sequence[int], count: int) -> list[list[int]]:
+    """Share out items so that ranks finish together: longest first, each to the least loaded rank.
+
+    Args:
+        lengths: work in each item.
+        count: number of ranks.
+
+    Returns:
+        For each rank, the indices of its items, in the order of work.
+    """
+    shares: list[list[int]] = [[] for _ in range(count)]
+    loads = [0] * count
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        rank = loads.index(min(loads))
+        shares[rank].append(index)
+        loads[rank] += lengths[index]
+    return shares
+
 
 @contextmanager
-def joined_ranks(device_name: str) -> Iterator[TrainingRanks]:
+def joined_ranks(device_name: str, for_training: bool) -> Iterator[Ranks]:
     """Join the processes that a launcher started; without a launcher this one is alone.
 
     Both `torchrun` and `python -m torch.distributed.launch` describe the run in environment
-    variables. Processes on GPUs talk over NCCL, one GPU each; those on CPUs over Gloo.
+    variables. Processes that train on GPUs talk over NCCL, one GPU each; those on CPUs over Gloo.
+    Evaluation exchanges small Python objects alone, over Gloo on any device.
 
     Args:
         device_name: of `--device`.
+        for_training: see above.
 
     Raises:
         InputError: a machine has fewer GPUs than processes.
     """
     device = select_device(device_name)
     if "RANK" not in os.environ:
-        yield TrainingRanks(device)
+        yield Ranks(device)
         return
     if device.type == "cuda":
         local = int(os.environ["LOCAL_RANK"])
@@ -78,8 +122,12 @@ def joined_ranks(device_name: str) -> Iterator[TrainingRanks]:
                 f"process {local} of this machine has no GPU of its own, there are "
                 f"{torch.cuda.device_count()}: lower --nproc_per_node."
             )
+        device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    yield TrainingRanks(device, dist.get_rank(), dist.get_world_size())
+    if for_training:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    else:
+        dist.init_process_group("gloo", timeout=EVALUATION_TIMEOUT)
+    yield Ranks(device, dist.get_rank(), dist.get_world_size())
     # Not after an error: the others may wait in an operation that will never finish.
     dist.destroy_process_group()
