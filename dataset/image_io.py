@@ -30,6 +30,12 @@ def normalise(image: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(cv2.LUT(np.ascontiguousarray(image), NORMALISED)).permute(2, 0, 1)
 
 
+def denormalise(image: Tensor) -> NDArray[np.uint8]:
+    """Turn a tensor of `normalise`, `3 x H x W`, back into an RGB picture `H x W x 3`."""
+    picture = image.permute(1, 2, 0).cpu().numpy() * STD + MEAN
+    return np.rint(np.clip(picture, 0, 1) * np.float32(255)).astype(np.uint8)
+
+
 def normalise_into(planes: Tensor, image: NDArray[np.uint8]) -> None:
     """Write what `normalise` returns into a contiguous float tensor `3 x H x W`, one plane after another."""
     for plane, values, table in zip(

@@ -11,10 +11,10 @@ from dataset.static_dataset import StaticDataset, class_folders, flat_folder
 from dataset.training_sample import Sample
 from dataset.vos_dataset import VOSDataset
 from util.errors import InputError
+from util.stages import FIRST_JUMP
 
 log = logging.getLogger(__name__)
 
-FIRST_MAX_JUMP = 5
 YOUTUBE_STEP = 5  # YouTubeVOS annotates every fifth frame
 DAVIS_REPEATS = 5
 
@@ -54,7 +54,7 @@ def stage_dataset(
     yv_root: Path = Path("../YouTube"),
     davis_root: Path = Path("../DAVIS/2017"),
     yv_subset: Path | None = None,
-    max_jump: int = FIRST_MAX_JUMP,
+    max_jump: int = FIRST_JUMP,
     seed: int = 0,
     crop_size: int = 384,
 ) -> TrainingSet:

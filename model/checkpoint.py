@@ -28,7 +28,7 @@ def load_file(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file with --model.")
+        raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -109,6 +109,18 @@ def load_network(path: str | Path, device: torch.device | str = "cpu") -> Propag
         network = PropagationNetwork(single_object=is_single_object(state))
     load_state(network, state, path)
     return network.to(device, memory_format=torch.channels_last).eval()
+
+
+def load_weights(network: PropagationNetwork, path: str | Path) -> None:
+    """Load a file into a network that is to be trained; single-object weights fit either variant.
+
+    Raises:
+        InputError: the file cannot be read or does not fit.
+    """
+    state = network_state(load_file(path))
+    if is_single_object(state) and not network.single_object:
+        state = to_two_objects(state)
+    load_state(network, state, path)
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:

@@ -33,6 +33,18 @@ class PropagationNetwork(nn.Module):
         self.kv_m_f16 = KeyValue()
         self.kv_q_f16 = KeyValue()
         self.decoder = Decoder()
+        self.train()  # so that batch norm is frozen from the start
+
+    def train(self, mode: bool = True) -> "PropagationNetwork":
+        """Set training or evaluation mode; batch norm keeps its statistics in both.
+
+        Its scales and shifts are trained, but a batch of a few frames is too small to normalise by.
+        """
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
 
     def initialise_encoders(self) -> None:
         """Initialise both encoders for training: from ImageNet, or from scratch with a warning."""

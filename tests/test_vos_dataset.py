@@ -3,12 +3,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from dataset.image_io import denormalise
 from dataset.training_sets import stage_dataset
 from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames
 from scripts.plain_loading import video_frames
 from tests.training_trees import seen_labels, write_video
 from util.errors import InputError
-from util.sample_pictures import picture
 
 CROP = 96
 
@@ -64,7 +64,7 @@ def test_pictures_and_masks_change_together(dataset):
         if (sample["rgb"][0].std(0) < 0.3).all():  # grey
             continue
         checked += 1
-        pictures = np.stack([picture(rgb) for rgb in sample["rgb"]])
+        pictures = np.stack([denormalise(rgb) for rgb in sample["rgb"]])
         seen, labels = np.stack([seen_labels(frame) for frame in pictures]), sample["cls_gt"].numpy()
         if sample["selector"][1] == 0:
             seen[seen == 3 - np.median(seen[labels == 1])] = 0  # the other object is not on the first frame

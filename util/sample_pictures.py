@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
-from torch import Tensor
 
-from dataset.image_io import MEAN, STD
+from dataset.image_io import denormalise
 from dataset.training_sample import Sample
 
 COLOURS = {1: (255, 40, 40), 2: (40, 255, 40)}
@@ -38,13 +37,7 @@ def sample_grid(samples: Sequence[Sample], columns: int = 2) -> NDArray[np.uint8
 def sample_strip(sample: Sample) -> NDArray[np.uint8]:
     """Return a sample's frames side by side, `H x 3W x 3`."""
     frames = zip(sample["rgb"], sample["cls_gt"], strict=True)
-    return np.concatenate([_outlined(picture(rgb), labels.numpy()) for rgb, labels in frames], axis=1)
-
-
-def picture(rgb: Tensor) -> NDArray[np.uint8]:
-    """Turn a normalised frame `3 x H x W` back into a picture `H x W x 3`."""
-    values = rgb.permute(1, 2, 0).numpy() * STD + MEAN
-    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return np.concatenate([_outlined(denormalise(rgb), labels.numpy()) for rgb, labels in frames], axis=1)
 
 
 def _outlined(image: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -1,0 +1,78 @@
+"""The training forward over three frames, as one module: DDP and torch.compile wrap it once."""
+
+import torch
+from torch import Tensor, nn
+
+from model.aggregation import aggregate_logits
+from model.memory import read
+from model.modules import DecoderFrame
+from model.network import PropagationNetwork, Query
+from util.device import amp_dtype
+
+
+class PropagationForward(nn.Module):
+    """Segments frames 1 and 2 of each sample, given the masks of frame 0 (MiVOS section 3.2).
+
+    Frame 0 is memorised with its true masks, frame 1 with the masks predicted for it, through which
+    gradients flow; frame 2 is read from both. All positions are read: top-k is for inference.
+
+    Args:
+        network: trained in place.
+        amp: run the network (not the memory read) in reduced precision, as the inference engine does.
+    """
+
+    def __init__(self, network: PropagationNetwork, amp: bool = False) -> None:
+        super().__init__()
+        self.network = network
+        self.amp = amp
+
+    def forward(self, rgb: Tensor, masks: Tensor, selector: Tensor | None = None) -> Tensor:
+        """Return the aggregated logits of frames 1 and 2, `B x 2 x (K+1) x H x W`, background first.
+
+        Args:
+            rgb: `B x 3 x 3 x H x W` (sample, frame, colour), normalised; H and W multiples of 16.
+            masks: `B x K x H x W`, the K objects on frame 0, 0 or 1.
+            selector: `B x K`, 0 for an object that a sample has not: its probability is 0 throughout.
+                None: all samples have all objects.
+        """
+        with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
+            # The two query frames do not wait for each other: one batch, ordered frame by frame.
+            queries = self.network.encode_query(rgb[:, 1:].transpose(0, 1).flatten(0, 1))
+            first, second = split(queries, len(rgb))
+
+            memory = self.network.encode_memory(rgb[:, 0], masks)
+            logits_1 = self._segment(memory, first, selector)
+
+            predicted = logits_1.softmax(dim=1)[:, 1:]
+            newer = self.network.encode_memory(rgb[:, 1], predicted)
+            both = torch.cat([memory[0], newer[0]], dim=1), torch.cat([memory[1], newer[1]], dim=1)
+            logits_2 = self._segment(both, second, selector)
+        return torch.stack([logits_1, logits_2], dim=1)
+
+    def _segment(self, memory: tuple[Tensor, Tensor], query: Query, selector: Tensor | None) -> Tensor:
+        """Return aggregated logits `B x (K+1) x H x W` of one frame.
+
+        Args:
+            memory: keys and values, `(B*K) x positions x channels`.
+            query: the B encoded frames.
+            selector: as in `forward`.
+        """
+        batch = len(query.key)
+        with torch.autocast(query.key.device.type, enabled=False):
+            key, value = (rows.float() for rows in memory)
+            query_key = query.key.float().repeat_interleave(len(key) // batch, dim=0)
+            readout = read(key, value, query_key, width=query.grid[1])
+        prob = self.network.decode(readout, query).float().sigmoid().squeeze(1).unflatten(0, (batch, -1))
+        if selector is not None:
+            prob = prob * selector[:, :, None, None]
+        return aggregate_logits(prob, dim=1)
+
+
+def split(query: Query, batch: int) -> list[Query]:
+    """Split encoded frames into several queries of `batch` frames each."""
+    compress = zip(*(half.split(batch) for half in query.decoder.compress), strict=True)
+    skips = zip(query.decoder.skip_8.split(batch), query.decoder.skip_4.split(batch), strict=True)
+    return [
+        Query(key, query.grid, DecoderFrame(halves, *skip))
+        for key, halves, skip in zip(query.key.split(batch), compress, skips, strict=True)
+    ]

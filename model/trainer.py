@@ -1,0 +1,199 @@
+"""One training step, and all that has to be saved to take the next one later."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from model.checkpoint import load_file, load_state, network_state
+from model.losses import frame_losses, hard_fraction, overlap
+from model.network import PropagationNetwork
+from model.propagation_forward import PropagationForward
+from util.device import amp_dtype
+from util.errors import InputError
+from util.training_ranks import TrainingRanks
+
+WEIGHT_DECAY = 1e-7
+CHECKPOINT_PARTS = {"it", "network", "optimizer", "scheduler", "scaler", "settings"}
+
+
+class StepResult(NamedTuple):
+    """What a step found out; all tensors on the training device, of this process's share of the batch."""
+
+    losses: Tensor  # 2: frames 1 and 2
+    fraction: float  # of the pixels that counted
+    intersection: Tensor  # K
+    union: Tensor  # K
+    gradient_norm: Tensor
+    learning_rate: float
+    logits: Tensor  # B x 2 x (K+1) x H x W
+
+
+class Trainer:
+    """Trains a network in place with Adam, alone or as one of several processes.
+
+    Each process steps on its share of the batch; the gradient is that of the whole batch, so the
+    weights stay the same in all of them.
+
+    Args:
+        network: on the device of `ranks`; that of the first process is copied to all.
+        ranks: the processes of the run.
+        lr: learning rate.
+        steps: iterations at which it is multiplied by `gamma`.
+        gamma: see `steps`.
+        amp: compute in reduced precision.
+        compiled: use torch.compile.
+        clip_grad: greatest norm of the gradient; None for no limit.
+
+    Attributes:
+        iteration: number of steps taken.
+    """
+
+    def __init__(
+        self,
+        network: PropagationNetwork,
+        ranks: TrainingRanks,
+        *,
+        lr: float = 1e-5,
+        steps: Sequence[int] = (),
+        gamma: float = 0.1,
+        amp: bool = False,
+        compiled: bool = False,
+        clip_grad: float | None = None,
+    ) -> None:
+        self.iteration = 0
+        self.ranks = ranks
+        self.clip_grad = clip_grad
+        self.network = network.to(memory_format=torch.channels_last).train()
+        self.forward: nn.Module = PropagationForward(network, amp)
+        if compiled:
+            self.forward.compile()
+        if ranks.is_distributed:
+            # DDP copies the first process's parameters to all. Frozen statistics need copying only once.
+            for buffer in network.buffers():
+                dist.broadcast(buffer, src=0)
+            self.forward = DistributedDataParallel(
+                self.forward, broadcast_buffers=False, gradient_as_bucket_view=True
+            )
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=lr, weight_decay=WEIGHT_DECAY, fused=True)
+        self.scheduler = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, list(steps), gamma)
+        needs_scaling = amp and amp_dtype(ranks.device) == torch.float16
+        self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=needs_scaling)
+
+    def step(self, batch: dict[str, Any]) -> StepResult:
+        """Take one step.
+
+        Args:
+            batch: `rgb` `B x 3 x 3 x H x W`, `gt` `B x 3 x 1 x H x W`, `cls_gt` `B x 3 x H x W`; with
+                two objects also `sec_gt` like `gt` and `selector` `B x 2`. `info` names its samples.
+
+        Raises:
+            InputError: the loss or its gradient is not finite; the weights are left as they were.
+        """
+        rgb, masks, target, selector = self._inputs(batch)
+        fraction = hard_fraction(self.iteration)
+        learning_rate = self.scheduler.get_last_lr()[0]
+
+        logits = self.forward(rgb, masks, selector)
+        losses = frame_losses(logits, target, selector, fraction)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(losses.sum()).backward()
+        self.scaler.unscale_(self.optimizer)
+        limit = torch.inf if self.clip_grad is None else self.clip_grad
+        gradient_norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        self._check_finite(losses, gradient_norm, batch.get("info"))
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.scheduler.step()
+        self.iteration += 1
+
+        logits = logits.detach()
+        intersection, union = overlap(logits, target)
+        return StepResult(
+            losses.detach(), fraction, intersection, union, gradient_norm, learning_rate, logits
+        )
+
+    def state(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return a checkpoint: what a later process needs to go on as if there had been no stop.
+
+        No random state is among it: a batch and its samples are drawn from the seed and the
+        iteration alone.
+
+        Args:
+            settings: plain values that describe the run.
+        """
+        return {
+            "it": self.iteration,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "settings": settings,
+        }
+
+    def load_checkpoint(self, content: dict[str, Any], path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Args:
+            content: of the file, see `read_checkpoint`.
+            path: of the file, for the error message.
+        """
+        load_state(self.network, network_state(content), path)
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scheduler.load_state_dict(content["scheduler"])
+        self.scaler.load_state_dict(content["scaler"])
+        self.iteration = content["it"]
+
+    def _inputs(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return frames, masks of frame 0, truth of frames 1 and 2, and the selector, on the device."""
+        on_device = {
+            name: value.to(self.ranks.device, non_blocking=True)
+            for name, value in batch.items()
+            if isinstance(value, Tensor)
+        }
+        masks = on_device["gt"][:, 0]
+        if "sec_gt" in on_device:
+            masks = torch.cat([masks, on_device["sec_gt"][:, 0]], dim=1)
+        return on_device["rgb"], masks, on_device["cls_gt"][:, 1:], on_device.get("selector")
+
+    def _check_finite(self, losses: Tensor, gradient_norm: Tensor, info: Any) -> None:
+        """Raise InputError in every process when a loss or gradient is not finite in any.
+
+        Waits for the device; by then the whole backward pass is queued, so little time is lost. With
+        loss scaling an infinite gradient is in order: the scaler leaves that step out.
+        """
+        bad_loss = ~losses.isfinite().all()
+        bad_gradient = ~gradient_norm.isfinite() & (not self.scaler.is_enabled())
+        loss_anywhere, gradient_anywhere = self.ranks.any([bad_loss, bad_gradient])
+        if not (loss_anywhere or gradient_anywhere):
+            return
+        where = f"of iteration {self.iteration}"
+        if not loss_anywhere:
+            raise InputError(f"the gradient {where} is not finite, on the batch {info}: stopped before it.")
+        if not bad_loss:
+            raise InputError(f"the loss {where} is not finite in another process: stopped before it.")
+        raise InputError(
+            f"the loss {where} is {losses.sum().item()} on the batch {info}: stopped before it; look at "
+            "these samples, or start anew from the last network (--load_network) with a lower --lr or "
+            "with --clip_grad."
+        )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a training checkpoint.
+
+    Raises:
+        InputError: the file cannot be read, or is none.
+    """
+    content = load_file(path)
+    missing = CHECKPOINT_PARTS - content.keys()
+    if missing:
+        raise InputError(
+            f"{path} is no checkpoint of a training run, it lacks {', '.join(sorted(missing))}: "
+            "give a ..._checkpoint.pth, or start a new run from its weights by --load_network."
+        )
+    return content

@@ -1,0 +1,153 @@
+"""Flags of training, with the defaults of its stages."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from util.device import DEVICES
+from util.errors import InputError
+from util.evaluation_args import positive_float, positive_int
+from util.stages import STAGES
+
+# What a resumed run must have in common with the stopped one to be the same run.
+SAME_WHEN_RESUMED = (
+    *("stage", "samples", "whole_batch", "crop_size", "seed"),
+    *("lr", "steps", "gamma", "amp", "clip_grad"),
+)
+
+LOG_INTERVAL, IMAGE_INTERVAL = 100, 800
+DEBUG_LOG_INTERVAL, DEBUG_IMAGE_INTERVAL = 1, 10
+
+
+def training_parser() -> argparse.ArgumentParser:
+    """Return the parser of train.py."""
+    parser = argparse.ArgumentParser(description="Train the propagation network, one stage at a time.")
+    add = parser.add_argument_group("run").add_argument
+    add("--stage", type=int, choices=range(len(STAGES)), required=True, help=_stage_help())
+    add("--id", type=_run_name, help="name of the run in its files' names (default: s<stage>)")
+    add("--load_network", type=Path, help="start from these weights (of the stage before)")
+    add("--load_model", type=Path, help="continue the stopped run of this X_checkpoint.pth, exactly")
+    add("--seed", type=_whole, default=14159265, help="of all randomness (default: %(default)s)")
+    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # launchers also set LOCAL_RANK
+
+    add = parser.add_argument_group("data").add_argument
+    add("--static_root", type=Path, default=Path("../static"), help="stage 0 (default: %(default)s)")
+    add("--bl_root", type=Path, default=Path("../BL30K"), help="stage 1 (default: %(default)s)")
+    add("--yv_root", type=Path, default=Path("../YouTube"), help="stage 2 (default: %(default)s)")
+    add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="stage 2 (default: %(default)s)")
+    add("--yv_subset", type=Path, help="train on the YouTubeVOS videos listed in this file only")
+    add("--crop_size", type=_crop_size, default=384, help="of a sample (default: %(default)s)")
+    add("--num_workers", type=_whole, default=8, help="loading processes of each process (default: 8)")
+
+    add = parser.add_argument_group("optimisation (None: the stage's own)").add_argument
+    add("-b", "--batch_size", type=positive_int, help="of each process")
+    add("-i", "--iterations", type=positive_int)
+    add("--steps", type=positive_int, nargs="*", help="iterations at which the learning rate is decayed")
+    add("--lr", type=positive_float, default=1e-5, help="learning rate (default: %(default)s)")
+    add("--gamma", type=positive_float, default=0.1, help="its factor at --steps (default: %(default)s)")
+    add("--clip_grad", type=positive_float, help="greatest norm of the gradient (default: no limit)")
+    add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
+    add("--compile", action="store_true", help="use torch.compile")
+    add("--benchmark", action="store_true", help="let cuDNN look for the fastest convolutions")
+
+    add = parser.add_argument_group("logs and files").add_argument
+    add("--log_interval", type=positive_int, help=f"of metrics (default: {LOG_INTERVAL})")
+    add("--image_interval", type=positive_int, help=f"of image grids (default: {IMAGE_INTERVAL})")
+    add("--save_interval", type=positive_int, default=50_000, help="of networks (default: %(default)s)")
+    add(
+        "--checkpoint_interval",
+        type=positive_int,
+        default=5_000,
+        help="of the one checkpoint to resume from (default: %(default)s)",
+    )
+    add("--debug", action="store_true", help="metrics every iteration and images every tenth")
+    return parser
+
+
+def training_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the flags of train.py and fill in the defaults of the stage.
+
+    Args:
+        arguments: of the command line, `sys.argv[1:]` when None.
+
+    Raises:
+        InputError: two flags contradict each other.
+    """
+    settings = training_parser().parse_args(arguments)
+    stage = STAGES[settings.stage]
+    settings.id = settings.id or f"s{settings.stage}"
+    settings.batch_size = settings.batch_size or stage.batch_size
+    settings.iterations = settings.iterations or stage.iterations
+    settings.steps = sorted(stage.steps if settings.steps is None else settings.steps)
+    settings.log_interval = settings.log_interval or (DEBUG_LOG_INTERVAL if settings.debug else LOG_INTERVAL)
+    settings.image_interval = settings.image_interval or (
+        DEBUG_IMAGE_INTERVAL if settings.debug else IMAGE_INTERVAL
+    )
+    if settings.load_model is not None and settings.load_network is not None:
+        raise InputError(
+            "--load_model continues a stopped run and --load_network starts a new one: give one of them."
+        )
+    return settings
+
+
+def check_same_run(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    """Make sure that a resumed run can equal the one that was not stopped.
+
+    Args:
+        before: settings in the checkpoint.
+        now: settings of this run.
+        path: of the checkpoint, for the error message.
+
+    Raises:
+        InputError: names the settings that differ.
+    """
+    changed = [
+        f"{name} {before.get(name)} (now {now[name]})"
+        for name in SAME_WHEN_RESUMED
+        if before.get(name) != now[name]
+    ]
+    if changed:
+        raise InputError(
+            f"{path} is of a run with {', '.join(changed)}: give the same flags to continue it, "
+            "or --load_network to start a new run from its weights."
+        )
+
+
+def plain_settings(settings: argparse.Namespace, processes: int, samples: int) -> dict[str, Any]:
+    """Return the settings as plain values for logs and checkpoints, with what follows from them.
+
+    Args:
+        settings: of the command line.
+        processes: number of them in the run.
+        samples: in the training set.
+    """
+    plain = {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()}
+    del plain["local_rank"]
+    return {**plain, "samples": samples, "whole_batch": settings.batch_size * processes}
+
+
+def _stage_help() -> str:
+    return "; ".join(f"{number}: {stage.data}" for number, stage in enumerate(STAGES))
+
+
+def _run_name(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", text):
+        raise argparse.ArgumentTypeError(f"'{text}' has more than letters, digits, '_', '-' and '.' in it")
+    return text
+
+
+def _crop_size(text: str) -> int:
+    size = positive_int(text)
+    if size % 16:
+        raise argparse.ArgumentTypeError(f"{text} is not a multiple of 16, the network's stride")
+    return size
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return number

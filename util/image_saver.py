@@ -1,0 +1,75 @@
+"""A picture of what the network makes of a training batch."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dataset.image_io import denormalise
+from util.palette import voc_palette
+
+COLUMNS = ("frame 0, given", "frame 1, predicted", "frame 1, true", "frame 2, predicted", "frame 2, true")
+MOST_SAMPLES = 6
+CAPTION_HEIGHT, GAP = 20, 4  # pixels
+MASK_OPACITY = 0.6
+
+COLOURS = np.array(voc_palette(), np.float32).reshape(-1, 3)
+
+
+def paint(picture: NDArray[np.uint8], masks: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Lay masks over a picture in the palette's colours; the less sure, the fainter.
+
+    Args:
+        picture: `H x W x 3`.
+        masks: `K x H x W`, probabilities of the objects 1 to K.
+    """
+    opacity = MASK_OPACITY * masks[..., None]  # K x H x W x 1
+    colours = COLOURS[1 : len(masks) + 1, None, None]  # K x 1 x 1 x 3
+    painted = picture * (1 - opacity.sum(axis=0)) + (opacity * colours).sum(axis=0)
+    return np.rint(painted.clip(0, 255)).astype(np.uint8)
+
+
+def image_grid(batch: dict[str, Any], logits: Tensor) -> NDArray[np.uint8]:
+    """Draw samples as rows, and as columns the given mask, then predicted and true masks in turn.
+
+    Args:
+        batch: of the data loader; at most six of its samples are drawn.
+        logits: of frames 1 and 2, `B x 2 x (K+1) x H x W`.
+
+    Returns:
+        An RGB picture.
+    """
+    count = min(len(logits), MOST_SAMPLES)
+    objects = logits.shape[2] - 1
+    predicted = logits[:count].float().softmax(dim=2)[:, :, 1:].cpu().numpy()
+    classes = batch["cls_gt"][:count].numpy()
+    true = np.stack([classes == k for k in range(1, objects + 1)], axis=2).astype(np.float32)
+    rows = []
+    for sample in range(count):
+        pictures = [denormalise(frame) for frame in batch["rgb"][sample]]
+        cells = [
+            paint(pictures[0], true[sample, 0]),
+            paint(pictures[1], predicted[sample, 0]),
+            paint(pictures[1], true[sample, 1]),
+            paint(pictures[2], predicted[sample, 1]),
+            paint(pictures[2], true[sample, 2]),
+        ]
+        rows.append(np.concatenate([_framed(cell) for cell in cells], axis=1))
+    return np.concatenate([_captions(logits.shape[-1] + GAP), *rows])
+
+
+def _framed(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.pad(cell, ((0, GAP), (0, GAP), (0, 0)), constant_values=255)
+
+
+def _captions(width: int) -> NDArray[np.uint8]:
+    """Return the line above the columns, each `width` pixels wide."""
+    line = np.full((CAPTION_HEIGHT, width * len(COLUMNS), 3), 255, np.uint8)
+    longest = max(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)[0][0] for text in COLUMNS)
+    scale = min(0.5, (width - GAP) / longest)
+    for column, text in enumerate(COLUMNS):
+        at = (column * width + GAP // 2, CAPTION_HEIGHT - 6)
+        cv2.putText(line, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
+    return line

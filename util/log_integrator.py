@@ -1,0 +1,42 @@
+"""Means of training metrics over iterations and processes."""
+
+import torch
+from torch import Tensor
+
+from util.training_ranks import TrainingRanks
+
+
+class LogIntegrator:
+    """Adds up metrics on the training device; the device is not waited for until the mean is taken."""
+
+    def __init__(self, ranks: TrainingRanks) -> None:
+        self.ranks = ranks
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, name: str, value: Tensor | float, weight: Tensor | float = 1.0) -> None:
+        """Count a metric once more.
+
+        Args:
+            name: of the metric.
+            value: a number, to be summed.
+            weight: by whose sum the sum of values is divided: 1 for a mean, the union for an
+                intersection over union of all pixels.
+        """
+        pair = torch.stack([torch.as_tensor(part, device=self.ranks.device) for part in (value, weight)])
+        pair = pair.double()
+        self.sums[name] = self.sums[name] + pair if name in self.sums else pair
+
+    def conclude(self) -> dict[str, float]:
+        """Return the mean of each metric over all processes since the last call, and start anew.
+
+        Every process must call this, with the same metrics added in the same order. A metric of no
+        weight, as the overlap of an object that never appeared, is left out.
+        """
+        if not self.sums:
+            return {}
+        values, weights = self.ranks.sum(torch.stack(list(self.sums.values()))).T.tolist()
+        names = list(self.sums)
+        self.sums = {}
+        return {
+            name: value / weight for name, value, weight in zip(names, values, weights, strict=True) if weight
+        }

@@ -1,0 +1,50 @@
+"""The three training stages of MiVOS and how they differ."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Defaults of one training stage.
+
+    Attributes:
+        data: what it trains on.
+        objects: in a sample, at most.
+        batch_size: of each process.
+        iterations: of the whole stage.
+        steps: iterations at which the learning rate is divided by ten.
+        narrow_again: fraction of the epochs after which the frames of a sample lie close again.
+    """
+
+    data: str
+    objects: int
+    batch_size: int
+    iterations: int
+    steps: tuple[int, ...]
+    narrow_again: float = 0.9
+
+
+STAGES = (
+    Stage("static images", 1, 7, 300_000, (250_000,)),
+    Stage("BL30K", 2, 4, 500_000, (450_000,), narrow_again=0.8),
+    Stage("YouTubeVOS and DAVIS", 2, 4, 150_000, (125_000,)),
+)
+
+FIRST_JUMP = 5  # frames
+
+
+def max_jump_at(stage: Stage, epoch: int, epochs: int) -> int:
+    """Return how many frames apart the frames of a video sample may lie in an epoch.
+
+    The task is made harder step by step, and as easy as at first for the last epochs.
+
+    Args:
+        stage: of the training.
+        epoch: from 0.
+        epochs: of the whole run.
+    """
+    jump = FIRST_JUMP
+    for fraction, later in ((0.1, 10), (0.2, 15), (0.3, 20), (0.4, 25), (stage.narrow_again, FIRST_JUMP)):
+        if epoch >= fraction * epochs:
+            jump = later
+    return jump
