@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from model.losses import bootstrapped_cross_entropy, frame_losses, hard_fraction, overlap
+from tests.conftest import GOLDEN
+
+
+def test_bootstrapped_cross_entropy_and_its_schedule_match_golden():
+    golden = np.load(GOLDEN / "losses.npz")
+    logits, target = torch.from_numpy(golden["logits"]), torch.from_numpy(golden["target"])
+    for iteration, (loss, fraction) in zip(golden["iterations"], golden["loss_and_p"], strict=True):
+        assert hard_fraction(int(iteration)) == pytest.approx(fraction, abs=1e-9)
+        ours = bootstrapped_cross_entropy(logits, target, hard_fraction(int(iteration)))
+        assert ours.item() == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.fixture
+def batch():
+    """Logits and targets of three samples, the second of which has no second object."""
+    torch.manual_seed(0)
+    logits, target = torch.randn(3, 2, 3, 10, 12), torch.randint(0, 3, (3, 2, 10, 12))
+    target[1].clamp_(max=1)
+    return logits.requires_grad_(), target, torch.tensor([[1.0, 1], [1, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.3])
+def test_frame_losses_equal_a_loop_over_samples_and_frames(batch, fraction):
+    logits, target, selector = batch
+    by_hand = torch.zeros(2)
+    for sample in range(3):
+        channels = 3 if selector[sample, 1] else 2
+        for frame in range(2):
+            pixels = F.cross_entropy(
+                logits[sample, frame, :channels][None], target[sample, frame][None], reduction="none"
+            )
+            hardest = pixels.flatten().sort(descending=True).values[: int(fraction * 120)]
+            by_hand[frame] = by_hand[frame] + hardest.mean() / 3
+    losses = frame_losses(logits, target, selector, fraction)
+    torch.testing.assert_close(losses, by_hand)
+    ours = torch.autograd.grad(losses.sum(), logits)[0]
+    torch.testing.assert_close(ours, torch.autograd.grad(by_hand.sum(), logits)[0])
+    assert not ours[1, :, 2].any()
+
+
+def test_without_a_selector_all_objects_are_there(batch):
+    logits, target, _ = batch
+    everything = torch.ones(3, 2)
+    assert torch.equal(frame_losses(logits, target, None, 1.0), frame_losses(logits, target, everything, 1.0))
+
+
+def test_overlap_counts_pixels_of_each_object():
+    classes = torch.tensor([[0, 1, 1, 2], [2, 2, 0, 0]])
+    logits = F.one_hot(classes, 3).permute(2, 0, 1).float()[None, None]  # 1 x 1 x 3 x 2 x 4
+    target = torch.tensor([[1, 1, 1, 2], [0, 2, 0, 1]])[None, None]
+    intersection, union = overlap(logits, target)
+    assert intersection.tolist() == [2, 2]
+    assert union.tolist() == [4, 3]

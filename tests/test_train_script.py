@@ -1,0 +1,230 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import DataLoader
+
+import train
+from dataset.batch_order import BatchOrder
+from dataset.training_sets import stage_dataset
+from model import PropagationNetwork, load_network
+from model.checkpoint import load_file
+from tests.conftest import ROOT, run_script
+from tests.golden_weights import fill
+from tests.training_trees import write_video
+from util.errors import InputError
+from util.hyper_para import training_settings
+from util.stages import STAGES, max_jump_at
+from util.training_ranks import TrainingRanks
+
+FLAGS = ["--stage", 0, "-b", 2, "--steps", 5, "--crop_size", 32, "--lr", 1e-4]
+LOGS = ["--num_workers", 1, "--log_interval", 1, "--image_interval", 5, "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def static_root(tmp_path_factory):
+    """Pictures with masks in the layout of the static data sets; six samples, three batches an epoch."""
+    root = tmp_path_factory.mktemp("static")
+    random = np.random.default_rng(0)
+    (root / "ecssd").mkdir()
+    for number in range(6):
+        picture = cv2.resize(random.integers(0, 255, (6, 8, 3), np.uint8), (80, 60))
+        mask = cv2.circle(np.zeros((60, 80), np.uint8), (40, 30), 12 + number, 255, -1)
+        Image.fromarray(picture).save(root / f"ecssd/{number}.jpg")
+        Image.fromarray(mask).save(root / f"ecssd/{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def flags(static_root, single_object_weights):
+    return [*FLAGS, *LOGS, "--static_root", static_root, "--load_network", single_object_weights]
+
+
+@pytest.fixture(scope="module")
+def single_object_weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "single.pth"
+    torch.save(fill(PropagationNetwork(single_object=True)).state_dict(), path)
+    return path
+
+
+def run_here(folder, monkeypatch, *arguments):
+    """Train in this process, with `folder` as the working directory."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    train.train(training_settings([str(a) for a in arguments]), TrainingRanks(torch.device("cpu")))
+
+
+def run_until(folder, line, *command):
+    """Run train.py in a process, send it SIGTERM after it printed `line`, and return what it printed."""
+    folder.mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)], cwd=folder, stderr=subprocess.PIPE, text=True
+    )
+    watchdog = threading.Timer(300, process.kill)
+    watchdog.start()
+    printed = []
+    for text in process.stderr:
+        printed.append(text)
+        if line in text:
+            process.send_signal(signal.SIGTERM)
+    watchdog.cancel()
+    return process.wait(), "".join(printed)
+
+
+def events(folder):
+    accumulator = EventAccumulator(str(next((folder / "log").iterdir())))
+    accumulator.Reload()
+    return accumulator
+
+
+def losses(folder):
+    """Return iteration -> losses, as TensorBoard reads them."""
+    accumulator = events(folder)
+    frames = [accumulator.Scalars(f"loss/frame_{frame}") for frame in (1, 2)]
+    return {first.step: (first.value, second.value) for first, second in zip(*frames, strict=True)}
+
+
+def saved(folder, ending):
+    return next((folder / "saves").glob(f"*/*_{ending}"))
+
+
+@pytest.mark.parametrize(("iterations", "stop"), [(6, 2), pytest.param(12, 6, marks=pytest.mark.slow)])
+def test_a_run_stopped_by_a_signal_and_resumed_equals_the_one_that_was_not(
+    iterations, stop, tmp_path, monkeypatch, flags
+):
+    whole, stopped, resumed = tmp_path / "whole", tmp_path / "stopped", tmp_path / "resumed"
+    flags = [*flags, "-i", iterations]
+    run_here(whole, monkeypatch, *flags, "--id", "whole", "--save_interval", 4)
+    status, printed = run_until(stopped, f"it {stop - 1}:", ROOT / "train.py", *flags)
+    assert status == 0, printed
+    checkpoint = saved(stopped, "checkpoint.pth")
+    at = load_file(checkpoint)["it"]
+    assert stop <= at < iterations
+    assert "Stopped by SIGTERM" in printed
+
+    where = flags.index("--load_network")
+    again = flags[:where] + flags[where + 2 :]
+    run_here(resumed, monkeypatch, *again, "--load_model", checkpoint)
+    expected = losses(whole)
+    assert list(expected) == list(range(1, iterations + 1))
+    assert losses(stopped) == {it: expected[it] for it in range(1, at + 1)}
+    assert losses(resumed) == {it: expected[it] for it in range(at + 1, iterations + 1)}
+    final = load_file(saved(whole, f"{iterations}.pth"))
+    assert all(torch.equal(t, final[n]) for n, t in load_file(saved(resumed, f"{iterations}.pth")).items())
+
+    # names of files, the learning rate, and what else TensorBoard shows
+    names = sorted(path.name for path in (whole / "saves").glob("*/*"))
+    endings = {re.sub(r"^\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d_whole_", "", name) for name in names}
+    assert endings >= {"4.pth", f"{iterations}.pth", "checkpoint.pth"}
+    accumulator = events(whole)
+    rates = [event.value for event in accumulator.Scalars("optimiser/learning_rate")]
+    assert rates == pytest.approx([1e-4] * 5 + [1e-5] * (iterations - 5))
+    assert 0 <= accumulator.Scalars("iou/object_1")[-1].value <= 1
+    assert [image.step for image in accumulator.Images("samples")] == list(range(5, iterations, 5))
+    (commit,) = accumulator.Tensors("git commit/text_summary")
+    assert re.search(rb"[0-9a-f]{40}|not a git checkout", commit.tensor_proto.string_val[0])
+
+    # a checkpoint does not go on as another run
+    other = [f if f != 2 else 1 for f in again]
+    with pytest.raises(InputError, match=r"whole_batch 2 \(now 1\)"):
+        run_here(resumed, monkeypatch, *other, "--load_model", checkpoint)
+    with pytest.raises(InputError, match=f"has finished its {iterations} iterations"):
+        run_here(resumed, monkeypatch, *again, "--load_model", saved(whole, "checkpoint.pth"))
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_take_the_same_steps_and_stop_together(tmp_path, flags, monkeypatch):
+    one, two = tmp_path / "one", tmp_path / "two"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    halves = [1 if flag == 2 else flag for flag in flags] + ["-i", 9]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    _, printed = run_until(two, "it 1:", *launcher, ROOT / "train.py", *halves)
+    checkpoint = load_file(saved(two, "checkpoint.pth"))  # from which one process can go on
+    assert 2 <= checkpoint["it"] < 9, printed
+    assert checkpoint["settings"]["whole_batch"] == 2
+    run_here(one, monkeypatch, *flags, "-i", 1)
+    assert losses(one)[1] == pytest.approx(losses(two)[1], rel=1e-4)
+
+
+def test_jumps_between_frames_grow_and_shrink_again():
+    jumps = [max_jump_at(STAGES[2], epoch, 20) for epoch in range(20)]
+    assert jumps == [5, 5, 10, 10, 15, 15, 20, 20, *[25] * 10, 5, 5]
+    assert max_jump_at(STAGES[1], 16, 20) == 5
+    assert max_jump_at(STAGES[1], 15, 20) == 25
+
+
+def test_defaults_are_those_of_the_stage():
+    for stage, expected in enumerate(
+        ((7, 300_000, [250_000]), (4, 500_000, [450_000]), (4, 150_000, [125_000]))
+    ):
+        settings = training_settings(["--stage", str(stage)])
+        assert (settings.batch_size, settings.iterations, settings.steps) == expected
+    assert training_settings(["--stage", "2", "-i", "300000", "--steps"]).steps == []
+
+
+def test_bad_input_is_one_clear_sentence(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"stage 0 needs pictures at --static_root; looked for .*none"):
+        run_here(tmp_path, monkeypatch, "--stage", 0, "--static_root", tmp_path / "none")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="give one of them"):
+        training_settings(["--stage", "0", "--load_model", "a", "--load_network", "b"])
+    for flags in (["--crop_size", "100"], ["--id", "a/b"], ["-b", "0"]):
+        with pytest.raises(SystemExit):
+            training_settings(["--stage", "0", *flags])
+
+
+def test_a_damaged_picture_is_named_though_another_process_reads_it(tmp_path):
+    (tmp_path / "ecssd").mkdir()
+    for name in ("x.jpg", "x.png"):
+        (tmp_path / "ecssd" / name).write_bytes(b"no picture")
+    dataset = stage_dataset(0, static_root=tmp_path, crop_size=32)
+    order = BatchOrder(len(dataset), 1, TrainingRanks(torch.device("cpu")), 0)
+    loader = DataLoader(dataset, batch_sampler=order, num_workers=1)
+    with pytest.raises(InputError, match=r"^\S+/ecssd/x\.\w{3} cannot be read as a picture") as caught:
+        next(train.batches(loader, order, STAGES[0], 0, 1))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_three_stages_one_after_the_other(tmp_path, static_root):
+    """The real commands on tiny trees in the real layouts; each stage starts from the last one's network."""
+    bl, youtube, davis = tmp_path / "BL30K", tmp_path / "YouTube", tmp_path / "DAVIS"
+    generated = ["--videos", 2, "--frames", 6, "--height", 64, "--width", 96, "--workers", 1]
+    run_script("-m", "scripts.make_synthetic_dataset", "--output", bl, *generated)
+    write_video(youtube / "train_480p/JPEGImages", youtube / "train_480p/Annotations", "a", step=5)
+    trainval = davis / "trainval"
+    write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", "b", labels=(1,))
+    (trainval / "ImageSets/2017").mkdir(parents=True)
+    (trainval / "ImageSets/2017/train.txt").write_text("b\n")
+
+    common = ["--crop_size", 32, "-b", 1, "-i", 2, "--num_workers", 0, "--debug", "--device", "cpu"]
+    roots = ["--static_root", static_root, "--bl_root", bl, "--yv_root", youtube, "--davis_root", davis]
+    before = None
+    for stage in range(3):
+        folder = tmp_path / f"stage_{stage}"
+        folder.mkdir()
+        start = ["--load_network", before] if before else []
+        command = [ROOT / "train.py", "--stage", stage, *common, *roots, *start]
+        done = subprocess.run(
+            [sys.executable, *map(str, command)],
+            cwd=folder,
+            env={**os.environ, "https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        before = saved(folder, "2.pth")
+        channels = load_file(before)["mask_rgb_encoder.conv1.weight"].shape[1]
+        assert channels == (4 if stage == 0 else 5)
+        assert sorted(losses(folder)) == [1, 2]
+        assert ("from scratch" in done.stderr) == (stage == 0)
+    load_network(before)
