@@ -67,7 +67,11 @@ def run_until(folder, line, *command):
     """Run train.py in a process, send it SIGTERM after it printed `line`, and return what it printed."""
     folder.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        [sys.executable, *map(str, command)], cwd=folder, stderr=subprocess.PIPE, text=True
+        [sys.executable, *map(str, command)],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},  # rounds as this process does
+        stderr=subprocess.PIPE,
+        text=True,
     )
     watchdog = threading.Timer(300, process.kill)
     watchdog.start()
