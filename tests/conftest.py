@@ -1,5 +1,11 @@
-import importlib
 import os
+
+# One thread, here and in the processes that tests start; set before torch looks. Tensors are small, and
+# on a busy machine threads that wait for each other cost more than they save. Training tests compare
+# processes to the last bit, which takes the same number of threads.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import importlib
 import resource
 import subprocess
 import sys
@@ -20,11 +26,6 @@ from util.palette import voc_palette
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 SHARED_DATA = ROOT.parent / "shared" / "data"
-
-# Tensors are small here, and on a busy machine threads that wait for each other cost more than they
-# save. For this process, and for those that tests start.
-os.environ["OMP_NUM_THREADS"] = "1"
-torch.set_num_threads(1)
 
 needs_shared_data = pytest.mark.skipif(
     not SHARED_DATA.is_dir(), reason="real benchmark data is looked for in ../shared/data and is not there"

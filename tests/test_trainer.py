@@ -11,7 +11,7 @@ import torch
 
 from dataset.batch_order import BatchOrder
 from model import PropagationNetwork
-from model.checkpoint import load_file, load_weights, save_checkpoint
+from model.checkpoint import load_file, load_state, load_weights, save_checkpoint
 from model.propagation_forward import PropagationForward
 from model.trainer import Trainer, read_checkpoint
 from tests.conftest import GOLDEN, ROOT
@@ -40,8 +40,9 @@ def golden_state(variant):
 
 
 def golden_network(variant):
-    network = PropagationNetwork(single_object=variant == "so")
-    network.load_state_dict(golden_state(variant))
+    with torch.device("meta"):  # spares the initialisation
+        network = PropagationNetwork(single_object=variant == "so")
+    load_state(network, {name: tensor.clone() for name, tensor in golden_state(variant).items()}, "golden")
     return network
 
 
