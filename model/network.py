@@ -51,6 +51,11 @@ class PropagationNetwork(nn.Module):
         imagenet = imagenet_state_dict()
         initialise_trunk(self.rgb_encoder, imagenet)
         initialise_trunk(self.mask_rgb_encoder, imagenet)
+        if imagenet is None:
+            for head in (self.kv_m_f16, self.kv_q_f16):
+                # larger keys than by default: attention that is all but uniform gives no gradient to them
+                nn.init.orthogonal_(head.key_proj.weight)
+                nn.init.zeros_(head.key_proj.bias)
 
     def encode_query(self, frames: Tensor) -> Query:
         """Encode frames that are to be segmented.

@@ -2,7 +2,7 @@
 
 import argparse
 
-from scripts import benchmark_data
+from scripts import benchmark_data, benchmark_inference
 from util.errors import run_script
 from util.timing import machine
 
@@ -11,7 +11,7 @@ def main() -> None:
     """Parse the flags and run one benchmark."""
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__)
     commands = parser.add_subparsers(title="what to measure", required=True)
-    for part in (benchmark_data,):
+    for part in (benchmark_data, benchmark_inference):
         part.add_command(commands)
     args = parser.parse_args()
     print(machine())
