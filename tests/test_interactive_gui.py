@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -207,8 +207,13 @@ def wait_for_hint(hands, window, text):
 
 
 def save(hands, source, output, number):
-    """Press s and wait for the files."""
-    hands.key("s")
+    """Press s and wait for the files; on a busy machine the key can be dropped, and is pressed again."""
+    written = output / f"views_{number:03}.json"
+    for _ in range(4):
+        hands.key("s")
+        with suppress(AssertionError):
+            wait_for(written.exists, hands.process, deadline=20)
+            break
     wait_for_hint(hands, source, f"saved views_{number:03}.png")
     return saved(output, f"views_{number:03}")
 

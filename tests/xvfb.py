@@ -12,6 +12,7 @@ import pytest
 from PIL import ImageGrab
 
 DEADLINE = 120  # seconds until a thing that does not come is a failure; nothing waits this long otherwise
+SETTLE = 0.3  # seconds after a mouse event: OpenCV drops a key that comes together with it
 
 needs_xvfb = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("xdotool")),
@@ -33,9 +34,9 @@ def virtual_screen():
             server.terminate()
 
 
-def wait_for(condition, process=None):
+def wait_for(condition, process=None, deadline=DEADLINE):
     """Poll until a condition holds, and return its value."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + deadline
     while not (value := condition()):
         if process is not None and process.poll() is not None:
             raise AssertionError(f"the program ended with {process.returncode}: {process.stderr.read()}")
@@ -67,13 +68,15 @@ class Hands:
         return tuple(int(numbers[name]) for name in ("X", "Y", "WIDTH", "HEIGHT"))
 
     def click(self, window, x, y):
-        self.do("mousemove", "--window", window, x, y, "click", 1)
+        self.do("mousemove", "--window", window, x, y, "click", 1, "sleep", SETTLE)
 
     def drag(self, window, *points):
         moves = [
             part for x, y in points[1:] for part in ("mousemove", "--window", window, x, y, "sleep", 0.05)
         ]
-        self.do("mousemove", "--window", window, *points[0], "mousedown", 1, *moves, "mouseup", 1)
+        self.do(
+            "mousemove", "--window", window, *points[0], "mousedown", 1, *moves, "mouseup", 1, "sleep", SETTLE
+        )
 
     def key(self, *names):
         self.do("key", "--delay", 50, *names)
