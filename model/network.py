@@ -47,20 +47,10 @@ class PropagationNetwork(nn.Module):
         return self
 
     def initialise_encoders(self) -> None:
-        """Initialise both encoders for training: from ImageNet, or from scratch with a warning.
-
-        From ImageNet both trunks have the same weights, but for the mask channels. From scratch they
-        do too, and so do the key heads: the keys of one thing on two frames are then alike from the
-        first step, and there is an attention to improve upon.
-        """
+        """Initialise both encoders for training: from ImageNet, or from scratch with a warning."""
         imagenet = imagenet_state_dict()
         initialise_trunk(self.rgb_encoder, imagenet)
-        own = {name.replace("res2.", "layer1."): t for name, t in self.rgb_encoder.state_dict().items()}
-        initialise_trunk(self.mask_rgb_encoder, imagenet or own)
-        if imagenet is None:
-            nn.init.orthogonal_(self.kv_q_f16.key_proj.weight)
-            nn.init.zeros_(self.kv_q_f16.key_proj.bias)
-            self.kv_m_f16.key_proj.load_state_dict(self.kv_q_f16.key_proj.state_dict())
+        initialise_trunk(self.mask_rgb_encoder, imagenet)
 
     def encode_query(self, frames: Tensor) -> Query:
         """Encode frames that are to be segmented.
