@@ -14,9 +14,9 @@ from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
 from util.correspondence_gui import CorrespondenceGui, check_display
 from util.correspondence_results import Selection, look_up, read_shown, write_results
-from util.device import DEVICES, select_device
+from util.device import select_device
 from util.errors import InputError, run_script
-from util.evaluation_args import positive_float
+from util.evaluation_args import add_network_flags, positive_float
 
 
 def point(text: str) -> tuple[float, float]:
@@ -45,13 +45,7 @@ def parse_args() -> argparse.Namespace:
     )
     add("--mask", type=Path, help="PNG of the source's size; all labels above 0 are the region")
     add = parser.add_argument_group("network and results").add_argument
-    add(
-        "--model",
-        type=Path,
-        default=Path("saves/propagation_model.pth"),
-        help="weights (default: %(default)s)",
-    )
-    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add_network_flags(add)
     add(
         "--temperature",
         type=positive_float,

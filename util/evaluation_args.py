@@ -1,6 +1,7 @@
 """Flags that every evaluation script shares, with their defaults."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,8 @@ def positive_float(text: str) -> float:
     return value
 
 
-def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the network and the engine."""
-    add = parser.add_argument_group("network and memory").add_argument
+def add_network_flags(add: Callable[..., object]) -> None:
+    """Add the flags that say which network runs where; `add` is a parser's or group's `add_argument`."""
     add(
         "--model",
         type=Path,
@@ -36,6 +36,12 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
         help="weights (default: %(default)s)",
     )
     add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+
+
+def add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the network and the engine."""
+    add = parser.add_argument_group("network and memory").add_argument
+    add_network_flags(add)
     add(
         "--top_k",
         type=positive_int,
