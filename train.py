@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from dataset.batch_order import BatchOrder
-from dataset.training_sets import stage_dataset
+from dataset.training_sets import TrainingSet, stage_dataset
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
+from model.from_scratch import initialise_from_scratch
+from model.resnet import imagenet_state_dict
 from model.trainer import StepResult, Trainer, read_checkpoint
 from util.errors import InputError, run_script
 from util.hyper_para import check_same_run, plain_settings, training_settings
@@ -28,6 +30,8 @@ from util.stages import STAGES, Stage, max_jump_at
 from util.stop_request import StopRequest, leave_process_group
 
 log = logging.getLogger(__name__)
+
+SCRATCH_SAMPLES = 8  # at most, on which a start without ImageNet weights is normalised
 
 
 def main() -> None:
@@ -80,7 +84,7 @@ def train(settings: argparse.Namespace, ranks: Ranks) -> None:
     if settings.load_network is not None:
         load_weights(network, settings.load_network)
     elif checkpoint is None and ranks.is_first:  # the trainer copies them to the others
-        network.initialise_encoders()
+        initialise(network, dataset)
     trainer = Trainer(
         network.to(ranks.device),
         ranks,
@@ -138,6 +142,16 @@ def train(settings: argparse.Namespace, ranks: Ranks) -> None:
                 log.info("Stopped by %s; continue with --load_model %s_checkpoint.pth", reason, files)
                 return
     log.info("Finished: %s_%d.pth", files, trainer.iteration)
+
+
+def initialise(network: PropagationNetwork, dataset: TrainingSet) -> None:
+    """Start the encoders from ImageNet, or from scratch with the data set's first samples."""
+    imagenet = imagenet_state_dict()
+    if imagenet is not None:
+        network.load_imagenet(imagenet)
+        return
+    count = min(len(dataset), SCRATCH_SAMPLES)
+    initialise_from_scratch(network, default_collate([dataset[i] for i in range(count)]))
 
 
 def batches(

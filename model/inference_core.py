@@ -1,16 +1,25 @@
 """The engine: carries masks through a video, one frame at a time."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from model.aggregation import aggregate, argmax_at
+from model.memory import CHUNK_NUMBERS
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 from util.device import amp_dtype
 from util.errors import InputError
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+MIN_CHUNK_NUMBERS = 1 << 16  # of the read; beyond this, smaller chunks save nothing that matters
 
 
 class InferenceCore:
@@ -28,6 +37,10 @@ class InferenceCore:
         max_memory_frames: frames remembered for good per object; None for no limit. Beyond it the
             first, the newest and an even spread of the others are kept.
         amp: run the network (not the memory read) in reduced precision.
+        half_memory: remember in half precision, in half the space.
+        objects_at_once: objects that go through the network together; None for all. When a GPU
+            runs out of memory, this and the size of the read's chunks are halved until the frame
+            fits; results do not depend on them beyond rounding.
 
     Attributes:
         labels: labels of the known objects, in the order of the probability channels.
@@ -42,12 +55,16 @@ class InferenceCore:
         mem_every: int = 5,
         max_memory_frames: int | None = None,
         amp: bool = False,
+        half_memory: bool = False,
+        objects_at_once: int | None = None,
     ) -> None:
         self.network = network
         self.device = next(network.parameters()).device
         self.mem_every = mem_every
         self.amp = amp
-        self.bank = MemoryBank(top_k, km_sigma, max_memory_frames)
+        self.bank = MemoryBank(top_k, km_sigma, max_memory_frames, half_memory)
+        self.objects_at_once = objects_at_once
+        self.chunk_numbers = CHUNK_NUMBERS
         self.labels: list[int] = []
         self.time = -1
         self.last_permanent = 0
@@ -83,12 +100,12 @@ class InferenceCore:
         padding = padding_for(*frame.shape[-2:])
         image = pad(frame.to(self.device).unsqueeze(0), padding).contiguous(memory_format=torch.channels_last)
 
-        prob = self._segment(image)
+        prob = self._in_available_memory(lambda: self._segment(image))
         given = self._given_masks(mask, labels)
         if given:
             prob = self._put_in(prob, {label: pad(given[label], padding) for label in given})
         if self.labels and not last:
-            self._memorise(image, prob[1:], permanent=bool(given))
+            self._in_available_memory(lambda: self._memorise(image, prob[1:], permanent=bool(given)))
         return unpad(prob, padding)
 
     def label_map(self, prob: Tensor, size: tuple[int, int] | None = None) -> Tensor:
@@ -111,10 +128,13 @@ class InferenceCore:
             return image.new_ones(1, *image.shape[-2:])
         with self._autocast():
             query = self.network.encode_query(image)
-        readout = self.bank.read(query.key.float(), width=query.grid[1])
-        with self._autocast():
-            logits = self.network.decode(readout, query)
-        return aggregate(logits.float().sigmoid().squeeze(1))
+        key = query.key.float()
+        logits = []
+        for objects in self._chunks():
+            readout = self.bank.read(key, query.grid[1], objects, self.chunk_numbers)
+            with self._autocast():
+                logits.append(self.network.decode(readout, query).float())
+        return aggregate(torch.cat(logits).sigmoid_().squeeze(1))
 
     def _put_in(self, prob: Tensor, given: dict[int, Tensor]) -> Tensor:
         """Return `prob` with the given masks in it, and learn the labels that are new.
@@ -135,10 +155,43 @@ class InferenceCore:
         """Remember a padded frame with its object probabilities `K x H x W`."""
         permanent = permanent or self.time - self.last_permanent >= self.mem_every
         with self._autocast():
-            keys, values = self.network.encode_memory(image, objects.unsqueeze(0))
-        self.bank.write(keys.float(), values.float(), self.time, permanent)
+            encoded = [self.network.encode_memory(image, objects[None], chunk) for chunk in self._chunks()]
+        keys, values = (torch.cat(parts).float() for parts in zip(*encoded, strict=True))
+        self.bank.write(keys, values, self.time, permanent)
         if permanent:
             self.last_permanent = self.time
+
+    def _chunks(self) -> list[slice]:
+        """Return the known objects in parts of at most `objects_at_once`."""
+        count = len(self.labels)
+        size = self.objects_at_once or count
+        return [slice(start, start + size) for start in range(0, count, size)]
+
+    def _in_available_memory(self, compute: Callable[[], Result]) -> Result:
+        """Return compute(), tried again with smaller chunks while the GPU has not enough memory.
+
+        Raises:
+            InputError: the smallest chunks do not fit either.
+        """
+        while True:
+            try:
+                return compute()
+            except torch.cuda.OutOfMemoryError as error:
+                at_once = min(self.objects_at_once or len(self.labels), len(self.labels))
+                if at_once <= 1 and self.chunk_numbers <= MIN_CHUNK_NUMBERS:
+                    raise InputError(
+                        f"frame {self.time} does not fit into the GPU's memory, even one object at a time: "
+                        "reduce the frames (--size), bound what is remembered (--max_memory_frames, "
+                        "--half_memory) or use --amp."
+                    ) from error
+            # outside the handler, which holds on to the tensors of the failed attempt
+            self.objects_at_once = max(1, at_once // 2)
+            self.chunk_numbers = max(MIN_CHUNK_NUMBERS, self.chunk_numbers // 2)
+            torch.cuda.empty_cache()
+            log.warning(
+                "frame %d needs more memory than the GPU has: going on with %d objects at once.",
+                *(self.time, self.objects_at_once),
+            )
 
     def _given_masks(self, mask: Tensor | None, labels: Sequence[int] | None) -> dict[int, Tensor]:
         """Return label -> probabilities `H x W` of the objects that a frame brings."""

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK_NUMBERS = 1 << 23  # affinity numbers held at once (32 MB in float32)
+GROUP = 16  # memory positions that stand for each other in the first look of top-k
 
 
 def to_rows(feature: Tensor) -> Tensor:
@@ -45,7 +46,35 @@ def full_readout(scores: Tensor, memory_value: Tensor) -> Tensor:
     Returns:
         `B x Q x C`.
     """
-    return scores.softmax(dim=-1) @ memory_value
+    return scores.softmax(dim=-1).to(memory_value.dtype) @ memory_value
+
+
+def k_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k greatest numbers of each row and where they are, in any order.
+
+    Long rows are looked at twice: the k greatest can only lie in the k groups of positions with
+    the greatest maxima, so `GROUP` times fewer numbers are sorted. The result is exact.
+
+    Args:
+        scores: `... x N`.
+        k: clamped to N.
+
+    Returns:
+        Values and positions, both `... x k`.
+    """
+    positions = scores.shape[-1]
+    groups = positions // GROUP
+    if groups < 2 * k:
+        return scores.topk(min(k, positions), dim=-1, sorted=False)
+    # a group is every groups-th position: maxima over an outer dimension are whole-row operations
+    grouped = scores[..., : groups * GROUP].unflatten(-1, (GROUP, groups))
+    kept = grouped.amax(dim=-2).topk(k, dim=-1, sorted=False).indices  # ... x k
+    candidates = grouped.gather(-1, kept.unsqueeze(-2).expand(*kept.shape[:-1], GROUP, k)).flatten(-2)
+    rest = scores[..., groups * GROUP :]  # fewer than GROUP positions, in no group
+    values, chosen = torch.cat([candidates, rest], dim=-1).topk(k, dim=-1, sorted=False)
+    member = chosen.div(k, rounding_mode="floor")
+    in_group = member * groups + kept.gather(-1, chosen % k)
+    return values, torch.where(member < GROUP, in_group, chosen + (groups - k) * GROUP)
 
 
 def top_k_readout(scores: Tensor, memory_value: Tensor, k: int) -> Tensor:
@@ -60,7 +89,7 @@ def top_k_readout(scores: Tensor, memory_value: Tensor, k: int) -> Tensor:
         `B x Q x C`. The k values are summed where they lie; no `Q x k x C` copy is made.
     """
     batch, queries, positions = scores.shape
-    best, index = scores.topk(min(k, positions), dim=-1, sorted=False)  # both B x Q x k
+    best, index = k_best(scores, k)  # both B x Q x k
     weights = best.softmax(dim=-1)
     first_row = torch.arange(batch, device=index.device).mul_(positions).view(-1, 1, 1)
     readout = F.embedding_bag(
@@ -121,29 +150,32 @@ def read(
     width: int,
     top_k: int | None = None,
     km_sigma: float | None = None,
+    chunk_numbers: int = CHUNK_NUMBERS,
 ) -> Tensor:
     """Read the memory for every query position.
 
-    Affinity is computed for a chunk of queries at a time, so that at most `CHUNK_NUMBERS` of its
-    numbers exist at once. The Gaussian kernel enters as its logarithm: softmax(A + log g) equals
-    exp(A - max) * g normalised, with the same order for top-k, and cannot underflow to 0/0.
+    Affinity is computed for a chunk of queries at a time. The Gaussian kernel enters as its
+    logarithm: softmax(A + log g) equals exp(A - max) * g normalised, with the same order for top-k,
+    and cannot underflow to 0/0.
 
     Args:
-        memory_key: `B x N x Ck`.
+        memory_key: `B x N x Ck`; in half precision or in that of the query, as the value.
         memory_value: `B x N x Cv`.
         query_key: `B x Q x Ck`, Q = grid height * `width`.
         width: width of the query grid (used by the kernel alone).
         top_k: keep the k best positions of each query; None reads all.
         km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
+        chunk_numbers: affinity numbers that may exist at once; the result does not depend on it.
 
     Returns:
-        `B x Q x Cv`.
+        `B x Q x Cv`, in the query's precision.
     """
     batch, positions = memory_key.shape[:2]
-    chunk = max(1, CHUNK_NUMBERS // (batch * positions))
+    memory_key = memory_key.to(query_key.dtype)
+    chunk = max(1, chunk_numbers // (batch * positions))
     centres = None if km_sigma is None else kernel_centres(memory_key, query_key, chunk)
     # into one tensor: small results kept between freed chunks would fragment the heap
-    readout = memory_value.new_empty(batch, query_key.shape[1], memory_value.shape[-1])
+    readout = query_key.new_empty(batch, query_key.shape[1], memory_value.shape[-1])
     for start, scores in affinity_chunks(memory_key, query_key, chunk):
         if centres is not None and km_sigma is not None:
             queries = torch.arange(start, start + scores.shape[1], device=scores.device)

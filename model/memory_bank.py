@@ -1,5 +1,7 @@
 """What the engine remembers of each object."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,10 +17,15 @@ class ObjectMemory:
     With `max_frames`, a write beyond the limit takes the place of the permanent frame whose
     removal leaves the most even spread: the one with the smallest gap between its neighbours in
     time, never the first. Reading does not depend on the order of frames.
+
+    Args:
+        max_frames: permanent frames kept; None keeps all.
+        half: store in half precision.
     """
 
-    def __init__(self, max_frames: int | None = None) -> None:
+    def __init__(self, max_frames: int | None = None, half: bool = False) -> None:
         self.max_frames = max_frames
+        self.half = half
         self.times: list[int] = []  # time of the permanent frame in each slot
         self.has_temporary = False
         self.keys = torch.empty(0, 0, 0)  # slots x (h*w) x Ck
@@ -39,12 +46,24 @@ class ObjectMemory:
             self.times[slot] = time
             self.has_temporary = False
         else:
-            self._reserve(slot + 1, key, value)
+            self.reserve(key, value)
             if permanent:
                 self.times.append(time)
             self.has_temporary = not permanent
         self.keys[slot].copy_(key)
         self.values[slot].copy_(value)
+
+    def reserve(self, key: Tensor, value: Tensor) -> None:
+        """Make room for one more frame, so that `write` needs no more memory; arguments as its own."""
+        slots = len(self.times) + 1
+        held = self.keys.shape[0]
+        if slots <= held:
+            return
+        grown = max(slots, 4, held + held // 2)
+        if self.max_frames is not None:
+            grown = max(slots, min(grown, self.max_frames + 1))
+        keys = self._grown(self.keys, key, grown)
+        self.keys, self.values = keys, self._grown(self.values, value, grown)
 
     def view(self) -> tuple[Tensor, Tensor]:
         """Return keys `1 x N x Ck` and values `1 x N x Cv` of all remembered frames, without a copy."""
@@ -62,23 +81,12 @@ class ObjectMemory:
         gap = {by_time[i]: self.times[by_time[i + 1]] - self.times[by_time[i - 1]] for i in inner}
         return min(gap, key=gap.__getitem__) if gap else by_time[-1]
 
-    def _reserve(self, slots: int, key: Tensor, value: Tensor) -> None:
-        held = self.keys.shape[0]
-        if slots <= held:
-            return
-        grown = max(slots, 4, held + held // 2)
-        if self.max_frames is not None:
-            grown = max(slots, min(grown, self.max_frames + 1))
-        self.keys = _grown(self.keys, key, grown)
-        self.values = _grown(self.values, value, grown)
-
-
-def _grown(old: Tensor, row: Tensor, slots: int) -> Tensor:
-    """Return storage for `slots` frames like `row`, beginning with what `old` holds."""
-    new = row.new_empty(slots, *row.shape)
-    if old.shape[0]:
-        new[: old.shape[0]].copy_(old)
-    return new
+    def _grown(self, old: Tensor, row: Tensor, slots: int) -> Tensor:
+        """Return storage for `slots` frames like `row`, beginning with what `old` holds."""
+        new = torch.empty(slots, *row.shape, device=row.device, dtype=torch.half if self.half else row.dtype)
+        if old.shape[0]:
+            new[: old.shape[0]].copy_(old)
+        return new
 
 
 class MemoryBank:
@@ -88,12 +96,16 @@ class MemoryBank:
         top_k: memory positions kept for each query position; None reads all.
         km_sigma: standard deviation of the KMN kernel; None for no kernel.
         max_frames: permanent frames kept for each object; None keeps all.
+        half: store in half precision.
     """
 
-    def __init__(self, top_k: int | None, km_sigma: float | None, max_frames: int | None) -> None:
+    def __init__(
+        self, top_k: int | None, km_sigma: float | None, max_frames: int | None, half: bool = False
+    ) -> None:
         self.top_k = top_k
         self.km_sigma = km_sigma
         self.max_frames = max_frames
+        self.half = half
         self.objects: list[ObjectMemory] = []
 
     def write(self, keys: Tensor, values: Tensor, time: int, permanent: bool) -> None:
@@ -106,24 +118,29 @@ class MemoryBank:
             permanent: keep the frame, rather than only until the next write.
         """
         while len(self.objects) < keys.shape[0]:
-            self.objects.append(ObjectMemory(self.max_frames))
+            self.objects.append(ObjectMemory(self.max_frames, self.half))
+        for memory, key, value in zip(self.objects, keys, values, strict=True):
+            memory.reserve(key, value)  # for all first: out of memory, nothing is half-written
         for memory, key, value in zip(self.objects, keys, values, strict=True):
             memory.write(key, value, time, permanent)
 
-    def read(self, query_key: Tensor, width: int) -> Tensor:
-        """Read every object's memory.
+    def read(self, query_key: Tensor, width: int, objects: slice, chunk_numbers: int) -> Tensor:
+        """Read the memory of some objects.
 
         Args:
             query_key: `1 x (h*w) x Ck`.
             width: width of the query grid.
+            objects: which, say k of them.
+            chunk_numbers: affinity numbers that may exist at once.
 
         Returns:
-            `K x (h*w) x Cv`.
+            `k x (h*w) x Cv`.
         """
+        options: dict[str, Any] = {"width": width, "top_k": self.top_k, "km_sigma": self.km_sigma}
         return torch.cat(
             [
-                read(*memory.view(), query_key, width=width, top_k=self.top_k, km_sigma=self.km_sigma)
-                for memory in self.objects
+                read(*memory.view(), query_key, **options, chunk_numbers=chunk_numbers)
+                for memory in self.objects[objects]
             ]
         )
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from model.resnet import make_stage
 
+ALL_OBJECTS = slice(None)
+
 
 class RGBEncoder(nn.Module):
     """Query trunk: ResNet-50 without convolution bias, first three stages."""
@@ -165,20 +167,22 @@ class Decoder(nn.Module):
         return F.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
 
 
-def cat_frame_and_masks(frames: Tensor, masks: Tensor, single_object: bool) -> Tensor:
+def cat_frame_and_masks(
+    frames: Tensor, masks: Tensor, single_object: bool, objects: slice = ALL_OBJECTS
+) -> Tensor:
     """Build the input of the memory encoder for every object.
 
     Args:
         frames: `B x 3 x H x W`.
         masks: `B x K x H x W`, probabilities of the K objects.
         single_object: leave out the channel of the other objects.
+        objects: which of the K to build it for, say k of them.
 
     Returns:
-        `(B*K) x (4 or 5) x H x W`: RGB, the object's mask, the sum of the other objects' masks.
+        `(B*k) x (4 or 5) x H x W`: RGB, the object's mask, the sum of the other objects' masks.
     """
-    objects = masks.shape[1]
-    frames = frames.unsqueeze(1).expand(-1, objects, -1, -1, -1)  # B x K x 3 x H x W
-    own = masks.unsqueeze(2)  # B x K x 1 x H x W
+    own = masks[:, objects].unsqueeze(2)  # B x k x 1 x H x W
+    frames = frames.unsqueeze(1).expand(-1, own.shape[1], -1, -1, -1)  # B x k x 3 x H x W
     if single_object:
         return torch.cat([frames, own], dim=2).flatten(0, 1)
     others = masks.sum(dim=1, keepdim=True).unsqueeze(2) - own

@@ -5,8 +5,16 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from model.memory import to_map, to_rows
-from model.modules import Decoder, DecoderFrame, KeyValue, MaskRGBEncoder, RGBEncoder, cat_frame_and_masks
-from model.resnet import imagenet_state_dict, initialise_trunk
+from model.modules import (
+    ALL_OBJECTS,
+    Decoder,
+    DecoderFrame,
+    KeyValue,
+    MaskRGBEncoder,
+    RGBEncoder,
+    cat_frame_and_masks,
+)
+from model.resnet import load_imagenet
 
 
 class Query(NamedTuple):
@@ -46,11 +54,10 @@ class PropagationNetwork(nn.Module):
                 module.eval()
         return self
 
-    def initialise_encoders(self) -> None:
-        """Initialise both encoders for training: from ImageNet, or from scratch with a warning."""
-        imagenet = imagenet_state_dict()
-        initialise_trunk(self.rgb_encoder, imagenet)
-        initialise_trunk(self.mask_rgb_encoder, imagenet)
+    def load_imagenet(self, imagenet: dict[str, Tensor]) -> None:
+        """Start both encoders from torchvision's ImageNet weights, see `model.resnet`."""
+        load_imagenet(self.rgb_encoder, imagenet)
+        load_imagenet(self.mask_rgb_encoder, imagenet)
 
     def encode_query(self, frames: Tensor) -> Query:
         """Encode frames that are to be segmented.
@@ -62,17 +69,20 @@ class PropagationNetwork(nn.Module):
         key, value = self.kv_q_f16(f16)
         return Query(to_rows(key), tuple(key.shape[-2:]), self.decoder.frame_part(value, f8, f4))
 
-    def encode_memory(self, frames: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_memory(
+        self, frames: Tensor, masks: Tensor, objects: slice = ALL_OBJECTS
+    ) -> tuple[Tensor, Tensor]:
         """Encode frames with their masks, to be remembered.
 
         Args:
             frames: `B x 3 x H x W`, normalised, H and W multiples of 16.
             masks: `B x K x H x W`, probabilities of K objects.
+            objects: those to encode, say k of them; each sees the masks of all others.
 
         Returns:
-            Key `(B*K) x (h*w) x 128` and value `(B*K) x (h*w) x 512`.
+            Key `(B*k) x (h*w) x 128` and value `(B*k) x (h*w) x 512`.
         """
-        f16 = self.mask_rgb_encoder(cat_frame_and_masks(frames, masks, self.single_object))
+        f16 = self.mask_rgb_encoder(cat_frame_and_masks(frames, masks, self.single_object, objects))
         key, value = self.kv_m_f16(f16)
         return to_rows(key), to_rows(value)
 

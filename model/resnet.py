@@ -66,28 +66,17 @@ def imagenet_state_dict() -> dict[str, Tensor] | None:
 
 
 @torch.no_grad()
-def initialise_trunk(trunk: nn.Module, imagenet: dict[str, Tensor] | None) -> None:
-    """Initialise an encoder trunk in place, from ImageNet weights or from scratch.
+def load_imagenet(trunk: nn.Module, imagenet: dict[str, Tensor]) -> None:
+    """Initialise an encoder trunk in place from torchvision's ImageNet weights.
 
-    From ImageNet: every tensor of the trunk is copied by name (`res2` is torchvision's `layer1`);
-    input channels of `conv1` beyond RGB are orthogonal. From scratch: He initialisation, with the
-    last batch-norm scale of each bottleneck at zero, so that each block starts as its shortcut and
-    the signal keeps its range although batch norm is frozen. Convolution biases are zero either way.
+    Every tensor of the trunk is copied by name. Input channels of `conv1` beyond RGB are orthogonal;
+    convolution biases, which torchvision's network does not have, are zero.
     """
-    for module in trunk.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, Bottleneck):
-            nn.init.zeros_(module.bn3.weight)
-    if imagenet is None:
-        return
     for name, tensor in trunk.state_dict().items():
         source = imagenet.get(name.replace("res2.", "layer1."))
-        if source is None:  # a convolution bias, which torchvision's network does not have
-            continue
-        if name == "conv1.weight":
+        if source is None:
+            tensor.zero_()
+        elif name == "conv1.weight":
             tensor[:, :3].copy_(source)
             if tensor.shape[1] > 3:
                 tensor[:, 3:].copy_(orthogonal_channels(tensor.shape[1] - 3))

@@ -19,7 +19,7 @@ from scripts.plain_loading import static_frames, thin_plate_maps, video_frames
 from util.evaluation_args import positive_int
 from util.mask_writer import write_mask
 from util.palette import voc_palette
-from util.timing import HEADER, in_turns
+from util.timing import Report, in_turns
 
 CROP = 384
 SIZES = ((300, 400), (960, 1280))  # of most pictures of the static sets, and of the large ones
@@ -37,40 +37,40 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace, report: Report) -> None:
     """Print how many samples a second there are, and how far the cheap thin-plate spline is off."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     print("One core. Plain: full decode, torchvision on PIL, one operation after another, exact splines.")
-    print(HEADER)
     with tempfile.TemporaryDirectory() as folder:
         if args.static:
-            time_static("static", args.static, args.samples)
+            time_static("static", args.static, args.samples, report)
         else:
             for height, width in SIZES:
                 made = Path(folder) / f"{width}x{height}"
                 make_pictures(made, height, width)
-                time_static(f"static, {width} x {height}", made, args.samples)
+                time_static(f"static, {width} x {height}", made, args.samples, report)
         if args.images and args.masks:
-            time_video("video", args.images, args.masks, args.samples)
+            time_video("video", args.images, args.masks, args.samples, report)
         else:
             roots = Path(folder) / "images", Path(folder) / "masks"
             make_video(*roots)
-            time_video(f"video, {VIDEO_SIZE[1]} x {VIDEO_SIZE[0]}", *roots, args.samples)
-    time_splines(args.samples)
+            time_video(f"video, {VIDEO_SIZE[1]} x {VIDEO_SIZE[0]}", *roots, args.samples, report)
+    time_splines(args.samples, report)
 
 
-def time_static(name: str, folder: Path, samples: int) -> None:
+def time_static(name: str, folder: Path, samples: int, report: Report) -> None:
     """Time samples of stage 0; both ways make the same ones."""
     dataset = StaticDataset(flat_folder(folder), CROP)
 
     def plain(index: int) -> None:
         static_frames(*dataset.pictures[index], draw(dataset.streams.generator(index)), CROP)
 
-    print(in_turns(dataset.__getitem__, plain, _indices(dataset, samples)).row(name, "samples/s"))
+    timing = in_turns(dataset.__getitem__, plain, _indices(dataset, samples))
+    report.timing(name, timing, "samples/s")
 
 
-def time_video(name: str, images: Path, masks: Path, samples: int) -> None:
+def time_video(name: str, images: Path, masks: Path, samples: int, report: Report) -> None:
     """Time samples of videos; the plain way is told which frames hold an object."""
     dataset = VOSDataset(images, masks, max_jump=5, crop_size=CROP)
     found = {}
@@ -85,10 +85,10 @@ def time_video(name: str, images: Path, masks: Path, samples: int) -> None:
         paths, mask_paths = zip(*found["frames"], strict=True)
         video_frames(paths, mask_paths, found["draw"], CROP)
 
-    print(in_turns(dataset.__getitem__, plain, indices()).row(name, "samples/s"))
+    report.timing(name, in_turns(dataset.__getitem__, plain, indices()), "samples/s")
 
 
-def time_splines(samples: int) -> None:
+def time_splines(samples: int, report: Report) -> None:
     """Time the maps of thin-plate splines, and print the largest difference from the exact ones."""
     random = np.random.default_rng(0)
     points = [random_control_points(random) for _ in range(samples + 1)]
@@ -99,12 +99,12 @@ def time_splines(samples: int) -> None:
     def plain(pair: Sequence[np.ndarray]) -> None:
         thin_plate_maps(*pair, CROP, CROP)
 
-    print(in_turns(ours, plain, points).row(f"thin-plate maps, {CROP} x {CROP}", "maps/s"))
+    report.timing(f"thin-plate maps, {CROP} x {CROP}", in_turns(ours, plain, points), "maps/s")
     worst = max(
         np.abs(np.subtract(fast_maps(*pair, CROP, CROP), exact_maps(*pair, CROP, CROP))).max()
         for pair in points
     )
-    print(f"largest difference from the exact maps: {worst:.3f} pixel")
+    report.number("largest difference from the exact maps", worst, "pixel")
 
 
 def _indices(dataset: StaticDataset | VOSDataset, samples: int) -> Iterator[int]:

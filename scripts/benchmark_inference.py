@@ -18,11 +18,13 @@ from model.checkpoint import load_file, load_state, network_state
 from model.fuse import fold_batch_norm
 from model.memory import read
 from scripts.plain_propagation import PlainCore, plain_read
+from util.device import DEVICES, select_device
 from util.evaluation_args import positive_int
-from util.timing import HEADER, Timing, in_turns
+from util.timing import Report, Timing, in_turns
 
 READ_FRAMES = (1, 5, 10, 20, 40)  # remembered
 GRID = (30, 54)  # of 854 x 480
+CPU = torch.device("cpu")
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,39 +36,43 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--objects", type=positive_int, default=1, help="default: %(default)s")
     parser.add_argument("--frames", type=positive_int, default=40, help="default: %(default)s")
     parser.add_argument("--amp", action="store_true", help="ours in reduced precision")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
     parser.set_defaults(run=run_inference)
     parser = commands.add_parser("read", help="the memory read at 854 x 480")
     parser.add_argument("--top_k", type=positive_int, default=50, help="default: %(default)s")
     parser.add_argument("--turns", type=positive_int, default=5, help="default: %(default)s")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
     parser.set_defaults(run=run_read)
 
 
-def run_inference(args: argparse.Namespace) -> None:
+def run_inference(args: argparse.Namespace, report: Report) -> None:
     """Step both engines through the same frames in turns; print the speed and the pixels that differ."""
     plain_network = PropagationNetwork()
     load_state(plain_network, network_state(load_file(args.model)), args.model)
-    plain_network.eval()
+    device = select_device(args.device)
+    plain_network.eval().to(device)
     our_network = fold_batch_norm(copy.deepcopy(plain_network)).to(memory_format=torch.channels_last)
     ours, plain = InferenceCore(our_network, amp=args.amp), PlainCore(plain_network)
     labels: dict[str, list[Tensor]] = {"ours": [], "plain": []}
 
     def step_ours(frame: tuple[Tensor, Tensor | None]) -> None:
-        labels["ours"].append(ours.label_map(ours.step(*frame)))
+        labels["ours"].append(ours.label_map(ours.step(*frame)).cpu())
 
     def step_plain(frame: tuple[Tensor, Tensor | None]) -> None:
-        labels["plain"].append(plain.step(*frame).argmax(dim=0))
+        labels["plain"].append(plain.step(*frame).argmax(dim=0).cpu())
 
     source = open_source(args.input)
     mask = torch.from_numpy(split_into(read_label_map(args.mask), args.objects))
     count = min(args.frames, len(source.names))
     frames = ((normalise(source.read(i)), mask if i == 0 else None) for i in range(count))
-    print(f"{args.objects} objects, {count} frames, {mask.shape[1]} x {mask.shape[0]}{', amp' * args.amp}")
-    print(HEADER)
     timing = in_turns(step_ours, step_plain, frames)
-    print(timing.row("inference", "FPS"))
-    print(f"all frames together: {sum(timing.plain) / sum(timing.ours):.2f} x")
+    what = f"{mask.shape[1]} x {mask.shape[0]}, {args.objects} objects{', amp' * args.amp}"
+    report.timing(what, timing, "FPS")
+    report.number("all frames together", sum(timing.plain) / sum(timing.ours), "times as fast")
     same = torch.stack([(a == b).float().mean() for a, b in zip(*labels.values(), strict=True)])
-    print(f"pixels with the same label: {100 * same.mean():.4f} %, worst frame {100 * same.min():.4f} %")
+    report.number("pixels with the same label", 100 * same.mean().item(), "%")
+    report.number("pixels with the same label on the worst frame", 100 * same.min().item(), "%")
+    report.number("remembered by ours", ours.bank.nbytes / 1e6, "MB")
 
 
 def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
@@ -79,16 +85,17 @@ def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
 
 
 @torch.inference_mode()
-def run_read(args: argparse.Namespace) -> None:
+def run_read(args: argparse.Namespace, report: Report) -> None:
     """Time the read of one object at several numbers of remembered frames."""
-    print(HEADER)
+    device = select_device(args.device)
     for frames in READ_FRAMES:
-        timing, difference = time_read(frames, GRID, args.top_k, args.turns)
-        print(timing.row(f"read, {frames} frames, largest error {difference:.0e}", "reads/s"))
+        timing, difference = time_read(frames, GRID, args.top_k, args.turns, device)
+        report.timing(f"read, {frames} frames", timing, "reads/s")
+        report.number("largest difference", difference, "")
 
 
 def time_read(
-    frames: int, grid: Sequence[int], top_k: int, turns: int, device: str = "cpu"
+    frames: int, grid: Sequence[int], top_k: int, turns: int, device: torch.device = CPU
 ) -> tuple[Timing, float]:
     """Time our read and the plain one on the same random memory; also return their largest difference."""
     torch.manual_seed(0)
@@ -99,10 +106,10 @@ def time_read(
     columns = [rows[0].T.contiguous() for rows in (key, value, query)]
 
     def ours(_: int) -> Tensor:
-        return read(key, value, query, width=grid[1], top_k=top_k)
+        return read(key, value, query, width=grid[1], top_k=top_k).cpu()  # waits for a GPU
 
     def plain(_: int) -> Tensor:
-        return plain_read(*columns, top_k=top_k)
+        return plain_read(*columns, top_k=top_k).cpu()
 
     difference = (ours(0)[0].T - plain(0)).abs().max().item()
     return in_turns(ours, plain, itertools.repeat(0, turns + 1)), difference

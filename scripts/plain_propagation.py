@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.modules import ResBlock, UpsampleBlock, cat_frame_and_masks
+from model.modules import Decoder, ResBlock, cat_frame_and_masks
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 
@@ -36,6 +36,29 @@ def plain_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, top_
     weights /= weights.sum(dim=0, keepdim=True)
     affinity.zero_().scatter_(0, indices, weights)
     return memory_value @ affinity
+
+
+def plain_decode(
+    decoder: Decoder, readout: Tensor, query_value: Tensor, skip_8: Tensor, skip_4: Tensor
+) -> Tensor:
+    """Decode one object of each frame, the decoder's input concatenated.
+
+    Args:
+        decoder: of the network.
+        readout: `B x 512 x h x w`.
+        query_value: `B x 512 x h x w`.
+        skip_8: `B x 512 x 2h x 2w`, of `up_16_8.skip`.
+        skip_4: `B x 256 x 4h x 4w`, of `up_8_4.skip`.
+
+    Returns:
+        Mask logits `B x 1 x 16h x 16w`.
+    """
+    x = ResBlock.forward(decoder.compress, torch.cat([readout, query_value], dim=1))
+    for block, skip in ((decoder.up_16_8, skip_8), (decoder.up_8_4, skip_4)):
+        fine = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        x = block.out_conv(fine + skip)
+    x = decoder.pred(F.relu(x))
+    return F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False)
 
 
 class PlainCore:
@@ -93,14 +116,5 @@ class PlainCore:
         for key, value in zip(keys, values, strict=True):
             readout = plain_read(key, value, query_key[0].flatten(1), self.top_k)
             readout = readout.view(1, -1, *query_key.shape[-2:])
-            x = ResBlock.forward(network.decoder.compress, torch.cat([readout, query_value], dim=1))
-            x = _upsample(network.decoder.up_16_8, x, skip_8)
-            x = _upsample(network.decoder.up_8_4, x, skip_4)
-            x = network.decoder.pred(F.relu(x))
-            logits.append(F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False))
+            logits.append(plain_decode(network.decoder, readout, query_value, skip_8, skip_4))
         return aggregate(torch.cat(logits)[:, 0].sigmoid())
-
-
-def _upsample(block: UpsampleBlock, coarse: Tensor, skip: Tensor) -> Tensor:
-    fine = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
-    return block.out_conv(fine + skip)

@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -23,8 +24,17 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     write_frames(tmp_path / "frames", clip["frames"][:4, :48, :80])
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
-    run_main(monkeypatch, "scripts.benchmark", "inference", *given, "--objects", 2, "--frames", 4, *flags)
+    given = ["--json", tmp_path / "b.json", "inference", *given, "--objects", 2, "--frames", 4]
+    run_main(monkeypatch, "scripts.benchmark", *given, *flags)
+    assert re.search(r"80 x 48, 2 objects.* FPS, 3 pairs", capsys.readouterr().out)
+    content = json.loads((tmp_path / "b.json").read_text())
+    measured = {each["name"]: each for each in content["measurements"]}
+    assert measured["pixels with the same label"]["value"] > (90 if flags else 99.5)
+    assert content["settings"]["objects"] == "2" and "torch" in content["machine"]
+
+
+def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
+    run_main(monkeypatch, "scripts.benchmark", "train", "-b", 2, "--crop_size", 32, "--turns", 1)
     printed = capsys.readouterr().out
-    assert re.search(r"inference .* FPS, 3 pairs", printed)
-    same = float(re.search(r"same label: ([\d.]+) %", printed)[1])
-    assert same > (90 if flags else 99.5)
+    assert re.search(r"training, 2 x 32 x 32 .* samples/s, 1 pairs", printed)
+    assert float(re.search(r"difference of the losses: (\S+)", printed)[1]) < 1e-4

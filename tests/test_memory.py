@@ -14,17 +14,17 @@ READS = {
 }
 
 
-@pytest.fixture(params=[1 << 23, 400], ids=["one chunk", "many chunks"])
-def chunk_numbers(request, monkeypatch):
-    monkeypatch.setattr(memory, "CHUNK_NUMBERS", request.param)
+@pytest.fixture(params=[memory.CHUNK_NUMBERS, 400], ids=["one chunk", "many chunks"])
+def chunk_numbers(request):
+    return request.param
 
 
 @pytest.mark.parametrize("name", READS)
-@pytest.mark.usefixtures("chunk_numbers")
-def test_reads_match_golden(name):
+def test_reads_match_golden(name, chunk_numbers):
     golden = np.load(GOLDEN / "blocks.npz")
     key, value, query = (torch.from_numpy(golden[k]) for k in ("read_mk", "read_mv", "read_qk"))
-    readout = read(to_rows(key.flatten(3)), to_rows(value.flatten(3)), to_rows(query), width=6, **READS[name])
+    rows = to_rows(key.flatten(3)), to_rows(value.flatten(3)), to_rows(query)
+    readout = read(*rows, width=6, chunk_numbers=chunk_numbers, **READS[name])
     torch.testing.assert_close(to_map(readout, (5, 6)), torch.from_numpy(golden[name]), atol=2e-5, rtol=1e-4)
 
 
@@ -46,14 +46,44 @@ def dense_read(key, value, query, width, top_k=None, km_sigma=None):
 
 @pytest.mark.parametrize("top_k", [None, 1, 20, 10_000])
 @pytest.mark.parametrize("km_sigma", [None, 2.0])
-@pytest.mark.usefixtures("chunk_numbers")
-def test_read_equals_the_dense_formula_for_each_of_a_batch(top_k, km_sigma):
+def test_read_equals_the_dense_formula_for_each_of_a_batch(top_k, km_sigma, chunk_numbers):
     torch.manual_seed(1)
     key, value, query = torch.randn(3, 90, 16), torch.randn(3, 90, 8), torch.randn(3, 35, 16)
-    readout = read(key, value, query, width=7, top_k=top_k, km_sigma=km_sigma)
+    options = {"top_k": top_k, "km_sigma": km_sigma, "chunk_numbers": chunk_numbers}
+    readout = read(key, value, query, width=7, **options)
     for b in range(3):
         expected = dense_read(key[b], value[b], query[b], 7, top_k, km_sigma)
         torch.testing.assert_close(readout[b], expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("positions", [50, 160, 1000, 1007])  # too few for groups, and with a rest or without
+@pytest.mark.parametrize("k", [1, 5, 50])
+def test_the_k_best_are_those_of_a_full_sort(positions, k):
+    torch.manual_seed(3)
+    scores = torch.randn(2, 7, positions)
+    values, index = memory.k_best(scores, k)
+    torch.testing.assert_close(scores.gather(-1, index), values, atol=0, rtol=0)
+    expected = scores.sort(dim=-1, descending=True).indices[..., :k]
+    assert torch.equal(index.sort().values, expected.sort().values)
+
+
+def test_the_k_best_may_lie_in_the_rest_or_in_one_group():
+    scores = torch.zeros(1, 100 * memory.GROUP + 3)
+    scores[0, -3:] = torch.tensor([5.0, 6.0, 7.0])
+    scores[0, 4::100] = torch.arange(2.0, 2.0 + memory.GROUP + 1)[: len(scores[0, 4::100])]
+    values, index = memory.k_best(scores, 10)
+    assert sorted(values[0].tolist()) == scores[0].sort().values[-10:].tolist()
+    assert torch.equal(scores[0, index[0]], values[0])
+
+
+def test_half_precision_memory_is_read_to_a_thousandth():
+    torch.manual_seed(4)
+    key, value, query = torch.randn(1, 900, 64), torch.randn(1, 900, 8), torch.randn(1, 30, 64)
+    for top_k in (None, 20):
+        exact = read(key, value, query, width=6, top_k=top_k)
+        ours = read(key.half(), value.half(), query, width=6, top_k=top_k)
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, exact, atol=4e-3, rtol=0)
 
 
 def test_top_k_of_everything_equals_full():

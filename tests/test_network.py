@@ -7,9 +7,12 @@ import torch
 import torch.nn.functional as F
 from torchvision.models import resnet50
 
+from dataset.image_io import normalise
 from model import PropagationNetwork
 from model.aggregation import aggregate, aggregate_logits, argmax_at
-from model.memory import to_map, to_rows
+from model.from_scratch import initialise_from_scratch
+from model.memory import affinity, to_map, to_rows
+from model.resnet import imagenet_state_dict
 from tests.conftest import GOLDEN
 
 
@@ -107,7 +110,7 @@ def test_imagenet_weights_reach_both_encoders(tmp_path, monkeypatch):
     torch.save(trunk.state_dict(), hub / "resnet50-0676ba61.pth")  # the name torchvision looks for
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     network = PropagationNetwork()
-    network.initialise_encoders()
+    network.load_imagenet(imagenet_state_dict())
     theirs = trunk.state_dict()
     ours = network.rgb_encoder.state_dict()
     assert all(torch.equal(tensor, theirs[name.replace("res2", "layer1")]) for name, tensor in ours.items())
@@ -119,17 +122,48 @@ def test_imagenet_weights_reach_both_encoders(tmp_path, monkeypatch):
     torch.testing.assert_close(extra @ extra.T, torch.eye(64), atol=1e-5, rtol=0)
 
 
-def test_without_imagenet_the_trunks_start_as_their_shortcuts(tmp_path, monkeypatch, caplog):
+def test_without_imagenet_there_is_a_warning(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # refuses: nothing listens there
-    network = PropagationNetwork()
     with caplog.at_level(logging.WARNING):
-        network.initialise_encoders()
+        assert imagenet_state_dict() is None
     assert len(caplog.records) == 1
     assert "from scratch" in caplog.text
-    block = network.rgb_encoder.layer2[1]
-    x = torch.rand(1, 512, 4, 4)
-    assert torch.equal(block.eval()(x), x)
-    # the signal must not vanish or explode, for frozen batch norm does not rescale it
-    f16 = network.eval().rgb_encoder(torch.randn(1, 3, 64, 64))[0]
-    assert 0.05 < f16.std() < 20
+
+
+@pytest.fixture(scope="module")
+def scratch():
+    """A network started from scratch on the frames of the golden clip."""
+    torch.manual_seed(0)
+    clip = np.load(GOLDEN / "clip.npz")
+    frames = torch.stack([normalise(frame[:80, :128]) for frame in clip["frames"]])
+    masks = torch.from_numpy(clip["labels"][1][:80, :128] == 1).float().expand(len(frames), 1, -1, -1)
+    network = PropagationNetwork(single_object=True)
+    batch = {"rgb": frames.unflatten(0, (4, 3)), "gt": masks.unflatten(0, (4, 3))}
+    initialise_from_scratch(network, batch)
+    return network.eval(), frames, masks
+
+
+@torch.inference_mode()
+def test_from_scratch_features_and_heads_are_normalised(scratch):
+    network, frames, masks = scratch
+    f16, f8, f4 = network.rgb_encoder(frames)
+    assert all(0.3 < feature.std() < 3 for feature in (f16, f8, f4))
+    for head in network.kv_q_f16(f16):
+        std, mean = torch.std_mean(head, dim=(0, 2, 3))
+        torch.testing.assert_close(mean, torch.zeros_like(mean), atol=3e-2, rtol=0)
+        torch.testing.assert_close(std, torch.ones_like(std), atol=3e-2, rtol=0)
+    query, (_, value) = network.encode_query(frames), network.encode_memory(frames, masks)
+    assert 0.5 < value.std() < 2
+    assert value.isfinite().all() and query.decoder.skip_4.isfinite().all()
+
+
+@torch.inference_mode()
+def test_from_scratch_every_place_finds_itself(scratch):
+    """Without masks the two encoders see the same: the best match of a place is the place itself."""
+    network, frames, masks = scratch
+    key, _ = network.encode_memory(frames[:1], torch.zeros_like(masks[:1]))
+    scores = affinity(key, network.encode_query(frames[:1]).key)[0]
+    own = scores.argmax(dim=1) == torch.arange(scores.shape[0])
+    assert own.float().mean() > 0.9
+    assert (scores.softmax(dim=1).max(dim=1).values > 0.5).float().mean() > 0.5  # sharp enough for top-k

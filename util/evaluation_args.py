@@ -53,6 +53,8 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     add("--km_sigma", type=positive_float, default=KM_SIGMA, help="its width in cells (default: %(default)s)")
     add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
     add("--max_memory_frames", type=positive_int, help="keep at most this many of them (default: all)")
+    add("--half_memory", action="store_true", help="remember in half precision, in half the space")
+    add("--objects_at_once", type=positive_int, help="in one pass of the network (default: all that fit)")
     add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
 
 
@@ -64,6 +66,8 @@ def engine_options(args: argparse.Namespace) -> dict[str, Any]:
         "mem_every": args.mem_every,
         "max_memory_frames": args.max_memory_frames,
         "amp": args.amp,
+        "half_memory": args.half_memory,
+        "objects_at_once": args.objects_at_once,
     }
 
 

@@ -39,7 +39,7 @@ def training_parser() -> argparse.ArgumentParser:
     add("--yv_root", type=Path, default=Path("../YouTube"), help="stage 2 (default: %(default)s)")
     add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="stage 2 (default: %(default)s)")
     add("--yv_subset", type=Path, help="train on the YouTubeVOS videos listed in this file only")
-    add("--crop_size", type=_crop_size, default=384, help="of a sample (default: %(default)s)")
+    add("--crop_size", type=crop_size, default=384, help="of a sample (default: %(default)s)")
     add("--num_workers", type=_whole, default=8, help="loading processes of each process (default: 8)")
 
     add = parser.add_argument_group("optimisation (None: the stage's own)").add_argument
@@ -139,7 +139,8 @@ def _run_name(text: str) -> str:
     return text
 
 
-def _crop_size(text: str) -> int:
+def crop_size(text: str) -> int:
+    """Parse the side of a sample, which has to be a multiple of the network's stride."""
     size = positive_int(text)
     if size % 16:
         raise argparse.ArgumentTypeError(f"{text} is not a multiple of 16, the network's stride")

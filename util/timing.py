@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -22,14 +22,43 @@ class Timing:
     ours: list[float]
     plain: list[float]
 
-    def row(self, name: str, unit: str) -> str:
-        """Return a line of a table: rates by the medians, and the median of the ratios pair by pair."""
-        ratio = median(plain / ours for ours, plain in zip(self.ours, self.plain, strict=True))
-        ours, plain = 1 / median(self.ours), 1 / median(self.plain)
-        return f"{name:<34} {ours:>9.2f} {plain:>9.2f} {ratio:>6.2f}   {unit}, {len(self.ours)} pairs"
+    @property
+    def ratio(self) -> float:
+        """Median of the ratios pair by pair: how many times as fast ours is."""
+        return median(plain / ours for ours, plain in zip(self.ours, self.plain, strict=True))
 
 
-HEADER = f"{'':<34} {'ours':>9} {'plain':>9} {'ratio':>6}"
+class Report:
+    """Prints measurements as they are made, and keeps them for a JSON file.
+
+    Attributes:
+        content: `machine`, `settings`, and under `measurements` one dictionary for each line printed.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.content: dict[str, Any] = {"machine": machine(), "settings": settings, "measurements": []}
+        print(self.content["machine"])
+        print(f"{'':<34} {'ours':>9} {'plain':>9} {'ratio':>6}")
+
+    def timing(self, name: str, timing: Timing, unit: str, scale: float = 1) -> None:
+        """Add the rates of both by their medians, and the ratio.
+
+        Args:
+            name: what was done.
+            timing: of it.
+            unit: of the rates.
+            scale: units that one item is, such as the samples of a batch.
+        """
+        ours, plain = scale / median(timing.ours), scale / median(timing.plain)
+        pairs = len(timing.ours)
+        print(f"{name:<34} {ours:>9.2f} {plain:>9.2f} {timing.ratio:>6.2f}   {unit}, {pairs} pairs")
+        measured = {"ours": ours, "plain": plain, "ratio": timing.ratio, "unit": unit, "pairs": pairs}
+        self.content["measurements"].append({"name": name, **measured})
+
+    def number(self, name: str, value: float, unit: str) -> None:
+        """Add a single number."""
+        print(f"{name}: {value:.6g} {unit}")
+        self.content["measurements"].append({"name": name, "value": value, "unit": unit})
 
 
 def in_turns(

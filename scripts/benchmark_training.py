@@ -1,0 +1,79 @@
+"""Training steps against the plain way to take them."""
+
+import argparse
+import copy
+import itertools
+
+import torch
+from torch import Tensor
+
+from model import PropagationNetwork
+from model.from_scratch import initialise_from_scratch
+from model.trainer import Trainer
+from scripts.plain_training import PlainTrainer
+from util.device import DEVICES, select_device
+from util.evaluation_args import positive_int
+from util.hyper_para import crop_size
+from util.ranks import Ranks
+from util.timing import Report, in_turns
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `train` and its flags."""
+    parser = commands.add_parser("train", help="training steps of stage 2", description=__doc__)
+    parser.add_argument("-b", "--batch_size", type=positive_int, default=2, help="default: %(default)s")
+    parser.add_argument("--crop_size", type=crop_size, default=192, help="default: %(default)s")
+    parser.add_argument("--turns", type=positive_int, default=5, help="default: %(default)s")
+    parser.add_argument("--amp", action="store_true", help="ours in reduced precision")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, report: Report) -> None:
+    """Step both ways from the same weights on the same batch; also compare their losses."""
+    torch.manual_seed(0)
+    ranks = Ranks(select_device(args.device))
+    batch = drawn_batch(args.batch_size, args.crop_size)
+    network = PropagationNetwork()
+    initialise_from_scratch(network, batch)
+    plain = PlainTrainer(copy.deepcopy(network).to(ranks.device))
+    ours = Trainer(network.to(ranks.device), ranks, amp=args.amp)
+    batch = {name: tensor.to(ranks.device) for name, tensor in batch.items()}
+    losses: dict[str, list[float]] = {"ours": [], "plain": []}
+
+    def step_ours(_: int) -> None:
+        losses["ours"].append(ours.step(batch).losses.sum().item())
+
+    def step_plain(_: int) -> None:
+        losses["plain"].append(plain.step(batch))
+
+    timing = in_turns(step_ours, step_plain, itertools.repeat(0, args.turns + 1))
+    what = f"training, {args.batch_size} x {args.crop_size} x {args.crop_size}{', amp' * args.amp}"
+    report.timing(what, timing, "samples/s", scale=args.batch_size)
+    worst = max(abs(a / b - 1) for a, b in zip(*losses.values(), strict=True))
+    report.number("largest relative difference of the losses", worst, "")
+
+
+def drawn_batch(samples: int, size: int) -> dict[str, Tensor]:
+    """Return a batch of stage 2: noise with two discs, the second missing from the last sample.
+
+    It is as `Trainer.step` takes it.
+
+    Args:
+        samples: B.
+        size: H and W.
+    """
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    first = ((y - size / 3) ** 2 + (x - size / 3) ** 2 < (size / 5) ** 2).expand(samples, 3, 1, -1, -1)
+    second = ((y - size / 1.5) ** 2 + (x - size / 1.5) ** 2 < (size / 6) ** 2).expand(samples, 3, 1, -1, -1)
+    selector = torch.ones(samples, 2)
+    if samples > 1:
+        selector[-1, 1] = 0
+    second = second & (selector[:, 1] > 0).view(-1, 1, 1, 1, 1)
+    return {
+        "rgb": torch.randn(samples, 3, 3, size, size),
+        "gt": first.float(),
+        "sec_gt": second.float(),
+        "cls_gt": (first.long() + 2 * second.long()).squeeze(2),
+        "selector": selector,
+    }
