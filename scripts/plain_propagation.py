@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.modules import ResBlock, UpsampleBlock, cat_frame_and_masks
+from model.modules import CompressBlock, UpsampleBlock, cat_frame_and_masks
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 
@@ -93,12 +93,16 @@ class PlainCore:
         for key, value in zip(keys, values, strict=True):
             readout = plain_read(key, value, query_key[0].flatten(1), self.top_k)
             readout = readout.view(1, -1, *query_key.shape[-2:])
-            x = ResBlock.forward(network.decoder.compress, torch.cat([readout, query_value], dim=1))
+            x = _compress(network.decoder.compress, torch.cat([readout, query_value], dim=1))
             x = _upsample(network.decoder.up_16_8, x, skip_8)
             x = _upsample(network.decoder.up_8_4, x, skip_4)
             x = network.decoder.pred(F.relu(x))
             logits.append(F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False))
         return aggregate(torch.cat(logits)[:, 0].sigmoid())
+
+
+def _compress(block: CompressBlock, x: Tensor) -> Tensor:
+    return block.conv2(F.relu(block.conv1(F.relu(x)))) + block.downsample(x)
 
 
 def _upsample(block: UpsampleBlock, coarse: Tensor, skip: Tensor) -> Tensor:
