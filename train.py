@@ -114,7 +114,7 @@ def train(settings: argparse.Namespace, ranks: Ranks) -> None:
         StopRequest() as stop,
     ):
         before = time.perf_counter()
-        for batch in batches(loader, order, stage, trainer.iteration, settings.iterations):
+        for batch in batches(loader, dataset, order, stage, trainer.iteration, settings.iterations):
             loaded = time.perf_counter()
             result = trainer.step(batch)
             iteration = trainer.iteration
@@ -155,7 +155,12 @@ def initialise(network: PropagationNetwork, dataset: TrainingSet) -> None:
 
 
 def batches(
-    loader: DataLoader[dict[str, Any]], order: BatchOrder, stage: Stage, first: int, last: int
+    loader: DataLoader[dict[str, Any]],
+    dataset: TrainingSet,
+    order: BatchOrder,
+    stage: Stage,
+    first: int,
+    last: int,
 ) -> Iterator[dict[str, Any]]:
     """Yield the batches of the iterations `first` to `last` - 1, epoch after epoch.
 
@@ -166,8 +171,8 @@ def batches(
     iteration = first
     while iteration < last:
         epoch = order.seek(iteration)
-        loader.dataset.set_epoch(epoch)
-        loader.dataset.set_max_jump(max_jump_at(stage, epoch, epochs))
+        dataset.set_epoch(epoch)
+        dataset.set_max_jump(max_jump_at(stage, epoch, epochs))
         try:
             for batch in islice(loader, last - iteration):
                 yield batch

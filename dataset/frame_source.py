@@ -20,9 +20,17 @@ REVERSE_BYTES = 1 << 27  # decoded frames held while a video file is read backwa
 class FrameSource(Protocol):
     """Frames in order."""
 
-    names: Sequence[str]  # one a frame, without suffix
-    fps: float
-    threads: int  # how many may call `read` at once
+    @property
+    def names(self) -> Sequence[str]:
+        """One a frame, without suffix."""
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+
+    @property
+    def threads(self) -> int:
+        """How many may call `read` at once."""
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Return frame `index` as RGB, `H x W x 3`."""

@@ -1,6 +1,7 @@
 """A synthetic object: a padded, textured, bending sheet that moves and turns in space."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -181,6 +182,6 @@ def _rotation(angle: float, axis: int) -> NDArray[np.float64]:
     return matrix
 
 
-def _apply(homography: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _apply(homography: NDArray[np.floating[Any]], points: NDArray[np.float64]) -> NDArray[np.float64]:
     moved = points @ homography[:, :2].T + homography[:, 2]
     return moved[:, :2] / moved[:, 2:]

@@ -27,7 +27,7 @@ class TextureSource:
         """Return an RGB texture `height x width x 3`."""
         if not self.pictures or random.random() < PROCEDURAL_SHARE:
             return procedural_texture(random, height, width)
-        path = self.pictures[random.integers(len(self.pictures))]
+        path = self.pictures[int(random.integers(len(self.pictures)))]
         return part_of(read_image(path, short_side=min(height, width)), random, height, width)
 
 

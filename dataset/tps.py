@@ -90,7 +90,8 @@ def fast_maps(
     if size is None or size >= min(height, width):
         return _to_pixels(evaluate(theta, c_dst, height, width))
     grid = evaluate(theta, c_dst, size, size)
-    return _to_pixels(_spline_matrix(size, height) @ grid @ _spline_matrix(size, width).T)
+    fine = _spline_matrix(size, height) @ grid @ _spline_matrix(size, width).T
+    return _to_pixels(fine.astype(np.float32, copy=False))  # which it is, but NumPy's types lose that
 
 
 def coarse_grid(theta: NDArray[np.float64], pixels: int) -> int | None:

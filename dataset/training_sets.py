@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from torch.utils.data import ConcatDataset
@@ -32,18 +33,20 @@ STATIC_FOLDERS: tuple[tuple[str, Callable[[Path], list[tuple[Path, Path]]], int]
 class TrainingSet(ConcatDataset[Sample]):
     """The data sets of a stage as one, with the settings that change from epoch to epoch."""
 
-    datasets: list[StaticDataset | VOSDataset]
+    def __init__(self, parts: Sequence[StaticDataset | VOSDataset]) -> None:
+        super().__init__(parts)
+        self.parts = parts
 
     def set_epoch(self, epoch: int) -> None:
         """Draw other samples from now on; workers that are kept see it. Call it between epochs."""
-        for dataset in self.datasets:
-            dataset.set_epoch(epoch)
+        for part in self.parts:
+            part.set_epoch(epoch)
 
     def set_max_jump(self, max_jump: int) -> None:
         """Change the largest gap between frames of videos; pictures have none. Call it between epochs."""
-        for dataset in self.datasets:
-            if isinstance(dataset, VOSDataset):
-                dataset.set_max_jump(max_jump)
+        for part in self.parts:
+            if isinstance(part, VOSDataset):
+                part.set_max_jump(max_jump)
 
 
 def stage_dataset(
@@ -76,10 +79,10 @@ def stage_dataset(
     """
     if stage == 0:
         return TrainingSet([_static(static_root, crop_size, seed)])
-    options = {"max_jump": max_jump, "crop_size": crop_size, "seed": seed}
+    videos = partial(VOSDataset, max_jump=max_jump, crop_size=crop_size, seed=seed)
     if stage == 1:
         _present([bl_root / "JPEGImages"], f"stage 1 needs BL30K, or {_SYNTHETIC}, at --bl_root")
-        return TrainingSet([VOSDataset(*_layout(bl_root), is_bl=True, **options)])
+        return TrainingSet([videos(*_layout(bl_root), is_bl=True)])
 
     youtube, davis = yv_root / "train_480p", davis_root / "trainval"
     present = _present([youtube, davis], "stage 2 needs YouTubeVOS at --yv_root or DAVIS at --davis_root")
@@ -88,14 +91,14 @@ def stage_dataset(
         subset = names_listed(yv_subset) if yv_subset is not None else None
         if yv_subset is not None and not subset:
             raise InputError(f"--yv_subset {yv_subset} names no video: give a file with a name per line.")
-        parts.append(VOSDataset(*_layout(youtube), frame_step=YOUTUBE_STEP, subset=subset, **options))
+        parts.append(videos(*_layout(youtube), frame_step=YOUTUBE_STEP, subset=subset))
     if davis in present:
         listed = davis / "ImageSets/2017/train.txt"
         subset = names_listed(listed)
         if not subset:
             raise InputError(f"there is no list of training videos at {listed}: put DAVIS 2017's there.")
-        roots = (root / RESOLUTION for root in _layout(davis))
-        parts.append(VOSDataset(*roots, subset=subset, part=1, repeats=DAVIS_REPEATS, **options))
+        images, masks = (root / RESOLUTION for root in _layout(davis))
+        parts.append(videos(images, masks, subset=subset, part=1, repeats=DAVIS_REPEATS))
     return TrainingSet(parts)
 
 

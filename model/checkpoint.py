@@ -109,7 +109,7 @@ def load_network(path: str | Path, device: torch.device | str = "cpu") -> Propag
     with torch.device("meta"):  # no storage and no random numbers: the loaded tensors become the parameters
         network = PropagationNetwork(single_object=is_single_object(state))
     load_state(network, state, path)
-    return fold_batch_norm(network.eval()).to(device, memory_format=torch.channels_last)
+    return fold_batch_norm(network.eval()).to(memory_format=torch.channels_last).to(device)
 
 
 def load_weights(network: PropagationNetwork, path: str | Path) -> None:

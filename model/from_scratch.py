@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.modules import MaskRGBEncoder, RGBEncoder, cat_frame_and_masks
@@ -77,9 +78,6 @@ def copy_encoder(query: RGBEncoder, memory: MaskRGBEncoder) -> None:
 
 def start_head(head: nn.Conv2d, feature: Tensor) -> None:
     """Make a head random, each channel with mean 0 and variance 1 over a feature `N x C x h x w`."""
-    nn.init.normal_(head.weight, std=1 / math.sqrt(head.weight[0].numel()))
-    nn.init.zeros_(head.bias)
-    out = head(feature)
-    std, mean = torch.std_mean(out, dim=(0, 2, 3))
-    head.weight.div_(std.view(-1, 1, 1, 1))
-    head.bias.copy_(-mean / std)
+    weight = torch.randn_like(head.weight) / math.sqrt(head.weight[0].numel())
+    std, mean = torch.std_mean(F.conv2d(feature, weight, padding=1), dim=(0, 2, 3))
+    head.load_state_dict({"weight": weight / std.view(-1, 1, 1, 1), "bias": -mean / std})

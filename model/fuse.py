@@ -34,6 +34,6 @@ def fold_batch_norm(network: PropagationNetwork) -> PropagationNetwork:
 
 
 def _fold(parent: nn.Module, conv: str, batch_norm: str) -> None:
-    folded = fuse_conv_bn_eval(parent.get_submodule(conv), parent.get_submodule(batch_norm))
+    folded = fuse_conv_bn_eval(getattr(parent, conv), getattr(parent, batch_norm))
     setattr(parent, conv, folded)
     setattr(parent, batch_norm, nn.Identity())

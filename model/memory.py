@@ -103,15 +103,12 @@ def top_k_readout(scores: Tensor, memory_value: Tensor, k: int) -> Tensor:
 
 def kernel_centres(memory_key: Tensor, query_key: Tensor, chunk: int) -> Tensor:
     """Return for each memory position the query position it is most akin to, `B x N` (KMN section 3.3)."""
-    best: Tensor | None = None
-    centre: Tensor | None = None
+    best = memory_key.new_full(memory_key.shape[:2], -torch.inf)
+    centre = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
     for start, scores in affinity_chunks(memory_key, query_key, chunk):
         top, index = scores.max(dim=1)  # over this chunk's queries, B x N
-        if best is None:
-            best, centre = top, index
-        else:
-            centre = torch.where(top > best, index + start, centre)
-            best = torch.maximum(top, best)
+        centre = torch.where(top > best, index + start, centre)
+        best = torch.maximum(top, best)
     return centre
 
 

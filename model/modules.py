@@ -88,16 +88,20 @@ def add_per_frame(objects: Tensor, frame: Tensor) -> Tensor:
     return (objects.unflatten(0, (frame.shape[0], -1)) + frame.unsqueeze(1)).flatten(0, 1)
 
 
-class CompressBlock(ResBlock):
-    """Residual block on cat[readout, query value], in two halves.
+class CompressBlock(nn.Module):
+    """`ResBlock` on cat[readout, query value], in two halves.
 
     A convolution of a concatenation is the sum of two convolutions. The query half is the same for
     every object of a frame, so it is computed once per frame.
     """
 
     def __init__(self, object_channels: int, frame_channels: int, out_channels: int) -> None:
-        super().__init__(object_channels + frame_channels, out_channels)
+        super().__init__()
+        in_channels = object_channels + frame_channels
         self.object_channels = object_channels
+        self.downsample = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
 
     def frame_half(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `B x frame_channels x h x w` adds to (conv1, downsample), biases included."""

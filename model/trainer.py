@@ -96,7 +96,7 @@ class Trainer:
         """
         rgb, masks, target, selector = self._inputs(batch)
         fraction = hard_fraction(self.iteration)
-        learning_rate = self.scheduler.get_last_lr()[0]
+        learning_rate = float(self.scheduler.get_last_lr()[0])
 
         logits = self.forward(rgb, masks, selector)
         losses = frame_losses(logits, target, selector, fraction)

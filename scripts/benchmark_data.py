@@ -2,12 +2,14 @@
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from dataset.static_dataset import StaticDataset, draw, flat_folder
@@ -25,6 +27,8 @@ CROP = 384
 SIZES = ((300, 400), (960, 1280))  # of most pictures of the static sets, and of the large ones
 VIDEO_SIZE = (480, 854)
 PICTURES = 8
+
+Points = tuple[NDArray[np.float64], NDArray[np.float64]]  # of a thin-plate spline, and where they go
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -73,7 +77,7 @@ def time_static(name: str, folder: Path, samples: int, report: Report) -> None:
 def time_video(name: str, images: Path, masks: Path, samples: int, report: Report) -> None:
     """Time samples of videos; the plain way is told which frames hold an object."""
     dataset = VOSDataset(images, masks, max_jump=5, crop_size=CROP)
-    found = {}
+    found: dict[str, Any] = {}
 
     def indices() -> Iterator[int]:
         for index in _indices(dataset, samples):
@@ -93,10 +97,10 @@ def time_splines(samples: int, report: Report) -> None:
     random = np.random.default_rng(0)
     points = [random_control_points(random) for _ in range(samples + 1)]
 
-    def ours(pair: Sequence[np.ndarray]) -> None:
+    def ours(pair: Points) -> None:
         fast_maps(*pair, CROP, CROP)
 
-    def plain(pair: Sequence[np.ndarray]) -> None:
+    def plain(pair: Points) -> None:
         thin_plate_maps(*pair, CROP, CROP)
 
     report.timing(f"thin-plate maps, {CROP} x {CROP}", in_turns(ours, plain, points), "maps/s")

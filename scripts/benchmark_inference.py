@@ -103,13 +103,13 @@ def time_read(
     key = torch.randn(1, positions, 128, device=device)
     value = torch.randn(1, positions, 512, device=device)
     query = torch.randn(1, grid[0] * grid[1], 128, device=device)
-    columns = [rows[0].T.contiguous() for rows in (key, value, query)]
+    keys, values, queries = (rows[0].T.contiguous() for rows in (key, value, query))
 
     def ours(_: int) -> Tensor:
         return read(key, value, query, width=grid[1], top_k=top_k).cpu()  # waits for a GPU
 
     def plain(_: int) -> Tensor:
-        return plain_read(*columns, top_k=top_k).cpu()
+        return plain_read(keys, values, queries, top_k).cpu()
 
     difference = (ours(0)[0].T - plain(0)).abs().max().item()
     return in_turns(ours, plain, itertools.repeat(0, turns + 1)), difference

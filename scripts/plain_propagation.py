@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.modules import Decoder, ResBlock, cat_frame_and_masks
+from model.modules import Decoder, cat_frame_and_masks
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 
@@ -53,7 +53,8 @@ def plain_decode(
     Returns:
         Mask logits `B x 1 x 16h x 16w`.
     """
-    x = ResBlock.forward(decoder.compress, torch.cat([readout, query_value], dim=1))
+    both, compress = torch.cat([readout, query_value], dim=1), decoder.compress
+    x = compress.conv2(F.relu(compress.conv1(F.relu(both)))) + compress.downsample(both)
     for block, skip in ((decoder.up_16_8, skip_8), (decoder.up_8_4, skip_4)):
         fine = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         x = block.out_conv(fine + skip)

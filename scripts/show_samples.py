@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset.training_sets import FIRST_MAX_JUMP, stage_dataset
+from dataset.training_sets import stage_dataset
 from util.errors import run_script
 from util.evaluation_args import positive_int
 from util.files import atomic_path
 from util.sample_pictures import sample_grid
+from util.stages import FIRST_JUMP
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
     add("--stage", type=int, choices=(0, 1, 2), required=True)
     add("--output", type=Path, required=True, help="a .png or .jpg")
     add("--samples", type=positive_int, default=6, help="default: %(default)s")
-    add("--max_jump", type=positive_int, default=FIRST_MAX_JUMP, help="default: %(default)s")
+    add("--max_jump", type=positive_int, default=FIRST_JUMP, help="default: %(default)s")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--static_root", type=Path, default=Path("../static"), help="default: %(default)s")
     add("--bl_root", type=Path, default=Path("../BL30K"), help="default: %(default)s")

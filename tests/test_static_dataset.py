@@ -10,7 +10,7 @@ from dataset.image_io import denormalise
 from dataset.static_dataset import StaticDataset, draw, flat_folder
 from dataset.training_sets import stage_dataset
 from scripts.plain_loading import static_frames
-from tests.conftest import write_labels
+from tests.conftest import run_main, write_labels
 from tests.training_trees import seen_labels, write_static
 from util.errors import InputError
 from util.sample_pictures import sample_grid
@@ -175,3 +175,11 @@ def test_sample_grid_outlines_the_objects(dataset):
     assert grid.shape == (2 * CROP + 6, 6 * CROP + 6, 3)
     assert (grid == (255, 40, 40)).all(-1).sum() > 3 * CROP
     assert (grid[-CROP:, -CROP:] == 255).all()  # no fourth sample
+
+
+def test_show_samples_writes_the_grid(tmp_path, monkeypatch):
+    write_static(tmp_path / "ecssd", "1")
+    output = tmp_path / "shown/samples.png"
+    flags = ["--stage", 0, "--static_root", tmp_path, "--samples", 2, "--output", output]
+    run_main(monkeypatch, "scripts.show_samples", *flags)
+    assert Image.open(output).size == (2 * 3 * 384 + 6, 384)

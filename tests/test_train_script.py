@@ -200,7 +200,7 @@ def test_a_damaged_picture_is_named_though_another_process_reads_it(tmp_path):
     order = BatchOrder(len(dataset), 1, Ranks(torch.device("cpu")), 0)
     loader = DataLoader(dataset, batch_sampler=order, num_workers=1)
     with pytest.raises(InputError, match=r"^\S+/ecssd/x\.\w{3} cannot be read as a picture") as caught:
-        next(train.batches(loader, order, STAGES[0], 0, 1))
+        next(train.batches(loader, dataset, order, STAGES[0], 0, 1))
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -190,7 +190,7 @@ def test_stage_2_mixes_what_is_there(tmp_path, caplog):
     assert names == ["a", "b", "c"] + ["train-1", "train-2"] * 5
     assert not torch.equal(dataset[3]["rgb"], dataset[5]["rgb"])  # each of the five is drawn anew
     dataset.set_max_jump(10)
-    assert [part._jump() for part in dataset.datasets] == [2, 10]
+    assert [part._jump() for part in dataset.parts] == [2, 10]
     subset = tmp_path / "subset.txt"
     subset.write_text("b\nmissing\n")
     assert len(stage_dataset(2, **roots, yv_subset=subset)) == 1 + 5 * 2

@@ -111,7 +111,7 @@ def _members(path: Path) -> Iterator[Iterator[Member]]:
     """Open an archive by its suffix; damage found inside the block is raised as ArchiveError."""
     try:
         if path.suffix == ".tar":
-            with tarfile.open(path, "r:") as archive:
+            with _Tar.open(path, "r:") as archive:
                 yield _tar_members(archive)
         else:
             with zipfile.ZipFile(path) as archive:
@@ -131,13 +131,24 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
         yield Member(info.filename, info.file_size, kind, partial(archive.open, info))
 
 
-def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
+class _Tar(tarfile.TarFile):
+    members: list[tarfile.TarInfo]  # what tarfile calls the entries that it has seen
+
+
+def _tar_members(archive: _Tar) -> Iterator[Member]:
     while (info := archive.next()) is not None:
         archive.members.clear()  # tarfile remembers every entry: gigabytes for the largest archives
         kind = "link" if info.issym() or info.islnk() else "special file"
         if info.isfile() or info.isdir():
             kind = "file" if info.isfile() else "folder"
-        yield Member(info.name, info.size, kind, partial(archive.extractfile, info))
+        yield Member(info.name, info.size, kind, partial(_tar_file, archive, info))
+
+
+def _tar_file(archive: _Tar, info: tarfile.TarInfo) -> IO[bytes]:
+    file = archive.extractfile(info)
+    if file is None:
+        raise tarfile.ReadError(f"{info.name} has no content")
+    return file
 
 
 def _has_tar_end(path: Path) -> bool:

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -177,9 +178,9 @@ class CorrespondenceGui:
         if region is None:
             region = np.zeros(self.shown(self.state.source).size, bool)
         painted = region.astype(np.uint8)
-        ends = [(round(x), round(y)) for x, y in (start, end)]
-        cv2.line(painted, *ends, 1, max(1, round(2 * radius)), cv2.LINE_8)
-        cv2.circle(painted, ends[1], max(1, round(radius)), 1, cv2.FILLED)
+        first, last = ((round(x), round(y)) for x, y in (start, end))
+        cv2.line(painted, first, last, 1, max(1, round(2 * radius)), cv2.LINE_8)
+        cv2.circle(painted, last, max(1, round(radius)), 1, cv2.FILLED)
         self._change(selection=Selection(region=painted.astype(bool)))
 
     def _press(self, key: int) -> bool:
@@ -217,13 +218,13 @@ class CorrespondenceGui:
             self._change(source=index, selection=self.state.selection if fits else NOTHING)
             cv2.setTrackbarPos(TRACKBAR, SOURCE, index)
 
-    def _change(self, message: str = "", **fields: object) -> None:
+    def _change(self, message: str = "", **fields: Any) -> None:
         self.state = replace(self.state, message=message, **fields)
 
     def _save(self) -> None:
         state = self.state
         if self.encoding is not None:
-            self._receive()
+            self._receive(self.encoding)
         if self.pair != (state.source, state.target):
             self.pair, self.correspondence = self._correspond(state)
         number = 1
@@ -258,14 +259,14 @@ class CorrespondenceGui:
         While a trackbar is dragged, frames are passed by that were not on screen when the thread was free.
         """
         if self.encoding is not None and self.encoding.done():
-            self._receive()
+            self._receive(self.encoding)
         state = self.drawn
         if self.encoding is None and state is not None and self.pair != (state.source, state.target):
             self.encoding = encoder.submit(self._correspond, state)
 
-    def _receive(self) -> None:
+    def _receive(self, encoding: Future[tuple[tuple[int, int], Correspondence]]) -> None:
         """Wait for what is being encoded; a frame that cannot be read raises its InputError here."""
-        self.pair, self.correspondence = self.encoding.result()
+        self.pair, self.correspondence = encoding.result()
         self.encoding = self.drawn = None
 
     def _correspond(self, state: State) -> tuple[tuple[int, int], Correspondence]:
@@ -294,7 +295,9 @@ class CorrespondenceGui:
 
     def _answer(self, source: int, target: int, selection: Selection, temperature: float) -> Answer | None:
         """Answer for the frames `source` and `target`, which `self.correspondence` is of."""
-        return look_up(self.correspondence, selection, temperature) if selection else None
+        if not selection or self.correspondence is None:
+            return None
+        return look_up(self.correspondence, selection, temperature)
 
     def _source_view(self, index: int, selection: Selection, hint: str, with_keys: bool) -> Picture:
         view = source_view(self.shown(index), selection, hint)

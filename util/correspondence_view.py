@@ -80,11 +80,12 @@ def with_heat(view: Picture, heat: NDArray[np.float32], padding: Padding, scale:
     """
     left, _, top, _ = padding
     step = 1 / (scale * STRIDE)  # grid cells a view pixel
-    to_grid = np.float32(
+    to_grid = np.array(
         [
             [step, 0, (0.5 / scale + left) / STRIDE - 0.5],
             [0, step, (0.5 / scale + top) / STRIDE - 0.5],
-        ]
+        ],
+        np.float32,
     )
     size = view.shape[1], view.shape[0]
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP

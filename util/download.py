@@ -6,11 +6,12 @@ Google Drive answers with a page before a large file; gdown knows how to read it
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import TypedDict
 from urllib.error import HTTPError
 from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener
 
@@ -87,6 +88,14 @@ def download(
         transfer.version_file.unlink(missing_ok=True)
 
 
+class _Version(TypedDict):
+    """What tells one state of a remote file from another."""
+
+    size: int | None  # of the whole file
+    tag: str | None
+    date: str | None
+
+
 @dataclass(frozen=True)
 class _Transfer:
     """The way of one file into `<path>.part`, continued by each `run` until it is whole."""
@@ -125,8 +134,8 @@ class _Transfer:
             InputError: it cannot be fetched this way.
         """
         known = self._known_version()
-        offset = self.size if known else 0
-        if offset and offset == known["size"]:
+        offset = 0 if known is None else self.size
+        if known is not None and offset and offset == known["size"]:
             return
         with self._open(offset) as response:
             version = _version(response)
@@ -158,12 +167,13 @@ class _Transfer:
             needs[self.unpack_in] = needs.get(self.unpack_in, 0) + whole
         require_space(needs, self.file.name)
 
-    def _known_version(self) -> Mapping[str, str | int | None]:
-        """Return the version that the partial file is of, or nothing when that is not known."""
+    def _known_version(self) -> _Version | None:
+        """Return the version that the partial file is of, or None when that is not known."""
         try:
-            return json.loads(self.version_file.read_text())
-        except (OSError, ValueError):
-            return {}
+            noted = json.loads(self.version_file.read_text())
+            return _Version(size=noted["size"], tag=noted["tag"], date=noted["date"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
 
     def _open(self, offset: int) -> HTTPResponse:
         """Return the response that carries the file from `offset` on, past the pages in front of it."""
@@ -243,16 +253,16 @@ def _chunks(response: HTTPResponse, at_most: int | None = None) -> Iterator[byte
         yield chunk
 
 
-def _version(response: HTTPResponse) -> dict[str, str | int | None]:
-    """Return what tells one state of a remote file from another: its whole size, tag and date."""
+def _version(response: HTTPResponse) -> _Version:
+    """Return the state that a response is of."""
     size = response.headers.get("Content-Length", "")
     if response.status == HTTPStatus.PARTIAL_CONTENT:
         size = response.headers.get("Content-Range", "").rpartition("/")[2]
-    return {
-        "size": int(size) if size.isdigit() else None,
-        "tag": response.headers.get("ETag"),
-        "date": response.headers.get("Last-Modified"),
-    }
+    return _Version(
+        size=int(size) if size.isdigit() else None,
+        tag=response.headers.get("ETag"),
+        date=response.headers.get("Last-Modified"),
+    )
 
 
 def _starts_at(response: HTTPResponse, offset: int) -> bool:

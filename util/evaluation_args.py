@@ -79,9 +79,11 @@ def evaluation_parser(description: str) -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="redo videos that are finished")
     add("--max_frames", type=positive_int, help="only the first frames of each video, for a quick look")
     add("--score", action="store_true", help="compute J and F where there is ground truth")
-    beside = {"type": Path, "nargs": "?", "const": BESIDE_OUTPUT, "metavar": "DIR"}
-    add("--overlay", **beside, help="films with the masks drawn in (default: OUTPUT_overlay)")
-    add("--contact_sheet", **beside, help="a picture of eight frames a video (default: OUTPUT_contact_sheet)")
+    for flag, text in (
+        ("--overlay", "films with the masks drawn in (default: OUTPUT_overlay)"),
+        ("--contact_sheet", "a picture of eight frames a video (default: OUTPUT_contact_sheet)"),
+    ):
+        add(flag, type=Path, nargs="?", const=BESIDE_OUTPUT, metavar="DIR", help=text)
     add_engine_flags(parser)
     return parser
 
