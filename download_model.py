@@ -13,6 +13,8 @@ from util.sources import MODELS, RemoteFile
 
 log = logging.getLogger(__name__)
 
+SHORT_TIMEOUT = 8  # seconds without an answer or a byte, with --once
+
 
 def main() -> None:
     """Parse the flags and fetch the weights."""
@@ -26,16 +28,27 @@ def main() -> None:
     )
     add("--output", type=Path, default=Path("saves"), help="folder for the files (default: %(default)s)")
     add("--mirror", metavar="URL", help="fetch MIRROR/<file> instead of the files on Google Drive")
+    add("--once", action="store_true", help="where they cannot be had at once, give up, in one short line")
     args = parser.parse_args()
-    with exclusive(args.output):
-        for name in MODELS if args.which == "all" else [args.which]:
-            fetch_weights(MODELS[name].at(args.mirror), args.output)
+    try:
+        with exclusive(args.output):
+            for name in MODELS if args.which == "all" else [args.which]:
+                fetch_weights(MODELS[name].at(args.mirror), args.output, args.once)
+    except InputError as error:
+        if args.once:
+            raise SystemExit("The published weights cannot be fetched from here now.") from error
+        raise
 
 
-def fetch_weights(file: RemoteFile, folder: Path) -> None:
+def fetch_weights(file: RemoteFile, folder: Path, once: bool = False) -> None:
     """Bring checked weights to `folder/<name>`, with their SHA-256 in `<name>.sha256`.
 
     Good weights that are there stay. A wrong file, there or arrived, is kept as `<name>.wrong`.
+
+    Args:
+        file: what to fetch.
+        folder: where it shall be.
+        once: do not try again, and do not wait long.
 
     Raises:
         InputError: they could not be fetched, or what arrived is wrong.
@@ -47,7 +60,8 @@ def fetch_weights(file: RemoteFile, folder: Path) -> None:
             record(path)
             return
         log.warning("it is kept as %s, and %s is fetched.", set_aside(path), path)
-    download(file, path, check=check_weights)
+    patience = {"tries": 1, "timeout": SHORT_TIMEOUT} if once else {}
+    download(file, path, check=check_weights, **patience)
     record(path)
 
 

@@ -13,8 +13,15 @@ def main() -> None:
     parser = evaluation_parser(__doc__)
     parser.add_argument("--davis", type=Path, default=Path("../DAVIS/2017"), help="default: %(default)s")
     parser.add_argument("--split", choices=SPLITS_2017, default="val", help="default: %(default)s")
+    parser.add_argument(
+        "--late_objects",
+        action="store_true",
+        help="also give objects that appear later, each on the first frame annotated with it; its score "
+        "counts from the next frame on (off: the protocol of DAVIS, all on the first frame)",
+    )
     args = parse_evaluation_args(parser)
-    evaluate(davis_2017(args.davis, args.split), args)
+    videos = davis_2017(args.davis, args.split, late_objects=args.late_objects)
+    evaluate(videos, args, late_objects=args.late_objects)
 
 
 if __name__ == "__main__":

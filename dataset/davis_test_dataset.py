@@ -1,7 +1,10 @@
 """The DAVIS benchmarks: which frames and masks belong to each video."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from dataset.frame_source import PictureFiles
 from dataset.image_io import list_images, read_label_map, read_palette
@@ -31,12 +34,14 @@ def davis_2016(root: Path) -> list[Video]:
     return [_video(root, name, merge=True) for name in names]
 
 
-def davis_2017(root: Path, split: str) -> list[Video]:
+def davis_2017(root: Path, split: str, late_objects: bool = False) -> list[Video]:
     """Return the videos of DAVIS 2017: several objects, all given on the first frame.
 
     Args:
         root: holds `trainval` and `test-dev`.
         split: "val" or "testdev".
+        late_objects: also give each object that the first annotation lacks, on the first frame that is
+            annotated with it. DAVIS does not, but videos in its layout may need it.
     """
     folder, listing = SPLITS_2017[split]
     names = names_listed(root / folder / listing)
@@ -44,7 +49,7 @@ def davis_2017(root: Path, split: str) -> list[Video]:
         raise InputError(
             f"there is no list of videos {root / folder / listing}: point --davis to DAVIS 2017."
         )
-    return [_video(root / folder, name, merge=False) for name in names]
+    return [_video(root / folder, name, merge=False, late_objects=late_objects) for name in names]
 
 
 def names_listed(path: Path) -> list[str]:
@@ -58,8 +63,25 @@ def names_listed(path: Path) -> list[str]:
     return list(dict.fromkeys(Path(line).parent.name if "/" in line else line for line in lines))
 
 
-def _video(root: Path, name: str, merge: bool) -> Video:
-    """Return a video whose objects are all given on its first frame."""
+def first_appearances(annotations: Sequence[Path | None]) -> dict[int, frozenset[int]]:
+    """Return the labels that each frame is the first to have, for those frames that have any.
+
+    Args:
+        annotations: a label map for each frame, or None.
+    """
+    known: set[int] = set()
+    new: dict[int, frozenset[int]] = {}
+    for index, path in enumerate(annotations):
+        if path is not None:
+            labels = frozenset(np.unique(read_label_map(path)).tolist()) - known - {0}
+            if labels:
+                new[index] = labels
+                known |= labels
+    return new
+
+
+def _video(root: Path, name: str, merge: bool, late_objects: bool = False) -> Video:
+    """Return a video whose objects are given on its first frame, or where they first appear."""
     folder = root / "JPEGImages" / RESOLUTION / name
     frames = list_images(folder)
     if not frames:
@@ -72,10 +94,12 @@ def _video(root: Path, name: str, merge: bool) -> Video:
             f"video {name} has no mask of its first frame {frames[0].name}: put {frames[0].stem}.png "
             f"into {mask_folder}."
         )
+    new_labels = first_appearances([annotations.get(frame.stem) for frame in frames]) if late_objects else {}
     return Video(
         name=name,
         frames=PictureFiles(frames),
-        masks={0: first},
+        masks={0: first} | {index: annotations[frames[index].stem] for index in new_labels},
+        given_labels=new_labels,
         palette=None if merge else read_palette(first) or voc_palette(),
         ground_truth=annotations,
         read_labels=partial(read_label_map, merge=merge),

@@ -1,5 +1,6 @@
 """A synthetic object: a padded, textured, bending sheet that moves and turns in space."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ class SyntheticObject:
         alpha: n x n opacity of the outline, uint8.
         normals: n x n x 3 unit vectors of its padded surface.
         radius: in half heights of the frame, at depth 1.
-        paths: x, y (half heights from the middle), depth, roll, pitch, yaw (radians).
+        paths: x, y (half heights from the middle), depth, roll, pitch, yaw (radians), each of time in frames.
         bends: k x 6 waves of the sheet: direction x, y, shift x, y, radians per frame, phase.
     """
 
@@ -62,7 +63,7 @@ class SyntheticObject:
     alpha: Picture
     normals: NDArray[np.float32]
     radius: float
-    paths: tuple[Wander, ...]
+    paths: tuple[Callable[[float], float], ...]
     bends: NDArray[np.float64]
 
     def pose(self, time: float, height: int, width: int) -> Pose:

@@ -45,6 +45,8 @@ class Video:
         name: folder name of the results.
         frames: from the first frame that has a mask on.
         masks: label maps given to the engine, by frame index.
+        given_labels: the labels that a frame's map gives, by frame index; the others in it are hidden
+            from the engine. A frame that is not in here gives all it has.
         ground_truth: label maps to score against, by frame name; they may be sparse.
         read_labels: reads a file of `masks` or `ground_truth` as labels `H x W`.
         palette: colours of the written masks, R G B R G B ...; None writes grey levels.
@@ -56,6 +58,7 @@ class Video:
     frames: FrameSource
     masks: Mapping[int, Path]
     palette: list[int] | None
+    given_labels: Mapping[int, frozenset[int]] = field(default_factory=dict)
     ground_truth: Mapping[str, Path] = field(default_factory=dict)
     read_labels: Callable[[Path], NDArray[np.uint8]] = read_label_map
     short_side: int | None = None
@@ -73,7 +76,7 @@ class Video:
         picture = self.frames.read(index)
         size = (picture.shape[0], picture.shape[1])
         image = normalise(picture)
-        mask = self._read_mask(self.masks[index], size) if index in self.masks else None
+        mask = self._read_mask(index, size) if index in self.masks else None
         if self.short_side is not None:
             working = working_size(size, self.short_side)
             # after normalisation, as in the published YouTubeVOS protocol
@@ -84,8 +87,12 @@ class Video:
                 mask = F.interpolate(mask[None, None], working, mode="nearest")[0, 0]
         return Frame(self.frames.names[index], image, mask, picture)
 
-    def _read_mask(self, path: Path, size: tuple[int, int]) -> Tensor:
+    def _read_mask(self, index: int, size: tuple[int, int]) -> Tensor:
+        path = self.masks[index]
         labels = self.read_labels(path)
+        if index in self.given_labels:
+            given = np.isin(labels, list(self.given_labels[index]))
+            labels = np.where(given, labels, np.zeros_like(labels))
         if labels.shape != size:
             sizes = f"{path} is {labels.shape[1]} x {labels.shape[0]}, its frame {size[1]} x {size[0]}"
             if max(abs(labels.shape[0] - size[0]), abs(labels.shape[1] - size[1])) > FITTED_PIXELS:

@@ -8,7 +8,6 @@ by any number of workers, stopped, continued, and enlarged later.
 import argparse
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -19,20 +18,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from dataset.image_io import IMAGE_SUFFIXES
+from dataset.synthetic_files import write_video
 from dataset.synthetic_textures import TextureSource
 from dataset.synthetic_video import VideoSettings, random_scene, render
 from util.errors import InputError, run_script
 from util.evaluation_args import positive_int
 from util.files import atomic_path
-from util.mask_writer import write_mask
-from util.palette import voc_palette
 from util.progress import FrameProgress
 
 SETTINGS_FILE = ".settings.json"
-JPEG_QUALITY = 92
 
 
 def main() -> None:
@@ -129,21 +125,10 @@ def start_worker() -> None:
 def make_video(
     output: Path, name: str, seed: int, index: int, settings: VideoSettings, pictures: Sequence[Path]
 ) -> str:
-    """Render one video and return its name; its folders appear when all is written, the pictures' last."""
-    folders = [output / kind / name for kind in ("Annotations", "JPEGImages")]
-    unfinished = [folder.with_name(f".{name}") for folder in folders]
-    for folder in (*folders, *unfinished):  # of a run that was stopped
-        shutil.rmtree(folder, ignore_errors=True)
-    for folder in unfinished:
-        folder.mkdir(parents=True)
+    """Render one video, unless the run is stopped in the middle of it, and return its name."""
     random = np.random.default_rng((seed, index))
     scene = random_scene(random, settings, TextureSource(pictures))
-    for number, frame in enumerate(render(scene, random)):
-        write_mask(unfinished[0] / f"{number:05}.png", frame.labels, voc_palette())
-        picture = Image.fromarray(frame.picture)
-        picture.save(unfinished[1] / f"{number:05}.jpg", quality=JPEG_QUALITY)
-    for folder, hidden in zip(folders, unfinished, strict=True):
-        hidden.rename(folder)
+    write_video(render(scene, random), output / "JPEGImages" / name, output / "Annotations" / name)
     return name
 
 

@@ -125,6 +125,16 @@ def test_the_quota_page_names_the_link_and_the_place(fetch, server, tmp_path):
     assert not (tmp_path / "saves").exists()
 
 
+def test_once_gives_up_at_the_first_failure_in_one_line(fetch, server, tmp_path):
+    server.faults[NAME] += [503] * 9
+    with pytest.raises(SystemExit) as end:
+        fetch("--once")
+    assert end.value.code == "The published weights cannot be fetched from here now."
+    assert len(server.requests) == 1
+    server.faults.clear()
+    assert fetch("--once").read_bytes() == server.good
+
+
 def test_without_a_mirror_the_files_are_google_drives():
     for file in download_model.MODELS.values():
         identifier = file.url.partition("id=")[2]

@@ -26,9 +26,9 @@ from util.sources import RemoteFile
 
 log = logging.getLogger(__name__)
 
-TRIES = 6  # in a row without a new byte
+TRIES = 6
 LONGEST_WAIT = 60  # seconds between two of them
-TIMEOUT = 60  # seconds without an answer or a byte
+TIMEOUT = 60
 CHUNK = 1 << 18
 PAGES = 3  # web pages that may come before a file
 PAGE_SIZE = 1 << 20
@@ -45,6 +45,8 @@ def download(
     path: Path,
     unpack_in: Path | None = None,
     check: Callable[[Path], object] | None = None,
+    tries: int = TRIES,
+    timeout: float = TIMEOUT,
 ) -> None:
     """Fetch a file to `path`; what has arrived waits in `<path>.part` for the next run.
 
@@ -54,27 +56,29 @@ def download(
         unpack_in: the folder where the file will be unpacked: the same room again is asked for there.
         check: called with the place of the whole file before it becomes `path`; raises InputError when
             the file is wrong, which is then kept as `<path>.wrong`.
+        tries: how many in a row may bring no new byte.
+        timeout: seconds to wait for an answer or a byte.
 
     Raises:
         InputError: too little room, the server refuses, it kept failing, or the file is wrong.
     """
-    transfer = _Transfer(file, path, unpack_in)
+    transfer = _Transfer(file, path, unpack_in, timeout)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tries = 0
+    failed = 0
     while True:
         before = transfer.size
         try:
             transfer.run()
             break
         except TransferError as error:
-            tries = 1 if transfer.size > before else tries + 1
-            if tries == TRIES:
+            failed = 1 if transfer.size > before else failed + 1
+            if failed >= tries:
                 raise InputError(
                     f"{file.name} could not be fetched from {file.url} ({error}): check the connection and "
                     f"run the same command again, which continues at {readable(transfer.size)}, or "
                     f"{transfer.by_hand}"
                 ) from error
-            wait = min(2**tries, LONGEST_WAIT)
+            wait = min(2**failed, LONGEST_WAIT)
             log.warning("%s: %s; trying again in %d s.", file.name, error, wait)
             time.sleep(wait)
     try:
@@ -103,6 +107,7 @@ class _Transfer:
     file: RemoteFile
     path: Path
     unpack_in: Path | None
+    timeout: float
 
     @property
     def part(self) -> Path:
@@ -194,7 +199,7 @@ class _Transfer:
         if offset:
             headers["Range"] = f"bytes={offset}-"
         try:
-            return opener.open(Request(url, headers=headers), timeout=TIMEOUT)
+            return opener.open(Request(url, headers=headers), timeout=self.timeout)
         except HTTPError as error:
             with error:
                 page = error.read(PAGE_SIZE).decode(errors="replace")

@@ -54,7 +54,7 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
         yield Segmented(frame, prob, list(engine.labels), labels, time.perf_counter() - start)
 
 
-def evaluate(videos: Sequence[Video], args: argparse.Namespace) -> None:
+def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool) -> None:
     """Propagate through every unfinished video, write its masks, print the speed and the scores.
 
     Under torchrun the videos are shared out over the processes. Times are summed over them, so that
@@ -63,6 +63,7 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace) -> None:
     Args:
         videos: in the order of the benchmark.
         args: flags of `evaluation_parser`.
+        protocol: what else the masks depend on; it is recorded with the settings.
     """
     options = engine_options(args)
     if args.max_frames is not None:
@@ -70,7 +71,8 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace) -> None:
     with joined_ranks(args.device, for_training=False) as ranks:
         network = load_network(args.model, ranks.device)
         if ranks.is_first:
-            check_settings(args.output, {**options, "model": sha256(args.model)}, args.overwrite)
+            settings = {**options, **protocol, "model": sha256(args.model)}
+            check_settings(args.output, settings, args.overwrite)
         unfinished = [i for i, v in enumerate(videos) if args.overwrite or not is_finished(v, args.output)]
         unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
         if ranks.is_first and len(unfinished) < len(videos):
@@ -166,7 +168,8 @@ def first_frames(video: Video, count: int) -> Video:
     """Return a video cut after `count` frames."""
     indices = range(min(count, len(video)))
     masks = {index: path for index, path in video.masks.items() if index < count}
-    return replace(video, frames=Selection(video.frames, indices), masks=masks)
+    given_labels = {index: labels for index, labels in video.given_labels.items() if index < count}
+    return replace(video, frames=Selection(video.frames, indices), masks=masks, given_labels=given_labels)
 
 
 def check_settings(output: Path, settings: dict[str, Any], overwrite: bool) -> None:

@@ -30,8 +30,9 @@ class ObjectScore:
 def score_video(video: Video, folder: Path) -> list[ObjectScore]:
     """Score one video's masks, object by object.
 
-    As in the DAVIS semi-supervised protocol, the first and the last frame do not count. A video
-    with no other ground truth has no scores; this is logged.
+    As in the DAVIS semi-supervised protocol, the first and the last frame do not count. A late object
+    counts from the frame after the one that gives it. A video with no ground truth that counts has no
+    scores; this is logged.
 
     Args:
         video: with its ground truth.
@@ -41,10 +42,14 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
     if not names:
         log.info("%s: no ground truth between its first and last frame, so no score.", video.name)
         return []
-    evaluator = Evaluator(name=video.name)
+    given = {video.frames.names[index]: list(labels) for index, labels in video.given_labels.items()}
+    evaluator = Evaluator(name=video.name)  # counts an object from the first frame that shows it
     for name in names:
         truth = video.read_labels(video.ground_truth[name])
-        evaluator.feed_frame(read_label_map(folder / f"{name}.png"), truth)
+        mask = read_label_map(folder / f"{name}.png")
+        if name in given:
+            truth, mask = (np.where(np.isin(labels, given[name]), 0, labels) for labels in (truth, mask))
+        evaluator.feed_frame(mask, truth)
     region, boundary = evaluator.conclude()
     return [
         ObjectScore(video.name, int(label), float(region[label]), float(boundary[label]))

@@ -1,0 +1,160 @@
+"""The scene of the demo clip: photographs that come with scikit-image, cut out and set in motion."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage
+from numpy.typing import NDArray
+
+from dataset.image_io import read_image
+from dataset.synthetic_object import SyntheticObject, Wander
+from dataset.synthetic_textures import Picture
+from dataset.synthetic_video import BACKGROUND_SIZE, Camera, Lighting, Scene, VideoSettings
+
+# Read as files: skimage.data's functions would turn to the network for a file that has another checksum.
+PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
+BACKGROUND = "rocket.jpg"
+SETTINGS = VideoSettings(frames=60, height=240, width=432, objects=(3, 3))
+ENTRY = 22  # the first frame that shows the late object
+GRAIN = 2.0  # standard deviation of the sensor's noise
+FILLED = 0.94  # of its texture that a cut-out takes up
+FINE = 4  # outlines are drawn this much larger, for soft edges
+
+Motion = Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """A part of a photograph and how it moves.
+
+    Attributes:
+        photograph: file name.
+        outline: corners `x,y x,y ...` in pixels of the photograph.
+        radius: half the larger side, in half heights of the frame.
+        paths: see `SyntheticObject`.
+        bends: see `SyntheticObject`.
+    """
+
+    photograph: str
+    outline: str
+    radius: float
+    paths: tuple[Motion, ...]
+    bends: Sequence[tuple[float, ...]]
+
+
+def swing(middle: float, reach: float, period: float, phase: float = 0) -> Wander:
+    """Return a path that swings `reach` around its middle once in `period` frames."""
+    return Wander(middle, 0, np.array([[reach, 2 * np.pi / period, phase]]))
+
+
+def glide_in(start: float, end: float) -> Motion:
+    """Return the path of what is far out of sight before `ENTRY`, and then slows down on its way to `end`.
+
+    It is in sight with most of itself at once: its first mask shall say what it looks like.
+    """
+
+    def path(time: float) -> float:
+        since = time - ENTRY
+        return 10.0 if since < -0.5 else end + (start - end) * float(np.exp(-since / 6))
+
+    return path
+
+
+# 1 and 2 are there from the start, and 1 passes in front of 2; 3 comes late.
+CUT_OUTS = (
+    CutOut(  # the cat's face
+        "chelsea.png",
+        "42,40 70,12 130,2 220,2 300,8 335,40 352,80 360,130 346,175 324,215 312,262 "
+        "255,284 200,276 150,262 108,238 92,205 58,160 48,110 38,70",
+        0.5,
+        (
+            swing(-0.3, 0.7, 130, -1.5),
+            swing(-0.06, 0.1, 70, 1),
+            swing(0.98, 0.1, 80),
+            swing(0.0, 0.22, 75, 2),
+            swing(0, 0.25, 90),
+            swing(0, 0.35, 65, 1),
+        ),
+        ((2.2, 0.6, 0.03, 0.05, 0.16, 0), (-0.7, 1.9, 0.05, 0.02, 0.12, 2)),
+    ),
+    CutOut(  # the cup with its saucer
+        "coffee.png",
+        "78,205 85,250 115,310 170,355 235,382 285,389 340,383 405,350 455,295 477,225 470,180 "
+        "450,140 418,106 424,78 412,67 395,72 375,45 340,25 290,18 240,24 200,45 180,72 "
+        "145,88 108,128 85,170",
+        0.6,
+        (
+            swing(-0.1, 0.8, 140, 1.9),
+            swing(0.18, 0.12, 90, 0),
+            swing(1.3, 0.12, 70, 2),
+            swing(0.05, 0.2, 110),
+            swing(0, 0.3, 80, 1),
+            swing(0, 0.3, 100, 2),
+        ),
+        ((1.8, -1.2, 0.03, 0.03, 0.1, 1),),
+    ),
+    CutOut(  # the astronaut, down to the waist
+        "astronaut.png",
+        "154,78 165,45 192,25 230,15 272,27 294,52 302,82 297,108 285,126 268,138 260,160 "
+        "258,174 285,195 304,228 310,242 338,258 354,298 362,345 330,366 302,392 284,430 278,462 "
+        "200,472 120,466 60,450 24,412 30,345 46,280 70,242 112,206 118,182 150,154 183,150 "
+        "181,130 165,116 155,98",
+        0.62,
+        (
+            glide_in(1.5, 1.05),
+            swing(-0.1, 0.14, 60, 1),
+            swing(1.1, 0.08, 60),
+            swing(0.0, 0.15, 50),
+            swing(0, 0.2, 70),
+            swing(0, 0.3, 60, 1),
+        ),
+        ((0.4, 2.0, 0.05, 0.0, 0.14, 0),),
+    ),
+)
+
+
+def demo_scene(random: np.random.Generator) -> Scene:
+    """Return the scene; `random` draws the grain alone."""
+    height, width = SETTINGS.height, SETTINGS.width
+    size = round(width * BACKGROUND_SIZE), round(height * BACKGROUND_SIZE)
+    background = cv2.resize(read_image(PHOTOGRAPHS / BACKGROUND), size, interpolation=cv2.INTER_AREA)
+    grain = np.round(random.normal(scale=GRAIN, size=(height + 64, width + 64, 1))).astype(np.int16)
+    return Scene(
+        SETTINGS,
+        [_cut(cut_out) for cut_out in CUT_OUTS],
+        background,
+        Camera(swing(0, 0.12, 120, -1), swing(0, 0.06, 100), swing(1.15, 0.06, 140), swing(0, 0.03, 110)),
+        # from the upper left, so that flat cut-outs change in brightness as they turn and do not gleam
+        Lighting(swing(-0.9, 0.2, 90), swing(-0.7, 0.1, 90), swing(1.15, 0.05, 80), swing(0, 0.02, 100), 0.2),
+        np.repeat(grain, 3, axis=2),
+    )
+
+
+def _cut(cut_out: CutOut) -> SyntheticObject:
+    """Cut a part out of its photograph; it lies in the middle of a square texture."""
+    picture = read_image(PHOTOGRAPHS / cut_out.photograph)
+    outline = np.array([corner.split(",") for corner in cut_out.outline.split()], float)
+    middle, reach = (outline.max(0) + outline.min(0)) / 2, np.ptp(outline, axis=0).max() / FILLED
+    size = round(cut_out.radius * SETTINGS.height * 1.15)  # about one texel per pixel
+    shrink = size / reach
+    colour = _square_part(picture, middle, reach, size)
+    drawn = np.zeros((size * FINE, size * FINE), np.uint8)
+    corners = ((outline - middle) * shrink + size / 2) * FINE
+    cv2.fillPoly(drawn, [np.round(corners).astype(np.int32)], 255)
+    alpha = cv2.resize(cv2.GaussianBlur(drawn, (0, 0), FINE / 2), (size, size), interpolation=cv2.INTER_AREA)
+    facing = np.broadcast_to(np.array([0, 0, -1], np.float32), (size, size, 3)).copy()
+    return SyntheticObject(
+        colour, alpha, facing, cut_out.radius, cut_out.paths, np.array(cut_out.bends, float)
+    )
+
+
+def _square_part(picture: Picture, middle: NDArray[np.float64], side: float, size: int) -> Picture:
+    """Return the square of a picture around a point, `size x size`; the borders are continued."""
+    margin = int(np.ceil(side))
+    padded = cv2.copyMakeBorder(picture, *([margin] * 4), cv2.BORDER_REPLICATE)
+    left, top = np.round(middle - side / 2 + margin).astype(int)
+    part = padded[top : top + round(side), left : left + round(side)]
+    return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA)

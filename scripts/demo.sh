@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Makes a clip, finds or fits a network, carries the masks through the clip, scores and shows them.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+python=.venv/bin/python
+out=output/demo
+weights=saves/propagation_model.pth
+
+$python -m scripts.make_demo_clip --output "$out/clip"
+
+# The limit is for a connection too slow to be worth the wait; what has arrived is kept for later.
+name="the weights in $weights"
+memory=()
+if [ ! -f "$weights" ] && ! timeout 300 $python download_model.py --once; then
+    weights=$out/one_shot_fit.pth
+    name="a one-shot fit (a network trained on the first masks of this clip alone)"
+    memory=(--no_top) # trained so briefly, it reads its memory broadly
+    if [ ! -f "$weights" ]; then
+        $python -m scripts.fit_first_frame --frames "$out"/clip/trainval/JPEGImages/480p/* \
+            --masks "$out"/clip/first_masks/* --size 240 --output "$weights"
+    fi
+fi
+
+echo
+echo "Carrying the masks through the clip with $name ..."
+$python eval_davis.py --davis "$out/clip" --late_objects --model "$weights" "${memory[@]}" --overwrite \
+    --output "$out/masks" --score --contact_sheet "$out" --overlay "$out"
+echo
+echo "For comparison, each first mask left where it was:"
+$python -m scripts.score_static_masks --davis "$out/clip" --late_objects --output "$out/static_masks"
+
+mean() { awk -F, '$1 == "mean" { print $3 }' "$1/results.csv"; }
+video=$(cat "$out"/clip/trainval/ImageSets/2017/val.txt)
+echo
+echo "J&F $(mean "$out/masks") with $name,"
+echo "J&F $(mean "$out/static_masks") with masks that stand still."
+echo "masks    $PWD/$out/masks/$video"
+echo "picture  $PWD/$out/$video.jpg"
+echo "film     $PWD/$out/$video.mp4"

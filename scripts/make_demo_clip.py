@@ -1,0 +1,71 @@
+"""Make the demo clip: photographs that come with scikit-image, cut out and moving, with exact masks.
+
+A cat's face passes in front of a cup of coffee over a moving background; later an astronaut comes in. The
+layout is that of DAVIS 2017, so `eval_davis.py --davis OUTPUT --late_objects` evaluates on it. Beside it,
+`first_masks` holds what a method may know: each object's mask on the frame where it first appears.
+Nothing is fetched, and every run makes the same files.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from dataset.davis_test_dataset import SPLITS_2017, davis_2017
+from dataset.demo_scene import demo_scene
+from dataset.synthetic_files import write_video
+from dataset.synthetic_video import render
+from util.errors import InputError, run_script
+from util.mask_writer import write_mask
+
+NAME = "visitors"  # of the video
+
+
+def main() -> None:
+    """Parse the flags and make the clip, unless it is there."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.make_demo_clip",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, required=True, help="becomes a --davis")
+    output = parser.parse_args().output
+    if _list_file(output).is_file():
+        print(f"{output} is there already.")
+        return
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output} is there and is not a demo clip: give another --output.")
+    make_clip(output)
+    print(f"{len(list(_images(output).iterdir()))} frames and their masks: {output}")
+
+
+def make_clip(output: Path) -> None:
+    """Write the clip; the folder appears when all of it is there."""
+    hidden = output.with_name(f".{output.name}.part")
+    shutil.rmtree(hidden, ignore_errors=True)  # of a run that was stopped
+    random = np.random.default_rng(0)
+    write_video(render(demo_scene(random), random), _images(hidden), _annotations(hidden))
+    _list_file(hidden).parent.mkdir(parents=True)
+    _list_file(hidden).write_text(f"{NAME}\n")
+    (video,) = davis_2017(hidden, "val", late_objects=True)
+    for index in video.masks:
+        given = video.read(index)
+        write_mask(hidden / "first_masks" / NAME / f"{given.name}.png", given.mask.numpy(), video.palette)
+    hidden.replace(output)
+
+
+def _list_file(root: Path) -> Path:
+    return root.joinpath(*SPLITS_2017["val"])
+
+
+def _images(root: Path) -> Path:
+    return root / SPLITS_2017["val"][0] / "JPEGImages" / "480p" / NAME
+
+
+def _annotations(root: Path) -> Path:
+    return root / SPLITS_2017["val"][0] / "Annotations" / "480p" / NAME
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,59 @@
+"""Score masks that stand still: what any method must beat on a DAVIS data set, and by how much.
+
+Each object's first mask is repeated on all later frames, and J and F are computed as by the evaluation
+scripts.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.davis_test_dataset import SPLITS_2017, davis_2016, davis_2017
+from dataset.video import Video
+from util.errors import run_script
+from util.mask_writer import write_mask
+from util.score import report, score_video
+
+
+def main() -> None:
+    """Parse the flags, write the masks and score them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.score_static_masks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--davis", type=Path, required=True, help="as for eval_davis.py or eval_davis_2016.py")
+    add("--year", choices=("2016", "2017"), default="2017", help="default: %(default)s")
+    add("--split", choices=SPLITS_2017, default="val", help="of 2017 (default: %(default)s)")
+    add("--late_objects", action="store_true", help="of 2017: as for eval_davis.py")
+    add("--output", type=Path, required=True, help="folder for the masks and results.csv")
+    args = parser.parse_args()
+    if args.year == "2016":
+        videos = davis_2016(args.davis)
+    else:
+        videos = davis_2017(args.davis, args.split, late_objects=args.late_objects)
+    scores = []
+    for video in videos:
+        folder = args.output / video.name
+        for name, labels in zip(video.frames.names, static_masks(video), strict=True):
+            write_mask(folder / f"{name}.png", labels, video.palette)
+        scores += score_video(video, folder)
+    report(scores, args.output / "results.csv")
+
+
+def static_masks(video: Video) -> Iterator[NDArray[np.uint8]]:
+    """Yield for each frame the labels given so far, where they were given; later ones cover earlier ones."""
+    labels = np.zeros(video.read(0).size, np.uint8)
+    for index in range(len(video)):
+        if index in video.masks:
+            given = video.read(index).mask.numpy()
+            labels = np.where(given > 0, given, labels)
+        yield labels
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,114 @@
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from dataset.davis_test_dataset import davis_2017
+from dataset.demo_scene import ENTRY, PHOTOGRAPHS, SETTINGS, demo_scene
+from dataset.synthetic_video import _render_frame
+from tests.conftest import read_png, run_main
+from util.palette import voc_palette
+
+VIDEO = "visitors"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The clip, made in two places."""
+    places = [tmp_path_factory.mktemp("demo") / name for name in "ab"]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for place in places:
+            run_main(monkeypatch, "scripts.make_demo_clip", "--output", place)
+    return places
+
+
+def contents(root):
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_every_run_makes_the_same_files_in_the_layout_of_davis(made):
+    first, second = map(contents, made)
+    assert first == second
+    frames = range(SETTINGS.frames)
+    assert set(first) == {
+        "trainval/ImageSets/2017/val.txt",
+        *(f"trainval/JPEGImages/480p/{VIDEO}/{index:05}.jpg" for index in frames),
+        *(f"trainval/Annotations/480p/{VIDEO}/{index:05}.png" for index in frames),
+        f"first_masks/{VIDEO}/00000.png",
+        f"first_masks/{VIDEO}/{ENTRY:05}.png",
+    }
+    assert [path.name for path in made[0].parent.iterdir() if path.name.startswith(".")] == []
+    size = (SETTINGS.width, SETTINGS.height)
+    folders = made[0] / "trainval/JPEGImages/480p", made[0] / "trainval/Annotations/480p"
+    assert {Image.open(path).size for folder in folders for path in (folder / VIDEO).iterdir()} == {size}
+
+
+def test_two_objects_are_there_from_the_start_and_one_comes_late(made):
+    folder = made[0] / "trainval/Annotations/480p" / VIDEO
+    masks = [Image.open(path) for path in sorted(folder.iterdir())]
+    assert all(mask.mode == "P" and mask.getpalette() == voc_palette() for mask in masks)
+    areas = np.array([np.bincount(np.asarray(mask).ravel(), minlength=4)[1:] for mask in masks])
+    assert (areas[:, :2] > 4000).all()
+    assert (areas[:ENTRY, 2] == 0).all()
+    assert (areas[ENTRY:, 2] > 4000).all()
+
+    (video,) = davis_2017(made[0], "val", late_objects=True)
+    assert sorted(video.masks) == [0, ENTRY]
+    for index, labels in ((0, {1, 2}), (ENTRY, {3})):
+        given = read_png(made[0] / f"first_masks/{VIDEO}/{index:05}.png")
+        assert set(np.unique(given)) == {0, *labels}
+        assert np.array_equal(given, video.read(index).mask)
+        truth = np.asarray(masks[index])
+        assert np.array_equal(given, np.where(np.isin(truth, list(labels)), truth, 0))
+
+
+@pytest.mark.parametrize("index", [5, 35, 57])
+def test_masks_are_exact(index):
+    """Without the objects, the picture changes where the masks say, and their order is that of depth."""
+    scene = demo_scene(np.random.default_rng(0))
+
+    def frame(shown):
+        things = [
+            thing if number in shown else dataclasses.replace(thing, alpha=np.zeros_like(thing.alpha))
+            for number, thing in enumerate(scene.objects, 1)
+        ]
+        return _render_frame(dataclasses.replace(scene, objects=things), index, np.random.default_rng(1))
+
+    whole, empty = frame({1, 2, 3}), frame(set())
+    assert not empty.labels.any()
+    changed = np.abs(whole.picture.astype(int) - empty.picture).max(-1) > 0
+    labelled = (whole.labels > 0).astype(np.uint8)
+    around = np.ones((7, 7), np.uint8)  # soft edges and motion blur
+    assert not (changed & (cv2.dilate(labelled, around) == 0)).any()
+    assert changed[cv2.erode(labelled, around) > 0].mean() > 0.99
+
+    expected = np.zeros_like(whole.labels)
+    for number in sorted((1, 2, 3), key=lambda i: -scene.objects[i - 1].paths[2](index)):
+        expected[frame({number}).labels == number] = number
+    assert np.array_equal(whole.labels, expected)
+
+
+def test_objects_cover_each_other(made):
+    scene = demo_scene(np.random.default_rng(0))
+    for index, behind, share in ((30, 1, 0.8), (59, 2, 0.9)):
+        alone = dataclasses.replace(scene, objects=[scene.objects[behind]])
+        whole_area = (_render_frame(alone, index, np.random.default_rng(1)).labels > 0).sum()
+        labels = read_png(made[0] / f"trainval/Annotations/480p/{VIDEO}/{index:05}.png")
+        assert (labels == behind + 1).sum() < share * whole_area
+
+
+def test_what_is_there_stays(made, tmp_path, monkeypatch, capsys):
+    before = {path: path.stat().st_mtime_ns for path in made[0].rglob("*")}
+    run_main(monkeypatch, "scripts.make_demo_clip", "--output", made[0])
+    assert "is there already" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in made[0].rglob("*")}
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is there and is not a demo clip: give another --output"):
+        run_main(monkeypatch, "scripts.make_demo_clip", "--output", tmp_path)
+
+
+def test_the_photographs_come_with_the_installation():
+    assert (PHOTOGRAPHS / "README.txt").parent.name == "data"
+    assert PHOTOGRAPHS.parent.name == "skimage"

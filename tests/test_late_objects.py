@@ -1,0 +1,112 @@
+"""Late objects in the layout of DAVIS 2017, and masks that stand still."""
+
+import numpy as np
+import pytest
+
+from dataset.davis_test_dataset import davis_2017, first_appearances
+from scripts.score_static_masks import static_masks
+from tests.conftest import read_png, run_main, write_frames, write_labels
+from util.errors import InputError
+from util.evaluation import first_frames
+from util.score import score_video
+
+LATE = 2  # the frame where object 2 appears
+COUNT = 5
+
+
+@pytest.fixture
+def root(tmp_path, clip):
+    """Object 1 moves down by a row a frame, object 2 is there from frame 2 on."""
+    write_frames(tmp_path / "davis/trainval/JPEGImages/480p/video", clip["frames"][:COUNT, :64, :96])
+    for index in range(COUNT):
+        write_labels(tmp_path / f"davis/trainval/Annotations/480p/video/{index:05}.png", truth(index))
+    listing = tmp_path / "davis/trainval/ImageSets/2017/val.txt"
+    listing.parent.mkdir(parents=True)
+    listing.write_text("video\n")
+    return tmp_path / "davis"
+
+
+def truth(index):
+    labels = np.zeros((64, 96), np.uint8)
+    labels[10 + index : 30 + index, 10:40] = 1
+    if index >= LATE:
+        labels[35:55, 50:80] = 2
+    return labels
+
+
+def test_by_default_all_objects_are_given_on_the_first_frame(root):
+    (video,) = davis_2017(root, "val")
+    assert list(video.masks) == [0]
+    assert not video.given_labels
+
+
+def test_a_late_object_is_given_where_it_appears_and_no_other_with_it(root):
+    (video,) = davis_2017(root, "val", late_objects=True)
+    assert sorted(video.masks) == [0, LATE]
+    assert np.array_equal(video.read(0).mask, truth(0))
+    assert np.array_equal(video.read(LATE).mask, np.where(truth(LATE) == 2, 2, 0))
+    cut = first_frames(video, LATE)
+    assert (sorted(cut.masks), sorted(cut.given_labels)) == ([0], [0])
+
+
+def test_labels_that_vanish_are_not_new_when_they_return(tmp_path):
+    paths = [tmp_path / f"{index}.png" for index in range(4)]
+    for path, label in zip(paths, (0, 5, 0, 5), strict=True):
+        write_labels(path, np.full((4, 4), label))
+    assert first_appearances([None, *paths]) == {2: {5}}
+
+
+def test_masks_are_propagated_from_there(root, tmp_path, weights_file, monkeypatch):
+    out = tmp_path / "out"
+    flags = ["--davis", root, "--model", weights_file, "--output", out, "--device", "cpu", "--score"]
+    run_main(monkeypatch, "eval_davis", *flags, "--late_objects")
+    masks = [read_png(out / f"video/{index:05}.png") for index in range(COUNT)]
+    assert all(set(np.unique(mask)) <= {0, 1} for mask in masks[:LATE])
+    assert np.array_equal(masks[LATE] == 2, truth(LATE) == 2)
+    rows = [line.split(",")[:2] for line in (out / "results.csv").read_text().splitlines()]
+    assert rows == [["video", "object"], ["mean", ""], ["video", "1"], ["video", "2"]]
+    with pytest.raises(InputError, match="another late_objects"):
+        run_main(monkeypatch, "eval_davis", *flags)
+
+
+def test_a_late_object_counts_from_the_frame_after_it_appears(root, tmp_path):
+    (video,) = davis_2017(root, "val", late_objects=True)
+    for index in range(COUNT):
+        mask = truth(index)
+        if index == LATE:
+            mask[mask == 2] = 0  # as bad as can be, on a frame that does not count for it
+        write_labels(tmp_path / f"masks/{index:05}.png", mask)
+    scores = score_video(video, tmp_path / "masks")
+    assert [(score.label, score.region, score.boundary) for score in scores] == [(1, 100, 100), (2, 100, 100)]
+    write_labels(tmp_path / f"masks/{LATE + 1:05}.png", np.where(truth(LATE + 1) == 2, 0, truth(LATE + 1)))
+    assert [score.region for score in score_video(video, tmp_path / "masks")] == [100, 0]
+    # as DAVIS counts: from where the truth shows it
+    (plain,) = davis_2017(root, "val")
+    assert [score.region for score in score_video(plain, tmp_path / "masks")] == [100, 0]
+
+
+def test_static_masks_repeat_the_first_mask_of_each_object(root, tmp_path, monkeypatch, capsys):
+    (video,) = davis_2017(root, "val", late_objects=True)
+    both = np.where(truth(LATE) == 2, 2, truth(0))
+    expected = [truth(0)] * LATE + [both] * (COUNT - LATE)
+    assert np.array_equal(list(static_masks(video)), expected)
+
+    out = tmp_path / "static"
+    run_main(monkeypatch, "scripts.score_static_masks", "--davis", root, "--late_objects", "--output", out)
+    assert all(np.array_equal(read_png(out / f"video/{i:05}.png"), expected[i]) for i in range(COUNT))
+    rows = [line.split(",") for line in (out / "results.csv").read_text().splitlines()]
+    # object 1 is off by 1, 2 and 3 rows of 20 on the frames that count
+    assert float(rows[2][3]) == pytest.approx(100 * np.mean([19 / 21, 18 / 22, 17 / 23]), abs=0.06)
+    assert rows[3] == ["video", "2", "100.0", "100.0", "100.0"]
+    assert "mean" in capsys.readouterr().out
+
+
+def test_static_masks_of_davis_2016(tmp_path, clip, monkeypatch):
+    write_frames(tmp_path / "16/JPEGImages/480p/video", clip["frames"][:3, :64, :96])
+    for index in range(3):
+        write_labels(tmp_path / f"16/Annotations/480p/video/{index:05}.png", truth(LATE))
+    out = tmp_path / "out"
+    flags = ["--davis", tmp_path / "16", "--year", "2016", "--output", out]
+    run_main(monkeypatch, "scripts.score_static_masks", *flags)
+    assert set(np.unique(read_png(out / "video/00002.png"))) == {0, 255}
+    assert (out / "results.csv").read_text().splitlines()[1] == "mean,,100.0,100.0,100.0"
