@@ -117,6 +117,11 @@ class Trainer:
             losses.detach(), fraction, intersection, union, gradient_norm, learning_rate, logits
         )
 
+    def set_learning_rate(self, lr: float) -> None:
+        """Take the following steps with another learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
     def state(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return a checkpoint: what a later process needs to go on as if there had been no stop.
 

@@ -125,6 +125,31 @@ class CountProgress(_Progress):
         self.bar.update(self.done)
 
 
+class PartProgress(_Progress):
+    """A bar over work whose end is known as a part alone, with a few words on where it stands."""
+
+    def __init__(self, label: str) -> None:
+        self.bar = progressbar.ProgressBar(
+            max_value=1.0,
+            fd=sys.stderr,
+            min_poll_interval=_poll_interval(),
+            widgets=[
+                f"{label} ",
+                progressbar.Percentage(),
+                " ",
+                progressbar.Bar(),
+                " ",
+                progressbar.Variable("words", width=1, format="{formatted_value}"),
+                " ",
+                progressbar.ETA(),
+            ],
+        )
+
+    def show(self, done: float, words: str) -> None:
+        """Show how much is done, 0 to 1."""
+        self.bar.update(done, words=words)
+
+
 def _poll_interval() -> float:
     """Return the seconds between two states of a bar: few of them in a log file."""
     return 0.1 if sys.stderr.isatty() else 10

@@ -1,0 +1,76 @@
+"""The one-shot fit: its samples and its script."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.annotated_frames import AnnotatedFrames, annotated_frames
+from dataset.video_dataset import open_user_video
+from model import load_network
+from model.checkpoint import load_file
+from tests.conftest import run_main, write_frames, write_labels
+from util.errors import InputError
+
+MODULE = "scripts.fit_first_frame"
+
+
+@pytest.fixture(scope="module")
+def folder(clip, tmp_path_factory):
+    """A video of four frames: labels 1 and 2 are given on the first, 3 on the third."""
+    folder = tmp_path_factory.mktemp("fit")
+    write_frames(folder / "frames", clip["frames"][:4])
+    write_labels(folder / "masks/00000.png", np.where(clip["labels"][2] < 3, clip["labels"][2], 0))
+    write_labels(folder / "masks/00002.png", np.where(clip["labels"][2] == 3, 3, 0))
+    write_labels(folder / "empty.png", np.zeros_like(clip["labels"][0]))
+    return folder
+
+
+def frames_of(folder: Path, size: int):
+    return annotated_frames(open_user_video(folder / "frames", folder / "masks", short_side=size).forward)
+
+
+def test_annotated_frames_are_read_at_working_size(folder):
+    frames = frames_of(folder, 44)
+    assert [(frame.name, tuple(frame.image.shape)) for frame in frames] == [
+        ("00000", (3, 44, 68)),
+        ("00002", (3, 44, 68)),
+    ]
+    assert [frame.mask.unique().tolist() for frame in frames] == [[0, 1, 2], [0, 3]]
+
+
+def test_samples_show_every_object_and_differ_only_by_their_number(folder):
+    frames = frames_of(folder, 88)
+    samples, again = AnnotatedFrames(frames, 48, seed=1), AnnotatedFrames(frames, 48, seed=1)
+    names = set()
+    for index in range(24):
+        sample = samples[index]
+        names.add(sample["info"]["name"])
+        assert sample["rgb"].shape == (3, 3, 48, 48)
+        assert sample["gt"][0].any()  # what is memorised shows the first object
+        assert sample["selector"].tolist() == [1, float(sample["sec_gt"].any())]
+        assert torch.equal(sample["cls_gt"], (sample["gt"] + 2 * sample["sec_gt"])[:, 0].long())
+        assert torch.equal(sample["rgb"], again[index]["rgb"])
+    assert names == {"00000", "00002"}
+    assert not torch.equal(samples[0]["rgb"], AnnotatedFrames(frames, 48, seed=2)[0]["rgb"])
+
+
+def test_the_script_writes_weights_that_learnt(folder, tmp_path, monkeypatch, capsys):
+    given = ["--frames", folder / "frames", "--masks", folder / "masks", "--crop_size", 32, "--device", "cpu"]
+    first, more = tmp_path / "first.pth", tmp_path / "more.pth"
+    run_main(monkeypatch, MODULE, *given, "--iterations", 2, "--output", first)
+    assert "2 annotated frames" in capsys.readouterr().out
+    run_main(monkeypatch, MODULE, *given, "--minutes", 0.01, "--load_network", first, "--output", more)
+    assert not load_network(first).single_object
+    before, after = load_file(first), load_file(more)
+    assert before.keys() == after.keys()
+    assert not torch.equal(before["decoder.pred.weight"], after["decoder.pred.weight"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.pth", "more.pth"]
+
+
+def test_empty_masks_are_refused(folder, tmp_path, monkeypatch):
+    given = ["--frames", folder / "frames", "--masks", folder / "empty.png", "--output", tmp_path / "w.pth"]
+    with pytest.raises(InputError, match="empty"):
+        run_main(monkeypatch, MODULE, *given)
+    assert not (tmp_path / "w.pth").exists()
