@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from model import load_network
-from util.download import download
+from util.download import TIMEOUT, TRIES, download
 from util.errors import InputError, run_script
 from util.files import atomic_path, set_aside, sha256
 from util.installation import exclusive
@@ -60,8 +60,8 @@ def fetch_weights(file: RemoteFile, folder: Path, once: bool = False) -> None:
             record(path)
             return
         log.warning("it is kept as %s, and %s is fetched.", set_aside(path), path)
-    patience = {"tries": 1, "timeout": SHORT_TIMEOUT} if once else {}
-    download(file, path, check=check_weights, **patience)
+    tries, timeout = (1, SHORT_TIMEOUT) if once else (TRIES, TIMEOUT)
+    download(file, path, check=check_weights, tries=tries, timeout=timeout)
     record(path)
 
 

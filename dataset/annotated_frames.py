@@ -1,10 +1,12 @@
-"""Samples for a network that is fitted to one video: crops of its annotated frames, moved and bent."""
+"""Samples for a network that is fitted to one video: its annotated objects, moved and bent."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from torchvision import tv_tensors
 
 from dataset.random_streams import SampleStreams
@@ -28,9 +30,12 @@ from dataset.training_transforms import (
 )
 from dataset.video import Video
 
-SHARED_ZOOM = (0.75, 1.4)  # about the scale at which the video will be segmented
+SHARED_ZOOM = (0.65, 1.25)  # about the scale at which the video will be segmented
 FRAME_AFFINE = AffineRange(degrees=20, shear=10, scale=(0.85, 1.15))
-FRAME_SHIFT = 0.15  # of the crop, to each side
+FRAME_SHIFT = 0.1  # of the crop, to each side
+CROWD = 3  # objects of a sample, at most
+
+Layer = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # picture H x W x 3, and where it covers, H x W
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,23 @@ def annotated_frames(video: Video) -> list[AnnotatedFrame]:
     return found
 
 
-class AnnotatedFrames:
-    """Draws samples of stage 2 from annotated frames, as stage 0 draws them from pictures.
+@dataclass(frozen=True)
+class CutOut:
+    """One labelled object of a frame."""
 
-    A crop lies about a random pixel of a random label of a random frame, at about its own scale, and
-    shows up to two of the labels in it, in random order. The three frames of a sample differ by
-    shift, affine, colour and, now and then, a thin-plate spline.
+    image: tv_tensors.Image  # 3 x h x w, the whole frame
+    mask: tv_tensors.Mask  # h x w, 1 on the object
+    centre: tuple[float, float]  # (x, y) of the object's bounding box
+
+
+class AnnotatedFrames:
+    """Draws samples of stage 2 from annotated frames: their objects, moving over their background.
+
+    Objects are cut out, and the holes they leave are filled from around. A sample shows part of the
+    first frame's background at about its own scale, and up to `CROWD` objects on it, one over the
+    other; each moves, turns, bends and changes colour from frame to frame. Two of the objects are to
+    be segmented, the others are there to be told apart from them. (After "Lucid Data Dreaming",
+    Khoreva et al., IJCV 2019.)
 
     Args:
         frames: at least one.
@@ -67,52 +83,97 @@ class AnnotatedFrames:
     """
 
     def __init__(self, frames: Sequence[AnnotatedFrame], crop_size: int, seed: int = 0) -> None:
-        self.frames = list(frames)
         self.crop_size = crop_size
         self.streams = SampleStreams(seed)
+        self.background = background(frames[0])  # later ones may show objects that are not in their masks
+        self.objects = [part for frame in frames for part in cut_outs(frame)]
 
     def __getitem__(self, index: int) -> Sample:
         """Return a sample, another for each number; there is no end of them."""
         random = self.streams.generator(index)
-        frame = self.frames[random.integers(len(self.frames))]
-        labels = pixels(frame.mask)
-        rows, columns = np.nonzero(labels == random.choice(np.unique(labels[labels > 0])))
-        place = random.integers(len(rows))
-        images, masks = self._frames(frame, (rows[place] + 0.5, columns[place] + 0.5), random)
+        crowd = random.permutation(len(self.objects))[: random.integers(1, CROWD + 1)]
+        layers = [self._background(random)] + [self._object(self.objects[i], random) for i in crowd]
+        shared = SHARED_JITTER.draw(random)
+        grey = random.random() < GREY_CHANCE
+        images, label_maps = [], []
+        for frame in range(FRAMES):
+            picture, labels = composed([layer[frame] for layer in layers])
+            image = adjust(as_image(picture), [*shared, *FRAME_JITTER.draw(random)])
+            images.append(to_grey(image) if grey else image)
+            label_maps.append(as_mask(labels))
 
-        label_maps = stack_masks(masks)
-        present = [int(label) for label in label_maps[0].unique() if label > 0]
-        chosen = [int(label) for label in random.permutation(present)[:2]] + [-1, -1]
-        first, second = (label_maps.int() == label for label in chosen[:2])
-        return sample(stack_images(images), first, second, frame.name, [frame.name] * FRAMES)
+        numbers = stack_masks(label_maps)
+        chosen = [int(label) for label in random.permutation(len(crowd))[:2] + 1] + [-1]
+        visible = [label for label in chosen if (numbers[0] == label).any()] + [-1, -1]
+        first, second = (numbers.int() == label for label in visible[:2])
+        return sample(stack_images(images), first, second, str(index), [str(index)] * FRAMES)
 
-    def _frames(
-        self, frame: AnnotatedFrame, centre: tuple[float, float], random: Random
-    ) -> tuple[list[tv_tensors.Image], list[tv_tensors.Mask]]:
-        """Return the pictures and label maps of a sample about a point (row, column)."""
+    def _background(self, random: Random) -> list[Layer]:
+        height, width = size_of(self.background)
+        everywhere = as_mask(np.ones((height, width), np.uint8))
+        reach = self.crop_size / 2  # of a crop, which lies within the frame where it can
+        x, y = (
+            random.uniform(reach, length - reach) if length > 2 * reach else length / 2
+            for length in (width, height)
+        )
+        return self._layers(self.background, everywhere, (x, y), (reach, reach), random)
+
+    def _object(self, part: CutOut, random: Random) -> list[Layer]:
+        place = random.uniform(0.2, 0.8, 2) * self.crop_size
+        return self._layers(part.image, part.mask, part.centre, (place[0], place[1]), random)
+
+    def _layers(
+        self,
+        image: tv_tensors.Image,
+        mask: tv_tensors.Mask,
+        centre: tuple[float, float],
+        place: tuple[float, float],
+        random: Random,
+    ) -> list[Layer]:
+        """Return an item of every frame, its `centre` brought to about `place`; both are (x, y)."""
         side = self.crop_size
         zoom = math.exp(random.uniform(*np.log(SHARED_ZOOM)))
-        mirror = random.random() < 0.5
-        image = adjust(frame.image, SHARED_JITTER.draw(random))
-        if random.random() < GREY_CHANCE:
-            image = to_grey(image)
-        height, width = size_of(frame.mask)
-        # a crop that the frame can fill stays within it: there is no border in the video either
-        reach = side / zoom / 2
-        row, column = (
-            np.clip(point, reach, length - reach) if length > 2 * reach else length / 2
-            for point, length in zip(centre, (height, width), strict=True)
-        )
-        images, masks = [], []
+        mirror = -1 if random.random() < 0.5 else 1
+        layers = []
         for _ in range(FRAMES):
             moved = random.uniform(-FRAME_SHIFT, FRAME_SHIFT, 2) * side
-            matrix = (
-                shift(side / 2, side / 2) @ stretch(-zoom if mirror else zoom, zoom) @ shift(-column, -row)
-            )
-            matrix = shift(*moved) @ FRAME_AFFINE.draw(random).matrix(side, side) @ matrix
-            images.append(adjust(warp(image, matrix, (side, side)), FRAME_JITTER.draw(random)))
-            masks.append(warp(frame.mask, matrix, (side, side)))
+            matrix = FRAME_AFFINE.draw(random).matrix(0, 0) @ stretch(mirror * zoom, zoom)
+            matrix = shift(*(place + moved)) @ matrix @ shift(-centre[0], -centre[1])
+            picture, part = warp(image, matrix, (side, side)), warp(mask, matrix, (side, side))
             if random.random() < WARP_CHANCE:
                 maps = fast_maps(*random_control_points(random), side, side)
-                images[-1], masks[-1] = remap(images[-1], maps), remap(masks[-1], maps)
-        return images, masks
+                picture, part = remap(picture, maps), remap(part, maps)
+            layers.append((pixels(picture), pixels(part)))
+        return layers
+
+
+def background(frame: AnnotatedFrame) -> tv_tensors.Image:
+    """Return a frame without its objects, the holes filled from around."""
+    hole = cv2.dilate((pixels(frame.mask) > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
+    return as_image(cv2.inpaint(pixels(frame.image), hole, 5, cv2.INPAINT_TELEA))
+
+
+def cut_outs(frame: AnnotatedFrame) -> list[CutOut]:
+    """Return the objects of a frame."""
+    labels = pixels(frame.mask)
+    found = []
+    for label in np.unique(labels[labels > 0]):
+        part = (labels == label).astype(np.uint8)
+        x, y, width, height = cv2.boundingRect(part)
+        found.append(CutOut(frame.image, as_mask(part), (x + width / 2, y + height / 2)))
+    return found
+
+
+def composed(layers: Sequence[Layer]) -> Layer:
+    """Lay pictures over each other, the first at the bottom, with edges a pixel soft.
+
+    Returns:
+        The picture, and for each pixel the number of the layer that it shows.
+    """
+    picture = layers[0][0].astype(np.float32)
+    labels = np.zeros(picture.shape[:2], np.uint8)
+    for number, (image, part) in enumerate(layers[1:], start=1):
+        alpha = cv2.GaussianBlur(part.astype(np.float32), (3, 3), 0)[..., None]
+        picture += alpha * (image - picture)
+        labels[part > 0] = number
+    return picture.round().astype(np.uint8), labels

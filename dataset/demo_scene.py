@@ -154,7 +154,7 @@ def _cut(cut_out: CutOut) -> SyntheticObject:
 def _square_part(picture: Picture, middle: NDArray[np.float64], side: float, size: int) -> Picture:
     """Return the square of a picture around a point, `size x size`; the borders are continued."""
     margin = int(np.ceil(side))
-    padded = cv2.copyMakeBorder(picture, *([margin] * 4), cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     left, top = np.round(middle - side / 2 + margin).astype(int)
     part = padded[top : top + round(side), left : left + round(side)]
     return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA)

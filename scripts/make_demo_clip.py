@@ -50,8 +50,9 @@ def make_clip(output: Path) -> None:
     _list_file(hidden).write_text(f"{NAME}\n")
     (video,) = davis_2017(hidden, "val", late_objects=True)
     for index in video.masks:
-        given = video.read(index)
-        write_mask(hidden / "first_masks" / NAME / f"{given.name}.png", given.mask.numpy(), video.palette)
+        frame = video.read(index)
+        given = np.asarray(frame.mask)
+        write_mask(hidden / "first_masks" / NAME / f"{frame.name}.png", given, video.palette)
     hidden.replace(output)
 
 

@@ -50,7 +50,7 @@ def static_masks(video: Video) -> Iterator[NDArray[np.uint8]]:
     labels = np.zeros(video.read(0).size, np.uint8)
     for index in range(len(video)):
         if index in video.masks:
-            given = video.read(index).mask.numpy()
+            given = np.asarray(video.read(index).mask)
             labels = np.where(given > 0, given, labels)
         yield labels
 

@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import ROOT, write_frames, write_labels
 
@@ -29,3 +30,21 @@ def test_every_script_is_described():
     sources = {p.stem: p.read_text() for folder in (ROOT, ROOT / "scripts") for p in folder.glob("*.py")}
     scripts = [name for name, source in sources.items() if "__main__" in source]
     assert [name for name in scripts if name not in README] == []
+
+
+def test_the_conversion_of_weights_runs(tmp_path, monkeypatch):
+    (tmp_path / "saves").mkdir()
+    torch.save({"network": {"module.a": torch.ones(2).half()}, "it": 3}, tmp_path / "saves/old.pth")
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", (ROOT / "saves/README.md").read_text(), re.DOTALL)[1], {})
+    state = torch.load("saves/new.pth", weights_only=True)
+    assert {name: (tensor.dtype, tensor.tolist()) for name, tensor in state.items()} == {
+        "a": (torch.float32, [1, 1])
+    }
+
+
+def test_every_flag_in_a_command_exists():
+    sources = "".join(p.read_text() for room in (".", "scripts", "util") for p in (ROOT / room).glob("*.py"))
+    commands = [line for line in README.splitlines() if re.match(r"    (python|torchrun) ", line)]
+    flags = {flag for line in commands for flag in re.findall(r" (--\w+)", line)}
+    assert [flag for flag in sorted(flags - {"--nproc_per_node"}) if f'"{flag}"' not in sources] == []
