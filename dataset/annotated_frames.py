@@ -30,8 +30,8 @@ from dataset.training_transforms import (
 )
 from dataset.video import Video
 
-SHARED_ZOOM = (0.65, 1.25)  # about the scale at which the video will be segmented
-FRAME_AFFINE = AffineRange(degrees=20, shear=10, scale=(0.85, 1.15))
+SHARED_ZOOM = (0.7, 1.2)  # about the scale at which the video will be segmented
+FRAME_AFFINE = AffineRange(degrees=10, shear=5, scale=(0.9, 1.1))
 FRAME_SHIFT = 0.1  # of the crop, to each side
 CROWD = 3  # objects of a sample, at most
 

@@ -1,11 +1,15 @@
 """The start of a network that has no weights to start from, fitted to a few samples.
 
-Batch norm is frozen throughout training; its statistics are those of ImageNet when the encoders are.
-Those of random encoders have to be measured. And attention has to begin somewhere: the keys of two
-different random encoders have nothing in common, and a memory that is read everywhere alike teaches
-little. So both encoders start as the same function, and both keys as the same projection, centred and
-of unit variance: to begin with, memory is found where texture is alike, sharply enough for top-k. In
-the manner of data-dependent initialisation (Krähenbühl et al., ICLR 2016).
+Training from random weights is slow to find what this network is for: that a place of the query
+is like a place of the memory, and that the mask there is the answer. So it starts as a network that
+does that, roughly, with random features:
+
+- Both encoders begin as the same function, and both keys as the same projection, centred and of unit
+  variance: memory is found where texture is alike, sharply enough for top-k.
+- The masks pass the memory encoder in channels of their own, along the shortcuts, and reach the
+  value, not the key: what is read tells of the mask that was there.
+- Batch norm, which is frozen throughout training, has the statistics of random features on these
+  samples (data-dependent initialisation, Krähenbühl et al., ICLR 2016).
 """
 
 import math
@@ -15,11 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.modules import MaskRGBEncoder, RGBEncoder, cat_frame_and_masks
+from model.modules import Decoder, MaskRGBEncoder, RGBEncoder, cat_frame_and_masks
 from model.network import PropagationNetwork
 from model.resnet import Bottleneck
 
+Encoder = RGBEncoder | MaskRGBEncoder
+
 BRANCH_SCALE = 0.3  # of what a bottleneck adds to its shortcut
+LOGIT_RANGE = 8.0  # between a mask of 0 and of 1
 
 
 @torch.no_grad()
@@ -33,7 +40,56 @@ def initialise_from_scratch(network: PropagationNetwork, batch: dict[str, Any]) 
     frames = batch["rgb"].flatten(0, 1)  # N x 3 x H x W, N = samples * 3
     masks = torch.cat([batch[name] for name in ("gt", "sec_gt") if name in batch], dim=2).flatten(0, 1)
     query, memory = network.rgb_encoder, network.mask_rgb_encoder
-    for module in (*query.modules(), *memory.modules()):
+    carried = memory.conv1.in_channels - 3  # one channel for each mask that the memory encoder sees
+    for encoder in (query, memory):
+        randomise(encoder)
+        reserve_channels(encoder, carried)
+    query_f16 = measure_batch_norm(query, frames)
+    copy_encoder(query, memory)
+    memory.conv1.weight[:, 3:] = 0
+    for channel in range(carried):
+        memory.conv1.weight[channel, 3 + channel] = 1 / memory.conv1.weight[0, 0].numel()  # the mean
+    memory_f16 = memory(cat_frame_and_masks(frames, masks, network.single_object))
+
+    query_head, memory_head = network.kv_q_f16, network.kv_m_f16
+    start_head(query_head.key_proj, query_f16, carried)
+    memory_head.key_proj.load_state_dict(query_head.key_proj.state_dict())
+    start_head(query_head.val_proj, query_f16, carried)
+    start_head(memory_head.val_proj, memory_f16, carried)
+    weight, bias = memory_head.val_proj.weight, memory_head.val_proj.get_parameter("bias")
+    weight[:carried], bias[:carried] = 0, 0
+    for channel in range(carried):
+        # f16 belongs to the corner of its cell: the four places around the cell's middle
+        weight[channel, channel, 1:, 1:] = 1 / 4
+    carry_through_decoder(network.decoder)
+
+
+def carry_through_decoder(decoder: Decoder) -> None:
+    """Let the first channel of the readout, the mask that was there, come out as the logit."""
+    for block in (decoder.compress, decoder.up_16_8.skip_conv2, decoder.up_16_8.out_conv):
+        isolate(block.conv2)
+    isolate(decoder.up_8_4.skip_conv2.conv2)
+    isolate(decoder.up_8_4.out_conv.conv2)
+    isolate(decoder.up_16_8.skip_conv1)
+    isolate(decoder.up_8_4.skip_conv1)
+    for block in (decoder.compress, decoder.up_16_8.out_conv):
+        isolate(block.get_submodule("downsample"))
+        block.get_parameter("downsample.weight")[0, 0, 1, 1] = 1
+    decoder.pred.weight.mul_(0.1)
+    decoder.pred.weight[0, 0] = 0
+    decoder.pred.weight[0, 0, 1, 1] = LOGIT_RANGE
+    decoder.pred.get_parameter("bias").fill_(-LOGIT_RANGE / 2)
+
+
+def isolate(convolution: nn.Module) -> None:
+    """Let nothing into the first channel of a convolution's result."""
+    convolution.get_parameter("weight")[0] = 0
+    convolution.get_parameter("bias")[0] = 0
+
+
+def randomise(encoder: Encoder) -> None:
+    """Draw the convolutions (He et al., ICCV 2015); bottlenecks add little to their shortcuts."""
+    for module in encoder.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
@@ -41,15 +97,23 @@ def initialise_from_scratch(network: PropagationNetwork, batch: dict[str, Any]) 
         elif isinstance(module, Bottleneck):
             nn.init.constant_(module.bn3.weight, BRANCH_SCALE)
 
-    query_f16 = measure_batch_norm(query, frames)
-    copy_encoder(query, memory)
-    memory_f16 = memory(cat_frame_and_masks(frames, masks, network.single_object))
 
-    query_head, memory_head = network.kv_q_f16, network.kv_m_f16
-    start_head(query_head.key_proj, query_f16)
-    memory_head.key_proj.load_state_dict(query_head.key_proj.state_dict())
-    start_head(query_head.val_proj, query_f16)
-    start_head(memory_head.val_proj, memory_f16)
+def reserve_channels(encoder: Encoder, count: int) -> None:
+    """Let the first channels pass along the shortcuts, from `conv1` to f16, apart from all others.
+
+    Nothing enters them yet; that batch norm has no statistics to subtract there follows.
+    """
+    encoder.conv1.weight[:count] = 0
+    for block in encoder.modules():
+        if not isinstance(block, Bottleneck):
+            continue
+        block.conv1.weight[:, :count] = 0
+        block.conv3.weight[:count] = 0
+        if block.downsample is not None:
+            weight = block.downsample.get_parameter("0.weight")
+            weight[:, :count] = 0
+            weight[:count] = 0
+            weight[range(count), range(count)] = 1
 
 
 def measure_batch_norm(encoder: RGBEncoder, frames: Tensor) -> Tensor:
@@ -63,6 +127,8 @@ def measure_batch_norm(encoder: RGBEncoder, frames: Tensor) -> Tensor:
     for layer, momentum in zip(layers, usual, strict=True):
         layer.eval()
         layer.momentum = momentum
+        if layer.running_var is not None:
+            layer.running_var[layer.running_var == 0] = 1  # of reserved channels
     return f16
 
 
@@ -76,8 +142,15 @@ def copy_encoder(query: RGBEncoder, memory: MaskRGBEncoder) -> None:
             tensor.copy_(source)  # the query encoder has no convolution biases
 
 
-def start_head(head: nn.Conv2d, feature: Tensor) -> None:
-    """Make a head random, each channel with mean 0 and variance 1 over a feature `N x C x h x w`."""
+def start_head(head: nn.Conv2d, feature: Tensor, ignored: int) -> None:
+    """Make a head random, each channel with mean 0 and variance 1 over a feature `N x C x h x w`.
+
+    Args:
+        head: 3x3 convolution with bias.
+        feature: what it is to be applied to.
+        ignored: number of first channels that take no part.
+    """
     weight = torch.randn_like(head.weight) / math.sqrt(head.weight[0].numel())
+    weight[:, :ignored] = 0
     std, mean = torch.std_mean(F.conv2d(feature, weight, padding=1), dim=(0, 2, 3))
     head.load_state_dict({"weight": weight / std.view(-1, 1, 1, 1), "bias": -mean / std})

@@ -28,6 +28,7 @@ from util.ranks import Ranks
 
 LEARNING_RATE = 1e-4
 SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
+WARM_UP = 10  # steps with a growing learning rate: Adam's first ones change every weight as much as it allows
 LAST_PART = 0.25  # of the time, with a tenth of the learning rate: the masks settle
 
 
@@ -81,8 +82,8 @@ def fit(args: argparse.Namespace) -> None:
                 done = trainer.iteration / args.iterations
             if done >= 1:
                 break
-            if done >= 1 - LAST_PART:
-                trainer.set_learning_rate(args.lr / 10)
+            warm = min(1, (trainer.iteration + 1) / WARM_UP)
+            trainer.set_learning_rate(args.lr * (warm if done < 1 - LAST_PART else 0.1))
             batch = default_collate([dataset[first + i] for i in range(args.batch_size)])
             first += args.batch_size
             loss = trainer.step(batch).losses.sum().item()

@@ -192,3 +192,55 @@ def test_a_bounded_memory_keeps_the_first_the_newest_and_an_even_spread():
     held = sorted(memory.view()[0][0, ::6, 0].tolist())
     assert held == sorted([*map(float, times), 196.0])
     assert memory.keys.shape[0] == 6
+
+
+class FullGPU:
+    """Makes a network run out of memory when too many objects go through it at once."""
+
+    def __init__(self, network, monkeypatch, most):
+        self.failures = 0
+        for name in ("decode", "encode_memory"):
+            monkeypatch.setattr(network, name, self.limited(getattr(network, name), most))
+
+    def limited(self, compute, most):
+        def limited_compute(*args):
+            result = compute(*args)
+            if len(result if isinstance(result, torch.Tensor) else result[0]) > most:
+                self.failures += 1
+                raise torch.cuda.OutOfMemoryError("out of memory")
+            return result
+
+        return limited_compute
+
+
+def test_a_full_gpu_is_met_with_smaller_chunks(network, clip_frames, clip_labels, monkeypatch, caplog):
+    whole = InferenceCore(network)
+    expected = [whole.step(f, clip_labels[2] if i == 0 else None) for i, f in enumerate(clip_frames[:4])]
+    full = FullGPU(network, monkeypatch, most=1)
+    engine = InferenceCore(network, mem_every=5)
+    for index, frame in enumerate(clip_frames[:4]):
+        prob = engine.step(frame, clip_labels[2] if index == 0 else None)
+        torch.testing.assert_close(prob, expected[index], atol=1e-5, rtol=0)
+    assert full.failures == 1  # three objects on the first frame; one at a time from then on
+    assert engine.objects_at_once == 1
+    assert [memory.times for memory in engine.bank.objects] == [[0]] * 3
+    assert "more memory" in caplog.text
+
+
+def test_a_gpu_that_holds_not_even_one_object_is_an_error(network, clip_frames, clip_labels, monkeypatch):
+    full = FullGPU(network, monkeypatch, most=0)
+    engine = InferenceCore(network)
+    with pytest.raises(InputError, match="--max_memory_frames"):
+        engine.step(clip_frames[0], clip_labels[2])
+    assert 1 < full.failures < 20
+
+
+@pytest.mark.parametrize("options", [{"objects_at_once": 2}, {"half_memory": True}])
+def test_options_that_save_memory_keep_the_result(options, network, clip_frames, clip_labels):
+    whole, saving = InferenceCore(network), InferenceCore(network, **options)
+    for index, frame in enumerate(clip_frames[:4]):
+        mask = clip_labels[2] if index == 0 else None
+        expected, prob = whole.step(frame, mask), saving.step(frame, mask)
+        # half precision has 11 bits; with golden weights what is read is of order one
+        torch.testing.assert_close(prob, expected, atol=5e-3 if "half_memory" in options else 1e-5, rtol=0)
+    assert saving.bank.nbytes * (2 if "half_memory" in options else 1) == whole.bank.nbytes

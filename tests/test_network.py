@@ -160,9 +160,13 @@ def test_from_scratch_features_and_heads_are_normalised(scratch):
 
 @torch.inference_mode()
 def test_from_scratch_every_place_finds_itself(scratch):
-    """Without masks the two encoders see the same: the best match of a place is the place itself."""
+    """Keys know nothing of masks, and values tell them apart."""
     network, frames, masks = scratch
-    key, _ = network.encode_memory(frames[:1], torch.zeros_like(masks[:1]))
+    key, value = network.encode_memory(frames[:1], masks[:1])
+    key_without, value_without = network.encode_memory(frames[:1], torch.zeros_like(masks[:1]))
+    torch.testing.assert_close(key, key_without)
+    inside = F.avg_pool2d(masks[0], 16).flatten() > 0.9
+    assert (value - value_without)[0, inside].std() > 1
     scores = affinity(key, network.encode_query(frames[:1]).key)[0]
     own = scores.argmax(dim=1) == torch.arange(scores.shape[0])
     assert own.float().mean() > 0.9
