@@ -8,7 +8,7 @@ from model import load_network
 from util.download import download
 from util.errors import InputError, run_script
 from util.files import atomic_path, set_aside, sha256
-from util.installation import exclusive
+from util.lock import exclusive
 from util.sources import MODELS, RemoteFile
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def main() -> None:
     add("--output", type=Path, default=Path("saves"), help="folder for the files (default: %(default)s)")
     add("--mirror", metavar="URL", help="fetch MIRROR/<file> instead of the files on Google Drive")
     args = parser.parse_args()
-    with exclusive(args.output):
+    with exclusive(args.output, "download"):
         for name in MODELS if args.which == "all" else [args.which]:
             fetch_weights(MODELS[name].at(args.mirror), args.output)
 

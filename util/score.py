@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from vos_benchmark.evaluator import Evaluator
 
-from dataset.image_io import read_label_map
+from dataset.image_io import read_labels
 from dataset.video import Video
 from util.files import atomic_path
 
@@ -44,7 +44,7 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
     evaluator = Evaluator(name=video.name)
     for name in names:
         truth = video.read_labels(video.ground_truth[name])
-        evaluator.feed_frame(read_label_map(folder / f"{name}.png"), truth)
+        evaluator.feed_frame(read_labels(folder / f"{name}.png"), truth)
     region, boundary = evaluator.conclude()
     return [
         ObjectScore(video.name, int(label), float(region[label]), float(boundary[label]))
