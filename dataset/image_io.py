@@ -99,6 +99,11 @@ def image_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
+def _check_lossless(image: Image.Image, path: Path) -> None:
+    if image.format == "JPEG":
+        raise InputError(f"{path} is a JPEG, whose compression changes labels: save masks as PNG.")
+
+
 def read_labels(path: Path) -> NDArray[np.uint8]:
     """Read a paletted or grey PNG as it is stored, `H x W`.
 
@@ -106,8 +111,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         InputError: it cannot be read, marks objects by colour, or has labels above 255.
     """
     with _opened(path) as image:
-        if image.format == "JPEG":
-            raise InputError(f"{path} is a JPEG, whose compression changes labels: save masks as PNG.")
+        _check_lossless(image, path)
         if image.mode == "P":
             return np.asarray(image)
         if image.mode not in GREY_MODES:
@@ -172,6 +176,7 @@ def read_colours(path: Path) -> NDArray[np.uint8] | None:
     Transparent pixels are black, whatever colour is hidden there.
     """
     with _opened(path) as image:
+        _check_lossless(image, path)
         if image.mode in GREY_MODES | {"P"}:
             return None
         colours = np.array(image.convert("RGB"))
