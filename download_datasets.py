@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from util.errors import InputError, run_script
-from util.installation import exclusive, install, is_installed
+from util.installation import install, is_installed
+from util.lock import exclusive
 from util.sources import DATA_SETS, Archive
 from util.terms import confirm_terms
 
@@ -27,7 +28,7 @@ def main() -> None:
         return
     confirm_terms({data_set.title: data_set.terms for data_set in unfinished}, args.yes)
     archives = [archive for data_set in unfinished for archive in data_set.archives]
-    with exclusive(args.downloads or args.root / "downloads"):
+    with exclusive(args.downloads or args.root / "downloads", "download"):
         install_all(archives, args)
 
 

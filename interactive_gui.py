@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import list_images, read_image, read_label_map
+from dataset.frame_source import natural_order
+from dataset.image_io import list_images, read_merged
 from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
 from util.correspondence_gui import CorrespondenceGui, check_display
@@ -105,14 +106,16 @@ def open_windows(args: argparse.Namespace) -> None:
         frames = chosen_pair(args)
     elif args.src_image is not None or args.tar_image is not None:
         raise InputError("--frames takes the place of --src_image and --tar_image: leave them out.")
+    elif args.output.resolve() == args.frames.resolve():
+        raise InputError(f"--output {args.output} is the folder of --frames: give another one.")
     else:
-        frames = list_images(args.frames)
+        frames = sorted(list_images(args.frames), key=natural_order)
         if not frames:
             raise InputError(
                 f"there are no pictures in {args.frames}: give a folder of frames with --frames."
             )
     for path in frames[:2]:  # the ones that are shown first; a message is better than half a window
-        read_image(path)
+        read_shown(path)
     check_display()
     network = load_network(args.model, select_device(args.device))
     CorrespondenceGui(network, frames, args.output, args.temperature, args.frames is not None).run()
@@ -141,7 +144,7 @@ def checked_points(
 
 def checked_region(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the region of a mask; raises InputError when it is empty or not of `size` (H, W)."""
-    region = read_label_map(path) > 0
+    region = read_merged(path) > 0
     if region.shape != size:
         raise InputError(
             f"mask {path} is {region.shape[1]} x {region.shape[0]}, the source {size[1]} x {size[0]}: "

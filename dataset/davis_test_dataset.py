@@ -1,13 +1,13 @@
 """The DAVIS benchmarks: which frames and masks belong to each video."""
 
+import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from dataset.frame_source import PictureFiles
-from dataset.image_io import list_images, read_label_map, read_palette
+from dataset.image_io import list_images, read_label_map, read_merged, read_palette
 from dataset.video import Video
 from util.errors import InputError
 from util.palette import voc_palette
@@ -56,10 +56,19 @@ def names_listed(path: Path) -> list[str]:
     """Return the video names of a list file in order, or none when there is no such file.
 
     A line is a name, or paths such as `/JPEGImages/480p/dog/00000.jpg /Annotations/...`.
+
+    Raises:
+        InputError: the file is no text.
     """
     if not path.is_file():
         return []
-    lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin files with a mark
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is no text in UTF-8: give a list with the name of a video per line."
+        ) from error
+    lines = [re.split(r"\s+(?=/)", line.strip())[0] for line in text.splitlines() if line.strip()]
     return list(dict.fromkeys(Path(line).parent.name if "/" in line else line for line in lines))
 
 
@@ -102,5 +111,5 @@ def _video(root: Path, name: str, merge: bool, late_objects: bool = False) -> Vi
         given_labels=new_labels,
         palette=None if merge else read_palette(first) or voc_palette(),
         ground_truth=annotations,
-        read_labels=partial(read_label_map, merge=merge),
+        read_labels=read_merged if merge else read_label_map,
     )

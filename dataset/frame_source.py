@@ -25,6 +25,10 @@ class FrameSource(Protocol):
         """One a frame, without suffix."""
 
     @property
+    def place(self) -> Path:
+        """The folder or video file that they are read from."""
+
+    @property
     def fps(self) -> float:
         """Frames a second."""
 
@@ -37,17 +41,25 @@ class FrameSource(Protocol):
 
 
 class PictureFiles:
-    """Frames that are one picture file each."""
+    """Frames that are one picture file each.
 
-    def __init__(self, paths: Sequence[Path], fps: float = FOLDER_FPS) -> None:
+    Args:
+        paths: of the pictures, in order.
+        fps: frames a second.
+        upright: see `read_image`.
+    """
+
+    def __init__(self, paths: Sequence[Path], fps: float = FOLDER_FPS, upright: bool = False) -> None:
         self.paths = paths
+        self.upright = upright
         self.names = [path.stem for path in paths]
+        self.place = paths[0].parent
         self.fps = fps
         self.threads = 2
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Decode one picture; InputError when it cannot be."""
-        return read_image(self.paths[index])
+        return read_image(self.paths[index], upright=self.upright)
 
 
 class VideoFile:
@@ -58,7 +70,7 @@ class VideoFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = self.place = path
         self.threads = 1
         self._open()
         count = 0
@@ -109,6 +121,7 @@ class Selection:
         self.source = source
         self.indices = indices
         self.names = [source.names[index] for index in indices]
+        self.place = source.place
         self.fps = source.fps if fps is None else fps
         self.threads = source.threads
 
@@ -120,11 +133,13 @@ class Selection:
 def natural_order(path: Path) -> list[tuple[int, int, str]]:
     """Sort key by name with numbers by value: frame2 before frame10."""
     parts = re.split(r"(\d+)", path.name)
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts if part]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part.lower()) for part in parts if part]
 
 
 def open_source(path: Path) -> FrameSource:
     """Return the frames of a video file or of a folder of pictures (in natural order).
+
+    Pictures are turned upright, as the decoder turns videos.
 
     Raises:
         InputError: there is nothing there, no picture in the folder, or two of one name.
@@ -136,7 +151,7 @@ def open_source(path: Path) -> FrameSource:
         stems = {picture.stem for picture in pictures}
         if len(stems) < len(pictures):
             raise InputError(f"{path} has pictures of the same name but for the suffix: keep one of each.")
-        return PictureFiles(pictures)
+        return PictureFiles(pictures, upright=True)
     if not path.is_file():
         raise InputError(f"there is no video file and no folder of frames at {path}.")
     if path.suffix.lower() not in VIDEO_SUFFIXES:

@@ -1,5 +1,7 @@
 """Reading of frames and label maps, and the normalisation of frames."""
 
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from util.errors import InputError
@@ -23,6 +25,10 @@ NORMALISED = ((np.arange(256, dtype=np.float32)[:, None, None] / np.float32(255)
 )
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B"}  # Pillow's names; those with I have 16 bits or more
+ORIENTATION = 0x0112  # EXIF's number of it; 1 is upright
+LARGEST_LABEL = 255
+VOID = 255  # what paletted masks call pixels of no object
 
 
 def normalise(image: NDArray[np.uint8]) -> Tensor:
@@ -50,26 +56,41 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"there is no picture at {path}.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(
             f"{path} cannot be read as a picture (damaged, or another format): {error}"
         ) from error
 
 
-def read_image(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:
-    """Read a picture as RGB, `H x W x 3`.
+def read_image(path: Path, short_side: int | None = None, upright: bool = False) -> NDArray[np.uint8]:
+    """Read a picture as RGB, `H x W x 3`; transparency is ignored, 16 bits become 8.
 
     Args:
         path: the file.
         short_side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is faster, as long as its
             shorter side keeps this many pixels. None reads every pixel.
+        upright: turn it as its EXIF data says and viewers show it. Masks are read as they are stored,
+            and so are the pictures of data sets, for which they were made.
     """
     with _opened(path) as image:
         if short_side is not None:
             image.draft(None, (short_side, short_side))  # does nothing for other formats
-        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        shown = _turned(image) if upright else image
+        if shown.mode.startswith("I"):
+            high = np.clip(np.asarray(shown) >> 8, 0, 255).astype(np.uint8)
+            return np.repeat(high[:, :, None], 3, axis=2)
+        return np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    try:
+        return image if image.getexif().get(ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
+    except (struct.error, SyntaxError, ValueError, TypeError):  # damaged EXIF data says nothing
+        return image
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -78,16 +99,58 @@ def image_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
-def read_label_map(path: Path, merge: bool = False) -> NDArray[np.uint8]:
-    """Read a paletted or grey PNG as labels, `H x W`; 0 is background.
+def _check_lossless(image: Image.Image, path: Path) -> None:
+    if image.format == "JPEG":
+        raise InputError(f"{path} is a JPEG, whose compression changes labels: save masks as PNG.")
+
+
+def read_labels(path: Path) -> NDArray[np.uint8]:
+    """Read a paletted or grey PNG as it is stored, `H x W`.
+
+    Raises:
+        InputError: it cannot be read, marks objects by colour, or has labels above 255.
+    """
+    with _opened(path) as image:
+        _check_lossless(image, path)
+        if image.mode == "P":
+            return np.asarray(image)
+        if image.mode not in GREY_MODES:
+            raise InputError(f"mask {path} is a {image.mode} picture: save it with a palette or in grey.")
+        if image.mode == "LA":
+            levels, opacity = (np.asarray(band) for band in image.split())
+            return np.where(opacity > 0, levels, np.uint8(0))
+        levels = np.asarray(image.convert("L") if image.mode == "1" else image)
+    if levels.max() > LARGEST_LABEL:
+        raise InputError(f"mask {path} has the label {levels.max()}: labels go from 1 to {LARGEST_LABEL}.")
+    return levels.astype(np.uint8)
+
+
+def read_label_map(path: Path, lone_void: bool = False) -> NDArray[np.uint8]:
+    """Read a paletted or grey PNG as labels of objects, `H x W`; 0 is background.
+
+    255 in a paletted file is void, as in DAVIS: pixels of no object, which become background. In a grey
+    file it is a label like the others, since masks of one object are commonly stored as 0 and 255.
 
     Args:
         path: the file.
-        merge: make all labels above 0 one object, labelled 255.
+        lone_void: keep 255 in a paletted file that has no other label, which then is such a mask, too.
+
+    Raises:
+        InputError: see `read_labels`.
     """
-    with _opened(path) as image:
-        labels = np.asarray(image if image.mode in ("P", "L") else image.convert("L"))
-    return np.where(labels > 0, np.uint8(255), np.uint8(0)) if merge else labels
+    labels = read_labels(path)
+    void = labels == VOID
+    if not void.any() or read_palette(path) is None:
+        return labels
+    without = np.where(void, np.uint8(0), labels)
+    return labels if lone_void and not without.any() else without
+
+
+def read_merged(path: Path) -> NDArray[np.uint8]:
+    """Read a mask as one object labelled 255, `H x W`: all labels above 0, or any colour but black."""
+    colours = read_colours(path)
+    inside = read_labels(path) > 0 if colours is None else colours.any(axis=2)
+    return np.where(inside, np.uint8(255), np.uint8(0))
 
 
 def read_object_mask(path: Path) -> NDArray[np.uint8]:
@@ -108,18 +171,42 @@ def read_palette(path: Path) -> list[int] | None:
 
 
 def read_colours(path: Path) -> NDArray[np.uint8] | None:
-    """Read a mask that marks objects by colour, as RGB `H x W x 3`; None when it is paletted or grey."""
+    """Read a mask that marks objects by colour, as RGB `H x W x 3`; None when it is paletted or grey.
+
+    Transparent pixels are black, whatever colour is hidden there.
+    """
     with _opened(path) as image:
-        return None if image.mode in ("P", "L", "1", "I", "I;16") else np.asarray(image.convert("RGB"))
+        _check_lossless(image, path)
+        if image.mode in GREY_MODES | {"P"}:
+            return None
+        colours = np.array(image.convert("RGB"))
+        if image.mode == "RGBA":
+            colours[np.asarray(image)[:, :, 3] == 0] = 0
+        return colours
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the pictures of a folder in order of their names; hidden files are left out."""
+    """Return the pictures of a folder in order of their names; hidden files and folders are left out."""
     if not folder.is_dir():
         return []
-    pictures = (
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
-    return sorted(pictures, key=lambda path: path.name)
+    with os.scandir(folder) as entries:
+        # a link to nowhere stays in: left out silently, it would be a frame too few
+        names = sorted(entry.name for entry in entries if not entry.is_dir())
+    pictures = (folder / name for name in names if not name.startswith("."))
+    return [path for path in pictures if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def list_images_below(folder: Path) -> list[Path]:
+    """Return the pictures of a folder and of all visible folders in it, behind links too, each once."""
+    found: list[Path] = []
+    visited: set[Path] = set()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        if here.resolve() in visited:  # links can lead in circles
+            continue
+        visited.add(here.resolve())
+        found += list_images(here)
+        if here.is_dir():
+            waiting += [path for path in here.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted(found)

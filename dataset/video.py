@@ -67,6 +67,16 @@ class Video:
     def __len__(self) -> int:
         return len(self.frames.names)
 
+    def check_apart(self, folder: Path) -> None:
+        """Make sure that masks written to a folder replace nothing that is read, and are not read as frames.
+
+        Raises:
+            InputError: the folder is that of the frames, the masks or the ground truth.
+        """
+        read = {path.parent for path in (*self.masks.values(), *self.ground_truth.values())}
+        if folder.resolve() in {path.resolve() for path in (self.frames.place, *read)}:
+            raise InputError(f"{folder} is where the frames or masks are read: give another --output.")
+
     def __iter__(self) -> Iterator[Frame]:
         """Decode the frames in order, in the background, a few ahead."""
         return prefetch(self.read, range(len(self)), threads=self.frames.threads)

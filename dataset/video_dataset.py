@@ -1,7 +1,9 @@
 """Any video with masks on some of its frames, as a user has them."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,12 @@ from dataset.image_io import list_images, read_colours, read_label_map, read_pal
 from dataset.video import Video
 from util.errors import InputError
 from util.palette import voc_palette
+
+log = logging.getLogger(__name__)
+
+
+MANY_OBJECTS = 50  # in one mask, more are rather shades than objects
+read_user_labels = partial(read_label_map, lone_void=True)
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ def _packed_colours(path: Path) -> NDArray[np.uint32]:
         palette = np.array(read_palette(path) or voc_palette(), np.uint8)
         table = np.zeros((256, 3), np.uint8)
         table[: len(palette) // 3] = palette.reshape(-1, 3)
-        colours = table[read_label_map(path)]
+        colours = table[read_user_labels(path)]
     red, green, blue = np.moveaxis(colours.astype(np.uint32), -1, 0)
     return red << 16 | green << 8 | blue
 
@@ -107,7 +115,7 @@ def open_user_video(
         backward: also go back from the first labelled frame.
 
     Raises:
-        InputError: nothing to read, no frame chosen, or a mask that belongs to none of them.
+        InputError: nothing to read, no frame chosen, a mask that belongs to none of them, or no object.
     """
     source = open_source(path)
     indices = range(start, len(source.names) if end is None else min(end, len(source.names)), every)
@@ -119,7 +127,18 @@ def open_user_video(
     by_index = _assign_masks(masks, frames.names)
     paths = [by_index[index] for index in sorted(by_index)]
     colours = ColourLabels.of(paths) if any(read_colours(p) is not None for p in paths) else None
-    first = min(by_index)
+    read_labels = colours or read_user_labels
+    with_objects = (index for index in sorted(by_index) if read_labels(by_index[index]).any())
+    first = next(with_objects, None)
+    if first is None:
+        raise InputError(f"no mask of {masks} shows an object: paint each with a label or colour of its own.")
+    given = {index: mask for index, mask in by_index.items() if index >= first}
+    objects = np.count_nonzero(np.bincount(read_labels(by_index[first]).flatten())[1:])
+    if objects > MANY_OBJECTS:
+        log.warning(
+            "mask %s has %d labels, and each is an object: if that is too many, draw it without soft edges.",
+            *(by_index[first], objects),
+        )
     height, width, _ = frames.read(first).shape
 
     def video(order: Sequence[int], given: dict[int, Path]) -> Video:
@@ -128,12 +147,12 @@ def open_user_video(
             frames=Selection(frames, order),
             masks=given,
             palette=colours.palette if colours else read_palette(paths[0]) or voc_palette(),
-            read_labels=colours or read_label_map,
+            read_labels=read_labels,
             short_side=short_side if min(height, width) > short_side else None,
             antialias=True,
         )
 
-    forward = video(range(first, len(frames.names)), {i - first: by_index[i] for i in by_index})
+    forward = video(range(first, len(frames.names)), {i - first: given[i] for i in given})
     back = video(range(first, -1, -1), {0: by_index[first]}) if backward and first > 0 else None
     return UserVideo(frames, forward, back)
 
@@ -155,11 +174,15 @@ def _assign_masks(masks: Path, names: Sequence[str]) -> dict[int, Path]:
         return {frame_of(masks) or 0: masks}
     else:
         raise InputError(f"there is no mask and no folder of masks at {masks}.")
-    found = {frame_of(path): path for path in files}
     strangers = [path.name for path in files if frame_of(path) is None]
     if strangers:
         raise InputError(
             f"{strangers[0]} in {masks} ({len(strangers)} such) is not named after a chosen frame; "
             f"these are called {names[0]} to {names[-1]}."
         )
-    return {index: path for index, path in found.items() if index is not None}
+    found: dict[int, Path] = {}
+    for path in files:
+        index = frame_of(path)
+        if index is not None and found.setdefault(index, path) != path:
+            raise InputError(f"{found[index]} and {path.name} belong to the same frame: keep one of them.")
+    return found

@@ -35,6 +35,12 @@ def _video(images: Path, annotations: Path) -> Video:
     if not frames:
         raise InputError(f"there are no frames in {images}: put the video's pictures there.")
     masks = {path.stem: path for path in list_images(annotations)}
+    strangers = sorted(masks.keys() - {frame.stem for frame in frames})
+    if strangers:
+        raise InputError(
+            f"{masks[strangers[0]]} has no frame in {images} ({len(strangers)} such masks): "
+            "its objects would be lost; put the frame there, or take the mask away."
+        )
     labelled = [index for index, frame in enumerate(frames) if frame.stem in masks]
     if not labelled:
         raise InputError(f"no mask in {annotations} is named after a frame of {images}.")

@@ -37,7 +37,9 @@ def load_file(path: str | Path) -> dict[str, Any]:
             f"{path} is refused: it is damaged, not a PyTorch file, or would run code when loaded "
             "(only tensors and plain containers are accepted)."
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle can raise anything
         raise InputError(f"{path} is not a whole PyTorch checkpoint (truncated?): fetch it again.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, not a state dict.")
@@ -47,8 +49,10 @@ def load_file(path: str | Path) -> dict[str, Any]:
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
     """Return the network's state dict of a loaded file, in float32 and under its public names."""
     state = content.get("network", content)
+    if not isinstance(state, dict):
+        return {}
     return {
-        name.removeprefix("module."): value.float() if torch.is_floating_point(value) else value
+        str(name).removeprefix("module."): value.float() if torch.is_floating_point(value) else value
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
@@ -63,7 +67,8 @@ def load_state(network: PropagationNetwork, state: dict[str, Tensor], source: st
         source: where the state dict is from, for the error message.
 
     Raises:
-        InputError: names the missing, unexpected and mis-shaped entries.
+        InputError: names the missing, unexpected, mis-shaped and mis-typed entries, or those with
+            numbers that are not finite.
     """
     own = network.state_dict()
     missing = [name for name in own if name not in state]
@@ -73,13 +78,32 @@ def load_state(network: PropagationNetwork, state: dict[str, Tensor], source: st
         for name, tensor in own.items()
         if name in state and state[name].shape != tensor.shape
     ]
+    mis_typed = [
+        f"{name} {state[name].dtype} instead of {tensor.dtype}"
+        for name, tensor in own.items()
+        if name in state and (state[name].dtype, state[name].layout) != (tensor.dtype, tensor.layout)
+    ]
     complaints = [
         f"{len(names)} {kind}: " + ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("mis-shaped", mis_shaped))
+        for kind, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("mis-shaped", mis_shaped),
+            ("mis-typed", mis_typed),
+        )
         if names
     ]
     if complaints:
-        raise InputError(f"{source} does not fit the propagation network ({'; '.join(complaints)}).")
+        raise InputError(
+            f"{source} does not fit the propagation network ({'; '.join(complaints)}): "
+            "give weights of this network."
+        )
+    broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+    if broken:
+        raise InputError(
+            f"{source} holds numbers that are not finite in {len(broken)} entries ({broken[0]}, ...): "
+            "its training went wrong, or it is damaged; take an earlier file or fetch it again."
+        )
     network.load_state_dict(state, assign=network.decoder.pred.weight.is_meta)
 
 
@@ -126,5 +150,9 @@ def load_weights(network: PropagationNetwork, path: str | Path) -> None:
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
     """Write a state dict or checkpoint; the file appears whole or not at all."""
-    with atomic_path(Path(path)) as temporary:
-        torch.save(content, temporary)
+    path = Path(path)
+    with atomic_path(path) as temporary:
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # how PyTorch says that a write failed
+            raise OSError(f"{path} could not be written (is the disk full?): make room for it.") from error

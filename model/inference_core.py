@@ -215,7 +215,8 @@ class InferenceCore:
         size = (frame.shape[1], frame.shape[2])
         if self.size not in (None, size):
             raise InputError(
-                f"a frame is {size[1]} x {size[0]}, those before it {self.size[1]} x {self.size[0]}."
+                f"a frame is {size[1]} x {size[0]}, those before it {self.size[1]} x {self.size[0]}: "
+                "bring all to one size."
             )
         if mask is not None and tuple(mask.shape[-2:]) != size:
             raise InputError(

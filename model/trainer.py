@@ -146,11 +146,20 @@ class Trainer:
         Args:
             content: of the file, see `read_checkpoint`.
             path: of the file, for the error message.
+
+        Raises:
+            InputError: it is of another network or optimiser.
         """
         load_state(self.network, network_state(content), path)
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.scheduler.load_state_dict(content["scheduler"])
-        self.scaler.load_state_dict(content["scaler"])
+        try:
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.scheduler.load_state_dict(content["scheduler"])
+            self.scaler.load_state_dict(content["scaler"])
+        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"the optimiser's state in {path} does not fit ({error}): start a new run from its weights "
+                "by --load_network."
+            ) from error
         self.iteration = content["it"]
 
     def _inputs(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -196,6 +205,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     content = load_file(path)
     missing = CHECKPOINT_PARTS - content.keys()
+    if not missing and not (isinstance(content["it"], int) and isinstance(content["settings"], dict)):
+        missing = {"it", "settings"}
     if missing:
         raise InputError(
             f"{path} is no checkpoint of a training run, it lacks {', '.join(sorted(missing))}: "

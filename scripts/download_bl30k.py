@@ -18,7 +18,8 @@ from typing import Any
 from util.download import download
 from util.errors import InputError, run_script
 from util.free_space import free_space, readable
-from util.installation import exclusive, unpacked
+from util.installation import unpacked
+from util.lock import exclusive
 from util.sources import BL30K, BL30K_ADDRESS, BL30K_LISTING, BL30K_SEGMENT_SIZE, BL30K_TERMS
 from util.terms import confirm_terms
 
@@ -38,7 +39,7 @@ def main() -> None:
         return
     state_space(missing, place, downloads, args.keep)
     confirm_terms({"BL30K": BL30K_TERMS}, args.yes)
-    with exclusive(downloads):
+    with exclusive(downloads, "download"):
         for segment in missing:
             fetch_segment(segment, place, downloads, args.mirror, args.keep)
 

@@ -6,7 +6,6 @@ by any number of workers, stopped, continued, and enlarged later.
 """
 
 import argparse
-import json
 import os
 import signal
 import time
@@ -14,21 +13,19 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from dataset.image_io import IMAGE_SUFFIXES
+from dataset.image_io import list_images_below
 from dataset.synthetic_files import write_video
 from dataset.synthetic_textures import TextureSource
 from dataset.synthetic_video import VideoSettings, random_scene, render
 from util.errors import InputError, run_script
 from util.evaluation_args import positive_int
-from util.files import atomic_path
+from util.lock import exclusive
 from util.progress import FrameProgress
-
-SETTINGS_FILE = ".settings.json"
+from util.settings_file import SETTINGS_FILE, record_settings
 
 
 def main() -> None:
@@ -38,8 +35,19 @@ def main() -> None:
     if not 1 <= fewest <= most <= 255:
         raise InputError(f"--objects {fewest} {most}: give the fewest and the most, from 1 to 255.")
     settings = VideoSettings(args.frames, args.height, args.width, (fewest, most))
+    if args.pictures and args.output.resolve().is_relative_to(args.pictures.resolve()):
+        raise InputError(f"{args.output} lies in --pictures {args.pictures}: give a place outside it.")
+    if (args.output / "JPEGImages").exists() and not (args.output / SETTINGS_FILE).is_file():
+        raise InputError(f"{args.output} holds another data set: give another --output.")
     pictures = find_pictures(args.pictures) if args.pictures else []
-    check_settings(args.output, {**asdict(settings), "seed": args.seed, "pictures": len(pictures)})
+    with exclusive(args.output, "generator"):
+        recorded = {**asdict(settings), "seed": args.seed, "pictures": len(pictures)}
+        record_settings(args.output, recorded, "give the same, or another --output.")
+        make_missing(args, settings, pictures)
+
+
+def make_missing(args: argparse.Namespace, settings: VideoSettings, pictures: Sequence[Path]) -> None:
+    """Make the videos that are not there yet in processes of their own."""
     names = {f"{index:06}": index for index in range(args.videos)}
     missing = {
         name: index for name, index in names.items() if not (args.output / "JPEGImages" / name).is_dir()
@@ -96,24 +104,10 @@ def parse_args() -> argparse.Namespace:
 
 def find_pictures(folder: Path) -> list[Path]:
     """Return all pictures below a folder, in order; raises InputError when there are none."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    found = list_images_below(folder)
     if not found:
         raise InputError(f"--pictures {folder} holds no picture: give a folder of pictures, or leave it out.")
     return found
-
-
-def check_settings(output: Path, settings: dict[str, Any]) -> None:
-    """Record what a set is made with; raises InputError when it was begun with other settings."""
-    path, settings = output / SETTINGS_FILE, json.loads(json.dumps(settings))
-    if path.is_file():
-        before = json.loads(path.read_text())
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        if changed:
-            raise InputError(
-                f"{output} was begun with another {', '.join(changed)}: give the same, or another --output."
-            )
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=1))
 
 
 def start_worker() -> None:

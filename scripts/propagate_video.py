@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
-from dataset.video_dataset import open_user_video
-from model import load_network
+from dataset.video_dataset import UserVideo, open_user_video
+from model import PropagationNetwork, load_network
 from util.device import select_device
 from util.errors import InputError, run_script
 from util.evaluation import evaluate_video
-from util.evaluation_args import add_engine_flags, engine_options, positive_int
+from util.evaluation_args import add_engine_flags, engine_options, film_path, picture_path, positive_int
+from util.lock import exclusive
 from util.progress import FrameProgress
 from util.visualisation import write_contact_sheet, write_overlay
 
@@ -20,8 +21,8 @@ def main() -> None:
     add("--input", type=Path, required=True, help="video file, or folder of jpg, png, bmp or webp pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
-    add("--overlay", type=Path, help="write an MP4 with the masks drawn in")
-    add("--contact_sheet", type=Path, help="write a JPEG of eight frames with the masks drawn in")
+    add("--overlay", type=film_path, help="write an MP4 with the masks drawn in")
+    add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
     add("--save_probs", type=Path, help="folder for probabilities (half floats, compressed .npz)")
     add("--backward", action="store_true", help="also go back from the first labelled frame to the start")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
@@ -33,9 +34,10 @@ def main() -> None:
 
 
 def propagate(args: argparse.Namespace) -> None:
-    """Write masks and whatever else the flags ask for."""
+    """Check what the flags ask for, and do it."""
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise InputError("--start must not be negative, and --end must lie behind it.")
+    check_apart(args)
     video = open_user_video(
         args.input,
         args.masks,
@@ -45,7 +47,27 @@ def propagate(args: argparse.Namespace) -> None:
         every=args.every,
         backward=args.backward,
     )
+    video.forward.check_apart(args.output)
     network = load_network(args.model, select_device(args.device))
+    with exclusive(args.output, "run"):
+        write_results(args, video, network)
+
+
+def check_apart(args: argparse.Namespace) -> None:
+    """Make sure that pictures and films of the result replace nothing that is read, and are not read later.
+
+    Raises:
+        InputError: one would.
+    """
+    read = {args.input.resolve(), args.masks.resolve()}
+    for flag in ("overlay", "contact_sheet"):
+        path = getattr(args, flag)
+        if path is not None and not read.isdisjoint((path.resolve(), path.parent.resolve())):
+            raise InputError(f"--{flag} {path} is or lies in --input or --masks: give another place.")
+
+
+def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:
+    """Propagate, and write masks and whatever else the flags ask for."""
     # backward first: both passes write the frame that they share, and forward knows all its objects
     passes = [each for each in (video.backward, video.forward) if each is not None]
     seconds = 0.0

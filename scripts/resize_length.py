@@ -8,10 +8,11 @@ import argparse
 import os
 from pathlib import Path
 
-from dataset.image_io import list_images
+from dataset.image_io import list_images_below
 from util.errors import InputError, run_script
 from util.evaluation_args import positive_int
-from util.resize import Job, resize_all
+from util.lock import exclusive
+from util.resize import Job, check_apart, resize_all
 
 
 def main() -> None:
@@ -25,7 +26,9 @@ def main() -> None:
     add("size", type=positive_int, nargs="?", default=480, help="shorter side (default: %(default)s)")
     add("--workers", type=positive_int, default=os.cpu_count(), help="processes (default: one per core)")
     args = parser.parse_args()
-    resize_all(folder_jobs(args.input, args.output), args.size, args.workers)
+    jobs = folder_jobs(args.input, args.output)
+    with exclusive(args.output, "resizing"):
+        resize_all(jobs, args.size, args.workers)
     print(f"Done: {args.output}")
 
 
@@ -35,14 +38,8 @@ def folder_jobs(source: Path, target: Path) -> list[Job]:
     Raises:
         InputError: there are none, or the results would lie among them.
     """
-    if target.resolve().is_relative_to(source.resolve()):
-        raise InputError(f"{target} lies in {source}: give a folder outside it for the results.")
-    folders = sorted(path for path in source.rglob("*") if path.is_dir())
-    jobs = [
-        Job(path, target / path.relative_to(source))
-        for folder in (source, *folders)
-        for path in list_images(folder)
-    ]
+    check_apart(source, target)
+    jobs = [Job(path, target / path.relative_to(source)) for path in list_images_below(source)]
     if not jobs:
         raise InputError(f"there are no pictures in {source}: give a folder that has some.")
     return jobs

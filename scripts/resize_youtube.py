@@ -7,7 +7,8 @@ from pathlib import Path
 from dataset.image_io import list_images
 from util.errors import InputError, run_script
 from util.evaluation_args import positive_int
-from util.resize import Job, resize_all
+from util.lock import exclusive
+from util.resize import Job, check_apart, resize_all
 
 
 def main() -> None:
@@ -19,7 +20,9 @@ def main() -> None:
     add("--size", type=positive_int, default=480, help="length of the shorter side (default: %(default)s)")
     add("--workers", type=positive_int, default=os.cpu_count(), help="processes (default: one per core)")
     args = parser.parse_args()
-    resize_all(video_jobs(args.input, args.output), args.size, args.workers)
+    jobs = video_jobs(args.input, args.output)
+    with exclusive(args.output, "resizing"):
+        resize_all(jobs, args.size, args.workers)
     print(f"Done: {args.output}")
 
 
@@ -27,9 +30,9 @@ def video_jobs(source: Path, target: Path) -> list[Job]:
     """List the frames of all videos, and the masks, which take the size that their frames get.
 
     Raises:
-        InputError: there are no frames.
+        InputError: there are no frames, or the results would lie among them.
     """
-    jobs = []
+    jobs: list[Job] = []
     for video in sorted(path for path in (source / "JPEGImages").glob("*") if path.is_dir()):
         frames = {path.stem: path for path in list_images(video)}
         folder = target / "JPEGImages" / video.name
@@ -42,6 +45,7 @@ def video_jobs(source: Path, target: Path) -> list[Job]:
             f"there are no frames in {source / 'JPEGImages'}: give --input, or fetch the data with "
             "`python download_datasets.py --only youtube`."
         )
+    check_apart(source, target)
     return jobs
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from dataset.training_sets import stage_dataset
 from util.errors import run_script
-from util.evaluation_args import positive_int
+from util.evaluation_args import picture_path, positive_int
 from util.files import atomic_path
 from util.sample_pictures import sample_grid
 from util.stages import FIRST_JUMP
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.show_samples", description=__doc__)
     add = parser.add_argument
     add("--stage", type=int, choices=(0, 1, 2), required=True)
-    add("--output", type=Path, required=True, help="a .png or .jpg")
+    add("--output", type=picture_path, required=True, help="a .png or .jpg")
     add("--samples", type=positive_int, default=6, help="default: %(default)s")
     add("--max_jump", type=positive_int, default=FIRST_JUMP, help="default: %(default)s")
     add("--seed", type=int, default=0, help="default: %(default)s")

@@ -15,8 +15,8 @@ from PIL import Image
 import download_datasets
 from tests.conftest import ROOT, largest_file, run_script
 from tests.http_files import Cut, Page, serving
-from util import installation
 from util.errors import InputError
+from util.lock import exclusive
 from util.sources import DATA_SETS
 
 # Each evaluation script and the videos that the fake archives hold for it.
@@ -304,7 +304,7 @@ def test_killed_while_unpacking_the_next_run_ends_right(server, root):
 
 
 def test_two_runs_at_once_are_refused(fetch, root):
-    with installation.exclusive(root / "downloads"), pytest.raises(InputError, match="another download"):
+    with exclusive(root / "downloads", "download"), pytest.raises(InputError, match="another download"):
         fetch("--only", "davis16")
     fetch("--only", "davis16")
 

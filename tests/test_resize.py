@@ -202,7 +202,7 @@ def test_resize_youtube_stopped_and_run_again(youtube):
     before = {path: path.stat().st_mtime_ns for path in (youtube / "small").rglob("*.jpg")}
     assert 0 < len(before) < 48
     assert all(Image.open(path).size == (853, 480) for path in before)
-    (youtube / "small/JPEGImages/aa/.00001.abcdefgh.jpg").write_bytes(b"left by a run that was killed")
+    (youtube / "small/JPEGImages/aa/.00001.123.part.jpg").write_bytes(b"left by a run that was killed")
 
     done = run_script(*command, "--workers", "2")
     assert "resizing 58 of 58" in done.stderr

@@ -11,10 +11,11 @@ from dataset.synthetic_object import Wander
 from dataset.synthetic_textures import TextureSource, procedural_texture
 from dataset.synthetic_video import VideoSettings, _exposures, random_scene, render
 from dataset.training_sets import stage_dataset
-from scripts.make_synthetic_dataset import check_settings, find_pictures
+from scripts.make_synthetic_dataset import find_pictures
 from tests.conftest import run_script
 from tests.training_trees import coloured, write_jpeg
 from util.errors import InputError
+from util.settings_file import record_settings
 
 SMALL = ("--frames", 5, "--height", 96, "--width", 160)
 STILL = Wander(0, 0, np.zeros((1, 3)))
@@ -154,11 +155,11 @@ def test_textures_come_from_the_pictures(tmp_path):
 
 
 def test_a_set_is_not_continued_with_other_settings(tmp_path):
-    check_settings(tmp_path, {"seed": 5, "objects": (3, 6)})
-    check_settings(tmp_path, {"seed": 5, "objects": (3, 6)})
+    record_settings(tmp_path, {"seed": 5, "objects": (3, 6)}, "give the same, or another --output.")
+    record_settings(tmp_path, {"seed": 5, "objects": (3, 6)}, "give the same, or another --output.")
     with pytest.raises(InputError, match="begun with another seed: give the same, or another --output"):
-        check_settings(tmp_path, {"seed": 6, "objects": (3, 6)})
-    check_settings(tmp_path, {"seed": 5, "objects": (3, 6)})
+        record_settings(tmp_path, {"seed": 6, "objects": (3, 6)}, "give the same, or another --output.")
+    record_settings(tmp_path, {"seed": 5, "objects": (3, 6)}, "give the same, or another --output.")
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path):

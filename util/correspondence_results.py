@@ -53,7 +53,7 @@ class Shown:
 
 def read_shown(path: Path) -> Shown:
     """Read a picture that is to be shown."""
-    return Shown(path, read_image(path))
+    return Shown(path, read_image(path, upright=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,10 @@
 """The one loop behind every evaluation script."""
 
 import argparse
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,15 @@ from util.background import BackgroundWriter
 from util.errors import InputError
 from util.evaluation_args import engine_options
 from util.files import atomic_path, remove_leftovers, sha256
+from util.lock import exclusive
 from util.mask_writer import write_mask
 from util.progress import FrameProgress
 from util.ranks import Ranks, joined_ranks, share
 from util.score import report, score_video
+from util.settings_file import record_settings
 from util.visualisation import write_contact_sheet, write_overlay
 
 log = logging.getLogger(__name__)
-
-SETTINGS_FILE = ".settings.json"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,10 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
         if index == 0 and frame.mask is not None and not frame.mask.any():
             log.warning("%s: its first mask %s is empty.", video.name, video.masks[0])
         start = time.perf_counter()
-        prob = engine.step(frame.image, frame.mask, last=index == last)
+        try:
+            prob = engine.step(frame.image, frame.mask, last=index == last)
+        except InputError as error:
+            raise InputError(f"{video.name}, {frame.name}: {error}") from error
         labels = engine.label_map(prob, frame.size).cpu().numpy()  # .cpu() waits for a GPU
         yield Segmented(frame, prob, list(engine.labels), labels, time.perf_counter() - start)
 
@@ -66,13 +69,17 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
         protocol: what else the masks depend on; it is recorded with the settings.
     """
     options = engine_options(args)
+    for video in videos:
+        video.check_apart(args.output / video.name)
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
-    with joined_ranks(args.device, for_training=False) as ranks:
+    with joined_ranks(args.device, for_training=False) as ranks, ExitStack() as alone:
         network = load_network(args.model, ranks.device)
         if ranks.is_first:
+            alone.enter_context(exclusive(args.output, "evaluation"))
             settings = {**options, **protocol, "model": sha256(args.model)}
-            check_settings(args.output, settings, args.overwrite)
+            advice = "give another --output, or --overwrite to replace its masks."
+            record_settings(args.output, settings, advice, args.overwrite)
         unfinished = [i for i, v in enumerate(videos) if args.overwrite or not is_finished(v, args.output)]
         unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
         if ranks.is_first and len(unfinished) < len(videos):
@@ -170,22 +177,3 @@ def first_frames(video: Video, count: int) -> Video:
     masks = {index: path for index, path in video.masks.items() if index < count}
     given_labels = {index: labels for index, labels in video.given_labels.items() if index < count}
     return replace(video, frames=Selection(video.frames, indices), masks=masks, given_labels=given_labels)
-
-
-def check_settings(output: Path, settings: dict[str, Any], overwrite: bool) -> None:
-    """Record what the masks in a folder are made with; refuse to mix them with other settings.
-
-    Raises:
-        InputError: the folder holds masks of other settings and `overwrite` is off.
-    """
-    path = output / SETTINGS_FILE
-    if path.is_file() and not overwrite:
-        before = json.loads(path.read_text())
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        if changed:
-            raise InputError(
-                f"{output} holds masks made with another {', '.join(changed)}: "
-                "give another --output, or --overwrite to replace them."
-            )
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=1))

@@ -1,7 +1,7 @@
 """Flags that every evaluation script shares, with their defaults."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,23 @@ def positive_float(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not above zero")
     return value
+
+
+def picture_path(text: str) -> Path:
+    """Parse the path of a picture to write."""
+    return _with_suffix(text, (".jpg", ".jpeg", ".png"))
+
+
+def film_path(text: str) -> Path:
+    """Parse the path of a film to write."""
+    return _with_suffix(text, (".mp4",))
+
+
+def _with_suffix(text: str, suffixes: Sequence[str]) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in suffixes:
+        raise argparse.ArgumentTypeError(f"{text} does not end in {' or '.join(suffixes)}")
+    return path
 
 
 def add_network_flags(add: Callable[..., object]) -> None:

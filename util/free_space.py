@@ -1,15 +1,12 @@
 """Room on disks: asked for before a write, explained when it runs out."""
 
-import errno
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from util.errors import InputError
-
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # full, over a user's quota, larger than files may be
+from util.errors import NO_ROOM, InputError
 
 
 def readable(size: int) -> str:

@@ -1,10 +1,9 @@
 """From a remote archive to a folder of the data tree, which is there whole or not at all."""
 
-import fcntl
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from util.archives import ArchiveError, check_archive, unpack
@@ -17,7 +16,6 @@ from util.sources import Archive, RemoteFile
 log = logging.getLogger(__name__)
 
 DEPTH = 3  # folders that may lie around the wanted one in an archive
-LOCK_FILE = ".lock"
 
 
 def is_installed(archive: Archive, root: Path) -> bool:
@@ -81,28 +79,6 @@ def unpacked(file: RemoteFile, packed: Path, target: Path, contains: Sequence[st
         yield content
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-@contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder of downloads; it is made, and removed when it is left empty.
-
-    Raises:
-        InputError: another run is at work there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / LOCK_FILE
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"another download is at work in {folder}: wait until it has ended.") from error
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-            with suppress(OSError):  # something is in it
-                folder.rmdir()
 
 
 def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:

@@ -21,15 +21,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
-from dataset.image_io import image_size, read_label_map, read_palette
+from dataset.image_io import image_size, read_image, read_labels, read_palette
 from util.errors import InputError
-from util.files import atomic_path
+from util.files import atomic_path, remove_leftovers
 from util.mask_writer import write_mask
 from util.progress import CountProgress
 
 MARGIN = 2.25
 QUALITY = 95  # of JPEG
 REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 MASK_MODES = {"1", "L", "P"}
 LISTED = 5  # damaged pictures named in the error message
 BATCH = 16  # files given to a process at a time
@@ -48,6 +49,17 @@ class Job:
     source: Path
     target: Path
     like: Path | None = None
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Make sure that results do not replace or join what they are made from.
+
+    Raises:
+        InputError: one folder lies in the other.
+    """
+    inner, outer = target.resolve(), source.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise InputError(f"{target} lies in {source} or around it: give a folder apart for the results.")
 
 
 def wanted_size(height: int, width: int, shorter: int) -> tuple[int, int]:
@@ -81,7 +93,13 @@ def read_bgr(path: Path, factor: int = 1) -> NDArray[np.uint8]:
         InputError: it is missing or damaged.
     """
     flags = REDUCED.get(factor, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
-    picture = cv2.imdecode(np.fromfile(path, np.uint8), flags) if path.stat().st_size else None
+    data = np.fromfile(path, np.uint8)
+    if data[:2].tobytes() == JPEG_START and data[-2:].tobytes() != JPEG_END:
+        read_image(path)  # cut off, or with something behind it? OpenCV would fill what is missing with grey
+    try:
+        picture = cv2.imdecode(data, flags) if data.size else None
+    except cv2.error:  # larger than OpenCV reads
+        picture = None
     if picture is None:
         raise InputError(f"{path} cannot be read as a picture (damaged, or another format).")
     return picture
@@ -109,7 +127,7 @@ def resize_picture(job: Job, size: tuple[int, int]) -> None:
 
 def resize_mask(job: Job, size: tuple[int, int]) -> None:
     """Write a mask at (height, width): nearest neighbours, the palette kept."""
-    labels = Image.fromarray(read_label_map(job.source)).resize(size[::-1], Image.Resampling.NEAREST)
+    labels = Image.fromarray(read_labels(job.source)).resize(size[::-1], Image.Resampling.NEAREST)
     write_mask(job.target, np.asarray(labels), read_palette(job.source))
 
 
@@ -141,7 +159,7 @@ def resize_all(jobs: list[Job], shorter: int, workers: int) -> None:
         InputError: files could not be read; all others are done.
     """
     for folder in {job.target.parent for job in jobs}:
-        _remove_leftovers(folder)
+        remove_leftovers(folder)
     # Forked, so that PyTorch is loaded once; this process has used none of it, hence no threads to lose.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=_start_worker)
     reasons = []
@@ -178,9 +196,3 @@ def _is_done(target: Path, size: tuple[int, int]) -> bool:
 def _copy(job: Job) -> None:
     with atomic_path(job.target) as temporary:
         temporary.write_bytes(job.source.read_bytes())
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files (`atomic_path`) of a run that was killed."""
-    for path in folder.glob(".*.????????.*"):
-        path.unlink(missing_ok=True)

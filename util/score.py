@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from vos_benchmark.evaluator import Evaluator
 
-from dataset.image_io import read_label_map
+from dataset.image_io import read_labels
 from dataset.video import Video
 from util.files import atomic_path
 
@@ -46,7 +46,7 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
     evaluator = Evaluator(name=video.name)  # counts an object from the first frame that shows it
     for name in names:
         truth = video.read_labels(video.ground_truth[name])
-        mask = read_label_map(folder / f"{name}.png")
+        mask = read_labels(folder / f"{name}.png")
         if name in given:
             truth, mask = (np.where(np.isin(labels, given[name]), 0, labels) for labels in (truth, mask))
         evaluator.feed_frame(mask, truth)

@@ -6,9 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dataset.frame_source import FrameSource
-from dataset.image_io import read_label_map
+from dataset.image_io import read_labels
 from util.background import prefetch
 from util.files import atomic_path
 from util.palette import voc_palette
@@ -18,6 +19,7 @@ FILL = 0.45  # opacity of an object's colour
 SHEET_FRAMES = 8
 SHEET_COLUMNS = 4
 SHEET_WIDTH = 480  # of one picture of a contact sheet
+SHEET_QUALITY = 95  # of JPEG
 
 
 def draw_masks(
@@ -65,7 +67,7 @@ def overlaid_frames(
     def overlaid(index: int) -> NDArray[np.uint8]:
         picture = frames.read(index)
         mask = mask_folder / f"{frames.names[index]}.png"
-        return draw_masks(picture, read_label_map(mask), palette) if mask.is_file() else picture
+        return draw_masks(picture, read_labels(mask), palette) if mask.is_file() else picture
 
     return prefetch(overlaid, indices, threads=frames.threads)
 
@@ -76,19 +78,21 @@ def write_overlay(frames: FrameSource, mask_folder: Path, palette: list[int] | N
     MPEG-4 video needs even sizes: an odd last row or column is left out.
     """
     indices = range(len(frames.names))
+    codec = cv2.VideoWriter.fourcc(*"mp4v")
     with atomic_path(path) as temporary, FrameProgress(len(indices)) as progress:
         writer: cv2.VideoWriter | None = None
         for picture in overlaid_frames(frames, indices, mask_folder, palette):
             if writer is None:
                 height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-                codec = cv2.VideoWriter.fourcc(*"mp4v")
                 writer = cv2.VideoWriter(str(temporary), codec, frames.fps, (width, height))
                 if not writer.isOpened():
-                    raise OSError(f"cannot write a video to {path}: choose a name that ends in .mp4.")
+                    raise OSError(f"a film of {width} x {height} cannot be written to {path}.")
             writer.write(cv2.cvtColor(picture[:height, :width], cv2.COLOR_RGB2BGR))
             progress.advance(f"overlay {path.stem}")
         if writer is not None:
-            writer.release()
+            writer.release()  # says nothing about writes that failed
+        if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) != len(indices):
+            raise OSError(f"the film {path} could not be written whole: is the disk full?")
 
 
 def write_contact_sheet(
@@ -103,10 +107,9 @@ def write_contact_sheet(
     columns = min(SHEET_COLUMNS, count)
     rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
     with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)):
-            raise OSError(f"cannot write a picture to {path}: choose a name that ends in .jpg.")
+        Image.fromarray(np.vstack(rows)).save(temporary, quality=SHEET_QUALITY)
 
 
 def _to_width(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    height = round(picture.shape[0] * width / picture.shape[1])
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)

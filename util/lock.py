@@ -1,0 +1,43 @@
+"""One run at a time in a folder."""
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from util.errors import InputError
+
+LOCK_FILE = ".lock"
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def exclusive(folder: Path, work: str) -> Iterator[None]:
+    """Keep other runs out of a folder; it is made, and removed when it is left empty.
+
+    The lock ends with the process, however that ends.
+
+    Args:
+        folder: where the run writes.
+        work: what the run is, for the error message.
+
+    Raises:
+        InputError: another run is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / LOCK_FILE
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"another {work} is at work in {folder}: wait until it has ended.") from error
+        except OSError as error:  # some network file systems have no locks
+            log.warning("%s cannot be locked (%s): let no other run write there.", folder, error.strerror)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
