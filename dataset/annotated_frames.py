@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torchvision import tv_tensors
 
 from dataset.random_streams import SampleStreams
-from dataset.static_dataset import FRAME_JITTER, GREY_CHANCE, SHARED_JITTER, WARP_CHANCE
+from dataset.static_dataset import FRAME_JITTER, SHARED_JITTER, WARP_CHANCE
 from dataset.tps import fast_maps, random_control_points
 from dataset.training_sample import FRAMES, Sample, sample, stack_images, stack_masks
 from dataset.training_transforms import (
@@ -25,7 +25,6 @@ from dataset.training_transforms import (
     shrunk,
     size_of,
     stretch,
-    to_grey,
     warp,
 )
 from dataset.video import Video
@@ -94,12 +93,10 @@ class AnnotatedFrames:
         crowd = random.permutation(len(self.objects))[: random.integers(1, CROWD + 1)]
         layers = [self._background(random)] + [self._object(self.objects[i], random) for i in crowd]
         shared = SHARED_JITTER.draw(random)
-        grey = random.random() < GREY_CHANCE
         images, label_maps = [], []
         for frame in range(FRAMES):
             picture, labels = composed([layer[frame] for layer in layers])
-            image = adjust(as_image(picture), [*shared, *FRAME_JITTER.draw(random)])
-            images.append(to_grey(image) if grey else image)
+            images.append(adjust(as_image(picture), [*shared, *FRAME_JITTER.draw(random)]))
             label_maps.append(as_mask(labels))
 
         numbers = stack_masks(label_maps)

@@ -25,7 +25,8 @@ from model.resnet import Bottleneck
 
 Encoder = RGBEncoder | MaskRGBEncoder
 
-BRANCH_SCALE = 0.3  # of what a bottleneck adds to its shortcut
+BRANCH_SCALE = 0.1  # of what a bottleneck adds to its shortcut
+KEY_SCALE = 1.5  # standard deviation of the keys' channels: how sharply the memory is read
 LOGIT_RANGE = 8.0  # between a mask of 0 and of 1
 
 
@@ -52,7 +53,7 @@ def initialise_from_scratch(network: PropagationNetwork, batch: dict[str, Any]) 
     memory_f16 = memory(cat_frame_and_masks(frames, masks, network.single_object))
 
     query_head, memory_head = network.kv_q_f16, network.kv_m_f16
-    start_head(query_head.key_proj, query_f16, carried)
+    start_head(query_head.key_proj, query_f16, carried, KEY_SCALE)
     memory_head.key_proj.load_state_dict(query_head.key_proj.state_dict())
     start_head(query_head.val_proj, query_f16, carried)
     start_head(memory_head.val_proj, memory_f16, carried)
@@ -142,15 +143,17 @@ def copy_encoder(query: RGBEncoder, memory: MaskRGBEncoder) -> None:
             tensor.copy_(source)  # the query encoder has no convolution biases
 
 
-def start_head(head: nn.Conv2d, feature: Tensor, ignored: int) -> None:
-    """Make a head random, each channel with mean 0 and variance 1 over a feature `N x C x h x w`.
+def start_head(head: nn.Conv2d, feature: Tensor, ignored: int, scale: float = 1.0) -> None:
+    """Make a head random, each channel with mean 0 over a feature `N x C x h x w`.
 
     Args:
         head: 3x3 convolution with bias.
         feature: what it is to be applied to.
         ignored: number of first channels that take no part.
+        scale: standard deviation of each channel.
     """
     weight = torch.randn_like(head.weight) / math.sqrt(head.weight[0].numel())
     weight[:, :ignored] = 0
     std, mean = torch.std_mean(F.conv2d(feature, weight, padding=1), dim=(0, 2, 3))
+    std /= scale
     head.load_state_dict({"weight": weight / std.view(-1, 1, 1, 1), "bias": -mean / std})

@@ -26,9 +26,9 @@ from util.hyper_para import crop_size
 from util.progress import PartProgress
 from util.ranks import Ranks
 
-LEARNING_RATE = 1e-4
+LEARNING_RATE = 2e-5
 SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
-WARM_UP = 10  # steps with a growing learning rate: Adam's first ones change every weight as much as it allows
+WARM_UP = 5  # steps with a growing learning rate: Adam's first ones change every weight as much as it allows
 LAST_PART = 0.25  # of the time, with a tenth of the learning rate: the masks settle
 
 
