@@ -9,11 +9,10 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from util.files import atomic_path
 from util.mask_writer import write_mask
 from util.palette import voc_palette
 from util.progress import FrameProgress
+from util.worker_processes import worked_on
 
 SETTINGS_FILE = ".settings.json"
 JPEG_QUALITY = 92
@@ -54,21 +54,14 @@ def main() -> None:
         return
 
     start, frames = time.perf_counter(), len(missing) * settings.frames
+    make = partial(make_video, output=args.output, seed=args.seed, settings=settings, pictures=pictures)
     with (
+        worked_on(make, list(missing.items()), args.workers, start_worker) as names_made,
         FrameProgress(frames) as progress,
-        ProcessPoolExecutor(args.workers, initializer=start_worker) as pool,
     ):
-        try:
-            running = [
-                pool.submit(make_video, args.output, name, args.seed, index, settings, pictures)
-                for name, index in missing.items()
-            ]
-            for done in as_completed(running):
-                for _ in range(settings.frames):
-                    progress.advance(done.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for name in names_made:
+            for _ in range(settings.frames):
+                progress.advance(name)
     minutes = (time.perf_counter() - start) / 60
     print(f"{frames} frames in {minutes:.1f} minutes, {frames / minutes:.0f} a minute: {args.output}")
 
@@ -121,15 +114,18 @@ def check_settings(output: Path, settings: dict[str, Any]) -> None:
 
 
 def start_worker() -> None:
-    """Keep a worker to one core, and let Ctrl-C end it silently."""
+    """Keep a worker to one core."""
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def make_video(
-    output: Path, name: str, seed: int, index: int, settings: VideoSettings, pictures: Sequence[Path]
+    video: tuple[str, int], output: Path, seed: int, settings: VideoSettings, pictures: Sequence[Path]
 ) -> str:
-    """Render one video and return its name; its folders appear when all is written, the pictures' last."""
+    """Render a video, given by name and number; return its name.
+
+    Its folders appear when all is written, the pictures' last.
+    """
+    name, index = video
     folders = [output / kind / name for kind in ("Annotations", "JPEGImages")]
     unfinished = [folder.with_name(f".{name}") for folder in folders]
     for folder in (*folders, *unfinished):  # of a run that was stopped
