@@ -65,13 +65,17 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace) -> None:
         args: flags of `evaluation_parser`.
     """
     options = engine_options(args)
+    all_videos = videos
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
     with joined_ranks(args.device, for_training=False) as ranks:
         network = load_network(args.model, ranks.device)
         if ranks.is_first:
+            remove_leftovers(args.output)
+            if args.overwrite:
+                remove_masks(all_videos, args.output)
             check_settings(args.output, {**options, "model": sha256(args.model)}, args.overwrite)
-        unfinished = [i for i, v in enumerate(videos) if args.overwrite or not is_finished(v, args.output)]
+        unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]
         unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
         if ranks.is_first and len(unfinished) < len(videos):
             log.info("%d of %d videos are finished already.", len(videos) - len(unfinished), len(videos))
@@ -105,6 +109,10 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
         ranks: which have all written their masks.
     """
     mine = videos[ranks.rank :: ranks.count]
+    if ranks.is_first:
+        for folder in (args.overlay, args.contact_sheet):
+            if folder is not None:
+                remove_leftovers(folder)
     for video in mine:
         folder = args.output / video.name
         if args.overlay is not None:
@@ -137,6 +145,8 @@ def evaluate_video(
         probs: folder for the probabilities, `<frame>.npz`; None writes none.
     """
     remove_leftovers(folder)
+    if probs is not None:
+        remove_leftovers(probs)
     seconds = 0.0
     with BackgroundWriter() as writer:
         for result in segment(video, InferenceCore(network, **options)):
@@ -160,6 +170,17 @@ def write_probs(path: Path, prob: NDArray[np.float16], objects: list[int]) -> No
 def is_finished(video: Video, output: Path) -> bool:
     """Tell whether every mask of a video is there; masks are written atomically, so each is whole."""
     return all((output / video.name / f"{name}.png").is_file() for name in video.frames.names)
+
+
+def remove_masks(videos: Sequence[Video], output: Path) -> None:
+    """Remove what `is_finished` looks for.
+
+    All before the first new mask is written: a run that redoes them and is stopped leaves no old mask
+    that another run would take for a new one.
+    """
+    for video in videos:
+        for name in video.frames.names:
+            (output / video.name / f"{name}.png").unlink(missing_ok=True)
 
 
 def first_frames(video: Video, count: int) -> Video:
