@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from util.errors import InputError, run_script
-from util.installation import exclusive, install, is_installed
+from util.installation import exclusive, install, is_installed, remove_rest
 from util.sources import DATA_SETS, Archive
 from util.terms import confirm_terms
 
@@ -17,6 +17,8 @@ def main() -> None:
     """Parse the flags, show the terms and install what is missing."""
     args = parse_args()
     chosen = [DATA_SETS[name] for name in args.only]
+    for archive in (archive for data_set in chosen for archive in data_set.archives):
+        remove_rest(archive, args.root)
     unfinished = [
         data_set
         for data_set in chosen

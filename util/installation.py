@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from util.archives import ArchiveError, check_archive, unpack
-from util.download import download
+from util.download import download, remove_remains
 from util.errors import InputError
 from util.files import set_aside
 from util.free_space import require_space
@@ -23,6 +23,12 @@ LOCK_FILE = ".lock"
 def is_installed(archive: Archive, root: Path) -> bool:
     """Tell whether an archive's folder is there with what it must have."""
     return _has(root / archive.target, archive.contains)
+
+
+def remove_rest(archive: Archive, root: Path) -> None:
+    """Remove what is left of the unpacking of an archive whose folder is there."""
+    if is_installed(archive, root):
+        shutil.rmtree(staging_folder((root / archive.target).resolve()), ignore_errors=True)
 
 
 def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
@@ -50,9 +56,9 @@ def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
         raise InputError(f"{archive.file.name} goes into {root / archive.after}: fetch that first.")
     with unpacked(archive.file, packed, target, archive.contains) as content:
         content.rename(target)
+        if not keep:
+            packed.unlink()
     log.info("%s is there.", root / archive.target)
-    if not keep:
-        packed.unlink()
 
 
 @contextmanager
@@ -64,7 +70,7 @@ def unpacked(file: RemoteFile, packed: Path, target: Path, contains: Sequence[st
     """
     if not packed.is_file():
         download(file, packed, unpack_in=target.parent)
-    staging = target.with_name(f".{target.name}.unpacking")
+    staging = staging_folder(target)
     if staging.exists():  # of a run that was killed
         shutil.rmtree(staging)
     try:
@@ -83,9 +89,17 @@ def unpacked(file: RemoteFile, packed: Path, target: Path, contains: Sequence[st
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def staging_folder(target: Path) -> Path:
+    """Return where an archive is unpacked that becomes `target`.
+
+    A run that is killed just after it moved the content to its target leaves the empty rest there.
+    """
+    return target.with_name(f".{target.name}.unpacking")
+
+
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder of downloads; it is made, and removed when it is left empty.
+    """Keep other runs out of a folder of downloads; it is made, tidied, and removed when it is left empty.
 
     Raises:
         InputError: another run is at work there.
@@ -98,6 +112,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise InputError(f"another download is at work in {folder}: wait until it has ended.") from error
         try:
+            remove_remains(folder)
             yield
         finally:
             lock.unlink(missing_ok=True)
