@@ -30,7 +30,7 @@ from tests.training_trees import write_static
 KILLS = 50  # of each program
 FEW_KILLS = 2  # of the programs that are quick to run, in the tests of every day
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-PROMPT = 60  # seconds after a signal by which a run must have ended, on a machine with much else to do
+PROMPT = 180  # seconds after a signal by which a run must have ended, on a machine with much else to do
 ORPHAN = 30  # seconds after its end by which all its processes must have ended
 LONGEST = 600  # seconds that an undisturbed run may take
 
