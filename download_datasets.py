@@ -5,9 +5,9 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from util.download import downloads_in
 from util.errors import InputError, run_script
-from util.installation import install, is_installed
-from util.lock import exclusive
+from util.installation import install, is_installed, remove_rest
 from util.sources import DATA_SETS, Archive
 from util.terms import confirm_terms
 
@@ -18,6 +18,8 @@ def main() -> None:
     """Parse the flags, show the terms and install what is missing."""
     args = parse_args()
     chosen = [DATA_SETS[name] for name in args.only]
+    for archive in (archive for data_set in chosen for archive in data_set.archives):
+        remove_rest(archive, args.root)
     unfinished = [
         data_set
         for data_set in chosen
@@ -28,7 +30,7 @@ def main() -> None:
         return
     confirm_terms({data_set.title: data_set.terms for data_set in unfinished}, args.yes)
     archives = [archive for data_set in unfinished for archive in data_set.archives]
-    with exclusive(args.downloads or args.root / "downloads", "download"):
+    with downloads_in(args.downloads or args.root / "downloads"):
         install_all(archives, args)
 
 

@@ -5,10 +5,9 @@ import logging
 from pathlib import Path
 
 from model import load_network
-from util.download import TIMEOUT, TRIES, download
+from util.download import TIMEOUT, TRIES, download, downloads_in
 from util.errors import InputError, run_script
 from util.files import atomic_path, set_aside, sha256
-from util.lock import exclusive
 from util.sources import MODELS, RemoteFile
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ def main() -> None:
     add("--once", action="store_true", help="where they cannot be had at once, give up, in one short line")
     args = parser.parse_args()
     try:
-        with exclusive(args.output, "download"):
+        with downloads_in(args.output):
             for name in MODELS if args.which == "all" else [args.which]:
                 fetch_weights(MODELS[name].at(args.mirror), args.output, args.once)
     except InputError as error:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import math
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from model.from_scratch import initialise_from_scratch
 from model.resnet import imagenet_state_dict
 from model.trainer import StepResult, Trainer, read_checkpoint
 from util.errors import InputError, run_script
+from util.files import remove_leftovers
 from util.hyper_para import check_same_run, plain_settings, training_settings
 from util.image_saver import image_grid
 from util.log_integrator import LogIntegrator
@@ -32,17 +34,23 @@ from util.stop_request import StopRequest, leave_process_group
 log = logging.getLogger(__name__)
 
 SCRATCH_SAMPLES = 8  # at most, on which a start without ImageNet weights is normalised
+SAVES = Path("saves")
 
 
 def main() -> None:
     """Join the other processes of the run, if there are any, and train."""
     settings = training_settings()
     with joined_ranks(settings.device, for_training=True) as ranks:
-        train(settings, ranks)
+        status = train(settings, ranks)
+    sys.exit(status)
 
 
-def train(settings: argparse.Namespace, ranks: Ranks) -> None:
-    """Train one stage, from its start or from where an earlier run stopped."""
+def train(settings: argparse.Namespace, ranks: Ranks) -> int:
+    """Train one stage, from its start or from where an earlier run stopped.
+
+    Returns:
+        The exit status: 0 when the stage is finished, that of a signal when one stopped it.
+    """
     if not ranks.is_first:
         logging.getLogger().setLevel(logging.WARNING)
     torch.manual_seed(settings.seed)  # for new weights; samples and their order have their own streams
@@ -101,7 +109,10 @@ def train(settings: argparse.Namespace, ranks: Ranks) -> None:
 
     # Names of files and logs.
     name = f"{time.strftime('%Y-%m-%d_%H.%M.%S')}_{settings.id}"
-    files = Path("saves") / name / name  # what their paths start with
+    files = SAVES / name / name  # what their paths start with
+    if ranks.is_first:
+        for folder in SAVES.glob("*"):
+            remove_leftovers(folder)
     log.info(
         "Stage %d (%s): %d samples, %d processes of batch %d on %s, iterations %d to %d.",
         *(settings.stage, stage.data, len(dataset), ranks.count, settings.batch_size, ranks.device.type),
@@ -140,8 +151,9 @@ def train(settings: argparse.Namespace, ranks: Ranks) -> None:
             if stopping:
                 reason = stop.received or "a signal to another process"
                 log.info("Stopped by %s; continue with --load_model %s_checkpoint.pth", reason, files)
-                return
+                return stop.status
     log.info("Finished: %s_%d.pth", files, trainer.iteration)
+    return 0
 
 
 def initialise(network: PropagationNetwork, dataset: TrainingSet) -> None:

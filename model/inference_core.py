@@ -108,6 +108,22 @@ class InferenceCore:
             self._in_available_memory(lambda: self._memorise(image, prob[1:], permanent=bool(given)))
         return unpad(prob, padding)
 
+    def remove(self, label: int) -> None:
+        """Forget an object: its label and all that is remembered of it; its room is freed.
+
+        The results of later frames have no channel for it, so turn the last result into labels
+        before. Its pixels are background again, or another object's. A mask with the same label may
+        come later; that object is a new one.
+
+        Raises:
+            InputError: no object has this label.
+        """
+        if label not in self.labels:
+            raise InputError(f"there is no object {label} to remove; the known ones are {self.labels}.")
+        index = self.labels.index(label)
+        del self.labels[index]
+        self.bank.remove(index)
+
     def label_map(self, prob: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Turn the result of `step` into a map of labels.
 

@@ -124,6 +124,10 @@ class MemoryBank:
         for memory, key, value in zip(self.objects, keys, values, strict=True):
             memory.write(key, value, time, permanent)
 
+    def remove(self, index: int) -> None:
+        """Forget object `index`; those behind it move up by one."""
+        del self.objects[index : index + 1]  # an object first seen on the last frame has no memory
+
     def read(self, query_key: Tensor, width: int, objects: slice, chunk_numbers: int) -> Tensor:
         """Read the memory of some objects.
 

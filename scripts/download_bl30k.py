@@ -15,11 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from util.download import download
+from util.download import download, downloads_in
 from util.errors import InputError, run_script
 from util.free_space import free_space, readable
-from util.installation import unpacked
-from util.lock import exclusive
+from util.installation import staging_folder, unpacked
 from util.sources import BL30K, BL30K_ADDRESS, BL30K_LISTING, BL30K_SEGMENT_SIZE, BL30K_TERMS
 from util.terms import confirm_terms
 
@@ -39,7 +38,7 @@ def main() -> None:
         return
     state_space(missing, place, downloads, args.keep)
     confirm_terms({"BL30K": BL30K_TERMS}, args.yes)
-    with exclusive(downloads, "download"):
+    with downloads_in(downloads):
         for segment in missing:
             fetch_segment(segment, place, downloads, args.mirror, args.keep)
 
@@ -83,8 +82,9 @@ def fetch_segment(segment: str, place: Path, downloads: Path, mirror: str | None
             file = replace(file, url=find_address(segment, packed))
         with unpacked(file, packed, ready, KINDS) as content:
             content.rename(ready)
-        if not keep:
-            packed.unlink()
+    shutil.rmtree(staging_folder(ready), ignore_errors=True)
+    if not keep:
+        (downloads / BL30K[segment].name).unlink(missing_ok=True)
     move_videos(ready, place)
     ready.rename(done_folder(place, segment))
     log.info("Segment %s is in %s.", segment, place)

@@ -7,11 +7,10 @@ by any number of workers, stopped, continued, and enlarged later.
 
 import argparse
 import os
-import signal
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,6 +25,7 @@ from util.evaluation_args import positive_int
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.settings_file import SETTINGS_FILE, record_settings
+from util.worker_processes import worked_on
 
 
 def main() -> None:
@@ -58,21 +58,14 @@ def make_missing(args: argparse.Namespace, settings: VideoSettings, pictures: Se
         return
 
     start, frames = time.perf_counter(), len(missing) * settings.frames
+    make = partial(make_video, output=args.output, seed=args.seed, settings=settings, pictures=pictures)
     with (
+        worked_on(make, list(missing.items()), args.workers, start_worker) as names_made,
         FrameProgress(frames) as progress,
-        ProcessPoolExecutor(args.workers, initializer=start_worker) as pool,
     ):
-        try:
-            running = [
-                pool.submit(make_video, args.output, name, args.seed, index, settings, pictures)
-                for name, index in missing.items()
-            ]
-            for done in as_completed(running):
-                for _ in range(settings.frames):
-                    progress.advance(done.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for name in names_made:
+            for _ in range(settings.frames):
+                progress.advance(name)
     minutes = (time.perf_counter() - start) / 60
     print(f"{frames} frames in {minutes:.1f} minutes, {frames / minutes:.0f} a minute: {args.output}")
 
@@ -111,15 +104,15 @@ def find_pictures(folder: Path) -> list[Path]:
 
 
 def start_worker() -> None:
-    """Keep a worker to one core, and let Ctrl-C end it silently."""
+    """Keep a worker to one core."""
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def make_video(
-    output: Path, name: str, seed: int, index: int, settings: VideoSettings, pictures: Sequence[Path]
+    video: tuple[str, int], output: Path, seed: int, settings: VideoSettings, pictures: Sequence[Path]
 ) -> str:
-    """Render one video, unless the run is stopped in the middle of it, and return its name."""
+    """Render a video, given by name and number, unless the run is stopped in the middle; return its name."""
+    name, index = video
     random = np.random.default_rng((seed, index))
     scene = random_scene(random, settings, TextureSource(pictures))
     write_video(render(scene, random), output / "JPEGImages" / name, output / "Annotations" / name)

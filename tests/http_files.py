@@ -1,12 +1,15 @@
 """A real HTTP server on 127.0.0.1 that stands in for the places where files come from."""
 
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class FileServer(ThreadingHTTPServer):
         self.with_ranges = True
         self.with_length = True
         self.sent = 0  # bytes of bodies
+        self.pause = 0.0  # seconds after each PIECE bytes of a body
 
     @property
     def url(self) -> str:
@@ -92,7 +96,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", f'"{hash(content)}"')
         self.end_headers()
         body = content[start:] if cut is None else content[start : start + cut]
-        self.wfile.write(body)
+        with suppress(ConnectionError):  # the client was killed
+            for start in range(0, len(body), PIECE):
+                self.wfile.write(body[start : start + PIECE])
+                if self.server.pause:
+                    time.sleep(self.server.pause)
         self.server.sent += len(body)
 
 

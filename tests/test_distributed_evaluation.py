@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.conftest import ROOT, run_script, write_frames, write_labels
+from util.files import HOST
 from util.ranks import share
 
 LENGTHS = {"a": 3, "b": 6, "c": 4, "d": 5}
@@ -68,7 +69,7 @@ def test_a_killed_run_leaves_whole_files_and_is_continued(alone, flags, tmp_path
     assert after_kill.items() <= alone.items()  # not one truncated PNG
     first = tmp_path / "b"  # the longest video is done first
     before = {p: p.stat().st_mtime_ns for p in first.iterdir()}
-    (tmp_path / "d/.00001.4711.part.png").write_bytes(b"half")  # as a kill during a write leaves behind
+    (tmp_path / f"d/.00001.{HOST}.99999999.part.png").write_bytes(b"half")  # left by a kill
 
     run_script("eval_davis_2016.py", *flags, "--output", tmp_path)
     assert contents(tmp_path) == alone

@@ -8,8 +8,9 @@ import pytest
 from tests.conftest import largest_file
 from tests.http_files import Cut, Page, serving
 from util import download as module
-from util.download import TRIES, download
+from util.download import TRIES, download, remove_remains
 from util.errors import InputError
+from util.files import HOST
 from util.sources import RemoteFile
 
 NAME = "data.zip"
@@ -89,6 +90,29 @@ def test_a_whole_part_of_a_run_that_was_killed_is_not_fetched_again(file, path, 
     download(file, path)
     assert path.read_bytes() == CONTENT
     assert server.requests == []
+
+
+def test_a_whole_file_whose_check_was_stopped_is_not_fetched_again(file, path, server):
+    def stop(part):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(file, path, check=stop)
+    server.requests.clear()
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+    assert names(path.parent) == [NAME]
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_next_run_removes_what_it_cannot_use(there, tmp_path):
+    (tmp_path / f"{NAME}.part.version").write_text("{}")
+    (tmp_path / f".{NAME}.part.{HOST}.99999999.part.version").write_text("{")
+    if there:
+        (tmp_path / f"{NAME}.part").write_bytes(b"x")
+    remove_remains(tmp_path)
+    assert names(tmp_path) == ([f"{NAME}.part", f"{NAME}.part.version"] if there else [])
 
 
 @pytest.mark.parametrize("change", ["replaced", "shorter", "no ranges", "version lost"])

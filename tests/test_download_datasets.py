@@ -303,6 +303,13 @@ def test_killed_while_unpacking_the_next_run_ends_right(server, root):
     assert len(server.requests) == requests  # the archive was whole
 
 
+def test_the_rest_of_an_unpacking_is_removed_though_nothing_is_to_do(fetch, root):
+    fetch("--only", "davis16")
+    (root / "DAVIS/.2016.unpacking/empty").mkdir(parents=True)  # left by a kill just after the move
+    fetch("--only", "davis16")
+    assert sorted(path.name for path in (root / "DAVIS").iterdir()) == ["2016", "notes.txt"]
+
+
 def test_two_runs_at_once_are_refused(fetch, root):
     with exclusive(root / "downloads", "download"), pytest.raises(InputError, match="another download"):
         fetch("--only", "davis16")

@@ -119,6 +119,17 @@ def test_max_frames_takes_the_first_ones(evaluate, tmp_path):
     assert len(list((tmp_path / "out").rglob("*.png"))) == 4
 
 
+def test_a_stopped_run_with_overwrite_leaves_no_old_mask_that_passes_for_new(evaluate, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    evaluate("--max_frames", 2)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("util.evaluation.evaluate_video", stop)
+        evaluate("--max_frames", 2, "--top_k", 20, "--overwrite")
+    assert "Total processed frames: 4" in evaluate("--max_frames", 2, "--top_k", 20)
+
+
 @pytest.mark.parametrize(
     "listing",
     ["/JPEGImages/480p/{}/00000.jpg /Annotations/480p/{}/00000.png\n", None],

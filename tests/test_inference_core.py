@@ -122,6 +122,41 @@ def test_a_second_mask_corrects_its_object(network, clip_frames, clip_labels):
     assert torch.equal(labels == 2, corrected == 2)
 
 
+def test_a_removed_object_is_forgotten_and_the_others_go_on(network, clip_frames, clip_labels):
+    engine = InferenceCore(network)
+    propagate(engine, clip_frames[:2], {0: (clip_labels[2], [1, 2, 3])})
+    kept = [engine.bank.objects[i] for i in (0, 2)]
+    before = engine.bank.nbytes
+    engine.remove(2)
+    assert engine.labels == [1, 3]
+    assert engine.bank.objects == kept
+    assert engine.bank.nbytes == pytest.approx(before * 2 / 3)
+    prob = engine.step(clip_frames[2])
+    assert prob.shape[0] == 3
+    assert set(engine.label_map(prob).unique().tolist()) <= {0, 1, 3}
+    with pytest.raises(InputError, match=r"no object 2 to remove; the known ones are \[1, 3\]"):
+        engine.remove(2)
+
+    prob = engine.step(clip_frames[3], clip_labels[2], labels=[2])  # the same label, another object
+    assert engine.labels == [1, 3, 2]
+    assert [memory.times for memory in engine.bank.objects] == [[0, 3], [0, 3], [3]]
+    assert torch.equal(engine.label_map(prob) == 2, clip_labels[2] == 2)
+    for label in (3, 1, 2):
+        engine.remove(label)
+    assert not engine.label_map(engine.step(clip_frames[4])).any()
+    assert engine.bank.nbytes == 0
+
+
+def test_what_was_removed_makes_no_difference_to_a_new_object(network, clip_frames, clip_labels):
+    fresh, used = InferenceCore(network), InferenceCore(network)
+    propagate(used, clip_frames[:3], {0: (clip_labels[1], None)})
+    used.remove(1)
+    used.remove(2)
+    masks = {0: (clip_labels[2], [3])}
+    for a, b in zip(*(propagate(e, clip_frames[3:6], masks) for e in (fresh, used)), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_an_empty_mask_gives_background(network, clip_frames):
     engine = InferenceCore(network)
     for index, frame in enumerate(clip_frames[:3]):

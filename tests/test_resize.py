@@ -13,6 +13,7 @@ from scripts.resize_length import folder_jobs
 from scripts.resize_youtube import video_jobs
 from tests.conftest import ROOT, run_script
 from util.errors import InputError
+from util.files import HOST
 from util.palette import voc_palette
 from util.resize import Job, bicubic, is_mask, read_bgr, reduction, resize_picture, run_job, wanted_size
 
@@ -202,7 +203,9 @@ def test_resize_youtube_stopped_and_run_again(youtube):
     before = {path: path.stat().st_mtime_ns for path in (youtube / "small").rglob("*.jpg")}
     assert 0 < len(before) < 48
     assert all(Image.open(path).size == (853, 480) for path in before)
-    (youtube / "small/JPEGImages/aa/.00001.123.part.jpg").write_bytes(b"left by a run that was killed")
+    (youtube / f"small/JPEGImages/aa/.00001.{HOST}.99999999.part.jpg").write_bytes(
+        b"left by a run that was killed"
+    )
 
     done = run_script(*command, "--workers", "2")
     assert "resizing 58 of 58" in done.stderr

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
@@ -19,8 +20,9 @@ from gdown.download import get_url_from_gdrive_confirmation
 from gdown.exceptions import FileURLRetrievalError
 
 from util.errors import InputError
-from util.files import atomic_path, set_aside
+from util.files import atomic_path, remove_leftovers, set_aside
 from util.free_space import full_disk_explained, readable, require_space
+from util.lock import exclusive
 from util.progress import ByteProgress
 from util.sources import RemoteFile
 
@@ -84,12 +86,28 @@ def download(
     try:
         if check is not None:
             check(transfer.part)
-        transfer.part.replace(path)
     except InputError as error:
         aside = set_aside(transfer.part, path.name)
-        raise InputError(f"{error} It is kept as {aside}; {path} is as it was.") from error
-    finally:
         transfer.version_file.unlink(missing_ok=True)
+        raise InputError(f"{error} It is kept as {aside}; {path} is as it was.") from error
+    transfer.part.replace(path)
+    transfer.version_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def downloads_in(folder: Path) -> Iterator[None]:
+    """Keep other downloads out of a folder, and tidy up after those that were killed."""
+    with exclusive(folder, "download"):
+        remove_remains(folder)
+        yield
+
+
+def remove_remains(folder: Path) -> None:
+    """Remove what a run that was killed left in a folder of downloads and no other run can use."""
+    remove_leftovers(folder)
+    for version_file in folder.glob("*.part.version"):
+        if not version_file.with_suffix("").is_file():
+            version_file.unlink()
 
 
 class _Version(TypedDict):

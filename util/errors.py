@@ -5,6 +5,8 @@ import logging
 import sys
 from collections.abc import Callable
 
+from util.stop_request import die_of_signals, leave_on_signals
+
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # full, over a user's quota, larger than files may be
 NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
 NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}  # a file is where a folder should be
@@ -15,7 +17,12 @@ class InputError(ValueError):
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's `main`; bad input and failed file access end as one sentence and exit status 1."""
+    """Run a script's `main`.
+
+    Bad input and failed file access end as one sentence and exit status 1; Ctrl-C and SIGTERM end
+    silently, after cleaning up, with 130 and 143.
+    """
+    leave_on_signals()
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
         main()
@@ -23,8 +30,8 @@ def run_script(main: Callable[[], None]) -> None:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {explained(error)}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    finally:
+        die_of_signals()
 
 
 def explained(error: OSError) -> str:

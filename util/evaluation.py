@@ -69,6 +69,7 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
         protocol: what else the masks depend on; it is recorded with the settings.
     """
     options = engine_options(args)
+    all_videos = videos
     for video in videos:
         video.check_apart(args.output / video.name)
     if args.max_frames is not None:
@@ -77,10 +78,13 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
         network = load_network(args.model, ranks.device)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
+            remove_leftovers(args.output)
+            if args.overwrite:
+                remove_masks(all_videos, args.output)
             settings = {**options, **protocol, "model": sha256(args.model)}
             advice = "give another --output, or --overwrite to replace its masks."
             record_settings(args.output, settings, advice, args.overwrite)
-        unfinished = [i for i, v in enumerate(videos) if args.overwrite or not is_finished(v, args.output)]
+        unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]
         unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
         if ranks.is_first and len(unfinished) < len(videos):
             log.info("%d of %d videos are finished already.", len(videos) - len(unfinished), len(videos))
@@ -114,6 +118,10 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
         ranks: which have all written their masks.
     """
     mine = videos[ranks.rank :: ranks.count]
+    if ranks.is_first:
+        for folder in (args.overlay, args.contact_sheet):
+            if folder is not None:
+                remove_leftovers(folder)
     for video in mine:
         folder = args.output / video.name
         if args.overlay is not None:
@@ -146,6 +154,8 @@ def evaluate_video(
         probs: folder for the probabilities, `<frame>.npz`; None writes none.
     """
     remove_leftovers(folder)
+    if probs is not None:
+        remove_leftovers(probs)
     seconds = 0.0
     with BackgroundWriter() as writer:
         for result in segment(video, InferenceCore(network, **options)):
@@ -169,6 +179,17 @@ def write_probs(path: Path, prob: NDArray[np.float16], objects: list[int]) -> No
 def is_finished(video: Video, output: Path) -> bool:
     """Tell whether every mask of a video is there; masks are written atomically, so each is whole."""
     return all((output / video.name / f"{name}.png").is_file() for name in video.frames.names)
+
+
+def remove_masks(videos: Sequence[Video], output: Path) -> None:
+    """Remove what `is_finished` looks for.
+
+    All before the first new mask is written: a run that redoes them and is stopped leaves no old mask
+    that another run would take for a new one.
+    """
+    for video in videos:
+        for name in video.frames.names:
+            (output / video.name / f"{name}.png").unlink(missing_ok=True)
 
 
 def first_frames(video: Video, count: int) -> Video:

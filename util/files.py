@@ -2,9 +2,16 @@
 
 import hashlib
 import os
+import re
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+HOST = socket.gethostname().replace(".", "-")
+TEMPORARY = re.compile(r"\..*\.([^.]*)\.(\d+)\.part.*")  # of `atomic_path`: host and process
+QUIET = 120  # seconds without a write after which a file of another host is taken to be left over
 
 
 @contextmanager
@@ -15,7 +22,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     dot, and is removed when the block fails. Missing parent folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{HOST}.{os.getpid()}.part{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
@@ -25,9 +32,27 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of `atomic_path` that a killed run left in a folder."""
+    """Remove temporary files of `atomic_path` that killed processes left in a folder, but no other's."""
     for path in folder.glob(".*.part*"):
-        path.unlink(missing_ok=True)
+        writer = TEMPORARY.fullmatch(path.name)
+        with suppress(FileNotFoundError):  # it has become what it was to become
+            if writer is not None and not _is_written(path, writer[1], int(writer[2])):
+                path.unlink()
+
+
+def _is_written(path: Path, host: str, process: int) -> bool:
+    """Tell whether the process that made a temporary file may still be at it."""
+    if host != HOST:
+        return time.time() - path.stat().st_mtime < QUIET
+    if process == os.getpid():  # of an earlier life: containers give out the same few numbers
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def sha256(path: Path) -> str:

@@ -23,6 +23,12 @@ def is_installed(archive: Archive, root: Path) -> bool:
     return _has(root / archive.target, archive.contains)
 
 
+def remove_rest(archive: Archive, root: Path) -> None:
+    """Remove what is left of the unpacking of an archive whose folder is there."""
+    if is_installed(archive, root):
+        shutil.rmtree(staging_folder((root / archive.target).resolve()), ignore_errors=True)
+
+
 def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
     """Fetch an archive and make it the folder `root/<target>`, unless that is done.
 
@@ -48,9 +54,9 @@ def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
         raise InputError(f"{archive.file.name} goes into {root / archive.after}: fetch that first.")
     with unpacked(archive.file, packed, target, archive.contains) as content:
         content.rename(target)
+        if not keep:
+            packed.unlink()
     log.info("%s is there.", root / archive.target)
-    if not keep:
-        packed.unlink()
 
 
 @contextmanager
@@ -62,7 +68,7 @@ def unpacked(file: RemoteFile, packed: Path, target: Path, contains: Sequence[st
     """
     if not packed.is_file():
         download(file, packed, unpack_in=target.parent)
-    staging = target.with_name(f".{target.name}.unpacking")
+    staging = staging_folder(target)
     if staging.exists():  # of a run that was killed
         shutil.rmtree(staging)
     try:
@@ -79,6 +85,14 @@ def unpacked(file: RemoteFile, packed: Path, target: Path, contains: Sequence[st
         yield content
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def staging_folder(target: Path) -> Path:
+    """Return where an archive is unpacked that becomes `target`.
+
+    A run that is killed just after it moved the content to its target leaves the empty rest there.
+    """
+    return target.with_name(f".{target.name}.unpacking")
 
 
 def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:

@@ -1,6 +1,7 @@
 """The processes of a run: who they are, what they agree on, and how they share work."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from util.device import select_device
 from util.errors import InputError
+from util.worker_processes import end_with_parent
 
 Value = TypeVar("Value")
 
@@ -115,6 +117,8 @@ def joined_ranks(device_name: str, for_training: bool) -> Iterator[Ranks]:
     if "RANK" not in os.environ:
         yield Ranks(device)
         return
+    if dist.is_torchelastic_launched():  # else the parent may be a shell that is free to leave
+        end_with_parent(signal.SIGTERM)  # a launcher that is killed cannot stop its processes itself
     if device.type == "cuda":
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():

@@ -6,13 +6,11 @@ their size where what is left has at least MARGIN times the wanted size; closer 
 decoder's own filter would show (more than a grey level on average for grainy pictures).
 """
 
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
 
 import cv2
 import numpy as np
@@ -26,6 +24,7 @@ from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
 from util.mask_writer import write_mask
 from util.progress import CountProgress
+from util.worker_processes import worked_on
 
 MARGIN = 2.25
 QUALITY = 95  # of JPEG
@@ -33,7 +32,6 @@ REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 MASK_MODES = {"1", "L", "P"}
 LISTED = 5  # damaged pictures named in the error message
-BATCH = 16  # files given to a process at a time
 
 
 @dataclass(frozen=True)
@@ -158,30 +156,26 @@ def resize_all(jobs: list[Job], shorter: int, workers: int) -> None:
     Raises:
         InputError: files could not be read; all others are done.
     """
-    for folder in {job.target.parent for job in jobs}:
-        remove_leftovers(folder)
-    # Forked, so that PyTorch is loaded once; this process has used none of it, hence no threads to lose.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=_start_worker)
+    folders = {job.target.parent for job in jobs}
+    _remove_leftovers(folders)
     reasons = []
     try:
-        with CountProgress("resizing", len(jobs)) as bar:
-            for reason in pool.map(run_job, jobs, [shorter] * len(jobs), chunksize=BATCH):
+        with (
+            worked_on(partial(run_job, shorter=shorter), jobs, workers, _start_worker) as answers,
+            CountProgress("resizing", len(jobs)) as bar,
+        ):
+            for reason in answers:
                 if reason is not None:
                     reasons.append(reason)
                 bar.advance()
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a process was killed (out of memory?): run again, with fewer --workers; what is done stays."
-        ) from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        _remove_leftovers(folders)  # of workers that were stopped
     if reasons:
         more = f" (and {len(reasons) - LISTED} more)" if len(reasons) > LISTED else ""
         raise InputError(f"{len(reasons)} of {len(jobs)} failed: {' '.join(reasons[:LISTED])}{more}")
 
 
 def _start_worker() -> None:
-    signal(SIGINT, SIG_IGN)  # Ctrl-C reaches every process; the main one tells the others to stop
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
@@ -196,3 +190,8 @@ def _is_done(target: Path, size: tuple[int, int]) -> bool:
 def _copy(job: Job) -> None:
     with atomic_path(job.target) as temporary:
         temporary.write_bytes(job.source.read_bytes())
+
+
+def _remove_leftovers(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        remove_leftovers(folder)
