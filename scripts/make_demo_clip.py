@@ -1,6 +1,6 @@
 """Make the demo clip: photographs that come with scikit-image, cut out and moving, with exact masks.
 
-A cat's face passes in front of a cup of coffee over a moving background; later an astronaut comes in. The
+A cat's face passes in front of a cup of coffee over a moving background; later the moon comes in. The
 layout is that of DAVIS 2017, so `eval_davis.py --davis OUTPUT --late_objects` evaluates on it. Beside it,
 `first_masks` holds what a method may know: each object's mask on the frame where it first appears.
 Nothing is fetched, and every run makes the same files.
