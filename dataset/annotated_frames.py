@@ -61,6 +61,7 @@ def annotated_frames(video: Video) -> list[AnnotatedFrame]:
 class CutOut:
     """One labelled object of a frame."""
 
+    label: int
     image: tv_tensors.Image  # 3 x h x w, the whole frame
     mask: tv_tensors.Mask  # h x w, 1 on the object
     centre: tuple[float, float]  # (x, y) of the object's bounding box
@@ -85,13 +86,17 @@ class AnnotatedFrames:
         self.crop_size = crop_size
         self.streams = SampleStreams(seed)
         self.background = background(frames[0])  # later ones may show objects that are not in their masks
-        self.objects = [part for frame in frames for part in cut_outs(frame)]
+        self.objects: dict[int, list[CutOut]] = {}  # by label, from every frame that has it
+        for part in (part for frame in frames for part in cut_outs(frame)):
+            self.objects.setdefault(part.label, []).append(part)
 
     def __getitem__(self, index: int) -> Sample:
         """Return a sample, another for each number; there is no end of them."""
         random = self.streams.generator(index)
-        crowd = random.permutation(len(self.objects))[: random.integers(1, CROWD + 1)]
-        layers = [self._background(random)] + [self._object(self.objects[i], random) for i in crowd]
+        crowd = [self.objects[label] for label in random.permutation(list(self.objects))]
+        crowd = crowd[: random.integers(1, CROWD + 1)]
+        layers = [self._background(random)]
+        layers += [self._object(looks[random.integers(len(looks))], random) for looks in crowd]
         shared = SHARED_JITTER.draw(random)
         images, label_maps = [], []
         for frame in range(FRAMES):
@@ -157,7 +162,7 @@ def cut_outs(frame: AnnotatedFrame) -> list[CutOut]:
     for label in np.unique(labels[labels > 0]):
         part = (labels == label).astype(np.uint8)
         x, y, width, height = cv2.boundingRect(part)
-        found.append(CutOut(frame.image, as_mask(part), (x + width / 2, y + height / 2)))
+        found.append(CutOut(int(label), frame.image, as_mask(part), (x + width / 2, y + height / 2)))
     return found
 
 

@@ -171,7 +171,7 @@ def test_the_evaluation_scripts_find_their_data(script, fetch, root, monkeypatch
     monkeypatch.setattr(sys, "argv", [script, "--output", "out"])
     found = []
     module = importlib.import_module(script)
-    monkeypatch.setattr(module, "evaluate", lambda videos, args: found.extend(videos))
+    monkeypatch.setattr(module, "evaluate", lambda videos, args, **protocol: found.extend(videos))
     module.main()
     assert [video.name for video in found] == FINDERS[script]
     assert all(len(video) == 2 and video.read(0).mask is not None for video in found)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.annotated_frames import AnnotatedFrames, annotated_frames
+from dataset.annotated_frames import AnnotatedFrames, annotated_frames, background, composed, cut_outs
 from dataset.video_dataset import open_user_video
 from model import load_network
 from model.checkpoint import load_file
@@ -43,17 +43,37 @@ def test_annotated_frames_are_read_at_working_size(folder):
 def test_samples_show_every_object_and_differ_only_by_their_number(folder):
     frames = frames_of(folder, 88)
     samples, again = AnnotatedFrames(frames, 48, seed=1), AnnotatedFrames(frames, 48, seed=1)
-    names = set()
+    seconds = set()
     for index in range(24):
         sample = samples[index]
-        names.add(sample["info"]["name"])
+        seconds.add(bool(sample["sec_gt"].any()))
         assert sample["rgb"].shape == (3, 3, 48, 48)
         assert sample["gt"][0].any()  # what is memorised shows the first object
         assert sample["selector"].tolist() == [1, float(sample["sec_gt"].any())]
         assert torch.equal(sample["cls_gt"], (sample["gt"] + 2 * sample["sec_gt"])[:, 0].long())
         assert torch.equal(sample["rgb"], again[index]["rgb"])
-    assert names == {"00000", "00002"}
+    assert seconds == {False, True}
     assert not torch.equal(samples[0]["rgb"], AnnotatedFrames(frames, 48, seed=2)[0]["rgb"])
+
+
+def test_objects_leave_a_background_without_them(folder):
+    frame = frames_of(folder, 88)[0]
+    empty = background(frame)
+    inside = (frame.mask > 0).expand(3, -1, -1)
+    assert torch.equal(empty[:, :5], frame.image[:, :5])
+    assert (empty[inside] != frame.image[inside]).float().mean() > 0.9
+    parts = cut_outs(frame)
+    assert torch.equal(sum(part.mask for part in parts), (frame.mask > 0).byte())
+
+
+def test_layers_cover_those_below_them():
+    white, black = np.full((9, 9, 3), 255, np.uint8), np.zeros((9, 9, 3), np.uint8)
+    part = np.zeros((9, 9), np.uint8)
+    part[2:7, 2:7] = 1
+    picture, labels = composed([(white, np.ones((9, 9), np.uint8)), (black, part), (white, part.T * 0)])
+    assert np.array_equal(labels, part)
+    assert (picture[3:6, 3:6] == 0).all() and (picture[0] == 255).all()
+    assert 0 < picture[2, 4, 0] < 255  # a soft edge
 
 
 def test_the_script_writes_weights_that_learnt(folder, tmp_path, monkeypatch, capsys):
