@@ -6,6 +6,7 @@ Python ends. The process also adopts what its children leave behind, and so know
 """
 
 import ctypes
+import faulthandler
 import gc
 import importlib
 import json
@@ -126,6 +127,7 @@ def become_a_run(folder: str, log: str) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
+    faulthandler.enable()  # SIGABRT prints where it was
 
 
 def ended(process: int, seconds: float) -> int | None:

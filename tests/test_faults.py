@@ -118,6 +118,9 @@ class Trial:
         (os.killpg if self.chance.random() < 0.5 else os.kill)(process, number)
         status = self.runs.wait(process, PROMPT)
         self.slowest = max(self.slowest, time.monotonic() - start)
+        if status is None:  # show in the log where it hangs
+            os.kill(process, signal.SIGABRT)
+            self.runs.wait(process, PROMPT)
         assert status in (0, -number, 128 + number), printed(log)
         self.killed[number.name] += status != 0
         return status
