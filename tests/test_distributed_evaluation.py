@@ -59,7 +59,7 @@ def test_a_killed_run_leaves_whole_files_and_is_continued(alone, flags, tmp_path
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while len(contents(tmp_path)) < 8 and process.poll() is None:  # b is finished, d is begun
+    while len(list(tmp_path.rglob("[!.]*.png"))) < 8 and process.poll() is None:  # b is finished, d is begun
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
