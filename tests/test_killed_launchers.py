@@ -11,8 +11,8 @@ from tests.forked_runs import forked_runs
 from tests.training_trees import write_static
 
 LAUNCHER = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-STARTED = 300  # seconds by which a run must be at work
-GONE = 60  # seconds by which all its processes must have ended
+STARTED = 900  # seconds by which a run must be at work
+GONE = 180  # seconds by which all its processes must have ended
 FRAMES = 2000  # enough to be at work for minutes
 
 
