@@ -21,7 +21,7 @@ def killed(tmp_path):
     """Start a run, kill its first process when it is at work, and tell whether the others end."""
 
     def kill(is_at_work, *command):
-        log = tmp_path / "log"
+        log = tmp_path / "printed.txt"  # training makes a folder "log"
         with forked_runs() as runs:
             process = runs.start(tmp_path, log, *command)
             for _ in range(STARTED):
