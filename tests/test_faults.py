@@ -30,8 +30,8 @@ from tests.training_trees import write_static
 KILLS = 50  # of each program
 FEW_KILLS = 2  # of the programs that are quick to run, in the tests of every day
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-PROMPT = 180  # seconds after a signal by which a run must have ended, on a machine with much else to do
-ORPHAN = 30  # seconds after its end by which all its processes must have ended
+PROMPT = 600  # seconds after a signal by which a run must have ended, on a machine with much else to do
+ORPHAN = 120  # seconds after its end by which all its processes must have ended
 LONGEST = 600  # seconds that an undisturbed run may take
 
 few_and_many = pytest.mark.parametrize("kills", [FEW_KILLS, pytest.param(KILLS, marks=pytest.mark.slow)])

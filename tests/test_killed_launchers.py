@@ -11,8 +11,8 @@ from tests.forked_runs import forked_runs
 from tests.training_trees import write_static
 
 LAUNCHER = ["torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-STARTED = 300  # seconds by which a run must be at work
-GONE = 60  # seconds by which all its processes must have ended
+STARTED = 900  # seconds by which a run must be at work
+GONE = 180  # seconds by which all its processes must have ended
 FRAMES = 2000  # enough to be at work for minutes
 
 
@@ -21,7 +21,7 @@ def killed(tmp_path):
     """Start a run, kill its first process when it is at work, and tell whether the others end."""
 
     def kill(is_at_work, *command):
-        log = tmp_path / "log"
+        log = tmp_path / "printed.txt"  # training makes a folder "log"
         with forked_runs() as runs:
             process = runs.start(tmp_path, log, *command)
             for _ in range(STARTED):
