@@ -1,5 +1,7 @@
 """Soft aggregation of per-object probabilities (STM, ICCV 2019, section 3.4)."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,29 +39,31 @@ def aggregate(prob: Tensor, dim: int = 0) -> Tensor:
     return aggregate_logits(prob, dim).softmax(dim)
 
 
-def argmax_at(prob: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-    """Return the most probable channel of each pixel, after bilinear resizing to `size`.
+def most_probable(prob: Tensor, labels: Sequence[int], size: tuple[int, int] | None = None) -> Tensor:
+    """Return the label of the most probable channel of each pixel, after bilinear resizing to `size`.
 
     Channels are resized one at a time against a running maximum, so that full-size probabilities
     of all objects never exist together.
 
     Args:
         prob: `(K+1) x h x w`.
+        labels: of the K+1 channels.
         size: (H, W) of the result; None keeps `h x w`.
 
     Returns:
-        `H x W`, int64 channel numbers.
+        `H x W`, uint8 (int32 when a label exceeds 255).
     """
-    if size is None or size == tuple(prob.shape[-2:]):
-        return prob.argmax(dim=0)
     best = _resize(prob[0], size)
-    index = torch.zeros(size, dtype=torch.int64, device=prob.device)
-    for channel in range(1, prob.shape[0]):
-        candidate = _resize(prob[channel], size)
-        index.masked_fill_(candidate > best, channel)
+    dtype = torch.uint8 if max(labels) < 256 else torch.int32
+    result = torch.full_like(best, labels[0], dtype=dtype)
+    for channel, label in zip(prob[1:], labels[1:], strict=True):
+        candidate = _resize(channel, size)
+        result.masked_fill_(candidate > best, label)
         best = torch.maximum(best, candidate)
-    return index
+    return result
 
 
-def _resize(channel: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(channel: Tensor, size: tuple[int, int] | None) -> Tensor:
+    if size is None or size == tuple(channel.shape):
+        return channel
     return F.interpolate(channel[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.fuse import fold_batch_norm
+from model.inference_network import prepare_for_inference
 from model.network import PropagationNetwork
 from model.resnet import orthogonal_channels
 from util.errors import InputError
@@ -119,21 +119,25 @@ def to_two_objects(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**state, MASK_CONV: torch.cat([weight, extra], dim=1)}
 
 
-def load_network(path: str | Path, device: torch.device | str = "cpu") -> PropagationNetwork:
+def load_network(
+    path: str | Path, device: torch.device | str = "cpu", amp: bool = False
+) -> PropagationNetwork:
     """Load a network for inference; the variant (single-object or not) is read off the file.
 
     Args:
         path: a published checkpoint, or a network or checkpoint file of our own training.
         device: where the network shall live.
+        amp: compute in reduced precision, see `util.device.amp_dtype`.
 
     Returns:
-        The network in eval mode, channels-last, with batch norm folded.
+        The network as `model.inference_network` prepares it.
     """
     state = network_state(load_file(path))
     with torch.device("meta"):  # no storage and no random numbers: the loaded tensors become the parameters
         network = PropagationNetwork(single_object=is_single_object(state))
     load_state(network, state, path)
-    return fold_batch_norm(network.eval()).to(memory_format=torch.channels_last).to(device)
+    del state  # what is prepared takes its place
+    return prepare_for_inference(network, torch.device(device), amp)
 
 
 def load_weights(network: PropagationNetwork, path: str | Path) -> None:

@@ -7,18 +7,18 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from model.aggregation import aggregate, argmax_at
+from model.aggregation import aggregate, most_probable
 from model.memory import CHUNK_NUMBERS
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
-from util.device import amp_dtype
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+CPU_PIXELS_AT_ONCE = 854 * 480  # of the frames of objects in one pass
 MIN_CHUNK_NUMBERS = 1 << 16  # of the read; beyond this, smaller chunks save nothing that matters
 
 
@@ -29,18 +29,19 @@ class InferenceCore:
     video. One engine serves one video: make a new one for the next.
 
     Args:
-        network: in eval mode, on the device to compute on.
+        network: in eval mode, on the device to compute on, as `model.load_network` returns it. It may be
+            of reduced precision; the memory is read and objects are aggregated in float32 all the same.
         top_k: memory positions kept for each query position; None reads all.
         km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
         mem_every: a frame is remembered for good when at least this many frames have passed since
             the last one that was.
         max_memory_frames: frames remembered for good per object; None for no limit. Beyond it the
             first, the newest and an even spread of the others are kept.
-        amp: run the network (not the memory read) in reduced precision.
         half_memory: remember in half precision, in half the space.
-        objects_at_once: objects that go through the network together; None for all. When a GPU
-            runs out of memory, this and the size of the read's chunks are halved until the frame
-            fits; results do not depend on them beyond rounding.
+        objects_at_once: objects that go through the network together; None for all on a GPU, and for
+            those whose features fit into the cache on a CPU. When a GPU runs out of memory, this and
+            the size of the read's chunks are halved until the frame fits; results do not depend on
+            them beyond rounding.
 
     Attributes:
         labels: labels of the known objects, in the order of the probability channels.
@@ -54,14 +55,12 @@ class InferenceCore:
         km_sigma: float | None = None,
         mem_every: int = 5,
         max_memory_frames: int | None = None,
-        amp: bool = False,
         half_memory: bool = False,
         objects_at_once: int | None = None,
     ) -> None:
         self.network = network
         self.device = next(network.parameters()).device
         self.mem_every = mem_every
-        self.amp = amp
         self.bank = MemoryBank(top_k, km_sigma, max_memory_frames, half_memory)
         self.objects_at_once = objects_at_once
         self.chunk_numbers = CHUNK_NUMBERS
@@ -98,7 +97,9 @@ class InferenceCore:
         self._check(frame, mask)
         self.time += 1
         padding = padding_for(*frame.shape[-2:])
-        image = pad(frame.to(self.device).unsqueeze(0), padding).contiguous(memory_format=torch.channels_last)
+        image = pad(frame.to(self.device, non_blocking=True).unsqueeze(0), padding).contiguous(
+            memory_format=torch.channels_last
+        )
 
         prob = self._in_available_memory(lambda: self._segment(image))
         given = self._given_masks(mask, labels)
@@ -134,22 +135,18 @@ class InferenceCore:
         Returns:
             `H x W`, uint8 (int32 when a label exceeds 255), on the engine's device.
         """
-        dtype = torch.uint8 if max(self.labels, default=0) < 256 else torch.int32
-        names = torch.tensor([0, *self.labels], dtype=dtype, device=prob.device)
-        return names[argmax_at(prob, size)]
+        return most_probable(prob, [0, *self.labels], size)
 
     def _segment(self, image: Tensor) -> Tensor:
         """Return aggregated probabilities `(K+1) x H x W` of the known objects on a padded frame."""
         if not self.labels:
             return image.new_ones(1, *image.shape[-2:])
-        with self._autocast():
-            query = self.network.encode_query(image)
+        query = self.network.encode_query(image)
         key = query.key.float()
         logits = []
         for objects in self._chunks():
             readout = self.bank.read(key, query.grid[1], objects, self.chunk_numbers)
-            with self._autocast():
-                logits.append(self.network.decode(readout, query).float())
+            logits.append(self.network.decode(readout, query))
         return aggregate(torch.cat(logits).sigmoid_().squeeze(1))
 
     def _put_in(self, prob: Tensor, given: dict[int, Tensor]) -> Tensor:
@@ -170,8 +167,7 @@ class InferenceCore:
     def _memorise(self, image: Tensor, objects: Tensor, permanent: bool) -> None:
         """Remember a padded frame with its object probabilities `K x H x W`."""
         permanent = permanent or self.time - self.last_permanent >= self.mem_every
-        with self._autocast():
-            encoded = [self.network.encode_memory(image, objects[None], chunk) for chunk in self._chunks()]
+        encoded = [self.network.encode_memory(image, objects[None], chunk) for chunk in self._chunks()]
         keys, values = (torch.cat(parts).float() for parts in zip(*encoded, strict=True))
         self.bank.write(keys, values, self.time, permanent)
         if permanent:
@@ -180,8 +176,15 @@ class InferenceCore:
     def _chunks(self) -> list[slice]:
         """Return the known objects in parts of at most `objects_at_once`."""
         count = len(self.labels)
-        size = self.objects_at_once or count
+        size = self.objects_at_once or self._suitable_at_once(count)
         return [slice(start, start + size) for start in range(0, count, size)]
+
+    def _suitable_at_once(self, count: int) -> int:
+        """Return how many of `count` objects go through the network together when nothing else is asked."""
+        if self.device.type != "cpu" or self.size is None:
+            return count
+        height, width = self.size
+        return max(1, CPU_PIXELS_AT_ONCE // (height * width))
 
     def _in_available_memory(self, compute: Callable[[], Result]) -> Result:
         """Return compute(), tried again with smaller chunks while the GPU has not enough memory.
@@ -240,6 +243,3 @@ class InferenceCore:
                 "they must have the same size."
             )
         self.size = size
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, amp_dtype(self.device), enabled=self.amp)

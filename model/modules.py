@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from model.resnet import make_stage
 
-ALL_OBJECTS = slice(None)
+ALL = slice(None)
 
 
 class RGBEncoder(nn.Module):
@@ -88,6 +88,14 @@ def add_per_frame(objects: Tensor, frame: Tensor) -> Tensor:
     return (objects.unflatten(0, (frame.shape[0], -1)) + frame.unsqueeze(1)).flatten(0, 1)
 
 
+class PartialConv2d(nn.Conv2d):
+    """A convolution that can be applied to some of its input channels alone."""
+
+    def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
+        """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
+        return F.conv2d(x, self.weight[:, channels], self.bias if bias else None, padding=self.padding)
+
+
 class CompressBlock(nn.Module):
     """`ResBlock` on cat[readout, query value], in two halves.
 
@@ -98,24 +106,20 @@ class CompressBlock(nn.Module):
     def __init__(self, object_channels: int, frame_channels: int, out_channels: int) -> None:
         super().__init__()
         in_channels = object_channels + frame_channels
-        self.object_channels = object_channels
-        self.downsample = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.of_object = slice(None, object_channels)
+        self.of_frame = slice(object_channels, None)
+        self.downsample = PartialConv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = PartialConv2d(in_channels, out_channels, 3, padding=1)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
 
     def frame_half(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `B x frame_channels x h x w` adds to (conv1, downsample), biases included."""
-        c = self.object_channels
-        return (
-            F.conv2d(F.relu(x), self.conv1.weight[:, c:], self.conv1.bias, padding=1),
-            F.conv2d(x, self.downsample.weight[:, c:], self.downsample.bias, padding=1),
-        )
+        return self.conv1(F.relu(x), self.of_frame), self.downsample(x, self.of_frame)
 
     def forward(self, x: Tensor, frame_half: tuple[Tensor, Tensor]) -> Tensor:
         """Map readouts `(B*K) x object_channels x h x w` to `(B*K) x out_channels x h x w`."""
-        c = self.object_channels
-        hidden = add_per_frame(F.conv2d(F.relu(x), self.conv1.weight[:, :c], padding=1), frame_half[0])
-        shortcut = add_per_frame(F.conv2d(x, self.downsample.weight[:, :c], padding=1), frame_half[1])
+        hidden = add_per_frame(self.conv1(F.relu(x), self.of_object, bias=False), frame_half[0])
+        shortcut = add_per_frame(self.downsample(x, self.of_object, bias=False), frame_half[1])
         return self.conv2(F.relu(hidden, inplace=True)).add_(shortcut)
 
 
@@ -163,17 +167,15 @@ class Decoder(nn.Module):
         )
 
     def forward(self, readout: Tensor, frame: DecoderFrame) -> Tensor:
-        """Decode `(B*K) x 512 x h x w` into logits `(B*K) x 1 x 16h x 16w`."""
+        """Decode `(B*K) x 512 x h x w` into float32 logits `(B*K) x 1 x 16h x 16w`."""
         x = self.compress(readout, frame.compress)
         x = self.up_16_8(x, frame.skip_8)
         x = self.up_8_4(x, frame.skip_4)
-        logits = self.pred(F.relu(x))
+        logits = self.pred(F.relu(x)).float()
         return F.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
 
 
-def cat_frame_and_masks(
-    frames: Tensor, masks: Tensor, single_object: bool, objects: slice = ALL_OBJECTS
-) -> Tensor:
+def cat_frame_and_masks(frames: Tensor, masks: Tensor, single_object: bool, objects: slice = ALL) -> Tensor:
     """Build the input of the memory encoder for every object.
 
     Args:

@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from model.memory import to_map, to_rows
 from model.modules import (
-    ALL_OBJECTS,
+    ALL,
     Decoder,
     DecoderFrame,
     KeyValue,
@@ -54,6 +55,11 @@ class PropagationNetwork(nn.Module):
                 module.eval()
         return self
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters; what the network is given is brought to it."""
+        return self.decoder.pred.weight.dtype
+
     def load_imagenet(self, imagenet: dict[str, Tensor]) -> None:
         """Start both encoders from torchvision's ImageNet weights, see `model.resnet`."""
         load_imagenet(self.rgb_encoder, imagenet)
@@ -65,13 +71,11 @@ class PropagationNetwork(nn.Module):
         Args:
             frames: `B x 3 x H x W`, normalised, H and W multiples of 16.
         """
-        f16, f8, f4 = self.rgb_encoder(frames)
+        f16, f8, f4 = self.rgb_encoder(frames.to(self.dtype))
         key, value = self.kv_q_f16(f16)
         return Query(to_rows(key), tuple(key.shape[-2:]), self.decoder.frame_part(value, f8, f4))
 
-    def encode_memory(
-        self, frames: Tensor, masks: Tensor, objects: slice = ALL_OBJECTS
-    ) -> tuple[Tensor, Tensor]:
+    def encode_memory(self, frames: Tensor, masks: Tensor, objects: slice = ALL) -> tuple[Tensor, Tensor]:
         """Encode frames with their masks, to be remembered.
 
         Args:
@@ -82,8 +86,8 @@ class PropagationNetwork(nn.Module):
         Returns:
             Key `(B*k) x (h*w) x 128` and value `(B*k) x (h*w) x 512`.
         """
-        f16 = self.mask_rgb_encoder(cat_frame_and_masks(frames, masks, self.single_object, objects))
-        key, value = self.kv_m_f16(f16)
+        with_masks = cat_frame_and_masks(frames, masks, self.single_object, objects)
+        key, value = self.kv_m_f16(self.mask_rgb_encoder(with_masks.to(self.dtype)))
         return to_rows(key), to_rows(value)
 
     def decode(self, readout: Tensor, query: Query) -> Tensor:
@@ -94,6 +98,6 @@ class PropagationNetwork(nn.Module):
             query: the B encoded frames.
 
         Returns:
-            Mask logits `(B*K) x 1 x H x W`.
+            Mask logits `(B*K) x 1 x H x W`, float32.
         """
-        return self.decoder(to_map(readout, query.grid), query.decoder)
+        return self.decoder(to_map(readout.to(self.dtype), query.grid), query.decoder)

@@ -62,7 +62,7 @@ class PropagationForward(nn.Module):
             key, value = (rows.float() for rows in memory)
             query_key = query.key.float().repeat_interleave(len(key) // batch, dim=0)
             readout = read(key, value, query_key, width=query.grid[1])
-        prob = self.network.decode(readout, query).float().sigmoid().squeeze(1).unflatten(0, (batch, -1))
+        prob = self.network.decode(readout, query).sigmoid().squeeze(1).unflatten(0, (batch, -1))
         if selector is not None:
             prob = prob * selector[:, :, None, None]
         return aggregate_logits(prob, dim=1)

@@ -15,7 +15,7 @@ from dataset.frame_source import open_source
 from dataset.image_io import normalise, read_label_map
 from model import InferenceCore, PropagationNetwork
 from model.checkpoint import load_file, load_state, network_state
-from model.fuse import fold_batch_norm
+from model.inference_network import prepare_for_inference
 from model.memory import read
 from scripts.plain_propagation import PlainCore, plain_read
 from util.device import DEVICES, select_device
@@ -51,8 +51,8 @@ def run_inference(args: argparse.Namespace, report: Report) -> None:
     load_state(plain_network, network_state(load_file(args.model)), args.model)
     device = select_device(args.device)
     plain_network.eval().to(device)
-    our_network = fold_batch_norm(copy.deepcopy(plain_network)).to(memory_format=torch.channels_last)
-    ours, plain = InferenceCore(our_network, amp=args.amp), PlainCore(plain_network)
+    our_network = prepare_for_inference(copy.deepcopy(plain_network), device, args.amp)
+    ours, plain = InferenceCore(our_network), PlainCore(plain_network)
     labels: dict[str, list[Tensor]] = {"ours": [], "plain": []}
 
     def step_ours(frame: tuple[Tensor, Tensor | None]) -> None:

@@ -48,7 +48,7 @@ def propagate(args: argparse.Namespace) -> None:
         backward=args.backward,
     )
     video.forward.check_apart(args.output)
-    network = load_network(args.model, select_device(args.device))
+    network = load_network(args.model, select_device(args.device), args.amp)
     with exclusive(args.output, "run"):
         write_results(args, video, network)
 

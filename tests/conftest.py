@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from dataset.image_io import normalise
-from model import PropagationNetwork
+from model import PropagationNetwork, load_network
 from tests.golden_weights import fill
 from util.palette import voc_palette
 
@@ -44,6 +44,17 @@ def weights_file(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "weights.pth"
     torch.save(network.state_dict(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def loaded(weights_file):
+    """The golden weights as evaluation loads them: batch norm folded, wide convolutions by Winograd's way."""
+    return load_network(weights_file)
+
+
+@pytest.fixture(scope="session")
+def loaded_with_amp(weights_file):
+    return load_network(weights_file, amp=True)
 
 
 @pytest.fixture(scope="session")

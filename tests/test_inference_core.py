@@ -20,13 +20,13 @@ READS = {
 }
 
 
-def assert_near_golden(prob, golden):
+def assert_near_golden(prob, golden, largest=2e-2, mean=1e-4, labels=1e-3):
     """Golden numbers are half floats, so labels are compared after the same rounding."""
     golden = torch.from_numpy(golden)
     difference = (prob - golden.float()).abs()
-    assert difference.max() <= 2e-2
-    assert difference.mean() <= 1e-4
-    assert (prob.half().argmax(0) != golden.argmax(0)).float().mean() < 1e-3
+    assert difference.max() <= largest
+    assert difference.mean() <= mean
+    assert (prob.half().argmax(0) != golden.argmax(0)).float().mean() < labels
 
 
 def propagate(engine, frames, masks):
@@ -35,18 +35,50 @@ def propagate(engine, frames, masks):
     return [engine.step(f, *masks.get(i, (None, None)), last=i == last) for i, f in enumerate(frames)]
 
 
+@pytest.fixture
+def beside_golden(clip_frames, clip_labels):
+    """Propagate as in a golden case, and return pairs of our and the golden probabilities."""
+
+    def run(case, network, **options):
+        golden = np.load(GOLDEN / "propagation.npz")
+        read, objects = case.rsplit("_k", 1)
+        engine = InferenceCore(network, **READS[read], **options)
+        # already padded frames show the padded border of the golden numbers too
+        frames = [F.pad(frame, PADDING) for frame in clip_frames]
+        probs = propagate(engine, frames, {0: (F.pad(clip_labels[int(objects) - 1], PADDING), None)})
+        return [(probs[index], golden[case][:, slot]) for slot, index in enumerate(golden["frames_kept"])]
+
+    return run
+
+
 @pytest.mark.parametrize(
     "case", ["top50_k1", "top50_k2", "top50_k3", "full_k2", "top50_km_k2", "full_km_k2", "top20_k2"]
 )
-def test_propagation_matches_golden(case, network, clip_frames, clip_labels):
-    golden = np.load(GOLDEN / "propagation.npz")
-    read, objects = case.rsplit("_k", 1)
-    engine = InferenceCore(network, **READS[read])
-    # already padded frames show the padded border of the golden numbers too
-    frames = [F.pad(frame, PADDING) for frame in clip_frames]
-    probs = propagate(engine, frames, {0: (F.pad(clip_labels[int(objects) - 1], PADDING), None)})
-    for slot, index in enumerate(golden["frames_kept"]):
-        assert_near_golden(probs[index], golden[case][:, slot])
+def test_propagation_matches_golden(case, loaded, beside_golden):
+    for pair in beside_golden(case, loaded):
+        assert_near_golden(*pair)
+
+
+@pytest.mark.parametrize("case", ["top50_k3", "full_km_k2"])
+def test_propagation_matches_golden_with_the_network_as_it_is_trained(case, network, beside_golden):
+    for pair in beside_golden(case, network):
+        assert_near_golden(*pair)
+
+
+@pytest.mark.parametrize(
+    ("option", "labels"), [({"objects_at_once": 1}, 1e-3), ({"half_memory": True}, 3e-3)], ids=str
+)
+@pytest.mark.parametrize("case", ["top50_k1", "top50_k3"])
+def test_options_that_save_memory_match_golden(case, option, labels, loaded, beside_golden):
+    for pair in beside_golden(case, loaded, **option):
+        assert_near_golden(*pair, labels=labels)
+
+
+@pytest.mark.parametrize(("case", "labels"), [("top50_k1", 0.02), ("top50_k3", 0.2)])
+def test_reduced_precision_stays_near_golden(case, labels, loaded_with_amp, beside_golden):
+    """bfloat16 has 8 bits. Golden weights are not trained: masks are soft, and three of them nearly tie."""
+    for pair in beside_golden(case, loaded_with_amp):
+        assert_near_golden(*pair, largest=0.2, mean=0.015, labels=labels)
 
 
 def test_the_plain_opponent_of_the_benchmark_does_the_same(network, clip_frames, clip_labels):

@@ -9,7 +9,7 @@ from torchvision.models import resnet50
 
 from dataset.image_io import normalise
 from model import PropagationNetwork
-from model.aggregation import aggregate, aggregate_logits, argmax_at
+from model.aggregation import aggregate, aggregate_logits, most_probable
 from model.from_scratch import KEY_SCALE, initialise_from_scratch
 from model.memory import affinity, to_map, to_rows
 from model.resnet import imagenet_state_dict
@@ -91,12 +91,16 @@ def test_aggregation_matches_golden(golden):
     torch.testing.assert_close(moved, golden["aggregate_out"], atol=1e-6, rtol=1e-5)
 
 
-def test_argmax_at_equals_resizing_everything():
+def test_the_most_probable_label_equals_resizing_everything():
     torch.manual_seed(0)
     prob = torch.rand(4, 20, 30).softmax(0)
     resized = F.interpolate(prob[None], (47, 91), mode="bilinear", align_corners=False)[0]
-    assert torch.equal(argmax_at(prob, (47, 91)), resized.argmax(0))
-    assert torch.equal(argmax_at(prob), prob.argmax(0))
+    for labels, dtype in (([0, 7, 3, 255], torch.uint8), ([0, 1, 1000, 2], torch.int32)):
+        names = torch.tensor(labels, dtype=dtype)
+        ours = most_probable(prob, labels, (47, 91))
+        assert (ours.dtype, ours.shape) == (dtype, (47, 91))
+        assert torch.equal(ours, names[resized.argmax(0)])
+        assert torch.equal(most_probable(prob, labels), names[prob.argmax(0)])
 
 
 def test_imagenet_weights_reach_both_encoders(tmp_path, monkeypatch):

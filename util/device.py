@@ -1,5 +1,7 @@
 """Choice of device and of the reduced precision that it supports."""
 
+from pathlib import Path
+
 import torch
 
 from util.errors import InputError
@@ -8,7 +10,12 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def select_device(name: str) -> torch.device:
-    """Return the device for `--device`: auto is CUDA when there is a usable GPU, else the CPU."""
+    """Return the device for `--device`: auto is CUDA when there is a usable GPU, else the CPU.
+
+    Convolutions in float32 may use TF32 on a GPU; matrix products, and so the memory read, may not.
+    """
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = False
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -21,3 +28,9 @@ def amp_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
+
+
+def has_matrix_unit() -> bool:
+    """Tell whether the processor multiplies matrices of bfloat16 in single instructions (Intel's AMX)."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and "amx_bf16" in cpuinfo.read_text()

@@ -75,13 +75,13 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
     with joined_ranks(args.device, for_training=False) as ranks, ExitStack() as alone:
-        network = load_network(args.model, ranks.device)
+        network = load_network(args.model, ranks.device, args.amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
             remove_leftovers(args.output)
             if args.overwrite:
                 remove_masks(all_videos, args.output)
-            settings = {**options, **protocol, "model": sha256(args.model)}
+            settings = {**options, **protocol, "amp": args.amp, "model": sha256(args.model)}
             advice = "give another --output, or --overwrite to replace its masks."
             record_settings(args.output, settings, advice, args.overwrite)
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]

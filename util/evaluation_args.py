@@ -82,7 +82,6 @@ def engine_options(args: argparse.Namespace) -> dict[str, Any]:
         "km_sigma": args.km_sigma if args.use_km else None,
         "mem_every": args.mem_every,
         "max_memory_frames": args.max_memory_frames,
-        "amp": args.amp,
         "half_memory": args.half_memory,
         "objects_at_once": args.objects_at_once,
     }
