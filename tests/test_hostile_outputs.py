@@ -117,6 +117,11 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(size, refus
     assert not list((tmp_path / "out").glob("*"))
 
 
+def test_a_place_where_nothing_may_be_written_is_one_sentence(refused):
+    # there not even root makes a folder
+    assert "give another place, or the right to read and write there" in refused({"--output": "/sys/masks"})
+
+
 def test_films_and_sheets_are_whole_or_not_there(data, tmp_path):
     frames = PictureFiles([data / f"frames/{index:05}.jpg" for index in range(3)])
     for write, name in ((write_overlay, "film.mp4"), (write_contact_sheet, "sheet.jpg")):

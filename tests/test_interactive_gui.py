@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -192,10 +192,15 @@ CLICK, PAINT = "click a point, h: help", "paint a region, h: help"
 
 
 def wait_for_hint(hands, window, text):
-    """Wait until a window says this at the right end of its caption, so that the next key comes alone.
+    """Wait until a window says this, so that the next key comes alone.
 
     OpenCV hands over one key at a time, and drops those that come while it draws.
     """
+    wait_for(says(hands, window, text), hands.process)
+
+
+def says(hands, window, text):
+    """Return a function that looks whether a window says this at the right end of its caption."""
     strip = with_caption(np.zeros((1, 1, 3), np.uint8), "", text)[-CAPTION:, -130:]
 
     def is_said():
@@ -203,17 +208,12 @@ def wait_for_hint(hands, window, text):
         column = hands.screen()[y : y + height, x + width - 130 : x + width]
         return any(np.array_equal(column[at : at + CAPTION], strip) for at in range(height - CAPTION + 1))
 
-    wait_for(is_said, hands.process)
+    return is_said
 
 
 def save(hands, source, output, number):
-    """Press s and wait for the files; on a busy machine the key can be dropped, and is pressed again."""
-    written = output / f"views_{number:03}.json"
-    for _ in range(4):
-        hands.key("s")
-        with suppress(AssertionError):
-            wait_for(written.exists, hands.process, deadline=20)
-            break
+    """Press s and wait for the files."""
+    hands.key_until("s", (output / f"views_{number:03}.json").exists)
     wait_for_hint(hands, source, f"saved views_{number:03}.png")
     return saved(output, f"views_{number:03}")
 
@@ -254,11 +254,9 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
         assert [match["source"][0] for match in content["matches"]] == pytest.approx([99.7, 119.7], abs=0.01)
 
         # a region, at another temperature
-        hands.key("m")
-        wait_for_hint(hands, source, PAINT)
+        hands.key_until("m", says(hands, source, PAINT))
         hands.drag(source, (150, 150), (250, 150), (250, 200))
-        hands.key("t")
-        wait_for_hint(hands, target, "temperature 0.5")
+        hands.key_until("t", says(hands, target, "temperature 0.5"))
         content, picture = save(hands, source, tmp_path, 4)
         [match] = content["matches"]
         assert content["temperature"] == 0.5
@@ -274,15 +272,12 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
         hands.drag(source, (10, 10), (11, 10))
         wait_for_hint(hands, source, PAINT)
         before = hands.screen()[y : y + 400, x : x + 480]
-        hands.key("h")
-        wait_for(lambda: not np.array_equal(hands.screen()[y : y + 400, x : x + 480], before))
-        hands.key("h")
-        wait_for(lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], before))
+        hands.key_until("h", lambda: not np.array_equal(hands.screen()[y : y + 400, x : x + 480], before))
+        hands.key_until("h", lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], before))
 
         # reset
-        hands.key("r")
         plain = source_view(pictures[0], Selection())[:400]
-        wait_for(lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], plain))
+        hands.key_until("r", lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], plain))
         content, picture = save(hands, source, tmp_path, 5)
         assert content["matches"] == []
         assert_views(picture, pictures, Selection(), None, temperature=0.5)

@@ -5,13 +5,14 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
 from PIL import ImageGrab
 
 DEADLINE = 120  # seconds until a thing that does not come is a failure; nothing waits this long otherwise
+PATIENCE = 20  # seconds after a key until it counts as dropped
 SETTLE = 0.3  # seconds after a mouse event: OpenCV drops a key that comes together with it
 
 needs_xvfb = pytest.mark.skipif(
@@ -80,6 +81,15 @@ class Hands:
 
     def key(self, *names):
         self.do("key", "--delay", 50, *names)
+
+    def key_until(self, name, condition):
+        """Press a key and wait for what it does; on a busy machine it can be dropped, and comes again."""
+        for _ in range(3):
+            self.key(name)
+            with suppress(AssertionError):
+                return wait_for(condition, self.process, deadline=PATIENCE)
+        self.key(name)
+        return wait_for(condition, self.process)
 
     def screen(self):
         """Return what is on the screen, `800 x 1280 x 3`."""
