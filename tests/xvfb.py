@@ -25,7 +25,18 @@ needs_xvfb = pytest.mark.skipif(
 def virtual_screen():
     """Start Xvfb on a free display and give its name, e.g. `:1`."""
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "-nolisten", "tcp"]
+    # without -noreset it starts anew, and refuses whoever comes meanwhile, when its last client has gone
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(write),
+        "-screen",
+        "0",
+        "1280x800x24",
+        "-nolisten",
+        "tcp",
+        "-noreset",
+    ]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
         os.close(write)
         try:

@@ -71,7 +71,11 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
     add("--max_memory_frames", type=positive_int, help="keep at most this many of them (default: all)")
     add("--half_memory", action="store_true", help="remember in half precision, in half the space")
-    add("--objects_at_once", type=positive_int, help="in one pass of the network (default: all that fit)")
+    add(
+        "--objects_at_once",
+        type=positive_int,
+        help="in one pass of the network (default: as many as suit the device)",
+    )
     add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
 
 
