@@ -66,12 +66,14 @@ def test_propagation_matches_golden_with_the_network_as_it_is_trained(case, netw
 
 
 @pytest.mark.parametrize(
-    ("option", "labels"), [({"objects_at_once": 1}, 1e-3), ({"half_memory": True}, 3e-3)], ids=str
+    ("option", "mean", "labels"),
+    [({"objects_at_once": 1}, 1e-4, 1e-3), ({"half_memory": True}, 3e-4, 5e-3)],
+    ids=str,
 )
 @pytest.mark.parametrize("case", ["top50_k1", "top50_k3"])
-def test_options_that_save_memory_match_golden(case, option, labels, loaded, beside_golden):
+def test_options_that_save_memory_match_golden(case, option, mean, labels, loaded, beside_golden):
     for pair in beside_golden(case, loaded, **option):
-        assert_near_golden(*pair, labels=labels)
+        assert_near_golden(*pair, mean=mean, labels=labels)
 
 
 @pytest.mark.parametrize(("case", "labels"), [("top50_k1", 0.02), ("top50_k3", 0.2)])
