@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from model import load_network
+from model.checkpoint import read_network
 from util.download import TIMEOUT, TRIES, download, downloads_in
 from util.errors import InputError, run_script
 from util.files import atomic_path, set_aside, sha256
@@ -70,7 +70,7 @@ def check_weights(path: Path) -> None:
     Raises:
         InputError: it does not.
     """
-    if load_network(path).single_object:
+    if read_network(path).single_object:
         raise InputError(f"{path} is a single-object network, not the published weights.")
 
 

@@ -95,8 +95,6 @@ class Video:
             )[0]
             if mask is not None:
                 mask = F.interpolate(mask[None, None], working, mode="nearest")[0, 0]
-        if torch.cuda.is_available():  # from pinned memory a GPU fetches while it computes
-            image = image.pin_memory()
         return Frame(self.frames.names[index], image, mask, picture)
 
     def _read_mask(self, index: int, size: tuple[int, int]) -> Tensor:

@@ -119,25 +119,39 @@ def to_two_objects(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**state, MASK_CONV: torch.cat([weight, extra], dim=1)}
 
 
-def load_network(
-    path: str | Path, device: torch.device | str = "cpu", amp: bool = False
-) -> PropagationNetwork:
-    """Load a network for inference; the variant (single-object or not) is read off the file.
+def read_network(path: str | Path) -> PropagationNetwork:
+    """Read a network as it was trained; the variant (single-object or not) is read off the file.
 
     Args:
         path: a published checkpoint, or a network or checkpoint file of our own training.
-        device: where the network shall live.
-        amp: compute in reduced precision, see `util.device.amp_dtype`.
 
-    Returns:
-        The network as `model.inference_network` prepares it.
+    Raises:
+        InputError: the file cannot be read or does not fit.
     """
     state = network_state(load_file(path))
     with torch.device("meta"):  # no storage and no random numbers: the loaded tensors become the parameters
         network = PropagationNetwork(single_object=is_single_object(state))
     load_state(network, state, path)
-    del state  # what is prepared takes its place
-    return prepare_for_inference(network, torch.device(device), amp)
+    return network
+
+
+def load_network(
+    path: str | Path, device: torch.device | str = "cpu", amp: bool = False
+) -> PropagationNetwork:
+    """Load a network for inference.
+
+    Args:
+        path: as for `read_network`.
+        device: where the network shall live.
+        amp: compute in reduced precision, see `util.device.amp_dtype`.
+
+    Returns:
+        The network as `model.inference_network` prepares it.
+
+    Raises:
+        InputError: the file cannot be read or does not fit.
+    """
+    return prepare_for_inference(read_network(path), torch.device(device), amp)
 
 
 def load_weights(network: PropagationNetwork, path: str | Path) -> None:

@@ -198,7 +198,7 @@ def best_match(heat: Tensor, target: Features) -> Match:
 
 def _prepared(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Tensor:
     """Return a picture as the network takes it: normalised, padded, `1 x 3 x H x W` on its device."""
-    image = normalise(picture).to(next(network.parameters()).device)[None]
+    image = normalise(picture).to(next(network.parameters()).device, network.dtype)[None]
     return pad(image, padding_for(*picture.shape[:2])).contiguous(memory_format=torch.channels_last)
 
 

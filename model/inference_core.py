@@ -1,6 +1,7 @@
 """The engine: carries masks through a video, one frame at a time."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-CPU_PIXELS_AT_ONCE = 854 * 480  # of the frames of objects in one pass
+CPU_PIXELS_AT_ONCE = 854 * 480  # objects times pixels in one pass: more was slower, fewer too
 MIN_CHUNK_NUMBERS = 1 << 16  # of the read; beyond this, smaller chunks save nothing that matters
 
 
@@ -38,10 +39,10 @@ class InferenceCore:
         max_memory_frames: frames remembered for good per object; None for no limit. Beyond it the
             first, the newest and an even spread of the others are kept.
         half_memory: remember in half precision, in half the space.
-        objects_at_once: objects that go through the network together; None for all on a GPU, and for
-            those whose features fit into the cache on a CPU. When a GPU runs out of memory, this and
-            the size of the read's chunks are halved until the frame fits; results do not depend on
-            them beyond rounding.
+        objects_at_once: objects that go through the network together; None for all on a GPU, and on a
+            CPU for one, or as many small ones as have the pixels of 854 x 480. When a GPU runs out of
+            memory, this and the size of the read's chunks are halved until the frame fits; results do
+            not depend on them beyond rounding.
 
     Attributes:
         labels: labels of the known objects, in the order of the probability channels.
@@ -97,9 +98,7 @@ class InferenceCore:
         self._check(frame, mask)
         self.time += 1
         padding = padding_for(*frame.shape[-2:])
-        image = pad(frame.to(self.device, non_blocking=True).unsqueeze(0), padding).contiguous(
-            memory_format=torch.channels_last
-        )
+        image = pad(frame.to(self.device).unsqueeze(0), padding).contiguous(memory_format=torch.channels_last)
 
         prob = self._in_available_memory(lambda: self._segment(image))
         given = self._given_masks(mask, labels)
@@ -183,8 +182,7 @@ class InferenceCore:
         """Return how many of `count` objects go through the network together when nothing else is asked."""
         if self.device.type != "cpu" or self.size is None:
             return count
-        height, width = self.size
-        return max(1, CPU_PIXELS_AT_ONCE // (height * width))
+        return max(1, CPU_PIXELS_AT_ONCE // math.prod(self.size))
 
     def _in_available_memory(self, compute: Callable[[], Result]) -> Result:
         """Return compute(), tried again with smaller chunks while the GPU has not enough memory.
@@ -229,7 +227,7 @@ class InferenceCore:
 
     def _check(self, frame: Tensor, mask: Tensor | None) -> None:
         """Raise InputError when the frame or its mask has an unexpected shape."""
-        if frame.dim() != 3 or frame.shape[0] != 3:
+        if frame.dim() != 3 or frame.shape[0] != 3 or not frame.numel():
             raise InputError(f"a frame must be 3 x H x W, not {' x '.join(map(str, frame.shape))}.")
         size = (frame.shape[1], frame.shape[2])
         if self.size not in (None, size):

@@ -19,7 +19,7 @@ def prepare_for_inference(
 
     Batch norm is folded into convolutions, features have their channels last, and on a CPU the wide
     convolutions are computed by Winograd's way. Not so where bfloat16 products of whole matrices are
-    instructions of their own (AMX): there they are cheaper than Winograd's sums.
+    instructions of their own (AMX), beside which Winograd's sums would be dear.
 
     Args:
         network: with its weights, in float32.
@@ -27,10 +27,10 @@ def prepare_for_inference(
         amp: compute in reduced precision, weights included.
 
     Returns:
-        The network itself, in eval mode.
+        The network itself, in eval mode; its parameters need no gradients, which it could not give.
     """
     dtype = amp_dtype(device) if amp else network.dtype
-    fold_batch_norm(network.eval())
+    fold_batch_norm(network.eval().requires_grad_(False))
     if device.type == "cpu" and not (amp and has_matrix_unit()):
         use_winograd(network, dtype)
     return network.to(device, dtype).to(memory_format=torch.channels_last)

@@ -93,7 +93,7 @@ class PartialConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
-        return F.conv2d(x, self.weight[:, channels], self.bias if bias else None, padding=self.padding)
+        return F.conv2d(x, self.weight[:, channels], self.bias if bias else None, self.stride, self.padding)
 
 
 class CompressBlock(nn.Module):

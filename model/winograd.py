@@ -13,14 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model.modules import ALL
+
 Matrix = NDArray[np.float64]
 
 TAPS = 3
-ALL = slice(None)
 
 # Where the polynomials behind B, G and A are evaluated, besides infinity. m is one less than their number.
-# Rounding errors of the first stay within twice those of summing up; with half the digits of bfloat16 they
-# do so for the second alone.
+# Rounding errors are about two and three times those of summing up; with the points of float32, bfloat16
+# would have eight times as much.
 POINTS = {torch.float32: (0.0, 1.0, -1.0, 0.5, -2.0), torch.bfloat16: (0.0, 1.0, -1.0)}
 ONE = 1  # the place of 1 in both: its product counts once in every output, and so carries the bias
 
@@ -76,7 +77,7 @@ class WinogradConv2d(nn.Module):
         """Convolve `N x C x H x W`; C input channels of the convolution, with or without the bias.
 
         Returns:
-            `N x O x H x W`, channels last.
+            `N x O x H x W`, channels last; a view of more when H or W are no multiples of m.
         """
         kernel = self.kernel[:, channels]
         images, (height, width) = x.shape[0], x.shape[2:]
@@ -96,7 +97,7 @@ class WinogradConv2d(nn.Module):
                 band = padded[image : image + at_once, row * m : (row + rows) * m + 2]
                 out = y[image : image + at_once, row : row + rows]
                 self._convolve_band(band, kernel, self.bias if bias else None, out)
-        return y.view(images, down * m, across * m, -1)[:, :height, :width].permute(0, 3, 1, 2)
+        return y.flatten(3, 4).flatten(1, 2)[:, :height, :width].permute(0, 3, 1, 2)
 
     def _convolve_band(self, padded: Tensor, kernel: Tensor, bias: Tensor | None, out: Tensor) -> None:
         """Convolve some rows of tiles of some images.
@@ -140,6 +141,6 @@ def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
 
 def is_suited(conv: nn.Conv2d) -> bool:
     """Tell whether Winograd's way computes what a convolution computes, and quicker."""
-    shape = (conv.kernel_size, conv.stride, conv.padding)
+    shape = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode)
     wide = min(conv.in_channels, conv.out_channels) >= LEAST_CHANNELS
-    return wide and shape == ((TAPS, TAPS), (1, 1), (1, 1))
+    return wide and shape == ((TAPS, TAPS), (1, 1), (1, 1), (1, 1), 1, "zeros")

@@ -73,6 +73,7 @@ class PlainCore:
 
     def __init__(self, network: PropagationNetwork, top_k: int = 50, mem_every: int = 5) -> None:
         self.network = network
+        self.device = next(network.parameters()).device
         self.top_k = top_k
         self.mem_every = mem_every
         self.keys = self.values = torch.empty(0)  # K x C x T*h*w
@@ -88,8 +89,9 @@ class PlainCore:
         """
         self.time += 1
         padding = padding_for(*frame.shape[-2:])
-        image = pad(frame[None], padding).contiguous()
+        image = pad(frame[None].to(self.device), padding).contiguous()
         if mask is not None:
+            mask = mask.to(self.device)
             labels = range(1, int(mask.max()) + 1)
             prob = aggregate(pad(torch.stack([(mask == label).float() for label in labels]), padding))
         else:

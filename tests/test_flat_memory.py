@@ -46,12 +46,12 @@ def run(tmp_path, weights_file):
         ]
         command = [*map(str, (*command, "--model", weights_file, *flags))]
         with subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
             printed = process.stdout.read()
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
+        assert process.returncode == 0, printed
         return usage.ru_maxrss * 1024, float(re.search(r"processing time: (\S+)", printed)[1]) / count
 
     return propagate

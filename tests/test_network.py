@@ -91,6 +91,15 @@ def test_aggregation_matches_golden(golden):
     torch.testing.assert_close(moved, golden["aggregate_out"], atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["loaded", "loaded_with_amp"])
+def test_a_loaded_network_can_be_called_plainly(name, request, network):
+    loaded = request.getfixturevalue(name)
+    frames = torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    ours, expected = (each.encode_query(frames).key.detach().float() for each in (loaded, network))
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert (ours - expected).norm() < (0.05 if loaded.dtype == torch.bfloat16 else 1e-4) * expected.norm()
+
+
 def test_the_most_probable_label_equals_resizing_everything():
     torch.manual_seed(0)
     prob = torch.rand(4, 20, 30).softmax(0)

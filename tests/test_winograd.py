@@ -45,12 +45,12 @@ def test_it_is_the_convolution_for_any_size_and_band(shape, band, dtype, monkeyp
     conv, x = drawn(images, 24, 40, height, width, dtype)
     ours = WinogradConv2d(conv, dtype)(x)
     assert (ours.shape, ours.dtype) == ((images, 40, height, width), dtype)
-    expected = in_double(conv, x)
-    torch.testing.assert_close(ours.double(), expected, atol=200 * UNIT[dtype], rtol=0)  # they are of order 1
+    largest = 200 if dtype == torch.float32 else 20  # units; the results are of order 1
+    torch.testing.assert_close(ours.double(), in_double(conv, x), atol=largest * UNIT[dtype], rtol=0)
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 20), (torch.bfloat16, 3)])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 13), (torch.bfloat16, 2)])
 def test_errors_of_rounding_are_small_on_average(dtype, most):
     """Summing up makes 5.5 and 0.54 units where these make 10.4 and 1.5."""
     conv, x = drawn(1, 256, 256, 24, 24, dtype)
@@ -59,17 +59,27 @@ def test_errors_of_rounding_are_small_on_average(dtype, most):
 
 
 @torch.inference_mode()
-def test_some_input_channels_alone_and_no_bias():
-    conv, x = drawn(2, 24, 40, 9, 10)
-    ours = WinogradConv2d(conv, torch.float32)
-    halves = ours(x[:, :8], slice(None, 8), bias=False) + ours(x[:, 8:], slice(8, None))
-    torch.testing.assert_close(halves.double(), in_double(conv, x), atol=1e-5, rtol=0)
+@pytest.mark.parametrize(("dtype", "largest"), [(torch.float32, 100), (torch.bfloat16, 20)])
+def test_some_input_channels_alone_and_no_bias(dtype, largest):
+    conv, x = drawn(2, 24, 40, 9, 10, dtype)
+    ours = WinogradConv2d(conv, dtype)
+    halves = ours(x[:, :8], slice(None, 8), bias=False).double() + ours(x[:, 8:], slice(8, None)).double()
+    torch.testing.assert_close(halves, in_double(conv, x), atol=largest * UNIT[dtype], rtol=0)
 
 
 def test_only_wide_convolutions_of_stride_one_are_replaced():
     wide = {"in_channels": 256, "out_channels": 512, "kernel_size": 3, "padding": 1}
     assert is_suited(nn.Conv2d(**wide))
-    for other in ({"kernel_size": 1, "padding": 0}, {"stride": 2}, {"out_channels": 64}, {"padding": 0}):
+    for other in (
+        {"kernel_size": 1, "padding": 0},
+        {"in_channels": 64},
+        {"out_channels": 64},
+        {"stride": 2},
+        {"padding": 0},
+        {"dilation": 2},
+        {"groups": 2},
+        {"padding_mode": "reflect"},
+    ):
         assert not is_suited(nn.Conv2d(**{**wide, **other}))
 
 
@@ -81,6 +91,7 @@ def test_a_network_is_prepared_for_the_processor(amp, matrix_unit, replaced, mon
     with torch.device("meta"):  # layers alone, no numbers
         network = PropagationNetwork()
     wide = sum(is_suited(module) for module in network.modules() if isinstance(module, nn.Conv2d))
+    assert wide > 20
     network = prepare_for_inference(network.to_empty(device=CPU), CPU, amp)
     modules = [type(module) for module in network.modules()]
     assert modules.count(WinogradConv2d) == (wide if replaced else 0)

@@ -10,12 +10,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def select_device(name: str) -> torch.device:
-    """Return the device for `--device`: auto is CUDA when there is a usable GPU, else the CPU.
-
-    Convolutions in float32 may use TF32 on a GPU; matrix products, and so the memory read, may not.
-    """
-    torch.backends.cudnn.allow_tf32 = True
-    torch.backends.cuda.matmul.allow_tf32 = False
+    """Return the device for `--device`: auto is CUDA when there is a usable GPU, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
