@@ -85,7 +85,7 @@ def test_without_weights_it_fits_a_network_once(project, weights_file):
     (project / "download_model.py").write_text("raise SystemExit('not to be had')")
     (project / "scripts/fit_first_frame.py").write_text(
         "import shutil, sys\n"
-        "flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))\n"
+        "flags = {name: value for name, value in zip(sys.argv, sys.argv[1:]) if name.startswith('--')}\n"
         "assert flags['--frames'].endswith('JPEGImages/480p/tiny'), flags\n"
         "assert flags['--masks'].endswith('first_masks/tiny'), flags\n"
         f"shutil.copy({str(weights_file)!r}, flags['--output'])\n"
@@ -94,5 +94,4 @@ def test_without_weights_it_fits_a_network_once(project, weights_file):
     lines = run_demo(project)
     assert "fitted" in lines
     check_results(project, lines, "a one-shot fit (a network trained on the first masks of this clip alone)")
-    assert '"top_k": null' in (project / "output/demo/masks/.settings.json").read_text()
     assert "fitted" not in run_demo(project)
