@@ -18,7 +18,7 @@ class PropagationForward(nn.Module):
 
     Args:
         network: trained in place.
-        amp: run the network (not the memory read) in reduced precision, as the inference engine does.
+        amp: run the network (not the memory read) by autocast in reduced precision; weights stay float32.
     """
 
     def __init__(self, network: PropagationNetwork, amp: bool = False) -> None:
