@@ -52,6 +52,7 @@ class Video:
         palette: colours of the written masks, R G B R G B ...; None writes grey levels.
         short_side: resize frames so that their shorter side has this many pixels; None keeps them.
         antialias: filter while reducing. The published YouTubeVOS protocol does not.
+        pinned: decode into page-locked memory, from which a GPU copies while the processor goes on.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Video:
     read_labels: Callable[[Path], NDArray[np.uint8]] = read_label_map
     short_side: int | None = None
     antialias: bool = False
+    pinned: bool = False
 
     def __len__(self) -> int:
         return len(self.frames.names)
@@ -95,6 +97,8 @@ class Video:
             )[0]
             if mask is not None:
                 mask = F.interpolate(mask[None, None], working, mode="nearest")[0, 0]
+        if self.pinned:
+            image, mask = image.pin_memory(), None if mask is None else mask.pin_memory()
         return Frame(self.frames.names[index], image, mask, picture)
 
     def _read_mask(self, index: int, size: tuple[int, int]) -> Tensor:

@@ -81,7 +81,8 @@ class InferenceCore:
         """Segment the next frame.
 
         Args:
-            frame: `3 x H x W`, normalised (see `dataset.image_io.normalise`).
+            frame: `3 x H x W`, normalised (see `dataset.image_io.normalise`). A GPU copies page-locked
+                memory on its own: leave it as it is until the result has been looked at.
             mask: objects given on this frame, new ones or corrections of known ones. Either a label
                 map `H x W` (integer, 0 is background) or probabilities `K x H x W` (float).
             labels: the K labels in `mask`; needed for probabilities, by default all non-zero labels
@@ -98,7 +99,8 @@ class InferenceCore:
         self._check(frame, mask)
         self.time += 1
         padding = padding_for(*frame.shape[-2:])
-        image = pad(frame.to(self.device).unsqueeze(0), padding).contiguous(memory_format=torch.channels_last)
+        image = frame.to(self.device, non_blocking=True).unsqueeze(0)
+        image = pad(image, padding).contiguous(memory_format=torch.channels_last)
 
         prob = self._in_available_memory(lambda: self._segment(image))
         given = self._given_masks(mask, labels)
@@ -214,7 +216,7 @@ class InferenceCore:
         """Return label -> probabilities `H x W` of the objects that a frame brings."""
         if mask is None:
             return {}
-        mask = mask.to(self.device)
+        mask = mask.to(self.device, non_blocking=True)
         if mask.dim() == 2:
             if labels is None:
                 labels = [label for label in mask.unique().tolist() if label != 0]

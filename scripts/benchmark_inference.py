@@ -1,10 +1,10 @@
 """Propagation through a video, and the memory read alone, against their plain formulations."""
 
 import argparse
-import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
@@ -13,12 +13,12 @@ from torch import Tensor
 
 from dataset.frame_source import open_source
 from dataset.image_io import normalise, read_label_map
-from model import InferenceCore, PropagationNetwork
-from model.checkpoint import load_file, load_state, network_state
-from model.inference_network import prepare_for_inference
+from model import InferenceCore, load_network
+from model.checkpoint import read_network
 from model.memory import read
+from scripts.device_use import report_peak, report_share
 from scripts.plain_propagation import PlainCore, plain_read
-from util.device import DEVICES, select_device
+from util.device import add_device_flags, allow_tf32, chosen_device
 from util.evaluation_args import positive_int
 from util.timing import Report, Timing, in_turns
 
@@ -26,53 +26,79 @@ READ_FRAMES = (1, 5, 10, 20, 40)  # remembered
 GRID = (30, 54)  # of 854 x 480
 CPU = torch.device("cpu")
 
+FrameAndMask = tuple[Tensor, Tensor | None]  # 3 x H x W, and labels H x W on the first frame
+
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `inference` and `read` and their flags."""
     parser = commands.add_parser("inference", help="whole frames through the engine")
-    parser.add_argument("--model", type=Path, required=True, help="two-object weights")
-    parser.add_argument("--input", type=Path, required=True, help="video file or folder of frames")
-    parser.add_argument("--mask", type=Path, required=True, help="labels of the first frame")
-    parser.add_argument("--objects", type=positive_int, default=1, help="default: %(default)s")
-    parser.add_argument("--frames", type=positive_int, default=40, help="default: %(default)s")
-    parser.add_argument("--amp", action="store_true", help="ours in reduced precision")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add = parser.add_argument
+    add("--model", type=Path, required=True, help="weights")
+    add("--input", type=Path, required=True, help="video file or folder of frames")
+    add("--mask", type=Path, required=True, help="labels of the first frame")
+    add("--objects", type=positive_int, nargs="+", default=[1], help="one comparison each (default: 1)")
+    add("--frames", type=positive_int, default=40, help="default: %(default)s")
+    add("--amp", action="store_true", help="ours in reduced precision")
+    add_device_flags(add)
     parser.set_defaults(run=run_inference)
+
     parser = commands.add_parser("read", help="the memory read at 854 x 480")
-    parser.add_argument("--top_k", type=positive_int, default=50, help="default: %(default)s")
-    parser.add_argument("--turns", type=positive_int, default=5, help="default: %(default)s")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add = parser.add_argument
+    add("--top_k", type=positive_int, default=50, help="default: %(default)s")
+    add("--turns", type=positive_int, default=5, help="default: %(default)s")
+    add_device_flags(add)
     parser.set_defaults(run=run_read)
 
 
 def run_inference(args: argparse.Namespace, report: Report) -> None:
-    """Step both engines through the same frames in turns; print the speed and the pixels that differ."""
-    plain_network = PropagationNetwork()
-    load_state(plain_network, network_state(load_file(args.model)), args.model)
-    device = select_device(args.device)
-    plain_network.eval().to(device)
-    our_network = prepare_for_inference(copy.deepcopy(plain_network), device, args.amp)
-    ours, plain = InferenceCore(our_network), PlainCore(plain_network)
-    labels: dict[str, list[Tensor]] = {"ours": [], "plain": []}
-
-    def step_ours(frame: tuple[Tensor, Tensor | None]) -> None:
-        labels["ours"].append(ours.label_map(ours.step(*frame)).cpu())
-
-    def step_plain(frame: tuple[Tensor, Tensor | None]) -> None:
-        labels["plain"].append(plain.step(*frame).argmax(dim=0).cpu())
-
+    """Compare both engines on the same frames, with each number of objects."""
     source = open_source(args.input)
-    mask = torch.from_numpy(split_into(read_label_map(args.mask), args.objects))
-    count = min(args.frames, len(source.names))
-    frames = ((normalise(source.read(i)), mask if i == 0 else None) for i in range(count))
-    timing = in_turns(step_ours, step_plain, frames)
-    what = f"{mask.shape[1]} x {mask.shape[0]}, {args.objects} objects{', amp' * args.amp}"
+    labels = read_label_map(args.mask)
+    images = [normalise(source.read(i)) for i in range(min(args.frames, len(source.names)))]
+    for objects in args.objects:
+        mask = torch.from_numpy(split_into(labels, objects))
+        compare([(image, None if i else mask) for i, image in enumerate(images)], objects, args, report)
+
+
+def compare(frames: Sequence[FrameAndMask], objects: int, args: argparse.Namespace, report: Report) -> None:
+    """Step both engines through the same frames in turns; report the speed and the pixels that differ."""
+    device = chosen_device(args)
+
+    def start_ours() -> Callable[[FrameAndMask], Tensor]:
+        core = InferenceCore(load_network(args.model, device, args.amp))
+
+        def labels(frame: FrameAndMask) -> Tensor:
+            allow_tf32(not args.no_tf32)
+            return core.label_map(core.step(*frame)).cpu()  # waits for a GPU
+
+        return labels
+
+    def start_plain() -> Callable[[FrameAndMask], Tensor]:
+        core = PlainCore(read_network(args.model).eval().to(device))
+
+        def labels(frame: FrameAndMask) -> Tensor:
+            allow_tf32(True, products=True)
+            return core.step(*frame).argmax(dim=0).cpu()
+
+        return labels
+
+    height, width = frames[0][0].shape[1:]
+    what = f"{width} x {height}, {objects} objects{', amp' * args.amp}"
+    report_peak(report, f"ours, {what}", start_ours, frames, device)
+    report_peak(report, f"plain, {what}", start_plain, frames, device)
+
+    ours, plain = start_ours(), start_plain()
+    our_labels: list[Tensor] = []
+    plain_labels: list[Tensor] = []
+    timing = in_turns(
+        lambda frame: our_labels.append(ours(frame)), lambda frame: plain_labels.append(plain(frame)), frames
+    )
     report.timing(what, timing, "FPS")
     report.number("all frames together", sum(timing.plain) / sum(timing.ours), "times as fast")
-    same = torch.stack([(a == b).float().mean() for a, b in zip(*labels.values(), strict=True)])
+    same = torch.stack([(a == b).float().mean() for a, b in zip(our_labels, plain_labels, strict=True)])
     report.number("pixels with the same label", 100 * same.mean().item(), "%")
     report.number("pixels with the same label on the worst frame", 100 * same.min().item(), "%")
-    report.number("remembered by ours", ours.bank.nbytes / 1e6, "MB")
+    report_share(report, lambda: ours(frames[-1]), median(timing.ours), device, args.amp)
 
 
 def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
@@ -87,7 +113,7 @@ def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
 @torch.inference_mode()
 def run_read(args: argparse.Namespace, report: Report) -> None:
     """Time the read of one object at several numbers of remembered frames."""
-    device = select_device(args.device)
+    device = chosen_device(args)
     for frames in READ_FRAMES:
         timing, difference = time_read(frames, GRID, args.top_k, args.turns, device)
         report.timing(f"read, {frames} frames", timing, "reads/s")

@@ -19,7 +19,7 @@ from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
 from model.from_scratch import initialise_from_scratch
 from model.trainer import Trainer
-from util.device import DEVICES, select_device
+from util.device import add_device_flags, chosen_device
 from util.errors import InputError, run_script
 from util.evaluation_args import positive_float, positive_int
 from util.hyper_para import crop_size
@@ -52,14 +52,14 @@ def main() -> None:
     add("--lr", type=positive_float, default=LEARNING_RATE, help="learning rate (default: %(default)s)")
     add("--amp", action="store_true", help="reduced precision: faster on hardware that has it")
     add("--seed", type=int, default=0, help="of all randomness (default: %(default)s)")
-    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add_device_flags(add)
     fit(parser.parse_args())
 
 
 def fit(args: argparse.Namespace) -> None:
     """Train until the time or the steps are over, then write the weights."""
     torch.manual_seed(args.seed)
-    ranks = Ranks(select_device(args.device))
+    ranks = Ranks(chosen_device(args))
     video = open_user_video(args.frames, args.masks, short_side=args.size).forward
     frames = annotated_frames(video)
     if not frames:

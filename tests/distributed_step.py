@@ -17,7 +17,7 @@ def main():
     parser.add_argument("output", type=Path)
     parser.add_argument("--local-rank", type=int)  # as torch.distributed.launch passes it
     args = parser.parse_args()
-    with joined_ranks("cpu", for_training=True) as ranks:
+    with joined_ranks(torch.device("cpu"), for_training=True) as ranks:
         assert args.local_rank == ranks.rank
         for variant in ("so", "mo"):
             network = PropagationNetwork(single_object=variant == "so")

@@ -1,10 +1,15 @@
 import json
 import re
+import time
 
 import pytest
+import torch
+import torch.nn.functional as F
 
 from scripts.benchmark_inference import split_into, time_read
+from scripts.device_use import SIDE, operations, report_share
 from tests.conftest import run_main, write_frames, write_labels
+from util.timing import Report
 
 
 def test_the_read_that_is_timed_is_the_same():
@@ -24,13 +29,17 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     write_frames(tmp_path / "frames", clip["frames"][:4, :48, :80])
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
-    given = ["--json", tmp_path / "b.json", "inference", *given, "--objects", 2, "--frames", 4]
+    given = ["--json", tmp_path / "b.json", "inference", *given, "--objects", 2, 3, "--frames", 4]
     run_main(monkeypatch, "scripts.benchmark", *given, *flags)
-    assert re.search(r"80 x 48, 2 objects.* FPS, 3 pairs", capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    for objects in (2, 3):
+        assert re.search(rf"80 x 48, {objects} objects.* FPS, 3 pairs", printed)
     content = json.loads((tmp_path / "b.json").read_text())
-    measured = {each["name"]: each for each in content["measurements"]}
-    assert measured["pixels with the same label"]["value"] > (90 if flags else 99.5)
-    assert content["settings"]["objects"] == "2" and "torch" in content["machine"]
+    same = [e["value"] for e in content["measurements"] if e["name"] == "pixels with the same label"]
+    assert len(same) == 2 and min(same) > (90 if flags else 99.5)
+    shares = [e["value"] for e in content["measurements"] if e["name"] == "share of it that ours reached"]
+    assert len(shares) == 2 and all(0 < share < 150 for share in shares)
+    assert content["settings"]["objects"] == "[2, 3]" and "torch" in content["machine"]
 
 
 def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
@@ -38,3 +47,24 @@ def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert re.search(r"training, 2 x 32 x 32 .* samples/s, 1 pairs", printed)
     assert float(re.search(r"difference of the losses: (\S+)", printed)[1]) < 1e-4
+
+
+def test_operations_are_those_of_convolutions_and_products():
+    image, kernel = torch.ones(2, 3, 10, 12), torch.ones(5, 3, 3, 3)
+    convolution = operations(lambda: F.conv2d(image, kernel, padding=1).relu() + 1)
+    assert convolution == 2 * (2 * 5 * 10 * 12) * (3 * 9)
+    assert operations(lambda: torch.ones(4, 6) @ torch.ones(6, 7)) == 2 * 4 * 6 * 7
+
+
+def test_the_share_is_that_of_the_operations_in_the_time_they_took():
+    side, cpu = SIDE["cpu"], torch.device("cpu")
+    a = torch.randn(side, side)
+    report = Report({})
+    report_share(report, lambda: a @ a, 1.0, cpu, amp=False)
+    rate, share = (each["value"] for each in report.content["measurements"])
+    assert share / 100 * rate * 1e12 == pytest.approx(2 * side**3)
+    start = time.perf_counter()
+    for _ in range(10):
+        a @ a
+    mean = 10 * 2 * side**3 / (time.perf_counter() - start) / 1e12
+    assert mean / 5 < rate < 50 * mean

@@ -46,7 +46,9 @@ def beside_golden(clip_frames, clip_labels):
         # already padded frames show the padded border of the golden numbers too
         frames = [F.pad(frame, PADDING) for frame in clip_frames]
         probs = propagate(engine, frames, {0: (F.pad(clip_labels[int(objects) - 1], PADDING), None)})
-        return [(probs[index], golden[case][:, slot]) for slot, index in enumerate(golden["frames_kept"])]
+        return [
+            (probs[index].cpu(), golden[case][:, slot]) for slot, index in enumerate(golden["frames_kept"])
+        ]
 
     return run
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from util.device import DEVICES
+from util.device import add_device_flags
 
 BESIDE_OUTPUT = Path()  # stands for a folder beside the output, so that the output holds masks alone
 KM_SIGMA = 5.6  # standard deviation of the kernel, in cells of the stride-16 grid
@@ -52,7 +52,7 @@ def add_network_flags(add: Callable[..., object]) -> None:
         default=Path("saves/propagation_model.pth"),
         help="weights (default: %(default)s)",
     )
-    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add_device_flags(add)
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:

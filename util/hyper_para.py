@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from util.device import DEVICES
+from util.device import add_device_flags
 from util.errors import InputError
 from util.evaluation_args import positive_float, positive_int
 from util.stages import STAGES
@@ -14,7 +14,7 @@ from util.stages import STAGES
 # What a resumed run must have in common with the stopped one to be the same run.
 SAME_WHEN_RESUMED = (
     *("stage", "samples", "whole_batch", "crop_size", "seed"),
-    *("lr", "steps", "gamma", "amp", "clip_grad"),
+    *("lr", "steps", "gamma", "amp", "no_tf32", "clip_grad"),
 )
 
 LOG_INTERVAL, IMAGE_INTERVAL = 100, 800
@@ -30,7 +30,7 @@ def training_parser() -> argparse.ArgumentParser:
     add("--load_network", type=Path, help="start from these weights (of the stage before)")
     add("--load_model", type=Path, help="continue the stopped run of this X_checkpoint.pth, exactly")
     add("--seed", type=_whole, default=14159265, help="of all randomness (default: %(default)s)")
-    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add_device_flags(add)
     add("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # launchers also set LOCAL_RANK
 
     add = parser.add_argument_group("data").add_argument

@@ -12,7 +12,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from util.device import select_device
 from util.errors import InputError
 from util.worker_processes import end_with_parent
 
@@ -99,7 +98,7 @@ def share(lengths: Sequence[int], count: int) -> list[list[int]]:
 
 
 @contextmanager
-def joined_ranks(device_name: str, for_training: bool) -> Iterator[Ranks]:
+def joined_ranks(device: torch.device, for_training: bool) -> Iterator[Ranks]:
     """Join the processes that a launcher started; without a launcher this one is alone.
 
     Both `torchrun` and `python -m torch.distributed.launch` describe the run in environment
@@ -107,13 +106,12 @@ def joined_ranks(device_name: str, for_training: bool) -> Iterator[Ranks]:
     Evaluation exchanges small Python objects alone, over Gloo on any device.
 
     Args:
-        device_name: of `--device`.
+        device: of the flags; with several GPUs each process of a machine gets its own.
         for_training: see above.
 
     Raises:
         InputError: a machine has fewer GPUs than processes.
     """
-    device = select_device(device_name)
     if "RANK" not in os.environ:
         yield Ranks(device)
         return
