@@ -15,7 +15,7 @@ from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
 from util.correspondence_gui import CorrespondenceGui, check_display
 from util.correspondence_results import Selection, look_up, read_shown, write_results
-from util.device import chosen_device
+from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.evaluation_args import add_network_flags, positive_float
 
@@ -82,7 +82,7 @@ def write_files(args: argparse.Namespace) -> None:
     else:
         selection = Selection(points=checked_points(args.click, source_path, source.size))
 
-    network = load_network(args.model, chosen_device(args))
+    network = load_network(args.model, set_up_device(args))
     correspondence = Correspondence(
         encode_source(network, source.picture), encode_target(network, target.picture)
     )
@@ -117,7 +117,7 @@ def open_windows(args: argparse.Namespace) -> None:
     for path in frames[:2]:  # the ones that are shown first; a message is better than half a window
         read_shown(path)
     check_display()
-    network = load_network(args.model, chosen_device(args))
+    network = load_network(args.model, set_up_device(args))
     CorrespondenceGui(network, frames, args.output, args.temperature, args.frames is not None).run()
 
 

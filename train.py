@@ -21,7 +21,7 @@ from model.checkpoint import load_weights, save_checkpoint
 from model.from_scratch import initialise_from_scratch
 from model.resnet import imagenet_state_dict
 from model.trainer import StepResult, Trainer, read_checkpoint
-from util.device import chosen_device
+from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import remove_leftovers
 from util.hyper_para import check_same_run, plain_settings, training_settings
@@ -41,7 +41,7 @@ SAVES = Path("saves")
 def main() -> None:
     """Join the other processes of the run, if there are any, and train."""
     settings = training_settings()
-    with joined_ranks(chosen_device(settings), for_training=True) as ranks:
+    with joined_ranks(set_up_device(settings), for_training=True) as ranks:
         status = train(settings, ranks)
     sys.exit(status)
 

@@ -52,7 +52,7 @@ class Video:
         palette: colours of the written masks, R G B R G B ...; None writes grey levels.
         short_side: resize frames so that their shorter side has this many pixels; None keeps them.
         antialias: filter while reducing. The published YouTubeVOS protocol does not.
-        pinned: decode into page-locked memory, from which a GPU copies while the processor goes on.
+        pinned: give images and masks in page-locked memory, which a GPU copies while the processor goes on.
     """
 
     name: str

@@ -81,10 +81,11 @@ class InferenceCore:
         """Segment the next frame.
 
         Args:
-            frame: `3 x H x W`, normalised (see `dataset.image_io.normalise`). A GPU copies page-locked
-                memory on its own: leave it as it is until the result has been looked at.
+            frame: `3 x H x W`, normalised (see `dataset.image_io.normalise`).
             mask: objects given on this frame, new ones or corrections of known ones. Either a label
-                map `H x W` (integer, 0 is background) or probabilities `K x H x W` (float).
+                map `H x W` (integer, 0 is background) or probabilities `K x H x W` (float). A frame or
+                mask in page-locked memory is copied to a GPU while the processor goes on: it must not
+                change before the result has been looked at.
             labels: the K labels in `mask`; needed for probabilities, by default all non-zero labels
                 of a label map. A label of the map that is not listed is ignored.
             last: nothing follows, so the frame need not be remembered.
@@ -99,7 +100,7 @@ class InferenceCore:
         self._check(frame, mask)
         self.time += 1
         padding = padding_for(*frame.shape[-2:])
-        image = frame.to(self.device, non_blocking=True).unsqueeze(0)
+        image = self._brought(frame).unsqueeze(0)
         image = pad(image, padding).contiguous(memory_format=torch.channels_last)
 
         prob = self._in_available_memory(lambda: self._segment(image))
@@ -212,11 +213,16 @@ class InferenceCore:
                 *(self.time, self.objects_at_once),
             )
 
+    def _brought(self, x: Tensor) -> Tensor:
+        """Return a frame or mask on the engine's device."""
+        # to a CPU never without waiting: it would compute on what has not come yet
+        return x.to(self.device, non_blocking=self.device.type == "cuda")
+
     def _given_masks(self, mask: Tensor | None, labels: Sequence[int] | None) -> dict[int, Tensor]:
         """Return label -> probabilities `H x W` of the objects that a frame brings."""
         if mask is None:
             return {}
-        mask = mask.to(self.device, non_blocking=True)
+        mask = self._brought(mask)
         if mask.dim() == 2:
             if labels is None:
                 labels = [label for label in mask.unique().tolist() if label != 0]

@@ -4,7 +4,6 @@ import argparse
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
@@ -16,9 +15,10 @@ from dataset.image_io import normalise, read_label_map
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
 from model.memory import read
-from scripts.device_use import report_peak, report_share
+from scripts.comparison import compare, precision, tf32, wait_for
 from scripts.plain_propagation import PlainCore, plain_read
-from util.device import add_device_flags, allow_tf32, chosen_device
+from util.device import add_device_flag, add_device_flags, set_up_device
+from util.errors import InputError
 from util.evaluation_args import positive_int
 from util.timing import Report, Timing, in_turns
 
@@ -46,30 +46,45 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add = parser.add_argument
     add("--top_k", type=positive_int, default=50, help="default: %(default)s")
     add("--turns", type=positive_int, default=5, help="default: %(default)s")
-    add_device_flags(add)
-    parser.set_defaults(run=run_read)
+    add_device_flag(add)
+    parser.set_defaults(run=run_read, no_tf32=False)  # nothing convolves
 
 
 def run_inference(args: argparse.Namespace, report: Report) -> None:
-    """Compare both engines on the same frames, with each number of objects."""
+    """Step both engines through the same frames, with each number of objects.
+
+    Raises:
+        InputError: there is but one frame.
+    """
+    device = set_up_device(args)
     source = open_source(args.input)
     labels = read_label_map(args.mask)
     images = [normalise(source.read(i)) for i in range(min(args.frames, len(source.names)))]
+    if len(images) < 2:
+        raise InputError(f"one frame of {args.input} is none to propagate to: give more --frames.")
+    if device.type == "cuda":
+        images = [image.pin_memory() for image in images]  # as evaluation has them
     for objects in args.objects:
         mask = torch.from_numpy(split_into(labels, objects))
-        compare([(image, None if i else mask) for i, image in enumerate(images)], objects, args, report)
+        frames = [(image, None if i else mask) for i, image in enumerate(images)]
+        run_objects(objects, frames, device, args, report)
 
 
-def compare(frames: Sequence[FrameAndMask], objects: int, args: argparse.Namespace, report: Report) -> None:
-    """Step both engines through the same frames in turns; report the speed and the pixels that differ."""
-    device = chosen_device(args)
+def run_objects(
+    objects: int,
+    frames: Sequence[FrameAndMask],
+    device: torch.device,
+    args: argparse.Namespace,
+    report: Report,
+) -> None:
+    """Step both engines through the same frames; also report the pixels that differ."""
 
     def start_ours() -> Callable[[FrameAndMask], Tensor]:
         core = InferenceCore(load_network(args.model, device, args.amp))
 
         def labels(frame: FrameAndMask) -> Tensor:
-            allow_tf32(not args.no_tf32)
-            return core.label_map(core.step(*frame)).cpu()  # waits for a GPU
+            with tf32(not args.no_tf32):
+                return core.label_map(core.step(*frame)).cpu()  # waits for a GPU
 
         return labels
 
@@ -77,28 +92,18 @@ def compare(frames: Sequence[FrameAndMask], objects: int, args: argparse.Namespa
         core = PlainCore(read_network(args.model).eval().to(device))
 
         def labels(frame: FrameAndMask) -> Tensor:
-            allow_tf32(True, products=True)
-            return core.step(*frame).argmax(dim=0).cpu()
+            with tf32(True, products=True):
+                return core.step(*frame).argmax(dim=0).to(torch.uint8).cpu()
 
         return labels
 
     height, width = frames[0][0].shape[1:]
-    what = f"{width} x {height}, {objects} objects{', amp' * args.amp}"
-    report_peak(report, f"ours, {what}", start_ours, frames, device)
-    report_peak(report, f"plain, {what}", start_plain, frames, device)
-
-    ours, plain = start_ours(), start_plain()
-    our_labels: list[Tensor] = []
-    plain_labels: list[Tensor] = []
-    timing = in_turns(
-        lambda frame: our_labels.append(ours(frame)), lambda frame: plain_labels.append(plain(frame)), frames
-    )
-    report.timing(what, timing, "FPS")
-    report.number("all frames together", sum(timing.plain) / sum(timing.ours), "times as fast")
-    same = torch.stack([(a == b).float().mean() for a, b in zip(our_labels, plain_labels, strict=True)])
+    name = f"{width} x {height}, {objects} objects{', amp' * args.amp}"
+    matrices = precision(device, args.amp, not args.no_tf32)
+    pairs = compare(report, name, "FPS", start_ours, start_plain, frames, device=device, matrices=matrices)
+    same = torch.stack([(ours == plain).float().mean() for ours, plain in pairs])
     report.number("pixels with the same label", 100 * same.mean().item(), "%")
     report.number("pixels with the same label on the worst frame", 100 * same.min().item(), "%")
-    report_share(report, lambda: ours(frames[-1]), median(timing.ours), device, args.amp)
 
 
 def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
@@ -113,7 +118,7 @@ def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
 @torch.inference_mode()
 def run_read(args: argparse.Namespace, report: Report) -> None:
     """Time the read of one object at several numbers of remembered frames."""
-    device = chosen_device(args)
+    device = set_up_device(args)
     for frames in READ_FRAMES:
         timing, difference = time_read(frames, GRID, args.top_k, args.turns, device)
         report.timing(f"read, {frames} frames", timing, "reads/s")
@@ -132,10 +137,14 @@ def time_read(
     keys, values, queries = (rows[0].T.contiguous() for rows in (key, value, query))
 
     def ours(_: int) -> Tensor:
-        return read(key, value, query, width=grid[1], top_k=top_k).cpu()  # waits for a GPU
+        readout = read(key, value, query, width=grid[1], top_k=top_k)
+        wait_for(device)
+        return readout
 
     def plain(_: int) -> Tensor:
-        return plain_read(keys, values, queries, top_k).cpu()
+        readout = plain_read(keys, values, queries, top_k)
+        wait_for(device)
+        return readout
 
     difference = (ours(0)[0].T - plain(0)).abs().max().item()
     return in_turns(ours, plain, itertools.repeat(0, turns + 1)), difference

@@ -3,7 +3,6 @@
 import argparse
 import copy
 from collections.abc import Callable
-from statistics import median
 
 import torch
 from torch import Tensor
@@ -11,15 +10,13 @@ from torch import Tensor
 from model import PropagationNetwork
 from model.from_scratch import initialise_from_scratch
 from model.trainer import Trainer
-from scripts.device_use import report_peak, report_share
+from scripts.comparison import compare, precision, tf32
 from scripts.plain_training import PlainTrainer
-from util.device import add_device_flags, allow_tf32, chosen_device
+from util.device import add_device_flags, set_up_device
 from util.evaluation_args import positive_int
 from util.hyper_para import crop_size
 from util.ranks import Ranks
-from util.timing import Report, in_turns
-
-MEMORY_STEPS = 2  # that memory is looked at: the first makes the optimiser's moments
+from util.timing import Report
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,7 +33,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def run(args: argparse.Namespace, report: Report) -> None:
     """Step both ways from the same weights on the same batch; also compare their losses."""
     torch.manual_seed(0)
-    ranks = Ranks(chosen_device(args))
+    ranks = Ranks(set_up_device(args))
     batch = drawn_batch(args.batch_size, args.crop_size)
     network = PropagationNetwork()
     initialise_from_scratch(network, batch)
@@ -46,8 +43,8 @@ def run(args: argparse.Namespace, report: Report) -> None:
         trainer = Trainer(copy.deepcopy(network).to(ranks.device), ranks, amp=args.amp)
 
         def loss(_: int) -> float:
-            allow_tf32(not args.no_tf32)
-            return trainer.step(batch).losses.sum().item()  # waits for a GPU
+            with tf32(not args.no_tf32):
+                return trainer.step(batch).losses.sum().item()  # waits for a GPU
 
         return loss
 
@@ -55,27 +52,25 @@ def run(args: argparse.Namespace, report: Report) -> None:
         trainer = PlainTrainer(copy.deepcopy(network).to(ranks.device))
 
         def loss(_: int) -> float:
-            allow_tf32(True, products=True)
-            return trainer.step(batch)
+            with tf32(True, products=True):
+                return trainer.step(batch)
 
         return loss
 
-    what = f"training, {args.batch_size} x {args.crop_size} x {args.crop_size}{', amp' * args.amp}"
-    report_peak(report, f"ours, {what}", start_ours, range(MEMORY_STEPS), ranks.device)
-    report_peak(report, f"plain, {what}", start_plain, range(MEMORY_STEPS), ranks.device)
-
-    ours, plain = start_ours(), start_plain()
-    our_losses: list[float] = []
-    plain_losses: list[float] = []
-    timing = in_turns(
-        lambda turn: our_losses.append(ours(turn)),
-        lambda turn: plain_losses.append(plain(turn)),
+    name = f"training, {args.batch_size} x {args.crop_size} x {args.crop_size}{', amp' * args.amp}"
+    pairs = compare(
+        report,
+        name,
+        "samples/s",
+        start_ours,
+        start_plain,
         range(args.turns + 1),
+        device=ranks.device,
+        matrices=precision(ranks.device, args.amp, not args.no_tf32),
+        scale=args.batch_size,
     )
-    report.timing(what, timing, "samples/s", scale=args.batch_size)
-    worst = max(abs(a / b - 1) for a, b in zip(our_losses, plain_losses, strict=True))
+    worst = max(abs(ours / plain - 1) for ours, plain in pairs)
     report.number("largest relative difference of the losses", worst, "")
-    report_share(report, lambda: ours(0), median(timing.ours), ranks.device, args.amp)
 
 
 def drawn_batch(samples: int, size: int) -> dict[str, Tensor]:

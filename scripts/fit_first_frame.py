@@ -19,7 +19,7 @@ from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
 from model.from_scratch import initialise_from_scratch
 from model.trainer import Trainer
-from util.device import add_device_flags, chosen_device
+from util.device import add_device_flags, set_up_device
 from util.errors import InputError, run_script
 from util.evaluation_args import positive_float, positive_int
 from util.hyper_para import crop_size
@@ -59,7 +59,7 @@ def main() -> None:
 def fit(args: argparse.Namespace) -> None:
     """Train until the time or the steps are over, then write the weights."""
     torch.manual_seed(args.seed)
-    ranks = Ranks(chosen_device(args))
+    ranks = Ranks(set_up_device(args))
     video = open_user_video(args.frames, args.masks, short_side=args.size).forward
     frames = annotated_frames(video)
     if not frames:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataset.video_dataset import UserVideo, open_user_video
 from model import PropagationNetwork, load_network
-from util.device import chosen_device
+from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.evaluation import evaluate_video
 from util.evaluation_args import add_engine_flags, engine_options, film_path, picture_path, positive_int
@@ -48,7 +48,7 @@ def propagate(args: argparse.Namespace) -> None:
         backward=args.backward,
     )
     video.forward.check_apart(args.output)
-    network = load_network(args.model, chosen_device(args), args.amp)
+    network = load_network(args.model, set_up_device(args), args.amp)
     with exclusive(args.output, "run"):
         write_results(args, video, network)
 

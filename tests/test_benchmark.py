@@ -1,14 +1,14 @@
 import json
 import re
-import time
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from scripts.benchmark_inference import split_into, time_read
-from scripts.device_use import SIDE, operations, report_share
+from scripts.comparison import SIDE, compare, operations, precision
 from tests.conftest import run_main, write_frames, write_labels
+from util.errors import InputError
 from util.timing import Report
 
 
@@ -29,8 +29,8 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     write_frames(tmp_path / "frames", clip["frames"][:4, :48, :80])
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
-    given = ["--json", tmp_path / "b.json", "inference", *given, "--objects", 2, 3, "--frames", 4]
-    run_main(monkeypatch, "scripts.benchmark", *given, *flags)
+    given += ["--objects", 2, 3, "--frames", 4, "--device", "cpu", *flags]
+    run_main(monkeypatch, "scripts.benchmark", "--json", tmp_path / "b.json", "inference", *given)
     printed = capsys.readouterr().out
     for objects in (2, 3):
         assert re.search(rf"80 x 48, {objects} objects.* FPS, 3 pairs", printed)
@@ -43,28 +43,56 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
 
 
 def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
-    run_main(monkeypatch, "scripts.benchmark", "train", "-b", 2, "--crop_size", 32, "--turns", 1)
+    flags = ["-b", 2, "--crop_size", 32, "--turns", 1, "--device", "cpu"]
+    run_main(monkeypatch, "scripts.benchmark", "train", *flags)
     printed = capsys.readouterr().out
     assert re.search(r"training, 2 x 32 x 32 .* samples/s, 1 pairs", printed)
     assert float(re.search(r"difference of the losses: (\S+)", printed)[1]) < 1e-4
 
 
-def test_operations_are_those_of_convolutions_and_products():
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_operations_are_those_of_convolutions_and_products(mode):
     image, kernel = torch.ones(2, 3, 10, 12), torch.ones(5, 3, 3, 3)
-    convolution = operations(lambda: F.conv2d(image, kernel, padding=1).relu() + 1)
-    assert convolution == 2 * (2 * 5 * 10 * 12) * (3 * 9)
-    assert operations(lambda: torch.ones(4, 6) @ torch.ones(6, 7)) == 2 * 4 * 6 * 7
+    with mode():
+        convolution = operations(lambda: F.conv2d(image, kernel, padding=1).relu() + 1)
+        assert convolution == 2 * (2 * 5 * 10 * 12) * (3 * 9)
+        assert operations(lambda: torch.ones(4, 6) @ torch.ones(6, 7)) == 2 * 4 * 6 * 7
+
+
+def test_operations_of_gradients_count():
+    image, kernel = torch.ones(2, 3, 10, 12, requires_grad=True), torch.ones(5, 3, 3, 3, requires_grad=True)
+    forth = 2 * (2 * 5 * 10 * 12) * (3 * 9)
+    assert operations(lambda: F.conv2d(image, kernel, padding=1).sum().backward()) == 3 * forth
 
 
 def test_the_share_is_that_of_the_operations_in_the_time_they_took():
     side, cpu = SIDE["cpu"], torch.device("cpu")
-    a = torch.randn(side, side)
-    report = Report({})
-    report_share(report, lambda: a @ a, 1.0, cpu, amp=False)
-    rate, share = (each["value"] for each in report.content["measurements"])
-    assert share / 100 * rate * 1e12 == pytest.approx(2 * side**3)
-    start = time.perf_counter()
-    for _ in range(10):
-        a @ a
-    mean = 10 * 2 * side**3 / (time.perf_counter() - start) / 1e12
-    assert mean / 5 < rate < 50 * mean
+    a, report, ways = torch.randn(side, side), Report({}), [lambda: lambda x: x @ x] * 2
+    pairs = compare(report, "product", "products/s", *ways, [a] * 8, device=cpu, matrices="float32")
+    assert len(pairs) == 8 and torch.equal(*pairs[0])
+    measured = {each["name"]: each for each in report.content["measurements"]}
+    rate = measured["rate of matrix products in float32 on the processor"]["value"] * 1e12
+    share = measured["share of it that ours reached"]["value"] / 100
+    assert share * rate == pytest.approx(2 * side**3 * measured["product"]["ours"])
+    assert 0.1 < share < 10  # of itself, on a machine that may be busy
+
+
+@pytest.mark.parametrize(
+    ("device", "amp", "may", "expected"),
+    [
+        ("cpu", False, True, "float32"),
+        ("cpu", True, True, "bfloat16"),
+        ("cuda", False, True, "TF32"),
+        ("cuda", False, False, "float32"),
+    ],
+)
+def test_the_rate_is_that_of_the_precision(device, amp, may, expected):
+    assert precision(torch.device(device), amp, may) == expected
+
+
+def test_one_frame_is_nothing_to_measure(clip, tmp_path, weights_file, monkeypatch):
+    write_frames(tmp_path / "frames", clip["frames"][:1])
+    write_labels(tmp_path / "m.png", clip["labels"][0])
+    given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
+    with pytest.raises(InputError, match=r"one frame of .* give more --frames"):
+        run_main(monkeypatch, "scripts.benchmark", "inference", *given, "--device", "cpu")

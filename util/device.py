@@ -11,35 +11,35 @@ from util.errors import InputError
 DEVICES = ("auto", "cpu", "cuda")
 
 
-def add_device_flags(add: Callable[..., object]) -> None:
-    """Add the flags that `chosen_device` reads; `add` is a parser's or group's `add_argument`."""
+def add_device_flag(add: Callable[..., object]) -> None:
+    """Add `--device`; `add` is a parser's or group's `add_argument`."""
     add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+
+
+def add_device_flags(add: Callable[..., object]) -> None:
+    """Add all flags that `set_up_device` reads, for scripts that run the network."""
+    add_device_flag(add)
     add("--no_tf32", action="store_true", help="on a GPU: convolve in full float32, which is slower")
 
 
-def chosen_device(args: argparse.Namespace) -> torch.device:
-    """Return the device of the flags, and let its convolutions use TF32 unless the flags forbid it.
+def set_up_device(args: argparse.Namespace) -> torch.device:
+    """Set up and return the device of the flags: auto is CUDA when there is a usable GPU, else the CPU.
 
     Raises:
         InputError: there is no such device.
     """
-    allow_tf32(not args.no_tf32)
-    return select_device(args.device)
-
-
-def select_device(name: str) -> torch.device:
-    """Return the device for `--device`: auto is CUDA when there is a usable GPU, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
+    if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no usable GPU here; use --device cpu or auto.")
-    return torch.device(name)
+    allow_tf32(not args.no_tf32)
+    if args.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(args.device)
 
 
 def allow_tf32(convolutions: bool, products: bool = False) -> None:
     """Say where GPUs may round float32 factors to the 11 significant bits of TF32, for this whole process.
 
-    The default keeps matrix products exact: the memory read compares them to find the top k.
+    By default matrix products stay in float32: the memory read compares them to find the top k.
     """
     torch.backends.cudnn.allow_tf32 = convolutions
     torch.backends.cuda.matmul.allow_tf32 = products

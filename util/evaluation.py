@@ -17,7 +17,7 @@ from dataset.frame_source import Selection
 from dataset.video import Frame, Video
 from model import InferenceCore, PropagationNetwork, load_network
 from util.background import BackgroundWriter
-from util.device import chosen_device
+from util.device import set_up_device
 from util.errors import InputError
 from util.evaluation_args import engine_options
 from util.files import atomic_path, remove_leftovers, sha256
@@ -76,15 +76,14 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
         video.check_apart(args.output / video.name)
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
-    with joined_ranks(chosen_device(args), for_training=False) as ranks, ExitStack() as alone:
+    with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         network = load_network(args.model, ranks.device, args.amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
             remove_leftovers(args.output)
             if args.overwrite:
                 remove_masks(all_videos, args.output)
-            precision = {"amp": args.amp, "tf32": not args.no_tf32}
-            settings = {**options, **protocol, **precision, "model": sha256(args.model)}
+            settings = {**options, **protocol, "amp": args.amp, "model": sha256(args.model)}
             advice = "give another --output, or --overwrite to replace its masks."
             record_settings(args.output, settings, advice, args.overwrite)
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]

@@ -14,7 +14,7 @@ from util.stages import STAGES
 # What a resumed run must have in common with the stopped one to be the same run.
 SAME_WHEN_RESUMED = (
     *("stage", "samples", "whole_batch", "crop_size", "seed"),
-    *("lr", "steps", "gamma", "amp", "no_tf32", "clip_grad"),
+    *("lr", "steps", "gamma", "amp", "clip_grad"),
 )
 
 LOG_INTERVAL, IMAGE_INTERVAL = 100, 800

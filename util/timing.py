@@ -10,8 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
-import torch
-
 Item = TypeVar("Item")
 
 PACKAGES = ("torch", "torchvision", "opencv-python", "pillow", "numpy", "scipy")
@@ -82,15 +80,14 @@ def in_turns(
 
 
 def machine() -> str:
-    """Describe the processor, the GPU, the system and the versions of the packages that matter."""
+    """Describe the processor, the system and the versions of the packages that matter."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     processor = models[0] if models else platform.processor() or platform.machine()
     load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    gpu = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}\n" if torch.cuda.is_available() else ""
     return (
-        f"{processor}, {os.cpu_count()} cores, {platform.system()}, {load}\n{gpu}"
+        f"{processor}, {os.cpu_count()} cores, {platform.system()}, {load}\n"
         f"Python {platform.python_version()}, {versions}"
     )

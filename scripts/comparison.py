@@ -1,0 +1,159 @@
+"""Ours beside the plain way on one device: the speed, the share of the matrix rate, the peak of memory."""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from statistics import median
+from typing import Any, TypeVar
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from util.device import allow_tf32, amp_dtype
+from util.timing import Report, in_turns
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices: large enough for the full rate
+PRODUCTS = 20  # to take the fastest of
+
+
+def compare(
+    report: Report,
+    name: str,
+    unit: str,
+    start_ours: Callable[[], Callable[[Item], Result]],
+    start_plain: Callable[[], Callable[[Item], Result]],
+    items: Sequence[Item],
+    *,
+    device: torch.device,
+    matrices: str,
+    scale: float = 1,
+) -> list[tuple[Result, Result]]:
+    """Do the same items both ways, in turns, and report the measurements.
+
+    Args:
+        report: to add them to.
+        name: what is done.
+        unit: of the rates.
+        start_ours: brings all that our way needs to the device, and returns what does one item.
+        start_plain: likewise the plain way.
+        items: to do; the first does not count.
+        device: that does them.
+        matrices: precision in which most is computed, see `matrix_rate`.
+        scale: units that one item is.
+
+    Returns:
+        The results of both for each item.
+    """
+    if device.type == "cuda":
+        for way, start in (("ours", start_ours), ("plain", start_plain)):
+            report.number(f"peak memory of {way}", peak_gpu_memory(start, items, device) / 1e6, "MB")
+    ours, plain = start_ours(), start_plain()
+    our_results: list[Result] = []
+    plain_results: list[Result] = []
+    timing = in_turns(
+        lambda item: our_results.append(ours(item)), lambda item: plain_results.append(plain(item)), items
+    )
+    report.timing(name, timing, unit, scale)
+    report.number("all of them together", sum(timing.plain) / sum(timing.ours), "times as fast")
+    rate = matrix_rate(device, matrices)
+    share = operations(lambda: ours(items[-1])) / median(timing.ours) / rate
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
+    report.number(f"rate of matrix products in {matrices} on {where}", rate / 1e12, "Tflop/s")
+    report.number("share of it that ours reached", 100 * share, "%")
+    return list(zip(our_results, plain_results, strict=True))
+
+
+def precision(device: torch.device, amp: bool, may_use_tf32: bool) -> str:
+    """Return the precision in which most is computed, as `matrix_rate` takes it."""
+    if amp:
+        return str(amp_dtype(device)).removeprefix("torch.")
+    return "TF32" if device.type == "cuda" and may_use_tf32 else "float32"
+
+
+@contextmanager
+def tf32(convolutions: bool, products: bool = False) -> Iterator[None]:
+    """Say where GPUs may use TF32, see `allow_tf32`, and restore what was so before."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    allow_tf32(convolutions, products)
+    try:
+        yield
+    finally:
+        allow_tf32(*before)
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done what it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def matrix_rate(device: torch.device, matrices: str) -> float:
+    """Return the multiplications and additions a second of products of large matrices.
+
+    Args:
+        device: to measure.
+        matrices: "TF32", or the name of a dtype.
+    """
+    side = SIDE[device.type]
+    dtype = torch.float32 if matrices == "TF32" else getattr(torch, matrices)
+    factor = torch.randn(side, side, device=device, dtype=dtype)
+    wait_for(device)
+    seconds = []
+    with tf32(True, products=matrices == "TF32"):
+        for _ in range(PRODUCTS):
+            start = time.perf_counter()
+            factor @ factor
+            wait_for(device)
+            seconds.append(time.perf_counter() - start)
+    return 2 * side**3 / min(seconds)
+
+
+class OperationCounter(TorchDispatchMode):
+    """Counts the multiplications and additions of convolutions and matrix products by PyTorch's formulas.
+
+    PyTorch's own counter (torch.utils.flop_counter) sees none of them in inference mode in version 2.4.
+
+    Attributes:
+        total: so far.
+    """
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count one operation, or those that it consists of."""
+        kwargs = kwargs or {}
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is None:
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        if formula is not None:
+            self.total += formula(*args, **kwargs, out_val=result)
+        return result
+
+
+def operations(compute: Callable[[], object]) -> int:
+    """Run a computation; return the multiplications and additions of its convolutions and matrix products."""
+    with OperationCounter() as counter:
+        compute()
+    return counter.total
+
+
+def peak_gpu_memory(
+    start: Callable[[], Callable[[Item], object]], items: Sequence[Item], device: torch.device
+) -> int:
+    """Return the most bytes that a GPU held, of this process, while items were done."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    compute = start()
+    for item in items:
+        compute(item)
+    return torch.cuda.max_memory_allocated(device)
