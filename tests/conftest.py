@@ -7,6 +7,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import importlib
 import resource
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ from dataset.image_io import normalise
 from model import PropagationNetwork, load_network
 from tests.golden_weights import fill
 from util.palette import voc_palette
+
+# What a shell starts in the background ignores Ctrl-C, and so would the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
