@@ -5,11 +5,11 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from util.download import downloads_in
+from scripts.downloads.installation import install, is_installed, remove_rest
+from scripts.downloads.sources import DATA_SETS, Archive
+from scripts.downloads.terms import confirm_terms
+from scripts.downloads.transfer import downloads_in
 from util.errors import InputError, run_script
-from util.installation import install, is_installed, remove_rest
-from util.sources import DATA_SETS, Archive
-from util.terms import confirm_terms
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ import logging
 from pathlib import Path
 
 from model.checkpoint import read_network
-from util.download import TIMEOUT, TRIES, download, downloads_in
+from scripts.downloads.sources import MODELS, RemoteFile
+from scripts.downloads.transfer import TIMEOUT, TRIES, download, downloads_in
 from util.errors import InputError, run_script
 from util.files import atomic_path, set_aside, sha256
-from util.sources import MODELS, RemoteFile
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from dataset.davis_test_dataset import davis_2016
+from scripts.evaluation.flags import evaluation_parser, parse_evaluation_args
+from scripts.evaluation.loop import evaluate
 from util.errors import run_script
-from util.evaluation import evaluate
-from util.evaluation_args import evaluation_parser, parse_evaluation_args
 
 
 def main() -> None:

@@ -13,11 +13,12 @@ from dataset.frame_source import natural_order
 from dataset.image_io import list_images, read_merged
 from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
-from util.correspondence_gui import CorrespondenceGui, check_display
-from util.correspondence_results import Selection, look_up, read_shown, write_results
+from scripts.correspondence.results import Selection, look_up, read_shown, write_results
+from scripts.correspondence.windows import CorrespondenceGui, check_display
+from scripts.evaluation.flags import add_network_flags
 from util.device import set_up_device
 from util.errors import InputError, run_script
-from util.evaluation_args import add_network_flags, positive_float
+from util.flag_types import positive_float
 
 
 def point(text: str) -> tuple[float, float]:

@@ -18,15 +18,15 @@ from dataset.batch_order import BatchOrder
 from dataset.training_sets import TrainingSet, stage_dataset
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
-from model.from_scratch import initialise_from_scratch
 from model.resnet import imagenet_state_dict
-from model.trainer import StepResult, Trainer, read_checkpoint
+from model.training.from_scratch import initialise_from_scratch
+from model.training.trainer import StepResult, Trainer, read_checkpoint
+from scripts.training.batch_pictures import image_grid
+from scripts.training.metric_means import LogIntegrator
 from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import remove_leftovers
 from util.hyper_para import check_same_run, plain_settings, training_settings
-from util.image_saver import image_grid
-from util.log_integrator import LogIntegrator
 from util.logger import TrainingLogger
 from util.ranks import Ranks, joined_ranks
 from util.stages import STAGES, Stage, max_jump_at

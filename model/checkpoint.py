@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.inference_network import prepare_for_inference
+from model.fast_inference.preparation import prepare_for_inference
 from model.network import PropagationNetwork
 from model.resnet import orthogonal_channels
 from util.errors import InputError
@@ -146,7 +146,7 @@ def load_network(
         amp: compute in reduced precision, see `util.device.amp_dtype`.
 
     Returns:
-        The network as `model.inference_network` prepares it.
+        The network as `model.fast_inference.preparation` prepares it.
 
     Raises:
         InputError: the file cannot be read or does not fit.

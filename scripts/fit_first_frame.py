@@ -17,11 +17,11 @@ from dataset.annotated_frames import AnnotatedFrames, annotated_frames
 from dataset.video_dataset import open_user_video
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
-from model.from_scratch import initialise_from_scratch
-from model.trainer import Trainer
+from model.training.from_scratch import initialise_from_scratch
+from model.training.trainer import Trainer
 from util.device import add_device_flags, set_up_device
 from util.errors import InputError, run_script
-from util.evaluation_args import positive_float, positive_int
+from util.flag_types import positive_float, positive_int
 from util.hyper_para import crop_size
 from util.progress import PartProgress
 from util.ranks import Ranks

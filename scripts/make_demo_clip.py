@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from dataset.davis_test_dataset import SPLITS_2017, davis_2017
-from dataset.demo_scene import demo_scene
-from dataset.synthetic_files import write_video
-from dataset.synthetic_video import render
+from dataset.mask_writer import write_mask
+from dataset.synthetic.demo_scene import demo_scene
+from dataset.synthetic.scene import render
+from dataset.synthetic.video_files import write_video
 from util.errors import InputError, run_script
-from util.mask_writer import write_mask
 
 NAME = "visitors"  # of the video
 

@@ -17,14 +17,14 @@ import cv2
 import numpy as np
 
 from dataset.image_io import list_images_below
-from dataset.synthetic_files import write_video
-from dataset.synthetic_textures import TextureSource
-from dataset.synthetic_video import VideoSettings, random_scene, render
+from dataset.synthetic.scene import VideoSettings, random_scene, render
+from dataset.synthetic.textures import TextureSource
+from dataset.synthetic.video_files import write_video
 from util.errors import InputError, run_script
-from util.evaluation_args import positive_int
+from util.flag_types import positive_int
 from util.lock import exclusive
 from util.progress import FrameProgress
-from util.settings_file import SETTINGS_FILE, record_settings
+from util.settings_record import SETTINGS_FILE, record_settings
 from util.worker_processes import worked_on
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from dataset.video_dataset import UserVideo, open_user_video
 from model import PropagationNetwork, load_network
+from scripts.evaluation.films import write_contact_sheet, write_overlay
+from scripts.evaluation.flags import add_engine_flags, engine_options
+from scripts.evaluation.loop import evaluate_video
 from util.device import set_up_device
 from util.errors import InputError, run_script
-from util.evaluation import evaluate_video
-from util.evaluation_args import add_engine_flags, engine_options, film_path, picture_path, positive_int
+from util.flag_types import film_path, picture_path, positive_int
 from util.lock import exclusive
 from util.progress import FrameProgress
-from util.visualisation import write_contact_sheet, write_overlay
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 
 from dataset.image_io import list_images_below
+from scripts.resizing.shrinking import Job, check_apart, resize_all
 from util.errors import InputError, run_script
-from util.evaluation_args import positive_int
+from util.flag_types import positive_int
 from util.lock import exclusive
-from util.resize import Job, check_apart, resize_all
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.davis_test_dataset import SPLITS_2017, davis_2016, davis_2017
+from dataset.mask_writer import write_mask
 from dataset.video import Video
+from scripts.evaluation.scores import report, score_video
 from util.errors import run_script
-from util.mask_writer import write_mask
-from util.score import report, score_video
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from dataset.training_sets import stage_dataset
+from scripts.training.sample_pictures import sample_grid
 from util.errors import run_script
-from util.evaluation_args import picture_path, positive_int
 from util.files import atomic_path
-from util.sample_pictures import sample_grid
+from util.flag_types import picture_path, positive_int
 from util.stages import FIRST_JUMP
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from model import PropagationNetwork
-from model.trainer import Trainer
+from model.training.trainer import Trainer
 from tests.golden_weights import fill
 from tests.test_trainer import golden_batch
 from util.ranks import joined_ranks

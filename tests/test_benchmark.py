@@ -5,11 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scripts.benchmark_inference import split_into, time_read
-from scripts.comparison import SIDE, compare, operations, precision
+from scripts.benchmark.comparison import SIDE, compare, operations, precision
+from scripts.benchmark.inference import split_into, time_read
+from scripts.benchmark.timing import Report
 from tests.conftest import run_main, write_frames, write_labels
 from util.errors import InputError
-from util.timing import Report
 
 
 def test_the_read_that_is_timed_is_the_same():
@@ -30,7 +30,7 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
     given += ["--objects", 2, 3, "--frames", 4, "--device", "cpu", *flags]
-    run_main(monkeypatch, "scripts.benchmark", "--json", tmp_path / "b.json", "inference", *given)
+    run_main(monkeypatch, "scripts.benchmark.__main__", "--json", tmp_path / "b.json", "inference", *given)
     printed = capsys.readouterr().out
     for objects in (2, 3):
         assert re.search(rf"80 x 48, {objects} objects.* FPS, 3 pairs", printed)
@@ -44,7 +44,7 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
 
 def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
     flags = ["-b", 2, "--crop_size", 32, "--turns", 1, "--device", "cpu"]
-    run_main(monkeypatch, "scripts.benchmark", "train", *flags)
+    run_main(monkeypatch, "scripts.benchmark.__main__", "train", *flags)
     printed = capsys.readouterr().out
     assert re.search(r"training, 2 x 32 x 32 .* samples/s, 1 pairs", printed)
     assert float(re.search(r"difference of the losses: (\S+)", printed)[1]) < 1e-4
@@ -95,4 +95,4 @@ def test_one_frame_is_nothing_to_measure(clip, tmp_path, weights_file, monkeypat
     write_labels(tmp_path / "m.png", clip["labels"][0])
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
     with pytest.raises(InputError, match=r"one frame of .* give more --frames"):
-        run_main(monkeypatch, "scripts.benchmark", "inference", *given, "--device", "cpu")
+        run_main(monkeypatch, "scripts.benchmark.__main__", "inference", *given, "--device", "cpu")

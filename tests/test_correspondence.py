@@ -14,10 +14,10 @@ from model.correspondence import (
     encode_target,
     transfer,
 )
+from scripts.correspondence.drawing import to_picture, to_view, view_scale, with_heat
+from scripts.correspondence.results import Selection, look_up
 from tests.conftest import GOLDEN
 from tests.matching_network import matching_network, texture
-from util.correspondence_results import Selection, look_up
-from util.correspondence_view import to_picture, to_view, view_scale, with_heat
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from dataset.davis_test_dataset import davis_2017
-from dataset.demo_scene import ENTRY, PHOTOGRAPHS, SETTINGS, demo_scene
-from dataset.synthetic_video import _render_frame
+from dataset.synthetic.demo_scene import ENTRY, PHOTOGRAPHS, SETTINGS, demo_scene
+from dataset.synthetic.scene import _render_frame
 from tests.conftest import read_png, run_main
 from util.palette import voc_palette
 

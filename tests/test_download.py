@@ -5,13 +5,13 @@ from collections import namedtuple
 
 import pytest
 
+from scripts.downloads import transfer as module
+from scripts.downloads.sources import RemoteFile
+from scripts.downloads.transfer import TRIES, download, remove_remains
 from tests.conftest import largest_file
 from tests.http_files import Cut, Page, serving
-from util import download as module
-from util.download import TRIES, download, remove_remains
 from util.errors import InputError
 from util.files import HOST
-from util.sources import RemoteFile
 
 NAME = "data.zip"
 CONTENT = random.Random(0).randbytes(3_000_000)

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from util.archives import ArchiveError, check_archive, unpack
+from scripts.downloads.archives import ArchiveError, check_archive, unpack
 
 FILES = {"DAVIS/a.txt": b"one", "DAVIS/deep/er/b.bin": bytes(range(256)) * 500, "DAVIS/empty": b""}
 

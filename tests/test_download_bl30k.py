@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts import download_bl30k
+from scripts.downloads import bl30k
 from tests.http_files import Cut, serving
 from util.errors import InputError
 
@@ -77,7 +78,7 @@ def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server
     rename = Path.rename
 
     def rename_until_killed(path, target):
-        if path.parent.name in download_bl30k.KINDS:
+        if path.parent.name in bl30k.KINDS:
             if len(moved) == 4:
                 raise KeyboardInterrupt
             moved.append(path)
@@ -114,15 +115,15 @@ def test_the_listing_of_the_data_bank_is_read():
             {"web_id": "bbbbb", "binary_name": "BL30K_b.tar"},
         ],
     }
-    address = download_bl30k.address_in(listing, "b")
+    address = bl30k.address_in(listing, "b")
     assert address == "https://databank.illinois.edu/datafiles/bbbbb/download"
     with pytest.raises(LookupError):
-        download_bl30k.address_in(listing, "c")
+        bl30k.address_in(listing, "c")
 
 
 def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatch):
-    listing = download_bl30k.BL30K_LISTING
-    monkeypatch.setattr(download_bl30k, "BL30K_LISTING", listing.at(server.url))
+    listing = bl30k.BL30K_LISTING
+    monkeypatch.setattr(bl30k, "BL30K_LISTING", listing.at(server.url))
     monkeypatch.setattr(sys, "argv", ["x", "--root", str(tmp_path), "--yes", "--segments", "a"])
     server.files[listing.name] = b'{"datafiles": []}'
     place = tmp_path / "downloads/BL30K_a.tar"

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 import download_datasets
+from scripts.downloads.sources import DATA_SETS
 from tests.conftest import ROOT, largest_file, run_script
 from tests.http_files import Cut, Page, serving
 from util.errors import InputError
 from util.lock import exclusive
-from util.sources import DATA_SETS
 
 # Each evaluation script and the videos that the fake archives hold for it.
 FINDERS = {

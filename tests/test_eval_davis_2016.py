@@ -125,7 +125,7 @@ def test_a_stopped_run_with_overwrite_leaves_no_old_mask_that_passes_for_new(eva
 
     evaluate("--max_frames", 2)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("util.evaluation.evaluate_video", stop)
+        patch.setattr("scripts.evaluation.loop.evaluate_video", stop)
         evaluate("--max_frames", 2, "--top_k", 20, "--overwrite")
     assert "Total processed frames: 4" in evaluate("--max_frames", 2, "--top_k", 20)
 

@@ -9,14 +9,14 @@ import torch
 
 from dataset.davis_test_dataset import davis_2016
 from model import InferenceCore, PropagationNetwork, load_network
-from model.trainer import Trainer
-from scripts.comparison import tf32
+from model.training.trainer import Trainer
+from scripts.benchmark.comparison import tf32
+from scripts.evaluation.loop import segment
 from tests.conftest import GOLDEN, read_png, run_main, write_frames, write_labels
 from tests.test_eval_davis_2016 import davis  # noqa: F401
 from tests.test_inference_core import assert_near_golden, beside_golden  # noqa: F401
 from tests.test_trainer import golden_batch, golden_network, gradient
 from util.device import add_device_flags, set_up_device
-from util.evaluation import segment
 from util.ranks import Ranks
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU")
@@ -132,7 +132,7 @@ def test_the_benchmarks_report_the_peak_of_memory(clip, tmp_path, weights_file, 
     write_labels(tmp_path / "m.png", clip["labels"][0])
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
     for flags in (["inference", *given], ["train", "-b", 2, "--crop_size", 32, "--turns", 1]):
-        run_main(monkeypatch, "scripts.benchmark", "--json", tmp_path / "b.json", *flags, "--device", "cuda")
+        run_main(monkeypatch, "scripts.benchmark.__main__", "--json", tmp_path / "b.json", *flags, "--device", "cuda")
         measured = json.loads((tmp_path / "b.json").read_text())["measurements"]
         peaks = [each["value"] for each in measured if each["name"].startswith("peak memory")]
         assert len(peaks) == 2 and min(peaks) > 100  # MB; the weights alone are more

@@ -9,7 +9,7 @@ import torch
 
 from model import PropagationNetwork
 from model.checkpoint import load_file, load_network, load_state, network_state
-from model.trainer import Trainer, read_checkpoint
+from model.training.trainer import Trainer, read_checkpoint
 from util.errors import InputError
 from util.ranks import Ranks
 

@@ -10,9 +10,9 @@ from dataset.davis_test_dataset import davis_2017, names_listed
 from dataset.frame_source import PictureFiles, open_source
 from dataset.image_io import list_images, list_images_below, read_colours, read_image, read_label_map
 from dataset.yv_test_dataset import youtube_vos
+from scripts.resizing.shrinking import Job, read_bgr, run_job
 from tests.conftest import write_frames, write_labels
 from util.errors import InputError
-from util.resize import Job, read_bgr, run_job
 
 RANDOM = np.random.default_rng(0)
 PICTURE = np.kron(RANDOM.integers(0, 256, (4, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8)  # 32 x 48

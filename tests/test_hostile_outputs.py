@@ -10,11 +10,11 @@ import torch
 
 from dataset.frame_source import PictureFiles
 from model.checkpoint import load_file, save_checkpoint
+from scripts.evaluation.films import write_contact_sheet, write_overlay
 from tests.conftest import largest_file, read_png, run_main, write_frames, write_labels
 from util.errors import InputError, explained, run_script
 from util.lock import LOCK_FILE, exclusive
-from util.settings_file import SETTINGS_FILE, record_settings
-from util.visualisation import write_contact_sheet, write_overlay
+from util.settings_record import SETTINGS_FILE, record_settings
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), np.uint8)
 LABELS = np.zeros((32, 48), np.uint8)
@@ -82,7 +82,7 @@ def test_what_is_read_is_never_written(flag, place, message, refused, data):
 
 
 def test_benchmarks_do_not_write_over_their_annotations_or_two_at_once(data, network, monkeypatch, tmp_path):
-    monkeypatch.setattr("util.evaluation.load_network", lambda *_: network)
+    monkeypatch.setattr("scripts.evaluation.loop.load_network", lambda *_: network)
     before = contents(data)
     for folder in ("Annotations/480p", "JPEGImages/480p"):
         with pytest.raises(InputError, match="is where the frames or masks are read"):

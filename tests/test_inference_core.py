@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from model import InferenceCore
 from model.memory_bank import ObjectMemory
 from model.padding import pad, padding_for, unpad
-from scripts.plain_propagation import PlainCore
+from scripts.benchmark.plain_propagation import PlainCore
 from tests.conftest import GOLDEN
 from util.errors import InputError
 

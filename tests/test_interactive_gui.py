@@ -13,11 +13,11 @@ from PIL import Image
 
 import interactive_gui
 from model.correspondence import Correspondence, encode_source, encode_target
+from scripts.correspondence.drawing import CAPTION, with_caption
+from scripts.correspondence.results import Selection, look_up, read_shown, source_view, target_view
 from tests.conftest import ROOT, run_script
 from tests.matching_network import matching_network, texture
 from tests.xvfb import PATIENCE, Hands, needs_xvfb, virtual_screen, wait_for
-from util.correspondence_results import Selection, look_up, read_shown, source_view, target_view
-from util.correspondence_view import CAPTION, with_caption
 from util.errors import InputError
 
 SCALE = 2.5  # 192 pixels are shown 480 wide

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from dataset.davis_test_dataset import davis_2017, first_appearances
+from scripts.evaluation.loop import first_frames
+from scripts.evaluation.scores import score_video
 from scripts.score_static_masks import static_masks
 from tests.conftest import read_png, run_main, write_frames, write_labels
 from util.errors import InputError
-from util.evaluation import first_frames
-from util.score import score_video
 
 LATE = 2  # the frame where object 2 appears
 COUNT = 5

@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from model.losses import bootstrapped_cross_entropy, frame_losses, hard_fraction, overlap
+from model.training.losses import bootstrapped_cross_entropy, frame_losses, hard_fraction, overlap
 from tests.conftest import GOLDEN
 
 

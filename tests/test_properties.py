@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from model import InferenceCore, memory
 from model.padding import pad, padding_for, unpad
-from scripts.plain_propagation import plain_read
+from scripts.benchmark.plain_propagation import plain_read
 from tests.test_memory import dense_read
 
 drawn = {"derandomize": True, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

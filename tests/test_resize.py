@@ -11,11 +11,20 @@ from PIL import Image
 
 from scripts.resize_length import folder_jobs
 from scripts.resize_youtube import video_jobs
+from scripts.resizing.shrinking import (
+    Job,
+    bicubic,
+    is_mask,
+    read_bgr,
+    reduction,
+    resize_picture,
+    run_job,
+    wanted_size,
+)
 from tests.conftest import ROOT, run_script
 from util.errors import InputError
 from util.files import HOST
 from util.palette import voc_palette
-from util.resize import Job, bicubic, is_mask, read_bgr, reduction, resize_picture, run_job, wanted_size
 
 
 def photo(height: int, width: int, seed: int = 0) -> Image.Image:

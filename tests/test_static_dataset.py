@@ -9,11 +9,11 @@ from torch.utils.data import DataLoader
 from dataset.image_io import denormalise
 from dataset.static_dataset import StaticDataset, draw, flat_folder
 from dataset.training_sets import stage_dataset
-from scripts.plain_loading import static_frames
+from scripts.benchmark.plain_loading import static_frames
+from scripts.training.sample_pictures import sample_grid
 from tests.conftest import run_main, write_labels
 from tests.training_trees import seen_labels, write_static
 from util.errors import InputError
-from util.sample_pictures import sample_grid
 
 CROP = 96
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from dataset.image_io import read_image, read_label_map
-from dataset.synthetic_object import Wander
-from dataset.synthetic_textures import TextureSource, procedural_texture
-from dataset.synthetic_video import VideoSettings, _exposures, random_scene, render
+from dataset.synthetic.bending_object import Wander
+from dataset.synthetic.scene import VideoSettings, _exposures, random_scene, render
+from dataset.synthetic.textures import TextureSource, procedural_texture
 from dataset.training_sets import stage_dataset
 from scripts.make_synthetic_dataset import find_pictures
 from tests.conftest import run_script
 from tests.training_trees import coloured, write_jpeg
 from util.errors import InputError
-from util.settings_file import record_settings
+from util.settings_record import record_settings
 
 SMALL = ("--frames", 5, "--height", 96, "--width", 160)
 STILL = Wander(0, 0, np.zeros((1, 3)))

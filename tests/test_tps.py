@@ -3,7 +3,7 @@ import pytest
 from scipy.interpolate import RBFInterpolator
 
 from dataset.tps import coarse_grid, exact_maps, fast_maps, random_control_points, solve
-from scripts.plain_loading import thin_plate_maps
+from scripts.benchmark.plain_loading import thin_plate_maps
 from tests.conftest import GOLDEN
 
 SIZE = 384

@@ -12,12 +12,12 @@ import torch
 from dataset.batch_order import BatchOrder
 from model import PropagationNetwork
 from model.checkpoint import load_file, load_state, load_weights, save_checkpoint
-from model.propagation_forward import PropagationForward
-from model.trainer import Trainer, read_checkpoint
+from model.training.propagation_forward import PropagationForward
+from model.training.trainer import Trainer, read_checkpoint
+from scripts.training.metric_means import LogIntegrator
 from tests.conftest import GOLDEN, ROOT
 from tests.golden_weights import fill
 from util.errors import InputError
-from util.log_integrator import LogIntegrator
 from util.ranks import Ranks
 
 ALONE = Ranks(torch.device("cpu"))

@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader
 from dataset.image_io import denormalise
 from dataset.training_sets import stage_dataset
 from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames
-from scripts.plain_loading import video_frames
+from scripts.benchmark.plain_loading import video_frames
 from tests.training_trees import seen_labels, write_video
 from util.errors import InputError
 

@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model import PropagationNetwork, inference_network, winograd
-from model.inference_network import prepare_for_inference
-from model.winograd import POINTS, WinogradConv2d, is_suited, matrices
+from model import PropagationNetwork
+from model.fast_inference import preparation, winograd
+from model.fast_inference.preparation import prepare_for_inference
+from model.fast_inference.winograd import POINTS, WinogradConv2d, is_suited, matrices
 
 CPU = torch.device("cpu")
 UNIT = {torch.float32: 2**-24, torch.bfloat16: 2**-9}  # greatest relative error of rounding
@@ -87,7 +88,7 @@ def test_only_wide_convolutions_of_stride_one_are_replaced():
     ("amp", "matrix_unit", "replaced"), [(False, True, True), (True, False, True), (True, True, False)]
 )
 def test_a_network_is_prepared_for_the_processor(amp, matrix_unit, replaced, monkeypatch):
-    monkeypatch.setattr(inference_network, "has_matrix_unit", lambda: matrix_unit)
+    monkeypatch.setattr(preparation, "has_matrix_unit", lambda: matrix_unit)
     with torch.device("meta"):  # layers alone, no numbers
         network = PropagationNetwork()
     wide = sum(is_suited(module) for module in network.modules() if isinstance(module, nn.Conv2d))

@@ -8,7 +8,7 @@ from typing import Any
 
 from util.device import add_device_flags
 from util.errors import InputError
-from util.evaluation_args import positive_float, positive_int
+from util.flag_types import positive_float, positive_int
 from util.stages import STAGES
 
 # What a resumed run must have in common with the stopped one to be the same run.

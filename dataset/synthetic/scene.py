@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.synthetic_object import Pose, SyntheticObject, Wander, padded_normals, random_outline
-from dataset.synthetic_textures import Picture, Random, TextureSource
+from dataset.synthetic.bending_object import Pose, SyntheticObject, Wander, padded_normals, random_outline
+from dataset.synthetic.textures import Picture, Random, TextureSource
 
 SWING = (110, 320)  # frames in which an object goes back and forth once
 SHUTTER = 0.5  # of the time between frames

@@ -10,9 +10,9 @@ import skimage
 from numpy.typing import NDArray
 
 from dataset.image_io import read_image
-from dataset.synthetic_object import SyntheticObject, Wander
-from dataset.synthetic_textures import Picture
-from dataset.synthetic_video import BACKGROUND_SIZE, Camera, Lighting, Scene, VideoSettings
+from dataset.synthetic.bending_object import SyntheticObject, Wander
+from dataset.synthetic.scene import BACKGROUND_SIZE, Camera, Lighting, Scene, VideoSettings
+from dataset.synthetic.textures import Picture
 
 # Read as files: skimage.data's functions would turn to the network for a file that has another checksum.
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"

@@ -20,7 +20,8 @@ import numpy as np
 
 from model.correspondence import Correspondence, Features, encode_source, encode_target
 from model.network import PropagationNetwork
-from util.correspondence_results import (
+from scripts.correspondence.drawing import Picture, Point, to_picture, with_help
+from scripts.correspondence.results import (
     NOTHING,
     Answer,
     Selection,
@@ -30,7 +31,6 @@ from util.correspondence_results import (
     target_view,
     write_results,
 )
-from util.correspondence_view import Picture, Point, to_picture, with_help
 from util.errors import InputError
 
 SOURCE, TARGET = "Source", "Target"  # window names

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.checkpoint import load_file, load_state, network_state
-from model.losses import frame_losses, hard_fraction, overlap
 from model.network import PropagationNetwork
-from model.propagation_forward import PropagationForward
+from model.training.losses import frame_losses, hard_fraction, overlap
+from model.training.propagation_forward import PropagationForward
 from util.device import amp_dtype
 from util.errors import InputError
 from util.ranks import Ranks

@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.frame_source import Selection
+from dataset.mask_writer import write_mask
 from dataset.video import Frame, Video
 from model import InferenceCore, PropagationNetwork, load_network
+from scripts.evaluation.films import write_contact_sheet, write_overlay
+from scripts.evaluation.flags import engine_options
+from scripts.evaluation.scores import report, score_video
 from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
-from util.evaluation_args import engine_options
 from util.files import atomic_path, remove_leftovers, sha256
 from util.lock import exclusive
-from util.mask_writer import write_mask
 from util.progress import FrameProgress
 from util.ranks import Ranks, joined_ranks, share
-from util.score import report, score_video
-from util.settings_file import record_settings
-from util.visualisation import write_contact_sheet, write_overlay
+from util.settings_record import record_settings
 
 log = logging.getLogger(__name__)
 

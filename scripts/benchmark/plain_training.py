@@ -14,8 +14,8 @@ from torch import Tensor
 
 from model.aggregation import aggregate_logits
 from model.network import PropagationNetwork
-from model.trainer import WEIGHT_DECAY
-from scripts.plain_propagation import plain_decode
+from model.training.trainer import WEIGHT_DECAY
+from scripts.benchmark.plain_propagation import plain_decode
 
 
 class PlainTrainer:

@@ -19,12 +19,12 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_o
 from gdown.download import get_url_from_gdrive_confirmation
 from gdown.exceptions import FileURLRetrievalError
 
+from scripts.downloads.free_space import full_disk_explained, readable, require_space
+from scripts.downloads.sources import RemoteFile
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers, set_aside
-from util.free_space import full_disk_explained, readable, require_space
 from util.lock import exclusive
 from util.progress import ByteProgress
-from util.sources import RemoteFile
 
 log = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from dataset.image_io import normalise, read_label_map
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
 from model.memory import read
-from scripts.comparison import compare, precision, tf32, wait_for
-from scripts.plain_propagation import PlainCore, plain_read
+from scripts.benchmark.comparison import compare, precision, tf32, wait_for
+from scripts.benchmark.plain_propagation import PlainCore, plain_read
+from scripts.benchmark.timing import Report, Timing, in_turns
 from util.device import add_device_flag, add_device_flags, set_up_device
 from util.errors import InputError
-from util.evaluation_args import positive_int
-from util.timing import Report, Timing, in_turns
+from util.flag_types import positive_int
 
 READ_FRAMES = (1, 5, 10, 20, 40)  # remembered
 GRID = (30, 54)  # of 854 x 480

@@ -1,47 +1,15 @@
 """Flags that every evaluation script shares, with their defaults."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from util.device import add_device_flags
+from util.flag_types import positive_float, positive_int
 
 BESIDE_OUTPUT = Path()  # stands for a folder beside the output, so that the output holds masks alone
 KM_SIGMA = 5.6  # standard deviation of the kernel, in cells of the stride-16 grid
-
-
-def positive_int(text: str) -> int:
-    """Parse a whole number above zero."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return value
-
-
-def positive_float(text: str) -> float:
-    """Parse a number above zero."""
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return value
-
-
-def picture_path(text: str) -> Path:
-    """Parse the path of a picture to write."""
-    return _with_suffix(text, (".jpg", ".jpeg", ".png"))
-
-
-def film_path(text: str) -> Path:
-    """Parse the path of a film to write."""
-    return _with_suffix(text, (".mp4",))
-
-
-def _with_suffix(text: str, suffixes: Sequence[str]) -> Path:
-    path = Path(text)
-    if path.suffix.lower() not in suffixes:
-        raise argparse.ArgumentTypeError(f"{text} does not end in {' or '.join(suffixes)}")
-    return path
 
 
 def add_network_flags(add: Callable[..., object]) -> None:

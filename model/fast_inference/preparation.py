@@ -4,10 +4,10 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from model.fast_inference.winograd import use_winograd
 from model.modules import MaskRGBEncoder, RGBEncoder
 from model.network import PropagationNetwork
 from model.resnet import Bottleneck
-from model.winograd import use_winograd
 from util.device import amp_dtype, has_matrix_unit
 
 

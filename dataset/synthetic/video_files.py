@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from dataset.synthetic_video import Rendered
-from util.mask_writer import write_mask
+from dataset.mask_writer import write_mask
+from dataset.synthetic.scene import Rendered
 from util.palette import voc_palette
 
 JPEG_QUALITY = 92

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from util.archives import ArchiveError, check_archive, unpack
-from util.download import download
+from scripts.downloads.archives import ArchiveError, check_archive, unpack
+from scripts.downloads.free_space import require_space
+from scripts.downloads.sources import Archive, RemoteFile
+from scripts.downloads.transfer import download
 from util.errors import InputError
 from util.files import set_aside
-from util.free_space import require_space
-from util.sources import Archive, RemoteFile
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from dataset.image_io import read_image
 from model.correspondence import Correspondence, Match, best_match
 from model.padding import padding_for
-from util.correspondence_view import (
+from scripts.correspondence.drawing import (
     Picture,
     Point,
     resized,

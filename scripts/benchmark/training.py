@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from model import PropagationNetwork
-from model.from_scratch import initialise_from_scratch
-from model.trainer import Trainer
-from scripts.comparison import compare, precision, tf32
-from scripts.plain_training import PlainTrainer
+from model.training.from_scratch import initialise_from_scratch
+from model.training.trainer import Trainer
+from scripts.benchmark.comparison import compare, precision, tf32
+from scripts.benchmark.plain_training import PlainTrainer
+from scripts.benchmark.timing import Report
 from util.device import add_device_flags, set_up_device
-from util.evaluation_args import positive_int
+from util.flag_types import positive_int
 from util.hyper_para import crop_size
 from util.ranks import Ranks
-from util.timing import Report
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -20,9 +20,9 @@ from PIL import Image
 from torch.nn import functional
 
 from dataset.image_io import image_size, read_image, read_labels, read_palette
+from dataset.mask_writer import write_mask
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
-from util.mask_writer import write_mask
 from util.progress import CountProgress
 from util.worker_processes import worked_on
 

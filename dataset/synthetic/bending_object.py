@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.synthetic_textures import Picture, Random
+from dataset.synthetic.textures import Picture, Random
 
 FOCAL = 2.5  # in half heights of the frame: the closer, the stronger the perspective
 GRID = 8  # the map from frame to texture is computed at every eighth pixel; it is smooth

@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from scripts.downloads.free_space import full_disk_explained
 from util.errors import InputError
-from util.free_space import full_disk_explained
 from util.progress import ByteProgress
 
 CHUNK = 1 << 20

@@ -11,8 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from scripts.benchmark.timing import Report, in_turns
 from util.device import allow_tf32, amp_dtype
-from util.timing import Report, in_turns
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from dataset.mask_writer import write_mask
 from dataset.static_dataset import StaticDataset, draw, flat_folder
-from dataset.synthetic_textures import TextureSource
-from dataset.synthetic_video import VideoSettings, random_scene, render
+from dataset.synthetic.scene import VideoSettings, random_scene, render
+from dataset.synthetic.textures import TextureSource
 from dataset.tps import exact_maps, fast_maps, random_control_points
 from dataset.vos_dataset import VOSDataset
-from scripts.plain_loading import static_frames, thin_plate_maps, video_frames
-from util.evaluation_args import positive_int
-from util.mask_writer import write_mask
+from scripts.benchmark.plain_loading import static_frames, thin_plate_maps, video_frames
+from scripts.benchmark.timing import Report, in_turns
+from util.flag_types import positive_int
 from util.palette import voc_palette
-from util.timing import Report, in_turns
 
 CROP = 384
 SIZES = ((300, 400), (960, 1280))  # of most pictures of the static sets, and of the large ones

@@ -1,0 +1,38 @@
+"""Types of flags: each parses a flag's text, or says what is wrong with it."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number above zero."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """Parse a number above zero."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
+def picture_path(text: str) -> Path:
+    """Parse the path of a picture to write."""
+    return _with_suffix(text, (".jpg", ".jpeg", ".png"))
+
+
+def film_path(text: str) -> Path:
+    """Parse the path of a film to write."""
+    return _with_suffix(text, (".mp4",))
+
+
+def _with_suffix(text: str, suffixes: Sequence[str]) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in suffixes:
+        raise argparse.ArgumentTypeError(f"{text} does not end in {' or '.join(suffixes)}")
+    return path
