@@ -137,7 +137,12 @@ def opaque_pixels(image: Image.Image, numbers: NDArray[np.integer] | None) -> ND
         return entries[numbers] > 0
     if numbers is None:
         return (np.asarray(image) != np.array(hidden, np.uint8)).any(axis=2)
-    return numbers != (hidden * 255 if image.mode == "1" else hidden)
+    if numbers.dtype == np.uint8 and image.mode not in (
+        "L",
+        "P",
+    ):  # of one bit, or of 16 and alone: see above
+        hidden = 255 if hidden else 0
+    return numbers != hidden
 
 
 def marks_by_colour(image: Image.Image, path: Path) -> bool:

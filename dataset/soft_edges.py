@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 Colour = tuple[int, int, int]
 
 MOST_IDS = 4096  # with more a picture is a photo
-REACH = 3  # pixels from its object to which an edge is soft
-NEAR = 0.9  # share of an id's pixels that lie so near
+MOST_BODIES = 32  # the largest objects, which are looked at
+REACH = 12  # pixels from its object to which an edge may be soft
+NEAR = 0.9  # share of an id's pixels that lie so near, and hang together with the object
 SMALL = 0.05  # of its object, an id that is more than a line of pixels
-COVERED = 0.2  # share of an object's outline; few ids that cover less are small objects beside it
+COVERED = 0.5  # share of an object's outline; few ids that cover less are small objects beside it
 MANY_SHADES = 5  # of one object: so many are no chance
 CONTRAST = 32  # grey levels; closer colours (labels 1, 2 and 3 in grey) have no blends
-STRAY = 10.0  # grey levels that rounding takes a blend away from the line between two colours
+STRAY = 10.0  # grey levels that rounding takes a blend away from what lies between the colours
+PURE = 0.998  # share of one colour, from which on it is no blend
 
 
 def id_counts(ids: NDArray[np.integer]) -> dict[int, int]:
@@ -36,12 +38,12 @@ def thin_ids(ids: NDArray[np.integer]) -> set[int]:
 
 
 def blends(ids: NDArray[np.integer], colours: Mapping[int, Colour]) -> dict[int, int]:
-    """Find the ids that are the soft edge of an object, and what each is nearer to.
+    """Find the ids that are the soft edge of an object, and what each is nearest to.
 
     An id is part of a soft edge when its colour is a blend of its object's and what is behind, nearly
-    all its pixels lie within `REACH` of them, it is thin or small beside the object, and all such ids
-    together are many or line a good part of the outline. So an object of few pixels beside another
-    one stays an object, whatever its colour.
+    all its pixels hang together with the object and lie within `REACH` of it, it is thin or small
+    beside the object, and all such ids together are many or line a good part of the outline. So an
+    object of few pixels beside another one stays an object, whatever its colour.
 
     Args:
         ids: `H x W`, 0 is background.
@@ -56,35 +58,46 @@ def blends(ids: NDArray[np.integer], colours: Mapping[int, Colour]) -> dict[int,
         return {}
     counts = np.bincount(index.ravel(), minlength=len(found))
     values = np.array([colours[number] for number in found.tolist()], np.float64)
+    empty = np.array(colours[0], np.float64)
     thick = _thick(index, len(found))
     bodies = [int(i) for i in objects if thick[i]] or [int(objects[np.argmax(counts[objects])])]
-    bodies.sort(key=lambda i: -counts[i])  # a shade goes to the largest object that it fits
-    near = {i: _share_near(index, i, counts) for i in bodies}
-    grounds = [(None, np.array(colours[0], np.float64)), *((i, values[i]) for i in bodies)]
-    best = np.full(len(found), STRAY)  # distance from the line between two colours
-    becomes: dict[int, int] = {}
-    part_of: dict[int, int] = {}  # index of an id to that of the object whose edge it is
+    bodies = sorted(bodies, key=lambda i: -counts[i])[
+        :MOST_BODIES
+    ]  # a shade goes to the largest that it fits
+    near = {i: _around(index, i) for i in bodies}
+    best = np.full(len(found), STRAY)  # distance of each id from what lies between the colours
+    becomes: dict[int, int] = {}  # positions in `found`; -1 is background
+    part_of: dict[int, int] = {}
     for body in bodies:
-        small = ~thick | (counts < SMALL * counts[body])
-        for ground, behind in grounds:
-            if ground == body or np.abs(values[body] - behind).max() < CONTRAST:
+        small = (~thick | (counts < SMALL * counts[body])) & (found != 0)
+        small &= _share_in(near[body], index, counts) >= NEAR
+        small[body] = False
+        for ground in (-1, *bodies):
+            if ground == body or not small.any():
                 continue
-            share, stray = _on_line(values, behind, values[body])
-            fits = small & (found != 0) & (near[body] >= NEAR) & (share > 0.02) & (share < 0.98)
-            if ground is not None:
-                fits &= near[ground] >= NEAR
-            for i in np.flatnonzero(fits & (stray < best)).tolist():
-                if i not in (body, ground):
-                    other = 0 if ground is None else int(found[ground])
-                    becomes[i] = int(found[body]) if share[i] >= 0.5 else other
-                    best[i], part_of[i] = stray[i], body
+            behind = empty if ground < 0 else values[ground]
+            if np.abs(values[body] - behind).max() < CONTRAST:
+                continue
+            shares, stray = _mixture(values, empty, values[body], behind)
+            fits = small & (stray < best) & (shares.max(axis=1) < PURE)
+            if ground >= 0:
+                fits[ground] = False
+                fits &= _share_in(near[ground], index, counts) >= NEAR
+            if fits.any():
+                fits &= _share_in(near[body] & _connected(index, body, fits), index, counts) >= NEAR
+            for i in np.flatnonzero(fits).tolist():
+                becomes[i] = (-1, body, ground)[int(shares[i].argmax())]
+                best[i], part_of[i] = stray[i], body
     for body in set(part_of.values()):
         shades = [i for i, its in part_of.items() if its == body]
         if body in part_of or (len(shades) < MANY_SHADES and _covered(index, body, shades) < COVERED):
             for i in shades:
                 del becomes[i]
-    kept = set(found.tolist()) - {int(found[i]) for i in becomes}
-    return {int(found[i]): target for i, target in becomes.items() if target in kept or target == 0}
+    return {
+        int(found[i]): 0 if target < 0 else int(found[target])
+        for i, target in becomes.items()
+        if target not in becomes
+    }
 
 
 def _indexed(ids: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.uint16]]:
@@ -106,19 +119,50 @@ def _thick(index: NDArray[np.uint16], count: int) -> NDArray[np.bool_]:
     return np.bincount(index[flat], minlength=count) > 0
 
 
-def _share_near(index: NDArray[np.uint16], body: int, counts: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return the share of each id's pixels within `REACH` of an object."""
-    around = cv2.dilate((index == body).astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
-    return np.bincount(index[around > 0], minlength=len(counts)) / counts
+def _around(index: NDArray[np.uint16], body: int) -> NDArray[np.bool_]:
+    """Return the pixels within `REACH` of an object, `H x W`."""
+    square = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
+    return cv2.dilate((index == body).astype(np.uint8), square) > 0
 
 
-def _on_line(
-    values: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
+def _share_in(
+    region: NDArray[np.bool_], index: NDArray[np.uint16], counts: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return the share of each id's pixels in a region `H x W`."""
+    return np.bincount(index[region], minlength=len(counts)) / counts
+
+
+def _connected(index: NDArray[np.uint16], body: int, fits: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels of an object and of ids that hang together with it, `H x W`."""
+    inside = index == body
+    _, parts = cv2.connectedComponents((fits[index] | inside).astype(np.uint8), connectivity=8)
+    return np.isin(parts, np.unique(parts[inside]))
+
+
+def _mixture(
+    values: NDArray[np.float64],
+    empty: NDArray[np.float64],
+    body: NDArray[np.float64],
+    behind: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where colours `N x 3` lie between two, 0 to 1, and how far from the line."""
-    line = end - start
-    share = (values - start) @ line / (line @ line)
-    return share, np.linalg.norm(values - start - share[:, None] * line, axis=1)
+    """Return how colours `N x 3` are mixed of three, and how far they are from any mixture.
+
+    Returns:
+        The shares of `empty`, `body` and `behind`, `N x 3`, and the distance in grey levels, `N`.
+    """
+    sides = np.stack([body - empty, behind - empty], axis=1)
+    if np.linalg.matrix_rank(sides, tol=CONTRAST / 2) == 2:
+        weights = (values - empty) @ np.linalg.pinv(sides).T
+        shares = np.concatenate([1 - weights.sum(axis=1, keepdims=True), weights], axis=1)
+    else:  # three colours on a line, or two
+        line = body - behind
+        part = ((values - behind) @ line / (line @ line))[:, None]
+        shares = np.concatenate([np.zeros_like(part), part, 1 - part], axis=1)
+        if np.array_equal(empty, behind):
+            shares = shares[:, [2, 1, 0]]
+    shares = shares.clip(0, 1)
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares, np.linalg.norm(values - shares @ np.stack([empty, body, behind]), axis=1)
 
 
 def _covered(index: NDArray[np.uint16], body: int, shades: list[int]) -> float:

@@ -10,7 +10,7 @@
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -51,6 +51,7 @@ class MaskIds:
         ids: `H x W`, 0 is background, soft edges counted as what they are nearer to.
         colours: packed colour of each id.
         soft: pixels of each id that was a soft edge.
+        bodies: the ids that soft edges count as.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class MaskIds:
     ids: NDArray[np.integer]
     colours: Mapping[int, int]
     soft: Mapping[int, int]
+    bodies: Set[int]
 
     def called(self, number: int) -> str:
         """Return what to call an id in a message."""
@@ -90,7 +92,9 @@ def read_ids(path: Path) -> MaskIds:
         ids = ids.copy()
         for number, target in edges.items():
             ids[ids == number] = target
-    return MaskIds(path, kind, ids, packed, {number: counts[number] for number in sorted(edges)})
+    return MaskIds(
+        path, kind, ids, packed, {number: counts[number] for number in sorted(edges)}, {*edges.values()} - {0}
+    )
 
 
 def _table(path: Path) -> tuple[Kind, list[int]]:
@@ -210,8 +214,8 @@ def _numbers_of_levels(seen: Mapping[Kind, Mapping[int, int]]) -> dict[tuple[Kin
         for level, colour in grey.items()
         if level not in palette and colour in by_colour
     }
-    if 255 not in palette.keys() | grey.keys():
-        one = 1 if 1 in palette.keys() | grey.keys() else 255
+    if 255 not in palette:
+        one = 1 if 255 not in grey and 1 in palette.keys() | grey.keys() else 255
         names[Kind.BIT, 255] = by_colour.get(WHITE, one)
     return names
 
@@ -254,8 +258,8 @@ def _warn_of_soft_edges(soft: Sequence[tuple[MaskIds, dict[int, int]]]) -> None:
         mask, counts = soft[0]
         log.warning(
             "mask %s has soft edges: %s are blends at the border of %s, and count as that or as what is "
-            "behind, whichever is nearer%s; draw masks without soft edges.",
-            *(mask.path, mask.listed(mask.soft), mask.listed(counts)),
+            "behind, whatever is nearest%s; draw masks without soft edges.",
+            *(mask.path, mask.listed(mask.soft), mask.listed({n: counts[n] for n in sorted(mask.bodies)})),
             f" ({len(soft) - 1} more masks have such)" if len(soft) > 1 else "",
         )
 

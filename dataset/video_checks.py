@@ -29,7 +29,8 @@ def check_video(video: Video, scored: bool = False) -> None:
     size = frame_size(video.frames, video.name)
     check_masks(video.masks.values(), size)
     if scored:
-        truth = [path for name, path in video.ground_truth.items() if name in set(video.frames.names)]
+        names = set(video.frames.names)
+        truth = [path for name, path in video.ground_truth.items() if name in names]
         others = [path for path in truth if image_size(path) != size]
         check_masks(others, size)
         if others:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.frame_source import FrameSource, Selection, open_source
-from dataset.image_io import MASK_SUFFIXES, list_images
+from dataset.image_io import IMAGE_SUFFIXES, MASK_SUFFIXES, list_images
 from dataset.soft_edges import id_counts
 from dataset.user_masks import UserLabels
 from dataset.video import Video, working_size
@@ -153,14 +153,18 @@ def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> d
         InputError: there is no mask, or one that belongs to no frame; or two belong to one.
     """
     if masks.is_dir():
-        files = list_images(masks, MASK_SUFFIXES)
+        index_of = _frames_by_name(names)
+        listed = list_images(masks, MASK_SUFFIXES)
+        # a film beside the masks is none of them, but a mask in a format that is refused is said to be one
+        files = [
+            f for f in listed if f.suffix.lower() in IMAGE_SUFFIXES or _frame_of(f, index_of) is not None
+        ]
         if not files:
             raise InputError(f"there are no masks in {masks}: it needs PNG files named after frames.")
     elif masks.is_file():
         return {_position_of_only(masks, names, chosen): masks}
     else:
         raise InputError(f"there is no mask and no folder of masks at {masks}.")
-    index_of = _frames_by_name(names)
     strangers = [file.name for file in files if _frame_of(file, index_of) is None]
     if strangers:
         raise InputError(

@@ -49,8 +49,8 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
     video = replace(video, pinned=engine.device.type == "cuda")
     last = len(video) - 1
     for index, frame in enumerate(video):
-        if index == 0 and frame.mask is not None and not frame.mask.any():
-            log.warning("%s: its first mask %s shows no object at working size.", video.name, video.masks[0])
+        if index == 0 and frame.mask is not None and not video.read_given(0, frame.size).any():
+            log.warning("%s: its first mask %s is empty.", video.name, video.masks[0])
         start = time.perf_counter()
         try:
             prob = engine.step(frame.image, frame.mask, last=index == last)
