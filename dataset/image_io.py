@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from dataset.mask_format import (
     stored_numbers,
 )
 from util.errors import InputError
+from util.palette import full_palette
 
 # ImageNet statistics of RGB in [0, 1]
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -212,6 +213,17 @@ def read_palette(path: Path) -> list[int] | None:
     """Return the palette of a mask as it is stored (maybe short), R G B R G B ..., or None without one."""
     with opened(path) as image:
         return image.getpalette("RGB") if image.mode in PALETTE_MODES else None
+
+
+def joined_palette(paths: Iterable[Path]) -> list[int]:
+    """Return 256 colours for the labels of masks, R G B R G B ...
+
+    They are those of the first palette; where it ends, those of the first longer one, then standard ones.
+    """
+    joined: list[int] = []
+    for path in paths:
+        joined += (read_palette(path) or [])[len(joined) :]
+    return full_palette(joined)
 
 
 def read_colours(path: Path) -> NDArray[np.uint8] | None:

@@ -149,7 +149,7 @@ def marks_by_colour(image: Image.Image, path: Path) -> bool:
     """Tell whether a mask marks objects by colour: RGB, or a palette whose entry 0 is not the background.
 
     What is transparent or black is background. Entry 0 is, too, where a palette says nothing else:
-    where it is black or transparent, or white with nothing black.
+    where it is black or transparent, or white or nearly black with nothing darker.
 
     Raises:
         InputError: a palette leaves open what is background.
@@ -171,7 +171,7 @@ def marks_by_colour(image: Image.Image, path: Path) -> bool:
     if opaque is not None and not opaque.all():
         return True
     others = [colour for number, colour in shown.items() if number and len(colour) == 3]
-    if first == WHITE and all(max(colour) >= NEARLY_BLACK for colour in others):
+    if (first == WHITE or max(first) < NEARLY_BLACK) and all(max(each) >= NEARLY_BLACK for each in others):
         return False
     count = np.count_nonzero(numbers == 0)
     raise InputError(

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import opened, read_colours, read_label_map, read_palette
+from dataset.image_io import joined_palette, opened, read_colours, read_label_map, read_palette
 from dataset.mask_format import grey_step
 from dataset.soft_edges import Colour, blends, id_counts, thin_ids
 from util.errors import InputError
@@ -168,7 +168,7 @@ class UserLabels:
             listed = [channel for colour in (0, *by_colour) for channel in _unpacked(colour)]
             labels = cls(by_colour, names, full_palette(listed))
         else:
-            labels = cls(None, _numbers_of_levels(seen), _joined_palette(paths))
+            labels = cls(None, _numbers_of_levels(seen), joined_palette(paths))
         labels._warn_of_strangers(paths, order)
         return labels
 
@@ -243,14 +243,6 @@ def _check_distinct(masks: Iterable[tuple[Path, tuple[Kind, dict[int, int]]]]) -
                 f"mask {path} has labels that its palette shows in black or in one colour, and other "
                 "masks tell objects by colour: save all masks in one way, with palettes or in RGB."
             )
-
-
-def _joined_palette(paths: Sequence[Path]) -> list[int]:
-    """Return 256 colours: the first palette's, and where it ends those of the first longer one."""
-    joined: list[int] = []
-    for path in paths:
-        joined += (read_palette(path) or [])[len(joined) :]
-    return full_palette(joined)
 
 
 def _warn_of_soft_edges(soft: Sequence[tuple[MaskIds, dict[int, int]]]) -> None:

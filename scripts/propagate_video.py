@@ -75,7 +75,8 @@ def write_results(args: argparse.Namespace, video: UserVideo, network: Propagati
     with FrameProgress(frames) as progress:
         seconds = evaluate_video(video.forward, network, options, args.output, progress, probs)
         if video.backward is not None:
-            seconds += carry_back(video.backward, network, options, args.output, progress, probs)
+            made = set(video.forward.frames.names)
+            seconds += carry_back(video.backward, made, network, options, args.output, progress, probs)
     print(f"{frames} frames in {seconds:.1f} s of processing ({frames / seconds:.2f} FPS): {args.output}")
     palette = video.forward.palette
     if args.overlay is not None:

@@ -63,6 +63,7 @@ BACKGROUNDS = {  # numbers of the file, its palette, what is transparent, and wh
     "1 is half transparent": (ONE, (BLACK, GREEN), b"\xff\x80"),
     "0 is black": (ONE, (BLACK, GREEN), None),
     "0 is white": (ONE, (WHITE, GREEN), None),
+    "0 is nearly black": (ONE, ((2, 2, 2), GREEN), None),
 }
 
 

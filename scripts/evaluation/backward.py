@@ -1,5 +1,6 @@
 """Carrying objects back from the frames where they are given, beside the masks made forward."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from util.progress import FrameProgress
 
 def carry_back(
     video: Video,
+    made: Collection[str],
     network: PropagationNetwork,
     options: dict[str, Any],
     folder: Path,
@@ -32,9 +34,10 @@ def carry_back(
 
     Args:
         video: reversed, with each object given once.
+        made: names of the frames that the forward run has written masks for.
         network: in eval mode.
         options: keyword arguments of the engine.
-        folder: of the masks, where the forward run has written its own.
+        folder: of the masks.
         progress: advanced by each frame.
         probs: folder of the probabilities; None writes none.
     """
@@ -45,12 +48,12 @@ def carry_back(
         if carried:
             path = folder / f"{name}.png"
             labels = np.where(np.isin(result.labels, carried), result.labels, np.uint8(0))
-            if path.is_file():
+            if name in made:
                 labels = joined(read_labels(path), labels)
             write_mask(path, labels, video.palette)
             if probs is not None:
                 prob = result.prob[[0, *(1 + result.objects.index(label) for label in carried)]]
-                _add_probs(probs / f"{name}.npz", prob.float().cpu().numpy(), carried)
+                _add_probs(probs / f"{name}.npz", prob.float().cpu().numpy(), carried, name in made)
         carried += sorted(video.given_labels.get(index, frozenset()))
         seconds += result.seconds
         progress.advance(video.name, result.seconds)
@@ -72,11 +75,11 @@ def joined_probs(forward: NDArray[np.float32], carried: NDArray[np.float32]) -> 
     return np.concatenate([shared[:1], forward[1:], shared[1:]])
 
 
-def _add_probs(path: Path, prob: NDArray[np.float32], carried: list[int]) -> None:
-    """Write carried probabilities, joined with those that the forward run has written."""
+def _add_probs(path: Path, prob: NDArray[np.float32], carried: list[int], made: bool) -> None:
+    """Write carried probabilities, joined with those that the forward run has written if it `made` any."""
     objects: list[int] = []
     forward = np.ones_like(prob[:1])
-    if path.is_file():
+    if made:
         with np.load(path) as saved:
             forward, objects = saved["prob"].astype(np.float32), saved["labels"][1:].tolist()
     write_probs(path, joined_probs(forward, prob).astype(np.float16), [*objects, *carried])
