@@ -43,7 +43,8 @@ def blends(ids: NDArray[np.integer], colours: Mapping[int, Colour]) -> dict[int,
     An id is part of a soft edge when its colour is a blend of its object's and what is behind, nearly
     all its pixels hang together with the object and lie within `REACH` of it, it is thin or small
     beside the object, and all such ids together are many or line a good part of the outline. So an
-    object of few pixels beside another one stays an object, whatever its colour.
+    object of few pixels beside another one stays an object, whatever its colour. Where there is a soft
+    edge of many shades, thin ids of nearly an object's or the background's colour belong to it, too.
 
     Args:
         ids: `H x W`, 0 is background.
@@ -60,7 +61,7 @@ def blends(ids: NDArray[np.integer], colours: Mapping[int, Colour]) -> dict[int,
     values = np.array([colours[number] for number in found.tolist()], np.float64)
     empty = np.array(colours[0], np.float64)
     thick = _thick(index, len(found))
-    bodies = [int(i) for i in objects if thick[i]] or [int(objects[np.argmax(counts[objects])])]
+    bodies = [int(i) for i in objects if thick[i]] or [_clearest(values, empty, counts, objects)]
     bodies = sorted(bodies, key=lambda i: -counts[i])[
         :MOST_BODIES
     ]  # a shade goes to the largest that it fits
@@ -93,6 +94,15 @@ def blends(ids: NDArray[np.integer], colours: Mapping[int, Colour]) -> dict[int,
         if body in part_of or (len(shades) < MANY_SHADES and _covered(index, body, shades) < COVERED):
             for i in shades:
                 del becomes[i]
+    if len(becomes) >= MANY_SHADES:  # then stray pixels of nearly the same colour are no objects either
+        for i in objects[~thick[objects]].tolist():
+            others = [(-1, empty), *((body, values[body]) for body in bodies if body != i)]
+            target, distance = min(
+                ((other, np.abs(values[i] - colour).max()) for other, colour in others),
+                key=lambda each: each[1],
+            )
+            if i not in becomes and distance < CONTRAST:
+                becomes[i] = target
     return {
         int(found[i]): 0 if target < 0 else int(found[target])
         for i, target in becomes.items()
@@ -117,6 +127,18 @@ def _thick(index: NDArray[np.uint16], count: int) -> NDArray[np.bool_]:
     replicate = cv2.BORDER_REPLICATE
     flat = cv2.erode(index, square, borderType=replicate) == cv2.dilate(index, square, borderType=replicate)
     return np.bincount(index[flat], minlength=count) > 0
+
+
+def _clearest(
+    values: NDArray[np.float64],
+    empty: NDArray[np.float64],
+    counts: NDArray[np.integer],
+    objects: NDArray[np.integer],
+) -> int:
+    """Return the largest of the objects that stand out from the background at least half as far as any."""
+    contrast = np.abs(values[objects] - empty).max(axis=1)
+    clear = objects[contrast >= contrast.max() / 2]
+    return int(clear[np.argmax(counts[clear])])
 
 
 def _around(index: NDArray[np.uint16], body: int) -> NDArray[np.bool_]:

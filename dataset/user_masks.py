@@ -27,6 +27,7 @@ from util.palette import full_palette, voc_palette
 log = logging.getLogger(__name__)
 
 BLACK, WHITE = 0, 0xFFFFFF
+FAINT = 8  # grey levels above black: what lossy formats leave of black
 LISTED = 60  # ids in a message
 MANY_OBJECTS = 50  # in one mask, more are rather shades than objects,
 MANY_IDS, MANY_THIN = 5, 3  # and so it may be when there are so many, and so many of them thin
@@ -146,7 +147,13 @@ class UserLabels:
             seen[mask.kind] = used | seen.get(mask.kind, {})
             order.append((mask.kind, used))
             if mask.soft:
+                _check_told_apart(mask, counts)
                 soft.append((mask, counts))
+            if mask.kind is Kind.COLOUR and WHITE in counts and len(counts) > 1 and mask.ids.all():
+                log.warning(
+                    "mask %s has no black, so white (%d px) is an object, too: paint the background black.",
+                    *(path, counts[WHITE]),
+                )
             if _is_suspicious(mask, counts):
                 many.append((mask, counts))
             if len(seen.get(Kind.COLOUR, {})) > 255:
@@ -243,6 +250,23 @@ def _check_distinct(masks: Iterable[tuple[Path, tuple[Kind, dict[int, int]]]]) -
                 f"mask {path} has labels that its palette shows in black or in one colour, and other "
                 "masks tell objects by colour: save all masks in one way, with palettes or in RGB."
             )
+
+
+def _check_told_apart(mask: MaskIds, counts: Mapping[int, int]) -> None:
+    """Make sure that beside soft edges no ids are left that look like more of them.
+
+    Raises:
+        InputError: thin ids are, or one of nearly the background's colour.
+    """
+    left = thin_ids(mask.ids)
+    faint = {n for n in counts if 0 < max(_unpacked(mask.colours[n])) < FAINT}
+    if len(left) >= MANY_THIN or faint:
+        raise InputError(
+            f"mask {mask.path} has soft edges that cannot be told from objects: of its "
+            f"{len(counts) + len(mask.soft)} ids, {len(mask.soft)} are blends, but "
+            f"{mask.listed({n: counts[n] for n in sorted(left | faint)})} may be either: draw it without "
+            "soft edges, and do not save it with a lossy format in between."
+        )
 
 
 def _warn_of_soft_edges(soft: Sequence[tuple[MaskIds, dict[int, int]]]) -> None:

@@ -151,6 +151,8 @@ def test_every_script_writes_labels_of_late_masks_with_longer_palettes(tmp_path,
     late = read_png(tmp_path / "out/v/00001.png")
     assert all(np.array_equal(late == label, label == LABELS) for label in (2, 3))
 
+    assert bytes(Image.open(tmp_path / "out/v/00003.png").getpalette()[:12]) == colours
+
     user = ["--input", davis / "JPEGImages/480p/v", "--masks", annotations, "--device", "cpu"]
     films = ["--overlay", tmp_path / "o.mp4", "--contact_sheet", tmp_path / "o.jpg"]
     run_main(monkeypatch, "scripts.propagate_video", *user, *films, "--output", tmp_path / "user")

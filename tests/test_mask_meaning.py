@@ -88,6 +88,12 @@ def test_a_palette_that_leaves_the_background_open_is_asked_about(colours, given
         given(save(image, tmp_path / "m.png"))
 
 
+def test_colours_on_white_are_said_to_be_two_objects(given, tmp_path, caplog):
+    path = save(Image.fromarray(np.array([WHITE, RED], np.uint8)[ONE]), tmp_path / "m.png")
+    assert np.unique(given(path)[0]).tolist() == [1, 2]
+    assert "white (2772 px) is an object, too: paint the background black" in caplog.text
+
+
 def test_benchmarks_do_not_lose_an_object_of_entry_0(tmp_path):
     image = Image.fromarray(1 - ONE)
     image.putpalette([*RED, *GREEN])
@@ -211,6 +217,26 @@ def test_soft_edges_between_two_objects(given, tmp_path):
     expected = np.where(OTHER >= 0.5, 1, np.where(SOFT >= 0.5, 2, 0))
     assert np.array_equal(found[clear], expected[clear])
     assert (found == expected).mean() > 0.98
+
+
+@pytest.mark.parametrize("wrong", ["thin soft line", "faint square"])
+def test_soft_edges_that_may_be_objects_are_refused(wrong, given, tmp_path):
+    picture = rounded([SOFT], [RED])
+    if wrong == "thin soft line":
+        picture = cv2.line(picture, (2, 45), (60, 38), (90, 90, 250), 1, cv2.LINE_AA)
+    else:
+        picture[38:46, 40:60] = 1
+    with pytest.raises(
+        InputError, match=r"soft edges that cannot be told from objects: of its \d+ ids.* px\)"
+    ):
+        given(save(Image.fromarray(picture), tmp_path / "m.png"))
+
+
+def test_stray_pixels_of_a_lossy_past_are_no_objects(given, tmp_path):
+    file = io.BytesIO()
+    Image.fromarray((SOFT * 255).astype(np.uint8)).save(file, "JPEG", quality=85)
+    found = given(save(Image.open(file), tmp_path / "m.png", format="PNG"))[0]
+    assert np.unique(found).tolist() == [0, 255]
 
 
 def test_small_objects_stay_objects(given, tmp_path, caplog):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
-from dataset.image_io import LARGEST_LABEL, image_size, read_image, read_labels, read_palette
+from dataset.image_io import LARGEST_LABEL, image_size, opened, read_image, read_labels, read_palette
 from dataset.mask_writer import write_mask
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
@@ -71,7 +71,7 @@ def is_mask(path: Path) -> bool:
     """Tell whether a file holds labels: a PNG with a palette or one channel, and no label above 255."""
     if path.suffix.lower() != ".png":
         return False
-    with Image.open(path) as image:
+    with opened(path) as image:
         if image.mode in DEEP_MODES:
             return int(np.asarray(image).max()) <= LARGEST_LABEL
         return image.mode in MASK_MODES
