@@ -19,6 +19,7 @@ NEAR = 0.9  # share of an id's pixels that lie so near, and hang together with t
 SMALL = 0.05  # of its object, an id that is more than a line of pixels
 COVERED = 0.5  # share of an object's outline; few ids that cover less are small objects beside it
 MANY_SHADES = 5  # of one object: so many are no chance
+FEW_LEFT = 3  # ids beside a soft edge, where no object is thick enough to be sure of one
 CONTRAST = 32  # grey levels; closer colours (labels 1, 2 and 3 in grey) have no blends
 STRAY = 10.0  # grey levels that rounding takes a blend away from what lies between the colours
 PURE = 0.998  # share of one colour, from which on it is no blend
@@ -103,6 +104,8 @@ def blends(ids: NDArray[np.integer], colours: Mapping[int, Colour]) -> dict[int,
             )
             if i not in becomes and distance < CONTRAST:
                 becomes[i] = target
+    if not thick[objects].any() and len(objects) - len(becomes) > FEW_LEFT:
+        return {}  # a gradient, lines: what was taken as the object is none
     return {
         int(found[i]): 0 if target < 0 else int(found[target])
         for i, target in becomes.items()
