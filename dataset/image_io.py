@@ -37,7 +37,6 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 # what masks may come as; some of these are refused, with the reason, and not passed over
 MASK_SUFFIXES = IMAGE_SUFFIXES | {".tif", ".tiff", ".gif", ".tga", ".pgm", ".ppm", ".pbm", ".jpe", ".jfif"}
 MASK_SUFFIXES |= {".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"}
-ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}  # a phone's JPEG may hold a second picture that is no frame
 ORIENTATION = 0x0112  # EXIF's number of it; 1 is upright, and from FIRST_TURNED to 8 it lies on its side
 FIRST_TURNED = 5
 END_BYTES = 1 << 14  # of a PNG, in which EXIF data may come behind the pixels
@@ -127,17 +126,8 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
-    """Return (height, width) of what `read_image` returns for a file that is one frame, from its header.
-
-    Raises:
-        InputError: it cannot be read, or is an animation.
-    """
+    """Return (height, width) of what `read_image` returns for a file, without decoding its pixels."""
     with opened(path) as image:
-        count = getattr(image, "n_frames", 1) if image.format in ANIMATED_FORMATS else 1
-        if count > 1:
-            raise InputError(
-                f"{path} is an animation of {count} pictures, and a frame is one: save it as such."
-            )
         # reading the EXIF data of a PNG that has none in front of its pixels would decode them
         known = upright and (image.format != "PNG" or "exif" in image.info or b"eXIf" in _end_of(path))
         turned = known and _orientation(image) >= FIRST_TURNED

@@ -55,7 +55,7 @@ def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
     """Return (height, width) of frames; picture files are compared by their headers.
 
     Raises:
-        InputError: one cannot be read, is an animation, or differs from those before it.
+        InputError: one cannot be read, or differs from those before it.
     """
     files = picture_files(frames)
     if files is None:  # a video file has one size

@@ -298,17 +298,11 @@ def test_lossless_webp_is_a_mask(alpha, given, tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "options"), [("gif", {}), ("png", {}), ("webp", {"lossless": True}), ("tif", {})]
 )
-def test_several_pictures_are_no_mask_and_no_frame(suffix, options, given, frames, tmp_path):
+def test_several_pictures_are_no_mask(suffix, options, given, tmp_path):
     others = [Image.fromarray(np.roll(LABELS, i, 1) * np.uint8(90)) for i in range(3)]
     path = save(others[0], tmp_path / f"m.{suffix}", save_all=True, append_images=others[1:], **options)
     with pytest.raises(InputError, match=r"holds 3 pictures, and a mask is one"):
         given(path)
-    if suffix in ("png", "webp"):
-        (frames / "00002.jpg").unlink()
-        path.rename(frames / f"00002.{suffix}")
-        write_labels(tmp_path / "good.png", LABELS)
-        with pytest.raises(InputError, match=rf"00002\.{suffix} is an animation of 3 pictures"):
-            given(tmp_path / "good.png")
 
 
 @pytest.mark.parametrize("mode", ["F", "CMYK", "LAB", "YCbCr"])

@@ -42,8 +42,9 @@ def carry_back(
         probs: folder of the probabilities; None writes none.
     """
     seconds = 0.0
+    arriving = {video.frames.names[index]: sorted(labels) for index, labels in video.given_labels.items()}
     carried: list[int] = []  # labels that have arrived on the frames so far
-    for index, result in enumerate(segment(video, InferenceCore(network, **options))):
+    for result in segment(video, InferenceCore(network, **options)):
         name = result.frame.name
         if carried:
             path = folder / f"{name}.png"
@@ -54,7 +55,7 @@ def carry_back(
             if probs is not None:
                 prob = result.prob[[0, *(1 + result.objects.index(label) for label in carried)]]
                 _add_probs(probs / f"{name}.npz", prob.float().cpu().numpy(), carried, name in made)
-        carried += sorted(video.given_labels.get(index, frozenset()))
+        carried += arriving.get(name, [])
         seconds += result.seconds
         progress.advance(video.name, result.seconds)
     return seconds
