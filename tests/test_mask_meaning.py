@@ -9,7 +9,7 @@ from PIL import Image, features
 
 from dataset.image_io import read_label_map, read_merged
 from dataset.video_dataset import open_user_video
-from tests.conftest import write_frames, write_labels
+from tests.conftest import write_frames
 from util.errors import InputError
 from util.palette import voc_palette
 
