@@ -52,7 +52,7 @@ def test_all_that_the_engine_makes_lies_on_the_device_of_its_network(options, dt
     engine.chunk_numbers = 100
     given = {0: [1, 2], 6: [2, 3]}
     for index in range(8):
-        mask = torch.zeros(40, 72, dtype=torch.uint8) if index in given else None
+        mask = torch.arange(4).repeat(40, 18) if index in given else None
         prob = engine.step(torch.zeros(3, 40, 72), mask, labels=given.get(index))
         assert prob.device == engine.label_map(prob, (50, 90)).device == META
     engine.remove(2)
@@ -132,7 +132,15 @@ def test_the_benchmarks_report_the_peak_of_memory(clip, tmp_path, weights_file, 
     write_labels(tmp_path / "m.png", clip["labels"][0])
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
     for flags in (["inference", *given], ["train", "-b", 2, "--crop_size", 32, "--turns", 1]):
-        run_main(monkeypatch, "scripts.benchmark.__main__", "--json", tmp_path / "b.json", *flags, "--device", "cuda")
+        run_main(
+            monkeypatch,
+            "scripts.benchmark.__main__",
+            "--json",
+            tmp_path / "b.json",
+            *flags,
+            "--device",
+            "cuda",
+        )
         measured = json.loads((tmp_path / "b.json").read_text())["measurements"]
         peaks = [each["value"] for each in measured if each["name"].startswith("peak memory")]
         assert len(peaks) == 2 and min(peaks) > 100  # MB; the weights alone are more
