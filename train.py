@@ -70,6 +70,12 @@ def train(settings: argparse.Namespace, ranks: Ranks) -> int:
         crop_size=settings.crop_size,
     )
     order = BatchOrder(len(dataset), settings.batch_size, ranks, settings.seed)
+    if ranks.is_first and len(dataset) < order.whole_batch:
+        log.warning(
+            "The training set has %d samples, fewer than the whole batch of %d: each batch has some of them "
+            "several times; more data or a smaller --batch_size avoids that.",
+            *(len(dataset), order.whole_batch),
+        )
     loader = DataLoader(
         dataset,
         batch_sampler=order,

@@ -45,7 +45,17 @@ VOID = 255  # what paletted masks call pixels of no object
 
 
 def normalise(image: NDArray[np.uint8]) -> Tensor:
-    """Turn an RGB picture `H x W x 3` into a float tensor `3 x H x W` of zero mean and unit variance."""
+    """Turn an RGB picture `H x W x 3` into a float tensor `3 x H x W` of zero mean and unit variance.
+
+    Raises:
+        InputError: it has another form, or is not of bytes.
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise InputError(
+            "a picture must be RGB, H x W x 3, of bytes (uint8), "
+            f"not {' x '.join(map(str, image.shape))} of {image.dtype}."
+        )
     return torch.from_numpy(cv2.LUT(np.ascontiguousarray(image), NORMALISED)).permute(2, 0, 1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch.utils.data import ConcatDataset
 
 from dataset.davis_test_dataset import RESOLUTION, names_listed
-from dataset.static_dataset import StaticDataset, class_folders, flat_folder
+from dataset.static_dataset import StaticDataset, check_objects, class_folders, flat_folder
 from dataset.training_sample import Sample
 from dataset.vos_dataset import VOSDataset
 from util.errors import InputError
@@ -75,7 +75,7 @@ def stage_dataset(
         crop_size: of the frames, a side.
 
     Raises:
-        InputError: none of the stage's folders is there, or one is not as it should be.
+        InputError: none of the stage's folders is there, or one is not as it should be or shows no object.
     """
     if stage == 0:
         return TrainingSet([_static(static_root, crop_size, seed)])
@@ -119,9 +119,13 @@ def _static(root: Path, crop_size: int, seed: int) -> StaticDataset:
         if root / name in present:
             found = find(root / name)
             log.info("%s: %d pictures%s.", root / name, len(found), f", each {repeats} times" * (repeats > 1))
+            check_objects(found, root / name)
             pictures += found * repeats
     if not pictures:
-        raise InputError(f"the folders under {root} hold no picture x.jpg with a mask x.png.")
+        raise InputError(
+            f"the folders under {root} hold no picture x.jpg with a mask x.png: put them there, "
+            "and no pictures as PNG, which would be taken for masks."
+        )
     return StaticDataset(pictures, crop_size, seed)
 
 

@@ -52,7 +52,7 @@ def test_all_that_the_engine_makes_lies_on_the_device_of_its_network(options, dt
     engine.chunk_numbers = 100
     given = {0: [1, 2], 6: [2, 3]}
     for index in range(8):
-        mask = torch.zeros(40, 72, dtype=torch.uint8) if index in given else None
+        mask = torch.arange(4).repeat(40, 18) if index in given else None
         prob = engine.step(torch.zeros(3, 40, 72), mask, labels=given.get(index))
         assert prob.device == engine.label_map(prob, (50, 90)).device == META
     engine.remove(2)

@@ -66,6 +66,13 @@ def test_files_of_something_else_do_not_fit(content, tmp_path):
         load_network(tmp_path / "w.pth")
 
 
+def test_a_file_that_leads_in_circles_has_an_end(tmp_path):
+    circle = {"state": {"a": torch.zeros(1)}}
+    circle["again"] = circle["state"]["back"] = circle
+    torch.save(circle, tmp_path / "w.pth")
+    assert network_state(load_file(tmp_path / "w.pth")).keys() == {"a"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
