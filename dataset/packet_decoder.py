@@ -1,0 +1,129 @@
+"""Decoding of a video stream from any of its key packets on."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+
+from dataset.packet_table import PacketTable, packets_of, read_packets
+from util.errors import InputError
+
+av.logging.set_level(None)  # what FFmpeg has to say about damage is said here, in one sentence
+
+FLUSH_ERRORS = 64  # more than a decoder has threads, each of which may hold a damaged frame
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a video file.
+
+    Raises:
+        InputError: it is none.
+        OSError: it must not be read.
+    """
+    path.open("rb").close()  # fails in the system's own words
+    try:
+        # without the protocol, FFmpeg takes what comes before a colon for one
+        return av.open(f"file:{os.fspath(path)}", metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise no_video(path) from error
+
+
+def no_video(path: Path) -> InputError:
+    """Return the error of a file that holds no pictures that can be decoded."""
+    return InputError(f"{path} cannot be read as a video: convert it to MP4, or to a folder of pictures.")
+
+
+class PacketDecoder:
+    """Iterates over the frames of a video file, with the numbers of their packets (see `PacketTable`).
+
+    The decoder is given the number of each packet in place of its time, and hands it on to the frame: times
+    need not be exact, different, or there at all. Frames that cannot be decoded do not come.
+
+    Args:
+        path: of the file.
+        threads: as FFmpeg calls them. With threads that decode a frame each, a few more frames than those
+            that are damaged can get lost at the end.
+
+    Attributes:
+        stream: its video stream.
+        next_packet: number of the packet that is decoded next.
+    """
+
+    def __init__(self, path: Path, threads: str = "AUTO") -> None:
+        self.path = path
+        self._threads = threads
+        self._open()
+
+    def read_table(self) -> PacketTable:
+        """Go through all packets; leaves the stream at its end."""
+        return read_packets(self._container, self.stream)
+
+    def seek(self, key: int, table: PacketTable) -> None:
+        """Go on with a key packet.
+
+        Where the container cannot find it, packets are read up to it, but not decoded.
+        """
+        if not self._sought(key, table):
+            self._open()
+        while self.next_packet < key and next(self._packets, None) is not None:
+            self.next_packet += 1
+        self._frames = self._decode()
+
+    def __iter__(self) -> "PacketDecoder":
+        return self
+
+    def __next__(self) -> tuple[int, VideoFrame]:
+        return next(self._frames)
+
+    def _open(self) -> None:
+        self._container = open_container(self.path)
+        stream = self._container.streams.best("video")
+        if stream is None:
+            raise no_video(self.path)
+        self.stream = stream
+        stream.thread_type = self._threads
+        self._packets = packets_of(self._container, stream)
+        self.next_packet = 0
+        self._frames = self._decode()
+
+    def _sought(self, key: int, table: PacketTable) -> bool:
+        """Let the container seek; return whether it stands before the key packet or an earlier one."""
+        place = table.keys.index(key)
+        for goal in (key, table.keys[max(0, place - 1)]):  # AVI seeks by times of decoding, which are earlier
+            try:
+                self._container.seek(table.stamps[goal], stream=self.stream)
+            except av.FFmpegError:
+                return False
+            packets = packets_of(self._container, self.stream)
+            first = next(packets, None)
+            number = None if first is None else table.number_at(first.pos)
+            if first is not None and number is not None and number <= key:
+                self._packets = chain([first], packets)
+                self.next_packet = number
+                return True
+        return False
+
+    def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
+        for packet in self._packets:
+            packet.pts = packet.dts = self.next_packet
+            self.next_packet += 1
+            with suppress(av.FFmpegError):  # damage
+                for frame in packet.decode():
+                    yield _numbered(frame)
+        for _ in range(FLUSH_ERRORS):
+            try:
+                for frame in self.stream.codec_context.decode(None):
+                    yield _numbered(frame)
+            except EOFError:
+                return
+            except av.FFmpegError:
+                continue
+
+
+def _numbered(frame: VideoFrame) -> tuple[int, VideoFrame]:
+    return -1 if frame.pts is None else frame.pts, frame

@@ -1,0 +1,113 @@
+"""Which frames a video file holds, when they are shown and where decoding can start, without decoding."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+VP8_SHOWN = 0x10  # bit of a packet's first byte: its frame is to be shown (RFC 6386, 9.1)
+UNTIMED = {"h264", "hevc"}  # codecs that AVI stores in the order of decoding, without times
+
+
+@dataclass(frozen=True)
+class PacketTable:
+    """The packets of a video stream, numbered as they are stored, which is the order of decoding.
+
+    Attributes:
+        stamps: by packet, when its frame is shown, in the time base of the stream.
+        places: numbers of packets that a container may seek to, by where in the file they are.
+        order: by frame, its packet: frames are numbered in the order in which they are shown. Packets
+            whose frames are not shown (outside an edit list, alternate references) are not in it.
+        keys: packets where decoding can start, rising; packet 0 always counts as one.
+        timed: the packets say when their frames are shown; else `order` and `stamps` are those of decoding.
+    """
+
+    stamps: list[int]
+    places: dict[int, int]
+    order: list[int]
+    keys: list[int]
+    timed: bool
+
+    def number_at(self, place: int | None) -> int | None:
+        """Return the number of the packet that a container has sought, or None when it cannot be told."""
+        return None if place is None else self.places.get(place)
+
+    def start_of(self, frame: int) -> int:
+        """Return the last key packet from which decoding gives a frame.
+
+        Frames that are stored behind a key packet but shown before it may need what is before it.
+        """
+        packet = self.order[frame]
+        place = bisect_right(self.keys, packet) - 1
+        while place > 0 and self.stamps[self.keys[place]] > self.stamps[packet]:
+            place -= 1
+        return self.keys[place]
+
+    def reordered(self, order: Sequence[int]) -> "PacketTable":
+        """Return the table with the order in which frames came out of the decoder."""
+        stamps = list(self.stamps)
+        for packet, stamp in zip(order, sorted(self.stamps[packet] for packet in order), strict=True):
+            stamps[packet] = stamp
+        return replace(self, stamps=stamps, order=list(order), timed=True)
+
+    def without_keys_before(self, damaged: Iterable[int]) -> "PacketTable":
+        """Return the table without the key packets whose part, up to the next one, holds damaged packets.
+
+        What a decoder makes of such a part depends on what it had before: it is always given the same.
+        """
+        parts = {bisect_right(self.keys, packet) - 1 for packet in damaged}
+        return replace(self, keys=[key for part, key in enumerate(self.keys) if part not in parts or not key])
+
+
+def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
+    """Go through all packets of a stream that stands at its start; what follows unreadable data is left out."""
+    stamps: list[int] = []
+    places: dict[int, int] = {}
+    hidden: set[int] = set()
+    keys = [0]
+    codec = stream.codec_context.name
+    timed, cut = not (container.format.name == "avi" and codec in UNTIMED), False
+    for number, packet in enumerate(packets_of(container, stream)):
+        timed = timed and packet.pts is not None
+        stamps.append(stamp_of(packet))
+        cut = packet.is_corrupt  # in the end that of the last packet
+        if packet.pos is not None and (number == 0 or packet.is_keyframe):
+            places.setdefault(packet.pos, number)
+        if packet.is_discard or (codec == "vp8" and not memoryview(packet)[0] & VP8_SHOWN):
+            hidden.add(number)
+        elif number and packet.is_keyframe and codec != "gif":  # whose frames are drawn over those before
+            keys.append(number)
+    if cut:
+        hidden.add(len(stamps) - 1)
+    shown = [number for number in range(len(stamps)) if number not in hidden]
+    order = sorted(shown, key=lambda number: stamps[number]) if timed else shown
+    return PacketTable(stamps, places, order, keys, timed)
+
+
+def packets_of(container: InputContainer, stream: VideoStream) -> Iterator["Packet[VideoStream]"]:
+    """Yield the packets of a stream, without the empty one that asks a decoder for its last frames."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.FFmpegError:  # nothing can be found behind this
+        return
+
+
+def stamp_of(packet: "Packet[VideoStream]") -> int:
+    """Return when a packet's frame is shown, or else is decoded."""
+    if packet.pts is not None:
+        return packet.pts
+    return packet.dts if packet.dts is not None else 0
+
+
+def rising(stamps: Sequence[int]) -> list[int]:
+    """Return sorted stamps with equal ones moved apart by the smallest step."""
+    apart: list[int] = []
+    for stamp in stamps:
+        apart.append(max(stamp, apart[-1] + 1) if apart else stamp)
+    return apart
