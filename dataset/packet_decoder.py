@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from dataset.packet_table import PacketTable, packets_of, read_packets
 from util.errors import InputError
@@ -46,17 +48,18 @@ class PacketDecoder:
 
     Args:
         path: of the file.
-        threads: as FFmpeg calls them. With threads that decode a frame each, a few more frames than those
-            that are damaged can get lost at the end.
+        damaged: decode the same from the same packets, whatever was decoded before: without threads for
+            a frame each, which lose frames behind damage, and from a new decoder whenever it is to go
+            on elsewhere, since what is lost is filled in with what its memory holds.
 
     Attributes:
         stream: its video stream.
         next_packet: number of the packet that is decoded next.
     """
 
-    def __init__(self, path: Path, threads: str = "AUTO") -> None:
+    def __init__(self, path: Path, damaged: bool = False) -> None:
         self.path = path
-        self._threads = threads
+        self._damaged = damaged
         self._open()
 
     def read_table(self) -> PacketTable:
@@ -68,7 +71,7 @@ class PacketDecoder:
 
         Where the container cannot find it, packets are read up to it, but not decoded.
         """
-        if not self._sought(key, table):
+        if self._damaged or not self._sought(key, table):
             self._open()
         while self.next_packet < key and next(self._packets, None) is not None:
             self.next_packet += 1
@@ -85,9 +88,9 @@ class PacketDecoder:
         stream = self._container.streams.best("video")
         if stream is None:
             raise no_video(self.path)
-        self.stream = stream
-        stream.thread_type = self._threads
-        self._packets = packets_of(self._container, stream)
+        self.stream = cast(VideoStream, stream)
+        self.stream.thread_type = "NONE" if self._damaged else "AUTO"
+        self._packets = packets_of(self._container, self.stream)
         self.next_packet = 0
         self._frames = self._decode()
 

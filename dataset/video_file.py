@@ -3,9 +3,10 @@
 import logging
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ class VideoFile:
         frame = self._reformatter.reformat(
             self._decoded(index), width, height, "rgb24", interpolation="BICUBIC"
         )
-        return turned(frame.to_ndarray(), self._turn)
+        return turned(cast(NDArray[np.uint8], frame.to_ndarray()), self._turn)
 
     def _first_frame(self) -> VideoFrame:
         for index in range(len(self.names)):
@@ -103,30 +104,37 @@ class VideoFile:
         if self._is_readable(index):
             start = self._table.start_of(index)
             back = index <= self._last
-            if back or start > self._decoder.next_packet:
-                self._decoder.seek(start, self._table)
-            self._run_to(index, keep=back)
+            going_on = not back and start <= self._decoder.next_packet
+            self._run_to(index, start=None if going_on else start, keep=back)
         if index not in self._held:
             self._look_again(index)
         return self._held[index]
 
-    def _run_to(self, index: int, keep: bool = False) -> None:
-        """Decode on until a frame or one behind it comes, and hold that.
+    def _run_to(self, index: int, start: int | None = None, keep: bool = False) -> None:
+        """Decode until a frame or one behind it comes, and hold that; a frame in doubt is not held.
 
         Args:
             index: of the frame.
+            start: key packet to start from; None goes on.
             keep: also hold the frames before it, as many as `HELD_BYTES` allows.
         """
         self._held = {}
+        if start is not None:
+            self._decoder.seek(start, self._table)
         for packet, frame in self._decoder:
             if packet not in self._frame_of:
                 continue
             self._last = self._frame_of[packet]
+            if packet == start:
+                start = None  # it can be decoded, and so can what builds upon it
             if keep or self._last >= index:
                 self._held[self._last] = frame
             while len(self._held) > 1 and len(self._held) * _bytes_of(frame) > HELD_BYTES:
                 del self._held[min(self._held)]
             if self._last >= index:
+                doubted = start in self._frame_of or frame.is_corrupt
+                if doubted and self._readable is None:
+                    self._held = {}
                 return
         self._last = len(self.names)
 
@@ -140,8 +148,7 @@ class VideoFile:
         keys = self._table.keys
         place, step = keys.index(self._table.start_of(index)), 1
         while self._is_readable(index) and place >= 0:
-            self._decoder.seek(keys[place], self._table)
-            self._run_to(index, keep=True)
+            self._run_to(index, start=keys[place], keep=True)
             if index in self._held:
                 return
             place = max(0, place - step) if place else -1
@@ -152,8 +159,8 @@ class VideoFile:
         return self._readable is None or self._table.order[index] in self._readable
 
     def _look_for_damage(self) -> None:
-        """Decode everything once, without threads that lose frames, to know which frames there are."""
-        self._decoder = PacketDecoder(self.path, threads="SLICE")
+        """Decode everything once, to know which frames there are."""
+        self._decoder = PacketDecoder(self.path, damaged=True)
         whole = {packet: not frame.is_corrupt for packet, frame in self._decoder if packet in self._frame_of}
         self._readable = set(whole)
         self._last = len(self.names)
@@ -172,10 +179,10 @@ def display_turn(frame: VideoFrame) -> Turn:
 
     The matrix (a b u, c d v, x y w) shows the pixel (p, q) at (ap + cq + x, bp + dq + y), in fixed point.
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
     if data is None:
         return Turn()
-    a, b, _, c, d = np.frombuffer(data, np.int32)[:5].astype(int)
+    a, b, _, c, d = np.frombuffer(memoryview(data), np.int32)[:5].astype(int)
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Turn(False, -1 if d < 0 else 1, -1 if a < 0 else 1)
     return Turn(True, -1 if b < 0 else 1, -1 if c < 0 else 1)
@@ -183,6 +190,8 @@ def display_turn(frame: VideoFrame) -> Turn:
 
 def turned(picture: NDArray[np.uint8], turn: Turn) -> NDArray[np.uint8]:
     """Turn a picture `H x W x 3`, or `W x H x 3` when it is transposed."""
+    if turn == Turn():
+        return picture
     upright = picture.transpose(1, 0, 2) if turn.transposed else picture
     return np.ascontiguousarray(upright[:: turn.down, :: turn.right])
 
