@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import list_images, read_image
+from dataset.image_io import DEEP, list_images, read_image
+from dataset.odd_pictures import bits_of_frames
 from dataset.video_file import VideoFile
 from util.errors import InputError
 
@@ -49,7 +50,11 @@ class FrameSource(Protocol):
         """How many may call `read` at once."""
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Return frame `index` as RGB, `H x W x 3`; raises `MissingFrame` where a video file is damaged."""
+        """Return frame `index` as RGB, `H x W x 3`.
+
+        Raises:
+            MissingFrameError: the video file is damaged there.
+        """
 
 
 class PictureFiles:
@@ -59,11 +64,15 @@ class PictureFiles:
         paths: of the pictures, in order.
         fps: frames a second.
         upright: see `read_image`.
+        bits: see `read_image`.
     """
 
-    def __init__(self, paths: Sequence[Path], fps: float = FOLDER_FPS, upright: bool = False) -> None:
+    def __init__(
+        self, paths: Sequence[Path], fps: float = FOLDER_FPS, upright: bool = False, bits: int = DEEP
+    ) -> None:
         self.paths = paths
         self.upright = upright
+        self.bits = bits
         self.names = [path.stem for path in paths]
         self.place = paths[0].parent
         self.fps = fps
@@ -74,7 +83,7 @@ class PictureFiles:
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Decode one picture; InputError when it cannot be."""
-        return read_image(self.paths[index], upright=self.upright)
+        return read_image(self.paths[index], upright=self.upright, bits=self.bits)
 
 
 class Selection:
@@ -105,7 +114,7 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
 def open_source(path: Path) -> FrameSource:
     """Return the frames of a video file or of a folder of pictures (in natural order).
 
-    Pictures are turned upright, as the decoder turns videos.
+    Pictures are turned upright, as videos are; each is one frame, the first that it holds.
 
     Raises:
         InputError: there is nothing there, no picture in the folder, or two of one name.
@@ -117,7 +126,7 @@ def open_source(path: Path) -> FrameSource:
         stems = {picture.stem for picture in pictures}
         if len(stems) < len(pictures):
             raise InputError(f"{path} has pictures of the same name but for the suffix: keep one of each.")
-        return PictureFiles(pictures, upright=True)
+        return PictureFiles(pictures, upright=True, bits=bits_of_frames(pictures))
     if not path.is_file():
         raise InputError(f"there is no video file and no folder of frames at {path}.")
     if path.suffix.lower() not in VIDEO_SUFFIXES:

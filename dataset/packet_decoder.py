@@ -119,13 +119,10 @@ class PacketDecoder:
                 for frame in packet.decode():
                     yield _numbered(frame)
         for _ in range(FLUSH_ERRORS):
-            try:
+            with suppress(av.FFmpegError):  # one at a time
                 for frame in self.stream.codec_context.decode(None):
                     yield _numbered(frame)
-            except EOFError:
                 return
-            except av.FFmpegError:
-                continue
 
 
 def _numbered(frame: VideoFrame) -> tuple[int, VideoFrame]:

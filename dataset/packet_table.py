@@ -1,6 +1,6 @@
 """Which frames a video file holds, when they are shown and where decoding can start, without decoding."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -47,6 +47,10 @@ class PacketTable:
             place -= 1
         return self.keys[place]
 
+    def first_frame_of(self, key: int) -> int:
+        """Return the first frame that needs nothing before a key packet."""
+        return bisect_left(self.order, self.stamps[key], key=self.stamps.__getitem__) if key else 0
+
     def reordered(self, order: Sequence[int]) -> "PacketTable":
         """Return the table with the order in which frames came out of the decoder."""
         stamps = list(self.stamps)
@@ -64,7 +68,7 @@ class PacketTable:
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
-    """Go through all packets of a stream that stands at its start; what follows unreadable data is left out."""
+    """Go through the packets of a stream that stands at its start, or to where nothing more can be found."""
     stamps: list[int] = []
     places: dict[int, int] = {}
     hidden: set[int] = set()

@@ -1,6 +1,7 @@
 """Reading of video files: any frame, at a cost bounded by the distance between key frames."""
 
 import logging
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
 
 
-class MissingFrame(InputError):
+class MissingFrameError(InputError):
     """A frame of a video file that is damaged there."""
 
 
@@ -40,7 +41,7 @@ class VideoFile:
     passed are kept, up to `HELD_BYTES`, so that each part between two key frames is decoded once.
 
     Damage: the first frame that does not come has the whole file decoded once, for a warning with how many
-    of how many frames can be read. Those that cannot raise `MissingFrame`; all others keep their numbers
+    of how many frames can be read. Those that cannot raise `MissingFrameError`; all others keep their numbers
     and times. Packets that are missing at the end are no frames at all.
 
     Attributes:
@@ -82,7 +83,7 @@ class VideoFile:
         """Decode one frame, turned as it is to be shown.
 
         Raises:
-            MissingFrame: it cannot be decoded.
+            MissingFrameError: it cannot be decoded.
         """
         width, height = self._size  # streams may change theirs on the way
         frame = self._reformatter.reformat(
@@ -92,10 +93,8 @@ class VideoFile:
 
     def _first_frame(self) -> VideoFrame:
         for index in range(len(self.names)):
-            try:
+            with suppress(MissingFrameError):
                 return self._decoded(index)
-            except MissingFrame:
-                continue
         raise no_video(self.path)
 
     def _decoded(self, index: int) -> VideoFrame:
@@ -121,18 +120,19 @@ class VideoFile:
         self._held = {}
         if start is not None:
             self._decoder.seek(start, self._table)
+            self._last = self._table.first_frame_of(start) - 1
+        doubted = False  # a frame is missing or damaged, and those behind it may build upon it
         for packet, frame in self._decoder:
-            if packet not in self._frame_of:
+            number = self._frame_of.get(packet, -1)
+            if number <= self._last:  # shown before the key frame: what it needs may not be there
                 continue
-            self._last = self._frame_of[packet]
-            if packet == start:
-                start = None  # it can be decoded, and so can what builds upon it
-            if keep or self._last >= index:
-                self._held[self._last] = frame
+            doubted |= (number > self._last + 1 and number <= index) or frame.is_corrupt
+            self._last = number
+            if keep or number >= index:
+                self._held[number] = frame
             while len(self._held) > 1 and len(self._held) * _bytes_of(frame) > HELD_BYTES:
                 del self._held[min(self._held)]
-            if self._last >= index:
-                doubted = start in self._frame_of or frame.is_corrupt
+            if number >= index:
                 if doubted and self._readable is None:
                     self._held = {}
                 return
@@ -153,7 +153,7 @@ class VideoFile:
                 return
             place = max(0, place - step) if place else -1
             step *= 2
-        raise MissingFrame(f"frame {index} of {self.path} cannot be decoded: the file is damaged there.")
+        raise MissingFrameError(f"frame {index} of {self.path} cannot be decoded: the file is damaged there.")
 
     def _is_readable(self, index: int) -> bool:
         return self._readable is None or self._table.order[index] in self._readable
@@ -169,8 +169,8 @@ class VideoFile:
         lost = [index for index in range(len(self.names)) if not self._is_readable(index)]
         if lost:
             log.warning(
-                "%s is damaged: %d of its %d frames can be read; the others, from frame %d to %d, are left out.",
-                *(self.path, len(self._readable), len(self.names), lost[0], lost[-1]),
+                "%s is damaged: %d of its %d frames can be read; the others, from frame %d on, are left out.",
+                *(self.path, len(self._readable), len(self.names), lost[0]),
             )
 
 
