@@ -103,7 +103,8 @@ def frames_and_depth(path: Path) -> tuple[int, bool]:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    return image.mode.startswith("I") or any(str(tile[3]).endswith(";16B") for tile in image.tile)
+    tiles = getattr(image, "tile", [])  # how each part is decoded: colours are cut to 8 bits, if need be
+    return image.mode.startswith("I") or any(str(tile[3]).endswith(";16B") for tile in tiles)
 
 
 def read_levels(path: Path) -> NDArray[Any]:
@@ -113,6 +114,8 @@ def read_levels(path: Path) -> NDArray[Any]:
         if image.mode.startswith("I"):
             return levels
     deep = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is None:
+        raise InputError(f"{path} cannot be read as a picture (damaged, or another format).")
     return cv2.cvtColor(deep, cv2.COLOR_BGRA2RGB if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
