@@ -37,7 +37,10 @@ def open_container(path: Path) -> InputContainer:
 
 def no_video(path: Path) -> InputError:
     """Return the error of a file that holds no pictures that can be decoded."""
-    return InputError(f"{path} cannot be read as a video: convert it to MP4, or to a folder of pictures.")
+    return InputError(
+        f"{path} cannot be read as a video (damaged, or another format): convert it to MP4, or to a folder "
+        "of pictures."
+    )
 
 
 class PacketDecoder:

@@ -3,14 +3,18 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 VP8_SHOWN = 0x10  # bit of a packet's first byte: its frame is to be shown (RFC 6386, 9.1)
 UNTIMED = {"h264", "hevc"}  # codecs that AVI stores in the order of decoding, without times
+
+LACKING_FRAMES = 1.5  # files are taken for cut off from here on: times are rounded
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class PacketTable:
             whose frames are not shown (outside an edit list, alternate references) are not in it.
         keys: packets where decoding can start, rising; packet 0 always counts as one.
         timed: the packets say when their frames are shown; else `order` and `stamps` are those of decoding.
+        lacking: frames that the file should have, by its own word, but ends before.
     """
 
     stamps: list[int]
@@ -31,6 +36,7 @@ class PacketTable:
     order: list[int]
     keys: list[int]
     timed: bool
+    lacking: int
 
     def number_at(self, place: int | None) -> int | None:
         """Return the number of the packet that a container has sought, or None when it cannot be told."""
@@ -68,19 +74,24 @@ class PacketTable:
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
-    """Go through the packets of a stream that stands at its start, or to where nothing more can be found."""
+    """Go through the packets of a file that stands at its start, or to where nothing more can be found."""
     stamps: list[int] = []
     places: dict[int, int] = {}
     hidden: set[int] = set()
     keys = [0]
     codec = stream.codec_context.name
-    timed, cut = not (container.format.name == "avi" and codec in UNTIMED), False
-    for number, packet in enumerate(packets_of(container, stream)):
+    timed, cut, end = not (container.format.name == "avi" and codec in UNTIMED), False, 0.0
+    for packet in packets_of(container, *container.streams.video, *container.streams.audio):
+        if not packet.is_corrupt and (packet.stream is stream or stream.duration is None):
+            end = max(end, float((stamp_of(packet) + (packet.duration or 0)) * packet.time_base))
+        if packet.stream is not stream:
+            continue
+        number = len(stamps)
         timed = timed and packet.pts is not None
         stamps.append(stamp_of(packet))
-        cut = packet.is_corrupt  # in the end that of the last packet
         if packet.pos is not None and (number == 0 or packet.is_keyframe):
             places.setdefault(packet.pos, number)
+        cut = packet.is_corrupt  # in the end that of the last packet
         if packet.is_discard or (codec == "vp8" and not memoryview(packet)[0] & VP8_SHOWN):
             hidden.add(number)
         elif number and packet.is_keyframe and codec != "gif":  # whose frames are drawn over those before
@@ -89,20 +100,44 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
         hidden.add(len(stamps) - 1)
     shown = [number for number in range(len(stamps)) if number not in hidden]
     order = sorted(shown, key=lambda number: stamps[number]) if timed else shown
-    return PacketTable(stamps, places, order, keys, timed)
+    return PacketTable(stamps, places, order, keys, timed, _lacking(container, stream, len(order), end))
 
 
-def packets_of(container: InputContainer, stream: VideoStream) -> Iterator["Packet[VideoStream]"]:
-    """Yield the packets of a stream, without the empty one that asks a decoder for its last frames."""
+def _lacking(container: InputContainer, stream: VideoStream, count: int, end: float) -> int:
+    """Return how many frames are missing at the end.
+
+    The number in the header is no measure by itself: it counts what edit lists leave out.
+
+    Args:
+        container: the file.
+        stream: its video stream.
+        count: frames that there are.
+        end: when they end, in seconds; where the stream has no duration, when all streams end.
+    """
+    if stream.duration is not None:
+        declared = float((stream.duration + (stream.start_time or 0)) * (stream.time_base or 1))
+    elif container.duration is not None:
+        declared = (container.duration + (container.start_time or 0)) / 1_000_000
+    else:
+        return 0
+    rate = float(stream.average_rate or 0)
+    if (declared - end) * rate < LACKING_FRAMES:
+        return 0
+    start = float((stream.start_time or 0) * (stream.time_base or 1))
+    return max(1, (stream.frames or round((declared - start) * rate)) - count)
+
+
+def packets_of(container: InputContainer, *streams: Stream) -> Iterator["Packet[Any]"]:
+    """Yield the packets of some streams, without the empty ones that ask decoders for their last frames."""
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux(*streams):
             if packet.size:
                 yield packet
     except av.FFmpegError:  # nothing can be found behind this
         return
 
 
-def stamp_of(packet: "Packet[VideoStream]") -> int:
+def stamp_of(packet: "Packet[Any]") -> int:
     """Return when a packet's frame is shown, or else is decoded."""
     if packet.pts is not None:
         return packet.pts

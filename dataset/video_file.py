@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from dataset.packet_decoder import PacketDecoder, no_video
@@ -18,6 +18,14 @@ from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
+# how colours are coded, by FFmpeg's number for it in a file; what does not say is taken for BT.601
+MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
 HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
 
 
@@ -74,9 +82,10 @@ class VideoFile:
         self.stamps = rising([self._table.stamps[packet] for packet in self._table.order])
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         self.pixel_aspect = 1 / aspect if self._turn.transposed else aspect
-        if stream.frames > len(self._table.stamps):
+        if self._table.lacking:
             log.warning(
-                "%s is cut off: %d of its %d frames can be read.", path, len(self.names), stream.frames
+                "%s is cut off: %d of its %d frames can be read.",
+                *(path, len(self.names), len(self.names) + self._table.lacking),
             )
 
     def read(self, index: int) -> NDArray[np.uint8]:
@@ -86,10 +95,12 @@ class VideoFile:
             MissingFrameError: it cannot be decoded.
         """
         width, height = self._size  # streams may change theirs on the way
-        frame = self._reformatter.reformat(
-            self._decoded(index), width, height, "rgb24", interpolation="BICUBIC"
+        frame = self._decoded(index)
+        matrix = MATRICES.get(frame.colorspace, Colorspace.ITU601)
+        shown = self._reformatter.reformat(
+            frame, width, height, "rgb24", src_colorspace=matrix, interpolation=Interpolation.BICUBIC
         )
-        return turned(cast(NDArray[np.uint8], frame.to_ndarray()), self._turn)
+        return turned(cast(NDArray[np.uint8], shown.to_ndarray()), self._turn)
 
     def _first_frame(self) -> VideoFrame:
         for index in range(len(self.names)):
