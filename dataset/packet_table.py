@@ -117,7 +117,7 @@ def _lacking(container: InputContainer, stream: VideoStream, count: int, end: fl
     if stream.duration is not None:
         declared = float((stream.duration + (stream.start_time or 0)) * (stream.time_base or 1))
     elif container.duration is not None:
-        declared = (container.duration + (container.start_time or 0)) / 1_000_000
+        declared = container.duration / 1_000_000  # from 0 on, whenever the first frame is shown
     else:
         return 0
     rate = float(stream.average_rate or 0)

@@ -83,7 +83,8 @@ class _Pictures:
     def __init__(self, film: OutputContainer, frames: FrameSource, first: Picture) -> None:
         self._time_base = frames.time_base
         self._stamps = [stamp - frames.stamps[0] for stamp in frames.stamps]
-        self._last_duration = _last_duration(frames)
+        ends = [*self._stamps[1:], self._stamps[-1] + _last_duration(frames)]
+        self._durations = {stamp: end - stamp for stamp, end in zip(self._stamps, ends, strict=True)}
         self._size = (first.shape[1], first.shape[0])
         self._reformatter = VideoReformatter()
         rate = Fraction(frames.fps).limit_denominator(100_000)
@@ -122,8 +123,8 @@ class _Pictures:
 
     def _timed(self, packets: list["Packet[VideoStream]"]) -> list["Packet[VideoStream]"]:
         for packet in packets:
-            if packet.pts == self._stamps[-1]:  # all others last until the next is shown
-                packet.duration = self._last_duration
+            if packet.pts is not None:  # otherwise that of the last frame would be guessed
+                packet.duration = self._durations[packet.pts]
         return packets
 
 
