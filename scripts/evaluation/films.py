@@ -97,14 +97,14 @@ def write_overlay(
         sound: video file to take the sound from; None leaves the film silent.
     """
     indices = range(len(frames.names))
-    with atomic_path(path) as temporary, FrameProgress(len(indices)) as progress:
+    with FrameProgress(len(indices)) as progress:
 
         def shown() -> Iterator[tuple[int, NDArray[np.uint8]]]:
             for index, picture in overlaid_frames(frames, indices, mask_folder, palette):
                 yield index, picture
                 progress.advance(f"overlay {path.stem}")
 
-        write_film(temporary, frames, shown(), sound)
+        write_film(path, frames, shown(), sound)
 
 
 def write_contact_sheet(
