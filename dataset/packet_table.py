@@ -81,11 +81,12 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
     hidden: set[int] = set()
     keys = [0]
     codec = stream.codec_context.name
-    timed, end = not (container.format.name == "avi" and codec in UNTIMED), 0.0
+    timed = not (container.format.name == "avi" and codec in UNTIMED)
+    ends: dict[int, int] = {}  # by stream, in its own time base
     for packet in packets_of(container, *container.streams.video, *container.streams.audio):
-        if packet.stream is stream or stream.duration is None:
-            end = max(end, float((stamp_of(packet) + (packet.duration or 0)) * packet.time_base))
-        if packet.stream is not stream:
+        end = stamp_of(packet) + (packet.duration or 0)
+        ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
+        if packet.stream_index != stream.index:
             continue
         number = len(stamps)
         timed = timed and packet.pts is not None
@@ -98,7 +99,11 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
             keys.append(number)
     shown = [number for number in range(len(stamps)) if number not in hidden]
     order = sorted(shown, key=lambda number: stamps[number]) if timed else shown
-    return PacketTable(stamps, places, order, keys, timed, _lacking(container, stream, len(order), end))
+    if stream.duration is not None:
+        ends = {stream.index: ends.get(stream.index, 0)}
+    seconds = [float(end * (container.streams[index].time_base or 1)) for index, end in ends.items()]
+    lacking = _lacking(container, stream, len(order), max(seconds, default=0.0))
+    return PacketTable(stamps, places, order, keys, timed, lacking)
 
 
 def _lacking(container: InputContainer, stream: VideoStream, count: int, end: float) -> int:

@@ -41,7 +41,6 @@ def propagate(args: argparse.Namespace) -> None:
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise InputError("--start must not be negative, and --end must lie behind it.")
     check_apart(args)
-    check_sound(args)
     video = open_user_video(
         args.input,
         args.masks,
@@ -51,6 +50,7 @@ def propagate(args: argparse.Namespace) -> None:
         every=args.every,
         backward=args.backward,
     )
+    check_sound(args)
     video.forward.check_apart(args.output)
     network = load_network(args.model, set_up_device(args), args.amp)
     with exclusive(args.output, "run"):
