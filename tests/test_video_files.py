@@ -1,4 +1,4 @@
-"""Video files as cameras, phones and editors make them, damaged ones, and films."""
+"""Video files as cameras, phones and editors make them, and damaged ones."""
 
 import os
 import struct
@@ -7,70 +7,25 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
-from dataset.frame_source import PictureFiles, Selection, open_source
+from dataset import packet_decoder
+from dataset.frame_source import open_source
 from dataset.video_file import MissingFrameError, VideoFile
 from scripts.evaluation.film_file import write_film
 from tests.conftest import read_png, run_main, write_labels
+from tests.encoded_videos import HEIGHT, WIDTH, encode, frames_of, number_of, packets_of, picture
 from util.errors import InputError
 
-HEIGHT, WIDTH = 48, 64
-RAMP = np.linspace(0, 30, WIDTH)[None, :, None] + np.linspace(0, 15, HEIGHT)[:, None, None]
 SCRIPT = "scripts.propagate_video"
-
-
-def picture(number: int) -> np.ndarray:
-    """A smooth picture whose brightness tells its number."""
-    return (RAMP + [20, 22, 24] + 4 * number).astype(np.uint8)
-
-
-def number_of(read: np.ndarray) -> float:
-    return (read.mean() - picture(0).mean()) / 4
-
-
-def encode(
-    path, codec="libx264", count=40, *, fmt="yuv420p", stamps=None, base=None, container=None, **options
-):
-    """Write pictures 0, 1, ... with key frames every 8 and B-frames unless the options say otherwise."""
-    x264 = {"qp": "1", "g": "8", "bf": "2", "x264-params": "scenecut=0:b-adapt=0"}
-    chosen = {**(x264 if codec == "libx264" else {}), **options}
-    with av.open(f"file:{path}", "w", options=container or {}) as film:
-        track = film.add_stream(codec, 25, options=chosen)
-        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, fmt
-        if base is not None:
-            track.codec_context.time_base = base
-        for number in range(count):
-            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(format=fmt)
-            if stamps is not None:
-                frame.pts, frame.time_base = stamps[number], base
-            film.mux(track.encode(frame))
-        film.mux(track.encode(None))
-    return path
-
-
-def frames_of(path):
-    """All frames as OpenCV reads them, in order."""
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while (got := capture.read())[0]:
-        frames.append(cv2.cvtColor(got[1], cv2.COLOR_BGR2RGB))
-    return frames
-
-
-def packets_of(path):
-    with av.open(f"file:{path}") as film:
-        return [packet for packet in film.demux(video=0) if packet.size]
 
 
 @pytest.fixture
 def decoded(monkeypatch):
     """Count the frames that are decoded."""
     counted = []
-    numbered = __import__("dataset.packet_decoder").packet_decoder._numbered
+    numbered = packet_decoder._numbered
 
     def count(frame):
         counted.append(frame.pts)
@@ -189,144 +144,6 @@ def test_bit_depths_and_formats(fmt, tmp_path):
     assert np.abs(read.astype(int) - picture(2)).max() <= 4
 
 
-def test_odd_pixels_stay_so_in_the_film(tmp_path):
-    path = tmp_path / "dv.mp4"
-    with av.open(str(path), "w") as film:
-        track = film.add_stream("libx264", 25)
-        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        track.codec_context.sample_aspect_ratio = Fraction(16, 11)
-        film.mux(track.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
-        film.mux(track.encode(None))
-    source = VideoFile(path)
-    assert source.pixel_aspect == Fraction(16, 11)
-    write_film(tmp_path / "film.mp4", source, [(0, source.read(0))])
-    with av.open(str(tmp_path / "film.mp4")) as film:
-        assert film.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
-    content = bytearray(path.read_bytes())
-    place = content.index(b"tkhd") + 44
-    content[place : place + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
-    path.write_bytes(content)
-    assert VideoFile(path).pixel_aspect == Fraction(11, 16)
-
-
-RATES = {  # stamps and time base
-    "phone": ([0, 375, 751, 1127, 1503, 1878, 2254, 2630, 3006, 3381], Fraction(1, 90000)),  # 239.6 a second
-    "variable": ([0, 1, 5, 6, 30, 31, 32, 64, 65, 66], Fraction(1, 30)),
-    "ntsc": (list(range(10)), Fraction(1001, 30000)),
-    "late": ([900 + 40 * n for n in range(10)], Fraction(1, 1000)),
-}
-
-
-@pytest.mark.parametrize("name", RATES)
-def test_a_film_has_the_times_of_its_source_and_plays_everywhere(name, tmp_path):
-    stamps, base = RATES[name]
-    source = VideoFile(
-        encode(
-            tmp_path / "x.mkv" if name == "late" else tmp_path / "x.mp4", count=10, stamps=stamps, base=base
-        )
-    )
-    expected = [(stamp - stamps[0]) * base for stamp in stamps]
-    assert np.allclose(
-        [float((s - source.stamps[0]) * source.time_base) for s in source.stamps],
-        [float(time) for time in expected],
-        atol=1e-4,
-    )
-    film = tmp_path / "film.mp4"
-    write_film(film, source, ((index, source.read(index)) for index in range(10)))
-    packets = packets_of(film)
-    times = sorted(float(packet.pts * packet.time_base) for packet in packets)
-    assert np.allclose(times, [float(time) for time in expected], atol=1e-4)
-    with av.open(str(film)) as read:
-        stream = read.streams.video[0]
-        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-        last = expected[-1] - expected[-2]
-        assert abs(float(stream.duration * stream.time_base) - float(expected[-1] + last)) < 1e-3
-    content = film.read_bytes()
-    assert content.index(b"moov") < content.index(b"mdat")
-    numbers = [number_of(frame) for frame in frames_of(film)]
-    assert abs(numbers[0]) < 1
-    assert np.allclose(np.diff(numbers), 1, atol=0.2)
-
-
-@pytest.mark.parametrize(("height", "width"), [(33, 17), (1, 1), (2, 3)])
-def test_films_of_odd_sizes_double_the_last_row_and_column(height, width, tmp_path):
-    frames = np.random.default_rng(0).integers(0, 256, (3, height, width, 1), np.uint8).repeat(3, axis=3)
-    source = PictureFiles([tmp_path / f"{index}.png" for index in range(3)])
-    write_film(tmp_path / "film.mp4", source, enumerate(frames))
-    read = frames_of(tmp_path / "film.mp4")
-    assert read[0].shape == (height + height % 2, width + width % 2, 3)
-    assert np.abs(read[1][:height, :width].astype(int) - frames[1]).mean() < 12
-    if width % 2:
-        assert np.abs(read[1][:height, width].astype(int) - frames[1][:, -1]).mean() < 16
-
-
-def add_sound(path, codec, container):
-    """Write a video of 2 s with a tone that begins after one."""
-    with av.open(str(path), "w", format=container) as film:
-        track, sound = film.add_stream("libx264", 25), film.add_stream(codec, 48000)
-        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        sound.codec_context.layout = "stereo"
-        for number in range(50):
-            film.mux(track.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
-        film.mux(track.encode(None))
-        tone = np.sin(np.arange(96000) * 2 * np.pi * 440 / 48000) * 0.5 * (np.arange(96000) >= 48000)
-        for start in range(0, 96000, 960):
-            piece = np.repeat(tone[None, start : start + 960], 2, axis=0).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
-            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-            film.mux(sound.encode(frame))
-        film.mux(sound.encode(None))
-    return path
-
-
-def loudness(path):
-    """When the tone begins and all sound ends, in seconds, and the codec."""
-    with av.open(str(path)) as film:
-        stream, level, end = film.streams.audio[0], [], 0.0
-        for frame in film.decode(audio=0):
-            samples = np.abs(frame.to_ndarray().astype(float)).reshape(-1)
-            level.append((frame.time, samples.max() / (1 if frame.format.name == "fltp" else 32768)))
-            end = frame.time + frame.samples / frame.sample_rate
-        return next(time for time, loud in level if loud > 0.2), end, stream.codec_context.name
-
-
-@pytest.mark.parametrize(
-    ("name", "codec", "container", "heard"),
-    [
-        ("x.mp4", "aac", "mp4", "aac"),
-        ("x.webm", "libopus", "matroska", "opus"),
-        ("x.mov", "pcm_s16le", "mov", "aac"),
-        ("x.mkv", "mp2", "matroska", "aac"),
-    ],
-)
-def test_the_sound_of_the_chosen_part_is_heard_at_its_place(name, codec, container, heard, tmp_path):
-    path = add_sound(tmp_path / name, codec, container)
-    source = VideoFile(path)
-    for first, last in ((0, 50), (10, 40)):
-        chosen = Selection(source, range(first, last))
-        film = tmp_path / "film.mp4"
-        write_film(film, chosen, ((i, chosen.read(i)) for i in range(last - first)), sound=path)
-        begin, end, kind = loudness(film)
-        assert kind.startswith(heard)
-        assert abs(begin - (1 - first / 25)) < 0.06
-        assert abs(end - (last - first) / 25) < 0.06
-    if heard == "aac" and name == "x.mp4":  # copied, not encoded again
-        with av.open(str(path)) as before:
-            packets = {bytes(packet) for packet in before.demux(audio=0) if packet.size}
-        with av.open(str(film)) as after:
-            assert {bytes(packet) for packet in after.demux(audio=0) if packet.size} < packets
-
-
-def test_sound_is_asked_for_with_a_film_and_where_there_is_some(tmp_path, monkeypatch):
-    path = encode(tmp_path / "silent.mp4", count=3)
-    write_labels(tmp_path / "m.png", np.eye(HEIGHT, WIDTH))
-    flags = ["--masks", tmp_path / "m.png", "--output", tmp_path / "out", "--sound", "--input", path]
-    with pytest.raises(InputError, match="--sound is for films"):
-        run_main(monkeypatch, SCRIPT, *flags)
-    with pytest.raises(InputError, match=r"silent\.mp4 has no sound: leave --sound out"):
-        run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
-
-
 @pytest.fixture
 def damaged(tmp_path):
     """Three parts of 8 frames; the start of the second part is overwritten."""
@@ -438,37 +255,3 @@ def test_what_is_no_video_is_one_sentence(tmp_path):
     for name in ("empty.mp4", "sound.mp4"):
         with pytest.raises(InputError, match=rf"{name} cannot be read as a video"):
             open_source(tmp_path / name)
-
-
-def test_pictures_of_several_frames_are_one_frame_each_and_that_is_said(tmp_path, caplog):
-    frames = [Image.fromarray(picture(number)) for number in (1, 20, 30)]
-    frames[0].save(tmp_path / "0.png")
-    for name in ("1.png", "2.webp"):
-        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
-    source = open_source(tmp_path)
-    assert source.names == ["0", "1", "2"]
-    assert all(np.abs(source.read(index).astype(int) - picture(1)).max() <= 1 for index in range(3))
-    (message,) = caplog.messages
-    assert message.startswith(f"{tmp_path / '1.png'} holds several frames (2 such pictures): the first of")
-
-
-@pytest.mark.parametrize("colours", [False, True])
-def test_pictures_that_use_few_of_their_16_bits_are_not_nearly_black(colours, tmp_path, caplog):
-    for index, number in enumerate((0, 1, 40)):
-        levels = picture(number).astype(np.uint16) << 4  # of 12 bits
-        cv2.imwrite(str(tmp_path / f"{index}.png"), levels[:, :, ::-1] if colours else levels[:, :, 0])
-    source = open_source(tmp_path)
-    for index, number in enumerate((0, 1, 40)):  # one scale for all: none flickers
-        expected = picture(number) if colours else picture(number)[:, :, :1]
-        assert np.array_equal(source.read(index), np.broadcast_to(expected, (HEIGHT, WIDTH, 3)))
-    assert len(caplog.messages) == 1
-    assert "they are read as pictures of 12 bits" in caplog.text
-
-
-def test_pictures_that_use_all_16_bits_are_read_as_before(tmp_path, caplog):
-    for index, number in enumerate((0, 45)):
-        cv2.imwrite(str(tmp_path / f"{index}.png"), picture(number)[:, :, ::-1].astype(np.uint16) * 257)
-    source = open_source(tmp_path)
-    assert np.array_equal(source.read(0), picture(0))
-    assert np.array_equal(source.read(1), picture(45))
-    assert not caplog.text
