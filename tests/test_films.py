@@ -1,6 +1,9 @@
 """Films: their times, shapes, sound and names."""
 
+import os
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -10,7 +13,7 @@ import pytest
 from dataset.frame_source import PictureFiles, Selection
 from dataset.video_file import VideoFile
 from scripts.evaluation.film_file import write_film
-from tests.conftest import run_main, write_labels
+from tests.conftest import ROOT, run_main, write_labels
 from tests.encoded_videos import HEIGHT, WIDTH, encode, frames_of, number_of, packets_of, picture
 from util.errors import InputError
 
@@ -153,3 +156,18 @@ def test_sound_is_asked_for_with_a_film_and_where_there_is_some(tmp_path, monkey
         run_main(monkeypatch, SCRIPT, *flags)
     with pytest.raises(InputError, match=r"silent\.mp4 has no sound: leave --sound out"):
         run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
+
+
+def test_a_name_of_any_bytes_is_printed(tmp_path, weights_file):
+    path = encode(tmp_path / os.fsdecode(b"-\xff:%d.mp4"), count=2)
+    write_labels(tmp_path / "m.png", np.eye(HEIGHT, WIDTH))
+    flags = ["--input", path, "--masks", tmp_path / "m.png", "--output", path.with_suffix("")]
+    film = path.with_suffix(".film.mp4")
+    flags += ["--overlay", film, "--model", weights_file, "--device", "cpu"]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(
+        [sys.executable, "-m", SCRIPT, *map(str, flags)], cwd=ROOT, env=strict, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"overlay: " + os.fsencode(film) in done.stdout
+    assert len(packets_of(film)) == 2
