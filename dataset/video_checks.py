@@ -4,12 +4,15 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dataset.frame_source import FrameSource, picture_files
 from dataset.image_io import image_size, picture_size
 from dataset.soft_edges import id_counts
 from dataset.video import Video, check_fit, reduced, sizes_of, working_size
+from dataset.video_file import MissingFrameError
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -59,7 +62,7 @@ def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
     """
     files = picture_files(frames)
     if files is None:  # a video file has one size
-        height, width, _ = frames.read(0).shape
+        height, width, _ = first_readable(frames).shape
         return height, width
     first = picture_size(files.paths[0], files.upright)
     for frame, path in zip(files.names, files.paths, strict=True):
@@ -70,6 +73,16 @@ def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
                 ": bring all to one size."
             )
     return first
+
+
+def first_readable(frames: FrameSource) -> NDArray[np.uint8]:
+    """Return the first frame of a video file that is not damaged, `H x W x 3`; raises InputError without any."""
+    for index in range(len(frames.names)):
+        try:
+            return frames.read(index)
+        except MissingFrameError as error:
+            missing = error
+    raise missing
 
 
 def check_masks(paths: Iterable[Path], size: tuple[int, int]) -> None:
