@@ -3,13 +3,16 @@
 import argparse
 from pathlib import Path
 
+from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video_dataset import UserVideo, open_user_video
 from model import PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
-from scripts.evaluation.flags import add_engine_flags, engine_options
+from scripts.evaluation.flags import add_engine_flags, add_overwrite_flag, engine_options
 from scripts.evaluation.loop import evaluate_video
+from scripts.evaluation.run_record import FileSet, Run, begin_run, end_run, range_of
 from util.device import set_up_device
 from util.errors import InputError, run_script
+from util.files import sha256
 from util.flag_types import film_path, picture_path, positive_int
 from util.lock import exclusive
 from util.progress import FrameProgress
@@ -22,6 +25,7 @@ def main() -> None:
     add("--input", type=Path, required=True, help="video file, or folder of jpg, png, bmp or webp pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
+    add_overwrite_flag(add)
     add("--overlay", type=film_path, help="write an MP4 with the masks drawn in")
     add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
     add("--save_probs", type=Path, help="folder for probabilities (half floats, compressed .npz)")
@@ -51,7 +55,9 @@ def propagate(args: argparse.Namespace) -> None:
     video.forward.check_apart(args.output)
     network = load_network(args.model, set_up_device(args), args.amp)
     with exclusive(args.output, "run"):
+        begin_run(run_of(args, video), args.overwrite)
         write_results(args, video, network)
+        end_run(args.output)
 
 
 def check_apart(args: argparse.Namespace) -> None:
@@ -65,6 +71,26 @@ def check_apart(args: argparse.Namespace) -> None:
         path = getattr(args, flag)
         if path is not None and not read.isdisjoint((path.resolve(), path.parent.resolve())):
             raise InputError(f"--{flag} {path} is or lies in --input or --masks: give another place.")
+
+
+def run_of(args: argparse.Namespace, video: UserVideo) -> Run:
+    """Return what the results depend on, and which files they are."""
+    settings = {
+        "script": "propagate_video",
+        "input": str(args.input.resolve()),
+        "range": range_of(video.frames),
+        "frame set": frames_fingerprint(video.frames),
+        "given mask": masks_fingerprint(video.forward),
+        **{"size": args.size, "backward": args.backward},
+        **engine_options(args),
+        **{"amp": args.amp, "model": sha256(args.model)},
+    }
+    names = video.frames.names
+    files = [FileSet(args.output, ".png", names)]
+    if args.save_probs is not None:
+        files.append(FileSet(args.save_probs, ".npz", names))
+    products = [path for path in (args.overlay, args.contact_sheet) if path is not None]
+    return Run(args.output, settings, files, products)
 
 
 def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:
