@@ -79,11 +79,11 @@ def run_of(args: argparse.Namespace, video: UserVideo) -> Run:
         "script": "propagate_video",
         "input": str(args.input.resolve()),
         "range": range_of(video.frames),
-        "frame set": frames_fingerprint(video.frames),
-        "given mask": masks_fingerprint(video.forward),
         **{"size": args.size, "backward": args.backward},
         **engine_options(args),
         **{"amp": args.amp, "model": sha256(args.model)},
+        "frame set": frames_fingerprint(video.frames),
+        "given mask": masks_fingerprint(video.forward),
     }
     names = video.frames.names
     files = [FileSet(args.output, ".png", names)]

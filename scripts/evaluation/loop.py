@@ -19,7 +19,7 @@ from dataset.video import Frame, Video
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options
-from scripts.evaluation.run_record import FileSet, Run, begin_run, end_run, video_settings
+from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings, end_run
 from scripts.evaluation.scores import TABLE, report, score_video
 from util.background import BackgroundWriter
 from util.device import set_up_device
@@ -85,12 +85,8 @@ def evaluate(
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
             remove_leftovers(args.output)
-            settings = {
-                **video_settings(script, data, videos),
-                **protocol,
-                **options,
-                **{"max_frames": args.max_frames, "amp": args.amp, "model": sha256(args.model)},
-            }
+            more = {"max_frames": args.max_frames, "amp": args.amp, "model": sha256(args.model)}
+            settings = benchmark_settings(script, data, videos, {**protocol, **options, **more})
             files = [FileSet(args.output / each.name, ".png", each.frames.names) for each in whole_videos]
             run = Run(args.output, settings, files, [args.output / TABLE, *pictures(videos, args)])
             begin_run(run, args.overwrite)

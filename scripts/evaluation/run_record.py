@@ -61,11 +61,21 @@ class Run:
         return "give another --output, or --overwrite to replace what the run before made."
 
 
-def video_settings(script: str, data: Path, videos: Sequence[Video]) -> dict[str, Any]:
-    """Return what a benchmark's results depend on beside network and engine."""
+def benchmark_settings(
+    script: str, data: Path, videos: Sequence[Video], others: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a benchmark's results depend on, in the order in which differences are named.
+
+    Args:
+        script: its name.
+        data: root of the benchmark's data.
+        videos: as they are used, cut or whole.
+        others: flags and weights.
+    """
     return {
         "script": script,
         "data": str(data.resolve()),
+        **others,
         "list of videos": [video.name for video in videos],
         "frame set": {video.name: frames_fingerprint(video.frames) for video in videos},
         "given mask": {video.name: masks_fingerprint(video) for video in videos},
@@ -95,7 +105,9 @@ def begin_run(run: Run, overwrite: bool) -> None:
         if not overwrite:
             raise
         before = None
-    own_files = [path for each in _recorded_files(run.output, before) for path in each.paths if path.is_file()]
+    own_files = [
+        path for each in _recorded_files(run.output, before) for path in each.paths if path.is_file()
+    ]
     own_products = _recorded_products(run.output, before)
     others = _others(run, {*own_files, *own_products})
     settings = plain(run.settings)
@@ -110,14 +122,14 @@ def begin_run(run: Run, overwrite: bool) -> None:
         before = None
     if others and not overwrite:
         raise InputError(
-            f"{others[0]}{_and_more(others)} was made by no run that is recorded in {run.output}: give another "
+            f"{others[0]}{_and_more(others)} was made by no run recorded in {run.output}: give another "
             "place, move it away, or --overwrite to replace what has the names of this run's results."
         )
     _write_record(run, settings, before, own_products)
 
 
 def end_run(output: Path) -> None:
-    """Record which products a run has made, so that one that someone changes later is not taken for its own."""
+    """Record which products a run has made: one that someone changes later is not taken for its own."""
     record = read_settings(output, "")
     if record is not None:
         paths = {name: output / name for name in record[PRODUCTS]}

@@ -19,6 +19,7 @@ from util.files import atomic_path
 log = logging.getLogger(__name__)
 
 TABLE = "results.csv"
+HEADER = ("video", "object", "J&F", "J", "F")
 ONE_OBJECT = {1, 255}  # either is what masks of a single object commonly call it
 
 
@@ -61,7 +62,7 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
     names = [name for name in video.frames.names if name in video.ground_truth]
     if 2 < len(names) < len(video):
         log.info(
-            "%s: ground truth on %d of %d frames; %d of them count (%s to %s), the first and the last do not.",
+            "%s: ground truth on %d of %d frames; %d count (%s to %s), its first and its last do not.",
             *(video.name, len(names), len(video), len(names) - 2, names[1], names[-2]),
         )
 
@@ -117,7 +118,7 @@ def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
         evaluator.objects_in_gt |= counting  # else it would count them from the first frame that shows them
         evaluator.feed_frame(_only(mask, counting), _only(shown, counting))
         counting |= objects.late.get(name, set())
-    _log_labels_apart(truth, objects, evaluator.objects_in_gt, never_given, strangers)
+    _log_labels_apart(truth, first_labels, objects, evaluator.objects_in_gt, never_given, strangers)
     region, boundary = evaluator.conclude()
     return [
         ObjectScore(truth.video, label, float(region[label]), float(boundary[label]))
@@ -166,7 +167,7 @@ def _objects_of(truth: Truth, first_labels: set[int]) -> _Objects:
     late_labels -= void
     numbers = first_labels - {VOID}
     first = set(range(1, max(numbers) + 1)) - late_labels if numbers else first_labels - void
-    return _Objects(first, {name: labels & late_labels for name, labels in truth.late.items()})
+    return _Objects(first, {name: set(labels) & late_labels for name, labels in truth.late.items()})
 
 
 def _alias(known: set[int], masks: Iterable[NDArray[np.uint8]]) -> int | None:
@@ -190,8 +191,8 @@ def _check_complete(video: str, counted: Sequence[str], masks: Mapping[str, Path
     missing = [name for name in counted if name not in masks or not masks[name].is_file()]
     if missing:
         raise InputError(
-            f"{video}: no mask of {len(missing)} of the {len(counted)} frames that count ({missing[0]} first): "
-            "give a mask for each frame with ground truth, named after it."
+            f"{video}: there is no mask of {len(missing)} of the {len(counted)} frames that count, "
+            f"{missing[0]} first: give a mask for each frame with ground truth, named after it."
         )
 
 
@@ -214,11 +215,25 @@ def _log_no_frame(truth: Truth) -> None:
 
 
 def _log_labels_apart(
-    truth: Truth, objects: _Objects, scored: set[int], never_given: _Appearances, strangers: _Appearances
+    truth: Truth,
+    first_labels: set[int],
+    objects: _Objects,
+    scored: set[int],
+    never_given: _Appearances,
+    strangers: _Appearances,
 ) -> None:
     """Name the labels that have no score, or one that may surprise, and say why."""
+    gaps = objects.first - first_labels - set(never_given)
+    if gaps and not truth.merged:
+        log.warning(
+            "%s: label %s is on none of its frames, but an object, as all labels up to the first frame's "
+            "largest are: 1 where masks do not show it either.",
+            *(truth.video, ", ".join(map(str, sorted(gaps)))),
+        )
     if not objects.known:
-        log.warning("%s: %s, its first frame with ground truth, shows no object.", truth.video, truth.names[0])
+        log.warning(
+            "%s: %s, its first frame with ground truth, shows no object.", truth.video, truth.names[0]
+        )
     unscored = never_given.without(scored)
     if unscored:
         log.warning(
@@ -246,6 +261,16 @@ def _log_labels_apart(
         )
 
 
+def check_table(path: Path) -> None:
+    """Make sure that a table replaces nothing but another one; raises InputError when it would."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a CSV file.")
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.readline().strip() != ",".join(HEADER).encode():
+                raise InputError(f"{path} is there and is no table of scores: give another --output.")
+
+
 def report(scores: Sequence[ObjectScore], csv_path: Path | None) -> None:
     """Print the table of scores and write it as CSV: the mean over all objects first.
 
@@ -257,13 +282,12 @@ def report(scores: Sequence[ObjectScore], csv_path: Path | None) -> None:
             csv_path.unlink(missing_ok=True)
         return
     rows = [("mean", "", *_mean(scores)), *((s.video, str(s.label), *_mean([s])) for s in scores)]
-    header = ("video", "object", "J&F", "J", "F")
-    width = max(len(row[0]) for row in (header, *rows))
-    for video, label, *numbers in (header, *rows):
+    width = max(len(row[0]) for row in (HEADER, *rows))
+    for video, label, *numbers in (HEADER, *rows):
         print(f"{video:<{width}} {label:>6} " + " ".join(f"{number:>6}" for number in numbers))
     if csv_path is not None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows((header, *rows))
+        csv.writer(text, lineterminator="\n").writerows((HEADER, *rows))
         with atomic_path(csv_path) as temporary:
             temporary.write_text(text.getvalue())
 
