@@ -167,6 +167,17 @@ def test_a_product_that_was_changed_is_its_own_no_longer(propagate, data):
     assert film.read_bytes() == b"another film in its place"
 
 
+def test_a_copy_of_a_folder_does_not_own_what_lies_elsewhere(propagate, data):
+    film = data / "film.mp4"
+    propagate("--overlay", film, "--save_probs", data / "probs")
+    shutil.copytree(data / "out", data / "copy")
+    propagate(output=data / "copy")  # goes on
+    propagate("--overwrite", output=data / "copy", masks=data / "later")
+    assert masks_in(data / "copy") == ["00002.png", "00003.png"]
+    assert film.exists()
+    assert len(list((data / "probs").iterdir())) == COUNT
+
+
 def test_a_run_that_left_nothing_binds_nobody(propagate, data):
     propagate()
     for path in (data / "out").glob("[!.]*"):

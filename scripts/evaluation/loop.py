@@ -60,7 +60,7 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
 
 
 def evaluate(
-    videos: Sequence[Video], args: argparse.Namespace, script: str, data: Path, **protocol: str | bool
+    videos: Sequence[Video], args: argparse.Namespace, *, script: str, data: Path, **protocol: str | bool
 ) -> None:
     """Propagate through every unfinished video, write its masks, print the speed and the scores.
 

@@ -22,7 +22,7 @@ from util.settings_record import check_same, plain, read_settings, write_setting
 
 log = logging.getLogger(__name__)
 
-FILES, PRODUCTS = "files", "products"  # entries of the record beside the settings
+FILES, PRODUCTS, PLACE = "files", "products", "place"  # entries of the record beside the settings
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,18 @@ def _write_record(
         [_within(run.output, folder), suffix, names] for (folder, suffix), names in files.items()
     ]
     recorded_products = {_within(run.output, path): digest for path, digest in products.items()}
-    write_settings(run.output, {**settings, FILES: recorded_files, PRODUCTS: recorded_products})
+    record = {PLACE: str(run.output.resolve()), FILES: recorded_files, PRODUCTS: recorded_products}
+    write_settings(run.output, {**settings, **record})
 
 
 def _recorded_files(output: Path, record: dict[str, Any] | None) -> list[FileSet]:
     """Return the sets of files in a record; an earlier version of the program has recorded none."""
     recorded = [] if record is None else record.get(FILES, [])
-    return [FileSet(output / folder, suffix, names) for folder, suffix, names in recorded]
+    return [
+        FileSet(output / folder, suffix, names)
+        for folder, suffix, names in recorded
+        if _is_still_there(output, record, folder)
+    ]
 
 
 def _recorded_products(output: Path, record: dict[str, Any] | None) -> dict[Path, str | None]:
@@ -171,12 +176,20 @@ def _recorded_products(output: Path, record: dict[str, Any] | None) -> dict[Path
     One without was begun by a run that was stopped: nothing was there before, so what is there is its own.
     """
     recorded = {} if record is None else record.get(PRODUCTS, {})
-    found = {output / name: digest for name, digest in recorded.items()}
+    found = {
+        output / name: digest for name, digest in recorded.items() if _is_still_there(output, record, name)
+    }
     return {
         path: digest
         for path, digest in found.items()
         if path.is_file() and (digest is None or sha256(path) == digest)
     }
+
+
+def _is_still_there(output: Path, record: dict[str, Any] | None, path: str) -> bool:
+    """Tell whether a recorded path is to be trusted: a copy of a folder does not own what lies elsewhere."""
+    in_place = record is not None and record.get(PLACE) == str(output.resolve())
+    return in_place or not Path(path).is_absolute()
 
 
 def _others(run: Run, own: set[Path]) -> list[Path]:
