@@ -2,5 +2,5 @@
 
 A script's flags (`flags.py`) choose network, memory and results. Each video goes frame by frame through the
 engine and leaves as mask files (`loop.py`), which are then scored (`scores.py`) and drawn as films and
-contact sheets (`films.py`). What a folder was made with is recorded in it (`util/settings_record.py`).
+contact sheets (`films.py`). What a folder was made with is recorded in it (`run_record.py`).
 """
