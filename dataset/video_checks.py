@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +77,11 @@ def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
 
 
 def first_readable(frames: FrameSource) -> NDArray[np.uint8]:
-    """Return the first frame of a video file that is not damaged, `H x W x 3`; raises InputError without any."""
-    for index in range(len(frames.names)):
-        try:
+    """Return the first frame `H x W x 3` that is not damaged; raises InputError where all are."""
+    for index in range(len(frames.names) - 1):
+        with suppress(MissingFrameError):
             return frames.read(index)
-        except MissingFrameError as error:
-            missing = error
-    raise missing
+    return frames.read(len(frames.names) - 1)
 
 
 def check_masks(paths: Iterable[Path], size: tuple[int, int]) -> None:

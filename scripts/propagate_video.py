@@ -3,15 +3,18 @@
 import argparse
 from pathlib import Path
 
+from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video_dataset import UserVideo, open_user_video
 from model import PropagationNetwork, load_network
 from scripts.evaluation.backward import carry_back
 from scripts.evaluation.film_file import has_sound
 from scripts.evaluation.films import write_contact_sheet, write_overlay
-from scripts.evaluation.flags import add_engine_flags, engine_options
+from scripts.evaluation.flags import add_engine_flags, add_overwrite_flag, engine_options
 from scripts.evaluation.loop import evaluate_video
+from scripts.evaluation.run_record import FileSet, Run, begin_run, end_run, range_of
 from util.device import set_up_device
 from util.errors import InputError, run_script
+from util.files import sha256
 from util.flag_types import film_path, picture_path, positive_int
 from util.lock import exclusive
 from util.progress import FrameProgress
@@ -24,6 +27,7 @@ def main() -> None:
     add("--input", type=Path, required=True, help="video file, or folder of jpg, png, bmp or webp pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
+    add_overwrite_flag(add)
     add("--overlay", type=film_path, help="write an MP4 with the masks drawn in")
     add("--sound", action="store_true", help="keep the sound of the video file in the --overlay")
     add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
@@ -55,7 +59,9 @@ def propagate(args: argparse.Namespace) -> None:
     video.forward.check_apart(args.output)
     network = load_network(args.model, set_up_device(args), args.amp)
     with exclusive(args.output, "run"):
+        begin_run(run_of(args, video), args.overwrite)
         write_results(args, video, network)
+        end_run(args.output)
 
 
 def check_apart(args: argparse.Namespace) -> None:
@@ -83,6 +89,26 @@ def check_sound(args: argparse.Namespace) -> None:
         raise InputError("--sound is for films: give --overlay too, or leave --sound out.")
     if not args.input.is_file() or not has_sound(args.input):
         raise InputError(f"{args.input} has no sound: leave --sound out.")
+
+
+def run_of(args: argparse.Namespace, video: UserVideo) -> Run:
+    """Return what the results depend on, and which files they are."""
+    settings = {
+        "script": "propagate_video",
+        "input": str(args.input.resolve()),
+        "range": range_of(video.frames),
+        **{"size": args.size, "backward": args.backward},
+        **engine_options(args),
+        **{"amp": args.amp, "model": sha256(args.model)},
+        "frame set": frames_fingerprint(video.frames),
+        "given mask": masks_fingerprint(video.forward),
+    }
+    names = video.frames.names
+    files = [FileSet(args.output, ".png", names)]
+    if args.save_probs is not None:
+        files.append(FileSet(args.save_probs, ".npz", names))
+    products = [path for path in (args.overlay, args.contact_sheet) if path is not None]
+    return Run(args.output, settings, files, products)
 
 
 def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:

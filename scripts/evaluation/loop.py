@@ -20,7 +20,8 @@ from dataset.video_checks import check_video
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options
-from scripts.evaluation.scores import report, score_video
+from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings, end_run
+from scripts.evaluation.scores import TABLE, report, score_video
 from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
@@ -28,7 +29,6 @@ from util.files import atomic_path, remove_leftovers, sha256
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import Ranks, joined_ranks, share
-from util.settings_record import record_settings
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,9 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
         yield Segmented(frame, prob, list(engine.labels), labels, time.perf_counter() - start)
 
 
-def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool) -> None:
+def evaluate(
+    videos: Sequence[Video], args: argparse.Namespace, *, script: str, data: Path, **protocol: str | bool
+) -> None:
     """Propagate through every unfinished video, write its masks, print the speed and the scores.
 
     Under torchrun the videos are shared out over the processes. Times are summed over them, so that
@@ -69,10 +71,12 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
     Args:
         videos: in the order of the benchmark.
         args: flags of `evaluation_parser`.
+        script: name of the benchmark's script.
+        data: root of the benchmark's data.
         protocol: what else the masks depend on; it is recorded with the settings.
     """
     options = engine_options(args)
-    all_videos = videos
+    whole_videos = videos
     for video in videos:
         video.check_apart(args.output / video.name)
     if args.max_frames is not None:
@@ -85,11 +89,11 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
             remove_leftovers(args.output)
-            if args.overwrite:
-                remove_masks(all_videos, args.output)
-            settings = {**options, **protocol, "amp": args.amp, "model": sha256(args.model)}
-            advice = "give another --output, or --overwrite to replace its masks."
-            record_settings(args.output, settings, advice, args.overwrite)
+            more = {"max_frames": args.max_frames, "amp": args.amp, "model": sha256(args.model)}
+            settings = benchmark_settings(script, data, videos, {**protocol, **options, **more})
+            files = [FileSet(args.output / each.name, ".png", each.frames.names) for each in whole_videos]
+            run = Run(args.output, settings, files, [args.output / TABLE, *pictures(videos, args)])
+            begin_run(run, args.overwrite)
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]
         unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
         if ranks.is_first and len(unfinished) < len(videos):
@@ -103,6 +107,16 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
                 seconds += evaluate_video(video, network, options, args.output / video.name, progress)
         report_speed(ranks.gather((seconds, frames)), ranks)
         finish(videos, args, ranks)
+        if ranks.is_first:
+            end_run(args.output)
+
+
+def pictures(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
+    """Return the films and contact sheets that the flags ask for."""
+    films = [] if args.overlay is None else [args.overlay / f"{video.name}.mp4" for video in videos]
+    if args.contact_sheet is None:
+        return films
+    return films + [args.contact_sheet / f"{video.name}.jpg" for video in videos]
 
 
 def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> None:
@@ -125,6 +139,8 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
     """
     mine = videos[ranks.rank :: ranks.count]
     if ranks.is_first:
+        if args.score:
+            (args.output / TABLE).unlink(missing_ok=True)  # until there is a new one
         for folder in (args.overlay, args.contact_sheet):
             if folder is not None:
                 remove_leftovers(folder)
@@ -134,11 +150,11 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
             write_overlay(video.frames, folder, video.palette, args.overlay / f"{video.name}.mp4")
         if args.contact_sheet is not None:
             write_contact_sheet(video.frames, folder, video.palette, args.contact_sheet / f"{video.name}.jpg")
-    if args.score:
-        shares = ranks.gather([score_video(video, args.output / video.name) for video in mine])
-        if ranks.is_first:
-            in_order = (shares[i % ranks.count][i // ranks.count] for i in range(len(videos)))
-            report([score for scores in in_order for score in scores], args.output / "results.csv")
+    scores = [score_video(video, args.output / video.name) if args.score else [] for video in mine]
+    shares = ranks.gather(scores)  # after which all ranks have made their films, too
+    if ranks.is_first and args.score:
+        in_order = (shares[i % ranks.count][i // ranks.count] for i in range(len(videos)))
+        report([score for scores in in_order for score in scores], args.output / TABLE)
 
 
 def evaluate_video(
@@ -185,17 +201,6 @@ def write_probs(path: Path, prob: NDArray[np.float16], objects: list[int]) -> No
 def is_finished(video: Video, output: Path) -> bool:
     """Tell whether every mask of a video is there; masks are written atomically, so each is whole."""
     return all((output / video.name / f"{name}.png").is_file() for name in video.frames.names)
-
-
-def remove_masks(videos: Sequence[Video], output: Path) -> None:
-    """Remove what `is_finished` looks for.
-
-    All before the first new mask is written: a run that redoes them and is stopped leaves no old mask
-    that another run would take for a new one.
-    """
-    for video in videos:
-        for name in video.frames.names:
-            (output / video.name / f"{name}.png").unlink(missing_ok=True)
 
 
 def first_frames(video: Video, count: int) -> Video:
