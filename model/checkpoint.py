@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.fast_inference.preparation import prepare_for_inference
 from model.network import PropagationNetwork
@@ -58,7 +58,7 @@ def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
     }
 
 
-def load_state(network: PropagationNetwork, state: dict[str, Tensor], source: str | Path) -> None:
+def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
     """Load a state dict with strict names and shapes.
 
     Args:
@@ -104,7 +104,7 @@ def load_state(network: PropagationNetwork, state: dict[str, Tensor], source: st
             f"{source} holds numbers that are not finite in {len(broken)} entries ({broken[0]}, ...): "
             "its training went wrong, or it is damaged; take an earlier file or fetch it again."
         )
-    network.load_state_dict(state, assign=network.decoder.pred.weight.is_meta)
+    network.load_state_dict(state, assign=next(network.parameters()).is_meta)
 
 
 def is_single_object(state: dict[str, Tensor]) -> bool:
