@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 
@@ -23,7 +24,12 @@ class TrainingForward(nn.Module, ABC):
     Args:
         network: trained in place.
         amp: compute by autocast in reduced precision; weights stay float32.
+
+    Attributes:
+        memory_format: of the features.
     """
+
+    memory_format = torch.channels_last
 
     def __init__(self, network: nn.Module, amp: bool = False) -> None:
         super().__init__()

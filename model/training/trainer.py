@@ -70,7 +70,7 @@ class Trainer:
         self.clip_grad = clip_grad
         self.task = task
         self.bootstrap = bootstrap
-        self.network = network = task.network.to(memory_format=torch.channels_last).train()
+        self.network = network = task.network.to(memory_format=task.memory_format).train()
         self.forward: nn.Module = task
         if compiled:
             self.forward.compile()
