@@ -1,7 +1,7 @@
-"""The scribble-to-mask network: DeepLabV3+ on ResNet-50 (Chen et al., ECCV 2018; MiVOS section 3.1).
+"""The scribble-to-mask network (S2M): a frame with a person's scribbles becomes a mask (MiVOS section 3.1).
 
-Attribute names are a public file format (the published checkpoint); they must not change. Most of the
-network is torchvision's, whose names are the same.
+DeepLabV3+ (Chen et al., ECCV 2018) on ResNet-50. Trunk and ASPP are torchvision's own modules, whose inner
+names are those of the public file format (`s2m.pth`); the attribute names here must not change.
 """
 
 import torch
@@ -9,58 +9,72 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 INPUTS = 6  # RGB, previous mask, positive scribbles, negative scribbles
-STRIDE = 16  # H and W of what it is given are multiples
+RATES = (6, 12, 18)  # dilations of the ASPP
+DROPOUT = 0.1
+LOW_CHANNELS, TRUNK_CHANNELS = 256, 2048  # of stages 1 and 4
 
 
-class S2MNetwork(nn.Module):
-    """One object's mask from a frame, the object's mask of before, and scribbles on it and beside it."""
-
-    def __init__(self) -> None:
-        # torchvision takes seconds to import
-        from torchvision.models import resnet50
-        from torchvision.models._utils import IntermediateLayerGetter
-
-        super().__init__()
-        trunk = resnet50(weights=None, replace_stride_with_dilation=[False, False, True])
-        trunk.conv1 = nn.Conv2d(INPUTS, 64, 7, stride=2, padding=3, bias=False)
-        self.backbone = IntermediateLayerGetter(trunk, {"layer1": "low", "layer4": "out"})
-        self.classifier = MaskHead()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return mask logits `B x 1 x H x W`, float32.
-
-        Args:
-            x: `B x 6 x H x W`: the frame, normalised; the object's previous mask, the scribbles on it and
-                those beside it, each 0 or 1.
-        """
-        x = x.to(self.backbone.conv1.weight.dtype)
-        features = self.backbone(x)
-        logits = self.classifier(features["low"], features["out"]).float()
-        return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
-
-
-class MaskHead(nn.Module):
-    """Joins features of stride 4 and 16 into one logit: spatial pyramid pooling, then two convolutions."""
+class DeepLabHead(nn.Module):
+    """Joins the trunk's last stage, seen at several scales, with its first one."""
 
     def __init__(self) -> None:
-        from torchvision.models.segmentation.deeplabv3 import ASPP
+        from torchvision.models.segmentation.deeplabv3 import ASPP  # takes seconds to import
 
         super().__init__()
         self.project = nn.Sequential(
-            nn.Conv2d(256, 48, 1, bias=False), nn.BatchNorm2d(48), nn.ReLU(inplace=True)
+            nn.Conv2d(LOW_CHANNELS, 48, 1, bias=False), nn.BatchNorm2d(48), nn.ReLU(inplace=True)
         )
-        self.aspp = ASPP(2048, [6, 12, 18])
-        self.aspp.project[3].p = 0.1  # of dropout
+        self.aspp = ASPP(TRUNK_CHANNELS, RATES)  # to 256 channels
+        self.aspp.project[-1] = nn.Dropout(DROPOUT)
         self.classifier = nn.Sequential(
-            nn.Conv2d(304, 256, 3, padding=1, bias=False),
+            nn.Conv2d(48 + 256, 256, 3, padding=1, bias=False),
             nn.BatchNorm2d(256),
             nn.ReLU(inplace=True),
             nn.Conv2d(256, 1, 1),
         )
 
-    def forward(self, low: Tensor, out: Tensor) -> Tensor:
-        """Map `B x 256 x H/4 x W/4` and `B x 2048 x H/16 x W/16` to `B x 1 x H/4 x W/4`."""
-        coarse = self.aspp(out)
-        coarse = F.interpolate(coarse, size=low.shape[-2:], mode="bilinear", align_corners=False)
-        logits: Tensor = self.classifier(torch.cat([self.project(low), coarse], dim=1))
-        return logits
+    def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        """Map `B x 256 x H/4 x W/4` and `B x 2048 x H/16 x W/16` to logits `B x 1 x H/4 x W/4`."""
+        low = self.project(low)
+        high = F.interpolate(self.aspp(high), size=low.shape[-2:], mode="bilinear", align_corners=False)
+        return self.classifier(torch.cat([low, high], dim=1))
+
+
+class S2MNetwork(nn.Module):
+    """Segments one object by scribbles on one frame.
+
+    Unlike in the propagation network, batch norm is live in training.
+    """
+
+    def __init__(self) -> None:
+        from torchvision.models import resnet50  # takes seconds to import
+
+        super().__init__()
+        self.backbone = resnet50(replace_stride_with_dilation=[False, False, True])
+        self.backbone.conv1 = nn.Conv2d(INPUTS, 64, 7, stride=2, padding=3, bias=False)
+        del self.backbone.avgpool, self.backbone.fc
+        self.classifier = DeepLabHead()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters; what the network is given is brought to it."""
+        return next(self.parameters()).dtype
+
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode `B x 6 x H x W` into stage 1 `B x 256 x H/4 x W/4` and 4 `B x 2048 x H/16 x W/16`."""
+        trunk = self.backbone
+        low = trunk.layer1(trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(x)))))
+        return low, trunk.layer4(trunk.layer3(trunk.layer2(low)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Segment an object.
+
+        Args:
+            x: `B x 6 x H x W`: RGB, normalised; the object's mask so far, scribbles on it, and scribbles
+                on all else, each 0 or 1. H and W are multiples of 16.
+
+        Returns:
+            Logits `B x 1 x H x W`, float32.
+        """
+        logits = self.classifier(*self.features(x.to(self.dtype))).float()
+        return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)

@@ -26,8 +26,8 @@ class S2MForward(TrainingForward):
         """Return what the network takes.
 
         Args:
-            batch: `rgb` `B x 3 x H x W`, `seg` `B x 1 x H x W` (previous mask), `srb` `B x 2 x H x W` (positive
-                and negative scribbles), `gt` `B x 1 x H x W`.
+            batch: `rgb` `B x 3 x H x W`, `seg` `B x 1 x H x W` (previous mask), `srb` `B x 2 x H x W`
+                (positive and negative scribbles), `gt` `B x 1 x H x W`.
         """
         rgb = batch["rgb"]
         return (torch.cat([rgb, batch["seg"].to(rgb), batch["srb"].to(rgb)], dim=1),)
