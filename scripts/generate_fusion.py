@@ -2,8 +2,8 @@
 
 From every n-th frame of a video its true masks are carried both ways; the probabilities of each object are
 written as grey pictures, 255 for one: OUTPUT/<video>/<begun at>/<object>/<frame>.png. `train_fusion.py` reads
-them. A frame's folder appears when it is whole; a run that was stopped continues. Under torchrun the videos are
-shared out.
+them. A frame's folder appears when it is whole; a run that was stopped continues. Under torchrun the videos
+are shared out.
 """
 
 import argparse
@@ -203,9 +203,7 @@ def chosen_objects(labels: NDArray[np.uint8]) -> list[int]:
     return sorted(sorted(large, key=lambda label: -counts[label])[:MOST_OBJECTS])
 
 
-def write_frame(
-    folder: Path, index: int, objects: Sequence[int], prob: Iterable[NDArray[Any]]
-) -> None:
+def write_frame(folder: Path, index: int, objects: Sequence[int], prob: Iterable[NDArray[Any]]) -> None:
     """Write the probabilities of each object on a frame, 255 for one."""
     for label, one in zip(objects, prob, strict=True):
         levels = np.rint(np.asarray(one, np.float32) * 255).astype(np.uint8)

@@ -21,13 +21,17 @@ def golden_run(name):
     batch = {key: torch.from_numpy(golden[key]) for key in golden if golden[key].ndim > 1}
     if name == "s2m":
         network = fill(S2MNetwork(), "s2m.")
-        network.classifier.aspp.project[3].p = 0.0
+        network.classifier.aspp.project[-1].p = 0.0
         bootstrap = Bootstrap(int(golden["start_warm"]), int(golden["end_warm"]))
         task = S2MForward(network)
     else:
         iterations = int(golden["iterations"])
         bootstrap = Bootstrap(0.2 * iterations, 0.5 * iterations)
-        task = FusionForward(fill(FusionNetwork(), "fusion."))
+
+        def attention(batch):
+            return torch.stack([batch["attn1"], batch["attn2"]], dim=1)
+
+        task = FusionForward(fill(FusionNetwork(), "fusion."), attention)
     return golden, Trainer(task, ALONE, lr=1e-4, steps=[4], bootstrap=bootstrap), batch
 
 

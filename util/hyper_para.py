@@ -69,7 +69,7 @@ def add_training_flags(
     parser.set_defaults(usual_image_interval=images)
 
 
-def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedule) -> argparse.Namespace:
+def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedule) -> None:
     """Fill in what a command line leaves open.
 
     Args:
@@ -92,7 +92,6 @@ def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedul
         raise InputError(
             "--load_model continues a stopped run and --load_network starts a new one: give one of them."
         )
-    return settings
 
 
 def training_parser() -> argparse.ArgumentParser:
@@ -119,7 +118,8 @@ def training_settings(arguments: Sequence[str] | None = None) -> argparse.Namesp
         InputError: two flags contradict each other.
     """
     settings = training_parser().parse_args(arguments)
-    return complete_settings(settings, f"s{settings.stage}", STAGES[settings.stage])
+    complete_settings(settings, f"s{settings.stage}", STAGES[settings.stage])
+    return settings
 
 
 def check_same_run(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
