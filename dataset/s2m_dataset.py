@@ -11,9 +11,8 @@ from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import normalise_into
 from dataset.mask_perturbation import Mask, perturbed
-from dataset.random_scribbles import in_curves, rubbed_out, scribbles_on_error
+from dataset.random_scribbles import in_curves, rubbed_out, scribbles_by_robot, scribbles_on_error
 from dataset.random_streams import SampleStreams
-from dataset.scribble_robot import robot_scribbles
 from dataset.static_dataset import FrameDraw, frame_matrix
 from dataset.training_sample import Sample
 from dataset.training_transforms import (
@@ -147,7 +146,7 @@ def mistaken(truth: Mask, other: Mask, random: Random) -> Drawn:
 
     missing, wrong = truth & (1 - previous), previous & (1 - truth)
     by_robot = has_previous and random.random() < ROBOT_CHANCE
-    scribbled = robot_scribbles if by_robot else scribbles_on_error
+    scribbled = scribbles_by_robot if by_robot else scribbles_on_error
     positive, negative = scribbled(missing, random), scribbled(wrong, random) | also_not
     if random.random() < AT_LARGE_CHANCE or not (positive.any() or negative.any()):
         positive |= at_large(truth, random)
