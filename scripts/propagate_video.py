@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dataset.video_dataset import UserVideo, open_user_video
 from model import PropagationNetwork, load_network
+from scripts.evaluation.backward import carry_back
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import add_engine_flags, engine_options
 from scripts.evaluation.loop import evaluate_video
@@ -25,7 +26,7 @@ def main() -> None:
     add("--overlay", type=film_path, help="write an MP4 with the masks drawn in")
     add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
     add("--save_probs", type=Path, help="folder for probabilities (half floats, compressed .npz)")
-    add("--backward", action="store_true", help="also go back from the first labelled frame to the start")
+    add("--backward", action="store_true", help="also carry objects back from where they are first given")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add("--start", type=int, default=0, help="first frame (default: %(default)s)")
     add("--end", type=int, help="frame after the last (default: all)")
@@ -69,15 +70,13 @@ def check_apart(args: argparse.Namespace) -> None:
 
 def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:
     """Propagate, and write masks and whatever else the flags ask for."""
-    # backward first: both passes write the frame that they share, and forward knows all its objects
-    passes = [each for each in (video.backward, video.forward) if each is not None]
-    seconds = 0.0
-    frames = sum(len(each) for each in passes)
+    options, probs = engine_options(args), args.save_probs
+    frames = len(video.forward) + (0 if video.backward is None else len(video.backward))
     with FrameProgress(frames) as progress:
-        for each in passes:
-            seconds += evaluate_video(
-                each, network, engine_options(args), args.output, progress, probs=args.save_probs
-            )
+        seconds = evaluate_video(video.forward, network, options, args.output, progress, probs)
+        if video.backward is not None:
+            made = set(video.forward.frames.names)
+            seconds += carry_back(video.backward, made, network, options, args.output, progress, probs)
     print(f"{frames} frames in {seconds:.1f} s of processing ({frames / seconds:.2f} FPS): {args.output}")
     palette = video.forward.palette
     if args.overlay is not None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dataset.davis_test_dataset import SPLITS_2017, davis_2016, davis_2017
 from dataset.mask_writer import write_mask
 from dataset.video import Video
+from dataset.video_checks import check_video
 from scripts.evaluation.scores import report, score_video
 from util.errors import run_script
 
@@ -36,6 +37,8 @@ def main() -> None:
         videos = davis_2016(args.davis)
     else:
         videos = davis_2017(args.davis, args.split, late_objects=args.late_objects)
+    for video in videos:
+        check_video(video, scored=True)
     scores = []
     for video in videos:
         folder = args.output / video.name

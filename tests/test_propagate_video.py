@@ -133,11 +133,16 @@ def test_a_folder_with_late_objects_a_correction_and_rgb_masks(
         frame = normalise(read_image(next(folder.glob(f"shot {index + 1}.*"))))
         mask = torch.from_numpy(given[index]) if index in given else None
         labels = engine.label_map(engine.step(frame, mask)).numpy()
-        assert (labels == read_png(out / names[index])).mean() > 0.999, index
+        written = read_png(out / names[index])
+        if index < 4:  # object 2 comes back from frame 4, where nothing else is
+            written = np.where(written == 2, 0, written)
+        assert (labels == written).mean() > 0.999, index
     assert np.array_equal(read_png(out / names[6]) == 1, given[6] == 1)  # corrected
     backward = InferenceCore(network)
-    backward.step(normalise(read_image(folder / "shot 2.bmp")), torch.from_numpy(given[1]))
-    labels = backward.label_map(backward.step(normalise(read_image(folder / "shot 1.png")))).numpy()
+    for index in range(4, -1, -1):
+        frame = normalise(read_image(next(folder.glob(f"shot {index + 1}.*"))))
+        mask = torch.from_numpy(given[index]) if index in (4, 1) else None
+        labels = backward.label_map(backward.step(frame, mask)).numpy()
     assert (labels == read_png(out / names[0])).mean() > 0.999
 
 

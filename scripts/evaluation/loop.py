@@ -16,6 +16,7 @@ from torch import Tensor
 from dataset.frame_source import Selection
 from dataset.mask_writer import write_mask
 from dataset.video import Frame, Video
+from dataset.video_checks import check_video
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options
@@ -48,7 +49,7 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
     video = replace(video, pinned=engine.device.type == "cuda")
     last = len(video) - 1
     for index, frame in enumerate(video):
-        if index == 0 and frame.mask is not None and not frame.mask.any():
+        if index == 0 and frame.mask is not None and not video.read_given(0, frame.size).any():
             log.warning("%s: its first mask %s is empty.", video.name, video.masks[0])
         start = time.perf_counter()
         try:
@@ -77,6 +78,9 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
+        if ranks.is_first:
+            for video in videos:
+                check_video(video, scored=args.score)
         network = load_network(args.model, ranks.device, args.amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))

@@ -45,8 +45,8 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
     given = {video.frames.names[index]: list(labels) for index, labels in video.given_labels.items()}
     evaluator = Evaluator(name=video.name)  # counts an object from the first frame that shows it
     for name in names:
-        truth = video.read_labels(video.ground_truth[name])
         mask = read_labels(folder / f"{name}.png")
+        truth = video.read_truth(name, (mask.shape[0], mask.shape[1]))
         if name in given:
             truth, mask = (np.where(np.isin(labels, given[name]), 0, labels) for labels in (truth, mask))
         evaluator.feed_frame(mask, truth)
