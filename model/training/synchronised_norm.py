@@ -39,7 +39,7 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         """Normalise `B x C x H x W`."""
         if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
             return super().forward(input)
-        x = input.float()
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
         count = sum_over_processes(x.new_tensor(x.numel() / x.shape[1]))
         mean = sum_over_processes(x.sum(dim=(0, 2, 3))) / count
         centred = x - mean.view(1, -1, 1, 1)

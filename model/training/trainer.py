@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -48,6 +49,7 @@ class Trainer:
         bootstrap: how the fraction of pixels that count falls.
         compiled: use torch.compile.
         clip_grad: greatest norm of the gradient; None for no limit.
+        seed: of what a network draws while it trains, such as dropout.
 
     Attributes:
         iteration: number of steps taken.
@@ -64,8 +66,10 @@ class Trainer:
         bootstrap: Bootstrap = PROPAGATION_BOOTSTRAP,
         compiled: bool = False,
         clip_grad: float | None = None,
+        seed: int = 0,
     ) -> None:
         self.iteration = 0
+        self.seed = seed
         self.ranks = ranks
         self.clip_grad = clip_grad
         self.task = task
@@ -100,6 +104,7 @@ class Trainer:
         fraction = hard_fraction(self.iteration, self.bootstrap)
         learning_rate = float(self.scheduler.get_last_lr()[0])
 
+        torch.manual_seed(self._step_seed())
         logits = self.forward(*self.task.inputs(tensors))
         losses = frame_losses(logits, target, selector, fraction)
         self.optimizer.zero_grad(set_to_none=True)
@@ -127,8 +132,8 @@ class Trainer:
     def state(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return a checkpoint: what a later process needs to go on as if there had been no stop.
 
-        No random state is among it: a batch and its samples are drawn from the seed and the
-        iteration alone.
+        No random state is among it: a batch, its samples and what the network draws follow from the seed
+        and the iteration alone.
 
         Args:
             settings: plain values that describe the run.
@@ -163,6 +168,11 @@ class Trainer:
                 "by --load_network."
             ) from error
         self.iteration = content["it"]
+
+    def _step_seed(self) -> int:
+        """Return the seed of this process's next step."""
+        numbers = np.random.SeedSequence((self.seed, self.iteration, self.ranks.rank)).generate_state(1)
+        return int(numbers[0])
 
     def _on_device(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the tensors of a batch on the training device."""

@@ -136,6 +136,7 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
         bootstrap=task.bootstrap,
         compiled=settings.compile,
         clip_grad=settings.clip_grad,
+        seed=settings.seed,
     )
     if checkpoint is not None:
         trainer.load_checkpoint(checkpoint, settings.load_model)
