@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -44,6 +45,13 @@ KINDS: dict[type[nn.Module], Kind] = {
 
 MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
 WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile add to names, anywhere
+# NumPy's numbers, which some checkpoints hold beside their tensors; the second name is that of NumPy 1.
+NUMBERS: list[Any] = [
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")),
+    np.dtype,
+    type(np.dtype(np.float64)),
+    type(np.dtype(np.float32)),
+]
 LISTED = 4  # names listed in an error message before "and N more"
 
 
@@ -59,7 +67,8 @@ def load_file(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(NUMBERS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} is refused: it is damaged, not a PyTorch file, or would run code when loaded "
@@ -258,6 +267,11 @@ def load_weights(network: PropagationNetwork, path: str | Path) -> None:
     if is_single_object(state) and not network.single_object:
         state = to_two_objects(state)
     load_state(network, state, path)
+
+
+def load_into(network: nn.Module, path: str | Path) -> None:
+    """Load a file of the same network; arguments and errors as of `load_weights`."""
+    load_state(network, network_state(load_file(path)), path)
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from dataset.davis_test_dataset import davis_2016
 from model import InferenceCore, PropagationNetwork, load_network
+from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import tf32
 from scripts.evaluation.loop import segment
@@ -103,7 +104,7 @@ def test_reduced_precision_stays_near_golden(amp, weights_file, beside_golden): 
 @pytest.mark.parametrize(("amp", "tolerance"), [(False, 1e-4), (True, 2e-2)])
 def test_training_matches_golden(amp, tolerance):
     golden, batch = np.load(GOLDEN / "training.npz"), golden_batch("mo")
-    trainer = Trainer(golden_network("mo").to(GPU), Ranks(GPU), amp=amp)
+    trainer = Trainer(PropagationForward(golden_network("mo").to(GPU), amp), Ranks(GPU))
     with tf32(False):
         for row, loosened in ((0, 1), (1, 20)):  # rounding grows with each step
             losses = trainer.step(batch).losses.tolist()
