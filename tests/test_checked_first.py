@@ -36,7 +36,9 @@ def unloaded(monkeypatch):
 @pytest.fixture
 def propagate(frames, tmp_path, monkeypatch):
     def run(masks, *flags):
+        (tmp_path / "model").touch()
         command = ["--input", frames, "--masks", masks, "--output", tmp_path / "out", "--device", "cpu"]
+        command += ["--model", tmp_path / "model"]
         run_main(monkeypatch, "scripts.propagate_video", *command, *flags)
 
     return run
