@@ -132,7 +132,15 @@ def test_the_benchmarks_report_the_peak_of_memory(clip, tmp_path, weights_file, 
     write_labels(tmp_path / "m.png", clip["labels"][0])
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
     for flags in (["inference", *given], ["train", "-b", 2, "--crop_size", 32, "--turns", 1]):
-        run_main(monkeypatch, "scripts.benchmark.__main__", "--json", tmp_path / "b.json", *flags, "--device", "cuda")
+        run_main(
+            monkeypatch,
+            "scripts.benchmark.__main__",
+            "--json",
+            tmp_path / "b.json",
+            *flags,
+            "--device",
+            "cuda",
+        )
         measured = json.loads((tmp_path / "b.json").read_text())["measurements"]
         peaks = [each["value"] for each in measured if each["name"].startswith("peak memory")]
         assert len(peaks) == 2 and min(peaks) > 100  # MB; the weights alone are more
