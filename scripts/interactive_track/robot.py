@@ -71,7 +71,9 @@ def smoothed(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     plane = region.astype(np.uint8)
     while radius > 1:
         footprint = disk(radius)  # not symmetric when the radius is no whole number
-        opened = cv2.dilate(cv2.erode(plane, footprint), footprint)
+        eroded = cv2.erode(plane, footprint)
+        eroded[eroded > 1] = 0  # in a corner, where all of the footprint is outside
+        opened = cv2.dilate(eroded, footprint)
         if opened.any():
             return opened.astype(bool)
         radius *= SHRINK
