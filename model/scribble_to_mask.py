@@ -102,9 +102,7 @@ def checked_previous(
             )
     unknown = sorted(set(np.unique(scribbles).tolist()) - {NONE, 0, *labels})
     if unknown:
-        raise InputError(
-            f"scribbles mark object {unknown[0]}, which is none of {list(labels)}: add it first."
-        )
+        raise InputError(f"scribbles mark object {unknown[0]}, none of {list(labels)}: add it first.")
     return previous
 
 

@@ -153,5 +153,5 @@ def test_what_does_not_fit_is_refused(prepared, clip):
         segmenter.segment(image, no_scribbles((88, 136)), np.zeros((2, 3), np.uint8), [1])
     scribbles = np.full((88, 136), NONE)
     scribbles[4, 4] = 6
-    with pytest.raises(InputError, match=r"object 6, which is none of \[1, 2\]"):
+    with pytest.raises(InputError, match=r"object 6, none of \[1, 2\]"):
         segmenter.segment(image, scribbles, None, [1, 2])
