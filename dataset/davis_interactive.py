@@ -24,6 +24,7 @@ class TrackSequence:
     Attributes:
         name: its folder's.
         annotations: a label map for each frame.
+        frames: their pictures; none when the data set has no pictures of the sequence.
         size: (H, W) of all of them.
         labels: of the objects, in rising order.
         merged: the masks show one object, by whatever labels.
@@ -32,6 +33,7 @@ class TrackSequence:
 
     name: str
     annotations: tuple[Path, ...]
+    frames: tuple[Path, ...]
     size: tuple[int, int]
     labels: tuple[int, ...]
     merged: bool
@@ -87,11 +89,12 @@ def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
     annotations = tuple(list_images(folder))
     if not annotations:
         raise InputError(f"there are no masks in {folder}: the track needs the truth on every frame.")
-    frames = root / "JPEGImages" / RESOLUTION / name
-    missing = {path.stem for path in list_images(frames)} - {path.stem for path in annotations}
-    if missing:
+    frames = tuple(list_images(root / "JPEGImages" / RESOLUTION / name))
+    unpaired = {path.stem for path in frames} ^ {path.stem for path in annotations}
+    if frames and unpaired:
         raise InputError(
-            f"frame {min(missing)} of {name} has no mask in {folder}: the track needs the truth on every one."
+            f"{min(unpaired)} of {name} is either a frame without a mask in {folder} or a mask without a frame: "
+            "the track needs the truth on every frame."
         )
     found: set[int] = set()
     sizes: set[tuple[int, ...]] = set()
@@ -111,7 +114,7 @@ def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
         for path in files
     }
     height, width = sizes.pop()
-    return TrackSequence(name, annotations, (height, width), labels, merged, scribbles)
+    return TrackSequence(name, annotations, frames, (height, width), labels, merged, scribbles)
 
 
 def _number(path: Path) -> int:

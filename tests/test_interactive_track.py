@@ -292,7 +292,7 @@ def test_data_sets_that_cannot_be_used(tmp_path):
     frame = root / "JPEGImages/480p/dog/00012.jpg"
     frame.parent.mkdir(parents=True)
     frame.touch()
-    refused("frame 00012 of dog has no mask", davis_root=root)
+    refused("00000 of dog is either a frame without a mask")
     frame.unlink()
     write_labels(root / "Annotations/480p/dog/00004.png", np.ones((60, 80)))
     refused("not all of one size")
