@@ -208,7 +208,7 @@ def test_late_answers_do_not_count_by_the_official_rule(clock, predictions):
     assert seconds_of_scoring(scorer_time=False) == [(3, True), (3, True), (1, True), (1, True)]
 
 
-def test_misuse_of_the_session(predictions):
+def test_misuse_of_the_session(predictions, clock):
     run = DavisInteractiveSession(davis_root=TRACK / "davis")
     with pytest.raises(RuntimeError, match="call next first"):
         run.get_scribbles()
@@ -218,6 +218,10 @@ def test_misuse_of_the_session(predictions):
     run.get_scribbles()
     with pytest.raises(RuntimeError, match="call submit_masks first"):
         run.next()
+    clock[0] += 2
+    run.get_scribbles()  # asking again does not stop the clock
+    run.submit_masks(predictions["car-shadow_1"])
+    assert run.get_report()[0].timing == 2
 
 
 @pytest.mark.parametrize(
@@ -357,8 +361,11 @@ def test_a_run_goes_on_with_the_first_unfinished_sample(predictions, tmp_path, c
     assert len(play(None)) == 12
     assert (tmp_path / "report.csv").read_text().startswith(rows)
     assert play(None) == []
-    with pytest.raises(InputError, match="begun with another interactions"):
-        DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path)
+    with (
+        pytest.raises(InputError, match="begun with another interactions"),
+        DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path),
+    ):
+        pass
     (tmp_path / "samples/dog_001.json").write_text("{")
     with pytest.raises(InputError, match=r"dog_001.json is damaged: remove it"):
         DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path, **LIMITS)

@@ -13,8 +13,9 @@ The session (`session.py`) goes through the samples of a data set (`dataset/davi
 scribbles and takes label maps (`submission.py` checks them). The sample (`running_sample.py`) has them
 measured (`measures.py`) and lets the robot (`robot.py`) draw the next scribbles. Measures and seconds are
 written after each interaction (`report.py`), a file a sample, from which `report.csv` and `summary.json`
-(`summary.py`) are put together and a stopped run goes on. Our own method is in `method.py`, the picture of
-the curve in `curve.py`.
+(`summary.py`) are put together and a stopped run goes on. Our own method
+(`method.py`, with the networks of `networks.py`) is run by `evaluation.py`, which ends with a picture of
+the curve (`curve.py`); its flags are in `flags.py`.
 """
 
 from scripts.interactive_track.session import DavisInteractiveSession

@@ -85,27 +85,23 @@ class InteractiveMethod:
         self.policy = policy
         self.last = last
         self.number = 0  # of interactions
-        self.masks: NDArray[np.uint8] | None = None  # label maps so far, T x H x W
+        height, width = frames.read(0).shape[:2]
+        self.masks = np.zeros((len(frames.names), height, width), np.uint8)  # label maps so far
         self.pending: set[int] = set()  # frames whose masks are not propagated yet
 
     def answer(self, scribbles: Mapping[str, Any]) -> tuple[NDArray[np.uint8], list[int] | None]:
         """Return label maps `T x H x W`, and the frames on which more scribbles are wanted (None: on any).
 
         Args:
-            scribbles: the last ones, of one frame, as the session gives them. Where there are none, masks
-                stay as they are.
+            scribbles: the last ones, as the session gives them. Where there are none, masks stay as they are.
         """
         self.number += 1
-        frame = scribbles["annotated_frame"]
-        lines = scribbles["scribbles"][frame]
-        picture = self.frames.read(frame)
-        if self.masks is None:
-            self.masks = np.zeros((len(self.frames.names), *picture.shape[:2]), np.uint8)
-        if lines:
-            self.masks[frame] = self._segment(picture, lines, self.masks[frame])
+        drawn = {frame: lines for frame, lines in enumerate(scribbles["scribbles"]) if lines}
+        for frame, lines in drawn.items():
+            self.masks[frame] = self._segment(self.frames.read(frame), lines, self.masks[frame])
             self.pending.add(frame)
         if not self.policy(self.number, self.last):
-            return self.masks, [frame]
+            return self.masks, list(drawn) or [scribbles["annotated_frame"]]
         if self.pending:
             self._propagate()
         return self.masks, None
@@ -119,7 +115,6 @@ class InteractiveMethod:
         return np.array([0, *self.labels], np.uint8)[prob.argmax(dim=0).cpu().numpy()]
 
     def _propagate(self) -> None:
-        assert self.masks is not None
         for frame in sorted(self.pending):
             self.propagation.give(frame, torch.from_numpy(self.masks[frame].copy()))
         self.pending.clear()

@@ -37,9 +37,8 @@ class RunningSample:
         self.lines: list[list[list[Scribble]]] = []  # by interaction, by frame
         if sequence.scribbles:
             content = sequence.scribbles[report.key.scribble_idx]
-            drawn = [frame for frame, lines in enumerate(content["scribbles"]) if lines]
             self.lines.append(content["scribbles"])
-            self.frame = content.get("annotated_frame", drawn[0])
+            self.frame = next(frame for frame, lines in enumerate(content["scribbles"]) if lines)
             return
         nothing = np.zeros_like(self.truth)
         self.scribble(nothing, score_video(nothing, self.truth, sequence.labels), range(len(self.truth)))

@@ -49,13 +49,14 @@ class DavisInteractiveSession:
         max_time: seconds of a sample for each of its objects.
         metric_to_optimize: "J", "F" or "J_AND_F"; decides where the robot scribbles, and is summed up.
         report_save_dir: folder for `report.csv` and `summary.json`, written after each interaction. What
-            is finished in it is not run again. None writes nothing.
+            is finished in it is not run again, and it is refused when it was begun with other rules, data
+            or settings. None writes nothing.
         scorer_time: False counts the method's own seconds alone against `max_time`.
         seed: of the robot.
-        settings: plain values on which the method's masks depend; a folder begun with others is refused.
+        settings: plain values on which the method's masks depend.
 
     Raises:
-        InputError: the data set or the folder cannot be used, or an argument is out of range.
+        InputError: the data set cannot be used, or an argument is out of range; on entering, the folder.
     """
 
     def __init__(
@@ -91,18 +92,21 @@ class DavisInteractiveSession:
         self.folder: ReportFolder | None = None
         if report_save_dir is not None:
             self.folder = ReportFolder(Path(report_save_dir), self.keys)
-            limits = {"interactions": max_nb_interactions, "max_time": max_time, "scorer_time": scorer_time}
-            rules = {"subset": subset, "metric": metric_to_optimize, "robot": seed, **limits}
-            data = {"samples": [list(key) for key in self.keys]}
-            advice = "give another folder for the report."
-            record_settings(self.folder.folder, {**rules, **data, **(settings or {})}, advice)
             self.samples |= self.folder.samples()
+        limits = {"interactions": max_nb_interactions, "max_time": max_time, "scorer_time": scorer_time}
+        rules = {"subset": subset, "metric": metric_to_optimize, "robot": seed, **limits}
+        self.settings = {**rules, "samples": [list(key) for key in self.keys], **(settings or {})}
         self._waiting = self.unfinished()
         self._is_whole = self._reports = True
         self._running = ExitStack()
         self._sample: RunningSample | None = None
         self._began_at: float | None = None  # when the sample's first scribbles were given
         self._given_at: float | None = None  # when those were that are not answered yet
+
+    @property
+    def scribble_idx(self) -> int:
+        """The number of the running sample's file of scribbles."""
+        return self._current().report.key.scribble_idx
 
     def unfinished(self) -> list[SampleKey]:
         """Return the samples that are not finished, in order."""
@@ -121,6 +125,8 @@ class DavisInteractiveSession:
     def __enter__(self) -> Self:
         if self.folder is not None and self._is_whole:
             self._running.enter_context(exclusive(self.folder.folder, "session"))
+        if self.folder is not None and self._reports:
+            record_settings(self.folder.folder, self.settings, "give another folder for the report.")
             self.folder.remove_leftovers()
         return self
 
@@ -160,7 +166,8 @@ class DavisInteractiveSession:
         """
         sample = self._current()
         scribbles = sample.scribbles(only_last)
-        self._given_at = perf_counter()
+        if self._given_at is None:  # asking again does not stop the clock
+            self._given_at = perf_counter()
         if self._began_at is None:
             self._began_at = self._given_at
         return sample.sequence.name, scribbles, not sample.report.interactions
