@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -156,11 +157,37 @@ def test_with_all_three_networks(flags, monkeypatch, capsys, caplog, tmp_path):
     torch.save(s2m_network().state_dict(), paths["s2m"])
     torch.save(fusion_network().state_dict(), paths["fusion"])
     weights = [word for name, path in paths.items() for word in (f"--{name}", path)]
-    run_main(monkeypatch, MODULE, *flags, *weights, "--interactions", 6, "--output", tmp_path / "out")
+    run_main(
+        monkeypatch,
+        MODULE,
+        *flags,
+        *weights,
+        "--policy",
+        "every",
+        "--interactions",
+        2,
+        "--output",
+        tmp_path / "out",
+    )
     assert re.search(r"AUC J&F: \d+\.\d", capsys.readouterr().out)
     assert not any("blended" in record.message or "GrabCut" in record.message for record in caplog.records)
     with pytest.raises(InputError, match="begun with another"):
-        run_main(monkeypatch, MODULE, *flags, "--interactions", 6, "--output", tmp_path / "out")
+        run_main(monkeypatch, MODULE, *flags, "--output", tmp_path / "out")
+
+
+def test_a_sample_whose_masks_are_not_all_written_is_run_again(alone, flags, monkeypatch, caplog, tmp_path):
+    out = shutil.copytree(alone[0], tmp_path / "out")
+    lost = out / "masks/one/001/2/00001.png"
+    expected = lost.read_bytes()
+    lost.unlink()
+    caplog.set_level("INFO")
+    run_main(monkeypatch, MODULE, *flags, "--output", out)  # without --save_masks there is nothing to do
+    assert "2 of 2 samples are finished already" in caplog.text
+    assert not lost.exists()
+    run_main(monkeypatch, MODULE, *flags, "--output", out, "--save_masks")
+    assert "1 of 2 samples are finished already" in caplog.text
+    assert lost.read_bytes() == expected
+    assert report(out) == report(alone[0])
 
 
 def test_out_of_time(flags, monkeypatch, capsys, tmp_path):

@@ -4,6 +4,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from dataset.davis_interactive import TrackSequence
 from dataset.image_io import image_size
@@ -15,6 +16,7 @@ from scripts.interactive_track.session import DavisInteractiveSession
 from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
+from util.files import remove_leftovers
 from util.lock import exclusive
 from util.palette import voc_palette
 from util.progress import CountProgress
@@ -40,15 +42,15 @@ def evaluate(args: argparse.Namespace) -> None:
             alone.enter_context(exclusive(args.output, "evaluation"))
         session = open_session(args)
         networks = Networks(args, ranks.device, told=ranks.is_first)
-        unfinished = ranks.from_first(session.unfinished())  # others may look after the first has begun
-        work = [
-            len(session.sequences[key.sequence].labels) * len(session.sequences[key.sequence])
-            for key in unfinished
-        ]
-        mine = [unfinished[index] for index in share(work, ranks.count)[ranks.rank]]
+        unfinished = [key for key in session.keys if not is_done(session, key, args)]
+        unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
+        sequences = [session.sequences[key.sequence] for key in unfinished]
+        shares = share([len(each) * len(each.labels) for each in sequences], ranks.count)
+        mine = [unfinished[index] for index in shares[ranks.rank]]
+        session.take(mine, reports=ranks.is_first)
+        ranks.from_first(None)  # it has not refused the folder
         if ranks.is_first:
             announce(session, unfinished, ranks.count)
-        session.take(mine, reports=ranks.is_first)
         interactions = len(mine) * session.max_nb_interactions
         with CountProgress("interactions", interactions, shown=ranks.is_first) as progress, session:
             run_samples(session, networks, args, progress)
@@ -72,6 +74,20 @@ def open_session(args: argparse.Namespace) -> DavisInteractiveSession:
     for sequence in session.sequences.values():
         check_frames(sequence)
     return session
+
+
+def is_done(session: DavisInteractiveSession, key: SampleKey, args: argparse.Namespace) -> bool:
+    """Tell whether a sample is finished and its masks, if they are asked for, are all written."""
+    sample = session.samples[key]
+    names = [path.stem for path in session.sequences[key.sequence].frames]
+    folders = [mask_folder(args.output, key, number) for number in range(1, len(sample.interactions) + 1)]
+    written = all((folder / f"{name}.png").is_file() for folder in folders for name in names)
+    return sample.finished and (written or not args.save_masks)
+
+
+def mask_folder(output: Path, key: SampleKey, number: int) -> Path:
+    """Return where the masks of an interaction are written."""
+    return output / MASKS_FOLDER / key.sequence / f"{key.scribble_idx:03}" / str(number)
 
 
 def check_frames(sequence: TrackSequence) -> None:
@@ -116,10 +132,11 @@ def run_samples(
                 progress.advance_to(begun * args.interactions)
                 begun += 1
             masks, candidates = method.answer(scribbles)
-            number = session.scribble_idx
+            key = session.key
             session.submit_masks(masks, candidates)
             if args.save_masks:
-                folder = args.output / MASKS_FOLDER / name / f"{number:03}" / str(method.number)
+                folder = mask_folder(args.output, key, method.number)
+                remove_leftovers(folder)
                 for path, labels in zip(sequence.frames, masks, strict=True):
                     writer.submit(write_mask, folder / f"{path.stem}.png", labels.copy(), voc_palette())
             progress.advance()

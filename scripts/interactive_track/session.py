@@ -104,9 +104,9 @@ class DavisInteractiveSession:
         self._given_at: float | None = None  # when those were that are not answered yet
 
     @property
-    def scribble_idx(self) -> int:
-        """The number of the running sample's file of scribbles."""
-        return self._current().report.key.scribble_idx
+    def key(self) -> SampleKey:
+        """Names the running sample: its sequence, and the number of its file of scribbles."""
+        return self._current().report.key
 
     def unfinished(self) -> list[SampleKey]:
         """Return the samples that are not finished, in order."""
@@ -116,18 +116,20 @@ class DavisInteractiveSession:
         """Run some of the samples; other processes run the others and write to the same folder.
 
         Args:
-            share: of `unfinished()`.
+            share: samples, run from their beginning.
             reports: this process puts report and summary together, and nobody else.
+
+        Raises:
+            InputError: see the class; the others are to wait for the one that reports.
         """
         self._waiting = list(share)
         self._is_whole, self._reports = False, reports
+        self._set_up_folder()
 
     def __enter__(self) -> Self:
         if self.folder is not None and self._is_whole:
             self._running.enter_context(exclusive(self.folder.folder, "session"))
-        if self.folder is not None and self._reports:
-            record_settings(self.folder.folder, self.settings, "give another folder for the report.")
-            self.folder.remove_leftovers()
+            self._set_up_folder()
         return self
 
     def __exit__(
@@ -236,6 +238,11 @@ class DavisInteractiveSession:
         if self.folder is not None and self._reports:
             self.folder.write_report(self._all_samples().values())
             self.get_global_summary(self.folder.folder / SUMMARY_FILE)
+
+    def _set_up_folder(self) -> None:
+        if self.folder is not None and self._reports:
+            record_settings(self.folder.folder, self.settings, "give another folder for the report.")
+            self.folder.remove_leftovers()
 
     def _empty(self, key: SampleKey) -> SampleReport:
         sequence = self.sequences[key.sequence]
