@@ -8,5 +8,7 @@ echo "Checking the code style ..."
 .venv/bin/python -m ruff format --check .
 echo "Checking the types ..."
 .venv/bin/python -m mypy
+echo "Checking the floors ..."
+.venv/bin/lint-imports --no-logo
 echo "Running the tests ..."
 .venv/bin/python -m pytest "$@"

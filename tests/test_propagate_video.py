@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dataset.frame_source import VideoFile, open_source
+from dataset.frame_source import open_source
 from dataset.image_io import normalise, read_image, read_label_map
 from dataset.video_dataset import open_user_video
+from dataset.video_file import VideoFile
 from model import InferenceCore
 from tests.conftest import ROOT, SHARED_DATA, needs_shared_data, read_png, run_main, run_script, write_labels
 from util.errors import InputError
@@ -67,7 +68,7 @@ def test_a_video_file_as_a_user_runs_it(mp4, clip, tmp_path, flags):
     out, film = tmp_path / "out", tmp_path / "over.mp4"
     command = ["--input", mp4, "--masks", tmp_path / "m.png", "--output", out, "--overlay", film]
     done = run_script("-m", SCRIPT, *command, "--save_probs", tmp_path / "probs", *flags)
-    assert sorted(p.name for p in out.iterdir()) == [f"{i:05}.png" for i in range(12)]
+    assert sorted(p.name for p in out.glob("[!.]*")) == [f"{i:05}.png" for i in range(12)]
     assert np.array_equal(read_png(out / "00000.png"), clip["labels"][1])
     frames, fps = frames_of(film)
     assert (len(frames), frames[0].shape, fps) == (12, (88, 136, 3), FPS)
@@ -94,7 +95,7 @@ def test_video_files_are_read_in_any_order(suffix, codec, tmp_path, clip, monkey
     expected, _ = frames_of(path)
     source = VideoFile(path)
     assert len(source.names) == len(expected) == 12
-    monkeypatch.setattr("dataset.frame_source.REVERSE_BYTES", 4 * expected[0].nbytes)
+    monkeypatch.setattr("dataset.video_file.HELD_BYTES", 2 * expected[0].nbytes)  # four of 4:2:0
     for index in (0, 1, 5, *range(11, -1, -1), 3):
         assert np.array_equal(source.read(index), expected[index]), index
         assert len(source._held) <= 4
@@ -125,7 +126,7 @@ def test_a_folder_with_late_objects_a_correction_and_rgb_masks(
     run_main(monkeypatch, SCRIPT, *command)
 
     names = [f"shot {i + 1}.png" for i in range(11)]
-    assert sorted(p.name for p in out.iterdir()) == sorted(names)
+    assert sorted(p.name for p in out.glob("[!.]*")) == sorted(names)
     palette = Image.open(out / names[1]).getpalette()
     assert palette[:9] == colours.flatten().tolist()  # results have the colours of the masks
     engine = InferenceCore(network)
@@ -133,11 +134,16 @@ def test_a_folder_with_late_objects_a_correction_and_rgb_masks(
         frame = normalise(read_image(next(folder.glob(f"shot {index + 1}.*"))))
         mask = torch.from_numpy(given[index]) if index in given else None
         labels = engine.label_map(engine.step(frame, mask)).numpy()
-        assert (labels == read_png(out / names[index])).mean() > 0.999, index
+        written = read_png(out / names[index])
+        if index < 4:  # object 2 comes back from frame 4, where nothing else is
+            written = np.where(written == 2, 0, written)
+        assert (labels == written).mean() > 0.999, index
     assert np.array_equal(read_png(out / names[6]) == 1, given[6] == 1)  # corrected
     backward = InferenceCore(network)
-    backward.step(normalise(read_image(folder / "shot 2.bmp")), torch.from_numpy(given[1]))
-    labels = backward.label_map(backward.step(normalise(read_image(folder / "shot 1.png")))).numpy()
+    for index in range(4, -1, -1):
+        frame = normalise(read_image(next(folder.glob(f"shot {index + 1}.*"))))
+        mask = torch.from_numpy(given[index]) if index in (4, 1) else None
+        labels = backward.label_map(backward.step(frame, mask)).numpy()
     assert (labels == read_png(out / names[0])).mean() > 0.999
 
 
@@ -160,7 +166,7 @@ def test_start_end_every_choose_frames(mp4, clip, tmp_path, flags, monkeypatch):
     chosen = ["--start", 1, "--end", 8, "--every", 2, "--contact_sheet", tmp_path / "sheet.jpg"]
     command = ["--input", mp4, "--masks", tmp_path / "3.png", "--output", tmp_path / "out", *flags]
     run_main(monkeypatch, SCRIPT, *command, *chosen, "--overlay", tmp_path / "o.mp4")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["00003.png", "00005.png", "00007.png"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == ["00003.png", "00005.png", "00007.png"]
     frames, fps = frames_of(tmp_path / "o.mp4")
     assert (len(frames), fps) == (4, FPS / 2)  # frame 1 comes before the mask and stays plain
     assert Image.open(tmp_path / "sheet.jpg").size == (4 * 480, round(88 * 480 / 136))

@@ -27,8 +27,9 @@ def test_files_it_points_to_exist(link):
 
 
 def test_every_script_is_described():
-    sources = {p.stem: p.read_text() for folder in (ROOT, ROOT / "scripts") for p in folder.glob("*.py")}
-    scripts = [name for name, source in sources.items() if "__main__" in source]
+    files = [*ROOT.glob("*.py"), *ROOT.glob("scripts/*.py")]
+    scripts = [path.stem for path in files if "__main__" in path.read_text()]
+    scripts += [f"scripts.{path.parent.name}" for path in ROOT.glob("scripts/*/__main__.py")]
     assert [name for name in scripts if name not in README] == []
 
 
@@ -44,7 +45,8 @@ def test_the_conversion_of_weights_runs(tmp_path, monkeypatch):
 
 
 def test_every_flag_in_a_command_exists():
-    sources = "".join(p.read_text() for room in (".", "scripts", "util") for p in (ROOT / room).glob("*.py"))
+    patterns = ("*.py", "scripts/**/*.py", "util/*.py")
+    sources = "".join(path.read_text() for pattern in patterns for path in ROOT.glob(pattern))
     commands = [line for line in README.splitlines() if re.match(r"    (python|torchrun) ", line)]
     flags = {flag for line in commands for flag in re.findall(r" (--\w+)", line)}
     assert [flag for flag in sorted(flags - {"--nproc_per_node"}) if f'"{flag}"' not in sources] == []

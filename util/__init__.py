@@ -1,1 +1,1 @@
-"""What the scripts share around the model: evaluation, files, palette, devices, errors."""
+"""The base that everything stands on, and which imports nothing of the project but itself."""

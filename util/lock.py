@@ -1,10 +1,11 @@
 """One run at a time in a folder."""
 
-import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from util.errors import InputError
 
@@ -27,17 +28,18 @@ def exclusive(folder: Path, work: str) -> Iterator[None]:
         InputError: another run is at work there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / LOCK_FILE
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"another {work} is at work in {folder}: wait until it has ended.") from error
-        except OSError as error:  # some network file systems have no locks
-            log.warning("%s cannot be locked (%s): let no other run write there.", folder, error.strerror)
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-            with suppress(OSError):  # something is in it
-                folder.rmdir()
+    file = folder / LOCK_FILE
+    lock = FileLock(file, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"another {work} is at work in {folder}: wait until it has ended.") from error
+    except OSError as error:  # some network file systems have no locks
+        log.warning("%s cannot be locked (%s): let no other run write there.", folder, error.strerror)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)  # while it is held: who opened it before finds that it is gone
+        lock.release()
+        with suppress(OSError):  # something is in it
+            folder.rmdir()

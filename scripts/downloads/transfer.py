@@ -1,6 +1,8 @@
 """Fetching one file over HTTP: continued where it stopped, tried again, whole or not there.
 
-Google Drive answers with a page before a large file; gdown knows how to read it.
+Google Drive answers with a page before a large file; gdown knows how to read it. Its own transfer, like those
+of other libraries, does not tell whether the file has changed since the run that it continues, and would join
+parts of two files; nor does it ask for room before it begins.
 """
 
 import json

@@ -10,9 +10,11 @@ from PIL import Image
 
 from dataset.frame_source import FrameSource
 from dataset.image_io import read_labels
+from dataset.video_file import MissingFrameError
+from scripts.evaluation.film_file import write_film
 from util.background import prefetch
 from util.files import atomic_path
-from util.palette import voc_palette
+from util.palette import full_palette
 from util.progress import FrameProgress
 
 FILL = 0.45  # opacity of an object's colour
@@ -34,7 +36,7 @@ def draw_masks(
     """
     if palette is None:
         labels = (labels > 0).astype(np.uint8)
-    colours = np.array(palette or voc_palette(), np.uint8).reshape(-1, 3)
+    colours = np.array(full_palette(palette), np.uint8).reshape(-1, 3)
     height, width = labels.shape
     thickness = max(1, round(min(height, width) / 240))
     inside = (labels > 0)[:, :, None]
@@ -61,50 +63,61 @@ def _draw_label(drawn: NDArray[np.uint8], mask: NDArray[np.uint8], text: str, th
 
 def overlaid_frames(
     frames: FrameSource, indices: Sequence[int], mask_folder: Path, palette: list[int] | None
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield frames with their written masks drawn in; a frame without a mask stays as it is."""
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield indices and frames with their written masks drawn in.
 
-    def overlaid(index: int) -> NDArray[np.uint8]:
-        picture = frames.read(index)
+    A frame without a mask stays as it is; a damaged one of a video file is left out.
+    """
+
+    def overlaid(index: int) -> tuple[int, NDArray[np.uint8]] | None:
+        try:
+            picture = frames.read(index)
+        except MissingFrameError:
+            return None
         mask = mask_folder / f"{frames.names[index]}.png"
-        return draw_masks(picture, read_labels(mask), palette) if mask.is_file() else picture
+        return index, draw_masks(picture, read_labels(mask), palette) if mask.is_file() else picture
 
-    return prefetch(overlaid, indices, threads=frames.threads)
+    return (each for each in prefetch(overlaid, indices, threads=frames.threads) if each is not None)
 
 
-def write_overlay(frames: FrameSource, mask_folder: Path, palette: list[int] | None, path: Path) -> None:
-    """Write an MP4 of all frames with their masks drawn in, at the source's size and frame rate.
+def write_overlay(
+    frames: FrameSource,
+    mask_folder: Path,
+    palette: list[int] | None,
+    path: Path,
+    sound: Path | None = None,
+) -> None:
+    """Write an MP4 of all frames with their masks drawn in, at the source's size and times.
 
-    MPEG-4 video needs even sizes: an odd last row or column is left out.
+    Args:
+        frames: to show.
+        mask_folder: of their masks, `<frame>.png`.
+        palette: see `draw_masks`.
+        path: of the film.
+        sound: video file to take the sound from; None leaves the film silent.
     """
     indices = range(len(frames.names))
-    codec = cv2.VideoWriter.fourcc(*"mp4v")
-    with atomic_path(path) as temporary, FrameProgress(len(indices)) as progress:
-        writer: cv2.VideoWriter | None = None
-        for picture in overlaid_frames(frames, indices, mask_folder, palette):
-            if writer is None:
-                height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-                writer = cv2.VideoWriter(str(temporary), codec, frames.fps, (width, height))
-                if not writer.isOpened():
-                    raise OSError(f"a film of {width} x {height} cannot be written to {path}.")
-            writer.write(cv2.cvtColor(picture[:height, :width], cv2.COLOR_RGB2BGR))
-            progress.advance(f"overlay {path.stem}")
-        if writer is not None:
-            writer.release()  # says nothing about writes that failed
-        if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) != len(indices):
-            raise OSError(f"the film {path} could not be written whole: is the disk full?")
+    with FrameProgress(len(indices)) as progress:
+
+        def shown() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+            for index, picture in overlaid_frames(frames, indices, mask_folder, palette):
+                yield index, picture
+                progress.advance(f"overlay {path.stem}")
+
+        write_film(path, frames, shown(), sound)
 
 
 def write_contact_sheet(
     frames: FrameSource, mask_folder: Path, palette: list[int] | None, path: Path
 ) -> None:
-    """Write a JPEG of up to eight evenly spaced frames with their masks drawn in."""
+    """Write a JPEG of up to eight evenly spaced frames with their masks drawn in; damaged ones are black."""
     count = min(SHEET_FRAMES, len(frames.names))
     indices = np.linspace(0, len(frames.names) - 1, count).round().astype(int).tolist()
-    pictures = [_to_width(p, SHEET_WIDTH) for p in overlaid_frames(frames, indices, mask_folder, palette)]
-    blank = np.zeros_like(pictures[0])
-    pictures += [blank] * (-len(pictures) % min(SHEET_COLUMNS, count))
+    shown = overlaid_frames(frames, indices, mask_folder, palette)
+    found = {index: _to_width(picture, SHEET_WIDTH) for index, picture in shown}
+    blank = np.zeros_like(next(iter(found.values()), np.zeros((SHEET_WIDTH, SHEET_WIDTH, 3), np.uint8)))
     columns = min(SHEET_COLUMNS, count)
+    pictures = [found.get(index, blank) for index in indices] + [blank] * (-count % columns)
     rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
     with atomic_path(path) as temporary:
         Image.fromarray(np.vstack(rows)).save(temporary, quality=SHEET_QUALITY)
