@@ -93,8 +93,8 @@ def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
     unpaired = {path.stem for path in frames} ^ {path.stem for path in annotations}
     if frames and unpaired:
         raise InputError(
-            f"{min(unpaired)} of {name} is either a frame without a mask in {folder} or a mask without a frame: "
-            "the track needs the truth on every frame."
+            f"{min(unpaired)} of {name} is either a frame without a mask in {folder}, or a mask without a "
+            "frame: the track needs the truth on every frame."
         )
     found: set[int] = set()
     sizes: set[tuple[int, ...]] = set()

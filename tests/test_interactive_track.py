@@ -12,11 +12,11 @@ from scipy.special import comb
 from vos_benchmark.evaluator import Evaluator
 
 from dataset.davis_interactive import track_sequences
+from dataset.scribble_robot import bezier, longest_path, robot_scribbles, without_cycles
 from dataset.scribbles import scribble_map
 from scripts.interactive_track import DavisInteractiveSession, session
 from scripts.interactive_track.measures import boundary_f, jaccard, score, score_video
 from scripts.interactive_track.report import Interaction, SampleKey, SampleReport
-from scripts.interactive_track.robot import bezier, draw_scribbles, longest_path, without_cycles
 from scripts.interactive_track.summary import summarise
 from tests.conftest import GOLDEN, read_png, write_labels
 from util.errors import InputError
@@ -143,21 +143,21 @@ def test_the_robot_scribbles_only_where_the_label_is_missing():
     prediction = truth.copy()
     prediction[:, 80:] = 0
     prediction[5:15, 5:150] = 2
-    scribbles = draw_scribbles(prediction, truth, [1, 2])
+    scribbles = robot_scribbles(truth, prediction, [1, 2])
     assert [scribble["object_id"] for scribble in scribbles] == [0, 1]
     drawn = scribble_map(scribbles, truth.shape)
     for label in (0, 1):
         at = drawn == label
         assert at.sum() > 20
         assert (truth[at] == label).mean() > 0.95 and (prediction[at] != label).mean() > 0.95
-    assert draw_scribbles(prediction, truth, [1, 2]) == scribbles
-    assert draw_scribbles(truth, truth, [1, 2]) == []
+    assert robot_scribbles(truth, prediction, [1, 2]) == scribbles
+    assert robot_scribbles(truth, truth, [1, 2]) == []
 
 
 def test_thin_errors_are_scribbled_on_although_every_disk_would_remove_them():
     truth = np.zeros((60, 200), np.uint8)
     truth[30, 5:190] = 1
-    (scribble,) = draw_scribbles(np.zeros_like(truth), truth, [1])
+    (scribble,) = robot_scribbles(truth, np.zeros_like(truth), [1])
     assert np.ptp(np.array(scribble["path"])[:, 0] * 200) == pytest.approx(184, abs=0.1)
 
 
@@ -362,7 +362,7 @@ def test_a_run_goes_on_with_the_first_unfinished_sample(predictions, tmp_path, c
     assert (tmp_path / "report.csv").read_text().startswith(rows)
     assert play(None) == []
     with (
-        pytest.raises(InputError, match="begun with another interactions"),
+        pytest.raises(InputError, match=r"begun with another interactions \(4, now 8\)"),
         DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path),
     ):
         pass

@@ -11,11 +11,11 @@ Run by `python -m scripts.eval_interactive_davis`; with another method:
 
 The session (`session.py`) goes through the samples of a data set (`dataset/davis_interactive.py`): it gives
 scribbles and takes label maps (`submission.py` checks them). The sample (`running_sample.py`) has them
-measured (`measures.py`) and lets the robot (`robot.py`) draw the next scribbles. Measures and seconds are
-written after each interaction (`report.py`), a file a sample, from which `report.csv` and `summary.json`
-(`summary.py`) are put together and a stopped run goes on. Our own method
-(`method.py`, with the networks of `networks.py`) is run by `evaluation.py`, which ends with a picture of
-the curve (`curve.py`); its flags are in `flags.py`.
+measured (`measures.py`) and lets the robot (`dataset/scribble_robot.py`) draw the next scribbles. Measures
+and seconds are written after each interaction (`report.py`), a file a sample, from which `report.csv` and
+`summary.json` (`summary.py`) are put together and a stopped run goes on. Our own method (`method.py`, with
+the networks of `networks.py`) is run by `evaluation.py`, which ends with a picture of the curve (`curve.py`);
+its flags are in `flags.py`.
 """
 
 from scripts.interactive_track.session import DavisInteractiveSession

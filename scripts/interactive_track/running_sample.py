@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.davis_interactive import TrackSequence
+from dataset.scribble_robot import Scribble, robot_scribbles
 from scripts.interactive_track.measures import chosen, score_video
 from scripts.interactive_track.report import Interaction, SampleReport
-from scripts.interactive_track.robot import Scribble, draw_scribbles
 from util.errors import InputError
 
 
@@ -76,5 +76,5 @@ class RunningSample:
         self.frame = min(fresh, key=lambda frame: (quality[frame], frame))
         self.used.add(self.frame)
         labels = self.sequence.labels
-        lines = draw_scribbles(prediction[self.frame], self.truth[self.frame], labels, self.seed)
+        lines = robot_scribbles(self.truth[self.frame], prediction[self.frame], labels, self.seed)
         self.lines.append([lines if frame == self.frame else [] for frame in range(len(self.truth))])

@@ -95,7 +95,11 @@ class DavisInteractiveSession:
             self.samples |= self.folder.samples()
         limits = {"interactions": max_nb_interactions, "max_time": max_time, "scorer_time": scorer_time}
         rules = {"subset": subset, "metric": metric_to_optimize, "robot": seed, **limits}
-        self.settings = {**rules, "samples": [list(key) for key in self.keys], **(settings or {})}
+        self.settings = {
+            **rules,
+            "samples": [f"{name} {number}" for name, number in self.keys],
+            **(settings or {}),
+        }
         self._waiting = self.unfinished()
         self._is_whole = self._reports = True
         self._running = ExitStack()
