@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from scripts.evaluation.flags import add_engine_flags
+from scripts.evaluation.flags import add_core_flags
 from scripts.interactive_track.method import POLICIES
 from scripts.interactive_track.session import INTERACTIONS, SECONDS
 from util.flag_types import positive_float, positive_int
@@ -46,7 +46,7 @@ def parse_args(description: str | None) -> argparse.Namespace:
         type=Path,
         help="weights (default: saves/fusion.pth if there; without, old and new masks blend by distance)",
     )
-    add_engine_flags(parser)
+    add_core_flags(parser.add_argument_group("network and memory").add_argument)
     args = parser.parse_args()
     for name in ("s2m", "fusion"):
         usual = WEIGHTS_FOLDER / f"{name}.pth"

@@ -51,7 +51,7 @@ class NormalisedFrames(Sequence[Tensor]):
     def __len__(self) -> int:
         return len(self.frames.names)
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index: Any) -> Any:  # as a sequence has it, but for one index alone
         return normalise(self.frames.read(index))
 
 
