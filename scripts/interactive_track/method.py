@@ -102,7 +102,7 @@ class InteractiveMethod:
             self.pending.add(frame)
         if not self.policy(self.number, self.last):
             return self.masks, list(drawn) or [scribbles["annotated_frame"]]
-        if self.pending:
+        if self.pending and self.masks.any():  # no object, nothing to carry
             self._propagate()
         return self.masks, None
 
