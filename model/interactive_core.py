@@ -353,7 +353,7 @@ class InteractiveCore(FramePropagation):
         query = self._query(index, image)
         count = len(labels)
         new = self.in_available_memory(lambda: self.segment(bank, query, count), index, count)
-        if index + this.step != this.stop:
+        if count and index + this.step != this.stop:
             keys, values = self.in_available_memory(lambda: self.encode(image, new[1:]), index, count)
             permanent_ones = [each for each in memory if each.permanent]
             since = permanent_ones[-1].frame if permanent_ones else this.source

@@ -297,6 +297,17 @@ def test_a_damaged_session_is_one_sentence(network, small, tmp_path):
         InteractiveCore.resume(tmp_path, network, frames)
 
 
+def test_an_empty_mask_is_carried_as_background(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, [1])
+    core.give(2, torch.zeros_like(mask))
+    assert len(list(core.propagate())) == 7
+    assert not core.label_map(5).any()
+    core.give(4, mask)
+    list(core.propagate())
+    assert core.label_map(5).any()
+
+
 def test_array_store_and_query_budget(tmp_path):
     store = ArrayStore(budget=100)
     numbers = [store.put(np.full(5, i)) for i in range(6)]  # 40 bytes each
