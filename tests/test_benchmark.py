@@ -96,3 +96,29 @@ def test_one_frame_is_nothing_to_measure(clip, tmp_path, weights_file, monkeypat
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
     with pytest.raises(InputError, match=r"one frame of .* give more --frames"):
         run_main(monkeypatch, "scripts.benchmark.__main__", "inference", *given, "--device", "cpu")
+
+
+def test_interactive_rounds_are_timed_and_compared(clip, tmp_path, weights_file, monkeypatch, capsys):
+    write_frames(tmp_path / "frames", clip["frames"][:6, :48, :80])
+    write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
+    given = [
+        "--model",
+        weights_file,
+        "--input",
+        tmp_path / "frames",
+        "--mask",
+        tmp_path / "m.png",
+        "--device",
+        "cpu",
+    ]
+    run_main(
+        *(monkeypatch, "scripts.benchmark.__main__", "--json", tmp_path / "b.json"),
+        *("interactive", *given, "--frames", 6),
+    )
+    measured = json.loads((tmp_path / "b.json").read_text())["measurements"]
+    rounds = [each["name"] for each in measured if "round" in each["name"]]
+    assert [name.rpartition(", ")[2] for name in rounds] == ["5 frames", "4 frames", "3 frames"]
+    assert measured[-1]["name"] == "pixels with the same label"
+    assert measured[-1]["value"] > 99
+    with pytest.raises(InputError, match="too few frames"):
+        run_main(monkeypatch, "scripts.benchmark.__main__", "interactive", *given, "--frames", 3)

@@ -9,16 +9,20 @@ from tests.conftest import ROOT, write_frames, write_labels
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch, clip, weights_file):
+def test_the_python_examples_run(tmp_path, monkeypatch, clip, weights_file):
     (tmp_path / "saves").mkdir()
     (tmp_path / "saves/propagation_model.pth").symlink_to(weights_file)
     write_frames(tmp_path / "frames", clip["frames"][:3, :48, :80])
     write_labels(tmp_path / "mask.png", clip["labels"][1, :48, :80])
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(re.search(r"```python\n(.*?)```", README, re.DOTALL)[1], names)
+    engine, rounds = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(engine, names)
     assert names["labels"].shape == (48, 80)
     assert set(np.unique(names["labels"])) <= {0, 1, 2}
+    exec(rounds, names)
+    assert names["core"].labels == [1]  # the correction was undone
+    assert names["last_round"] == [1]
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
