@@ -2,19 +2,20 @@
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import list_images, read_image
+from dataset.image_io import DEEP, list_images, read_image
+from dataset.odd_pictures import bits_of_frames
+from dataset.video_file import VideoFile
 from util.errors import InputError
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".webm", ".gif", ".mkv", ".m4v"}
 FOLDER_FPS = 24.0  # pictures carry no frame rate; this is DAVIS's
-REVERSE_BYTES = 1 << 27  # decoded frames held while a video file is read backwards
 
 
 class FrameSource(Protocol):
@@ -30,14 +31,30 @@ class FrameSource(Protocol):
 
     @property
     def fps(self) -> float:
-        """Frames a second."""
+        """Frames a second, on average."""
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of one step of `stamps`."""
+
+    @property
+    def stamps(self) -> Sequence[int]:
+        """When each frame is shown."""
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel by its height."""
 
     @property
     def threads(self) -> int:
         """How many may call `read` at once."""
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Return frame `index` as RGB, `H x W x 3`."""
+        """Return frame `index` as RGB, `H x W x 3`.
+
+        Raises:
+            MissingFrameError: the video file is damaged there.
+        """
 
 
 class PictureFiles:
@@ -47,71 +64,26 @@ class PictureFiles:
         paths: of the pictures, in order.
         fps: frames a second.
         upright: see `read_image`.
+        bits: see `read_image`.
     """
 
-    def __init__(self, paths: Sequence[Path], fps: float = FOLDER_FPS, upright: bool = False) -> None:
+    def __init__(
+        self, paths: Sequence[Path], fps: float = FOLDER_FPS, upright: bool = False, bits: int = DEEP
+    ) -> None:
         self.paths = paths
         self.upright = upright
+        self.bits = bits
         self.names = [path.stem for path in paths]
         self.place = paths[0].parent
         self.fps = fps
+        self.time_base = 1 / Fraction(fps).limit_denominator(1001)
+        self.stamps = range(len(paths))
+        self.pixel_aspect = Fraction(1)
         self.threads = 2
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Decode one picture; InputError when it cannot be."""
-        return read_image(self.paths[index], upright=self.upright)
-
-
-class VideoFile:
-    """Frames of a video file, named by their number: 00000, 00001, ...
-
-    Decoding is sequential. Stepping back decodes from the start again (seeking is not exact in
-    every container) and keeps a bounded run of frames, so reading backwards stays affordable.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = self.place = path
-        self.threads = 1
-        self._open()
-        count = 0
-        while self._capture.grab():  # the count in a file's header can be wrong
-            count += 1
-        if count == 0:
-            raise InputError(
-                f"{path} cannot be read as a video: convert it to MP4, or to a folder of pictures."
-            )
-        self.names = [f"{index:05}" for index in range(count)]
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or FOLDER_FPS
-        self._open()
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """Decode one frame; fastest when indices rise."""
-        if index in self._held:
-            return self._held[index]
-        if index < self._next:
-            return self._read_run_up_to(index)
-        return self._decode(index)
-
-    def _open(self) -> None:
-        self._capture = cv2.VideoCapture(str(self.path))
-        self._next = 0  # index of the frame that the decoder gives next
-        self._held: dict[int, NDArray[np.uint8]] = {}
-
-    def _decode(self, index: int) -> NDArray[np.uint8]:
-        while self._next < index and self._capture.grab():
-            self._next += 1
-        good, frame = self._capture.read()
-        self._next += 1
-        if not good:
-            raise InputError(f"frame {index} of {self.path} cannot be decoded: the file is damaged there.")
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-
-    def _read_run_up_to(self, index: int) -> NDArray[np.uint8]:
-        self._open()
-        start = max(0, index + 1 - max(1, REVERSE_BYTES // self._decode(0).nbytes))
-        self._open()
-        self._held = {i: self._decode(i) for i in range(start, index + 1)}
-        return self._held[index]
+        return read_image(self.paths[index], upright=self.upright, bits=self.bits)
 
 
 class Selection:
@@ -123,6 +95,9 @@ class Selection:
         self.names = [source.names[index] for index in indices]
         self.place = source.place
         self.fps = source.fps if fps is None else fps
+        self.time_base = source.time_base
+        self.stamps = [source.stamps[index] for index in indices]
+        self.pixel_aspect = source.pixel_aspect
         self.threads = source.threads
 
     def read(self, index: int) -> NDArray[np.uint8]:
@@ -139,7 +114,7 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
 def open_source(path: Path) -> FrameSource:
     """Return the frames of a video file or of a folder of pictures (in natural order).
 
-    Pictures are turned upright, as the decoder turns videos.
+    Pictures are turned upright, as videos are; each is one frame, the first that it holds.
 
     Raises:
         InputError: there is nothing there, no picture in the folder, or two of one name.
@@ -151,7 +126,7 @@ def open_source(path: Path) -> FrameSource:
         stems = {picture.stem for picture in pictures}
         if len(stems) < len(pictures):
             raise InputError(f"{path} has pictures of the same name but for the suffix: keep one of each.")
-        return PictureFiles(pictures, upright=True)
+        return PictureFiles(pictures, upright=True, bits=bits_of_frames(pictures))
     if not path.is_file():
         raise InputError(f"there is no video file and no folder of frames at {path}.")
     if path.suffix.lower() not in VIDEO_SUFFIXES:

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,6 +28,7 @@ NORMALISED = ((np.arange(256, dtype=np.float32)[:, None, None] / np.float32(255)
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B"}  # Pillow's names; those with I have 16 bits or more
 ORIENTATION = 0x0112  # EXIF's number of it; 1 is upright
+DEEP = 16  # bits of a channel; Pillow keeps them in grey pictures alone
 LARGEST_LABEL = 255
 VOID = 255  # what paletted masks call pixels of no object
 
@@ -66,7 +68,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from error
 
 
-def read_image(path: Path, short_side: int | None = None, upright: bool = False) -> NDArray[np.uint8]:
+def read_image(
+    path: Path, short_side: int | None = None, upright: bool = False, bits: int = DEEP
+) -> NDArray[np.uint8]:
     """Read a picture as RGB, `H x W x 3`; transparency is ignored, 16 bits become 8.
 
     Args:
@@ -75,15 +79,44 @@ def read_image(path: Path, short_side: int | None = None, upright: bool = False)
             shorter side keeps this many pixels. None reads every pixel.
         upright: turn it as its EXIF data says and viewers show it. Masks are read as they are stored,
             and so are the pictures of data sets, for which they were made.
+        bits: how many of its 16 bits a 16-bit picture uses; larger values become white.
     """
     with _opened(path) as image:
         if short_side is not None:
             image.draft(None, (short_side, short_side))  # does nothing for other formats
-        shown = _turned(image) if upright else image
-        if shown.mode.startswith("I"):
-            high = np.clip(np.asarray(shown) >> 8, 0, 255).astype(np.uint8)
-            return np.repeat(high[:, :, None], 3, axis=2)
+        shown = image
+        if _is_deep(image):
+            shown = Image.fromarray(np.clip(read_levels(path) >> (bits - 8), 0, 255).astype(np.uint8))
+            shown.info = image.info  # its EXIF data among it
+        shown = _turned(shown) if upright else shown
         return np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))
+
+
+def frames_and_depth(path: Path) -> tuple[int, bool]:
+    """Return how many frames a picture file holds and whether it has 16 bits, without decoding its pixels.
+
+    A photo that a camera stored with another view of the same moment is one frame.
+    """
+    with _opened(path) as image:
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        return frames, _is_deep(image)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    tiles = getattr(image, "tile", [])  # how each part is decoded: colours are cut to 8 bits, if need be
+    return image.mode.startswith("I") or any(str(tile[3]).endswith(";16B") for tile in tiles)
+
+
+def read_levels(path: Path) -> NDArray[Any]:
+    """Read a picture of more than 8 bits as it is stored, grey `H x W` or RGB `H x W x 3`."""
+    with _opened(path) as image:
+        levels = np.asarray(image)  # colours are cut to 8 bits, but a damaged file is found
+        if image.mode.startswith("I"):
+            return levels
+    deep = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is None:
+        raise InputError(f"{path} cannot be read as a picture (damaged, or another format).")
+    return cv2.cvtColor(deep, cv2.COLOR_BGRA2RGB if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
 def _turned(image: Image.Image) -> Image.Image:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dataset.frame_source import FrameSource
 from dataset.image_io import normalise, read_label_map
+from dataset.video_file import MissingFrameError
 from util.background import prefetch
 from util.errors import InputError
 
@@ -80,8 +81,23 @@ class Video:
             raise InputError(f"{folder} is where the frames or masks are read: give another --output.")
 
     def __iter__(self) -> Iterator[Frame]:
-        """Decode the frames in order, in the background, a few ahead."""
-        return prefetch(self.read, range(len(self)), threads=self.frames.threads)
+        """Decode the frames in order, in the background, a few ahead.
+
+        Frames that a damaged video file has lost are left out.
+
+        Raises:
+            InputError: one of these has a mask, or see `read`.
+        """
+        frames = prefetch(self._read_if_whole, range(len(self)), threads=self.frames.threads)
+        return (frame for frame in frames if frame is not None)
+
+    def _read_if_whole(self, index: int) -> Frame | None:
+        try:
+            return self.read(index)
+        except MissingFrameError as error:
+            if index not in self.masks:
+                return None
+            raise InputError(f"{error} Give its mask {self.masks[index]} on another frame.") from error
 
     def read(self, index: int) -> Frame:
         """Decode one frame; raises InputError when it cannot be read or its mask does not fit."""

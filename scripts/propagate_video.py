@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dataset.video_dataset import UserVideo, open_user_video
 from model import PropagationNetwork, load_network
+from scripts.evaluation.film_file import has_sound
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import add_engine_flags, engine_options
 from scripts.evaluation.loop import evaluate_video
@@ -23,6 +24,7 @@ def main() -> None:
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
     add("--overlay", type=film_path, help="write an MP4 with the masks drawn in")
+    add("--sound", action="store_true", help="keep the sound of the video file in the --overlay")
     add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
     add("--save_probs", type=Path, help="folder for probabilities (half floats, compressed .npz)")
     add("--backward", action="store_true", help="also go back from the first labelled frame to the start")
@@ -39,6 +41,7 @@ def propagate(args: argparse.Namespace) -> None:
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise InputError("--start must not be negative, and --end must lie behind it.")
     check_apart(args)
+    check_sound(args)
     video = open_user_video(
         args.input,
         args.masks,
@@ -67,6 +70,20 @@ def check_apart(args: argparse.Namespace) -> None:
             raise InputError(f"--{flag} {path} is or lies in --input or --masks: give another place.")
 
 
+def check_sound(args: argparse.Namespace) -> None:
+    """Make sure that there is sound where some is asked for.
+
+    Raises:
+        InputError: nothing to take it from, or nothing to put it in.
+    """
+    if not args.sound:
+        return
+    if args.overlay is None:
+        raise InputError("--sound is for films: give --overlay too, or leave --sound out.")
+    if not args.input.is_file() or not has_sound(args.input):
+        raise InputError(f"{args.input} has no sound: leave --sound out.")
+
+
 def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:
     """Propagate, and write masks and whatever else the flags ask for."""
     # backward first: both passes write the frame that they share, and forward knows all its objects
@@ -78,10 +95,11 @@ def write_results(args: argparse.Namespace, video: UserVideo, network: Propagati
             seconds += evaluate_video(
                 each, network, engine_options(args), args.output, progress, probs=args.save_probs
             )
-    print(f"{frames} frames in {seconds:.1f} s of processing ({frames / seconds:.2f} FPS): {args.output}")
+    done = progress.done  # without those of a damaged video file that cannot be read
+    print(f"{done} frames in {seconds:.1f} s of processing ({done / seconds:.2f} FPS): {args.output}")
     palette = video.forward.palette
     if args.overlay is not None:
-        write_overlay(video.frames, args.output, palette, args.overlay)
+        write_overlay(video.frames, args.output, palette, args.overlay, args.input if args.sound else None)
         print(f"overlay: {args.overlay}")
     if args.contact_sheet is not None:
         write_contact_sheet(video.frames, args.output, palette, args.contact_sheet)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dataset.frame_source import VideoFile, open_source
+from dataset.frame_source import open_source
 from dataset.image_io import normalise, read_image, read_label_map
 from dataset.video_dataset import open_user_video
+from dataset.video_file import VideoFile
 from model import InferenceCore
 from tests.conftest import ROOT, SHARED_DATA, needs_shared_data, read_png, run_main, run_script, write_labels
 from util.errors import InputError
@@ -94,7 +95,7 @@ def test_video_files_are_read_in_any_order(suffix, codec, tmp_path, clip, monkey
     expected, _ = frames_of(path)
     source = VideoFile(path)
     assert len(source.names) == len(expected) == 12
-    monkeypatch.setattr("dataset.frame_source.REVERSE_BYTES", 4 * expected[0].nbytes)
+    monkeypatch.setattr("dataset.video_file.HELD_BYTES", 2 * expected[0].nbytes)  # four of 4:2:0
     for index in (0, 1, 5, *range(11, -1, -1), 3):
         assert np.array_equal(source.read(index), expected[index]), index
         assert len(source._held) <= 4

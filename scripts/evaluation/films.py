@@ -10,6 +10,8 @@ from PIL import Image
 
 from dataset.frame_source import FrameSource
 from dataset.image_io import read_labels
+from dataset.video_file import MissingFrameError
+from scripts.evaluation.film_file import write_film
 from util.background import prefetch
 from util.files import atomic_path
 from util.palette import voc_palette
@@ -61,38 +63,48 @@ def _draw_label(drawn: NDArray[np.uint8], mask: NDArray[np.uint8], text: str, th
 
 def overlaid_frames(
     frames: FrameSource, indices: Sequence[int], mask_folder: Path, palette: list[int] | None
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield frames with their written masks drawn in; a frame without a mask stays as it is."""
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield indices and frames with their written masks drawn in.
 
-    def overlaid(index: int) -> NDArray[np.uint8]:
-        picture = frames.read(index)
+    A frame without a mask stays as it is; a damaged one of a video file is left out.
+    """
+
+    def overlaid(index: int) -> tuple[int, NDArray[np.uint8]] | None:
+        try:
+            picture = frames.read(index)
+        except MissingFrameError:
+            return None
         mask = mask_folder / f"{frames.names[index]}.png"
-        return draw_masks(picture, read_labels(mask), palette) if mask.is_file() else picture
+        return index, draw_masks(picture, read_labels(mask), palette) if mask.is_file() else picture
 
-    return prefetch(overlaid, indices, threads=frames.threads)
+    return (each for each in prefetch(overlaid, indices, threads=frames.threads) if each is not None)
 
 
-def write_overlay(frames: FrameSource, mask_folder: Path, palette: list[int] | None, path: Path) -> None:
-    """Write an MP4 of all frames with their masks drawn in, at the source's size and frame rate.
+def write_overlay(
+    frames: FrameSource,
+    mask_folder: Path,
+    palette: list[int] | None,
+    path: Path,
+    sound: Path | None = None,
+) -> None:
+    """Write an MP4 of all frames with their masks drawn in, at the source's size and times.
 
-    MPEG-4 video needs even sizes: an odd last row or column is left out.
+    Args:
+        frames: to show.
+        mask_folder: of their masks, `<frame>.png`.
+        palette: see `draw_masks`.
+        path: of the film.
+        sound: video file to take the sound from; None leaves the film silent.
     """
     indices = range(len(frames.names))
-    codec = cv2.VideoWriter.fourcc(*"mp4v")
     with atomic_path(path) as temporary, FrameProgress(len(indices)) as progress:
-        writer: cv2.VideoWriter | None = None
-        for picture in overlaid_frames(frames, indices, mask_folder, palette):
-            if writer is None:
-                height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-                writer = cv2.VideoWriter(str(temporary), codec, frames.fps, (width, height))
-                if not writer.isOpened():
-                    raise OSError(f"a film of {width} x {height} cannot be written to {path}.")
-            writer.write(cv2.cvtColor(picture[:height, :width], cv2.COLOR_RGB2BGR))
-            progress.advance(f"overlay {path.stem}")
-        if writer is not None:
-            writer.release()  # says nothing about writes that failed
-        if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) != len(indices):
-            raise OSError(f"the film {path} could not be written whole: is the disk full?")
+
+        def shown() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+            for index, picture in overlaid_frames(frames, indices, mask_folder, palette):
+                yield index, picture
+                progress.advance(f"overlay {path.stem}")
+
+        write_film(temporary, frames, shown(), sound)
 
 
 def write_contact_sheet(
@@ -101,10 +113,10 @@ def write_contact_sheet(
     """Write a JPEG of up to eight evenly spaced frames with their masks drawn in."""
     count = min(SHEET_FRAMES, len(frames.names))
     indices = np.linspace(0, len(frames.names) - 1, count).round().astype(int).tolist()
-    pictures = [_to_width(p, SHEET_WIDTH) for p in overlaid_frames(frames, indices, mask_folder, palette)]
-    blank = np.zeros_like(pictures[0])
-    pictures += [blank] * (-len(pictures) % min(SHEET_COLUMNS, count))
+    shown = overlaid_frames(frames, indices, mask_folder, palette)
+    pictures = [_to_width(picture, SHEET_WIDTH) for _, picture in shown]
     columns = min(SHEET_COLUMNS, count)
+    pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
     rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
     with atomic_path(path) as temporary:
         Image.fromarray(np.vstack(rows)).save(temporary, quality=SHEET_QUALITY)

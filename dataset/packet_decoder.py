@@ -1,0 +1,132 @@
+"""Decoding of a video stream from any of its key packets on."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import cast
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from dataset.packet_table import PacketTable, packets_of, read_packets
+from util.errors import InputError
+
+av.logging.set_level(None)  # what FFmpeg has to say about damage is said here, in one sentence
+
+FLUSH_ERRORS = 64  # more than a decoder has threads, each of which may hold a damaged frame
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a video file.
+
+    Raises:
+        InputError: it is none.
+        OSError: it must not be read.
+    """
+    path.open("rb").close()  # fails in the system's own words
+    try:
+        # without the protocol, FFmpeg takes what comes before a colon for one
+        return av.open(f"file:{os.fspath(path)}", metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise no_video(path) from error
+
+
+def no_video(path: Path) -> InputError:
+    """Return the error of a file that holds no pictures that can be decoded."""
+    return InputError(
+        f"{path} cannot be read as a video (damaged, or another format): convert it to MP4, or to a folder "
+        "of pictures."
+    )
+
+
+class PacketDecoder:
+    """Iterates over the frames of a video file, with the numbers of their packets (see `PacketTable`).
+
+    The decoder is given the number of each packet in place of its time, and hands it on to the frame: times
+    need not be exact, different, or there at all. Frames that cannot be decoded do not come.
+
+    Args:
+        path: of the file.
+        damaged: decode the same from the same packets, whatever was decoded before: without threads for
+            a frame each, which lose frames behind damage, and from a new decoder whenever it is to go
+            on elsewhere, since what is lost is filled in with what its memory holds.
+
+    Attributes:
+        stream: its video stream.
+        next_packet: number of the packet that is decoded next.
+    """
+
+    def __init__(self, path: Path, damaged: bool = False) -> None:
+        self.path = path
+        self._damaged = damaged
+        self._open()
+
+    def read_table(self) -> PacketTable:
+        """Go through all packets; leaves the stream at its end."""
+        return read_packets(self._container, self.stream)
+
+    def seek(self, key: int, table: PacketTable) -> None:
+        """Go on with a key packet.
+
+        Where the container cannot find it, packets are read up to it, but not decoded.
+        """
+        if self._damaged or not self._sought(key, table):
+            self._open()
+        while self.next_packet < key and next(self._packets, None) is not None:
+            self.next_packet += 1
+        self._frames = self._decode()
+
+    def __iter__(self) -> "PacketDecoder":
+        return self
+
+    def __next__(self) -> tuple[int, VideoFrame]:
+        return next(self._frames)
+
+    def _open(self) -> None:
+        self._container = open_container(self.path)
+        stream = self._container.streams.best("video")
+        if stream is None:
+            raise no_video(self.path)
+        self.stream = cast(VideoStream, stream)
+        self.stream.thread_type = "NONE" if self._damaged else "AUTO"
+        self._packets = packets_of(self._container, self.stream)
+        self.next_packet = 0
+        self._frames = self._decode()
+
+    def _sought(self, key: int, table: PacketTable) -> bool:
+        """Let the container seek; return whether it stands before the key packet or an earlier one."""
+        place = table.keys.index(key)
+        for goal in (key, table.keys[max(0, place - 1)]):  # AVI seeks by times of decoding, which are earlier
+            try:
+                self._container.seek(table.stamps[goal], stream=self.stream)
+            except av.FFmpegError:
+                return False
+            packets = packets_of(self._container, self.stream)
+            first = next(packets, None)
+            number = None if first is None else table.number_at(first.pos)
+            if first is not None and number is not None and number <= key:
+                self._packets = chain([first], packets)
+                self.next_packet = number
+                return True
+        return False
+
+    def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
+        for packet in self._packets:
+            packet.pts = packet.dts = self.next_packet
+            self.next_packet += 1
+            with suppress(av.FFmpegError):  # damage
+                for frame in packet.decode():
+                    yield _numbered(frame)
+        for _ in range(FLUSH_ERRORS):
+            with suppress(av.FFmpegError):  # one at a time
+                for frame in self.stream.codec_context.decode(None):
+                    yield _numbered(frame)
+                return
+
+
+def _numbered(frame: VideoFrame) -> tuple[int, VideoFrame]:
+    return -1 if frame.pts is None else frame.pts, frame

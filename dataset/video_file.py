@@ -1,0 +1,211 @@
+"""Reading of video files: any frame, at a cost bounded by the distance between key frames."""
+
+import logging
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+from av.sidedata.sidedata import SideData
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from dataset.packet_decoder import PacketDecoder, no_video
+from dataset.packet_table import rising
+from util.errors import InputError
+
+log = logging.getLogger(__name__)
+
+# how colours are coded, by FFmpeg's number for it in a file; what does not say is taken for BT.601
+MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
+
+
+class MissingFrameError(InputError):
+    """A frame of a video file that is damaged there."""
+
+
+class Turn(NamedTuple):
+    """How a stored picture is turned to be shown: transposed first, then mirrored where a step is -1."""
+
+    transposed: bool = False
+    down: int = 1
+    right: int = 1
+
+
+class VideoFile:
+    """Frames of a video file, named by their number: 00000, 00001, ...
+
+    Opening it reads the packets, but decodes no more than the first frame. A frame is decoded from the last
+    key frame before it on, or from the frame read last where that is nearer. On the way back, the frames
+    passed are kept, up to `HELD_BYTES`, so that each part between two key frames is decoded once.
+
+    Damage: the first frame that does not come has the whole file decoded once, for a warning with how many
+    of how many frames can be read. Those that cannot raise `MissingFrameError`; all others keep their numbers
+    and times. Packets that are missing at the end are no frames at all.
+
+    Attributes:
+        time_base: seconds of one step of `stamps`.
+        stamps: when each frame is shown, rising.
+        pixel_aspect: width of a pixel by its height, as frames are shown.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = self.place = path
+        self.threads = 1
+        self._decoder = PacketDecoder(path)
+        self._table = self._decoder.read_table()
+        if not self._table.timed:
+            self._decoder.seek(0, self._table)
+            self._table = self._table.reordered([packet for packet, _ in self._decoder])
+        self._frame_of = {packet: frame for frame, packet in enumerate(self._table.order)}
+        self._readable: set[int] | None = None  # packets; None as long as there is no sign of damage
+        self._held: dict[int, VideoFrame] = {}  # by index
+        self._last = -1  # the frame that came last
+        self.names = [f"{index:05}" for index in range(len(self._table.order))]
+        self._reformatter = VideoReformatter()
+        self._decoder.seek(0, self._table)
+        first = self._first_frame()
+        self._size = first.width, first.height
+        self._turn = display_turn(first)
+        stream = self._decoder.stream
+        self.fps = float(stream.average_rate or stream.guessed_rate or 1)
+        self.time_base = Fraction(stream.time_base or 1)
+        self.stamps = rising([self._table.stamps[packet] for packet in self._table.order])
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
+        self.pixel_aspect = 1 / aspect if self._turn.transposed else aspect
+        if self._table.lacking:
+            log.warning(
+                "%s is cut off: %d of its %d frames can be read.",
+                *(path, len(self.names), len(self.names) + self._table.lacking),
+            )
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Decode one frame, turned as it is to be shown.
+
+        Raises:
+            MissingFrameError: it cannot be decoded.
+        """
+        width, height = self._size  # streams may change theirs on the way
+        frame = self._decoded(index)
+        matrix = MATRICES.get(frame.colorspace, Colorspace.ITU601)
+        shown = self._reformatter.reformat(
+            frame, width, height, "rgb24", src_colorspace=matrix, interpolation=Interpolation.BICUBIC
+        )
+        return turned(cast(NDArray[np.uint8], shown.to_ndarray()), self._turn)
+
+    def _first_frame(self) -> VideoFrame:
+        for index in range(len(self.names)):
+            with suppress(MissingFrameError):
+                return self._decoded(index)
+        raise no_video(self.path)
+
+    def _decoded(self, index: int) -> VideoFrame:
+        if index in self._held:
+            return self._held[index]
+        if self._is_readable(index):
+            start = self._table.start_of(index)
+            back = index <= self._last
+            going_on = not back and start <= self._decoder.next_packet
+            self._run_to(index, start=None if going_on else start, keep=back)
+        if index not in self._held:
+            self._look_again(index)
+        return self._held[index]
+
+    def _run_to(self, index: int, start: int | None = None, keep: bool = False) -> None:
+        """Decode until a frame or one behind it comes, and hold that; a frame in doubt is not held.
+
+        Args:
+            index: of the frame.
+            start: key packet to start from; None goes on.
+            keep: also hold the frames before it, as many as `HELD_BYTES` allows.
+        """
+        self._held = {}
+        if start is not None:
+            self._decoder.seek(start, self._table)
+            self._last = self._table.first_frame_of(start) - 1
+        doubted = False  # a frame is missing or damaged, and those behind it may build upon it
+        for packet, frame in self._decoder:
+            number = self._frame_of.get(packet, -1)
+            if number <= self._last:  # shown before the key frame: what it needs may not be there
+                continue
+            doubted |= (number > self._last + 1 and number <= index) or frame.is_corrupt
+            self._last = number
+            if keep or number >= index:
+                self._held[number] = frame
+            while len(self._held) > 1 and len(self._held) * _bytes_of(frame) > HELD_BYTES:
+                del self._held[min(self._held)]
+            if number >= index:
+                if doubted and self._readable is None:
+                    self._held = {}
+                return
+        self._last = len(self.names)
+
+    def _look_again(self, index: int) -> None:
+        """Find a frame that did not come from its key frame on.
+
+        Some key frames are none that decoding can start from, so this goes further and further back.
+        """
+        if self._readable is None:
+            self._look_for_damage()
+        keys = self._table.keys
+        place, step = keys.index(self._table.start_of(index)), 1
+        while self._is_readable(index) and place >= 0:
+            self._run_to(index, start=keys[place], keep=True)
+            if index in self._held:
+                return
+            place = max(0, place - step) if place else -1
+            step *= 2
+        raise MissingFrameError(f"frame {index} of {self.path} cannot be decoded: the file is damaged there.")
+
+    def _is_readable(self, index: int) -> bool:
+        return self._readable is None or self._table.order[index] in self._readable
+
+    def _look_for_damage(self) -> None:
+        """Decode everything once, to know which frames there are."""
+        self._decoder = PacketDecoder(self.path, damaged=True)
+        whole = {packet: not frame.is_corrupt for packet, frame in self._decoder if packet in self._frame_of}
+        self._readable = set(whole)
+        self._last = len(self.names)
+        damaged = [packet for packet in self._table.order if not whole.get(packet, False)]
+        self._table = self._table.without_keys_before(damaged)
+        lost = [index for index in range(len(self.names)) if not self._is_readable(index)]
+        if lost:
+            log.warning(
+                "%s is damaged: %d of its %d frames can be read; the others, from frame %d on, are left out.",
+                *(self.path, len(self._readable), len(self.names), lost[0]),
+            )
+
+
+def display_turn(frame: VideoFrame) -> Turn:
+    """Return the turn by quarters and mirroring that comes nearest to a frame's display matrix.
+
+    The matrix (a b u, c d v, x y w) shows the pixel (p, q) at (ap + cq + x, bp + dq + y), in fixed point.
+    """
+    data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
+    if data is None:
+        return Turn()
+    a, b, _, c, d = np.frombuffer(memoryview(data), np.int32)[:5].astype(int)
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Turn(False, -1 if d < 0 else 1, -1 if a < 0 else 1)
+    return Turn(True, -1 if b < 0 else 1, -1 if c < 0 else 1)
+
+
+def turned(picture: NDArray[np.uint8], turn: Turn) -> NDArray[np.uint8]:
+    """Turn a picture `H x W x 3`, or `W x H x 3` when it is transposed."""
+    if turn == Turn():
+        return picture
+    upright = picture.transpose(1, 0, 2) if turn.transposed else picture
+    return np.ascontiguousarray(upright[:: turn.down, :: turn.right])
+
+
+def _bytes_of(frame: VideoFrame) -> int:
+    return sum(plane.buffer_size for plane in frame.planes)
