@@ -1,7 +1,17 @@
-"""The network and the engine."""
+"""The networks and the engine."""
 
-from model.checkpoint import load_network
+from model.checkpoint import load_fusion, load_network, load_s2m
+from model.fusion import FusionNetwork
 from model.inference_core import InferenceCore
 from model.network import PropagationNetwork
+from model.s2m import S2MNetwork
 
-__all__ = ["InferenceCore", "PropagationNetwork", "load_network"]
+__all__ = [
+    "FusionNetwork",
+    "InferenceCore",
+    "PropagationNetwork",
+    "S2MNetwork",
+    "load_fusion",
+    "load_network",
+    "load_s2m",
+]

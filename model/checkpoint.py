@@ -5,17 +5,37 @@ and a training checkpoint, a dict that holds the state dict under "network".
 """
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.fast_inference.preparation import prepare_for_inference
+from model.fusion import FusionNetwork
 from model.network import PropagationNetwork
 from model.resnet import orthogonal_channels
+from model.s2m import S2MNetwork
 from util.errors import InputError
 from util.files import atomic_path
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Kind(NamedTuple):
+    """One of the three networks, as error messages call it."""
+
+    title: str
+    flag: str  # what its file is given by
+    sign: str  # an entry that no other network has
+
+
+KINDS: dict[type[nn.Module], Kind] = {
+    PropagationNetwork: Kind("propagation network", "--model", "kv_m_f16.key_proj.weight"),
+    S2MNetwork: Kind("scribble-to-mask network", "--s2m", "classifier.aspp.project.0.weight"),
+    FusionNetwork: Kind("fusion network", "--fusion", "final_conv.weight"),
+}
 
 MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
 LISTED = 4  # names listed in an error message before "and N more"
@@ -58,18 +78,26 @@ def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
     }
 
 
-def load_state(network: PropagationNetwork, state: dict[str, Tensor], source: str | Path) -> None:
+def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
     """Load a state dict with strict names and shapes.
 
     Args:
-        network: changed in place, only if everything fits.
+        network: one of `KINDS`, changed in place, only if everything fits.
         state: name -> tensor.
         source: where the state dict is from, for the error message.
 
     Raises:
-        InputError: names the missing, unexpected, mis-shaped and mis-typed entries, or those with
-            numbers that are not finite.
+        InputError: it is of another network; or names the missing, unexpected, mis-shaped and mis-typed
+            entries, or those with numbers that are not finite.
     """
+    wanted = KINDS[type(network)]
+    if wanted.sign not in state:
+        for kind in KINDS.values():
+            if kind.sign in state:
+                raise InputError(
+                    f"{source} is of the {kind.title}, which is given as {kind.flag}: give weights of the "
+                    f"{wanted.title} here."
+                )
     own = network.state_dict()
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
@@ -95,7 +123,7 @@ def load_state(network: PropagationNetwork, state: dict[str, Tensor], source: st
     ]
     if complaints:
         raise InputError(
-            f"{source} does not fit the propagation network ({'; '.join(complaints)}): "
+            f"{source} does not fit the {wanted.title} ({'; '.join(complaints)}): "
             "give weights of this network."
         )
     broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
@@ -104,7 +132,7 @@ def load_state(network: PropagationNetwork, state: dict[str, Tensor], source: st
             f"{source} holds numbers that are not finite in {len(broken)} entries ({broken[0]}, ...): "
             "its training went wrong, or it is damaged; take an earlier file or fetch it again."
         )
-    network.load_state_dict(state, assign=network.decoder.pred.weight.is_meta)
+    network.load_state_dict(state, assign=next(network.parameters()).is_meta)
 
 
 def is_single_object(state: dict[str, Tensor]) -> bool:
@@ -129,9 +157,24 @@ def read_network(path: str | Path) -> PropagationNetwork:
         InputError: the file cannot be read or does not fit.
     """
     state = network_state(load_file(path))
+    return _with_state(lambda: PropagationNetwork(single_object=is_single_object(state)), state, path)
+
+
+def read_s2m(path: str | Path) -> S2MNetwork:
+    """Read a scribble-to-mask network as it was trained; arguments and errors as of `read_network`."""
+    return _with_state(S2MNetwork, network_state(load_file(path)), path)
+
+
+def read_fusion(path: str | Path) -> FusionNetwork:
+    """Read a fusion network as it was trained; arguments and errors as of `read_network`."""
+    return _with_state(FusionNetwork, network_state(load_file(path)), path)
+
+
+def _with_state(build: Callable[[], Network], state: dict[str, Tensor], source: str | Path) -> Network:
+    """Return a new network with a loaded state."""
     with torch.device("meta"):  # no storage and no random numbers: the loaded tensors become the parameters
-        network = PropagationNetwork(single_object=is_single_object(state))
-    load_state(network, state, path)
+        network = build()
+    load_state(network, state, source)
     return network
 
 
@@ -152,6 +195,16 @@ def load_network(
         InputError: the file cannot be read or does not fit.
     """
     return prepare_for_inference(read_network(path), torch.device(device), amp)
+
+
+def load_s2m(path: str | Path, device: torch.device | str = "cpu", amp: bool = False) -> S2MNetwork:
+    """Load a scribble-to-mask network for inference; arguments and errors as of `load_network`."""
+    return prepare_for_inference(read_s2m(path), torch.device(device), amp)
+
+
+def load_fusion(path: str | Path, device: torch.device | str = "cpu", amp: bool = False) -> FusionNetwork:
+    """Load a fusion network for inference; arguments and errors as of `load_network`."""
+    return prepare_for_inference(read_fusion(path), torch.device(device), amp)
 
 
 def load_weights(network: PropagationNetwork, path: str | Path) -> None:

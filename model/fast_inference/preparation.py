@@ -1,20 +1,20 @@
 """What makes a trained network quick: the same function in fewer and cheaper steps, for inference alone."""
 
+from itertools import pairwise
+from typing import TypeVar
+
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.fast_inference.winograd import use_winograd
-from model.modules import MaskRGBEncoder, RGBEncoder
-from model.network import PropagationNetwork
-from model.resnet import Bottleneck
 from util.device import amp_dtype, has_matrix_unit
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @torch.no_grad()
-def prepare_for_inference(
-    network: PropagationNetwork, device: torch.device, amp: bool = False
-) -> PropagationNetwork:
+def prepare_for_inference(network: Network, device: torch.device, amp: bool = False) -> Network:
     """Prepare a network in place; its state dict is no longer that of a checkpoint.
 
     Batch norm is folded into convolutions, features have their channels last, and on a CPU the wide
@@ -29,7 +29,7 @@ def prepare_for_inference(
     Returns:
         The network itself, in eval mode; its parameters need no gradients, which it could not give.
     """
-    dtype = amp_dtype(device) if amp else network.dtype
+    dtype = amp_dtype(device) if amp else next(network.parameters()).dtype
     fold_batch_norm(network.eval().requires_grad_(False))
     if device.type == "cpu" and not (amp and has_matrix_unit()):
         use_winograd(network, dtype)
@@ -37,8 +37,11 @@ def prepare_for_inference(
 
 
 @torch.no_grad()
-def fold_batch_norm(network: PropagationNetwork) -> PropagationNetwork:
-    """Fold every frozen batch norm into its convolution, in place.
+def fold_batch_norm(network: Network) -> Network:
+    """Fold every batch norm into its convolution, in place.
+
+    A batch norm belongs to the convolution that its parent holds directly before it, which is so in all
+    networks here and in torchvision's.
 
     Args:
         network: in eval mode.
@@ -46,18 +49,9 @@ def fold_batch_norm(network: PropagationNetwork) -> PropagationNetwork:
     Returns:
         The network itself, which computes the same function with fewer passes over memory.
     """
-    for module in network.modules():
-        if isinstance(module, RGBEncoder | MaskRGBEncoder):
-            _fold(module, "conv1", "bn1")
-        elif isinstance(module, Bottleneck):
-            for number in (1, 2, 3):
-                _fold(module, f"conv{number}", f"bn{number}")
-            if module.downsample is not None:
-                _fold(module.downsample, "0", "1")
+    for parent in list(network.modules()):
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
+                setattr(parent, norm_name, nn.Identity())
     return network
-
-
-def _fold(parent: nn.Module, conv: str, batch_norm: str) -> None:
-    folded = fuse_conv_bn_eval(getattr(parent, conv), getattr(parent, batch_norm))
-    setattr(parent, conv, folded)
-    setattr(parent, batch_norm, nn.Identity())

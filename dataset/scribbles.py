@@ -1,0 +1,192 @@
+"""Scribbles: lines that a person, or the robot of the DAVIS interactive track, draws on a frame.
+
+A map of scribbles is `H x W`, integer: the label of the object that a line marks, 0 where a line marks
+background, and -1 where there is no line. Files of scribbles are JSON, as in DAVIS 2017:
+`{"scribbles": [[{"path": [[x, y], ...], "object_id": n}, ...], ...], "sequence": name, "annotated_frame": n}`
+with a list of lines for each frame of the sequence, and positions from 0 to 1.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from skimage.draw import line
+
+from util.errors import InputError
+
+NONE = -1  # where there is no scribble
+STROKE_WIDTH = 3  # pixels, of a person's strokes, and of a thin line that `sides` has widened
+
+
+def no_scribbles(size: tuple[int, int]) -> NDArray[np.int32]:
+    """Return a map of no scribbles, (h, w)."""
+    return np.full(size, NONE, np.int32)
+
+
+def scribble_map(scribbles: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> NDArray[np.int32]:
+    """Draw the lines of one frame, one pixel wide, later ones over earlier ones.
+
+    Args:
+        scribbles: of one frame, as in a file: each with "path", points (x, y) in [0, 1], and "object_id".
+        size: (h, w) of the result. Points are scaled by (w - 1, h - 1) and truncated, as the DAVIS
+            interactive track does it.
+
+    Returns:
+        `h x w`, see the module.
+    """
+    result = no_scribbles(size)
+    scale = np.array([size[1] - 1, size[0] - 1])
+    for scribble in scribbles:
+        points = (np.array(scribble["path"], np.float64).reshape(-1, 2) * scale).astype(int)
+        if len(points):
+            result[tuple(points[0, ::-1])] = scribble["object_id"]
+        for (x0, y0), (x1, y1) in zip(points[:-1].tolist(), points[1:].tolist(), strict=True):
+            result[line(y0, x0, y1, x1)] = scribble["object_id"]
+    return result
+
+
+def draw_stroke(
+    scribbles: NDArray[np.int32], points: ArrayLike, label: int, width: int = STROKE_WIDTH
+) -> None:
+    """Draw a person's stroke into a map of scribbles.
+
+    Args:
+        scribbles: `H x W`, changed in place.
+        points: N positions (x, y) in pixels, a pixel's centre being a whole number; one point is a dot.
+            What lies outside of the picture is cut off.
+        label: of the object; 0 for background, -1 rubs out.
+        width: in pixels; ends are round.
+    """
+    at = np.rint(np.asarray(points, np.float64)).astype(np.int32).reshape(-1, 1, 2)
+    # with a margin, in which lines outside of the picture can run and still reach in by their width
+    thin = np.zeros((scribbles.shape[0] + 2 * width, scribbles.shape[1] + 2 * width), np.uint8)
+    cv2.polylines(thin, [np.concatenate([at[:1], at]) + width], isClosed=False, color=1)
+    inside = cv2.dilate(thin, disk(width))[width:-width, width:-width]
+    scribbles[inside > 0] = label
+
+
+def disk(width: int) -> NDArray[np.uint8]:
+    """Return the pixels whose centres a disk covers, `width x width`, 0 or 1; of 3 pixels it is a square."""
+    offsets = np.arange(width) - (width - 1) / 2
+    return (np.hypot(offsets[:, None], offsets) <= width / 2).astype(np.uint8)
+
+
+def sides(
+    scribbles: NDArray[np.integer], label: int, widen: bool = False
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the positive and the negative scribbles of an object, both `H x W`.
+
+    Args:
+        scribbles: `H x W`, see the module.
+        label: the object. All scribbles but its own are negative, those of background included.
+        widen: by one pixel all round (a dilation by 3x3), for lines one pixel wide.
+    """
+    positive = scribbles == label
+    negative = (scribbles != NONE) & ~positive
+    if not widen:
+        return positive, negative
+    return _widened(positive), _widened(negative)
+
+
+def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return cv2.dilate(mask.astype(np.uint8), disk(STROKE_WIDTH)).astype(bool)
+
+
+def read_scribbles(
+    path: Path, sequence: str | None = None, frames: int | None = None, objects: int | None = None
+) -> dict[str, Any]:
+    """Read a file of scribbles.
+
+    Args:
+        path: the file.
+        sequence: the sequence that it must be of; None for any.
+        frames: how many frames that has; None for any number.
+        objects: the largest label that scribbles may have; None for any.
+
+    Returns:
+        What is in the file; `scribble_map` takes `result["scribbles"][frame]`.
+
+    Raises:
+        InputError: it cannot be read, is of another sequence, or is not as the module describes.
+    """
+    if not path.is_file():
+        raise InputError(f"there are no scribbles at {path}: give the path of a .json file.")
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:  # of JSON, and of bytes that are no text
+        raise InputError(f"{path} is no whole JSON file ({error}): fetch or save it again.") from error
+    check_scribbles(content, path, sequence, frames, objects)
+    return content
+
+
+def check_scribbles(
+    content: Any,
+    source: str | Path,
+    sequence: str | None = None,
+    frames: int | None = None,
+    objects: int | None = None,
+) -> None:
+    """Check what a file of scribbles has or would have in it.
+
+    Args:
+        content: as `read_scribbles` returns it.
+        source: where it is from, for the error message.
+        sequence: see `read_scribbles`.
+        frames: see `read_scribbles`.
+        objects: see `read_scribbles`.
+
+    Raises:
+        InputError: names what is wrong, and on which frame.
+    """
+    lists = content.get("scribbles") if isinstance(content, dict) else None
+    if not isinstance(lists, list) or not all(isinstance(each, list) for each in lists):
+        raise InputError(
+            f'{source} holds no scribbles: it needs a list "scribbles" of a list for each frame.'
+        )
+    if sequence is not None and content.get("sequence") != sequence:
+        raise InputError(
+            f"{source} is of the sequence {content.get('sequence')}, not {sequence}: give its own scribbles."
+        )
+    if frames is not None and len(lists) != frames:
+        raise InputError(
+            f"{source} has scribbles for {len(lists)} frames where the sequence has {frames}: give its own."
+        )
+    annotated = content.get("annotated_frame")
+    if annotated is not None and not (_is_whole(annotated) and 0 <= annotated < len(lists)):
+        raise InputError(
+            f"{source} names {annotated} as its annotated frame: it must be from 0 to {len(lists) - 1}."
+        )
+    for frame, scribbles in enumerate(lists):
+        for scribble in scribbles:
+            _check_scribble(scribble, f"frame {frame} of {source}", objects)
+    if not any(scribble["object_id"] > 0 and scribble["path"] for each in lists for scribble in each):
+        raise InputError(f"{source} marks no object: at least one scribble needs an object_id above 0.")
+
+
+def _check_scribble(scribble: Any, where: str, objects: int | None) -> None:
+    if not isinstance(scribble, dict) or not isinstance(scribble.get("path"), list):
+        raise InputError(f'a scribble on {where} has no list "path" of points.')
+    label = scribble.get("object_id")
+    if not _is_whole(label) or not 0 <= label <= (math.inf if objects is None else objects):
+        most = "up" if objects is None else f"to {objects}"
+        raise InputError(f"a scribble on {where} has the object_id {label}: it must be from 0 {most}.")
+    for point in scribble["path"]:
+        if not (isinstance(point, list) and len(point) == 2 and all(map(_is_share, point))):
+            raise InputError(
+                f"a scribble on {where} has the point {point}: it must be [x, y], both from 0 to 1 "
+                "(shares of width and height, not pixels)."
+            )
+
+
+def _is_whole(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_share(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and 0 <= value <= 1

@@ -1,0 +1,80 @@
+"""The scribble-to-mask network (S2M): a frame with a person's scribbles becomes a mask (MiVOS section 3.1).
+
+DeepLabV3+ (Chen et al., ECCV 2018) on ResNet-50. Trunk and ASPP are torchvision's own modules, whose inner
+names are those of the public file format (`s2m.pth`); the attribute names here must not change.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+INPUTS = 6  # RGB, previous mask, positive scribbles, negative scribbles
+RATES = (6, 12, 18)  # dilations of the ASPP
+DROPOUT = 0.1
+LOW_CHANNELS, TRUNK_CHANNELS = 256, 2048  # of stages 1 and 4
+
+
+class DeepLabHead(nn.Module):
+    """Joins the trunk's last stage, seen at several scales, with its first one."""
+
+    def __init__(self) -> None:
+        from torchvision.models.segmentation.deeplabv3 import ASPP  # takes seconds to import
+
+        super().__init__()
+        self.project = nn.Sequential(
+            nn.Conv2d(LOW_CHANNELS, 48, 1, bias=False), nn.BatchNorm2d(48), nn.ReLU(inplace=True)
+        )
+        self.aspp = ASPP(TRUNK_CHANNELS, RATES)  # to 256 channels
+        self.aspp.project[-1] = nn.Dropout(DROPOUT)
+        self.classifier = nn.Sequential(
+            nn.Conv2d(48 + 256, 256, 3, padding=1, bias=False),
+            nn.BatchNorm2d(256),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 1, 1),
+        )
+
+    def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        """Map `B x 256 x H/4 x W/4` and `B x 2048 x H/16 x W/16` to logits `B x 1 x H/4 x W/4`."""
+        low = self.project(low)
+        high = F.interpolate(self.aspp(high), size=low.shape[-2:], mode="bilinear", align_corners=False)
+        return self.classifier(torch.cat([low, high], dim=1))
+
+
+class S2MNetwork(nn.Module):
+    """Segments one object by scribbles on one frame.
+
+    Unlike in the propagation network, batch norm is live in training.
+    """
+
+    def __init__(self) -> None:
+        from torchvision.models import resnet50  # takes seconds to import
+
+        super().__init__()
+        self.backbone = resnet50(replace_stride_with_dilation=[False, False, True])
+        self.backbone.conv1 = nn.Conv2d(INPUTS, 64, 7, stride=2, padding=3, bias=False)
+        del self.backbone.avgpool, self.backbone.fc
+        self.classifier = DeepLabHead()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters; what the network is given is brought to it."""
+        return next(self.parameters()).dtype
+
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode `B x 6 x H x W` into stage 1 `B x 256 x H/4 x W/4` and 4 `B x 2048 x H/16 x W/16`."""
+        trunk = self.backbone
+        low = trunk.layer1(trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(x)))))
+        return low, trunk.layer4(trunk.layer3(trunk.layer2(low)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Segment an object.
+
+        Args:
+            x: `B x 6 x H x W`: RGB, normalised; the object's mask so far, scribbles on it, and scribbles
+                on all else, each 0 or 1. H and W are multiples of 16.
+
+        Returns:
+            Logits `B x 1 x H x W`, float32.
+        """
+        logits = self.classifier(*self.features(x.to(self.dtype))).float()
+        return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
