@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from model.checkpoint import read_network
-from scripts.downloads.sources import MODELS, RemoteFile
+from model.checkpoint import read_fusion, read_network, read_s2m
+from scripts.downloads.sources import MODELS
 from scripts.downloads.transfer import TIMEOUT, TRIES, download, downloads_in
 from util.errors import InputError, run_script
 from util.files import atomic_path, set_aside, sha256
@@ -21,9 +23,11 @@ def main() -> None:
     add = parser.add_argument
     add(
         "--which",
+        nargs="+",
         choices=[*MODELS, "all"],
-        default="s012",
-        help="trained with BL30K (s012, the default), without it (s02), or both files (all)",
+        default=["s012"],
+        help="propagation trained with BL30K (s012, the default) or without it (s02), fusion, "
+        "scribble-to-mask (s2m), or all four",
     )
     add("--output", type=Path, default=Path("saves"), help="folder for the files (default: %(default)s)")
     add("--mirror", metavar="URL", help="fetch MIRROR/<file> instead of the files on Google Drive")
@@ -31,53 +35,64 @@ def main() -> None:
     args = parser.parse_args()
     try:
         with downloads_in(args.output):
-            for name in MODELS if args.which == "all" else [args.which]:
-                fetch_weights(MODELS[name].at(args.mirror), args.output, args.once)
+            for name in MODELS if "all" in args.which else args.which:
+                fetch_weights(name, args.mirror, args.output, args.once)
     except InputError as error:
         if args.once:
             raise SystemExit("The published weights cannot be fetched from here now.") from error
         raise
 
 
-def fetch_weights(file: RemoteFile, folder: Path, once: bool = False) -> None:
+def fetch_weights(name: str, mirror: str | None, folder: Path, once: bool = False) -> None:
     """Bring checked weights to `folder/<name>`, with their SHA-256 in `<name>.sha256`.
 
     Good weights that are there stay. A wrong file, there or arrived, is kept as `<name>.wrong`.
 
     Args:
-        file: what to fetch.
+        name: of `MODELS`.
+        mirror: where to fetch it instead of Google Drive, see `RemoteFile.at`.
         folder: where it shall be.
         once: do not try again, and do not wait long.
 
     Raises:
         InputError: they could not be fetched, or what arrived is wrong.
     """
+    file = MODELS[name].at(mirror)
     path = folder / file.name
+    check = partial(check_weights, name)
     if path.is_file():
-        if is_recorded(path) or is_usable(path):
+        if is_recorded(path) or is_usable(path, check):
             print(f"{path} is there already.")
             record(path)
             return
         log.warning("it is kept as %s, and %s is fetched.", set_aside(path), path)
     tries, timeout = (1, SHORT_TIMEOUT) if once else (TRIES, TIMEOUT)
-    download(file, path, check=check_weights, tries=tries, timeout=timeout)
+    download(file, path, check=check, tries=tries, timeout=timeout)
     record(path)
 
 
-def check_weights(path: Path) -> None:
-    """Check that a file loads without running code, with the two-object network's names and shapes.
+def check_weights(name: str, path: Path) -> None:
+    """Check that a file loads without running code, with the names and shapes of its network.
+
+    Args:
+        name: of `MODELS`. The propagation network must be that of two objects.
+        path: the file.
 
     Raises:
         InputError: it does not.
     """
-    if read_network(path).single_object:
+    if name == "fusion":
+        read_fusion(path)
+    elif name == "s2m":
+        read_s2m(path)
+    elif read_network(path).single_object:
         raise InputError(f"{path} is a single-object network, not the published weights.")
 
 
-def is_usable(path: Path) -> bool:
-    """Tell whether a file passes `check_weights`; the reason why not is logged."""
+def is_usable(path: Path, check: Callable[[Path], object]) -> bool:
+    """Tell whether a file passes a check; the reason why not is logged."""
     try:
-        check_weights(path)
+        check(path)
     except InputError as error:
         log.warning("%s", error)
         return False

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EPSILON = 1e-7
+HARDNESS = 1000  # factor of the logits that makes probabilities nearly one-hot
 
 
 def aggregate_logits(prob: Tensor, dim: int = 0) -> Tensor:
@@ -26,17 +27,19 @@ def aggregate_logits(prob: Tensor, dim: int = 0) -> Tensor:
     return torch.cat([background, prob], dim=dim).clamp(EPSILON, 1 - EPSILON).logit()
 
 
-def aggregate(prob: Tensor, dim: int = 0) -> Tensor:
+def aggregate(prob: Tensor, dim: int = 0, hard: bool = False) -> Tensor:
     """Return probabilities of background and objects, which sum to one along `dim`.
 
     Args:
         prob: independent object probabilities, K along `dim`; e.g. `K x H x W`.
         dim: the object dimension.
+        hard: nearly 0 and 1, for masks that are given and not propagated.
 
     Returns:
         As `prob`, with K + 1 entries along `dim`, background first.
     """
-    return aggregate_logits(prob, dim).softmax(dim)
+    logits = aggregate_logits(prob, dim)
+    return (logits * HARDNESS if hard else logits).softmax(dim)
 
 
 def most_probable(prob: Tensor, labels: Sequence[int], size: tuple[int, int] | None = None) -> Tensor:

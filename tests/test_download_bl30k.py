@@ -1,6 +1,9 @@
 import io
+import re
 import sys
 import tarfile
+from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -35,10 +38,13 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
     with serving() as server:
         wrappers = dict(zip("abcdef", ("", "", "BL30K_c/", "", "BL30K/e/", ""), strict=True))
         server.files = {f"BL30K_{s}.tar": packed(s, wrapper) for s, wrapper in wrappers.items()}
+        for segment, file in bl30k.BL30K.items():
+            sums = md5(server.files[file.name]).hexdigest()
+            monkeypatch.setitem(bl30k.BL30K, segment, replace(file, md5=sums))
         yield server
 
 
@@ -101,9 +107,33 @@ def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server
 
 def test_a_cut_archive_is_kept_aside(fetch, server, tmp_path):
     server.files["BL30K_a.tar"] = server.files["BL30K_a.tar"][:4000]
-    with pytest.raises(InputError, match=r"no whole tar.*BL30K_a\.tar\.wrong"):
+    with pytest.raises(InputError, match=r"MD5 .*BL30K_a\.tar\.wrong"):
         fetch("--segments", "a")
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["BL30K_a.tar.wrong"]
+
+
+def test_a_whole_archive_with_another_sum_is_refused_also_when_it_was_saved_by_hand(fetch, server, tmp_path):
+    good = server.files["BL30K_a.tar"]
+    bad = good.replace(b"JPEGImages a1", b"JPEGImages a9")  # as whole a tar as before
+    assert bad != good
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads/BL30K_a.tar").write_bytes(bad)
+    with pytest.raises(
+        InputError,
+        match=f"MD5 {md5(bad).hexdigest()} instead of {md5(good).hexdigest()}.*kept as .*BL30K_a.tar.wrong",
+    ):
+        fetch("--segments", "a")
+    assert server.requests == []
+    fetch("--segments", "a")  # which fetches it anew
+    assert tree(tmp_path / "BL30K") == videos("a")
+
+
+def test_every_segment_has_the_sum_that_was_published():
+    sums = [file.md5 for file in bl30k.BL30K.values()]
+    assert list(bl30k.BL30K) == list("abcdef")
+    assert len(set(sums)) == 6
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in sums)
+    assert sums[0] == "35312550b9a75467b60e3b2be2ceac81"
 
 
 def test_the_listing_of_the_data_bank_is_read():

@@ -73,6 +73,11 @@ PACKED = {
     "YouTubeVOS-2019-valid-all-frames.zip": frames("valid_all_frames", "0062f687f1", 0),
     "YouTubeVOS-2018-valid.zip": frames("valid", "00f88c4f0a", 1),
     "YouTubeVOS-2018-valid-all-frames.zip": frames("valid_all_frames", "00f88c4f0a", 0),
+    "fusion_data.zip": {
+        f"fusion_data/{kind}/run/video/00000/00001/{i:05}.png": PNG
+        for kind in ("bl", "davis")
+        for i in range(2)
+    },
 }
 
 
@@ -93,6 +98,7 @@ TREE = {
     **below("YouTube/all_frames/valid_all_frames", PACKED["YouTubeVOS-2019-valid-all-frames.zip"]),
     **below("YouTube2018/valid", PACKED["YouTubeVOS-2018-valid.zip"]),
     **below("YouTube2018/all_frames/valid_all_frames", PACKED["YouTubeVOS-2018-valid-all-frames.zip"]),
+    **below("fusion_data", PACKED["fusion_data.zip"]),
 }
 
 
@@ -182,6 +188,12 @@ def test_only_what_is_asked_for_is_fetched(fetch, root, server):
     assert {path for path, _ in server.requests} == {"/DAVIS-2016.zip"}
     kept = {"downloads/DAVIS-2016.zip": server.files["DAVIS-2016.zip"]}
     assert tree(root) == OTHERS | below("DAVIS/2016", PACKED["DAVIS-2016.zip"]) | kept
+
+
+def test_fusion_data_is_a_data_set(fetch, root, server):
+    fetch("--only", "fusion")
+    assert {path for path, _ in server.requests} == {"/fusion_data.zip"}
+    assert tree(root) == OTHERS | PACKED["fusion_data.zip"]
 
 
 def test_an_archive_saved_by_hand_is_used(fetch, root, server):

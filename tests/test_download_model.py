@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 
@@ -6,25 +7,36 @@ import torch
 
 import download_model
 from model import PropagationNetwork
+from model.checkpoint import read_fusion, read_s2m
 from tests.conftest import run_script
 from tests.http_files import Cut, Page, serving
+from tests.interactive_networks import fusion_network, s2m_network
 from util.errors import InputError
 from util.files import sha256
 
 NAME = "propagation_model.pth"
 OTHER = "propagation_model_s02.pth"
+FUSION, S2M = "fusion.pth", "s2m.pth"
+ALL = (FUSION, NAME, OTHER, S2M)
 
 
 @pytest.fixture(scope="module")
 def server(weights_file):
     with serving() as server:
         server.good = weights_file.read_bytes()
+        server.fusion, server.s2m = (as_bytes(make().state_dict()) for make in (fusion_network, s2m_network))
         yield server
+
+
+def as_bytes(content):
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
 
 
 @pytest.fixture(autouse=True)
 def fresh(server):
-    server.files = {NAME: server.good, OTHER: server.good}
+    server.files = {NAME: server.good, OTHER: server.good, FUSION: server.fusion, S2M: server.s2m}
     server.requests.clear()
     server.faults.clear()
 
@@ -60,12 +72,40 @@ def test_a_whole_run_writes_the_weights_and_their_sum(server, tmp_path, weights_
 
 def test_which_chooses_the_files_and_a_second_run_fetches_nothing(fetch, server):
     path = fetch("--which", "all")
-    assert names(path) == [NAME, f"{NAME}.sha256", OTHER, f"{OTHER}.sha256"]
+    assert names(path) == sorted([*ALL, *(f"{name}.sha256" for name in ALL)])
     server.requests.clear()
-    dates = [path.with_name(name).stat().st_mtime_ns for name in (NAME, OTHER)]
+    dates = [path.with_name(name).stat().st_mtime_ns for name in ALL]
     fetch("--which", "all")
     assert server.requests == []
-    assert dates == [path.with_name(name).stat().st_mtime_ns for name in (NAME, OTHER)]
+    assert dates == [path.with_name(name).stat().st_mtime_ns for name in ALL]
+
+
+def test_several_can_be_chosen_and_are_those_of_their_networks(fetch):
+    path = fetch("--which", "fusion", "s2m")
+    assert names(path) == sorted([FUSION, S2M, f"{FUSION}.sha256", f"{S2M}.sha256"])
+    for name, read in ((FUSION, read_fusion), (S2M, read_s2m)):
+        state = torch.load(path.with_name(name))
+        loaded = read(path.with_name(name)).state_dict()
+        assert all(torch.equal(loaded[key], state[key]) for key in state)
+
+
+@pytest.mark.parametrize("which", [FUSION, S2M])
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (NAME, "is of the propagation network, which is given as --model: give weights of the"),
+        (None, r"does not fit the .* network \(\d+ missing"),
+    ],
+)
+def test_a_file_of_another_network_is_kept_aside(which, other, reason, fetch, server, tmp_path):
+    server.files[which] = as_bytes({"a": torch.zeros(2)}) if other is None else server.files[other]
+    with pytest.raises(InputError, match=reason):
+        fetch("--which", which.removesuffix(".pth"))
+    path = tmp_path / "saves" / which
+    assert names(path) == [f"{which}.wrong"]
+    server.files[which] = server.fusion if which == FUSION else server.s2m
+    fetch("--which", which.removesuffix(".pth"))
+    assert path.is_file()
 
 
 def saved(content, path):

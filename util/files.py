@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -57,10 +57,19 @@ def _is_written(path: Path, host: str, process: int) -> bool:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
-    digest = hashlib.sha256()
+    return _digest(path, hashlib.sha256())
+
+
+def md5(path: Path, advance: Callable[[int], None] = lambda size: None) -> str:
+    """Return the MD5 of a file as hexadecimal text; `advance` is told the bytes of each step."""
+    return _digest(path, hashlib.md5(usedforsecurity=False), advance)
+
+
+def _digest(path: Path, digest: "hashlib._Hash", advance: Callable[[int], None] = lambda size: None) -> str:
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+            advance(len(block))
     return digest.hexdigest()
 
 

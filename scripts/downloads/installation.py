@@ -11,7 +11,8 @@ from scripts.downloads.free_space import require_space
 from scripts.downloads.sources import Archive, RemoteFile
 from scripts.downloads.transfer import download
 from util.errors import InputError
-from util.files import set_aside
+from util.files import md5, set_aside
+from util.progress import ByteProgress
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ def unpacked(file: RemoteFile, packed: Path, target: Path, contains: Sequence[st
         shutil.rmtree(staging)
     try:
         try:
+            check_sum(packed, file.md5)
             size = check_archive(packed)
             require_space({staging.parent: size}, f"unpacking {packed.name}")
             unpack(packed, staging, size)
@@ -85,6 +87,22 @@ def unpacked(file: RemoteFile, packed: Path, target: Path, contains: Sequence[st
         yield content
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_sum(packed: Path, expected: str | None) -> None:
+    """Check a file's MD5, unless none is expected.
+
+    Raises:
+        ArchiveError: it is another.
+    """
+    if expected is None:
+        return
+    with ByteProgress(f"checking {packed.name}", packed.stat().st_size) as bar:
+        found = md5(packed, bar.advance)
+    if found != expected:
+        raise ArchiveError(
+            f"{packed} is not what was published (MD5 {found} instead of {expected}): it is damaged."
+        )
 
 
 def staging_folder(target: Path) -> Path:

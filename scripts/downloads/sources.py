@@ -12,11 +12,13 @@ class RemoteFile:
         name: its name here and on a mirror.
         url: where a program gets it.
         page: where a person gets it with a browser.
+        md5: what its MD5 must be; None where its publisher tells none.
     """
 
     name: str
     url: str
     page: str
+    md5: str | None = None
 
     def at(self, mirror: str | None) -> "RemoteFile":
         """Return the same file as a mirror has it, `MIRROR/<name>`, or as it is without a mirror."""
@@ -65,6 +67,8 @@ def on_drive(name: str, identifier: str) -> RemoteFile:
 MODELS = {
     "s012": on_drive("propagation_model.pth", "19dfbVDndFkboGLHESi8DGtuxF1B21Nm8"),
     "s02": on_drive("propagation_model_s02.pth", "12jw9b30o-mh23bXzsL0vp24UVhFko_Py"),
+    "fusion": on_drive("fusion.pth", "1Lc1lI5-ix4WsCRdipACXgvS3G-o0lMoz"),
+    "s2m": on_drive("s2m.pth", "1HKwklVey3P2jmmdmrACFlkXtcvNxbKMM"),
 }
 
 _DAVIS = ("Annotations/480p", "ImageSets", "JPEGImages/480p")
@@ -150,6 +154,17 @@ DATA_SETS = {
             ),
         ),
     ),
+    "fusion": DataSet(
+        "masks propagated over DAVIS 2017 and BL30K, to train fusion with",
+        "made by the authors of MiVOS (https://github.com/hkchengrex/MiVOS), under the terms of both",
+        (
+            Archive(
+                on_drive("fusion_data.zip", "1NF1APCxb9jzyDaEApHMN24aFPsqnYH6G"),
+                "fusion_data",
+                ("bl", "davis"),
+            ),
+        ),
+    ),
 }
 
 # BL30K is kept by the Illinois Data Bank, which gives each file an address of its own: the listing has them.
@@ -160,4 +175,15 @@ BL30K_LISTING = RemoteFile(
 )
 BL30K_ADDRESS = "https://databank.illinois.edu/datafiles/{identifier}/download"
 BL30K_SEGMENT_SIZE = 117 * 10**9  # bytes, roughly; as large packed as unpacked
-BL30K = {segment: RemoteFile(f"BL30K_{segment}.tar", _BL30K_PAGE, _BL30K_PAGE) for segment in "abcdef"}
+_BL30K_MD5 = {
+    "a": "35312550b9a75467b60e3b2be2ceac81",
+    "b": "269e2f9ad34766b5f73fa117166c1731",
+    "c": "a3f7c2a62028d0cda555f484200127b9",
+    "d": "e659ed7c4e51f4c06326855f4aba8109",
+    "e": "d704e86c5a6a9e920e5e84996c2e0858",
+    "f": "bf73914d2888ad642bc01be60523caf6",
+}
+BL30K = {
+    segment: RemoteFile(f"BL30K_{segment}.tar", _BL30K_PAGE, _BL30K_PAGE, md5)
+    for segment, md5 in _BL30K_MD5.items()
+}

@@ -1,0 +1,111 @@
+"""From scribbles on one frame to masks of its objects, with the scribble-to-mask network.
+
+`model.grab_cut` does the same without weights; `ScribbleSegmenter` is what both are.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dataset.image_io import normalise
+from dataset.scribbles import NONE, sides
+from model.aggregation import aggregate
+from model.padding import pad, padding_for, unpad
+from model.s2m import S2MNetwork
+from util.errors import InputError
+
+Labels = NDArray[np.integer]  # H x W
+
+
+class ScribbleSegmenter(Protocol):
+    """Turns scribbles into masks."""
+
+    def segment(
+        self, image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
+    ) -> Tensor:
+        """Segment the objects of a frame.
+
+        Args:
+            image: the frame, RGB, `H x W x 3`.
+            scribbles: `H x W`, as in `dataset.scribbles`: label, 0 for background, -1 for none.
+            previous: label map so far, `H x W`; None when there is none. Where there are no scribbles at
+                all, it is the result.
+            labels: of the K objects, those that are not scribbled on included.
+
+        Returns:
+            Probabilities `(K+1) x H x W`, nearly 0 and 1, background first, objects as in `labels`. An
+            object with neither a mask so far nor a scribble stays empty.
+
+        Raises:
+            InputError: sizes differ, or a scribble is of an object that is not listed.
+        """
+        ...
+
+
+class S2MSegmenter:
+    """Segments by the scribble-to-mask network, one object at a time against all others.
+
+    Args:
+        network: as `model.load_s2m` returns it.
+        widen: dilate scribbles by 3x3 first: those of the DAVIS interactive track are one pixel wide.
+    """
+
+    def __init__(self, network: S2MNetwork, widen: bool = False) -> None:
+        self.network = network
+        self.widen = widen
+
+    @torch.inference_mode()
+    def segment(
+        self, image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
+    ) -> Tensor:
+        """Segment the objects of a frame; see `ScribbleSegmenter`."""
+        previous = checked_previous(image, scribbles, previous, labels)
+        prob = masks_of(previous, labels)
+        if (scribbles != NONE).any():
+            frame = normalise(image)
+            for channel, label in enumerate(labels):
+                positive, negative = sides(scribbles, label, self.widen)
+                mask = previous == label
+                if positive.any() or mask.any():
+                    prob[channel] = self._probability(frame, mask, positive, negative)
+        return aggregate(prob.to(next(self.network.parameters()).device), hard=True)
+
+    def _probability(
+        self, frame: Tensor, mask: NDArray[np.bool_], positive: NDArray[np.bool_], negative: NDArray[np.bool_]
+    ) -> Tensor:
+        """Return the probability of one object, `H x W`, from a frame `3 x H x W` and three planes."""
+        planes = torch.from_numpy(np.stack([mask, positive, negative])).to(frame.dtype)
+        padding = padding_for(*frame.shape[-2:])
+        x = pad(torch.cat([frame, planes])[None].to(next(self.network.parameters()).device), padding)
+        logits = self.network(x.contiguous(memory_format=torch.channels_last))
+        return unpad(logits, padding)[0, 0].sigmoid()
+
+
+def checked_previous(
+    image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
+) -> Labels:
+    """Return the label map so far, all background when there is none.
+
+    Raises:
+        InputError: see `ScribbleSegmenter.segment`.
+    """
+    previous = np.zeros(image.shape[:2], np.uint8) if previous is None else previous
+    for what, plane in (("scribbles are", scribbles), ("the mask so far is", previous)):
+        if plane.shape != image.shape[:2]:
+            raise InputError(
+                f"{what} {' x '.join(map(str, plane.shape[::-1]))}, their frame {image.shape[1]} x "
+                f"{image.shape[0]}; they must have the same size."
+            )
+    unknown = sorted(set(np.unique(scribbles).tolist()) - {NONE, 0, *labels})
+    if unknown:
+        raise InputError(f"scribbles mark object {unknown[0]}, none of {list(labels)}: add it first.")
+    return previous
+
+
+def masks_of(label_map: Labels, labels: Sequence[int]) -> Tensor:
+    """Return the masks of K objects in a label map `H x W`: `K x H x W`, 0 or 1, float32."""
+    return torch.from_numpy(label_map == np.array(labels).reshape(-1, 1, 1)).float()
