@@ -36,7 +36,10 @@ def annotated(tmp_path_factory, expected):
         opened.write_masks(
             {
                 "kind": "masks",
-                "frames": {str(i): {"labels": np.unique(m)[1:].tolist(), "drawn": [1]} for i, m in enumerate(expected)},
+                "frames": {
+                    str(i): {"labels": np.unique(m)[1:].tolist(), "drawn": [1]}
+                    for i, m in enumerate(expected)
+                },
                 "objects": [],
             },
             dict(enumerate(expected)),
@@ -63,7 +66,11 @@ def pictures_of(path, form):
         if stream.codec_context.name == "vp9":  # FFmpeg's own decoder leaves the alpha out
             context = av.CodecContext.create("libvpx-vp9", "r")
             context.extradata = stream.codec_context.extradata
-            decoded = [frame for packet in film.demux(stream) for frame in context.decode(packet if packet.size else None)]
+            decoded = [
+                frame
+                for packet in film.demux(stream)
+                for frame in context.decode(packet if packet.size else None)
+            ]
         else:
             decoded = list(film.decode(stream))
         return np.stack([frame.to_ndarray(format=form) for frame in decoded]), rate

@@ -60,7 +60,9 @@ def test_masks_are_what_was_drawn_pixel_by_pixel(video, tmp_path):
         opened.edit(stroke(HOOK, label=2, radius=8.5))
         opened.edit(polygon(TRIANGLE))
         opened.edit(stroke([[55.0, 40.0]], label=2, radius=6.0, erase=True))
-        opened.edit({"kind": "box", "frame": 0, "object": 1, "points": [[4.2, 60.0], [20.6, 71.9]], "erase": False})
+        opened.edit(
+            {"kind": "box", "frame": 0, "object": 1, "points": [[4.2, 60.0], [20.6, 71.9]], "erase": False}
+        )
         found = opened.label_map(0)
     expected = np.zeros(SIZE, np.uint8)
     expected[in_stroke(LINE, 5)] = 1
@@ -279,7 +281,10 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
         log.append({"kind": "b"})
     log.append({"kind": "c"})
     log.close()
-    assert [(entry["n"], entry["kind"]) for entry in EditLog(tmp_path / "log").entries] == [(1, "a"), (2, "c")]
+    assert [(entry["n"], entry["kind"]) for entry in EditLog(tmp_path / "log").entries] == [
+        (1, "a"),
+        (2, "c"),
+    ]
 
 
 def test_a_workspace_is_of_one_video_and_one_run(video, tmp_path):
@@ -289,7 +294,10 @@ def test_a_workspace_is_of_one_video_and_one_run(video, tmp_path):
         assert "another annotation is at work" in refused.stderr
     (tmp_path / "other").mkdir()
     (tmp_path / "other/1.png").write_bytes((video / "00000.png").read_bytes())
-    with pytest.raises(InputError, match="give another --workspace"), session(tmp_path / "other", tmp_path / "w"):
+    with (
+        pytest.raises(InputError, match="give another --workspace"),
+        session(tmp_path / "other", tmp_path / "w"),
+    ):
         pass
     with pytest.raises(InputError, match="lies in the folder of the frames"), session(video, video / "w"):
         pass

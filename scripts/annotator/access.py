@@ -1,6 +1,8 @@
 """Who may talk to the server: pages of this server alone, which know its token."""
 
 import hmac
+import ipaddress
+import socket
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
@@ -8,6 +10,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # also at the near end of an SSH tunnel, whatever its port
+EVERYWHERE = ("0.0.0.0", "::")  # what --host is to listen on all addresses of the machine
 ASK_AGAIN = "Open the address, with its token, that was printed where the annotator was started.\n"
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self'; "
@@ -33,6 +36,9 @@ class Guard:
         self.app = app
         self.token = token
         self.names = {*LOCAL_NAMES, host.lower()}
+        self.everywhere = host in EVERYWHERE
+        if self.everywhere:
+            self.names.add(socket.gethostname().lower())
         self.cookie = cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +62,8 @@ class Guard:
 
     def _is_ours(self, headers: Headers, kind: str) -> bool:
         host = headers.get("host", "")
-        if _name_of(f"//{host}") not in self.names:
+        name = _name_of(f"//{host}")
+        if name not in self.names and not (self.everywhere and _is_address(name)):
             return False
         origin = headers.get("origin")
         if origin is None:
@@ -69,6 +76,14 @@ def _name_of(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:
         return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _cookies(headers: Headers) -> dict[str, str]:

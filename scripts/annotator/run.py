@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataset.image_io import list_images
+from scripts.annotator.access import EVERYWHERE
 from scripts.annotator.export import export
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.session import Session
@@ -77,21 +78,18 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
     tasks = Tasks(session, weights, Propagation(settings), Scribbling(settings, args.model.parent))
     if args.masks is not None:
         _bring_in(args.masks, tasks)
-    port = args.port or _free_port(args.host, usual_port)
-    address = f"http://{_shown_host(args.host)}:{port}/?token={workspace.token}"
-
-    def ready() -> None:
-        print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}", flush=True)
-        print(f"Open {address}", flush=True)
+    with listening(args.host, args.port, usual_port) as port:
+        address = f"http://{_shown_host(args.host)}:{port.getsockname()[1]}/?token={workspace.token}"
+        print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}")
+        print(f"Open {address}")
         print("Everything is saved at once; Ctrl-C ends.", flush=True)
         tasks.start()
         if not args.no_browser and args.host in ("127.0.0.1", "localhost"):
             webbrowser.open(address)
-
-    try:
-        serve(session, tasks, args.host, port, ready)
-    finally:
-        tasks.close()
+        try:
+            serve(session, tasks, port, args.host)
+        finally:
+            tasks.close()
 
 
 def _bring_in(path: Path, tasks: "Tasks") -> None:
@@ -102,20 +100,25 @@ def _bring_in(path: Path, tasks: "Tasks") -> None:
     tasks.bring_in([(file.name, file.read_bytes()) for file in files], frame=0, mend=True)
 
 
-def _free_port(host: str, usual: int) -> int:
-    """Return the usual port, or any other one when it is taken."""
-    for port in (usual, 0):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise InputError(f"--host {host} is no address of this machine: give one, or leave it out.")
+def listening(host: str, port: int | None, usual: int) -> socket.socket:
+    """Return a socket that listens on a port; without one, on the usual one, or any when that is taken.
+
+    Raises:
+        InputError: it cannot.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    refused = ""
+    for number in (usual, 0) if port is None else (port,):
+        try:
+            return socket.create_server((host, number), family=family)
+        except OSError as error:
+            refused = error.strerror or str(error)
+    raise InputError(
+        f"{host}:{port or usual} cannot be listened on ({refused}): give another --host or --port."
+    )
 
 
 def _shown_host(host: str) -> str:
-    if host in ("0.0.0.0", "::"):
+    if host in EVERYWHERE:
         return "localhost"
     return f"[{host}]" if ":" in host else host

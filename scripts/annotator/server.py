@@ -3,8 +3,9 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import socket
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,44 +34,27 @@ LARGEST_BODY = 1 << 27  # bytes of a request: a mask to bring in may be large
 IDENTITY = [channel for level in range(256) for channel in (level, level, level)]
 
 
-def serve(session: Session, tasks: Tasks, host: str, port: int, ready: Callable[[], None]) -> None:
+def serve(session: Session, tasks: Tasks, listening: socket.socket, host: str) -> None:
     """Answer requests until a signal comes.
 
     Args:
         session: of the video.
         tasks: what takes longer.
-        host: name or address to listen on.
-        port: to listen on.
-        ready: called when requests can come.
-
-    Raises:
-        InputError: the port is taken.
+        listening: where requests come in.
+        host: name or address that it listens on.
     """
     config = uvicorn.Config(
-        application(session, tasks, host, port, ready),
-        host=host,
-        port=port,
+        application(session, tasks, host, listening.getsockname()[1]),
         log_level="error",
         timeout_graceful_shutdown=1,
         ws_max_size=1 << 16,
     )
-    try:
-        uvicorn.Server(config).run()
-    except SystemExit as error:  # how uvicorn says that it cannot listen; it has logged why
-        raise InputError(f"{host}:{port} cannot be listened on: give another --port or --host.") from error
+    uvicorn.Server(config).run(sockets=[listening])
 
 
-def application(
-    session: Session, tasks: Tasks, host: str, port: int, ready: Callable[[], None] = lambda: None
-) -> Starlette:
+def application(session: Session, tasks: Tasks, host: str, port: int) -> Starlette:
     """Return the whole application, guarded."""
     answers = Answers(session, tasks)
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        ready()
-        yield
-
     posts: dict[str, Callable[[Any], Any]] = {
         "/api/edit": tasks.edit,
         "/api/undo": session.undo,
@@ -82,7 +66,6 @@ def application(
         "/api/download": lambda body: tasks.download(),
     }
     return Starlette(
-        lifespan=lifespan,
         routes=[
             Route("/", answers.page),
             Route("/api/state", answers.state),
@@ -169,15 +152,15 @@ class Answers:
         change = await run_in_threadpool(self.tasks.bring_in, files, frame, mend)
         return JSONResponse(change, headers=NEVER)
 
-    async def events(self, socket: WebSocket) -> None:
+    async def events(self, page: WebSocket) -> None:
         """Send all that happens."""
-        await socket.accept()
+        await page.accept()
         queue = self.session.events.listen()
         try:
-            sender = asyncio.create_task(_send_all(socket, queue))
+            sender = asyncio.create_task(_send_all(page, queue))
             with suppress(WebSocketDisconnect):
                 while True:
-                    await socket.receive_text()  # nothing comes but the end
+                    await page.receive_text()  # nothing comes but the end
         finally:
             sender.cancel()
             self.session.events.leave(queue)
@@ -189,10 +172,10 @@ class Answers:
         return index
 
 
-async def _send_all(socket: WebSocket, queue: "asyncio.Queue[dict[str, Any]]") -> None:
-    await socket.send_json({"hello": True})
+async def _send_all(page: WebSocket, queue: "asyncio.Queue[dict[str, Any]]") -> None:
+    await page.send_json({"hello": True})
     while True:
-        await socket.send_json(await queue.get())
+        await page.send_json(await queue.get())
 
 
 def _json_post(function: Callable[[Any], Any]) -> Callable[[Request], Any]:
