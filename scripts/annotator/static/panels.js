@@ -12,10 +12,11 @@ export function choose(label) {
   announce("active");
 }
 
-export async function addObject() {
+export function addObject() {
   const { label, colour } = store.next;
   if (label === null) return announce("problem", "There are 255 objects, which is as many as a mask can hold.");
-  if (await edit({ kind: "add", name: `Object ${label}`, colour })) choose(store.objects.at(-1).label);
+  store.choosesNext = true;
+  edit({ kind: "add", name: `Object ${label}`, colour });
 }
 
 const objectAt = (index) => store.objects[index];

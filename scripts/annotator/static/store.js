@@ -13,6 +13,7 @@ export const store = {
   job: null,
   frame: 0,
   active: null, // label of the chosen object
+  choosesNext: false, // the next object that appears was added here, and becomes the chosen one
   tool: "brush",
   radius: 12,
   opacity: 45,
@@ -61,7 +62,12 @@ export function applyChange(change, whole = false) {
     if (version) store.frames.set(frame, { version, present, drawn, reviewed });
     else store.frames.delete(frame);
   }
+  const known = new Set(store.objects.map((each) => each.label));
   store.objects = change.objects;
+  if (store.choosesNext && !whole) {
+    const added = store.objects.find((each) => !known.has(each.label));
+    if (added) Object.assign(store, { active: added.label, choosesNext: false });
+  }
   store.undo = change.undo;
   store.redo = change.redo;
   store.next = change.next;
