@@ -115,25 +115,35 @@ class Hands:
             self.key("n")
             self.until(f"annotator.store.objects.length === {before + 1}")
 
-    def drag(self, *points, button="left", up=True):
+    def drag(self, *points, button="left", up=True, wait=True):
         self.page.mouse.move(*self.screen(*points[0]))
         self.page.mouse.down(button=button)
         for point in points[1:]:
             self.page.mouse.move(*self.screen(*point), steps=4)
         if up:
             self.page.mouse.up(button=button)
+            if wait:
+                self.saved()
 
     def click(self, x, y, **how):
         self.page.mouse.click(*self.screen(x, y), **how)
+        self.saved()
 
     def go(self, frame):
         self.page.locator("#frame").fill(str(frame))
         self.page.keyboard.press("Enter")
         self.until(f"annotator.store.frame === {frame} && annotator.view.shown.frame === {frame}")
 
-    def done(self, kind):
-        """Wait until a job is over, and return how it ended."""
-        self.until(f"annotator.store.job?.kind === '{kind}' && annotator.store.job.state !== 'running'")
+    def propagate(self):
+        """Start a propagation by key."""
+        before = self.js("annotator.store.job?.number ?? 0")
+        self.key("t")
+        self.until(f"annotator.store.job?.number > {before}")
+
+    def done(self):
+        """Wait until the job is over, and return how it ended."""
+        self.until("annotator.store.job.state !== 'running'")
+        self.saved()
         return self.js("annotator.store.job.state")
 
     def labels(self):

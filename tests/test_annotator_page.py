@@ -285,9 +285,9 @@ def test_edits_made_without_a_server_are_kept_on_their_frames_and_sent_later(han
     hands.add()
     hands.page.route("**/api/edit", lambda route: route.abort())
     hands.go(2)
-    hands.drag(*LINE)
+    hands.drag(*LINE, wait=False)
     hands.go(5)
-    hands.drag((100, 20), (100, 70))
+    hands.drag((100, 20), (100, 70), wait=False)
     hands.until("document.getElementById('saved').textContent.includes('2 changes are not saved yet')")
     assert annotator.session.document.touched == []
     hands.page.unroute("**/api/edit")

@@ -18,7 +18,8 @@ class Cancelled(Exception):  # noqa: N818 - nothing went wrong
 class Job:
     """One piece of work and how far it is."""
 
-    def __init__(self, kind: str, events: Events) -> None:
+    def __init__(self, number: int, kind: str, events: Events) -> None:
+        self.number = number
         self.kind = kind
         self.state = "running"  # then done, cancelled or failed
         self.done = 0.0
@@ -41,7 +42,7 @@ class Job:
 
     def as_json(self) -> dict[str, Any]:
         """Return what pages show."""
-        names = ("kind", "state", "done", "total", "text", "result")
+        names = ("number", "kind", "state", "done", "total", "text", "result")
         return {name: getattr(self, name) for name in names}
 
 
@@ -53,6 +54,7 @@ class Jobs:
         self._events = events
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._started = 0
 
     @property
     def running(self) -> Job | None:
@@ -72,7 +74,8 @@ class Jobs:
         with self._lock:
             if self.running is not None:
                 raise InputError(f"another job ({self.running.kind}) is at work: wait for it, or cancel it.")
-            self.current = job = Job(kind, self._events)
+            self._started += 1
+            self.current = job = Job(self._started, kind, self._events)
         job.publish()
         self._thread = threading.Thread(target=self._run, args=(job, work), name=kind, daemon=True)
         self._thread.start()
