@@ -1,0 +1,231 @@
+"""From scribbles or a box to masks without any weights, by OpenCV's GrabCut (Rother et al., SIGGRAPH 2004).
+
+GrabCut separates by colour, so it also finds what merely looks alike. Two rules keep a person in charge:
+an object is looked for near its scribbles and its mask so far alone, and a scribble changes only what is
+connected to it. Where the colours around a scribble count as both sides', GrabCut finds no more than the
+scribble itself; there scikit-image's random walker (Grady, PAMI 2006), which goes by edges, is asked instead.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.segmentation import random_walker
+from torch import Tensor
+
+from dataset.scribbles import NONE, sides
+from model.aggregation import aggregate
+from model.scribble_to_mask import Labels, checked_previous, masks_of
+from util.errors import InputError
+
+Mask = NDArray[np.bool_]  # H x W
+
+WORKING_SIDE = 480  # pixels of the longer side that GrabCut works on; larger pictures are reduced to it
+ITERATIONS = 5
+REACH = 1.0  # how far around its known part an object is looked for, in lengths of that part
+STUCK = 2  # a change of fewer times as many pixels as scribbles contradicted tells that it found nothing
+EDGE_WEIGHT = 1000.0  # of the random walker: the larger, the less it crosses edges of colour
+UNSURE = 0.1  # how near to its edge the mask so far may be wrong, in shares of the square root of its area
+UNSURE_NEAR_SCRIBBLE = 0.5  # likewise around scribbles that contradict it
+SEED = 0  # of OpenCV's clustering of colours, so that the same scribbles give the same mask
+
+
+class GrabCutSegmenter:
+    """Segments by GrabCut, a `model.scribble_to_mask.ScribbleSegmenter`.
+
+    An object that is not scribbled on keeps its mask, unless a scribble of another one runs into it. What
+    several objects claim goes to the one whose scribble is nearest.
+    """
+
+    def segment(
+        self, image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
+    ) -> Tensor:
+        """Segment the objects of a frame; see `ScribbleSegmenter`."""
+        previous = checked_previous(image, scribbles, previous, labels)
+        result = np.where(np.isin(previous, labels), previous, 0).astype(np.int32)
+        nearest = np.full(
+            result.shape, np.inf, np.float32
+        )  # distance to the scribble of the object in result
+        for label in labels:
+            positive, negative = sides(scribbles, label)
+            before = previous == label
+            if positive.any() or (negative & before).any():
+                open_to_it = [0, label, *np.unique(previous[positive])]
+                negative |= np.isin(previous, labels) & ~np.isin(previous, open_to_it)
+                mask = _changed_mask(image, positive, negative, before)
+                result[(result == label) & ~mask] = 0
+                distance = _distance_to(positive)
+                gained = mask & ((distance < nearest) | (result == 0))
+                result[gained] = label
+                nearest[gained] = distance[gained]
+        result = np.where(scribbles != NONE, scribbles, result)
+        return aggregate(masks_of(result, labels), hard=True)
+
+
+def mask_in_box(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Mask:
+    """Return the mask of the object that a box is drawn around.
+
+    Args:
+        image: RGB, `H x W x 3`.
+        box: left, top, right and bottom in pixels, right and bottom excluded; cut to the picture.
+
+    Returns:
+        `H x W`, nowhere outside of the box.
+
+    Raises:
+        InputError: nothing of the picture is in the box.
+    """
+    height, width = image.shape[:2]
+    left, top, right, bottom = box
+    inside = np.zeros((height, width), bool)
+    inside[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
+    if not inside.any():
+        raise InputError(f"the box {box} holds no pixel of a picture of {width} x {height}: draw it anew.")
+    outside = ~inside
+    if inside.all():  # the picture's edge must stand for the background then
+        outside[[0, -1]] = outside[:, [0, -1]] = True
+    nothing = np.zeros_like(inside)
+    found = _grab_cut(image, nothing, outside, probable=inside, window=np.ones_like(inside))
+    return found & inside
+
+
+def _changed_mask(image: NDArray[np.uint8], positive: Mask, negative: Mask, before: Mask) -> Mask:
+    """Return the mask of one object after it was scribbled on."""
+    contradicted = (positive & ~before) | (negative & before)
+    asked = _enlarged(_at_places(contradicted, _working_size(before.shape)), before.shape).sum()
+    window = _window(positive | before)
+    after = before
+    for separate in (_grab_cut, _random_walk):
+        mask = (separate(image, positive, negative, before, window) | positive) & ~negative
+        gained, lost = mask & ~before, before & ~mask
+        after = (before | _touching(gained, positive)) & ~_touching(lost, negative)
+        if (after != before).sum() >= STUCK * asked:
+            break
+    return after
+
+
+def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable: Mask, window: Mask) -> Mask:
+    """Return what GrabCut takes for the object.
+
+    Args:
+        image: RGB, `H x W x 3`.
+        positive: surely object.
+        negative: surely background.
+        probable: object unless colours tell otherwise; the rest is background unless they do.
+        window: everything outside of it is surely background.
+    """
+    size = _working_size(image.shape[:2])
+    small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    marks = np.full(size, cv2.GC_PR_BGD, np.uint8)
+    marks[_reduced(probable, size)] = cv2.GC_PR_FGD
+    marks[~_reduced(window, size)] = cv2.GC_BGD
+    marks[_places_of(negative, size)] = cv2.GC_BGD
+    marks[_places_of(positive, size)] = cv2.GC_FGD
+    is_object = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    if is_object.any() and not is_object.all():  # else there is nothing to tell apart
+        cv2.setRNGSeed(SEED)
+        models = np.zeros((1, 65)), np.zeros((1, 65))  # of background and object, in OpenCV's layout
+        bgr = np.ascontiguousarray(small[:, :, ::-1])
+        cv2.grabCut(bgr, marks, None, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
+        is_object = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return _enlarged(is_object, image.shape[:2])
+
+
+def _random_walk(
+    image: NDArray[np.uint8], positive: Mask, negative: Mask, probable: Mask, window: Mask
+) -> Mask:
+    """Return what the random walker takes for the object; arguments as of `_grab_cut`.
+
+    It starts from the scribbles, the window's outside, and what is surely right of the mask so far.
+    """
+    size = _working_size(image.shape[:2])
+    sure_object, sure_background = _sure_parts(_reduced(probable, size), positive, negative)
+    starts = np.zeros(size, np.int32)  # 1 is object, 2 is background, 0 is to be found out
+    starts[sure_background] = 2
+    starts[sure_object] = 1
+    starts[~_reduced(window, size)] = 2
+    starts[[0, -1]] = starts[:, [0, -1]] = 2  # as the window's outside, when it is the whole picture
+    starts[_places_of(negative, size)] = 2
+    starts[_places_of(positive, size)] = 1
+    if starts.all() or len(np.unique(starts)) < 3:  # nothing is open, or one side has no start
+        is_object = starts == 1
+    else:
+        small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+        colours = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) / 255
+        is_object = random_walker(colours, starts, EDGE_WEIGHT, mode="cg_j", channel_axis=-1) == 1
+    return _enlarged(is_object, image.shape[:2])
+
+
+def _sure_parts(probable: Mask, positive: Mask, negative: Mask) -> tuple[Mask, Mask]:
+    """Return what is surely object and surely background by the mask so far, of its size.
+
+    Args:
+        probable: the mask so far, reduced; an empty one says nothing.
+        positive: scribbles, at the picture's size.
+        negative: likewise.
+    """
+    if not probable.any():
+        return probable, probable
+    extent = np.sqrt(probable.sum())
+    near_positive, near_negative = (
+        _distance_to(_at_places(mask, probable.shape)) <= UNSURE_NEAR_SCRIBBLE * extent
+        for mask in (positive & ~_enlarged(probable, positive.shape), negative)
+    )
+    inner, outer = _distance_to(~probable) > UNSURE * extent, _distance_to(probable) > UNSURE * extent
+    return inner & ~near_negative, outer & ~near_positive
+
+
+def _working_size(size: tuple[int, ...]) -> tuple[int, int]:
+    """Return the (h, w) that a picture is reduced to."""
+    factor = min(1, WORKING_SIDE / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def _reduced(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Return a mask at another size (h, w)."""
+    return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) > 0.5
+
+
+def _enlarged(mask: Mask, size: tuple[int, ...]) -> Mask:
+    """Return a mask at the size (h, w) of the picture, with smooth edges."""
+    return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+
+
+def _at_places(mask: Mask, size: tuple[int, ...]) -> Mask:
+    """Return a mask reduced so that thin lines stay."""
+    result = np.zeros(size, bool)
+    result[_places_of(mask, size)] = True
+    return result
+
+
+def _places_of(mask: Mask, size: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of a mask's pixels on a grid of another size, so that thin lines stay."""
+    rows, columns = np.nonzero(mask)
+    return rows * size[0] // mask.shape[0], columns * size[1] // mask.shape[1]
+
+
+def _window(mask: Mask) -> Mask:
+    """Return the box around a mask, larger by `REACH` on each side; empty for an empty mask."""
+    window = np.zeros_like(mask)
+    rows, columns = np.nonzero(mask)
+    if len(rows):
+        reach = REACH * (1 + max(np.ptp(rows), np.ptp(columns)))
+        top, left = max(0, int(rows.min() - reach)), max(0, int(columns.min() - reach))
+        window[top : int(rows.max() + reach) + 1, left : int(columns.max() + reach) + 1] = True
+    return window
+
+
+def _touching(mask: Mask, scribble: Mask) -> Mask:
+    """Return the connected regions of a mask that a scribble lies in or beside."""
+    regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1]
+    beside = cv2.dilate(scribble.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    touched = np.unique(regions[beside & mask])
+    return np.isin(regions, touched) & mask
+
+
+def _distance_to(mask: Mask) -> NDArray[np.float32]:
+    """Return each pixel's distance to the nearest one of a mask, `H x W`; infinite for an empty mask."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf, np.float32)
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
