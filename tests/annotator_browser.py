@@ -37,23 +37,23 @@ def browser():
 
 
 class Annotator:
-    """A server in a thread, which starts at once; what needs killing is a process (`annotator_parts.Server`)."""
+    """A server in a thread, which starts at once; what is to be killed is an `annotator_parts.Server`."""
 
-    def __init__(self, video, workspace, weights=None):
+    def __init__(self, video, workspace, weights=None, size=480):
         self.workspace = workspace
         self.closing = threading.Event()
         self.ready = threading.Event()
-        self.arguments = video, workspace, weights
+        self.arguments = video, workspace, weights, size
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self.ready.wait(PATIENCE)
 
     def _run(self):
-        video, workspace, weights = self.arguments
+        video, workspace, weights, size = self.arguments
         with session(video, workspace) as self.session, listening("127.0.0.1", None, 0) as port:
-            settings = WorkerSettings(video, workspace / "core", 480, "cpu", False, False)
+            settings = WorkerSettings(video, workspace / "core", size, "cpu", False, False)
             known = Weights(
-                weights or workspace / "none.pth", workspace / "fit/network.pth", 480, ["--device", "cpu"]
+                weights or workspace / "none.pth", workspace / "fit/network.pth", size, ["--device", "cpu"]
             )
             tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings, workspace))
             number = port.getsockname()[1]
@@ -154,8 +154,6 @@ class Hands:
             "(() => { const l = annotator.pictures.heldLabels(annotator.store.frame); return l ? [...l] : null; })()"
         )
         height, width = self.js("[annotator.store.video.height, annotator.store.video.width]")
-        return (
-            np.zeros((height, width), np.uint8)
-            if values is None
-            else np.array(values, np.uint8).reshape(height, width)
-        )
+        if values is None:
+            return np.zeros((height, width), np.uint8)
+        return np.array(values, np.uint8).reshape(height, width)

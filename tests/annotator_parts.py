@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def stroke(points, frame=0, label=1, radius=5.0, erase=False):
 def in_stroke(points, radius, size=SIZE):
     """Pixel by pixel: is its centre at most a radius away from one of the lines?"""
     result = np.zeros(size, bool)
-    lines = list(zip(points, points[1:], strict=False)) or [(points[0], points[0])]
+    lines = list(pairwise(points)) or [(points[0], points[0])]
     for row in range(size[0]):
         for column in range(size[1]):
             centre = (column + 0.5, row + 0.5)

@@ -1,4 +1,4 @@
-"""Who is answered: only pages of the server itself, with its token, and nothing but what is in the workspace."""
+"""Who is answered: pages of the server itself alone, with its token, and with nothing from elsewhere."""
 
 import http.client
 import json
@@ -168,7 +168,8 @@ def test_frames_and_masks_may_be_kept_for_ever_and_the_state_never(server):
 def test_names_of_files_that_are_brought_in_stay_in_the_workspace(server):
     boundary = "x"
     body = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="../../../escaped.png"\r\n\r\n'
+        f"--{boundary}\r\n"
+        'Content-Disposition: form-data; name="files"; filename="../../../escaped.png"\r\n\r\n'
         f"no picture\r\n--{boundary}--\r\n"
     )
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)

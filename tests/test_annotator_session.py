@@ -196,10 +196,10 @@ def test_an_object_taken_off_a_range_does_not_come_back(video, tmp_path):
         opened.edit(stroke(LINE))
         both = plain(1)
         both[40:] = 2
-        propagate(opened, {frame: both for frame in range(1, FRAMES)})
+        propagate(opened, dict.fromkeys(range(1, FRAMES), both))
         opened.edit({"kind": "erase", "object": 1, "first": 3, "last": 5})
         assert [1 in opened.document.state(frame).present for frame in (2, 3, 4, 5, 6)] == [1, 0, 0, 0, 1]
-        propagate(opened, {frame: both for frame in range(1, FRAMES)})
+        propagate(opened, dict.fromkeys(range(1, FRAMES), both))
         assert [(opened.label_map(frame) == 1).any() for frame in (2, 3, 4, 5, 6)] == [1, 0, 0, 0, 1]
         assert np.array_equal(opened.label_map(4) == 2, both == 2)
 

@@ -5,9 +5,9 @@ import ipaddress
 import socket
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # also at the near end of an SSH tunnel, whatever its port
 EVERYWHERE = ("0.0.0.0", "::")  # what --host is to listen on all addresses of the machine
@@ -94,11 +94,13 @@ def _cookies(headers: Headers) -> dict[str, str]:
 def _with_policy(send: Send) -> Send:
     """Let browsers load nothing into the page but what this server has, and show it in no other page."""
 
-    async def sending(message: "dict[str, object] | object") -> None:
-        if isinstance(message, dict) and message.get("type") == "http.response.start":
-            extra = ((b"content-security-policy", POLICY.encode()), (b"x-content-type-options", b"nosniff"))
-            message["headers"] = [*message.get("headers", []), *extra, (b"referrer-policy", b"no-referrer")]
-        await send(message)  # type: ignore[arg-type]
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["content-security-policy"] = POLICY
+            headers["x-content-type-options"] = "nosniff"
+            headers["referrer-policy"] = "no-referrer"
+        await send(message)
 
     return sending
 

@@ -222,8 +222,8 @@ class Document:
             for name, mask in entry["frames"].items():
                 yield int(name), self._drawn_on(int(name), number, mask["labels"], mask["drawn"])
         elif kind in HAND:
-            drawn = [entry["object"]] if entry["object"] else [each.label for each in self.objects]
-            yield entry["frame"], self._drawn_on(entry["frame"], number, entry["labels"], drawn)
+            labels = [entry["object"]] if entry["object"] else [each.label for each in self.objects]
+            yield entry["frame"], self._drawn_on(entry["frame"], number, entry["labels"], labels)
         elif kind == "clear":
             yield entry["frame"], FrameState(number)
         elif kind == "key":

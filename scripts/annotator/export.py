@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pycocotools import mask as coco
 
 from dataset.davis_test_dataset import SPLITS_2017
 from dataset.frame_source import PictureFiles
@@ -134,8 +135,6 @@ def _write_jpeg(session: Session, index: int, path: Path) -> None:
 
 def _write_coco(session: Session, path: Path, show: Show) -> None:
     """Write COCO's JSON with run-length encoded masks; `track_id` is the object's label in all frames."""
-    from pycocotools import mask as coco  # wants a compiler where there is no wheel: only those who need it
-
     height, width = session.pictures.size
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from dataset.video_file import MissingFrameError, VideoFile
@@ -75,9 +77,8 @@ def write_cut_out(path: Path, pictures: Pictures, masks: Masks, kind: str) -> No
     form, source = ALPHA_FORMATS[kind], pictures.source
     height, width = pictures.size
     with av.open(f"file:{path}", "w", format=form.container) as film:
-        stream = film.add_stream(
-            form.codec, Fraction(source.fps).limit_denominator(100_000), options=form.options
-        )
+        rate = Fraction(source.fps).limit_denominator(100_000)
+        stream = cast(VideoStream, film.add_stream(form.codec, rate, options=form.options))
         stream.width, stream.height, stream.pix_fmt = width, height, form.pixels
         context = stream.codec_context
         context.time_base = source.time_base

@@ -4,6 +4,7 @@ import argparse
 import logging
 import socket
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,15 +108,15 @@ def listening(host: str, port: int | None, usual: int) -> socket.socket:
         InputError: it cannot.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    refused = ""
-    for number in (usual, 0) if port is None else (port,):
-        try:
-            return socket.create_server((host, number), family=family)
-        except OSError as error:
-            refused = error.strerror or str(error)
-    raise InputError(
-        f"{host}:{port or usual} cannot be listened on ({refused}): give another --host or --port."
-    )
+    if port is None:
+        with suppress(OSError):
+            return socket.create_server((host, usual), family=family)
+    try:
+        return socket.create_server((host, port or 0), family=family)
+    except OSError as error:
+        raise InputError(
+            f"{host}:{port or usual} cannot be listened on ({error.strerror}): give another --host or --port."
+        ) from error
 
 
 def _shown_host(host: str) -> str:

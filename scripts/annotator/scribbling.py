@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.grab_cut import GrabCutSegmenter, mask_in_box
 from scripts.annotator.edits import Edit
 from scripts.annotator.masks import Labels, merged
 from scripts.annotator.session import Change, Session, labels_in
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from model.scribble_to_mask import ScribbleSegmenter
 
 SHORT_SIDE = 480  # frames are reduced to it: more takes long and finds no more
-ITERATIONS = 5  # of GrabCut from a box
 S2M_FILE = "s2m.pth"
 
 
@@ -53,7 +53,7 @@ class Scribbling:
             history = [each for each in session.document.history(frame) if each["kind"] == "scribble"]
             strokes = [(each["points"], each["object"] if each["positive"] else 0) for each in history]
         if edit["kind"] == "guess":
-            mask = mask_in_box(session.pictures.read(frame), edit["points"])
+            mask = guessed(session.pictures.read(frame), edit["points"])
         else:
             strokes.append((edit["points"], label if edit["positive"] else 0))
             mask = self._ask(frame, strokes, old, label)
@@ -109,8 +109,6 @@ class Segmenters:
     def _segmenter(self, weights: Path | None) -> "ScribbleSegmenter":
         if weights not in self._loaded:
             if weights is None:
-                from model.grab_cut import GrabCutSegmenter
-
                 self._loaded[weights] = GrabCutSegmenter()
             else:
                 from model import load_s2m
@@ -120,31 +118,22 @@ class Segmenters:
         return self._loaded[weights]
 
 
-def mask_in_box(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
-    """Guess which pixels of a box are the object (Rother et al., "GrabCut", SIGGRAPH 2004).
+def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
+    """Guess which pixels of a box are the object; all of them where nothing stands out.
 
     Args:
         picture: RGB `H x W x 3`.
         points: two opposite corners (x, y).
 
     Returns:
-        `H x W`, false outside of the box; the whole box where GrabCut finds nothing in it.
+        `H x W`.
+
+    Raises:
+        InputError: the box holds no pixel of the picture.
     """
-    height, width = picture.shape[:2]
-    scale = min(1.0, SHORT_SIDE / min(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-    (x0, y0), (x1, y1) = np.clip(np.array(points) * scale, 0, size)
+    (x0, y0), (x1, y1) = points
     left, right, top, bottom = round(min(x0, x1)), round(max(x0, x1)), round(min(y0, y1)), round(max(y0, y1))
-    inside = np.zeros((size[1], size[0]), np.uint8)
-    inside[top:bottom, left:right] = cv2.GC_PR_FGD
-    if inside.all() or not inside.any():
-        return enlarged(inside > 0, (height, width))
-    box = inside > 0
-    cv2.setRNGSeed(0)  # GrabCut draws its first clusters at random
-    cv2.grabCut(small, inside, None, np.zeros((1, 65)), np.zeros((1, 65)), ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    found = (inside == cv2.GC_FGD) | (inside == cv2.GC_PR_FGD)
-    return enlarged(found if found.any() else box, (height, width))
+    return mask_in_box(picture, (left, top, right, bottom))
 
 
 def enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:

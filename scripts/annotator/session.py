@@ -94,9 +94,7 @@ class Session:
             return self.write(edit)
 
     def known(self, entry: Mapping[str, Any]) -> Change | None:
-        """Return the answer to an entry that is in the log already: a page that got none has sent it
-        again.
-        """
+        """Return the answer to an entry that is in the log already, sent again by a page that got none."""
         return self._change([]) if entry.get("id", "") in self._known_ids else None
 
     def check_object(self, edit: Edit) -> None:
@@ -193,9 +191,7 @@ class Session:
         ]
 
     def _with_labels(self, edit: Edit) -> Edit:
-        """Return a shape with what its replay needs: the locked labels, and the labels that are there after
-        it.
-        """
+        """Return a shape with the locked labels and the labels that are there after it, for its replay."""
         locked = sorted(self.document.locked)
         edit = {**edit, "locked": locked} if locked else edit
         before = self.masks.label_map(edit["frame"])

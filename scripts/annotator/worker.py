@@ -1,6 +1,4 @@
-"""A process that computes with networks, so that the page is answered meanwhile and memory is given back
-after it.
-"""
+"""A process that computes with networks, so that the page is answered meanwhile."""
 
 import threading
 from collections.abc import Iterator
