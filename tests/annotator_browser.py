@@ -151,7 +151,7 @@ class Hands:
         self.saved()
         self.until("annotator.pictures.heldLabels(annotator.store.frame) !== undefined")
         values = self.js(
-            "(() => { const l = annotator.pictures.heldLabels(annotator.store.frame); return l ? [...l] : null; })()"
+            "(labels => labels ? [...labels] : null)(annotator.pictures.heldLabels(annotator.store.frame))"
         )
         height, width = self.js("[annotator.store.video.height, annotator.store.video.width]")
         if values is None:

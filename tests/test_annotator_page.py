@@ -169,7 +169,8 @@ def test_a_box(hands, annotator):
 def test_drawing_when_zoomed_lands_on_the_right_pixel(hands, annotator):
     hands.add()
     hands.js(
-        "(size => { size.value = 1; size.dispatchEvent(new Event('input')); })(document.getElementById('size'))"
+        "(size => { size.value = 1; size.dispatchEvent(new Event('input')); })"
+        "(document.getElementById('size'))"
     )
     expected = np.zeros(SIZE, bool)
     for x, y in ((0, 0), (SIZE[1] - 1, SIZE[0] - 1), (77, 41)):
@@ -427,7 +428,8 @@ def test_a_page_from_another_origin_gets_and_changes_nothing(hands, annotator, t
           promise.then(() => done.push(name + " ok"), () => done.push(name + " no"));
         t("get", fetch("{origin}/api/state", {{credentials: "include"}}).then(r => r.json()));
         t("post", fetch("{origin}/api/undo", {{
-          method: "POST", credentials: "include", headers: {{"Content-Type": "application/json"}}, body: "{{}}"
+          method: "POST", credentials: "include",
+          headers: {{"Content-Type": "application/json"}}, body: "{{}}"
         }}));
         const s = new WebSocket("{origin.replace("http", "ws")}/api/events");
         s.onopen = () => done.push("socket ok"); s.onerror = () => done.push("socket no");

@@ -1,5 +1,6 @@
 """Label maps of frames at any of their versions, worked out of the entries that made them."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
@@ -87,6 +88,8 @@ class MaskStore:
 
     def _write(self, path: Path, labels: Labels) -> None:
         write_mask(path, labels, voc_palette())
+        with path.open("rb") as file:
+            os.fsync(file.fileno())  # the log must not name what a power failure can take
 
     def _hold(self, frame: int, version: int, labels: Labels) -> None:
         labels.flags.writeable = False

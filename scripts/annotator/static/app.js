@@ -95,6 +95,7 @@ const actions = {
 for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
 $("frame").addEventListener("change", () => step(Number($("frame").value) - store.frame));
 $("frame").addEventListener("keydown", (event) => { if (event.key === "Enter") $("view").focus(); });
+$("frame").addEventListener("blur", () => announce("frame"));
 
 on("playing", () => {
   $("play").replaceChildren(icon(store.playing ? "pause" : "play"));

@@ -93,7 +93,7 @@ function refreshFrame() {
   $("review").disabled = !reviewed && !state.present.length;
   $("key").disabled = !state.version || state.drawn.length > 0;
   $("clear").disabled = !state.version;
-  $("frame").value = String(store.frame);
+  if (document.activeElement !== $("frame")) $("frame").value = String(store.frame); // it may be being typed
   $("frame").max = String(store.video.frames - 1);
   $("frame-of").textContent = `of ${store.video.frames - 1}`;
   const seconds = store.frame / store.video.fps;
@@ -142,7 +142,8 @@ function refreshPropagation() {
   const running = job?.state === "running";
   const drawn = [...store.frames.values()].some((state) => state.drawn.length);
   $("propagate").disabled = running || !drawn;
-  $("job").hidden = !job || (job.state === "done" && job.kind !== "propagate");
+  $("propagate").hidden = running;
+  $("job").hidden = !job || job.state === "done";
   if (!job) return;
   const titles = { propagate: "Propagating", export: "Exporting", fit: "Fitting a network", download: "Fetching weights" };
   $("job-text").textContent = running ? `${titles[job.kind]}${job.text ? `: ${job.text}` : ""}` : job.text;

@@ -6,10 +6,19 @@ import { announce, on, rangeOf, setFrame, store } from "./store.js";
 
 const canvas = document.getElementById("timeline");
 const context = canvas.getContext("2d");
-const PICTURES = 44; // CSS pixels of height, then a row for each object
-const ROW = 13;
+const MANY = 4; // objects, from which on their rows are thinner
 const thumbnails = new Map(); // frame -> image
 let waiting = false;
+
+let pictures = 44; // CSS pixels of height, then a row for each object
+let rowHeight = 13;
+
+/** Follow the size of the text, which grows with the screen. */
+function measure() {
+  const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 14;
+  pictures = Math.round(44 * unit);
+  rowHeight = Math.round((store.objects.length > MANY ? 10 : 13) * unit);
+}
 
 const width = () => canvas.clientWidth;
 const toX = (frame) => (frame / store.video.frames) * width();
@@ -22,15 +31,16 @@ export function refresh() {
 }
 
 function paint() {
+  measure();
   const ratio = devicePixelRatio;
-  const height = PICTURES + 6 + Math.max(1, store.objects.length) * ROW;
+  const height = pictures + 6 + Math.max(1, store.objects.length) * rowHeight;
   canvas.style.height = `${height}px`;
   canvas.width = Math.round(width() * ratio);
   canvas.height = Math.round(height * ratio);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   paintPictures();
-  if (!store.objects.length) fillRow(PICTURES + 6, "#2b3138", 0, width());
-  store.objects.forEach((object, row) => paintRow(object, PICTURES + 6 + row * ROW));
+  if (!store.objects.length) fillRow(pictures + 6, "#2b3138", 0, width());
+  store.objects.forEach((object, index) => paintRow(object, pictures + 6 + index * rowHeight));
   paintRange(height);
   const x = toX(store.frame), wide = Math.max(2, width() / store.video.frames);
   context.fillStyle = "rgb(255 255 255 / .22)";
@@ -44,22 +54,22 @@ function paint() {
 
 function paintPictures() {
   context.fillStyle = "#22272d";
-  context.fillRect(0, 0, width(), PICTURES);
-  const shown = (PICTURES * store.video.width) / store.video.height;
+  context.fillRect(0, 0, width(), pictures);
+  const shown = (pictures * store.video.width) / store.video.height;
   const count = Math.ceil(width() / shown);
   const known = [...thumbnails.keys()];
   for (let i = 0; i < count && known.length; i++) {
     const wanted = toFrame((i + 0.5) * shown);
     const nearest = known.reduce((best, frame) => (Math.abs(frame - wanted) < Math.abs(best - wanted) ? frame : best));
-    context.drawImage(thumbnails.get(nearest), i * shown, 0, shown, PICTURES);
+    context.drawImage(thumbnails.get(nearest), i * shown, 0, shown, pictures);
   }
   context.fillStyle = "rgb(13 15 17 / .35)";
-  context.fillRect(0, 0, width(), PICTURES);
+  context.fillRect(0, 0, width(), pictures);
 }
 
 function fillRow(y, colour, from, to) {
   context.fillStyle = colour;
-  context.fillRect(from, y, to - from, ROW - 3);
+  context.fillRect(from, y, to - from, rowHeight - 3);
 }
 
 /** What a frame has of an object: 0 nothing, 1 propagated, 2 drawn; plus 4 when it was reviewed. */
@@ -87,12 +97,12 @@ function paintRow(object, y) {
     context.globalAlpha = 1;
     if (state & 4) {
       context.fillStyle = "#ffffff";
-      context.fillRect(from, y + ROW - 5, to - from + 0.3, 2);
+      context.fillRect(from, y + rowHeight - 5, to - from + 0.3, 2);
     }
   }
   if (object.label === store.active) {
     context.strokeStyle = "#56b4e9";
-    context.strokeRect(0.5, y - 0.5, width() - 1, ROW - 2);
+    context.strokeRect(0.5, y - 0.5, width() - 1, rowHeight - 2);
   }
 }
 
