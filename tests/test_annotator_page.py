@@ -527,3 +527,20 @@ def test_read_png_of_the_workspace_is_what_is_shown(hands, annotator):
     shown = hands.labels()
     entry = last_entry(annotator.workspace)
     assert np.array_equal(read_png(annotator.workspace / f"masks/{entry['n']:06}/00000.png"), shown)
+
+
+def test_weights_that_cannot_be_fetched_and_a_fit_that_is_cancelled(hands, annotator, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody answers there
+    hands.add()
+    hands.drag(*LINE)
+    hands.key("t")
+    hands.page.click("#weights-fetch")
+    hands.until("annotator.store.job?.kind === 'download' && annotator.store.job.state === 'failed'")
+    assert "cannot be fetched from here now" in hands.js("annotator.store.job.text")
+    hands.key("t")
+    hands.page.click("#weights-fit")
+    hands.until("annotator.store.job?.kind === 'fit' && annotator.store.job.done > 0")
+    hands.page.click("#cancel")
+    assert hands.done() == "cancelled"
+    assert read_png(annotator.workspace / "fit/masks/00000.png").any()
+    assert not (annotator.workspace / "fit/network.pth").exists()

@@ -139,3 +139,16 @@ def merged(old: Labels, new: Labels, kept: Collection[int]) -> Labels:
         return new
     labels = list(kept)
     return np.where(np.isin(old, labels), old, np.where(np.isin(new, labels), np.uint8(0), new))
+
+
+def replaced(old: Labels, new: Labels, labels: Collection[int], locked: Collection[int]) -> Labels:
+    """Return a label map in which some objects look as in a new one, and all others as in the old one.
+
+    Args:
+        old: `H x W`.
+        new: `H x W`.
+        labels: the objects that the new one is about.
+        locked: labels of objects that nothing changes.
+    """
+    without = np.where(np.isin(old, list(labels)), np.uint8(0), old)
+    return merged(old, np.where(new > 0, new, without), locked)

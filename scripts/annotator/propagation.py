@@ -1,8 +1,10 @@
 """Carrying masks through the video: what is sent to the computing process, and where its results go."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from scripts.annotator.gaps import gaps, unsettled
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
 from scripts.annotator.worker import Worker, WorkerSettings
@@ -27,46 +29,53 @@ class Propagation:
             A sentence on what was done.
         """
         job.show(0, 0, "reading the network")
-        total = request["last"] - request["first"] + 1
-        number, done = None, 0
-        for _, frame, labels in self.worker.ask(
-            {"kind": "propagate", "weights": weights, **request, **_known(session)}
-        ):
-            with session.lock:
-                if number is None:  # not before there is a result: what failed at once need not be undone
-                    number = session.workspace.log.next_number
-                    session.write({"kind": "propagate", **request})
-                counts = session.add_result(number, frame, labels)
-            done += 1
-            try:
-                job.show(min(done, total), total, f"frame {frame}")
-            except Cancelled:
-                counts = False
-            if not counts and not job.stop.is_set():
-                job.stop.set()
+        known = _known(session, request)
+        total = sum(gap.steps for gap in known["gaps"])
+        if not total:
+            return "There was nothing to propagate to: all frames of the range are drawn."
+        number, found = None, 0
+        asked = self.worker.ask({"kind": "propagate", "weights": weights, **known})
+        for done, (what, frame, labels) in enumerate(asked, start=1):
+            if what == "frame":
+                with session.lock:
+                    if number is None:  # not before there is a result: what failed at once need not be undone
+                        number = session.workspace.log.next_number
+                        session.write({"kind": "propagate", **request})
+                    if not session.add_result(number, frame, labels):
+                        job.stop.set()
+                found += 1
+            with suppress(Cancelled):
+                job.show(done, total, f"frame {frame}")
             if job.stop.is_set():
                 self.worker.stop()
         if job.stop.is_set():
             raise Cancelled
-        return (
-            f"{done} masks."
-            if done
-            else "There was nothing to propagate to: all frames of the range are drawn."
-        )
+        return f"{found} masks."
 
     def close(self) -> None:
         """End the process."""
         self.worker.close()
 
 
-def _known(session: Session) -> dict[str, Any]:
-    """Return what a round starts from: the drawn masks, and what was there before."""
+def _known(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """Return what a propagation starts from, and which gaps it fills.
+
+    Drawn frames, and the masks next to the range, to which those in it are to lead, speak for themselves.
+    """
+    document, first, last = session.document, request["first"], request["last"]
     with session.lock:
-        document = session.document
-        given = document.given
-        return {
-            "labels": [each.label for each in document.objects],
-            "given": {frame: (document.state(frame).version, session.label_map(frame)) for frame in given},
-            "rounds": [entry["n"] for entry in document.effective("propagate")],
-            "number": session.workspace.log.next_number,
-        }
+        labels = sorted(each.label for each in document.objects)
+        given = {frame: document.state(frame) for frame in document.given}
+        edges = (frame for frame in (first - 1, last + 1) if document.state(frame).present)
+        given |= {frame: document.state(frame) for frame in edges}
+        masks = {frame: session.label_map(frame) for frame in given}
+        before = max((entry["n"] for entry in document.effective("propagate")), default=0)
+        empty = [frame for frame in range(first, last + 1) if not document.state(frame).version]
+    spoken = {frame: sorted((state.present | state.drawn) & {*labels}) for frame, state in given.items()}
+    fresh = [frame for frame, state in given.items() if state.version > before]
+    found = gaps(spoken, labels, first, last, request["forward"], request["backward"])
+    return {
+        "labels": labels,
+        "given": {frame: (masks[frame], about) for frame, about in spoken.items()},
+        "gaps": unsettled(found, fresh, empty),
+    }

@@ -1,6 +1,7 @@
-"""Rounds of propagation in the computing process: temporary, on InferenceCore."""
+"""Propagation in the computing process: fills gaps between drawn frames."""
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,63 +14,149 @@ from torch import Tensor
 from dataset.image_io import normalise
 from dataset.video import working_size
 from model import InferenceCore, PropagationNetwork, load_network
+from model.aggregation import aggregate, most_probable
+from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
+from util.device import allow_tf32
 
 if TYPE_CHECKING:
     from scripts.annotator.worker import WorkerSettings
 
+NEAREST = 6  # drawn frames that a pass remembers from its beginning on
+LEVELS = 255  # steps in which probabilities of a pass wait for the other one
+
+Given = Mapping[
+    int, tuple[NDArray[np.uint8], Sequence[int]]
+]  # by frame: labels H x W, and which it speaks of
+
 
 class WorkingFrames:
-    """The frames of a video as the network sees them, decoded when asked for."""
+    """The frames of a video as the network sees them, decoded when asked for.
+
+    Args:
+        pictures: of the video.
+        short_side: larger frames are reduced to it.
+    """
 
     def __init__(self, pictures: Pictures, short_side: int) -> None:
         self.pictures = pictures
-        self.size = (
-            working_size(pictures.size, short_side) if min(pictures.size) > short_side else pictures.size
-        )
+        larger = min(pictures.size) > short_side
+        self.size = working_size(pictures.size, short_side) if larger else pictures.size
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> Tensor:
+        """Return a frame, `3 x h x w`, normalised."""
         image = normalise(self.pictures.read(index))
         if self.size == self.pictures.size:
             return image
         return F.interpolate(image[None], self.size, mode="bicubic", align_corners=False, antialias=True)[0]
 
     def reduced(self, labels: NDArray[np.uint8]) -> Tensor:
-        """Bring a label map `H x W` to the size of the frames."""
+        """Bring a label map `H x W` to the size of the frames, `h x w`."""
         mask = torch.from_numpy(labels.copy())
         return F.interpolate(mask[None, None], self.size, mode="nearest")[0, 0]
 
 
 class Rounds:
+    """Answers requests to propagate."""
+
     def __init__(self, settings: "WorkerSettings") -> None:
         self.settings = settings
         self.pictures = Pictures(settings.video)
         self.frames = WorkingFrames(self.pictures, settings.size)
-        self._networks: dict[Path, PropagationNetwork] = {}
+        self._networks: dict[tuple[Path, int], PropagationNetwork] = {}
 
-    def run(self, request: dict[str, Any], is_stopped: Callable[[], bool]) -> Iterator[tuple[Any, ...]]:
-        path = request["weights"]
-        network = self._networks.setdefault(path, load_network(path, amp=self.settings.amp))
-        given = {frame: self.frames.reduced(labels) for frame, (_, labels) in request["given"].items()}
-        frames = [f for f in range(request["first"], request["last"] + 1) if f not in given]
-        done = set()
-        for step in ([1] if request["forward"] else []) + ([-1] if request["backward"] else []):
-            for start in sorted(given)[::step]:
-                run = []
-                frame = start + step
-                while request["first"] <= frame <= request["last"] and frame not in given:
-                    run.append(frame)
-                    frame += step
-                if not run:
-                    continue
-                engine = InferenceCore(network)
-                for other in sorted(given, key=lambda f: f == start):
-                    engine.step(self.frames[other], given[other])
-                for frame in run:
-                    prob = engine.step(self.frames[frame])
-                    yield "frame", frame, engine.label_map(prob, self.pictures.size).numpy()
+    def run(
+        self, request: Mapping[str, Any], is_stopped: Callable[[], bool]
+    ) -> Iterator[tuple[str, int, NDArray[np.uint8] | None]]:
+        """Fill gaps; yield ("frame", number, labels `H x W`) as they are known, and ("step", number, None).
+
+        What is carried forward from one drawn frame and backward from another is blended by distance, object
+        by object.
+
+        Args:
+            request: "weights", "gaps", "given" and "labels".
+            is_stopped: asked after every frame; what was yielded until then is right.
+        """
+        network = self._network(request["weights"])
+        for gap in request["gaps"]:
+            with tempfile.TemporaryFile() as room:
+                for frame, labels in self._filled(network, gap, request["given"], request["labels"], room):
+                    yield "step" if labels is None else "frame", frame, labels
                     if is_stopped():
                         return
+
+    def _filled(
+        self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int], room: Any
+    ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
+        """Yield the frames of a gap with their labels, or None for one that waits for the other pass.
+
+        Args:
+            network: to segment with.
+            gap: the frames.
+            given: drawn masks.
+            labels: of the K objects.
+            room: a file for the probabilities of the first of two passes.
+        """
+        both = gap.forward and gap.backward
+        shape = (len(gap.frames), len(labels), *self.frames.size)
+        kept = np.memmap(room, np.uint8, "w+", shape=shape) if both else None
+        for frame, prob in self._carried(network, gap.forward, given, labels):
+            if frame not in gap.frames or any(gap.shares[frame]):  # on the way there, or not known yet
+                if kept is not None and frame in gap.frames:
+                    kept[frame - gap.frames.start] = (prob * LEVELS).round().to(torch.uint8).numpy()
+                yield frame, None
+            else:
+                yield frame, self._labels(prob, labels)
+        for frame, prob in self._carried(network, gap.backward, given, labels):
+            if frame not in gap.frames or not any(gap.shares[frame]):
+                yield frame, None
+                continue
+            share = torch.tensor([each or 0.0 for each in gap.shares[frame]])[:, None, None]
+            prob = share * prob
+            if kept is not None:
+                prob += (1 - share) * torch.from_numpy(kept[frame - gap.frames.start]) / LEVELS
+            yield frame, self._labels(prob, labels)
+
+    def _carried(
+        self, network: PropagationNetwork, frames: range, given: Given, labels: Sequence[int]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Carry masks from a drawn frame through those behind it; yield their probabilities `K x h x w`.
+
+        The pass begins with the drawn frames nearest to its start in its memory, and takes up those that it
+        meets.
+        """
+        if not frames:
+            return
+        engine = InferenceCore(network)
+        nearest = sorted(given, key=lambda frame: (abs(frame - frames[0]), frame))[:NEAREST]
+        for frame in reversed(nearest):  # the one it starts from comes last
+            self._step(engine, frame, given)
+        for frame in frames[1:]:
+            prob = self._step(engine, frame, given, last=frame == frames[-1]).float().cpu()
+            ordered = prob.new_zeros(len(labels), *prob.shape[1:])
+            for channel, label in enumerate(engine.labels, start=1):
+                ordered[labels.index(label)] = prob[channel]
+            yield frame, ordered
+
+    def _step(self, engine: InferenceCore, frame: int, given: Given, last: bool = False) -> Tensor:
+        mask, about = given.get(frame, (None, []))
+        reduced = None if mask is None else self.frames.reduced(mask)
+        return engine.step(self.frames[frame], reduced, None if mask is None else about, last)
+
+    def _labels(self, prob: Tensor, labels: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the label map at the video's size of probabilities `K x h x w`."""
+        return most_probable(aggregate(prob), [0, *labels], self.pictures.size).numpy()
+
+    def _network(self, path: Path) -> PropagationNetwork:
+        """Load weights, once; a file that has been written anew is read again."""
+        key = (path, path.stat().st_mtime_ns)
+        if key not in self._networks:
+            allow_tf32(not self.settings.no_tf32)
+            device = self.settings.device
+            if device == "auto":
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+            self._networks = {key: load_network(path, torch.device(device), self.settings.amp)}
+        return self._networks[key]

@@ -148,9 +148,9 @@ class Session:
             if not self.document.counts(number):
                 return False
             state = self.document.state(frame)
-            if state.drawn or state.version > number:
+            if state.version > number:
                 return True
-            kept = self.document.locked | state.reviewed
+            kept = self.document.locked | state.reviewed | state.drawn
             labels = merged(self.masks.label_map(frame), labels, kept)
             self.masks.write(number, frame, labels)
             self.write({"kind": "result", "of": number, "frame": frame, "labels": labels_in(labels)})

@@ -11,7 +11,7 @@ from scripts.annotator.document import COLOURS
 from scripts.annotator.edits import FROM_HINTS, checked_edit, whole_number
 from scripts.annotator.export import KINDS, export
 from scripts.annotator.jobs import Job
-from scripts.annotator.masks import merged
+from scripts.annotator.masks import replaced
 from scripts.annotator.propagation import Propagation
 from scripts.annotator.scribbling import Scribbling
 from scripts.annotator.session import Change, Session, labels_in
@@ -110,7 +110,7 @@ class Tasks:
         return {**self.weights.as_json(), "scribbles": self.scribbling.method()}
 
     def bring_in(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
-        """Take masks from files; see `bringing_in.read_masks`.
+        """Take masks from files (see `bringing_in.read_masks`); objects that a file does not show stay.
 
         Args:
             files: name and content of each.
@@ -118,20 +118,20 @@ class Tasks:
             mend: they are a result to be mended; else they count as drawn, and stay.
         """
         session = self.session
-        masks = read_masks(files, frame, session.pictures, session.workspace.folder / "import")
+        brought = read_masks(files, frame, session.pictures, session.workspace.folder / "import")
         with session.lock:
-            kept = session.document.locked
+            locked = session.document.locked
+            masks, about = {}, {}
+            for index, mask in brought.items():
+                about[index] = labels_in(mask)
+                masks[index] = replaced(session.label_map(index), mask, about[index], locked)
             known = {each.label for each in session.document.objects}
-            masks = {
-                index: merged(session.masks.label_map(index), labels, kept) for index, labels in masks.items()
-            }
-            labels = {index: labels_in(mask) for index, mask in masks.items()}
-            new = sorted(set().union(*labels.values()) - known)
+            new = sorted(set().union(*about.values()) - known)
             entry = {
                 "kind": "masks",
                 "frames": {
-                    str(index): {"labels": there, "drawn": [] if mend else sorted(known.union(new))}
-                    for index, there in labels.items()
+                    str(index): {"labels": labels_in(mask), "drawn": [] if mend else about[index]}
+                    for index, mask in masks.items()
                 },
                 "objects": [self._new_object(label, place) for place, label in enumerate(new)],
             }

@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Weights:
         for frame, labels in drawn.items():
             if labels.any():
                 write_mask(masks / f"{session.pictures.source.names[frame]}.png", labels, voc_palette())
-        command = ["-m", "scripts.fit_first_frame", "--frames", str(session.pictures.path.resolve())]
+        command = ["scripts.fit_first_frame", "--frames", str(session.pictures.path.resolve())]
         command += ["--masks", str(masks.resolve()), "--output", str(self.fitted.resolve())]
         command += ["--minutes", f"{minutes:g}", "--size", str(self.size), *self.flags]
         _run(command, job, seconds=60 * minutes)
@@ -73,33 +73,31 @@ class Weights:
     def download(self, job: Job) -> str:
         """Fetch the published weights, in a process of its own."""
         folder = self.published.parent.resolve()
-        _run(["download_model.py", "--once", "--output", str(folder)], job, seconds=None)
+        _run(["download_model", "--once", "--output", str(folder)], job, seconds=None)
         if not self.published.is_file():
             raise InputError(f"they were fetched to {folder}, but --model is {self.published.name}.")
         return "The published weights are here. Propagate with them now."
 
 
 def _run(command: Sequence[str], job: Job, seconds: float | None) -> None:
-    """Run one of the project's programs, showing how far it is; it ends when the job is cancelled.
+    """Run one of the project's programs, showing how far it is; it ends with the job, and with this process.
 
     Raises:
         InputError: it failed; what it said last.
     """
+    attached = [sys.executable, "-m", "scripts.annotator.attached", *command]
     process = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        attached, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    last: deque[str] = deque(maxlen=5)
     start = time.monotonic()
+    output = None
     try:
-        while process.poll() is None:
+        while output is None:
             passed = time.monotonic() - start
             part = min(0.99, passed / seconds) if seconds else 0.0
             job.show(part, 1.0 if seconds else 0.0, f"{passed:.0f} s")
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 output, _ = process.communicate(timeout=POLL)
-            except subprocess.TimeoutExpired:
-                continue
-            last.extend(re.split(r"[\r\n]+", output.strip()))
     except Cancelled:
         process.terminate()
         process.wait()
@@ -108,5 +106,5 @@ def _run(command: Sequence[str], job: Job, seconds: float | None) -> None:
         process.kill()
         raise
     if process.returncode != 0:
-        text = next((line for line in reversed(last) if line.strip()), "it gave no reason.")
-        raise InputError(text.removeprefix("error: "))
+        lines = [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]
+        raise InputError((lines or ["it gave no reason."])[-1].removeprefix("error: "))
