@@ -14,7 +14,7 @@ from torch import Tensor
 from dataset.image_io import normalise
 from dataset.video import working_size
 from model import InferenceCore, PropagationNetwork, load_network
-from model.aggregation import aggregate, most_probable
+from model.aggregation import most_probable
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
 from util.device import allow_tf32
@@ -101,7 +101,7 @@ class Rounds:
             room: a file for the probabilities of the first of two passes.
         """
         both = gap.forward and gap.backward
-        shape = (len(gap.frames), len(labels), *self.frames.size)
+        shape = (len(gap.frames), len(labels) + 1, *self.frames.size)
         kept = np.memmap(room, np.uint8, "w+", shape=shape) if both else None
         for frame, prob in self._carried(network, gap.forward, given, labels):
             if frame not in gap.frames or any(gap.shares[frame]):  # on the way there, or not known yet
@@ -114,16 +114,15 @@ class Rounds:
             if frame not in gap.frames or not any(gap.shares[frame]):
                 yield frame, None
                 continue
-            share = torch.tensor([each or 0.0 for each in gap.shares[frame]])[:, None, None]
-            prob = share * prob
             if kept is not None:
-                prob += (1 - share) * torch.from_numpy(kept[frame - gap.frames.start]) / LEVELS
+                share = channel_shares(gap.shares[frame])
+                prob = share * prob + (1 - share) * torch.from_numpy(kept[frame - gap.frames.start]) / LEVELS
             yield frame, self._labels(prob, labels)
 
     def _carried(
         self, network: PropagationNetwork, frames: range, given: Given, labels: Sequence[int]
     ) -> Iterator[tuple[int, Tensor]]:
-        """Carry masks from a drawn frame through those behind it; yield their probabilities `K x h x w`.
+        """Carry masks from a drawn frame through those behind it; yield their probabilities `(K+1) x h x w`.
 
         The pass begins with the drawn frames nearest to its start in its memory, and takes up those that it
         meets.
@@ -136,9 +135,9 @@ class Rounds:
             self._step(engine, frame, given)
         for frame in frames[1:]:
             prob = self._step(engine, frame, given, last=frame == frames[-1]).float().cpu()
-            ordered = prob.new_zeros(len(labels), *prob.shape[1:])
-            for channel, label in enumerate(engine.labels, start=1):
-                ordered[labels.index(label)] = prob[channel]
+            ordered = prob.new_zeros(len(labels) + 1, *prob.shape[1:])
+            for channel, label in enumerate([0, *engine.labels]):
+                ordered[[0, *labels].index(label)] = prob[channel]
             yield frame, ordered
 
     def _step(self, engine: InferenceCore, frame: int, given: Given, last: bool = False) -> Tensor:
@@ -147,8 +146,8 @@ class Rounds:
         return engine.step(self.frames[frame], reduced, None if mask is None else about, last)
 
     def _labels(self, prob: Tensor, labels: Sequence[int]) -> NDArray[np.uint8]:
-        """Return the label map at the video's size of probabilities `K x h x w`."""
-        return most_probable(aggregate(prob), [0, *labels], self.pictures.size).numpy()
+        """Return the label map at the video's size of probabilities `(K+1) x h x w`."""
+        return most_probable(prob, [0, *labels], self.pictures.size).numpy()
 
     def _network(self, path: Path) -> PropagationNetwork:
         """Load weights, once; a file that has been written anew is read again."""
@@ -160,3 +159,13 @@ class Rounds:
                 device = "cuda" if torch.cuda.is_available() else "cpu"
             self._networks = {key: load_network(path, torch.device(device), self.settings.amp)}
         return self._networks[key]
+
+
+def channel_shares(shares: Sequence[float | None]) -> Tensor:
+    """Return how much of each channel is carried backward, `(K+1) x 1 x 1`; of background, their mean.
+
+    Args:
+        shares: of the K objects; None for one that is not carried at all.
+    """
+    known = [share for share in shares if share is not None]
+    return torch.tensor([sum(known) / len(known), *(share or 0.0 for share in shares)])[:, None, None]

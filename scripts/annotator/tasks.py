@@ -46,6 +46,8 @@ class Tasks:
     def close(self) -> None:
         """Stop everything."""
         self._closing.set()
+        if self._thumbnails.is_alive():
+            self._thumbnails.join()
         self.session.jobs.cancel(wait=True)
         self.propagation.close()
         self.scribbling.close()
