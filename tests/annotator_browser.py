@@ -51,7 +51,7 @@ class Annotator:
     def _run(self):
         video, workspace, weights, size = self.arguments
         with session(video, workspace) as self.session, listening("127.0.0.1", None, 0) as port:
-            settings = WorkerSettings(video, workspace / "core", size, "cpu", False, False)
+            settings = WorkerSettings(video, workspace, size, "cpu", False, False)
             known = Weights(
                 weights or workspace / "none.pth", workspace / "fit/network.pth", size, ["--device", "cpu"]
             )

@@ -24,7 +24,7 @@ def work(pipe: Connection, settings: "WorkerSettings") -> None:
     """Answer requests until the pipe is closed or the parent is gone.
 
     A request is a dict with a "kind": "propagate" or "segment" (see `rounds.Rounds` and
-    `scribbling.segment`). Answers are tuples: what these yield, then ("done",) or ("failed", why).
+    `scribbling.Segmenters`). Answers are tuples: what these yield, then ("done",) or ("failed", why).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the server ends this process
     end_with_parent(signal.SIGKILL)

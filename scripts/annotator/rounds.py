@@ -82,7 +82,7 @@ class Rounds:
         """
         network = self._network(request["weights"])
         for gap in request["gaps"]:
-            with tempfile.TemporaryFile() as room:
+            with tempfile.TemporaryFile(dir=self.settings.room) as room:
                 for frame, labels in self._filled(network, gap, request["given"], request["labels"], room):
                     yield "step" if labels is None else "frame", frame, labels
                     if is_stopped():

@@ -73,9 +73,7 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
         *(["--no_tf32"] if args.no_tf32 else []),
     ]
     weights = Weights(args.model, workspace.folder / "fit" / "network.pth", args.size, flags)
-    settings = WorkerSettings(
-        args.input, workspace.folder / "core", args.size, args.device, args.amp, args.no_tf32
-    )
+    settings = WorkerSettings(args.input, workspace.folder, args.size, args.device, args.amp, args.no_tf32)
     tasks = Tasks(session, weights, Propagation(settings), Scribbling(settings, args.model.parent))
     if args.masks is not None:
         _bring_in(args.masks, tasks)

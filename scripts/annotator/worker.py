@@ -21,7 +21,7 @@ class WorkerSettings:
     """What a worker process needs to know of the run."""
 
     video: Path
-    core: Path  # folder for the state of propagation
+    room: Path  # folder for what takes much space for a while
     size: int  # shorter side of frames for the network
     device: str
     amp: bool
