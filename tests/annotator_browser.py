@@ -39,22 +39,22 @@ def browser():
 class Annotator:
     """A server in a thread, which starts at once; what is to be killed is an `annotator_parts.Server`."""
 
-    def __init__(self, video, workspace, weights=None, size=480):
+    def __init__(self, video, workspace, weights=None, size=480, amp=False):
         self.workspace = workspace
         self.closing = threading.Event()
         self.ready = threading.Event()
-        self.arguments = video, workspace, weights, size
+        self.arguments = video, workspace, weights, size, amp
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self.ready.wait(PATIENCE)
 
     def _run(self):
-        video, workspace, weights, size = self.arguments
+        video, workspace, weights, size, amp = self.arguments
         with session(video, workspace) as self.session, listening("127.0.0.1", None, 0) as port:
-            settings = WorkerSettings(video, workspace, size, "cpu", False, False)
-            known = Weights(
-                weights or workspace / "none.pth", workspace / "fit/network.pth", size, ["--device", "cpu"]
-            )
+            settings = WorkerSettings(video, workspace, size, "cpu", amp, False)
+            flags = ["--device", "cpu", *(["--amp"] if amp else [])]
+            published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
+            known = Weights(published, fitted, size, flags)
             tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings, workspace))
             number = port.getsockname()[1]
             self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"

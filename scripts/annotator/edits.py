@@ -3,13 +3,14 @@
 Edits are dicts with a "kind":
 
     stroke, polygon, box  frame, object, points, erase (and radius): one shape drawn or rubbed out by hand
-    scribble              frame, object, points, positive: a line on the object or off it; a mask is made of
-    it guess                 frame, object, points: a mask is made of a box around the object clear
-    frame: back to a frame that nobody has drawn on key                   frame: take its masks, wherever they
-    come from, as drawn erase                 object, first, last: the object leaves these frames review
-    first, last, on: these frames' masks are right, and stay when others propagate add                   name,
-    colour: a new object; its label is given out change, remove        object (and any of name, colour,
-    hidden, locked)
+    scribble              frame, object, points, positive: a line on the object or off it becomes a mask
+    guess                 frame, object, points: a box around the object becomes a mask
+    clear                 frame: back to a frame that nobody has drawn on
+    key                   frame: take its masks, wherever they come from, as drawn
+    erase                 object, first, last: the object leaves these frames
+    review                first, last, on: the masks of these frames are right, and stay
+    add                   name, colour: a new object; its label is given out
+    change, remove        object (and any of name, colour, hidden, locked)
 
 Positions are those of `shapes.py`. `object` is a label from 1 to 255; 0, to rub out, means every object.
 """

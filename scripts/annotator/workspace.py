@@ -1,9 +1,9 @@
 """The folder in which everything about one video is kept.
 
-    edits.jsonl   the log; its first line says which video it is of
-    masks/        whole label maps by the entry that made them: masks/000017/00003.png is entry 17's frame 3
-    token         what a page must know; kept, so that an open page finds its server after a restart
-    thumbnails/, fit/, exports/   made from the others, and safe to remove while nothing runs
+edits.jsonl   the log; its first line says which video it is of
+masks/        whole label maps by the entry that made them: masks/000017/00003.png is entry 17's frame 3
+token         what a page must know; kept, so that an open page finds its server after a restart
+thumbnails/, fit/, exports/   made from the others, and safe to remove while nothing runs
 """
 
 import secrets
