@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,11 @@ def hands(page, running):
     person.add()
     yield person
     assert person.problems == []
+
+
+def children_of(process):
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def draw_disc(hands, frame):
@@ -192,7 +198,13 @@ def test_the_server_is_killed_in_the_middle_of_a_propagation(page, video, tmp_pa
     draw_disc(person, 0)
     person.propagate()
     person.until("annotator.store.frames.size >= 4")
+    children = children_of(server.process.pid)
+    assert children
     server.kill()
+    end = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < end, "a process stays behind"
+        time.sleep(0.05)
     person.until("document.getElementById('saved').textContent.startsWith('No server')")
     entries = [json.loads(line) for line in (tmp_path / "w/edits.jsonl").read_text().splitlines()]
     done = [entry["frame"] for entry in entries if entry["kind"] == "result"]

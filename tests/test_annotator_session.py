@@ -337,3 +337,19 @@ def test_whole_masks_are_files_that_others_can_read(video, tmp_path):
     (name,) = mask_files(tmp_path / "w")
     assert name.name == "00003.png"
     assert np.array_equal(read_png(tmp_path / "w" / name), plain(1))
+
+
+def test_masks_that_no_undo_leads_to_are_removed_at_the_next_start(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        propagate(opened, {3: plain(1)})
+        opened.undo()
+    with session(video, tmp_path / "w") as opened:
+        opened.redo()
+        assert opened.label_map(3).all()
+        opened.undo()
+        opened.edit(stroke(LINE))
+        propagate(opened, {4: plain(1)})
+    with session(video, tmp_path / "w") as opened:
+        assert [path.name for path in mask_files(tmp_path / "w")] == ["00004.png"]
+        assert opened.label_map(4).all()

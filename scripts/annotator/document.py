@@ -100,6 +100,11 @@ class Document:
         return self._undone[-1].entry if self._undone else None
 
     @property
+    def reachable(self) -> set[int]:
+        """Numbers of the entries that count now, or would after redo."""
+        return {done.entry["n"] for done in (*self._done, *self._undone)}
+
+    @property
     def touched(self) -> list[int]:
         """Frames that have something, in order."""
         return sorted(self._frames)

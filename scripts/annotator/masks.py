@@ -1,6 +1,7 @@
 """Label maps of frames at any of their versions, worked out of the entries that made them."""
 
 import os
+import shutil
 from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
@@ -65,6 +66,13 @@ class MaskStore:
         """Keep a whole label map that entry `number` makes of a frame, before that entry is written."""
         self._held.pop((frame, number), None)
         self._write(self.path(number, frame), labels)
+
+    def remove_unreachable(self) -> None:
+        """Remove the whole label maps of entries that neither undo nor redo leads to any more."""
+        reachable = self.document.reachable
+        for folder in self.folder.glob("*"):
+            if folder.name.isdecimal() and int(folder.name) not in reachable:
+                shutil.rmtree(folder)
 
     def path(self, number: int, frame: int) -> Path:
         """Return the file of the whole label map that an entry made of a frame."""

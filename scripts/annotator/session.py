@@ -44,6 +44,7 @@ class Session:
         entries = workspace.log.entries[1:]  # the first says which video it is
         self.document = Document(entries)
         self.masks = MaskStore(workspace.masks, pictures.size, self.document)
+        self.masks.remove_unreachable()
         self.lock = threading.RLock()
         self.revision = 0
         self._known_ids = {entry["id"] for entry in entries if "id" in entry}
