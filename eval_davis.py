@@ -21,7 +21,9 @@ def main() -> None:
     )
     args = parse_evaluation_args(parser)
     videos = davis_2017(args.davis, args.split, late_objects=args.late_objects)
-    evaluate(videos, args, late_objects=args.late_objects)
+    evaluate(
+        videos, args, script="eval_davis", data=args.davis, split=args.split, late_objects=args.late_objects
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def main() -> None:
     parser = evaluation_parser(__doc__)
     parser.add_argument("--davis", type=Path, default=Path("../DAVIS/2016"), help="default: %(default)s")
     args = parse_evaluation_args(parser)
-    evaluate(davis_2016(args.davis), args)
+    evaluate(davis_2016(args.davis), args, script="eval_davis_2016", data=args.davis)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from dataset.frame_source import PictureFiles
-from dataset.image_io import list_images, read_label_map, read_merged, read_palette
+from dataset.image_io import joined_palette, list_images, read_label_map, read_merged
 from dataset.video import Video
 from util.errors import InputError
-from util.palette import voc_palette
 
 RESOLUTION = "480p"
 SPLITS_2017 = {  # folder and list of each split
@@ -104,12 +103,13 @@ def _video(root: Path, name: str, merge: bool, late_objects: bool = False) -> Vi
             f"into {mask_folder}."
         )
     new_labels = first_appearances([annotations.get(frame.stem) for frame in frames]) if late_objects else {}
+    masks = {0: first} | {index: annotations[frames[index].stem] for index in new_labels}
     return Video(
         name=name,
         frames=PictureFiles(frames),
-        masks={0: first} | {index: annotations[frames[index].stem] for index in new_labels},
+        masks=masks,
         given_labels=new_labels,
-        palette=None if merge else read_palette(first) or voc_palette(),
+        palette=None if merge else joined_palette([first, *(masks[index] for index in sorted(new_labels))]),
         ground_truth=annotations,
         read_labels=read_merged if merge else read_label_map,
     )

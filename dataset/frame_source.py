@@ -105,6 +105,15 @@ class Selection:
         return self.source.read(self.indices[index])
 
 
+def picture_files(source: FrameSource) -> PictureFiles | None:
+    """Return the picture files that frames are read from; None when it is a video file."""
+    if isinstance(source, Selection):
+        inner = picture_files(source.source)
+        paths = inner and [inner.paths[index] for index in source.indices]
+        return PictureFiles(paths, source.fps, inner.upright) if inner and paths else None
+    return source if isinstance(source, PictureFiles) else None
+
+
 def natural_order(path: Path) -> list[tuple[int, int, str]]:
     """Sort key by name with numbers by value: frame2 before frame10."""
     parts = re.split(r"(\d+)", path.name)

@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from dataset.mask_format import (
+    COLOUR_MODES,
+    PALETTE_MODES,
+    check_mask,
+    marks_by_colour,
+    opaque_pixels,
+    stored_numbers,
+)
 from util.errors import InputError
+from util.palette import full_palette
 
 # ImageNet statistics of RGB in [0, 1]
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -26,15 +35,29 @@ NORMALISED = ((np.arange(256, dtype=np.float32)[:, None, None] / np.float32(255)
 )
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B"}  # Pillow's names; those with I have 16 bits or more
-ORIENTATION = 0x0112  # EXIF's number of it; 1 is upright
+# what masks may come as; some of these are refused, with the reason, and not passed over
+MASK_SUFFIXES = IMAGE_SUFFIXES | {".tif", ".tiff", ".gif", ".tga", ".pgm", ".ppm", ".pbm", ".jpe", ".jfif"}
+MASK_SUFFIXES |= {".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"}
+ORIENTATION = 0x0112  # EXIF's number of it; 1 is upright, and from FIRST_TURNED to 8 it lies on its side
+FIRST_TURNED = 5
+END_BYTES = 1 << 14  # of a PNG, in which EXIF data may come behind the pixels
 DEEP = 16  # bits of a channel; Pillow keeps them in grey pictures alone
 LARGEST_LABEL = 255
 VOID = 255  # what paletted masks call pixels of no object
 
 
 def normalise(image: NDArray[np.uint8]) -> Tensor:
-    """Turn an RGB picture `H x W x 3` into a float tensor `3 x H x W` of zero mean and unit variance."""
+    """Turn an RGB picture `H x W x 3` into a float tensor `3 x H x W` of zero mean and unit variance.
+
+    Raises:
+        InputError: it has another form, or is not of bytes.
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise InputError(
+            "a picture must be RGB, H x W x 3, of bytes (uint8), "
+            f"not {' x '.join(map(str, image.shape))} of {image.dtype}."
+        )
     return torch.from_numpy(cv2.LUT(np.ascontiguousarray(image), NORMALISED)).permute(2, 0, 1)
 
 
@@ -53,7 +76,7 @@ def normalise_into(planes: Tensor, image: NDArray[np.uint8]) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture; a missing or damaged one raises InputError, also while its pixels are decoded."""
     try:
         with Image.open(path) as image:
@@ -81,7 +104,7 @@ def read_image(
             and so are the pictures of data sets, for which they were made.
         bits: how many of its 16 bits a 16-bit picture uses; larger values become white.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         if short_side is not None:
             image.draft(None, (short_side, short_side))  # does nothing for other formats
         shown = image
@@ -97,7 +120,7 @@ def frames_and_depth(path: Path) -> tuple[int, bool]:
 
     A photo that a camera stored with another view of the same moment is one frame.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         return frames, _is_deep(image)
 
@@ -109,7 +132,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 def read_levels(path: Path) -> NDArray[Any]:
     """Read a picture of more than 8 bits as it is stored, grey `H x W` or RGB `H x W x 3`."""
-    with _opened(path) as image:
+    with opened(path) as image:
         levels = np.asarray(image)  # colours are cut to 8 bits, but a damaged file is found
         if image.mode.startswith("I"):
             return levels
@@ -121,41 +144,63 @@ def read_levels(path: Path) -> NDArray[Any]:
 
 def _turned(image: Image.Image) -> Image.Image:
     try:
-        return image if image.getexif().get(ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
+        return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
     except (struct.error, SyntaxError, ValueError, TypeError):  # damaged EXIF data says nothing
         return image
 
 
+def _end_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - END_BYTES))
+        return file.read()
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except (struct.error, SyntaxError, ValueError, TypeError):
+        return 1
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Return (height, width) of a picture without decoding its pixels."""
-    with _opened(path) as image:
+    with opened(path) as image:
         return image.height, image.width
 
 
-def _check_lossless(image: Image.Image, path: Path) -> None:
-    if image.format == "JPEG":
-        raise InputError(f"{path} is a JPEG, whose compression changes labels: save masks as PNG.")
+def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
+    """Return (height, width) of what `read_image` returns for a file, without decoding its pixels."""
+    with opened(path) as image:
+        # reading the EXIF data of a PNG that has none in front of its pixels would decode them
+        known = upright and (image.format != "PNG" or "exif" in image.info or b"eXIf" in _end_of(path))
+        turned = known and _orientation(image) >= FIRST_TURNED
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
-    """Read a paletted or grey PNG as it is stored, `H x W`.
+    """Read a paletted or grey mask, `H x W`: the numbers as they are stored, 0 where it is transparent.
 
     Raises:
-        InputError: it cannot be read, marks objects by colour, or has labels above 255.
+        InputError: it cannot be read, marks objects by colour, has labels that are not within 0 to 255,
+            or may have lost its labels (see `check_mask`).
     """
-    with _opened(path) as image:
-        _check_lossless(image, path)
-        if image.mode == "P":
-            return np.asarray(image)
-        if image.mode not in GREY_MODES:
+    with opened(path) as image:
+        check_mask(image, path)
+        if image.mode in COLOUR_MODES:
             raise InputError(f"mask {path} is a {image.mode} picture: save it with a palette or in grey.")
-        if image.mode == "LA":
-            levels, opacity = (np.asarray(band) for band in image.split())
-            return np.where(opacity > 0, levels, np.uint8(0))
-        levels = np.asarray(image.convert("L") if image.mode == "1" else image)
-    if levels.max() > LARGEST_LABEL:
-        raise InputError(f"mask {path} has the label {levels.max()}: labels go from 1 to {LARGEST_LABEL}.")
-    return levels.astype(np.uint8)
+        labels = stored_numbers(image)
+        opaque = opaque_pixels(image, labels)
+        if opaque is not None:
+            if not opaque.all() and image.mode in PALETTE_MODES and marks_by_colour(image, path):
+                raise InputError(
+                    f"mask {path} shows an object by entry 0 of its palette, which is that of the "
+                    "background: give the object another one."
+                )
+            labels = np.where(opaque, labels, np.zeros_like(labels))
+    if labels.max() > LARGEST_LABEL or labels.min() < 0:
+        wrong = labels.max() if labels.max() > LARGEST_LABEL else labels.min()
+        raise InputError(f"mask {path} has the label {wrong}: labels go from 1 to {LARGEST_LABEL}.")
+    return labels.astype(np.uint8)
 
 
 def read_label_map(path: Path, lone_void: bool = False) -> NDArray[np.uint8]:
@@ -191,34 +236,50 @@ def read_object_mask(path: Path) -> NDArray[np.uint8]:
 
     Paletted files show the object by labels above 0, all others by values above half of their largest.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         labels = np.asarray(image if image.mode == "P" else image.convert("L"))
         threshold = 0 if image.mode == "P" else labels.max() // 2
     return np.where(labels > threshold, np.uint8(255), np.uint8(0))
 
 
 def read_palette(path: Path) -> list[int] | None:
-    """Return the palette of a paletted PNG, R G B R G B ..., or None when it has none."""
-    with _opened(path) as image:
-        return image.getpalette("RGB") if image.mode == "P" else None
+    """Return the palette of a mask as it is stored (maybe short), R G B R G B ..., or None without one."""
+    with opened(path) as image:
+        return image.getpalette("RGB") if image.mode in PALETTE_MODES else None
+
+
+def joined_palette(paths: Iterable[Path]) -> list[int]:
+    """Return 256 colours for the labels of masks, R G B R G B ...
+
+    They are those of the first palette; where it ends, those of the first longer one, then standard ones.
+    """
+    joined: list[int] = []
+    for path in paths:
+        joined += (read_palette(path) or [])[len(joined) :]
+    return full_palette(joined)
 
 
 def read_colours(path: Path) -> NDArray[np.uint8] | None:
-    """Read a mask that marks objects by colour, as RGB `H x W x 3`; None when it is paletted or grey.
+    """Read a mask that marks objects by colour, as RGB `H x W x 3`; None when its numbers are its labels.
 
     Transparent pixels are black, whatever colour is hidden there.
+
+    Raises:
+        InputError: it cannot be read, may have lost its labels (see `check_mask`), or does not say what
+            is background (see `marks_by_colour`).
     """
-    with _opened(path) as image:
-        _check_lossless(image, path)
-        if image.mode in GREY_MODES | {"P"}:
+    with opened(path) as image:
+        check_mask(image, path)
+        if not marks_by_colour(image, path):
             return None
+        opaque = opaque_pixels(image, stored_numbers(image) if image.mode in PALETTE_MODES else None)
         colours = np.array(image.convert("RGB"))
-        if image.mode == "RGBA":
-            colours[np.asarray(image)[:, :, 3] == 0] = 0
+        if opaque is not None:
+            colours[~opaque] = 0
         return colours
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
     """Return the pictures of a folder in order of their names; hidden files and folders are left out."""
     if not folder.is_dir():
         return []
@@ -226,7 +287,7 @@ def list_images(folder: Path) -> list[Path]:
         # a link to nowhere stays in: left out silently, it would be a frame too few
         names = sorted(entry.name for entry in entries if not entry.is_dir())
     pictures = (folder / name for name in names if not name.startswith("."))
-    return [path for path in pictures if path.suffix.lower() in IMAGE_SUFFIXES]
+    return [path for path in pictures if path.suffix.lower() in suffixes]
 
 
 def list_images_below(folder: Path) -> list[Path]:

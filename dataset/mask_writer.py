@@ -6,13 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from util.errors import InputError
 from util.files import atomic_path
+from util.palette import full_palette
 
 
-def write_mask(path: Path, labels: NDArray[np.uint8], palette: list[int] | None) -> None:
-    """Write a label map `H x W` as PNG, atomically: paletted, or grey when `palette` is None."""
-    image = Image.fromarray(labels)
+def write_mask(path: Path, labels: NDArray[np.integer], palette: list[int] | None) -> None:
+    """Write a label map `H x W` as PNG of 8 bits, atomically: paletted, or grey when `palette` is None.
+
+    Args:
+        path: the file.
+        labels: 0 to 255.
+        palette: colours, R G B R G B ...; a short one is filled up, since a PNG has room for no label
+            beyond its colours.
+
+    Raises:
+        InputError: a label is not within 0 to 255.
+    """
+    if labels.size and (labels.min() < 0 or labels.max() > 255):
+        raise InputError(f"labels from {labels.min()} to {labels.max()} do not fit into {path}: 0 to 255 do.")
+    image = Image.fromarray(labels.astype(np.uint8, copy=False))
     if palette is not None:
-        image.putpalette(palette)
+        image.putpalette(full_palette(palette))
     with atomic_path(path) as temporary:
         image.save(temporary)

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,27 +81,29 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
     hidden: set[int] = set()
     keys = [0]
     codec = stream.codec_context.name
-    timed, cut, end = not (container.format.name == "avi" and codec in UNTIMED), False, 0.0
+    timed = not (container.format.name == "avi" and codec in UNTIMED)
+    ends: dict[int, int] = {}  # by stream, in its own time base
     for packet in packets_of(container, *container.streams.video, *container.streams.audio):
-        if not packet.is_corrupt and (packet.stream is stream or stream.duration is None):
-            end = max(end, float((stamp_of(packet) + (packet.duration or 0)) * packet.time_base))
-        if packet.stream is not stream:
+        end = stamp_of(packet) + (packet.duration or 0)
+        ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
+        if packet.stream_index != stream.index:
             continue
         number = len(stamps)
         timed = timed and packet.pts is not None
         stamps.append(stamp_of(packet))
         if packet.pos is not None and (number == 0 or packet.is_keyframe):
             places.setdefault(packet.pos, number)
-        cut = packet.is_corrupt  # in the end that of the last packet
         if packet.is_discard or (codec == "vp8" and not memoryview(packet)[0] & VP8_SHOWN):
             hidden.add(number)
         elif number and packet.is_keyframe and codec != "gif":  # whose frames are drawn over those before
             keys.append(number)
-    if cut:
-        hidden.add(len(stamps) - 1)
     shown = [number for number in range(len(stamps)) if number not in hidden]
     order = sorted(shown, key=lambda number: stamps[number]) if timed else shown
-    return PacketTable(stamps, places, order, keys, timed, _lacking(container, stream, len(order), end))
+    if stream.duration is not None:
+        ends = {stream.index: ends.get(stream.index, 0)}
+    seconds = [float(end * (container.streams[index].time_base or 1)) for index, end in ends.items()]
+    lacking = _lacking(container, stream, len(order), max(seconds, default=0.0))
+    return PacketTable(stamps, places, order, keys, timed, lacking)
 
 
 def _lacking(container: InputContainer, stream: VideoStream, count: int, end: float) -> int:
@@ -117,7 +120,7 @@ def _lacking(container: InputContainer, stream: VideoStream, count: int, end: fl
     if stream.duration is not None:
         declared = float((stream.duration + (stream.start_time or 0)) * (stream.time_base or 1))
     elif container.duration is not None:
-        declared = (container.duration + (container.start_time or 0)) / 1_000_000
+        declared = container.duration / 1_000_000  # from 0 on, whenever the first frame is shown
     else:
         return 0
     rate = float(stream.average_rate or 0)
@@ -128,13 +131,20 @@ def _lacking(container: InputContainer, stream: VideoStream, count: int, end: fl
 
 
 def packets_of(container: InputContainer, *streams: Stream) -> Iterator["Packet[Any]"]:
-    """Yield the packets of some streams, without the empty ones that ask decoders for their last frames."""
-    try:
+    """Yield the packets of some streams.
+
+    The empty ones that ask decoders for their last frames are left out, and so is a last one that was cut.
+    """
+    doubtful: Packet[Any] | None = None
+    with suppress(av.FFmpegError):  # behind which nothing can be found
         for packet in container.demux(*streams):
-            if packet.size:
+            if not packet.size:
+                continue
+            if doubtful is not None:
+                yield doubtful
+            doubtful = packet if packet.is_corrupt else None
+            if doubtful is None:
                 yield packet
-    except av.FFmpegError:  # nothing can be found behind this
-        return
 
 
 def stamp_of(packet: "Packet[Any]") -> int:

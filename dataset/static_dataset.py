@@ -1,5 +1,6 @@
 """Stage 0: three frames of a make-believe video out of one picture and the mask of its object."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from torchvision.transforms.v2 import functional as F
 from dataset.image_io import image_size, list_images, read_image, read_object_mask
 from dataset.random_streams import SampleStreams
 from dataset.tps import fast_maps, random_control_points
-from dataset.training_sample import FRAMES, Sample, sample, stack_images, stack_masks
+from dataset.training_sample import FRAMES, TRIED, Sample, sample, stack_images, stack_masks
 from dataset.training_transforms import (
     Adjustment,
     Affine,
@@ -34,6 +35,8 @@ from dataset.training_transforms import (
     zoomed_canvas,
 )
 from util.errors import InputError
+
+log = logging.getLogger(__name__)
 
 SHARED_SCALE = (0.8, 1.5)
 SHARED_JITTER = JitterRange(0.1, 0.05, 0.05, 0.05)
@@ -163,13 +166,22 @@ def _canvas_size(item: Item, scale: float) -> tuple[float, float]:
 
 
 def flat_folder(folder: Path) -> list[tuple[Path, Path]]:
-    """Find `x.jpg` with `x.png` beside it.
+    """Find `x.jpg`, or another format but PNG, with `x.png` beside it; a PNG alone is left out with a word.
 
     Raises:
         InputError: a picture has no mask.
     """
-    pictures = [path for path in list_images(folder) if path.suffix.lower() != MASK_SUFFIX]
+    files = list_images(folder)
+    pictures = [path for path in files if path.suffix.lower() != MASK_SUFFIX]
     pairs = [(path, path.with_suffix(MASK_SUFFIX)) for path in pictures]
+    paired = {path.stem for path in pictures}
+    alone = [path for path in files if path.stem not in paired]
+    if alone:
+        log.warning(
+            "%s and %d more PNGs have no picture beside them and are not used: a PNG is taken for the mask "
+            "of a picture in another format, so save pictures as JPEG.",
+            *(alone[0], len(alone) - 1),
+        )
     for path, mask in pairs:
         if not mask.is_file():
             raise InputError(f"{path} has no mask: put {mask.name} beside it, or take the picture away.")
@@ -179,6 +191,28 @@ def flat_folder(folder: Path) -> list[tuple[Path, Path]]:
 def class_folders(folder: Path) -> list[tuple[Path, Path]]:
     """Find the pictures of every folder in a folder, as `flat_folder` does."""
     return [pair for inner in sorted(folder.iterdir()) if inner.is_dir() for pair in flat_folder(inner)]
+
+
+def check_objects(pairs: Sequence[tuple[Path, Path]], folder: Path) -> None:
+    """Make sure that some mask of a folder shows an object; at most `TRIED`, evenly spread, are read.
+
+    Raises:
+        InputError: none does.
+    """
+    tried = min(TRIED, len(pairs))
+    masks = [pairs[number * len(pairs) // tried][1] for number in range(tried)]
+    if masks and not any(map(_may_show_object, masks)):
+        raise InputError(
+            f"there is nothing to train on in {folder}: of its {len(pairs)} masks {tried} were read, evenly "
+            f"spread, and all are empty ({masks[0].name} is one): paint what is to be learnt, in white."
+        )
+
+
+def _may_show_object(mask: Path) -> bool:
+    try:
+        return bool(read_object_mask(mask).any())
+    except InputError:  # damaged: named when it is drawn
+        return True
 
 
 def _check_shapes(path: Path, mask_path: Path, mask: tuple[int, int]) -> None:

@@ -12,6 +12,7 @@ from dataset.image_io import normalise_into
 from dataset.training_transforms import pixels
 
 FRAMES = 3
+TRIED = 50  # places of a folder where an object is looked for before training: most show one at once
 
 Sample = dict[str, Any]
 

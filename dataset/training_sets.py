@@ -8,7 +8,7 @@ from pathlib import Path
 from torch.utils.data import ConcatDataset
 
 from dataset.davis_test_dataset import RESOLUTION, names_listed
-from dataset.static_dataset import StaticDataset, class_folders, flat_folder
+from dataset.static_dataset import StaticDataset, check_objects, class_folders, flat_folder
 from dataset.training_sample import Sample
 from dataset.vos_dataset import VOSDataset
 from util.errors import InputError
@@ -75,17 +75,20 @@ def stage_dataset(
         crop_size: of the frames, a side.
 
     Raises:
-        InputError: none of the stage's folders is there, or one is not as it should be.
+        InputError: none of the stage's folders is there, or one is not as it should be or shows no object.
     """
     if stage == 0:
-        return TrainingSet([_static(static_root, crop_size, seed)])
+        pictures = static_pictures(static_root, "stage 0 needs pictures at --static_root")
+        return TrainingSet([StaticDataset(pictures, crop_size, seed)])
     videos = partial(VOSDataset, max_jump=max_jump, crop_size=crop_size, seed=seed)
     if stage == 1:
-        _present([bl_root / "JPEGImages"], f"stage 1 needs BL30K, or {_SYNTHETIC}, at --bl_root")
+        present_folders([bl_root / "JPEGImages"], f"stage 1 needs BL30K, or {_SYNTHETIC}, at --bl_root")
         return TrainingSet([videos(*_layout(bl_root), is_bl=True)])
 
     youtube, davis = yv_root / "train_480p", davis_root / "trainval"
-    present = _present([youtube, davis], "stage 2 needs YouTubeVOS at --yv_root or DAVIS at --davis_root")
+    present = present_folders(
+        [youtube, davis], "stage 2 needs YouTubeVOS at --yv_root or DAVIS at --davis_root"
+    )
     parts = []
     if youtube in present:
         subset = names_listed(yv_subset) if yv_subset is not None else None
@@ -109,23 +112,33 @@ def _layout(root: Path) -> tuple[Path, Path]:
     return root / "JPEGImages", root / "Annotations"
 
 
-def _static(root: Path, crop_size: int, seed: int) -> StaticDataset:
-    """Gather all pictures under --static_root, those of small sets several times."""
-    present = _present(
-        [root / name for name, _, _ in STATIC_FOLDERS], "stage 0 needs pictures at --static_root"
-    )
+def static_pictures(root: Path, needed: str) -> list[tuple[Path, Path]]:
+    """Gather all pictures under --static_root with their masks, those of small sets several times.
+
+    Args:
+        root: folder with fss, DUTS-TR, ...
+        needed: what needs them, for the error message.
+
+    Raises:
+        InputError: there are none.
+    """
+    present = present_folders([root / name for name, _, _ in STATIC_FOLDERS], needed)
     pictures = []
     for name, find, repeats in STATIC_FOLDERS:
         if root / name in present:
             found = find(root / name)
             log.info("%s: %d pictures%s.", root / name, len(found), f", each {repeats} times" * (repeats > 1))
+            check_objects(found, root / name)
             pictures += found * repeats
     if not pictures:
-        raise InputError(f"the folders under {root} hold no picture x.jpg with a mask x.png.")
-    return StaticDataset(pictures, crop_size, seed)
+        raise InputError(
+            f"the folders under {root} hold no picture x.jpg with a mask x.png: put them there, "
+            "and no pictures as PNG, which would be taken for masks."
+        )
+    return pictures
 
 
-def _present(folders: Sequence[Path], needed: str) -> set[Path]:
+def present_folders(folders: Sequence[Path], needed: str) -> set[Path]:
     """Return the folders that exist and log which; none is an error that says what is `needed`."""
     present = {folder for folder in folders if folder.is_dir()}
     for folder in folders:

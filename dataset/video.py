@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from dataset.frame_source import FrameSource
-from dataset.image_io import normalise, read_label_map
+from dataset.image_io import image_size, normalise, read_label_map
 from dataset.video_file import MissingFrameError
 from util.background import prefetch
 from util.errors import InputError
@@ -112,25 +112,61 @@ class Video:
                 image[None], working, mode="bicubic", align_corners=False, antialias=self.antialias
             )[0]
             if mask is not None:
-                mask = F.interpolate(mask[None, None], working, mode="nearest")[0, 0]
+                mask = reduced(mask, working)
         if self.pinned:
             image, mask = image.pin_memory(), None if mask is None else mask.pin_memory()
         return Frame(self.frames.names[index], image, mask, picture)
 
-    def _read_mask(self, index: int, size: tuple[int, int]) -> Tensor:
-        path = self.masks[index]
-        labels = self.read_labels(path)
+    def read_truth(self, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Read the ground truth of a frame, fitted to the frame's size (H, W) as a given mask is.
+
+        Raises:
+            InputError: it cannot be read, or does not fit.
+        """
+        return fitted(self.read_labels(self.ground_truth[name]), size, self.ground_truth[name])
+
+    def read_given(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Read the labels given on a frame, `H x W`, at the frame's size (H, W).
+
+        Raises:
+            InputError: the mask cannot be read, or does not fit.
+        """
+        labels = self.read_labels(self.masks[index])
         if index in self.given_labels:
             given = np.isin(labels, list(self.given_labels[index]))
             labels = np.where(given, labels, np.zeros_like(labels))
-        if labels.shape != size:
-            sizes = f"{path} is {labels.shape[1]} x {labels.shape[0]}, its frame {size[1]} x {size[0]}"
-            if max(abs(labels.shape[0] - size[0]), abs(labels.shape[1] - size[1])) > FITTED_PIXELS:
-                raise InputError(f"mask {sizes}: give a mask of the frame's size.")
-            log.warning("mask %s: fitted to the frame.", sizes)
-            fitted = Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST)
-            labels = np.asarray(fitted)
+        return fitted(labels, size, self.masks[index])
+
+    def _read_mask(self, index: int, size: tuple[int, int]) -> Tensor:
+        labels = self.read_given(index, size)
+        path = self.masks[index]
+        if (shape := image_size(path)) != size:
+            log.warning("mask %s: fitted to the frame.", sizes_of(path, shape, size))
         return torch.from_numpy(labels.copy())
+
+
+def sizes_of(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> str:
+    """Return the sizes (H, W) of a mask and its frame, for a message."""
+    return f"{path} is {shape[1]} x {shape[0]}, its frame {size[1]} x {size[0]}"
+
+
+def check_fit(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> None:
+    """Make sure that a mask of (H, W) `shape` can be fitted to its frame; raises InputError when not."""
+    if max(abs(shape[0] - size[0]), abs(shape[1] - size[1])) > FITTED_PIXELS:
+        raise InputError(f"mask {sizes_of(path, shape, size)}: give a mask of the frame's size.")
+
+
+def fitted(labels: NDArray[np.uint8], size: tuple[int, int], path: Path) -> NDArray[np.uint8]:
+    """Return labels `H x W` at their frame's size (H, W); raises InputError when they do not fit."""
+    if labels.shape == size:
+        return labels
+    check_fit(path, (labels.shape[0], labels.shape[1]), size)
+    return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
+
+
+def reduced(labels: Tensor, working: tuple[int, int]) -> Tensor:
+    """Return labels `H x W` at the working size (h, w): those of the nearest pixels."""
+    return F.interpolate(labels[None, None], working, mode="nearest")[0, 0]
 
 
 def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:

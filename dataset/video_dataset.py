@@ -1,79 +1,20 @@
 """Any video with masks on some of its frames, as a user has them."""
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dataset.frame_source import FrameSource, Selection, open_source
-from dataset.image_io import list_images, read_colours, read_label_map, read_palette
-from dataset.video import Video
+from dataset.image_io import IMAGE_SUFFIXES, MASK_SUFFIXES, list_images
+from dataset.soft_edges import id_counts
+from dataset.user_masks import UserLabels
+from dataset.video import Video, working_size
+from dataset.video_checks import check_masks, frame_size, vanished, vanishing, warn_of_vanishing
 from util.errors import InputError
-from util.palette import voc_palette
 
 log = logging.getLogger(__name__)
-
-
-MANY_OBJECTS = 50  # in one mask, more are rather shades than objects
-read_user_labels = partial(read_label_map, lone_void=True)
-
-
-@dataclass(frozen=True)
-class ColourLabels:
-    """Reads masks whose objects are marked by colour; each colour is one label in all masks.
-
-    Attributes:
-        colours: packed colours (R * 65536 + G * 256 + B) of labels 1, 2, ...
-    """
-
-    colours: tuple[int, ...]
-
-    @classmethod
-    def of(cls, paths: Sequence[Path]) -> "ColourLabels":
-        """Number the colours of all masks in order of appearance, within a mask by value.
-
-        Raises:
-            InputError: there are more than 255 of them.
-        """
-        found: dict[int, None] = {}
-        for path in paths:
-            found |= dict.fromkeys(np.unique(_packed_colours(path)).tolist())
-            if len(found) > 256:
-                raise InputError(
-                    f"{path} brings the number of colours above 255, and each is an object: "
-                    "draw masks without soft edges, and save them without JPEG compression."
-                )
-        return cls(tuple(colour for colour in found if colour != 0))
-
-    def __call__(self, path: Path) -> NDArray[np.uint8]:
-        """Read a mask as labels `H x W`; black is background."""
-        packed = _packed_colours(path)
-        labels = np.zeros(packed.shape, np.uint8)
-        for label, colour in enumerate(self.colours, start=1):
-            labels[packed == colour] = label
-        return labels
-
-    @property
-    def palette(self) -> list[int]:
-        """The colours as a palette, so that results look like the masks given."""
-        listed = [channel for c in (0, *self.colours) for channel in (c >> 16, c >> 8 & 255, c & 255)]
-        return listed + voc_palette()[len(listed) :]
-
-
-def _packed_colours(path: Path) -> NDArray[np.uint32]:
-    """Read a mask as packed colours `H x W`, whatever its mode."""
-    colours = read_colours(path)
-    if colours is None:
-        palette = np.array(read_palette(path) or voc_palette(), np.uint8)
-        table = np.zeros((256, 3), np.uint8)
-        table[: len(palette) // 3] = palette.reshape(-1, 3)
-        colours = table[read_user_labels(path)]
-    red, green, blue = np.moveaxis(colours.astype(np.uint32), -1, 0)
-    return red << 16 | green << 8 | blue
 
 
 @dataclass(frozen=True)
@@ -83,8 +24,9 @@ class UserVideo:
     Attributes:
         frames: all chosen frames, in order.
         forward: from the first labelled frame to the end.
-        backward: from the first labelled frame to the start; None when it is not asked for or the
-            first frame is labelled.
+        backward: from the last frame that gives a new object to the start, with each object on the frame
+            where it is first given (see `given_labels`); None when it is not asked for or all objects are
+            given on the first frame.
     """
 
     frames: FrameSource
@@ -102,20 +44,21 @@ def open_user_video(
     every: int = 1,
     backward: bool = False,
 ) -> UserVideo:
-    """Find the frames and masks of a user's video.
+    """Find the frames and masks of a user's video, and check all that can be known before the work.
 
     Args:
         path: a video file or a folder of pictures.
         masks: one picture, or a folder of pictures named after the frames they belong to. One
-            picture whose name is no frame's belongs to the first chosen frame.
+            picture whose name is no number belongs to the first chosen frame.
         short_side: frames with a larger shorter side are reduced to it for the network.
         start: first frame.
         end: frame after the last; None for all.
         every: take every n-th frame.
-        backward: also go back from the first labelled frame.
+        backward: also go back from the frames where objects are given.
 
     Raises:
-        InputError: nothing to read, no frame chosen, a mask that belongs to none of them, or no object.
+        InputError: nothing to read, no frame chosen, frames of several sizes, a mask that belongs to no
+            frame or does not fit it, or no object.
     """
     source = open_source(path)
     indices = range(start, len(source.names) if end is None else min(end, len(source.names)), every)
@@ -124,65 +67,172 @@ def open_user_video(
             f"--start {start} --end {end} leaves none of the {len(source.names)} frames of {path}."
         )
     frames = Selection(source, indices, fps=source.fps / every)
-    by_index = _assign_masks(masks, frames.names)
-    paths = [by_index[index] for index in sorted(by_index)]
-    colours = ColourLabels.of(paths) if any(read_colours(p) is not None for p in paths) else None
-    read_labels = colours or read_user_labels
-    with_objects = (index for index in sorted(by_index) if read_labels(by_index[index]).any())
-    first = next(with_objects, None)
-    if first is None:
-        raise InputError(f"no mask of {masks} shows an object: paint each with a label or colour of its own.")
-    given = {index: mask for index, mask in by_index.items() if index >= first}
-    objects = np.count_nonzero(np.bincount(read_labels(by_index[first]).flatten())[1:])
-    if objects > MANY_OBJECTS:
-        log.warning(
-            "mask %s has %d labels, and each is an object: if that is too many, draw it without soft edges.",
-            *(by_index[first], objects),
-        )
-    height, width, _ = frames.read(first).shape
+    by_index = _assign_masks(masks, source.names, indices)
+    size = frame_size(frames, path.name)
+    check_masks(by_index.values(), size)
+    read_labels = UserLabels.of([by_index[index] for index in sorted(by_index)])
+    reduce_to = short_side if min(size) > short_side else None
 
-    def video(order: Sequence[int], given: dict[int, Path]) -> Video:
+    def video(order: Sequence[int], given: Mapping[int, Path], only: Mapping[int, frozenset[int]]) -> Video:
         return Video(
             name=path.stem,
             frames=Selection(frames, order),
             masks=given,
-            palette=colours.palette if colours else read_palette(paths[0]) or voc_palette(),
+            given_labels=only,
+            palette=read_labels.palette,
             read_labels=read_labels,
-            short_side=short_side if min(height, width) > short_side else None,
+            short_side=reduce_to,
             antialias=True,
         )
 
-    forward = video(range(first, len(frames.names)), {i - first: given[i] for i in given})
-    back = video(range(first, -1, -1), {0: by_index[first]}) if backward and first > 0 else None
+    new = _new_objects(video(range(len(frames.names)), by_index, {}), size, masks)
+    first, last = min(new), max(new)
+    given = {index - first: mask for index, mask in by_index.items() if index >= first}
+    forward = video(range(first, len(frames.names)), given, {})
+    back = None
+    if backward and last > 0:
+        arriving = {last - index: by_index[index] for index in new}
+        back = video(range(last, -1, -1), arriving, {last - index: new[index] for index in new})
     return UserVideo(frames, forward, back)
 
 
-def _assign_masks(masks: Path, names: Sequence[str]) -> dict[int, Path]:
-    """Return the mask files by frame index; a number finds its frame with any count of zeros."""
-    index_of = {name: index for index, name in enumerate(names)}
-    index_of |= {str(int(name)): index for index, name in enumerate(names) if name.isdecimal()}
+def _new_objects(video: Video, size: tuple[int, int], masks: Path) -> dict[int, frozenset[int]]:
+    """Return the labels that each frame is the first to give, for those frames that give any.
 
-    def frame_of(path: Path) -> int | None:
-        stem = path.stem
-        return index_of.get(stem, index_of.get(str(int(stem))) if stem.isdecimal() else None)
+    An object that vanishes at working size is not given by that frame; this is said.
 
+    Args:
+        video: all frames, with all masks.
+        size: (height, width) of the frames.
+        masks: where the masks are, for the error message.
+
+    Raises:
+        InputError: no object is left.
+    """
+    known: set[int] = set()
+    new: dict[int, frozenset[int]] = {}
+    reasons: list[str] = []
+    for index in sorted(video.masks):
+        found = id_counts(video.read_given(index, size)).keys() - known
+        if found and video.short_side is not None:
+            lost = {label: n for label, n in vanishing(video, index, size).items() if label in found}
+            found -= lost.keys()
+            if lost:
+                working = working_size(size, video.short_side)
+                reasons.append(vanished(video.masks[index], lost, working))
+                if found or new:
+                    warn_of_vanishing(video.masks[index], lost, working)
+        if found:
+            new[index] = frozenset(found)
+            known |= found
+    if not new and reasons:
+        raise InputError(f"nothing is left to follow: {reasons[0]}")
+    if not new:
+        raise InputError(f"no mask of {masks} shows an object: paint each with a label or colour of its own.")
+    return new
+
+
+def _number(name: str) -> tuple[str, int] | None:
+    """Split a name such as `shot 12` at the number at its end; None when there is none."""
+    match = re.fullmatch(r"(.*?)(\d+)", name, re.DOTALL)
+    return (match[1], int(match[2])) if match else None
+
+
+def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> dict[int, Path]:
+    """Return the mask files by position among the chosen frames.
+
+    A number finds its frame with any count of zeros. Masks of frames that are not chosen are left out,
+    which is said once.
+
+    Args:
+        masks: a picture, or a folder of pictures.
+        names: of all frames of the source.
+        chosen: indices of the frames to work on.
+
+    Raises:
+        InputError: there is no mask, or one that belongs to no frame; or two belong to one.
+    """
     if masks.is_dir():
-        files = list_images(masks)
+        index_of = _frames_by_name(names)
+        listed = list_images(masks, MASK_SUFFIXES)
+        # a film beside the masks is none of them, but a mask in a format that is refused is said to be one
+        files = [
+            f for f in listed if f.suffix.lower() in IMAGE_SUFFIXES or _frame_of(f, index_of) is not None
+        ]
         if not files:
             raise InputError(f"there are no masks in {masks}: it needs PNG files named after frames.")
     elif masks.is_file():
-        return {frame_of(masks) or 0: masks}
+        return {_position_of_only(masks, names, chosen): masks}
     else:
         raise InputError(f"there is no mask and no folder of masks at {masks}.")
-    strangers = [path.name for path in files if frame_of(path) is None]
+    strangers = [file.name for file in files if _frame_of(file, index_of) is None]
     if strangers:
         raise InputError(
             f"{strangers[0]} in {masks} ({len(strangers)} such) is not named after a chosen frame; "
             f"these are called {names[0]} to {names[-1]}."
         )
+    position_of = {index: position for position, index in enumerate(chosen)}
     found: dict[int, Path] = {}
-    for path in files:
-        index = frame_of(path)
-        if index is not None and found.setdefault(index, path) != path:
-            raise InputError(f"{found[index]} and {path.name} belong to the same frame: keep one of them.")
+    left_out = []
+    for file in files:
+        index = _frame_of(file, index_of)
+        position = None if index is None else position_of.get(index)
+        if position is None:
+            left_out.append(file.name)
+        elif found.setdefault(position, file) != file:
+            raise InputError(f"{found[position]} and {file.name} belong to the same frame: keep one of them.")
+    if not found:
+        raise InputError(
+            f"none of the {len(files)} masks in {masks} belongs to a chosen frame: --start, --end, --every "
+            f"choose {names[chosen[0]]} to {names[chosen[-1]]}."
+        )
+    if left_out:
+        log.warning(
+            "%d of the %d masks in %s belong to frames that are not chosen (%s is the first): left out.",
+            *(len(left_out), len(files), masks, left_out[0]),
+        )
     return found
+
+
+def _frames_by_name(names: Sequence[str]) -> dict[str | tuple[str, int], int]:
+    """Return the indices of frames by name, and by what `_number` makes of it."""
+    found: dict[str | tuple[str, int], int] = {}
+    for index, name in enumerate(names):
+        number = _number(name)
+        if number is not None:
+            found[number] = index
+    return found | {name: index for index, name in enumerate(names)}
+
+
+def _frame_of(mask: Path, index_of: Mapping[str | tuple[str, int], int]) -> int | None:
+    number = _number(mask.stem)
+    return index_of.get(mask.stem, None if number is None else index_of.get(number))
+
+
+def _position_of_only(mask: Path, names: Sequence[str], chosen: Sequence[int]) -> int:
+    """Return where the only mask belongs among the chosen frames: the first, unless its name says another.
+
+    Raises:
+        InputError: its name is the number of a frame that is not chosen, or of none.
+    """
+    index_of = _frames_by_name(names)
+    index = _frame_of(mask, index_of)
+    number = _number(mask.stem)
+    if index is None and number is not None:
+        prefix, value = number
+        same_number = [i for key, i in index_of.items() if isinstance(key, tuple) and key[1] == value]
+        if prefix == "" and same_number:
+            index = same_number[0]
+        elif prefix in {"", *(key[0] for key in index_of if isinstance(key, tuple))}:
+            raise InputError(
+                f"mask {mask} is named after a frame that is not there; these are called {names[0]} to "
+                f"{names[-1]}: name it after its frame, or without a number for the first one."
+            )
+    if index is None:
+        return 0
+    if index not in chosen:
+        raise InputError(
+            f"mask {mask} is named after frame {names[index]}, which --start, --end and --every leave out: "
+            f"give a mask of {names[chosen[0]]}, or name it without a number."
+        )
+    return chosen.index(index)

@@ -8,8 +8,8 @@ from typing import NamedTuple, cast
 
 import numpy as np
 from av.sidedata.sidedata import SideData
-from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from dataset.packet_decoder import PacketDecoder, no_video
@@ -18,14 +18,9 @@ from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
-# how colours are coded, by FFmpeg's number for it in a file; what does not say is taken for BT.601
-MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
+BT601 = 5  # swscale's number of this coding of colours: that of files that say nothing, and of RGB
+MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # its numbers of others (BT.709 is 1), by those in files
+BUILT_UPON = {PictureType.P, PictureType.B}  # kinds of frames that need others
 HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
 
 
@@ -96,9 +91,14 @@ class VideoFile:
         """
         width, height = self._size  # streams may change theirs on the way
         frame = self._decoded(index)
-        matrix = MATRICES.get(frame.colorspace, Colorspace.ITU601)
         shown = self._reformatter.reformat(
-            frame, width, height, "rgb24", src_colorspace=matrix, interpolation=Interpolation.BICUBIC
+            frame,
+            width,
+            height,
+            "rgb24",
+            src_colorspace=MATRICES.get(frame.colorspace, BT601),
+            dst_colorspace=BT601,
+            interpolation=Interpolation.BICUBIC,
         )
         return turned(cast(NDArray[np.uint8], shown.to_ndarray()), self._turn)
 
@@ -132,12 +132,13 @@ class VideoFile:
         if start is not None:
             self._decoder.seek(start, self._table)
             self._last = self._table.first_frame_of(start) - 1
-        doubted = False  # a frame is missing or damaged, and those behind it may build upon it
+        doubted = False  # a frame is missing, damaged or no start, and those behind it may build upon it
         for packet, frame in self._decoder:
             number = self._frame_of.get(packet, -1)
             if number <= self._last:  # shown before the key frame: what it needs may not be there
                 continue
             doubted |= (number > self._last + 1 and number <= index) or frame.is_corrupt
+            doubted |= packet == start and frame.pict_type in BUILT_UPON
             self._last = number
             if keep or number >= index:
                 self._held[number] = frame
@@ -170,13 +171,22 @@ class VideoFile:
         return self._readable is None or self._table.order[index] in self._readable
 
     def _look_for_damage(self) -> None:
-        """Decode everything once, to know which frames there are."""
+        """Decode everything once, to know which frames there are and where decoding can start."""
         self._decoder = PacketDecoder(self.path, damaged=True)
-        whole = {packet: not frame.is_corrupt for packet, frame in self._decoder if packet in self._frame_of}
-        self._readable = set(whole)
+        whole: set[int] = set()
+        unfit: set[int] = set()  # to start from
+        self._readable = set()
+        for packet, frame in self._decoder:
+            if packet in self._frame_of:
+                self._readable.add(packet)
+                (unfit if frame.is_corrupt else whole).add(packet)
+                if frame.pict_type in BUILT_UPON and packet in self._table.keys:
+                    unfit.add(packet)
+        damaged = [packet for packet in self._table.order if packet not in whole]
         self._last = len(self.names)
-        damaged = [packet for packet in self._table.order if not whole.get(packet, False)]
-        self._table = self._table.without_keys_before(damaged)
+        self._table = self._table.without_keys_before({*damaged, *unfit})
+        if not damaged:  # it is the key frames that are unusual
+            self._decoder = PacketDecoder(self.path)
         lost = [index for index in range(len(self.names)) if not self._is_readable(index)]
         if lost:
             log.warning(

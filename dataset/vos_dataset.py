@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -14,7 +15,7 @@ from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import list_images, read_image, read_label_map
 from dataset.random_streams import SampleStreams, shared_int
-from dataset.training_sample import FRAMES, Sample, sample, stack_images, stack_masks
+from dataset.training_sample import FRAMES, TRIED, Sample, sample, stack_images, stack_masks
 from dataset.training_transforms import (
     Adjustment,
     Affine,
@@ -43,6 +44,7 @@ GREY_CHANCE = 0.05
 FRAME_AFFINE = AffineRange(degrees=15, shear=10)
 FRAME_JITTER = JitterRange(0.01, 0.01, 0.01)
 TRIES = 5  # at frames that show an object
+NAMED = 20  # videos, of those that a warning counts
 
 # BL30K: an object that is this small on the first frame teaches little ...
 BL_TINY = 100
@@ -106,7 +108,7 @@ class VOSDataset(Dataset[Sample]):
         repeats: draws from each video per epoch.
 
     Raises:
-        InputError: there is no video of three frames with masks.
+        InputError: there is no video of three frames with masks, or none of `TRIED` samples has an object.
     """
 
     def __init__(
@@ -131,21 +133,22 @@ class VOSDataset(Dataset[Sample]):
         self.streams = SampleStreams(seed, part)
         self._max_jump = shared_int(max_jump)
         # Only names are kept: BL30K has millions of frames, and each worker would hold all their paths.
-        self.videos = [name for name in _videos(mask_root, subset) if len(self._frames(name)) >= FRAMES]
-        absent = sorted(set(subset or ()) - set(self.videos))
+        there = _videos(mask_root, subset)
+        self.videos = [name for name in there if len(self._frames(name)) >= FRAMES]
+        absent = sorted(set(subset or there) - set(self.videos))
         if absent:
+            which = "listed" if subset else str(len(there))
             log.warning(
-                "%d of the listed videos are not used, since %s has masks of less than %d frames: %s",
-                len(absent),
-                mask_root,
-                FRAMES,
-                ", ".join(absent),
+                "%d of the %s videos are not used, since %s has masks of less than %d of their frames, and a "
+                "sample takes as many: %s",
+                *(len(absent), which, mask_root, FRAMES, ", ".join(absent[:NAMED])),
             )
         if not self.videos:
             raise InputError(
                 f"no video has {FRAMES} frames in {image_root} with masks in {mask_root}: "
                 "put a folder of pictures and one of label maps there for each video."
             )
+        self._check_objects()
 
     def set_epoch(self, epoch: int) -> None:
         """Draw other samples from now on; call it between epochs."""
@@ -192,6 +195,28 @@ class VOSDataset(Dataset[Sample]):
             if labels:
                 break
         return chosen, drawn, masks, labels
+
+    def _check_objects(self) -> None:
+        """Raise InputError when no sample of `TRIED`, evenly spread over the videos, has an object."""
+        random = np.random.default_rng(0)
+        largest = 0  # label seen
+        for number in range(TRIED):
+            chosen, _, _, labels = self.find(self.videos[number * len(self.videos) // TRIED], random)
+            if labels:
+                return
+            largest = max(largest, *(int(read_label_map(mask).max()) for _, mask in chosen))
+        why = "all masks read are empty: 0 is no object, and in a paletted file nor is 255, which is void"
+        if largest and self.is_bl:
+            why = (
+                f"no object is large enough in the crops of {self.crop_size} x {self.crop_size}, more than "
+                f"{BL_SMALL} pixels on the first frame, or {BL_TINY} where it stays below {BL_STAYS_SMALL}"
+            )
+        elif largest:
+            why = "no object shows on the first frame of one"
+        raise InputError(
+            f"there is nothing to train on in {self.mask_root}: {TRIED} samples of {TRIES} tries each were "
+            f"drawn from its {len(self.videos)} videos, and {why}."
+        )
 
     def _jump(self) -> int:
         return max(1, int(self._max_jump[0]) // self.frame_step)

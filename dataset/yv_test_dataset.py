@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from dataset.frame_source import PictureFiles
-from dataset.image_io import list_images, read_label_map, read_palette
+from dataset.image_io import joined_palette, list_images, read_label_map
 from dataset.video import Video
 from util.errors import InputError
-from util.palette import voc_palette
 
 SHORT_SIDE = 480
 ALL_FRAMES_FPS = 30.0
@@ -50,6 +49,6 @@ def _video(images: Path, annotations: Path) -> Video:
         name=images.name,
         frames=PictureFiles(frames[first:], fps=ALL_FRAMES_FPS),
         masks={index - first: masks[frames[index].stem] for index in labelled if index >= first},
-        palette=read_palette(masks[frames[first].stem]) or voc_palette(),
+        palette=joined_palette(masks[frames[index].stem] for index in labelled if index >= first),
         short_side=SHORT_SIDE,
     )

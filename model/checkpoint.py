@@ -1,14 +1,17 @@
 """Reading and writing weights.
 
-Two kinds of files are read: a plain state dict (the published checkpoints and our network files)
-and a training checkpoint, a dict that holds the state dict under "network".
+Files are a plain state dict (the published checkpoints and our network files) or hold one somewhere within:
+our training checkpoints under "network", those of others under "state_dict", "model" or any other name.
 """
 
+import logging
 import pickle
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,8 +20,11 @@ from model.fusion import FusionNetwork
 from model.network import PropagationNetwork
 from model.resnet import orthogonal_channels
 from model.s2m import S2MNetwork
+from util.device import usable_device
 from util.errors import InputError
 from util.files import atomic_path
+
+log = logging.getLogger(__name__)
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -38,6 +44,14 @@ KINDS: dict[type[nn.Module], Kind] = {
 }
 
 MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
+WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile add to names, anywhere
+# NumPy's numbers, which some checkpoints hold beside their tensors; the second name is that of NumPy 1.
+NUMBERS: list[Any] = [
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")),
+    np.dtype,
+    type(np.dtype(np.float64)),
+    type(np.dtype(np.float32)),
+]
 LISTED = 4  # names listed in an error message before "and N more"
 
 
@@ -47,11 +61,14 @@ def load_file(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, truncated, no checkpoint, or holds more than tensors.
     """
+    if not isinstance(path, str | Path):
+        raise InputError(f"the path of a checkpoint cannot be {path!r}: give that of a .pth file.")
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(NUMBERS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} is refused: it is damaged, not a PyTorch file, or would run code when loaded "
@@ -67,15 +84,48 @@ def load_file(path: str | Path) -> dict[str, Any]:
 
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the network's state dict of a loaded file, in float32 and under its public names."""
-    state = content.get("network", content)
-    if not isinstance(state, dict):
-        return {}
-    return {
-        str(name).removeprefix("module."): value.float() if torch.is_floating_point(value) else value
-        for name, value in state.items()
-        if isinstance(value, Tensor)
-    }
+    """Return the network's state dict of a loaded file, in float32 and under its public names.
+
+    It is whatever dict within the content has the most tensors, the outermost of equals. Where others have
+    as many under the same names, such as their moving mean, a warning says which was taken.
+    """
+    found = _tensors_within(content)
+    place, state = max(found.items(), key=lambda each: len(each[1]))
+    state = _public_names(state)
+    others = {other: _public_names(tensors) for other, tensors in found.items() if other != place}
+    twins = [other for other, tensors in others.items() if tensors.keys() == state.keys()]
+    if twins and state:
+        log.warning("weights under %s are taken; there are others under %s.", place, ", ".join(twins))
+    return {name: value.float() if torch.is_floating_point(value) else value for name, value in state.items()}
+
+
+def _tensors_within(content: dict[Any, Any]) -> dict[str, dict[str, Tensor]]:
+    """Return the tensors that lie directly in each dict of a content, by the way to it, outermost first."""
+    found: dict[str, dict[str, Tensor]] = {}
+    seen = {id(content)}  # a hostile file can lead in circles
+    waiting = deque([("the top", content)])
+    while waiting:
+        place, here = waiting.popleft()
+        found[place] = {str(name): value for name, value in here.items() if isinstance(value, Tensor)}
+        for name, value in here.items():
+            if isinstance(value, dict) and id(value) not in seen:
+                seen.add(id(value))
+                waiting.append((f"{place} / {name!r}", value))
+    return found
+
+
+def _public_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict without what wrappers put before or into its names.
+
+    Names of a whole network do not all begin alike, so that a part before which all do is that of a wrapper,
+    whatever its name.
+    """
+    parts = {name: [part for part in name.split(".") if part not in WRAPPERS] for name in state}
+    while len(parts) > 1 and all(len(each) > 1 for each in parts.values()):
+        if len({each[0] for each in parts.values()}) > 1:
+            break
+        parts = {name: each[1:] for name, each in parts.items()}
+    return {".".join(parts[name]): tensor for name, tensor in state.items()}
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
@@ -192,19 +242,19 @@ def load_network(
         The network as `model.fast_inference.preparation` prepares it.
 
     Raises:
-        InputError: the file cannot be read or does not fit.
+        InputError: there is no such device, or the file cannot be read or does not fit.
     """
-    return prepare_for_inference(read_network(path), torch.device(device), amp)
+    return prepare_for_inference(read_network(path), usable_device(device), amp)
 
 
 def load_s2m(path: str | Path, device: torch.device | str = "cpu", amp: bool = False) -> S2MNetwork:
     """Load a scribble-to-mask network for inference; arguments and errors as of `load_network`."""
-    return prepare_for_inference(read_s2m(path), torch.device(device), amp)
+    return prepare_for_inference(read_s2m(path), usable_device(device), amp)
 
 
 def load_fusion(path: str | Path, device: torch.device | str = "cpu", amp: bool = False) -> FusionNetwork:
     """Load a fusion network for inference; arguments and errors as of `load_network`."""
-    return prepare_for_inference(read_fusion(path), torch.device(device), amp)
+    return prepare_for_inference(read_fusion(path), usable_device(device), amp)
 
 
 def load_weights(network: PropagationNetwork, path: str | Path) -> None:
@@ -217,6 +267,11 @@ def load_weights(network: PropagationNetwork, path: str | Path) -> None:
     if is_single_object(state) and not network.single_object:
         state = to_two_objects(state)
     load_state(network, state, path)
+
+
+def load_into(network: nn.Module, path: str | Path) -> None:
+    """Load a file of the same network; arguments and errors as of `load_weights`."""
+    load_state(network, network_state(load_file(path)), path)
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:

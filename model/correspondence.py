@@ -20,8 +20,10 @@ from torch import Tensor
 
 from dataset.image_io import normalise
 from model import memory
+from model.arguments import check_positive
 from model.network import PropagationNetwork
 from model.padding import Padding, pad, padding_for
+from util.errors import InputError
 
 STRIDE = 16  # pixels of a grid cell
 TOP_MATCHES = 5  # the best match's place is the centre of mass of at most this many cells ...
@@ -70,8 +72,15 @@ class Features:
         return rows.clamp_(min=0)[:, None] * columns.clamp_(min=0)
 
     def region(self, mask: NDArray[np.bool_]) -> Tensor:
-        """Return a region `H x W` as a feature `h x w`: the covered share of each cell."""
-        covered = torch.from_numpy(mask).to(self.key.device, torch.float32)
+        """Return a region `H x W` as a feature `h x w`: the covered share of each cell.
+
+        Raises:
+            InputError: the region has not the size of the picture.
+        """
+        if mask.shape != self.size:
+            raise InputError(f"a region is {mask.shape}, its picture {self.size}; give one of its size.")
+        inside = np.ascontiguousarray(mask, np.bool_)
+        covered = torch.from_numpy(inside).to(self.key.device, torch.float32)
         return F.avg_pool2d(pad(covered[None, None], self.padding), STRIDE)[0, 0]
 
 
@@ -86,7 +95,11 @@ class Match:
 
 @torch.inference_mode()
 def encode_source(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Features:
-    """Encode an RGB picture `H x W x 3` as a source: its memory key with an empty mask."""
+    """Encode an RGB picture `H x W x 3` as a source: its memory key with an empty mask.
+
+    Raises:
+        InputError: see `normalise`.
+    """
     image = _prepared(network, picture)
     key, _ = network.encode_memory(image, image.new_zeros(1, 1, *image.shape[-2:]))
     return Features(key.float(), picture.shape[:2])
@@ -94,7 +107,11 @@ def encode_source(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Fe
 
 @torch.inference_mode()
 def encode_target(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Features:
-    """Encode an RGB picture `H x W x 3` as a target: its query key, without the decoder's part."""
+    """Encode an RGB picture `H x W x 3` as a target: its query key, without the decoder's part.
+
+    Raises:
+        InputError: see `normalise`.
+    """
     key, _ = network.kv_q_f16(network.rgb_encoder(_prepared(network, picture))[0])
     return Features(memory.to_rows(key).float(), picture.shape[:2])
 
@@ -106,7 +123,11 @@ def affinity(source: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor
         source: memory keys, `B x N x C`.
         target: query keys, `B x M x C`.
         temperature: divides the affinity; below one the columns are sharper.
+
+    Raises:
+        InputError: the temperature is not above zero.
     """
+    check_positive(temperature=temperature)
     weights = source.new_empty(source.shape[0], source.shape[1], target.shape[1])
     for start, scores in memory.affinity_chunks(source, target / temperature, _columns(source)):
         weights[:, :, start : start + scores.shape[1]] = scores.softmax(dim=-1).transpose(1, 2)
@@ -142,7 +163,12 @@ class Correspondence:
 
     @torch.inference_mode()
     def normaliser(self, temperature: float = 1.0) -> Tensor:
-        """Return the logarithm of each column's sum before normalisation, `1 x M`; computed once."""
+        """Return the logarithm of each column's sum before normalisation, `1 x M`; computed once.
+
+        Raises:
+            InputError: the temperature is not above zero.
+        """
+        check_positive(temperature=temperature)
         if temperature not in self.normalisers:
             source, target = self.source.key, self.target.key / temperature
             # into one tensor: small results kept between freed chunks would fragment the heap
@@ -162,7 +188,16 @@ class Correspondence:
 
         Returns:
             `C x h' x w'` on the target grid.
+
+        Raises:
+            InputError: the feature is not on the source grid, or the temperature is not above zero.
         """
+        if feature.dim() != 3 or tuple(feature.shape[1:]) != self.source.grid:
+            raise InputError(
+                f"a feature is {' x '.join(map(str, feature.shape))}: give one of C x h x w on the source "
+                f"grid, which is {self.source.grid[0]} x {self.source.grid[1]}."
+            )
+        check_positive(temperature=temperature)
         flat = feature.flatten(1)
         rows = flat.any(dim=0).nonzero().squeeze(1)
         if not len(rows):
@@ -184,7 +219,12 @@ def best_match(heat: Tensor, target: Features) -> Match:
     Args:
         heat: `h' x w'` on the target grid, not negative.
         target: the target.
+
+    Raises:
+        InputError: the feature is not on the target grid.
     """
+    if tuple(heat.shape) != target.grid:
+        raise InputError(f"a heat map is {tuple(heat.shape)}, the target grid {target.grid}.")
     width = heat.shape[1]
     top = heat.flatten().topk(min(TOP_MATCHES, heat.numel()))
     values, rows, columns = top.values, top.indices // width, top.indices % width

@@ -104,10 +104,11 @@ def fuse(
 
 
 def fusion_input(
-    frame: Tensor, old: Tensor, new: Tensor, attention: Tensor, shares: tuple[float, float]
+    frame: Tensor, old: Tensor, new: Tensor, attention: Tensor, shares: tuple[float, float] | Tensor
 ) -> Tensor:
     """Return what the network takes, `K x 9 x H x W`; arguments as of `fuse`."""
     frames = frame.expand(len(old), -1, -1, -1)
-    planes = frame.new_tensor(shares).view(1, 2, 1, 1).expand(len(old), -1, *frame.shape[-2:])
+    times = torch.as_tensor(shares, dtype=frame.dtype, device=frame.device)
+    planes = times.view(1, 2, 1, 1).expand(len(old), -1, *frame.shape[-2:])
     x = torch.cat([frames, old.unsqueeze(1), new.unsqueeze(1), attention, planes], dim=1)
     return x.contiguous(memory_format=torch.channels_last)

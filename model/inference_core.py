@@ -2,13 +2,22 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from model.aggregation import aggregate, most_probable
+from model.arguments import (
+    Array,
+    check_counts,
+    check_network,
+    check_positive,
+    check_result,
+    frame_tensor,
+    given_objects,
+)
 from model.memory import CHUNK_NUMBERS
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork
@@ -30,19 +39,24 @@ class InferenceCore:
     video. One engine serves one video: make a new one for the next.
 
     Args:
-        network: in eval mode, on the device to compute on, as `model.load_network` returns it. It may be
-            of reduced precision; the memory is read and objects are aggregated in float32 all the same.
+        network: on the device to compute on, as `model.load_network` returns it. It may be of reduced
+            precision; the memory is read and objects are aggregated in float32 all the same.
         top_k: memory positions kept for each query position; None reads all.
         km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
         mem_every: a frame is remembered for good when at least this many frames have passed since
             the last one that was.
         max_memory_frames: frames remembered for good per object; None for no limit. Beyond it the
-            first, the newest and an even spread of the others are kept.
+            first, those with given masks, the newest and an even spread of the others are kept, in this
+            order of preference. With 1 it is the first alone, and a correction does not outlast the next
+            frame.
         half_memory: remember in half precision, in half the space.
         objects_at_once: objects that go through the network together; None for all on a GPU, and on a
             CPU for one, or as many small ones as have the pixels of 854 x 480. When a GPU runs out of
             memory, this and the size of the read's chunks are halved until the frame fits; results do
             not depend on them beyond rounding.
+
+    Raises:
+        InputError: a setting cannot be used.
 
     Attributes:
         labels: labels of the known objects, in the order of the probability channels.
@@ -59,6 +73,12 @@ class InferenceCore:
         half_memory: bool = False,
         objects_at_once: int | None = None,
     ) -> None:
+        check_network(network)
+        check_counts(top_k=top_k, max_memory_frames=max_memory_frames, objects_at_once=objects_at_once)
+        if mem_every is None:
+            raise InputError("mem_every must be a whole number above 0, not None.")
+        check_counts(mem_every=mem_every)
+        check_positive(km_sigma=km_sigma)
         self.network = network
         self.device = next(network.parameters()).device
         self.mem_every = mem_every
@@ -73,21 +93,22 @@ class InferenceCore:
     @torch.inference_mode()
     def step(
         self,
-        frame: Tensor,
-        mask: Tensor | None = None,
-        labels: Sequence[int] | None = None,
+        frame: Array,
+        mask: Array | None = None,
+        labels: Iterable[int] | None = None,
         last: bool = False,
     ) -> Tensor:
         """Segment the next frame.
 
         Args:
-            frame: `3 x H x W`, normalised (see `dataset.image_io.normalise`).
+            frame: `3 x H x W`, float, normalised (see `dataset.image_io.normalise`), or an RGB picture as a
+                NumPy array `H x W x 3`, uint8.
             mask: objects given on this frame, new ones or corrections of known ones. Either a label
-                map `H x W` (integer, 0 is background) or probabilities `K x H x W` (float). A frame or
-                mask in page-locked memory is copied to a GPU while the processor goes on: it must not
+                map `H x W` (integer or bool, 0 is background) or probabilities `K x H x W` (0 to 1). A frame
+                or mask in page-locked memory is copied to a GPU while the processor goes on: it must not
                 change before the result has been looked at.
-            labels: the K labels in `mask`; needed for probabilities, by default all non-zero labels
-                of a label map. A label of the map that is not listed is ignored.
+            labels: the K labels in `mask`, all different; needed for probabilities, by default all non-zero
+                labels of a label map. A label of the map that is not listed is ignored.
             last: nothing follows, so the frame need not be remembered.
 
         Returns:
@@ -95,20 +116,35 @@ class InferenceCore:
             engine's device.
 
         Raises:
-            InputError: the frame changed size, or the mask does not fit it.
+            InputError: frame, mask or labels cannot be used or do not fit; the engine is as it was before.
         """
-        self._check(frame, mask)
+        frame = frame_tensor(frame)
+        size = (frame.shape[1], frame.shape[2])
+        if self.size not in (None, size):
+            raise InputError(
+                f"a frame is {size[1]} x {size[0]}, those before it {self.size[1]} x {self.size[0]}: "
+                "bring all to one size."
+            )
+        mask, labels = given_objects(mask, labels, size)
+        self.size = size
         self.time += 1
         padding = padding_for(*frame.shape[-2:])
         image = self._brought(frame).unsqueeze(0)
         image = pad(image, padding).contiguous(memory_format=torch.channels_last)
 
         prob = self._in_available_memory(lambda: self._segment(image))
-        given = self._given_masks(mask, labels)
-        if given:
+        if mask is not None and labels:
+            corrected = self.bank.max_frames == 1 and not set(self.labels).isdisjoint(labels)
+            if corrected and not last:
+                log.warning(
+                    "frame %d: its corrected mask does not outlast the next frame, since one frame alone is "
+                    "remembered, and that is the first: allow two (--max_memory_frames 2).",
+                    self.time,
+                )
+            given = _by_label(self._brought(mask), labels)
             prob = self._put_in(prob, {label: pad(given[label], padding) for label in given})
         if self.labels and not last:
-            self._in_available_memory(lambda: self._memorise(image, prob[1:], permanent=bool(given)))
+            self._in_available_memory(lambda: self._memorise(image, prob[1:], labels))
         return unpad(prob, padding)
 
     def remove(self, label: int) -> None:
@@ -127,7 +163,7 @@ class InferenceCore:
         del self.labels[index]
         self.bank.remove(index)
 
-    def label_map(self, prob: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    def label_map(self, prob: Array, size: tuple[int, int] | None = None) -> Tensor:
         """Turn the result of `step` into a map of labels.
 
         Args:
@@ -135,8 +171,12 @@ class InferenceCore:
             size: (H, W) of the result, to which probabilities are resized first; None keeps `h x w`.
 
         Returns:
-            `H x W`, uint8 (int32 when a label exceeds 255), on the engine's device.
+            `H x W`, uint8 (int32 when a label exceeds 255), on the device of `prob`.
+
+        Raises:
+            InputError: `prob` is not of the objects known now, or the size is none.
         """
+        prob = check_result(prob, len(self.labels), size)
         return most_probable(prob, [0, *self.labels], size)
 
     def _segment(self, image: Tensor) -> Tensor:
@@ -166,12 +206,19 @@ class InferenceCore:
             objects[self.labels.index(label)] = mask
         return aggregate(objects)
 
-    def _memorise(self, image: Tensor, objects: Tensor, permanent: bool) -> None:
-        """Remember a padded frame with its object probabilities `K x H x W`."""
-        permanent = permanent or self.time - self.last_permanent >= self.mem_every
+    def _memorise(self, image: Tensor, objects: Tensor, given: list[int]) -> None:
+        """Remember a padded frame with its objects.
+
+        Args:
+            image: `1 x 3 x H x W`.
+            objects: their probabilities, `K x H x W`.
+            given: labels of the objects whose masks were given on it.
+        """
+        permanent = bool(given) or self.time - self.last_permanent >= self.mem_every
         encoded = [self.network.encode_memory(image, objects[None], chunk) for chunk in self._chunks()]
         keys, values = (torch.cat(parts).float() for parts in zip(*encoded, strict=True))
-        self.bank.write(keys, values, self.time, permanent)
+        indices = {self.labels.index(label) for label in given}
+        self.bank.write(keys, values, self.time, permanent, indices)
         if permanent:
             self.last_permanent = self.time
 
@@ -218,34 +265,9 @@ class InferenceCore:
         # to a CPU never without waiting: it would compute on what has not come yet
         return x.to(self.device, non_blocking=self.device.type == "cuda")
 
-    def _given_masks(self, mask: Tensor | None, labels: Sequence[int] | None) -> dict[int, Tensor]:
-        """Return label -> probabilities `H x W` of the objects that a frame brings."""
-        if mask is None:
-            return {}
-        mask = self._brought(mask)
-        if mask.dim() == 2:
-            if labels is None:
-                labels = [label for label in mask.unique().tolist() if label != 0]
-            return {label: (mask == label).float() for label in labels}
-        if labels is None or len(labels) != mask.shape[0]:
-            raise InputError(
-                f"a mask of {mask.shape[0]} probability channels needs as many labels, not {labels}."
-            )
-        return dict(zip(labels, mask.float(), strict=True))
 
-    def _check(self, frame: Tensor, mask: Tensor | None) -> None:
-        """Raise InputError when the frame or its mask has an unexpected shape."""
-        if frame.dim() != 3 or frame.shape[0] != 3 or not frame.numel():
-            raise InputError(f"a frame must be 3 x H x W, not {' x '.join(map(str, frame.shape))}.")
-        size = (frame.shape[1], frame.shape[2])
-        if self.size not in (None, size):
-            raise InputError(
-                f"a frame is {size[1]} x {size[0]}, those before it {self.size[1]} x {self.size[0]}: "
-                "bring all to one size."
-            )
-        if mask is not None and tuple(mask.shape[-2:]) != size:
-            raise InputError(
-                f"a mask is {mask.shape[-1]} x {mask.shape[-2]}, its frame {size[1]} x {size[0]}; "
-                "they must have the same size."
-            )
-        self.size = size
+def _by_label(mask: Tensor, labels: list[int]) -> dict[int, Tensor]:
+    """Return label -> probabilities `H x W` of the objects in a label map or in probabilities."""
+    if mask.dim() == 2:
+        return {label: (mask == label).float() for label in labels}
+    return dict(zip(labels, mask, strict=True))

@@ -1,5 +1,7 @@
 """What the engine remembers of each object."""
 
+import math
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -16,7 +18,9 @@ class ObjectMemory:
 
     With `max_frames`, a write beyond the limit takes the place of the permanent frame whose
     removal leaves the most even spread: the one with the smallest gap between its neighbours in
-    time, never the first. Reading does not depend on the order of frames.
+    time, never the first, and one whose mask was given only for another such. Where there is none to
+    replace, it is remembered as a temporary one: a limit of 1 keeps the first frame alone. Reading does
+    not depend on the order of frames.
 
     Args:
         max_frames: permanent frames kept; None keeps all.
@@ -27,11 +31,12 @@ class ObjectMemory:
         self.max_frames = max_frames
         self.half = half
         self.times: list[int] = []  # time of the permanent frame in each slot
+        self.given: list[bool] = []  # whether its mask was given, rather than predicted
         self.has_temporary = False
         self.keys = torch.empty(0, 0, 0)  # slots x (h*w) x Ck
         self.values = torch.empty(0, 0, 0)  # slots x (h*w) x Cv
 
-    def write(self, key: Tensor, value: Tensor, time: int, permanent: bool) -> None:
+    def write(self, key: Tensor, value: Tensor, time: int, permanent: bool, given: bool = False) -> None:
         """Remember a frame in place of the temporary one.
 
         Args:
@@ -39,17 +44,16 @@ class ObjectMemory:
             value: `(h*w) x Cv`.
             time: index of the frame in the video.
             permanent: keep the frame, rather than only until the next write.
+            given: the mask on it was given, rather than predicted.
         """
         slot = len(self.times)
         if permanent and self.max_frames is not None and slot >= self.max_frames:
-            slot = self._least_useful_slot()
-            self.times[slot] = time
-            self.has_temporary = False
-        else:
-            self.reserve(key, value)
-            if permanent:
-                self.times.append(time)
-            self.has_temporary = not permanent
+            replaced = self._least_useful_slot(given)
+            permanent, slot = replaced is not None, slot if replaced is None else replaced
+        self.reserve(key, value)
+        if permanent:
+            self.times[slot : slot + 1], self.given[slot : slot + 1] = [time], [given]
+        self.has_temporary = not permanent
         self.keys[slot].copy_(key)
         self.values[slot].copy_(value)
 
@@ -75,11 +79,14 @@ class ObjectMemory:
         """Bytes of storage held."""
         return self.keys.nbytes + self.values.nbytes
 
-    def _least_useful_slot(self) -> int:
+    def _least_useful_slot(self, given: bool) -> int | None:
+        """Return the slot that a frame with a given or predicted mask takes; None when all are worth more."""
         by_time = sorted(range(len(self.times)), key=self.times.__getitem__)
-        inner = range(1, len(by_time) - 1)
-        gap = {by_time[i]: self.times[by_time[i + 1]] - self.times[by_time[i - 1]] for i in inner}
-        return min(gap, key=gap.__getitem__) if gap else by_time[-1]
+        times = [*(self.times[slot] for slot in by_time), math.inf]  # the newest goes last
+        gap = {slot: times[i + 1] - times[i - 1] for i, slot in enumerate(by_time) if i > 0}
+        predicted = {slot: size for slot, size in gap.items() if not self.given[slot]}
+        candidates = predicted or (gap if given else {})
+        return min(candidates, key=candidates.__getitem__) if candidates else None
 
     def _grown(self, old: Tensor, row: Tensor, slots: int) -> Tensor:
         """Return storage for `slots` frames like `row`, beginning with what `old` holds."""
@@ -108,7 +115,9 @@ class MemoryBank:
         self.half = half
         self.objects: list[ObjectMemory] = []
 
-    def write(self, keys: Tensor, values: Tensor, time: int, permanent: bool) -> None:
+    def write(
+        self, keys: Tensor, values: Tensor, time: int, permanent: bool, given: Collection[int] = ()
+    ) -> None:
         """Remember a frame for K objects; those beyond the ones known are new.
 
         Args:
@@ -116,13 +125,14 @@ class MemoryBank:
             values: `K x (h*w) x Cv`.
             time: index of the frame in the video.
             permanent: keep the frame, rather than only until the next write.
+            given: indices of the objects whose masks were given on it, rather than predicted.
         """
         while len(self.objects) < keys.shape[0]:
             self.objects.append(ObjectMemory(self.max_frames, self.half))
         for memory, key, value in zip(self.objects, keys, values, strict=True):
             memory.reserve(key, value)  # for all first: out of memory, nothing is half-written
-        for memory, key, value in zip(self.objects, keys, values, strict=True):
-            memory.write(key, value, time, permanent)
+        for index, (memory, key, value) in enumerate(zip(self.objects, keys, values, strict=True)):
+            memory.write(key, value, time, permanent, index in given)
 
     def remove(self, index: int) -> None:
         """Forget object `index`; those behind it move up by one."""

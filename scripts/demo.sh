@@ -30,7 +30,8 @@ $python eval_davis.py --davis "$out/clip" --late_objects --model "$weights" --ov
     --output "$out/masks" --score --contact_sheet "$out" --overlay "$out"
 echo
 echo "For comparison, each first mask left where it was:"
-$python -m scripts.score_static_masks --davis "$out/clip" --late_objects --output "$out/static_masks"
+$python -m scripts.score_static_masks --davis "$out/clip" --late_objects --overwrite \
+    --output "$out/static_masks"
 
 mean() { awk -F, '$1 == "mean" { print $3 }' "$1/results.csv"; }
 video=$(cat "$out"/clip/trainval/ImageSets/2017/val.txt)

@@ -18,6 +18,7 @@ from dataset.video_dataset import open_user_video
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
 from model.training.from_scratch import initialise_from_scratch
+from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from util.device import add_device_flags, set_up_device
 from util.errors import InputError, run_script
@@ -70,7 +71,7 @@ def fit(args: argparse.Namespace) -> None:
         load_weights(network, args.load_network)
     else:
         initialise_from_scratch(network, default_collate([dataset[i] for i in range(SCRATCH_SAMPLES)]))
-    trainer = Trainer(network.to(ranks.device), ranks, lr=args.lr, amp=args.amp)
+    trainer = Trainer(PropagationForward(network.to(ranks.device), args.amp), ranks, lr=args.lr)
 
     first = SCRATCH_SAMPLES  # of the samples not seen yet
     start = time.perf_counter()

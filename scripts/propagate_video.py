@@ -3,14 +3,18 @@
 import argparse
 from pathlib import Path
 
+from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video_dataset import UserVideo, open_user_video
 from model import PropagationNetwork, load_network
+from scripts.evaluation.backward import carry_back
 from scripts.evaluation.film_file import has_sound
 from scripts.evaluation.films import write_contact_sheet, write_overlay
-from scripts.evaluation.flags import add_engine_flags, engine_options
+from scripts.evaluation.flags import add_engine_flags, add_overwrite_flag, engine_options
 from scripts.evaluation.loop import evaluate_video
+from scripts.evaluation.run_record import FileSet, Run, begin_run, end_run, range_of
 from util.device import set_up_device
 from util.errors import InputError, run_script
+from util.files import sha256
 from util.flag_types import film_path, picture_path, positive_int
 from util.lock import exclusive
 from util.progress import FrameProgress
@@ -23,11 +27,12 @@ def main() -> None:
     add("--input", type=Path, required=True, help="video file, or folder of jpg, png, bmp or webp pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
+    add_overwrite_flag(add)
     add("--overlay", type=film_path, help="write an MP4 with the masks drawn in")
     add("--sound", action="store_true", help="keep the sound of the video file in the --overlay")
     add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
     add("--save_probs", type=Path, help="folder for probabilities (half floats, compressed .npz)")
-    add("--backward", action="store_true", help="also go back from the first labelled frame to the start")
+    add("--backward", action="store_true", help="also carry objects back from where they are first given")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add("--start", type=int, default=0, help="first frame (default: %(default)s)")
     add("--end", type=int, help="frame after the last (default: all)")
@@ -41,7 +46,6 @@ def propagate(args: argparse.Namespace) -> None:
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise InputError("--start must not be negative, and --end must lie behind it.")
     check_apart(args)
-    check_sound(args)
     video = open_user_video(
         args.input,
         args.masks,
@@ -51,10 +55,13 @@ def propagate(args: argparse.Namespace) -> None:
         every=args.every,
         backward=args.backward,
     )
+    check_sound(args)
     video.forward.check_apart(args.output)
     network = load_network(args.model, set_up_device(args), args.amp)
     with exclusive(args.output, "run"):
+        begin_run(run_of(args, video), args.overwrite)
         write_results(args, video, network)
+        end_run(args.output)
 
 
 def check_apart(args: argparse.Namespace) -> None:
@@ -84,17 +91,35 @@ def check_sound(args: argparse.Namespace) -> None:
         raise InputError(f"{args.input} has no sound: leave --sound out.")
 
 
+def run_of(args: argparse.Namespace, video: UserVideo) -> Run:
+    """Return what the results depend on, and which files they are."""
+    settings = {
+        "script": "propagate_video",
+        "input": str(args.input.resolve()),
+        "range": range_of(video.frames),
+        **{"size": args.size, "backward": args.backward},
+        **engine_options(args),
+        **{"amp": args.amp, "model": sha256(args.model)},
+        "frame set": frames_fingerprint(video.frames),
+        "given mask": masks_fingerprint(video.forward),
+    }
+    names = video.frames.names
+    files = [FileSet(args.output, ".png", names)]
+    if args.save_probs is not None:
+        files.append(FileSet(args.save_probs, ".npz", names))
+    products = [path for path in (args.overlay, args.contact_sheet) if path is not None]
+    return Run(args.output, settings, files, products)
+
+
 def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:
     """Propagate, and write masks and whatever else the flags ask for."""
-    # backward first: both passes write the frame that they share, and forward knows all its objects
-    passes = [each for each in (video.backward, video.forward) if each is not None]
-    seconds = 0.0
-    frames = sum(len(each) for each in passes)
+    options, probs = engine_options(args), args.save_probs
+    frames = len(video.forward) + (0 if video.backward is None else len(video.backward))
     with FrameProgress(frames) as progress:
-        for each in passes:
-            seconds += evaluate_video(
-                each, network, engine_options(args), args.output, progress, probs=args.save_probs
-            )
+        seconds = evaluate_video(video.forward, network, options, args.output, progress, probs)
+        if video.backward is not None:
+            made = set(video.forward.frames.names)
+            seconds += carry_back(video.backward, made, network, options, args.output, progress, probs)
     done = progress.done  # without those of a damaged video file that cannot be read
     print(f"{done} frames in {seconds:.1f} s of processing ({done / seconds:.2f} FPS): {args.output}")
     palette = video.forward.palette

@@ -5,7 +5,7 @@ scripts.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,12 @@ from numpy.typing import NDArray
 from dataset.davis_test_dataset import SPLITS_2017, davis_2016, davis_2017
 from dataset.mask_writer import write_mask
 from dataset.video import Video
-from scripts.evaluation.scores import report, score_video
+from dataset.video_checks import check_video
+from scripts.evaluation.flags import add_overwrite_flag
+from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings, end_run
+from scripts.evaluation.scores import TABLE, report, score_video
 from util.errors import run_script
+from util.lock import exclusive
 
 
 def main() -> None:
@@ -31,18 +35,34 @@ def main() -> None:
     add("--split", choices=SPLITS_2017, default="val", help="of 2017 (default: %(default)s)")
     add("--late_objects", action="store_true", help="of 2017: as for eval_davis.py")
     add("--output", type=Path, required=True, help="folder for the masks and results.csv")
+    add_overwrite_flag(add)
     args = parser.parse_args()
     if args.year == "2016":
         videos = davis_2016(args.davis)
     else:
         videos = davis_2017(args.davis, args.split, late_objects=args.late_objects)
+    for video in videos:
+        check_video(video, scored=True)
+        video.check_apart(args.output / video.name)
+    protocol = {"year": args.year, "split": args.split, "late_objects": args.late_objects}
+    settings = benchmark_settings("score_static_masks", args.davis, videos, protocol)
+    files = [FileSet(args.output / video.name, ".png", video.frames.names) for video in videos]
+    with exclusive(args.output, "run"):
+        begin_run(Run(args.output, settings, files, [args.output / TABLE]), args.overwrite)
+        write_and_score(videos, args.output)
+        end_run(args.output)
+
+
+def write_and_score(videos: Sequence[Video], output: Path) -> None:
+    """Write the masks that stand still, and score them."""
+    (output / TABLE).unlink(missing_ok=True)  # until there is a new one
     scores = []
     for video in videos:
-        folder = args.output / video.name
+        folder = output / video.name
         for name, labels in zip(video.frames.names, static_masks(video), strict=True):
             write_mask(folder / f"{name}.png", labels, video.palette)
         scores += score_video(video, folder)
-    report(scores, args.output / "results.csv")
+    report(scores, output / TABLE)
 
 
 def static_masks(video: Video) -> Iterator[NDArray[np.uint8]]:

@@ -1,41 +1,89 @@
-"""Write a picture of training samples: three frames in a row, the objects outlined."""
+"""Write a picture of training samples, the objects outlined or drawn in.
+
+Of a stage of propagation (three frames in a row), of the scribble-to-mask network (scribbles, previous mask,
+truth) or of a stage of fusion (both masks, what the correction added and took away there, truth).
+"""
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from torch.utils.data import default_collate
 
+from dataset.interactive_training_sets import fusion_training_set, s2m_training_set
+from dataset.training_sample import Sample
 from dataset.training_sets import stage_dataset
+from model import load_network
+from model.training.fusion_forward import FrozenAttention
+from scripts.evaluation.flags import add_network_flags
+from scripts.training.interactive_pictures import fusion_grid, s2m_grid
+from scripts.training.loop import TrainingData
 from scripts.training.sample_pictures import sample_grid
+from util.device import set_up_device
 from util.errors import run_script
 from util.files import atomic_path
 from util.flag_types import picture_path, positive_int
+from util.hyper_para import crop_size
 from util.stages import FIRST_JUMP
 
 
 def main() -> None:
     """Parse the flags and write the picture."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.show_samples", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.show_samples",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--stage", type=int, choices=(0, 1, 2), help="of propagation")
+    kind.add_argument("--s2m", action="store_true", help="scribbles to masks")
+    kind.add_argument("--fusion", type=int, choices=(0, 1), metavar="STAGE", help="of fusion; needs --model")
     add = parser.add_argument
-    add("--stage", type=int, choices=(0, 1, 2), required=True)
     add("--output", type=picture_path, required=True, help="a .png or .jpg")
     add("--samples", type=positive_int, default=6, help="default: %(default)s")
     add("--max_jump", type=positive_int, default=FIRST_JUMP, help="default: %(default)s")
+    add("--crop_size", type=crop_size, default=384, help="default: %(default)s")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--static_root", type=Path, default=Path("../static"), help="default: %(default)s")
     add("--bl_root", type=Path, default=Path("../BL30K"), help="default: %(default)s")
     add("--yv_root", type=Path, default=Path("../YouTube"), help="default: %(default)s")
     add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="default: %(default)s")
+    add("--lvis_root", type=Path, default=Path("../lvis"), help="default: %(default)s")
+    add("--fusion_root", type=Path, default=Path("../fusion_data"), help="default: %(default)s")
+    add_network_flags(add)
     args = parser.parse_args()
-    options = {key: value for key, value in vars(args).items() if key not in ("output", "samples")}
-    dataset = stage_dataset(**options)
+    with atomic_path(args.output) as temporary:
+        Image.fromarray(drawn(args)).save(temporary)
+
+
+def drawn(args: argparse.Namespace) -> NDArray[np.uint8]:
+    """Return the picture that the flags ask for, `H x W x 3`."""
+    if args.s2m:
+        pictures = s2m_training_set(args.static_root, args.lvis_root, args.crop_size, args.seed)
+        return s2m_grid(default_collate(chosen(pictures, args)))
+    if args.fusion is not None:
+        roots = args.fusion_root, args.bl_root, args.davis_root
+        videos = fusion_training_set(args.fusion, *roots, args.crop_size, args.seed)
+        batch = default_collate(chosen(videos, args))
+        device = set_up_device(args)
+        attention = FrozenAttention(load_network(args.model, device))
+        on_device = {name: value.to(device) for name, value in batch.items() if name != "info"}
+        return fusion_grid(batch, attention=attention(on_device))
+    names = ("static_root", "bl_root", "yv_root", "davis_root", "max_jump", "seed", "crop_size")
+    return sample_grid(
+        chosen(stage_dataset(args.stage, **{name: getattr(args, name) for name in names}), args)
+    )
+
+
+def chosen(dataset: TrainingData, args: argparse.Namespace) -> list[Sample]:
+    """Draw samples of a data set."""
     samples = []
     for epoch, index in enumerate(np.random.default_rng(args.seed).integers(len(dataset), size=args.samples)):
         dataset.set_epoch(epoch)  # so that what is chosen twice differs
         samples.append(dataset[int(index)])
-    with atomic_path(args.output) as temporary:
-        Image.fromarray(sample_grid(samples)).save(temporary)
+    return samples
 
 
 if __name__ == "__main__":

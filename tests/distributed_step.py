@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from model import PropagationNetwork
+from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from tests.golden_weights import fill
 from tests.test_trainer import golden_batch
@@ -23,7 +24,7 @@ def main():
             network = PropagationNetwork(single_object=variant == "so")
             if ranks.is_first:  # the trainer must bring these weights to the other process
                 fill(network)
-            trainer = Trainer(network, ranks)
+            trainer = Trainer(PropagationForward(network), ranks)
             mean = network.rgb_encoder.bn1.running_mean
             shared = torch.equal(ranks.sum(mean), 2 * mean) and mean.all().item()
             trainer.step({name: v[ranks.rank : ranks.rank + 1] for name, v in golden_batch(variant).items()})

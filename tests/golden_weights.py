@@ -34,8 +34,8 @@ def tensor_for(name: str, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(numbers.astype(np.float32))
 
 
-def fill(module: nn.Module) -> nn.Module:
+def fill(module: nn.Module, prefix: str = "") -> nn.Module:
     module.load_state_dict(
-        {name: tensor_for(name, tuple(t.shape)) for name, t in module.state_dict().items()}
+        {name: tensor_for(prefix + name, tuple(t.shape)) for name, t in module.state_dict().items()}
     )
     return module

@@ -10,6 +10,8 @@ from model.checkpoint import load_file, load_state, network_state, save_checkpoi
 from util.errors import InputError
 from util.files import atomic_path
 
+ADAM = {"state": {n: {"exp_avg": torch.zeros(2), "step": torch.tensor(1.0)} for n in range(700)}}
+
 
 @pytest.fixture
 def state(network):
@@ -34,8 +36,16 @@ def assert_same(ours, network):
         lambda state: state,
         lambda state: {"network": state, "it": 7, "optimizer": {"lr": 1e-5}},
         lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {"epoch": 3, "state_dict": state, "optimizer": ADAM},
+        lambda state: {"model": {f"module._orig_mod.{name}": tensor for name, tensor in state.items()}},
+        lambda state: {"best": {"hyper": {"lr": 0.1}, "model_state": state}, "step": torch.tensor(5)},
+        lambda state: {"state_dict": {f"net.{name}": tensor for name, tensor in state.items()}},
+        lambda state: {name.replace("encoder.", "encoder.module."): t for name, t in state.items()},
     ],
-    ids=["published", "checkpoint of our own", "DataParallel"],
+    ids=[
+        *("published", "checkpoint of our own", "DataParallel", "state_dict", "model, compiled"),
+        *("two levels down", "Lightning", "DataParallel within"),
+    ],
 )
 def test_every_kind_of_file_loads(wrap, state, network, tmp_path):
     save_checkpoint(wrap(state), tmp_path / "w.pth")
@@ -91,6 +101,8 @@ def test_damaged_and_foreign_files_are_refused(state, tmp_path, weights_file):
             load_file(path)
     with pytest.raises(InputError, match="there is no checkpoint"):
         load_file(tmp_path / "nowhere.pth")
+    with pytest.raises(InputError, match="the path of a checkpoint cannot be None"):
+        load_file(None)
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(InputError, match="holds a list"):
         load_file(tmp_path / "list.pth")
@@ -123,3 +135,15 @@ def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path):
         raise RuntimeError
     assert load_file(path) == {"it": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
+
+
+def test_of_two_sets_of_weights_the_first_is_taken_with_a_word(caplog):
+    newest, mean = {"a": torch.ones(1), "b": torch.ones(1)}, {"a": torch.zeros(1), "b": torch.zeros(1)}
+    assert network_state({"model": newest, "mean": mean})["a"] == 1
+    assert "under the top / 'model' are taken; there are others under the top / 'mean'" in caplog.text
+
+
+def test_a_device_that_is_not_there_is_named(weights_file):
+    for device in ("gpu", "cuda:77", 3.5):
+        with pytest.raises(InputError, match="there is no device"):
+            load_network(weights_file, device)

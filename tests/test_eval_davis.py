@@ -46,7 +46,7 @@ def test_test_dev_has_its_own_folder_and_no_score(tmp_path, clip, weights_file, 
     (tmp_path / "test-dev/ImageSets/2017/test-dev.txt").write_text("only\n")
     flags = ["--model", weights_file, "--davis", tmp_path, "--output", tmp_path / "out", "--split", "testdev"]
     run_main(monkeypatch, "eval_davis", *flags, "--score", "--device", "cpu")
-    assert "only: no ground truth between its first and last frame" in caplog.text
+    assert "only: ground truth on 00000 alone" in caplog.text
     assert "No score" in capsys.readouterr().out
     assert not (tmp_path / "out/results.csv").exists()
 

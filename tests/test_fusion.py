@@ -5,12 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from model import FusionNetwork, load_fusion
+from model import FusionNetwork, load_fusion, load_network, load_s2m
+from model.checkpoint import save_checkpoint
 from model.correspondence import affinity, transfer
 from model.fusion import fuse, moved_difference, time_shares
 from model.padding import pad, padding_for
 from tests.conftest import GOLDEN
 from tests.interactive_networks import fusion_network
+from util.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +105,26 @@ def test_objects_are_fused_one_by_one(plain):
         one = slice(k, k + 1)
         alone = fuse(plain, frame, old[one], new[one], attention[one], (0.25, 0.75))
         torch.testing.assert_close(together[one], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_a_file_of_another_network_is_named_as_such(fusion_file, weights_file):
+    for load, wanted in ((load_network, "propagation"), (load_s2m, "scribble-to-mask")):
+        with pytest.raises(InputError) as error:
+            load(fusion_file)
+        assert f"{fusion_file} is of the fusion network, which is given as --fusion" in str(error.value)
+        assert f"give weights of the {wanted} network" in str(error.value)
+    with pytest.raises(InputError, match="is of the propagation network, which is given as --model"):
+        load_fusion(weights_file)
+
+
+def test_files_are_checked_as_those_of_propagation_are(plain, tmp_path):
+    state, path = dict(plain.state_dict()), tmp_path / "w.pth"
+    for wrapped in ({"network": state, "it": 3}, {f"module.{name}": t.half() for name, t in state.items()}):
+        save_checkpoint(wrapped, path)
+        assert load_fusion(path).dtype == torch.float32
+    save_checkpoint({**state, "conv1.0.bias": torch.zeros(3)}, path)
+    with pytest.raises(InputError, match=r"the fusion network \(1 mis-shaped: conv1.0.bias \(3,\) instead"):
+        load_fusion(path)
+    save_checkpoint({**state, "conv1.0.bias": torch.full((32,), torch.nan)}, path)
+    with pytest.raises(InputError, match="not finite in 1 entries"):
+        load_fusion(path)

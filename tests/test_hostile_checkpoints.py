@@ -9,6 +9,7 @@ import torch
 
 from model import PropagationNetwork
 from model.checkpoint import load_file, load_network, load_state, network_state
+from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer, read_checkpoint
 from util.errors import InputError
 from util.ranks import Ranks
@@ -66,6 +67,13 @@ def test_files_of_something_else_do_not_fit(content, tmp_path):
         load_network(tmp_path / "w.pth")
 
 
+def test_a_file_that_leads_in_circles_has_an_end(tmp_path):
+    circle = {"state": {"a": torch.zeros(1)}}
+    circle["again"] = circle["state"]["back"] = circle
+    torch.save(circle, tmp_path / "w.pth")
+    assert network_state(load_file(tmp_path / "w.pth")).keys() == {"a"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -108,7 +116,7 @@ def test_files_that_are_no_whole_checkpoint_cannot_be_continued(content, tmp_pat
 
 
 def test_an_optimiser_of_something_else_is_refused(state, target, tmp_path):
-    trainer = Trainer(target, Ranks(torch.device("cpu")))
+    trainer = Trainer(PropagationForward(target), Ranks(torch.device("cpu")))
     other = torch.optim.Adam([torch.zeros(1, requires_grad=True)]).state_dict()
     for optimizer in ({}, other):
         with pytest.raises(

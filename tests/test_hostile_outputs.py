@@ -11,6 +11,7 @@ import torch
 from dataset.frame_source import PictureFiles
 from model.checkpoint import load_file, save_checkpoint
 from scripts.evaluation.films import write_contact_sheet, write_overlay
+from scripts.evaluation.run_record import Run, begin_run
 from tests.conftest import largest_file, read_png, run_main, write_frames, write_labels
 from util.errors import InputError, explained, run_script
 from util.lock import LOCK_FILE, exclusive
@@ -36,10 +37,11 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def propagate(data, tmp_path, network, monkeypatch):
+def propagate(data, tmp_path, network, weights_file, monkeypatch):
     """Run the script as a user does, but with a network that is loaded already."""
     monkeypatch.setattr("scripts.propagate_video.load_network", lambda *_: network)
     given = {"--input": data / "frames", "--masks": data / "m.png", "--output": tmp_path / "out"}
+    given["--model"] = weights_file
 
     def run(changed):
         flags = [part for flag in (given | changed).items() for part in flag]
@@ -98,7 +100,7 @@ def test_masks_below_the_frames_are_not_read_as_frames(propagate, data):
     below = data / "frames/masks.png"
     for _ in range(2):
         propagate({"--output": below})
-        assert sorted(path.name for path in below.iterdir()) == [f"{i:05}.png" for i in range(3)]
+        assert sorted(path.name for path in below.glob("[!.]*")) == [f"{i:05}.png" for i in range(3)]
         assert np.array_equal(read_png(below / "00000.png"), LABELS)
 
 
@@ -149,7 +151,7 @@ def test_the_second_of_two_runs_is_refused(refused, propagate, tmp_path):
     out.mkdir()
     (out / LOCK_FILE).touch()  # of a run that was killed: the lock ended with it
     propagate({})
-    assert len(list(out.iterdir())) == 3
+    assert len(list(out.glob("[!.]*"))) == 3
 
 
 def test_a_folder_without_locks_is_a_warning(tmp_path, monkeypatch, caplog):
@@ -188,8 +190,11 @@ def test_damaged_settings_are_named(tmp_path):
         (tmp_path / SETTINGS_FILE).write_text(content)
         with pytest.raises(InputError, match=r"\.settings\.json is damaged: give another"):
             record_settings(tmp_path, {"top_k": 50}, "give another --output.")
-    record_settings(tmp_path, {"top_k": 50}, "give another --output.", overwrite=True)
-    record_settings(tmp_path, {"top_k": 50}, "give another --output.")
+    run = Run(tmp_path, {"script": "s"}, [])
+    with pytest.raises(InputError, match=r"\.settings\.json is damaged: give another"):
+        begin_run(run, overwrite=False)
+    begin_run(run, overwrite=True)
+    begin_run(run, overwrite=False)
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,8 @@ def test_an_empty_mask_gives_background(network, clip_frames):
 
 def test_remembered_frames_follow_mem_every_and_given_masks(network, clip_frames, clip_labels):
     small = [frame[:, :32, :32] for frame in clip_frames]
-    labels = clip_labels[2][:32, :32]
+    labels = clip_labels[2][:32, :32].clone()
+    labels[:8], labels[24:] = 1, 2
     engine = InferenceCore(network, mem_every=3)
     propagate(engine, small[:10], {0: (labels, [1]), 5: (labels, [2])})
     first, second = engine.bank.objects

@@ -80,9 +80,9 @@ def test_a_late_object_counts_from_the_frame_after_it_appears(root, tmp_path):
     assert [(score.label, score.region, score.boundary) for score in scores] == [(1, 100, 100), (2, 100, 100)]
     write_labels(tmp_path / f"masks/{LATE + 1:05}.png", np.where(truth(LATE + 1) == 2, 0, truth(LATE + 1)))
     assert [score.region for score in score_video(video, tmp_path / "masks")] == [100, 0]
-    # as DAVIS counts: from where the truth shows it
+    # as DAVIS counts: what the first frame lacks is no object
     (plain,) = davis_2017(root, "val")
-    assert [score.region for score in score_video(plain, tmp_path / "masks")] == [100, 0]
+    assert [score.region for score in score_video(plain, tmp_path / "masks")] == [100]
 
 
 def test_static_masks_repeat_the_first_mask_of_each_object(root, tmp_path, monkeypatch, capsys):

@@ -68,7 +68,7 @@ def test_a_video_file_as_a_user_runs_it(mp4, clip, tmp_path, flags):
     out, film = tmp_path / "out", tmp_path / "over.mp4"
     command = ["--input", mp4, "--masks", tmp_path / "m.png", "--output", out, "--overlay", film]
     done = run_script("-m", SCRIPT, *command, "--save_probs", tmp_path / "probs", *flags)
-    assert sorted(p.name for p in out.iterdir()) == [f"{i:05}.png" for i in range(12)]
+    assert sorted(p.name for p in out.glob("[!.]*")) == [f"{i:05}.png" for i in range(12)]
     assert np.array_equal(read_png(out / "00000.png"), clip["labels"][1])
     frames, fps = frames_of(film)
     assert (len(frames), frames[0].shape, fps) == (12, (88, 136, 3), FPS)
@@ -126,7 +126,7 @@ def test_a_folder_with_late_objects_a_correction_and_rgb_masks(
     run_main(monkeypatch, SCRIPT, *command)
 
     names = [f"shot {i + 1}.png" for i in range(11)]
-    assert sorted(p.name for p in out.iterdir()) == sorted(names)
+    assert sorted(p.name for p in out.glob("[!.]*")) == sorted(names)
     palette = Image.open(out / names[1]).getpalette()
     assert palette[:9] == colours.flatten().tolist()  # results have the colours of the masks
     engine = InferenceCore(network)
@@ -134,11 +134,16 @@ def test_a_folder_with_late_objects_a_correction_and_rgb_masks(
         frame = normalise(read_image(next(folder.glob(f"shot {index + 1}.*"))))
         mask = torch.from_numpy(given[index]) if index in given else None
         labels = engine.label_map(engine.step(frame, mask)).numpy()
-        assert (labels == read_png(out / names[index])).mean() > 0.999, index
+        written = read_png(out / names[index])
+        if index < 4:  # object 2 comes back from frame 4, where nothing else is
+            written = np.where(written == 2, 0, written)
+        assert (labels == written).mean() > 0.999, index
     assert np.array_equal(read_png(out / names[6]) == 1, given[6] == 1)  # corrected
     backward = InferenceCore(network)
-    backward.step(normalise(read_image(folder / "shot 2.bmp")), torch.from_numpy(given[1]))
-    labels = backward.label_map(backward.step(normalise(read_image(folder / "shot 1.png")))).numpy()
+    for index in range(4, -1, -1):
+        frame = normalise(read_image(next(folder.glob(f"shot {index + 1}.*"))))
+        mask = torch.from_numpy(given[index]) if index in (4, 1) else None
+        labels = backward.label_map(backward.step(frame, mask)).numpy()
     assert (labels == read_png(out / names[0])).mean() > 0.999
 
 
@@ -161,7 +166,7 @@ def test_start_end_every_choose_frames(mp4, clip, tmp_path, flags, monkeypatch):
     chosen = ["--start", 1, "--end", 8, "--every", 2, "--contact_sheet", tmp_path / "sheet.jpg"]
     command = ["--input", mp4, "--masks", tmp_path / "3.png", "--output", tmp_path / "out", *flags]
     run_main(monkeypatch, SCRIPT, *command, *chosen, "--overlay", tmp_path / "o.mp4")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["00003.png", "00005.png", "00007.png"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == ["00003.png", "00005.png", "00007.png"]
     frames, fps = frames_of(tmp_path / "o.mp4")
     assert (len(frames), fps) == (4, FPS / 2)  # frame 1 comes before the mask and stays plain
     assert Image.open(tmp_path / "sheet.jpg").size == (4 * 480, round(88 * 480 / 136))

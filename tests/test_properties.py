@@ -89,7 +89,9 @@ def videos(draw):
     random = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
     frames = torch.randn(3, 3, height, width, generator=random)
     labels = draw(st.lists(st.integers(1, 255), min_size=1, max_size=3, unique=True))
-    cells = torch.randint(0, len(labels) + 1, (2, 2), generator=random)
+    others = torch.randint(0, len(labels) + 1, (4 - len(labels),), generator=random)
+    cells = torch.cat([torch.arange(1, len(labels) + 1), others])[torch.randperm(4, generator=random)]
+    cells = cells.view(2, 2)  # each object has one at least
     map_ = torch.tensor([0, *labels])[cells.repeat_interleave(-(-height // 2), 0)[:height]]
     map_ = map_.repeat_interleave(-(-width // 2), 1)[:, :width]
     late = draw(st.integers(0, 2))  # the frame on which all but the first object arrive

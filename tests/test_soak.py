@@ -42,7 +42,7 @@ def test_a_stream_with_objects_added_corrected_and_removed_needs_no_more_with_ti
             label = chance.choice(OBJECTS)
             given["corrected" if label in engine.labels else "new"] += 1
             x, y, radius = chance.uniform(4, 28), chance.uniform(4, 28), chance.uniform(2, 8)
-            mask = torch.from_numpy(disc(SIZE, SIZE, x, y, radius)) * label
+            mask = torch.from_numpy(disc(SIZE, SIZE, x, y, radius))[None]
             labels = [label]  # the disc can be empty: also an object that is not there is given
 
         prob = engine.step(frame, mask, labels)

@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 
 import train
 from dataset.batch_order import BatchOrder
-from dataset.training_sets import stage_dataset
 from model import PropagationNetwork, load_network
 from model.checkpoint import load_file
+from scripts.training import loop
 from tests.conftest import ROOT, run_script
 from tests.golden_weights import fill
 from tests.training_trees import write_video
@@ -60,7 +60,8 @@ def run_here(folder, monkeypatch, *arguments):
     """Train in this process, with `folder` as the working directory."""
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
-    train.train(training_settings([str(a) for a in arguments]), Ranks(torch.device("cpu")))
+    settings, ranks = training_settings([str(a) for a in arguments]), Ranks(torch.device("cpu"))
+    loop.train(train.propagation_task(settings, ranks), settings, ranks)
 
 
 def run_alone(folder, *arguments):
@@ -196,11 +197,13 @@ def test_a_damaged_picture_is_named_though_another_process_reads_it(tmp_path):
     (tmp_path / "ecssd").mkdir()
     for name in ("x.jpg", "x.png"):
         (tmp_path / "ecssd" / name).write_bytes(b"no picture")
-    dataset = stage_dataset(0, static_root=tmp_path, crop_size=32)
-    order = BatchOrder(len(dataset), 1, Ranks(torch.device("cpu")), 0)
-    loader = DataLoader(dataset, batch_sampler=order, num_workers=1)
+    settings = training_settings(["--stage", "0", "--static_root", str(tmp_path), "--crop_size", "32"])
+    ranks = Ranks(torch.device("cpu"))
+    task = train.propagation_task(settings, ranks)
+    order = BatchOrder(len(task.dataset), 1, ranks, 0)
+    loader = DataLoader(task.dataset, batch_sampler=order, num_workers=1)
     with pytest.raises(InputError, match=r"^\S+/ecssd/x\.\w{3} cannot be read as a picture") as caught:
-        next(train.batches(loader, dataset, order, STAGES[0], 0, 1))
+        next(loop.batches(loader, task, order, 0, 1))
     assert len(str(caught.value).splitlines()) == 1
 
 

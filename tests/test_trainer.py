@@ -46,8 +46,8 @@ def golden_network(variant):
     return network
 
 
-def golden_trainer(variant, **options):
-    return Trainer(golden_network(variant), ALONE, **options)
+def golden_trainer(variant, amp=False, **options):
+    return Trainer(PropagationForward(golden_network(variant), amp), ALONE, **options)
 
 
 def gradient(trainer, name):

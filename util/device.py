@@ -36,6 +36,20 @@ def set_up_device(args: argparse.Namespace) -> torch.device:
     return torch.device(args.device)
 
 
+def usable_device(device: torch.device | str) -> torch.device:
+    """Return a device by its name.
+
+    Raises:
+        InputError: there is none of this name here.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:  # PyTorch has no error type of its own for it
+        raise InputError(
+            f"there is no device {device!r} here: give 'cpu', or 'cuda' where PyTorch finds a GPU."
+        ) from error
+
+
 def allow_tf32(convolutions: bool, products: bool = False) -> None:
     """Say where GPUs may round float32 factors to the 11 significant bits of TF32, for this whole process.
 

@@ -4,6 +4,7 @@ import errno
 import logging
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 
 from util.stop_request import die_of_signals, leave_on_signals
 
@@ -23,6 +24,8 @@ def run_script(main: Callable[[], None]) -> None:
     silently, after cleaning up, with 130 and 143.
     """
     leave_on_signals()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files can be any bytes
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
         main()

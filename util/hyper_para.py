@@ -1,4 +1,4 @@
-"""Flags of training, with the defaults of its stages."""
+"""Flags of training, and their defaults."""
 
 import argparse
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from util.device import add_device_flags
 from util.errors import InputError
 from util.flag_types import positive_float, positive_int
-from util.stages import STAGES
+from util.stages import STAGES, Schedule
 
 # What a resumed run must have in common with the stopped one to be the same run.
 SAME_WHEN_RESUMED = (
@@ -17,36 +17,38 @@ SAME_WHEN_RESUMED = (
     *("lr", "steps", "gamma", "amp", "clip_grad"),
 )
 
-LOG_INTERVAL, IMAGE_INTERVAL = 100, 800
-DEBUG_LOG_INTERVAL, DEBUG_IMAGE_INTERVAL = 1, 10
+LOG_INTERVAL, DEBUG_LOG_INTERVAL, DEBUG_IMAGE_INTERVAL = 100, 1, 10
 
 
-def training_parser() -> argparse.ArgumentParser:
-    """Return the parser of train.py."""
-    parser = argparse.ArgumentParser(description="Train the propagation network, one stage at a time.")
+def add_training_flags(
+    parser: argparse.ArgumentParser, *, crop: int, lr: float, images: int, saves: int
+) -> None:
+    """Add the flags that every training has.
+
+    Args:
+        parser: of the script.
+        crop: side of a sample, by default.
+        lr: learning rate, by default.
+        images: iterations between two pictures of batches, by default.
+        saves: iterations between two files of the network, by default.
+    """
     add = parser.add_argument_group("run").add_argument
-    add("--stage", type=int, choices=range(len(STAGES)), required=True, help=_stage_help())
-    add("--id", type=_run_name, help="name of the run in its files' names (default: s<stage>)")
+    add("--id", type=_run_name, help="name of the run in its files' names")
     add("--load_network", type=Path, help="start from these weights (of the stage before)")
     add("--load_model", type=Path, help="continue the stopped run of this X_checkpoint.pth, exactly")
     add("--seed", type=_whole, default=14159265, help="of all randomness (default: %(default)s)")
     add_device_flags(add)
     add("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # launchers also set LOCAL_RANK
 
-    add = parser.add_argument_group("data").add_argument
-    add("--static_root", type=Path, default=Path("../static"), help="stage 0 (default: %(default)s)")
-    add("--bl_root", type=Path, default=Path("../BL30K"), help="stage 1 (default: %(default)s)")
-    add("--yv_root", type=Path, default=Path("../YouTube"), help="stage 2 (default: %(default)s)")
-    add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="stage 2 (default: %(default)s)")
-    add("--yv_subset", type=Path, help="train on the YouTubeVOS videos listed in this file only")
-    add("--crop_size", type=crop_size, default=384, help="of a sample (default: %(default)s)")
+    add = parser.add_argument_group("samples").add_argument
+    add("--crop_size", type=crop_size, default=crop, help="of a sample (default: %(default)s)")
     add("--num_workers", type=_whole, default=8, help="loading processes of each process (default: 8)")
 
     add = parser.add_argument_group("optimisation (None: the stage's own)").add_argument
     add("-b", "--batch_size", type=positive_int, help="of each process")
     add("-i", "--iterations", type=positive_int)
     add("--steps", type=positive_int, nargs="*", help="iterations at which the learning rate is decayed")
-    add("--lr", type=positive_float, default=1e-5, help="learning rate (default: %(default)s)")
+    add("--lr", type=positive_float, default=lr, help="learning rate (default: %(default)s)")
     add("--gamma", type=positive_float, default=0.1, help="its factor at --steps (default: %(default)s)")
     add("--clip_grad", type=positive_float, help="greatest norm of the gradient (default: no limit)")
     add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
@@ -55,8 +57,8 @@ def training_parser() -> argparse.ArgumentParser:
 
     add = parser.add_argument_group("logs and files").add_argument
     add("--log_interval", type=positive_int, help=f"of metrics (default: {LOG_INTERVAL})")
-    add("--image_interval", type=positive_int, help=f"of image grids (default: {IMAGE_INTERVAL})")
-    add("--save_interval", type=positive_int, default=50_000, help="of networks (default: %(default)s)")
+    add("--image_interval", type=positive_int, help=f"of image grids (default: {images})")
+    add("--save_interval", type=positive_int, default=saves, help="of networks (default: %(default)s)")
     add(
         "--checkpoint_interval",
         type=positive_int,
@@ -64,6 +66,45 @@ def training_parser() -> argparse.ArgumentParser:
         help="of the one checkpoint to resume from (default: %(default)s)",
     )
     add("--debug", action="store_true", help="metrics every iteration and images every tenth")
+    parser.set_defaults(usual_image_interval=images)
+
+
+def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedule) -> None:
+    """Fill in what a command line leaves open.
+
+    Args:
+        settings: parsed flags of `add_training_flags`; changed.
+        name: of the run, when it is given none.
+        schedule: of the training.
+
+    Raises:
+        InputError: two flags contradict each other.
+    """
+    settings.id = settings.id or name
+    settings.batch_size = settings.batch_size or schedule.batch_size
+    settings.iterations = settings.iterations or schedule.iterations
+    settings.steps = sorted(schedule.steps if settings.steps is None else settings.steps)
+    usual = settings.usual_image_interval
+    del settings.usual_image_interval
+    settings.log_interval = settings.log_interval or (DEBUG_LOG_INTERVAL if settings.debug else LOG_INTERVAL)
+    settings.image_interval = settings.image_interval or (DEBUG_IMAGE_INTERVAL if settings.debug else usual)
+    if settings.load_model is not None and settings.load_network is not None:
+        raise InputError(
+            "--load_model continues a stopped run and --load_network starts a new one: give one of them."
+        )
+
+
+def training_parser() -> argparse.ArgumentParser:
+    """Return the parser of train.py."""
+    parser = argparse.ArgumentParser(description="Train the propagation network, one stage at a time.")
+    parser.add_argument("--stage", type=int, choices=range(len(STAGES)), required=True, help=_stage_help())
+    add_training_flags(parser, crop=384, lr=1e-5, images=800, saves=50_000)
+    add = parser.add_argument_group("data").add_argument
+    add("--static_root", type=Path, default=Path("../static"), help="stage 0 (default: %(default)s)")
+    add("--bl_root", type=Path, default=Path("../BL30K"), help="stage 1 (default: %(default)s)")
+    add("--yv_root", type=Path, default=Path("../YouTube"), help="stage 2 (default: %(default)s)")
+    add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="stage 2 (default: %(default)s)")
+    add("--yv_subset", type=Path, help="train on the YouTubeVOS videos listed in this file only")
     return parser
 
 
@@ -77,19 +118,7 @@ def training_settings(arguments: Sequence[str] | None = None) -> argparse.Namesp
         InputError: two flags contradict each other.
     """
     settings = training_parser().parse_args(arguments)
-    stage = STAGES[settings.stage]
-    settings.id = settings.id or f"s{settings.stage}"
-    settings.batch_size = settings.batch_size or stage.batch_size
-    settings.iterations = settings.iterations or stage.iterations
-    settings.steps = sorted(stage.steps if settings.steps is None else settings.steps)
-    settings.log_interval = settings.log_interval or (DEBUG_LOG_INTERVAL if settings.debug else LOG_INTERVAL)
-    settings.image_interval = settings.image_interval or (
-        DEBUG_IMAGE_INTERVAL if settings.debug else IMAGE_INTERVAL
-    )
-    if settings.load_model is not None and settings.load_network is not None:
-        raise InputError(
-            "--load_model continues a stopped run and --load_network starts a new one: give one of them."
-        )
+    complete_settings(settings, f"s{settings.stage}", STAGES[settings.stage])
     return settings
 
 
@@ -105,9 +134,9 @@ def check_same_run(before: dict[str, Any], now: dict[str, Any], path: Path) -> N
         InputError: names the settings that differ.
     """
     changed = [
-        f"{name} {before.get(name)} (now {now[name]})"
-        for name in SAME_WHEN_RESUMED
-        if before.get(name) != now[name]
+        f"{name} {before.get(name)} (now {now.get(name)})"
+        for name in SAME_WHEN_RESUMED  # some trainings have no stages
+        if before.get(name) != now.get(name)
     ]
     if changed:
         raise InputError(

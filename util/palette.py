@@ -1,4 +1,8 @@
-"""The standard colours of labels."""
+"""The colours of labels."""
+
+from collections.abc import Sequence
+
+COLOURS = 256  # of a palette: one with fewer destroys the labels beyond them when it is written
 
 
 def voc_palette() -> list[int]:
@@ -8,6 +12,24 @@ def voc_palette() -> list[int]:
     """
     return [
         sum((label >> (3 * i + channel) & 1) << (7 - i) for i in range(8))
-        for label in range(256)
+        for label in range(COLOURS)
         for channel in range(3)
     ]
+
+
+def full_palette(colours: Sequence[int] | None) -> list[int]:
+    """Return a palette of 256 colours that begins with the given ones, R G B R G B ...
+
+    A label without a colour gets its standard one, or another standard one where that is taken.
+    """
+    standard = voc_palette()
+    known = list(colours or standard)[: 3 * COLOURS]
+    triples = [tuple(known[i : i + 3]) for i in range(0, len(known) // 3 * 3, 3)]
+    taken = set(triples)
+    spare = [tuple(standard[i : i + 3]) for i in range(3 * COLOURS - 3, -1, -3)]
+    for label in range(len(triples), COLOURS):
+        own = tuple(standard[3 * label : 3 * label + 3])
+        colour = own if own not in taken else next(each for each in spare if each not in taken)
+        triples.append(colour)
+        taken.add(colour)
+    return [channel for triple in triples for channel in triple]

@@ -4,30 +4,39 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Stage:
+class Schedule:
+    """Defaults of a training.
+
+    Attributes:
+        batch_size: of each process.
+        iterations: of all of it.
+        steps: iterations at which the learning rate is divided by ten.
+    """
+
+    batch_size: int
+    iterations: int
+    steps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage(Schedule):
     """Defaults of one training stage.
 
     Attributes:
         data: what it trains on.
         objects: in a sample, at most.
-        batch_size: of each process.
-        iterations: of the whole stage.
-        steps: iterations at which the learning rate is divided by ten.
         narrow_again: fraction of the epochs after which the frames of a sample lie close again.
     """
 
-    data: str
-    objects: int
-    batch_size: int
-    iterations: int
-    steps: tuple[int, ...]
+    data: str = ""
+    objects: int = 2
     narrow_again: float = 0.9
 
 
 STAGES = (
-    Stage("static images", 1, 7, 300_000, (250_000,)),
-    Stage("BL30K", 2, 4, 500_000, (450_000,), narrow_again=0.8),
-    Stage("YouTubeVOS and DAVIS", 2, 4, 150_000, (125_000,)),
+    Stage(7, 300_000, (250_000,), data="static images", objects=1),
+    Stage(4, 500_000, (450_000,), data="BL30K", narrow_again=0.8),
+    Stage(4, 150_000, (125_000,), data="YouTubeVOS and DAVIS"),
 )
 
 FIRST_JUMP = 5  # frames

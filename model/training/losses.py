@@ -1,17 +1,27 @@
 """The training loss and the overlap that is reported with it."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# The plain mean at first; then only the hardest fraction of pixels counts, less and less of them.
-BOOTSTRAP_START, BOOTSTRAP_END = 20_000, 70_000  # iterations
 FINAL_FRACTION = 0.15
 
 
-def hard_fraction(iteration: int) -> float:
-    """Return p, the fraction of pixels that count: 1 up to 20,000, falling linearly to 0.15 at 70,000."""
-    progress = (iteration - BOOTSTRAP_START) / (BOOTSTRAP_END - BOOTSTRAP_START)
+class Bootstrap(NamedTuple):
+    """The plain mean at first; then only the hardest fraction of pixels counts, less and less of them."""
+
+    start: float  # iterations up to which all count
+    end: float  # from which the final fraction does
+
+
+PROPAGATION_BOOTSTRAP = Bootstrap(20_000, 70_000)
+
+
+def hard_fraction(iteration: int, bootstrap: Bootstrap = PROPAGATION_BOOTSTRAP) -> float:
+    """Return p, the fraction of pixels that count: 1 up to the start, falling linearly to 0.15 at the end."""
+    progress = (iteration - bootstrap.start) / (bootstrap.end - bootstrap.start)
     return 1 - (1 - FINAL_FRACTION) * min(max(progress, 0.0), 1.0)
 
 

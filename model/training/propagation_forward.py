@@ -1,16 +1,19 @@
 """The training forward over three frames, as one module: DDP and torch.compile wrap it once."""
 
+from collections.abc import Mapping
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.aggregation import aggregate_logits
 from model.memory import read
 from model.modules import DecoderFrame
 from model.network import PropagationNetwork, Query
+from model.training.forward import TrainingForward, Truth
 from util.device import amp_dtype
 
 
-class PropagationForward(nn.Module):
+class PropagationForward(TrainingForward):
     """Segments frames 1 and 2 of each sample, given the masks of frame 0 (MiVOS section 3.2).
 
     Frame 0 is memorised with its true masks, frame 1 with the masks predicted for it, through which
@@ -21,10 +24,21 @@ class PropagationForward(nn.Module):
         amp: run the network (not the memory read) by autocast in reduced precision; weights stay float32.
     """
 
-    def __init__(self, network: PropagationNetwork, amp: bool = False) -> None:
-        super().__init__()
-        self.network = network
-        self.amp = amp
+    network: PropagationNetwork
+
+    def inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, ...]:
+        """Return frames, masks of frame 0 and the selector.
+
+        Args:
+            batch: `rgb` `B x 3 x 3 x H x W`, `gt` `B x 3 x 1 x H x W`, `cls_gt` `B x 3 x H x W`; with two
+                objects also `sec_gt` like `gt` and `selector` `B x 2`.
+        """
+        masks = [batch[name][:, 0] for name in ("gt", "sec_gt") if name in batch]
+        return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
+
+    def truth(self, batch: Mapping[str, Tensor]) -> Truth:
+        """Return the classes of frames 1 and 2, and which objects there are."""
+        return Truth(batch["cls_gt"][:, 1:], batch.get("selector"))
 
     def forward(self, rgb: Tensor, masks: Tensor, selector: Tensor | None = None) -> Tensor:
         """Return the aggregated logits of frames 1 and 2, `B x 2 x (K+1) x H x W`, background first.

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.checkpoint import load_file, load_state, network_state
-from model.network import PropagationNetwork
-from model.training.losses import frame_losses, hard_fraction, overlap
-from model.training.propagation_forward import PropagationForward
+from model.training.forward import TrainingForward
+from model.training.losses import PROPAGATION_BOOTSTRAP, Bootstrap, frame_losses, hard_fraction, overlap
 from util.device import amp_dtype
 from util.errors import InputError
 from util.ranks import Ranks
@@ -24,13 +24,13 @@ CHECKPOINT_PARTS = {"it", "network", "optimizer", "scheduler", "scaler", "settin
 class StepResult(NamedTuple):
     """What a step found out; all tensors on the training device, of this process's share of the batch."""
 
-    losses: Tensor  # 2: frames 1 and 2
+    losses: Tensor  # T, of the frames that are segmented
     fraction: float  # of the pixels that counted
     intersection: Tensor  # K
     union: Tensor  # K
     gradient_norm: Tensor
     learning_rate: float
-    logits: Tensor  # B x 2 x (K+1) x H x W
+    logits: Tensor  # B x T x (K+1) x H x W
 
 
 class Trainer:
@@ -40,14 +40,16 @@ class Trainer:
     weights stay the same in all of them.
 
     Args:
-        network: on the device of `ranks`; that of the first process is copied to all.
+        task: the network, on the device of `ranks`, and how it is trained; the network of the first process
+            is copied to all.
         ranks: the processes of the run.
         lr: learning rate.
         steps: iterations at which it is multiplied by `gamma`.
         gamma: see `steps`.
-        amp: compute in reduced precision.
+        bootstrap: how the fraction of pixels that count falls.
         compiled: use torch.compile.
         clip_grad: greatest norm of the gradient; None for no limit.
+        seed: of what a network draws while it trains, such as dropout.
 
     Attributes:
         iteration: number of steps taken.
@@ -55,21 +57,25 @@ class Trainer:
 
     def __init__(
         self,
-        network: PropagationNetwork,
+        task: TrainingForward,
         ranks: Ranks,
         *,
         lr: float = 1e-5,
         steps: Sequence[int] = (),
         gamma: float = 0.1,
-        amp: bool = False,
+        bootstrap: Bootstrap = PROPAGATION_BOOTSTRAP,
         compiled: bool = False,
         clip_grad: float | None = None,
+        seed: int = 0,
     ) -> None:
         self.iteration = 0
+        self.seed = seed
         self.ranks = ranks
         self.clip_grad = clip_grad
-        self.network = network.to(memory_format=torch.channels_last).train()
-        self.forward: nn.Module = PropagationForward(network, amp)
+        self.task = task
+        self.bootstrap = bootstrap
+        self.network = network = task.network.to(memory_format=task.memory_format).train()
+        self.forward: nn.Module = task
         if compiled:
             self.forward.compile()
         if ranks.is_distributed:
@@ -81,24 +87,25 @@ class Trainer:
             )
         self.optimizer = torch.optim.Adam(network.parameters(), lr=lr, weight_decay=WEIGHT_DECAY, fused=True)
         self.scheduler = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, list(steps), gamma)
-        needs_scaling = amp and amp_dtype(ranks.device) == torch.float16
+        needs_scaling = task.amp and amp_dtype(ranks.device) == torch.float16
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=needs_scaling)
 
     def step(self, batch: dict[str, Any]) -> StepResult:
         """Take one step.
 
         Args:
-            batch: `rgb` `B x 3 x 3 x H x W`, `gt` `B x 3 x 1 x H x W`, `cls_gt` `B x 3 x H x W`; with
-                two objects also `sec_gt` like `gt` and `selector` `B x 2`. `info` names its samples.
+            batch: what the task's `inputs` and `truth` take; `info` names its samples.
 
         Raises:
             InputError: the loss or its gradient is not finite; the weights are left as they were.
         """
-        rgb, masks, target, selector = self._inputs(batch)
-        fraction = hard_fraction(self.iteration)
+        tensors = self._on_device(batch)
+        target, selector = self.task.truth(tensors)
+        fraction = hard_fraction(self.iteration, self.bootstrap)
         learning_rate = float(self.scheduler.get_last_lr()[0])
 
-        logits = self.forward(rgb, masks, selector)
+        torch.manual_seed(self._step_seed())
+        logits = self.forward(*self.task.inputs(tensors))
         losses = frame_losses(logits, target, selector, fraction)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(losses.sum()).backward()
@@ -125,8 +132,8 @@ class Trainer:
     def state(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return a checkpoint: what a later process needs to go on as if there had been no stop.
 
-        No random state is among it: a batch and its samples are drawn from the seed and the
-        iteration alone.
+        No random state is among it: a batch, its samples and what the network draws follow from the seed
+        and the iteration alone.
 
         Args:
             settings: plain values that describe the run.
@@ -162,17 +169,18 @@ class Trainer:
             ) from error
         self.iteration = content["it"]
 
-    def _inputs(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Return frames, masks of frame 0, truth of frames 1 and 2, and the selector, on the device."""
-        on_device = {
+    def _step_seed(self) -> int:
+        """Return the seed of this process's next step."""
+        numbers = np.random.SeedSequence((self.seed, self.iteration, self.ranks.rank)).generate_state(1)
+        return int(numbers[0])
+
+    def _on_device(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Return the tensors of a batch on the training device."""
+        return {
             name: value.to(self.ranks.device, non_blocking=True)
             for name, value in batch.items()
             if isinstance(value, Tensor)
         }
-        masks = on_device["gt"][:, 0]
-        if "sec_gt" in on_device:
-            masks = torch.cat([masks, on_device["sec_gt"][:, 0]], dim=1)
-        return on_device["rgb"], masks, on_device["cls_gt"][:, 1:], on_device.get("selector")
 
     def _check_finite(self, losses: Tensor, gradient_norm: Tensor, info: Any) -> None:
         """Raise InputError in every process when a loss or gradient is not finite in any.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from model import PropagationNetwork
 from model.training.from_scratch import initialise_from_scratch
+from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import compare, precision, tf32
 from scripts.benchmark.plain_training import PlainTrainer
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace, report: Report) -> None:
     batch = {name: tensor.to(ranks.device) for name, tensor in batch.items()}
 
     def start_ours() -> Callable[[int], float]:
-        trainer = Trainer(copy.deepcopy(network).to(ranks.device), ranks, amp=args.amp)
+        trainer = Trainer(PropagationForward(copy.deepcopy(network).to(ranks.device), args.amp), ranks)
 
         def loss(_: int) -> float:
             with tf32(not args.no_tf32):

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from dataset.frame_source import FrameSource
 from dataset.packet_decoder import open_container
+from util.files import atomic_path
 
+FASTSTART = {"movflags": "+faststart"}  # of MP4: its index comes first
 QUALITY = {"crf": "18", "preset": "fast"}  # of x264: to the eye, the film looks like its source
 BT709 = 1  # FFmpeg's number of these colours; films say that they have them
 LIMITED_RANGE = 1
@@ -43,7 +45,7 @@ def write_film(
     one before it on screen. Pictures of another size than the first are fitted to it.
 
     Args:
-        path: of the film; it is written in place.
+        path: of the film; it is whole or not there.
         frames: for the time stamps (the first frame is shown at 0) and the shape of the pixels.
         pictures: index of the frame, rising, and RGB `H x W x 3`.
         sound: video file whose sound is to be heard from the first frame to the end of the last: copied
@@ -52,23 +54,35 @@ def write_film(
     Raises:
         OSError: the film could not be written.
     """
+    with atomic_path(path) as temporary:
+        with _system_errors(path), av.open(_url(temporary), "w", format="mp4", options=FASTSTART) as film:
+            written = _write_tracks(film, frames, pictures, sound)
+        if written != _packets_in(temporary):
+            raise OSError(f"the film {path} could not be written whole: is the disk full?")
+
+
+def _write_tracks(
+    film: OutputContainer,
+    frames: FrameSource,
+    pictures: Iterable[tuple[int, Picture]],
+    sound: Path | None,
+) -> int:
+    """Write both tracks side by side, as players read them; return the number of pictures."""
+    heard = None if sound is None else _Sound(film, sound, *_span(frames))
+    shown: _Pictures | None = None
     written = 0
-    with _system_errors(path), av.open(_url(path), "w", format="mp4", options=_FASTSTART) as film:
-        track: _Pictures | None = None
-        track_of_sound = None if sound is None else _Sound(film, sound, *_span(frames))
-        for index, picture in pictures:
-            track = track or _Pictures(film, frames, picture)
-            packets = track.encode(index, picture)
-            if track_of_sound is not None:
-                film.mux(list(track_of_sound.until(track.seconds(index))))
-            film.mux(packets)
-            written += 1
-        if track is not None:
-            film.mux(track.flush())
-        if track_of_sound is not None:
-            film.mux(list(track_of_sound.until(None)))
-    if written != _packets_in(path):
-        raise OSError(f"the film {path} could not be written whole: is the disk full?")
+    for index, picture in pictures:
+        shown = shown or _Pictures(film, frames, picture)
+        packets = shown.encode(index, picture)
+        if heard is not None:
+            film.mux(list(heard.until(shown.seconds(index))))
+        film.mux(packets)
+        written += 1
+    if shown is not None:
+        film.mux(shown.flush())
+    if heard is not None:
+        film.mux(list(heard.until(None)))
+    return written
 
 
 def has_sound(path: Path) -> bool:
@@ -83,7 +97,8 @@ class _Pictures:
     def __init__(self, film: OutputContainer, frames: FrameSource, first: Picture) -> None:
         self._time_base = frames.time_base
         self._stamps = [stamp - frames.stamps[0] for stamp in frames.stamps]
-        self._last_duration = _last_duration(frames)
+        ends = [*self._stamps[1:], self._stamps[-1] + _last_duration(frames)]
+        self._durations = {stamp: end - stamp for stamp, end in zip(self._stamps, ends, strict=True)}
         self._size = (first.shape[1], first.shape[0])
         self._reformatter = VideoReformatter()
         rate = Fraction(frames.fps).limit_denominator(100_000)
@@ -122,8 +137,8 @@ class _Pictures:
 
     def _timed(self, packets: list["Packet[VideoStream]"]) -> list["Packet[VideoStream]"]:
         for packet in packets:
-            if packet.pts == self._stamps[-1]:  # all others last until the next is shown
-                packet.duration = self._last_duration
+            if packet.pts is not None:  # otherwise that of the last frame would be guessed
+                packet.duration = self._durations[packet.pts]
         return packets
 
 
@@ -191,9 +206,6 @@ class _Sound:
                     return
                 if begin is not None and begin + (packet.duration or 0) * packet.time_base > self._start:
                     yield packet
-
-
-_FASTSTART = {"movflags": "+faststart"}
 
 
 def _span(frames: FrameSource) -> tuple[Fraction, Fraction]:

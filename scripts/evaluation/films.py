@@ -14,7 +14,7 @@ from dataset.video_file import MissingFrameError
 from scripts.evaluation.film_file import write_film
 from util.background import prefetch
 from util.files import atomic_path
-from util.palette import voc_palette
+from util.palette import full_palette
 from util.progress import FrameProgress
 
 FILL = 0.45  # opacity of an object's colour
@@ -36,7 +36,7 @@ def draw_masks(
     """
     if palette is None:
         labels = (labels > 0).astype(np.uint8)
-    colours = np.array(palette or voc_palette(), np.uint8).reshape(-1, 3)
+    colours = np.array(full_palette(palette), np.uint8).reshape(-1, 3)
     height, width = labels.shape
     thickness = max(1, round(min(height, width) / 240))
     inside = (labels > 0)[:, :, None]
@@ -97,26 +97,27 @@ def write_overlay(
         sound: video file to take the sound from; None leaves the film silent.
     """
     indices = range(len(frames.names))
-    with atomic_path(path) as temporary, FrameProgress(len(indices)) as progress:
+    with FrameProgress(len(indices)) as progress:
 
         def shown() -> Iterator[tuple[int, NDArray[np.uint8]]]:
             for index, picture in overlaid_frames(frames, indices, mask_folder, palette):
                 yield index, picture
                 progress.advance(f"overlay {path.stem}")
 
-        write_film(temporary, frames, shown(), sound)
+        write_film(path, frames, shown(), sound)
 
 
 def write_contact_sheet(
     frames: FrameSource, mask_folder: Path, palette: list[int] | None, path: Path
 ) -> None:
-    """Write a JPEG of up to eight evenly spaced frames with their masks drawn in."""
+    """Write a JPEG of up to eight evenly spaced frames with their masks drawn in; damaged ones are black."""
     count = min(SHEET_FRAMES, len(frames.names))
     indices = np.linspace(0, len(frames.names) - 1, count).round().astype(int).tolist()
     shown = overlaid_frames(frames, indices, mask_folder, palette)
-    pictures = [_to_width(picture, SHEET_WIDTH) for _, picture in shown]
+    found = {index: _to_width(picture, SHEET_WIDTH) for index, picture in shown}
+    blank = np.zeros_like(next(iter(found.values()), np.zeros((SHEET_WIDTH, SHEET_WIDTH, 3), np.uint8)))
     columns = min(SHEET_COLUMNS, count)
-    pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
+    pictures = [found.get(index, blank) for index in indices] + [blank] * (-count % columns)
     rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
     with atomic_path(path) as temporary:
         Image.fromarray(np.vstack(rows)).save(temporary, quality=SHEET_QUALITY)

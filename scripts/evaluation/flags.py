@@ -59,12 +59,21 @@ def engine_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def add_overwrite_flag(add: Callable[..., object]) -> None:
+    """Add --overwrite, which means the same in every script (see `run_record.py`)."""
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace all that the run recorded in --output made there, and files of this run's names",
+    )
+
+
 def evaluation_parser(description: str) -> argparse.ArgumentParser:
     """Return a parser with the flags common to the benchmark scripts."""
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument_group("results").add_argument
     add("--output", type=Path, required=True, help="folder for the masks, one folder a video")
-    add("--overwrite", action="store_true", help="redo videos that are finished")
+    add_overwrite_flag(add)
     add("--max_frames", type=positive_int, help="only the first frames of each video, for a quick look")
     add("--score", action="store_true", help="compute J and F where there is ground truth")
     for flag, text in (

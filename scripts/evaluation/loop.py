@@ -16,10 +16,12 @@ from torch import Tensor
 from dataset.frame_source import Selection
 from dataset.mask_writer import write_mask
 from dataset.video import Frame, Video
+from dataset.video_checks import check_video
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options
-from scripts.evaluation.scores import report, score_video
+from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings, end_run
+from scripts.evaluation.scores import TABLE, report, score_video
 from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
@@ -27,7 +29,6 @@ from util.files import atomic_path, remove_leftovers, sha256
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import Ranks, joined_ranks, share
-from util.settings_record import record_settings
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
     video = replace(video, pinned=engine.device.type == "cuda")
     last = len(video) - 1
     for index, frame in enumerate(video):
-        if index == 0 and frame.mask is not None and not frame.mask.any():
+        if index == 0 and frame.mask is not None and not video.read_given(0, frame.size).any():
             log.warning("%s: its first mask %s is empty.", video.name, video.masks[0])
         start = time.perf_counter()
         try:
@@ -59,7 +60,9 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
         yield Segmented(frame, prob, list(engine.labels), labels, time.perf_counter() - start)
 
 
-def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool) -> None:
+def evaluate(
+    videos: Sequence[Video], args: argparse.Namespace, *, script: str, data: Path, **protocol: str | bool
+) -> None:
     """Propagate through every unfinished video, write its masks, print the speed and the scores.
 
     Under torchrun the videos are shared out over the processes. Times are summed over them, so that
@@ -68,24 +71,29 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
     Args:
         videos: in the order of the benchmark.
         args: flags of `evaluation_parser`.
+        script: name of the benchmark's script.
+        data: root of the benchmark's data.
         protocol: what else the masks depend on; it is recorded with the settings.
     """
     options = engine_options(args)
-    all_videos = videos
+    whole_videos = videos
     for video in videos:
         video.check_apart(args.output / video.name)
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
+        if ranks.is_first:
+            for video in videos:
+                check_video(video, scored=args.score)
         network = load_network(args.model, ranks.device, args.amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
             remove_leftovers(args.output)
-            if args.overwrite:
-                remove_masks(all_videos, args.output)
-            settings = {**options, **protocol, "amp": args.amp, "model": sha256(args.model)}
-            advice = "give another --output, or --overwrite to replace its masks."
-            record_settings(args.output, settings, advice, args.overwrite)
+            more = {"max_frames": args.max_frames, "amp": args.amp, "model": sha256(args.model)}
+            settings = benchmark_settings(script, data, videos, {**protocol, **options, **more})
+            files = [FileSet(args.output / each.name, ".png", each.frames.names) for each in whole_videos]
+            run = Run(args.output, settings, files, [args.output / TABLE, *pictures(videos, args)])
+            begin_run(run, args.overwrite)
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]
         unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
         if ranks.is_first and len(unfinished) < len(videos):
@@ -99,6 +107,16 @@ def evaluate(videos: Sequence[Video], args: argparse.Namespace, **protocol: bool
                 seconds += evaluate_video(video, network, options, args.output / video.name, progress)
         report_speed(ranks.gather((seconds, frames)), ranks)
         finish(videos, args, ranks)
+        if ranks.is_first:
+            end_run(args.output)
+
+
+def pictures(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
+    """Return the films and contact sheets that the flags ask for."""
+    films = [] if args.overlay is None else [args.overlay / f"{video.name}.mp4" for video in videos]
+    if args.contact_sheet is None:
+        return films
+    return films + [args.contact_sheet / f"{video.name}.jpg" for video in videos]
 
 
 def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> None:
@@ -121,6 +139,8 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
     """
     mine = videos[ranks.rank :: ranks.count]
     if ranks.is_first:
+        if args.score:
+            (args.output / TABLE).unlink(missing_ok=True)  # until there is a new one
         for folder in (args.overlay, args.contact_sheet):
             if folder is not None:
                 remove_leftovers(folder)
@@ -130,11 +150,11 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
             write_overlay(video.frames, folder, video.palette, args.overlay / f"{video.name}.mp4")
         if args.contact_sheet is not None:
             write_contact_sheet(video.frames, folder, video.palette, args.contact_sheet / f"{video.name}.jpg")
-    if args.score:
-        shares = ranks.gather([score_video(video, args.output / video.name) for video in mine])
-        if ranks.is_first:
-            in_order = (shares[i % ranks.count][i // ranks.count] for i in range(len(videos)))
-            report([score for scores in in_order for score in scores], args.output / "results.csv")
+    scores = [score_video(video, args.output / video.name) if args.score else [] for video in mine]
+    shares = ranks.gather(scores)  # after which all ranks have made their films, too
+    if ranks.is_first and args.score:
+        in_order = (shares[i % ranks.count][i // ranks.count] for i in range(len(videos)))
+        report([score for scores in in_order for score in scores], args.output / TABLE)
 
 
 def evaluate_video(
@@ -181,17 +201,6 @@ def write_probs(path: Path, prob: NDArray[np.float16], objects: list[int]) -> No
 def is_finished(video: Video, output: Path) -> bool:
     """Tell whether every mask of a video is there; masks are written atomically, so each is whole."""
     return all((output / video.name / f"{name}.png").is_file() for name in video.frames.names)
-
-
-def remove_masks(videos: Sequence[Video], output: Path) -> None:
-    """Remove what `is_finished` looks for.
-
-    All before the first new mask is written: a run that redoes them and is stopped leaves no old mask
-    that another run would take for a new one.
-    """
-    for video in videos:
-        for name in video.frames.names:
-            (output / video.name / f"{name}.png").unlink(missing_ok=True)
 
 
 def first_frames(video: Video, count: int) -> Video:

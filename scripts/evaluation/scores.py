@@ -1,20 +1,26 @@
-"""J (region) and F (boundary) scores of written masks, by vos-benchmark."""
+"""J (region) and F (boundary) scores of masks by the rules of DAVIS, computed by vos-benchmark."""
 
 import csv
 import io
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from vos_benchmark.evaluator import Evaluator
 
-from dataset.image_io import read_labels
+from dataset.image_io import VOID, read_labels, read_merged
 from dataset.video import Video
+from util.errors import InputError
 from util.files import atomic_path
 
 log = logging.getLogger(__name__)
+
+TABLE = "results.csv"
+HEADER = ("video", "object", "J&F", "J", "F")
+ONE_OBJECT = {1, 255}  # either is what masks of a single object commonly call it
 
 
 @dataclass(frozen=True)
@@ -27,50 +33,260 @@ class ObjectScore:
     boundary: float  # F
 
 
-def score_video(video: Video, folder: Path) -> list[ObjectScore]:
-    """Score one video's masks, object by object.
+@dataclass(frozen=True)
+class Truth:
+    """What the masks of one video are scored against.
 
-    As in the DAVIS semi-supervised protocol, the first and the last frame do not count. A late object
-    counts from the frame after the one that gives it. A video with no ground truth that counts has no
-    scores; this is logged.
+    Attributes:
+        video: its name.
+        names: frames with ground truth, in order.
+        read: returns the labels `H x W` of one of them, given its name and the size (H, W) of its mask.
+        merged: all labels of truth and masks are one object, as in DAVIS 2016.
+        late: labels that are given on a later frame than the first, by the name of that frame.
+    """
+
+    video: str
+    names: Sequence[str]
+    read: Callable[[str, tuple[int, int]], NDArray[np.uint8]]
+    merged: bool = False
+    late: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+
+def score_video(video: Video, folder: Path) -> list[ObjectScore]:
+    """Score one video's masks, object by object; see `score_masks`.
 
     Args:
         video: with its ground truth.
         folder: where its masks lie, `<frame name>.png`.
     """
-    names = [name for name in video.frames.names if name in video.ground_truth][1:-1]
-    if not names:
-        log.info("%s: no ground truth between its first and last frame, so no score.", video.name)
+    names = [name for name in video.frames.names if name in video.ground_truth]
+    if 2 < len(names) < len(video):
+        log.info(
+            "%s: ground truth on %d of %d frames; %d count (%s to %s), its first and its last do not.",
+            *(video.name, len(names), len(video), len(names) - 2, names[1], names[-2]),
+        )
+
+    late = {video.frames.names[i]: labels for i, labels in video.given_labels.items() if i > 0}
+    merged = video.read_labels is read_merged
+    truth = Truth(video.name, names, video.read_truth, merged, late)
+    return score_masks(truth, {name: folder / f"{name}.png" for name in names})
+
+
+def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
+    """Score the masks of one video, object by object, as the official tool of DAVIS 2017 does.
+
+    The first and the last frame with ground truth do not count. The objects are 1 to the largest label of the
+    first; 255 in the ground truth is background. An object scores on every frame that counts: 1 where
+    neither truth nor mask shows it, 0 where only one does. A late object counts from the frame after the
+    one that gives it, and a label that is never given does not count. Where truth and masks have one
+    object, 1 and 255 are the same label. What is not scored is logged.
+
+    Args:
+        truth: the ground truth.
+        masks: files by frame name; those of frames that do not count may be missing.
+
+    Returns:
+        One score an object, none for a video without ground truth that counts.
+
+    Raises:
+        InputError: a mask that counts is missing, cannot be read or has another size than the truth.
+    """
+    counted = truth.names[1:-1]
+    if not counted:
+        _log_no_frame(truth)
         return []
-    given = {video.frames.names[index]: list(labels) for index, labels in video.given_labels.items()}
-    evaluator = Evaluator(name=video.name)  # counts an object from the first frame that shows it
-    for name in names:
-        truth = video.read_labels(video.ground_truth[name])
-        mask = read_labels(folder / f"{name}.png")
-        if name in given:
-            truth, mask = (np.where(np.isin(labels, given[name]), 0, labels) for labels in (truth, mask))
-        evaluator.feed_frame(mask, truth)
+    _check_complete(truth.video, counted, masks)
+    read_mask = read_merged if truth.merged else read_labels
+    height, width = read_mask(masks[counted[0]]).shape
+    first_labels = _labels_of(truth.read(truth.names[0], (height, width)))
+    objects = _objects_of(truth, first_labels)
+    alias = _alias(objects.known, (read_mask(masks[name]) for name in counted))
+    never_given, strangers = _Appearances(), _Appearances()
+    counting = set(objects.first)
+    evaluator = Evaluator(name=truth.video)
+    for name in counted:
+        mask = read_mask(masks[name])
+        shown = truth.read(name, (mask.shape[0], mask.shape[1]))
+        _check_size(masks[name], mask, shown)
+        if alias is not None:
+            mask = np.where(mask == alias, np.uint8(min(objects.known)), mask)
+        never_given.note(_labels_of(shown) - first_labels - objects.late_labels - {VOID}, name)
+        strangers.note(_labels_of(mask) - objects.known, name)
+        evaluator.objects_in_gt |= counting  # else it would count them from the first frame that shows them
+        evaluator.feed_frame(_only(mask, counting), _only(shown, counting))
+        counting |= objects.late.get(name, set())
+    _log_labels_apart(truth, first_labels, objects, evaluator.objects_in_gt, never_given, strangers)
     region, boundary = evaluator.conclude()
     return [
-        ObjectScore(video.name, int(label), float(region[label]), float(boundary[label]))
+        ObjectScore(truth.video, label, float(region[label]), float(boundary[label]))
         for label in sorted(region)
     ]
 
 
-def report(scores: Sequence[ObjectScore], csv_path: Path) -> None:
-    """Print the table of scores and write it as CSV: the mean over all objects first."""
+@dataclass(frozen=True)
+class _Objects:
+    """Labels that are scored: of the first frame, and those given later by the name of that frame."""
+
+    first: set[int]
+    late: Mapping[str, set[int]]
+
+    @property
+    def late_labels(self) -> set[int]:
+        return set().union(*self.late.values())
+
+    @property
+    def known(self) -> set[int]:
+        return self.first | self.late_labels
+
+
+class _Appearances(dict[int, str]):
+    """The frames where labels first appear."""
+
+    def note(self, labels: set[int], frame: str) -> None:
+        for label in sorted(labels):
+            self.setdefault(label, frame)
+
+    def without(self, labels: Collection[int]) -> "_Appearances":
+        return _Appearances({label: frame for label, frame in self.items() if label not in labels})
+
+    def __str__(self) -> str:
+        labels = ", ".join(map(str, sorted(self)))
+        return f"label{'s' if len(self) > 1 else ''} {labels} (first on {min(self.values())})"
+
+
+def _objects_of(truth: Truth, first_labels: set[int]) -> _Objects:
+    """Return which labels are scored, given those of the first frame with ground truth."""
+    if truth.merged:
+        return _Objects({VOID}, {})  # what `read_merged` calls the object
+    late_labels = set().union(*truth.late.values()) - first_labels
+    shown = first_labels | late_labels
+    void = set() if shown == {VOID} else {VOID}  # 255 alone is an object in masks of 0 and 255
+    late_labels -= void
+    numbers = first_labels - {VOID}
+    first = set(range(1, max(numbers) + 1)) - late_labels if numbers else first_labels - void
+    return _Objects(first, {name: set(labels) & late_labels for name, labels in truth.late.items()})
+
+
+def _alias(known: set[int], masks: Iterable[NDArray[np.uint8]]) -> int | None:
+    """Return the label that masks `H x W` call the one object by, when that is not the truth's."""
+    if len(known) != 1 or not known <= ONE_OBJECT:
+        return None
+    (other,) = ONE_OBJECT - known
+    found = set().union(*(_labels_of(mask) for mask in masks))
+    return other if other in found and not known & found else None
+
+
+def _labels_of(labels: NDArray[np.uint8]) -> set[int]:
+    return set(np.unique(labels).tolist()) - {0}
+
+
+def _only(labels: NDArray[np.uint8], wanted: set[int]) -> NDArray[np.uint8]:
+    return np.where(np.isin(labels, list(wanted)), labels, np.uint8(0))
+
+
+def _check_complete(video: str, counted: Sequence[str], masks: Mapping[str, Path]) -> None:
+    missing = [name for name in counted if name not in masks or not masks[name].is_file()]
+    if missing:
+        raise InputError(
+            f"{video}: there is no mask of {len(missing)} of the {len(counted)} frames that count, "
+            f"{missing[0]} first: give a mask for each frame with ground truth, named after it."
+        )
+
+
+def _check_size(path: Path, mask: NDArray[np.uint8], shown: NDArray[np.uint8]) -> None:
+    if mask.shape != shown.shape:
+        raise InputError(
+            f"mask {path} is {mask.shape[1]} x {mask.shape[0]}, its ground truth {shown.shape[1]} x "
+            f"{shown.shape[0]}: give masks of the size of the ground truth."
+        )
+
+
+def _log_no_frame(truth: Truth) -> None:
+    if not truth.names:
+        log.info("%s: no ground truth, so no score.", truth.video)
+        return
+    log.info(
+        "%s: ground truth on %s alone, and the first and the last frame that have it do not count: no score.",
+        *(truth.video, " and ".join(truth.names)),
+    )
+
+
+def _log_labels_apart(
+    truth: Truth,
+    first_labels: set[int],
+    objects: _Objects,
+    scored: set[int],
+    never_given: _Appearances,
+    strangers: _Appearances,
+) -> None:
+    """Name the labels that have no score, or one that may surprise, and say why."""
+    gaps = objects.first - first_labels - set(never_given)
+    if gaps and not truth.merged:
+        log.warning(
+            "%s: label %s is on none of its frames, but an object, as all labels up to the first frame's "
+            "largest are: 1 where masks do not show it either.",
+            *(truth.video, ", ".join(map(str, sorted(gaps)))),
+        )
+    if not objects.known:
+        log.warning(
+            "%s: %s, its first frame with ground truth, shows no object.", truth.video, truth.names[0]
+        )
+    unscored = never_given.without(scored)
+    if unscored:
+        log.warning(
+            "%s: the ground truth has %s, which its first frame lacks: never given, not scored. "
+            "With --late_objects each is given where it appears, and scored from the next frame on.",
+            *(truth.video, unscored),
+        )
+    below = never_given.without(never_given.keys() - scored)
+    if below:
+        log.warning(
+            "%s: the ground truth has %s, which its first frame lacks: never given, but scored, as "
+            "all labels up to the first frame's largest are. --late_objects gives each where it appears.",
+            *(truth.video, below),
+        )
+    if strangers.without(set(never_given)):
+        log.warning(
+            "%s: its masks have %s, no object of the ground truth: not scored.",
+            *(truth.video, strangers.without(set(never_given))),
+        )
+    too_late = objects.known - scored
+    if too_late:
+        log.info(
+            "%s: label %s is given too late to be scored.",
+            *(truth.video, ", ".join(map(str, sorted(too_late)))),
+        )
+
+
+def check_table(path: Path) -> None:
+    """Make sure that a table replaces nothing but another one; raises InputError when it would."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a CSV file.")
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.readline().strip() != ",".join(HEADER).encode():
+                raise InputError(f"{path} is there and is no table of scores: give another --output.")
+
+
+def report(scores: Sequence[ObjectScore], csv_path: Path | None) -> None:
+    """Print the table of scores and write it as CSV: the mean over all objects first.
+
+    Without scores an earlier table is removed, which would be taken for that of these masks.
+    """
     if not scores:
-        print("No score: there is no ground truth beyond the given masks.")
+        print("No score: no video has ground truth that counts.")
+        if csv_path is not None:
+            csv_path.unlink(missing_ok=True)
         return
     rows = [("mean", "", *_mean(scores)), *((s.video, str(s.label), *_mean([s])) for s in scores)]
-    header = ("video", "object", "J&F", "J", "F")
-    width = max(len(row[0]) for row in (header, *rows))
-    for video, label, *numbers in (header, *rows):
+    width = max(len(row[0]) for row in (HEADER, *rows))
+    for video, label, *numbers in (HEADER, *rows):
         print(f"{video:<{width}} {label:>6} " + " ".join(f"{number:>6}" for number in numbers))
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows((header, *rows))
-    with atomic_path(csv_path) as temporary:
-        temporary.write_text(text.getvalue())
+    if csv_path is not None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows((HEADER, *rows))
+        with atomic_path(csv_path) as temporary:
+            temporary.write_text(text.getvalue())
 
 
 def _mean(scores: Iterable[ObjectScore]) -> tuple[str, str, str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
-from dataset.image_io import image_size, read_image, read_labels, read_palette
+from dataset.image_io import LARGEST_LABEL, image_size, opened, read_image, read_labels, read_palette
 from dataset.mask_writer import write_mask
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
@@ -31,6 +31,7 @@ QUALITY = 95  # of JPEG
 REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 MASK_MODES = {"1", "L", "P"}
+DEEP_MODES = {"I", "I;16"}  # Pillow's names for 16 bits
 LISTED = 5  # damaged pictures named in the error message
 
 
@@ -67,10 +68,12 @@ def wanted_size(height: int, width: int, shorter: int) -> tuple[int, int]:
 
 
 def is_mask(path: Path) -> bool:
-    """Tell whether a file holds labels: a PNG with a palette or one channel."""
+    """Tell whether a file holds labels: a PNG with a palette or one channel, and no label above 255."""
     if path.suffix.lower() != ".png":
         return False
-    with Image.open(path) as image:
+    with opened(path) as image:
+        if image.mode in DEEP_MODES:
+            return int(np.asarray(image).max()) <= LARGEST_LABEL
         return image.mode in MASK_MODES
 
 

@@ -1,1 +1,6 @@
-"""What `train.py` shows of a run: means of metrics over processes, and pictures of batches and samples."""
+"""The one loop behind the training scripts, and what it shows of a run.
+
+A script's task (data, network, forward, schedule) goes into the loop (`loop.py`), which takes the steps,
+saves networks and checkpoints, and records means of metrics over processes (`metric_means.py`) and pictures
+of batches (`batch_pictures.py`). `sample_pictures.py` draws samples for `scripts/show_samples.py`.
+"""

@@ -1,5 +1,6 @@
 """A picture of what the network makes of a training batch."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from dataset.image_io import denormalise
 from util.palette import voc_palette
+
+Picture = NDArray[np.uint8]  # H x W x 3
 
 COLUMNS = ("frame 0, given", "frame 1, predicted", "frame 1, true", "frame 2, predicted", "frame 2, true")
 MOST_SAMPLES = 6
@@ -56,20 +59,26 @@ def image_grid(batch: dict[str, Any], logits: Tensor) -> NDArray[np.uint8]:
             paint(pictures[2], predicted[sample, 1]),
             paint(pictures[2], true[sample, 2]),
         ]
-        rows.append(np.concatenate([_framed(cell) for cell in cells], axis=1))
-    return np.concatenate([_captions(logits.shape[-1] + GAP), *rows])
+        rows.append(cells)
+    return captioned(rows, COLUMNS)
 
 
-def _framed(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def captioned(rows: Sequence[Sequence[Picture]], columns: Sequence[str]) -> Picture:
+    """Lay cells of one size out in rows, with a caption above each column."""
+    drawn = [np.concatenate([_framed(cell) for cell in row], axis=1) for row in rows]
+    return np.concatenate([_captions(columns, rows[0][0].shape[1] + GAP), *drawn])
+
+
+def _framed(cell: Picture) -> Picture:
     return np.pad(cell, ((0, GAP), (0, GAP), (0, 0)), constant_values=255)
 
 
-def _captions(width: int) -> NDArray[np.uint8]:
+def _captions(columns: Sequence[str], width: int) -> Picture:
     """Return the line above the columns, each `width` pixels wide."""
-    line = np.full((CAPTION_HEIGHT, width * len(COLUMNS), 3), 255, np.uint8)
-    longest = max(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)[0][0] for text in COLUMNS)
+    line = np.full((CAPTION_HEIGHT, width * len(columns), 3), 255, np.uint8)
+    longest = max(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)[0][0] for text in columns)
     scale = min(0.5, (width - GAP) / longest)
-    for column, text in enumerate(COLUMNS):
+    for column, text in enumerate(columns):
         at = (column * width + GAP // 2, CAPTION_HEIGHT - 6)
         cv2.putText(line, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
     return line

@@ -1,0 +1,86 @@
+"""Which data the scribble-to-mask and the fusion network are trained on, and where they lie."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.utils.data import ConcatDataset
+
+from dataset.davis_test_dataset import RESOLUTION
+from dataset.fusion_dataset import FusionDataset, fusion_videos
+from dataset.s2m_dataset import S2MDataset
+from dataset.s2m_pictures import LVISPictures, StaticPictures
+from dataset.training_sample import Sample
+from dataset.training_sets import present_folders, static_pictures
+from util.errors import InputError
+
+log = logging.getLogger(__name__)
+
+STATIC_REPEATS = 2  # draws from each static picture, for one from each object of LVIS
+LVIS_FILES = ("lvis_v1_train.json", "train2017")
+FUSION_DATA = ("bl", "davis")  # folder of each stage below --fusion_root
+
+
+class S2MTrainingSet(ConcatDataset[Sample]):
+    """Static pictures and LVIS as one."""
+
+    def __init__(self, parts: Sequence[S2MDataset]) -> None:
+        super().__init__(parts)
+        self.parts = parts
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other samples from now on; workers that are kept see it. Call it between epochs."""
+        for part in self.parts:
+            part.set_epoch(epoch)
+
+
+def s2m_training_set(static_root: Path, lvis_root: Path, crop_size: int, seed: int) -> S2MTrainingSet:
+    """Find the pictures for the scribble-to-mask network; one of the two folders is enough.
+
+    Args:
+        static_root: folder with fss, DUTS-TR, ...
+        lvis_root: folder with lvis_v1_train.json and train2017.
+        crop_size: of a sample, a side.
+        seed: of the run.
+
+    Raises:
+        InputError: neither folder is there, or one is not as it should be.
+    """
+    needed = "S2M needs pictures at --static_root or LVIS at --lvis_root"
+    there = present_folders([static_root, lvis_root], needed)
+    parts: list[S2MDataset] = []
+    if static_root in there:
+        parts.append(StaticPictures(static_pictures(static_root, needed) * STATIC_REPEATS, crop_size, seed))
+    if lvis_root in there:
+        annotations, images = (lvis_root / name for name in LVIS_FILES)
+        if not images.is_dir():
+            raise InputError(f"there is no {images}: put the pictures of LVIS v1 (COCO's train2017) there.")
+        parts.append(LVISPictures(annotations, images, crop_size, seed))
+        log.info("%s: %d objects of LVIS.", annotations, len(parts[-1]))
+    return S2MTrainingSet(parts)
+
+
+def fusion_training_set(
+    stage: int, fusion_root: Path, bl_root: Path, davis_root: Path, crop_size: int, seed: int
+) -> FusionDataset:
+    """Find the generated data of a stage of fusion.
+
+    Args:
+        stage: 0 (BL30K) or 1 (DAVIS).
+        fusion_root: folder with `bl` and `davis`, and in them a folder for each run of generate_fusion.
+        bl_root: the videos that the data of stage 0 were made from.
+        davis_root: DAVIS 2017, for stage 1.
+        crop_size: of a sample, a side.
+        seed: of the run.
+
+    Raises:
+        InputError: there are none.
+    """
+    if stage == 0:
+        layout = bl_root / "JPEGImages", bl_root / "Annotations"
+    else:
+        trainval = davis_root / "trainval"
+        layout = trainval / "JPEGImages" / RESOLUTION, trainval / "Annotations" / RESOLUTION
+    videos = fusion_videos(fusion_root / FUSION_DATA[stage], *layout)
+    log.info("%s: %d videos.", fusion_root / FUSION_DATA[stage], len(videos))
+    return FusionDataset(videos, crop_size, seed)

@@ -1,0 +1,116 @@
+"""What can be known of a video before hours of work: sizes, from headers, and objects too small to see."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dataset.frame_source import FrameSource, picture_files
+from dataset.image_io import image_size, picture_size
+from dataset.soft_edges import id_counts
+from dataset.video import Video, check_fit, reduced, sizes_of, working_size
+from dataset.video_file import MissingFrameError
+from util.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+def check_video(video: Video, scored: bool = False) -> None:
+    """Check all sizes, and say which given objects vanish at working size.
+
+    Args:
+        video: frames and the masks given.
+        scored: check the ground truth, too.
+
+    Raises:
+        InputError: a picture cannot be read or differs in size from those before it, or a mask does not
+            fit its frame.
+    """
+    size = frame_size(video.frames, video.name)
+    check_masks(video.masks.values(), size)
+    if scored:
+        names = set(video.frames.names)
+        truth = [path for name, path in video.ground_truth.items() if name in names]
+        others = [path for path in truth if image_size(path) != size]
+        check_masks(others, size)
+        if others:
+            log.warning(
+                "%s: ground truth %s (%d such): fitted to the frames for the score.",
+                *(video.name, sizes_of(others[0], image_size(others[0]), size), len(others)),
+            )
+    if video.short_side is not None:
+        known: set[int] = set()  # only what is lost where it is first given is lost for good
+        for index in sorted(video.masks):
+            counts = id_counts(video.read_given(index, size))
+            lost = vanishing(video, index, size) if counts.keys() - known else {}
+            warn_of_vanishing(
+                video.masks[index],
+                {label: count for label, count in lost.items() if label not in known},
+                working_size(size, video.short_side),
+            )
+            known |= counts.keys()
+
+
+def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
+    """Return (height, width) of frames; picture files are compared by their headers.
+
+    Raises:
+        InputError: one cannot be read, or differs from those before it.
+    """
+    files = picture_files(frames)
+    if files is None:  # a video file has one size
+        height, width, _ = first_readable(frames).shape
+        return height, width
+    first = picture_size(files.paths[0], files.upright)
+    for frame, path in zip(files.names, files.paths, strict=True):
+        size = picture_size(path, files.upright)
+        if size != first:
+            raise InputError(
+                f"{name}, {frame}: a frame is {size[1]} x {size[0]}, those before it {first[1]} x {first[0]}"
+                ": bring all to one size."
+            )
+    return first
+
+
+def first_readable(frames: FrameSource) -> NDArray[np.uint8]:
+    """Return the first frame `H x W x 3` that is not damaged; raises InputError where all are."""
+    for index in range(len(frames.names) - 1):
+        with suppress(MissingFrameError):
+            return frames.read(index)
+    return frames.read(len(frames.names) - 1)
+
+
+def check_masks(paths: Iterable[Path], size: tuple[int, int]) -> None:
+    """Check from headers that masks fit frames of (height, width); raises InputError when one does not."""
+    for path in paths:
+        check_fit(path, image_size(path), size)
+
+
+def vanishing(video: Video, index: int, size: tuple[int, int]) -> dict[int, int]:
+    """Return the objects given on a frame that have no pixel left at working size, with their pixels."""
+    labels = video.read_given(index, size)
+    counts = id_counts(labels)
+    if video.short_side is None or not counts:
+        return {}
+    left = id_counts(reduced(torch.from_numpy(labels.copy()), working_size(size, video.short_side)).numpy())
+    return {label: count for label, count in counts.items() if label not in left}
+
+
+def warn_of_vanishing(path: Path, lost: Mapping[int, int], working: tuple[int, int]) -> None:
+    """Say which objects of a mask vanish when frames are reduced to (h, w)."""
+    if lost:
+        log.warning("%s", vanished(path, lost, working))
+
+
+def vanished(path: Path, lost: Mapping[int, int], working: tuple[int, int]) -> str:
+    """Return the sentence that names objects that vanish at (h, w), with their pixels."""
+    objects = ", ".join(f"{label} ({count} px)" for label, count in lost.items())
+    return (
+        f"mask {path}: no pixel is left of object {objects} when frames are reduced to "
+        f"{working[1]} x {working[0]} for the network, so it is not followed from there: "
+        "work at a larger size."
+    )

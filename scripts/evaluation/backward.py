@@ -1,0 +1,86 @@
+"""Carrying objects back from the frames where they are given, beside the masks made forward."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.image_io import read_labels
+from dataset.mask_writer import write_mask
+from dataset.video import Video
+from model import InferenceCore, PropagationNetwork
+from scripts.evaluation.loop import segment, write_probs
+from util.progress import FrameProgress
+
+
+def carry_back(
+    video: Video,
+    made: Collection[str],
+    network: PropagationNetwork,
+    options: dict[str, Any],
+    folder: Path,
+    progress: FrameProgress,
+    probs: Path | None = None,
+) -> float:
+    """Add to the masks of a forward run what comes before each object's first mask; return the seconds.
+
+    One engine goes through the reversed video, and each object arrives on the frame where it is first
+    given. On the frames before that one it is carried; there it fills pixels that the forward run left
+    as background. So nothing that is given, and nothing that was made forward, changes, and an object
+    is untouched on its own frame and behind it. Frames before the forward run's first one show the
+    carried objects alone.
+
+    Args:
+        video: reversed, with each object given once.
+        made: names of the frames that the forward run has written masks for.
+        network: in eval mode.
+        options: keyword arguments of the engine.
+        folder: of the masks.
+        progress: advanced by each frame.
+        probs: folder of the probabilities; None writes none.
+    """
+    seconds = 0.0
+    arriving = {video.frames.names[index]: sorted(labels) for index, labels in video.given_labels.items()}
+    carried: list[int] = []  # labels that have arrived on the frames so far
+    for result in segment(video, InferenceCore(network, **options)):
+        name = result.frame.name
+        if carried:
+            path = folder / f"{name}.png"
+            labels = np.where(np.isin(result.labels, carried), result.labels, np.uint8(0))
+            if name in made:
+                labels = joined(read_labels(path), labels)
+            write_mask(path, labels, video.palette)
+            if probs is not None:
+                prob = result.prob[[0, *(1 + result.objects.index(label) for label in carried)]]
+                _add_probs(probs / f"{name}.npz", prob.float().cpu().numpy(), carried, name in made)
+        carried += arriving.get(name, [])
+        seconds += result.seconds
+        progress.advance(video.name, result.seconds)
+    return seconds
+
+
+def joined(forward: NDArray[np.uint8], carried: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return label maps `H x W` as one: carried labels fill the background of the forward ones."""
+    return np.where(forward > 0, forward, carried)
+
+
+def joined_probs(forward: NDArray[np.float32], carried: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities `(K+1) x h x w` and `(C+1) x h x w` as `(K+C+1) x h x w`, background first.
+
+    The background of the first is shared out as the second says, so that all sum to one and those of
+    the forward objects stay as they are.
+    """
+    shared = forward[:1] * carried / np.maximum(carried.sum(axis=0, keepdims=True), np.finfo(np.float32).tiny)
+    return np.concatenate([shared[:1], forward[1:], shared[1:]])
+
+
+def _add_probs(path: Path, prob: NDArray[np.float32], carried: list[int], made: bool) -> None:
+    """Write carried probabilities, joined with those that the forward run has written if it `made` any."""
+    objects: list[int] = []
+    forward = np.ones_like(prob[:1])
+    if made:
+        with np.load(path) as saved:
+            forward, objects = saved["prob"].astype(np.float32), saved["labels"][1:].tolist()
+    write_probs(path, joined_probs(forward, prob).astype(np.float16), [*objects, *carried])

@@ -1,0 +1,220 @@
+"""Make training data for fusion: what a network makes of every video when it begins at other frames.
+
+From every n-th frame of a video its true masks are carried both ways; the probabilities of each object are
+written as grey pictures, 255 for one: OUTPUT/<video>/<begun at>/<object>/<frame>.png. `train_fusion.py` reads
+them. A frame's folder appears when it is whole; a run that was stopped continues. Under torchrun the videos
+are shared out.
+"""
+
+import argparse
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dataset.davis_test_dataset import RESOLUTION, names_listed
+from dataset.image_io import list_images, normalise, read_image, read_label_map
+from dataset.mask_writer import write_mask
+from model import InferenceCore, PropagationNetwork, load_network
+from scripts.evaluation.flags import add_network_flags
+from util.device import set_up_device
+from util.errors import InputError, run_script
+from util.files import sha256
+from util.flag_types import positive_int
+from util.lock import exclusive
+from util.progress import FrameProgress
+from util.ranks import joined_ranks, share
+from util.settings_record import record_settings
+
+log = logging.getLogger(__name__)
+
+MOST_OBJECTS = 5  # of a frame
+LEAST_PIXELS = 100  # of an object there
+BL_RANGE = 30  # frames either way, as many as fit into half of a video of BL30K
+UNFINISHED = ".part"
+
+Frames = Sequence[tuple[Path, Path]]  # picture and label map of each frame
+
+
+def main() -> None:
+    """Parse the flags and make the data."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.generate_fusion",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    roots = parser.add_mutually_exclusive_group(required=True)
+    roots.add_argument(
+        "--davis_root", type=Path, help="DAVIS 2017: its training videos, carried to their ends"
+    )
+    roots.add_argument("--bl_root", type=Path, help="BL30K, or what make_synthetic_dataset makes")
+    add("--output", type=Path, required=True, help="folder of this run, such as ../fusion_data/davis/s012")
+    add("--separation", type=positive_int, default=5, help="begin at every n-th frame (default: %(default)s)")
+    add(
+        "--range",
+        type=positive_int,
+        help=f"frames to carry either way (default: all of DAVIS, {BL_RANGE} of BL30K)",
+    )
+    add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
+    add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
+    add_network_flags(add)
+    generate(parser.parse_args())
+
+
+def generate(args: argparse.Namespace) -> None:
+    """Make the data of all videos; each process its share.
+
+    Raises:
+        InputError: there are no videos, or the folder was begun with other settings.
+    """
+    videos = davis_videos(args.davis_root) if args.davis_root is not None else bl_videos(args.bl_root)
+    reach = args.range or (BL_RANGE if args.davis_root is None else None)
+    with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
+        network = load_network(args.model, ranks.device, args.amp)
+        if ranks.is_first:
+            alone.enter_context(exclusive(args.output, "generator"))
+            settings = {
+                "data": str((args.davis_root or args.bl_root).resolve()),
+                "model": sha256(args.model),
+                **{
+                    "separation": args.separation,
+                    "range": reach,
+                    "mem_every": args.mem_every,
+                    "amp": args.amp,
+                },
+            }
+            record_settings(args.output, settings, "give another --output.")
+            remove_unfinished(args.output)
+        ranks.from_first(None)  # the others begin when the first has cleared up
+        names = list(videos)
+        mine = share([len(videos[name]) for name in names], ranks.count)[ranks.rank]
+        work = [(names[i], start) for i in mine for start in range(0, len(videos[names[i]]), args.separation)]
+        with FrameProgress(len(work), shown=ranks.is_first) as progress:
+            for name, start in work:
+                folder = args.output / name / f"{start:05}"
+                if not folder.is_dir():
+                    carry(videos[name], start, reach, network, args.mem_every, folder)
+                progress.advance(name)
+        ranks.gather(None)  # none leaves before all have finished
+
+
+def davis_videos(root: Path) -> dict[str, Frames]:
+    """Return the training videos of DAVIS 2017 by name.
+
+    Raises:
+        InputError: there are none.
+    """
+    folder = root / "trainval"
+    names = names_listed(folder / "ImageSets/2017/train.txt")
+    if not names:
+        raise InputError(
+            f"there is no list of training videos in {folder}: point --davis_root to DAVIS 2017."
+        )
+    return {name: annotated(folder, f"{RESOLUTION}/{name}") for name in names}
+
+
+def bl_videos(root: Path) -> dict[str, Frames]:
+    """Return the videos of a folder in the layout of BL30K by name.
+
+    Raises:
+        InputError: there are none.
+    """
+    folder = root / "Annotations"
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not names:
+        raise InputError(f"there are no videos in {folder}: point --bl_root to BL30K or its like.")
+    return {name: annotated(root, name) for name in names}
+
+
+def annotated(root: Path, name: str) -> Frames:
+    """List a video's pictures with their label maps.
+
+    Raises:
+        InputError: a picture has no label map, or there are no pictures.
+    """
+    masks = {path.stem: path for path in list_images(root / "Annotations" / name)}
+    pictures = list_images(root / "JPEGImages" / name)
+    without = [path.name for path in pictures if path.stem not in masks]
+    if without or not pictures:
+        raise InputError(
+            f"{root / 'JPEGImages' / name} needs pictures with a label map each, but "
+            f"{f'{without[0]} has none' if without else 'is empty'}: complete it, or take it off the list."
+        )
+    return [(path, masks[path.stem]) for path in pictures]
+
+
+def carry(
+    frames: Frames, start: int, reach: int | None, network: PropagationNetwork, mem_every: int, folder: Path
+) -> None:
+    """Carry the objects of a frame both ways and write their probabilities; the folder appears at once.
+
+    A frame without objects gets an empty folder, so that it is not looked at again.
+
+    Args:
+        frames: of the video.
+        start: where to begin.
+        reach: frames either way; None for all.
+        network: as `load_network` returns it.
+        mem_every: of the engine.
+        folder: for the results.
+    """
+    labels = read_label_map(frames[start][1])
+    objects = chosen_objects(labels)
+    staging = folder.with_name(f".{folder.name}.{os.getpid()}{UNFINISHED}")
+    staging.mkdir(parents=True)
+    try:
+        if objects:
+            given = torch.from_numpy(np.where(np.isin(labels, objects), labels, 0))
+            last = len(frames) - 1 if reach is None else min(len(frames) - 1, start + reach)
+            first = 0 if reach is None else max(0, start - reach)
+            write_frame(staging, start, objects, [labels == label for label in objects])
+            for indices in (range(start, last + 1), range(start, first - 1, -1)):
+                for index, prob in propagated(frames, indices, given, network, mem_every):
+                    write_frame(staging, index, objects, prob)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def propagated(
+    frames: Frames, indices: range, given: torch.Tensor, network: PropagationNetwork, mem_every: int
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield each frame after the first of `indices` with the objects' probabilities, `K x H x W`."""
+    engine = InferenceCore(network, mem_every=mem_every)
+    for index in indices:
+        image = normalise(read_image(frames[index][0]))
+        prob = engine.step(image, given if index == indices[0] else None, last=index == indices[-1])
+        if index != indices[0]:
+            yield index, prob[1:].float().cpu().numpy()
+
+
+def chosen_objects(labels: NDArray[np.uint8]) -> list[int]:
+    """Return the objects of a label map that are large enough, the largest five of them."""
+    counts = np.bincount(labels.ravel(), minlength=1)
+    large = [int(label) for label in np.flatnonzero(counts > LEAST_PIXELS) if label > 0]
+    return sorted(sorted(large, key=lambda label: -counts[label])[:MOST_OBJECTS])
+
+
+def write_frame(folder: Path, index: int, objects: Sequence[int], prob: Iterable[NDArray[Any]]) -> None:
+    """Write the probabilities of each object on a frame, 255 for one."""
+    for label, one in zip(objects, prob, strict=True):
+        levels = np.rint(np.asarray(one, np.float32) * 255).astype(np.uint8)
+        write_mask(folder / f"{label:05}" / f"{index:05}.png", levels, None)
+
+
+def remove_unfinished(output: Path) -> None:
+    """Remove what stopped runs left half done."""
+    for folder in output.glob(f"*/.*{UNFINISHED}"):
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,73 @@
+"""Train the fusion network on what `scripts/generate_fusion.py` made: stage 0 of BL30K, stage 1 of DAVIS.
+
+python -m torch.distributed.run --nproc_per_node=2 -m scripts.train_fusion --stage 0 --id f0
+"""
+
+import argparse
+from pathlib import Path
+
+from dataset.interactive_training_sets import fusion_training_set
+from model import FusionNetwork, load_network
+from model.checkpoint import load_into
+from model.training.fusion_forward import FrozenAttention, FusionForward
+from model.training.losses import Bootstrap
+from scripts.training.interactive_pictures import fusion_grid
+from scripts.training.loop import Task, run_training
+from util.errors import run_script
+from util.hyper_para import add_training_flags, complete_settings
+from util.ranks import Ranks
+from util.stages import Schedule
+
+SCHEDULES = (Schedule(12, 30_000, (20_000,)), Schedule(12, 10_000, (7_500,)))
+WARM_UP = (0.2, 0.5)  # of the iterations: where the fraction of pixels that count begins and ends to fall
+
+
+def main() -> None:
+    """Parse the flags and train a stage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.train_fusion",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--stage", type=int, choices=(0, 1), required=True, help="0: BL30K; 1: DAVIS")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path("saves/propagation_model.pth"),
+        help="the propagation network, which is not trained (default: %(default)s)",
+    )
+    add = parser.add_argument_group("data").add_argument
+    add("--fusion_root", type=Path, default=Path("../fusion_data"), help="default: %(default)s")
+    add("--bl_root", type=Path, default=Path("../BL30K"), help="stage 0 (default: %(default)s)")
+    add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="stage 1 (default: %(default)s)")
+    add_training_flags(parser, crop=384, lr=1e-4, images=500, saves=5_000)
+    settings = parser.parse_args()
+    complete_settings(settings, f"fusion{settings.stage}", SCHEDULES[settings.stage])
+    run_training(settings, fusion_task)
+
+
+def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
+    """Return the data, the network and the schedule."""
+    network = FusionNetwork()
+    attention = FrozenAttention(load_network(settings.model, ranks.device, settings.amp))
+    start, end = (part * settings.iterations for part in WARM_UP)
+    return Task(
+        title=f"Fusion, stage {settings.stage}",
+        dataset=fusion_training_set(
+            settings.stage,
+            settings.fusion_root,
+            settings.bl_root,
+            settings.davis_root,
+            settings.crop_size,
+            settings.seed,
+        ),
+        forward=FusionForward(network, attention, settings.amp),
+        initialise=lambda: None,  # as PyTorch makes it
+        load=lambda path: load_into(network, path),
+        bootstrap=Bootstrap(start, end),
+        picture=fusion_grid,
+    )
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,73 @@
+"""Train the scribble-to-mask network, on static pictures and LVIS with made-up mistakes and scribbles.
+
+python -m torch.distributed.run --nproc_per_node=2 -m scripts.train_s2m --id s2m
+"""
+
+import argparse
+from pathlib import Path
+
+from dataset.interactive_training_sets import s2m_training_set
+from model import S2MNetwork
+from model.checkpoint import load_into
+from model.resnet import imagenet_state_dict
+from model.training.losses import Bootstrap
+from model.training.s2m_forward import S2MForward
+from model.training.s2m_start import start_from_deeplab, start_from_imagenet
+from model.training.synchronised_norm import synchronise_batch_norm
+from scripts.training.interactive_pictures import s2m_grid
+from scripts.training.loop import Task, run_training
+from util.errors import InputError, run_script
+from util.hyper_para import add_training_flags, complete_settings
+from util.ranks import Ranks
+from util.stages import Schedule
+
+SCHEDULE = Schedule(16, 80_000)
+BOOTSTRAP = Bootstrap(10_000, 30_000)
+
+
+def main() -> None:
+    """Parse the flags and train."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.train_s2m",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument_group("data").add_argument
+    add("--static_root", type=Path, default=Path("../static"), help="default: %(default)s")
+    add("--lvis_root", type=Path, default=Path("../lvis"), help="default: %(default)s")
+    add_training_flags(parser, crop=480, lr=1e-4, images=800, saves=20_000)
+    parser.add_argument("--load_deeplab", type=Path, help="start from the public DeepLabV3+ of Pascal VOC")
+    settings = parser.parse_args()
+    complete_settings(settings, "s2m", SCHEDULE)
+    if settings.load_deeplab is not None and (settings.load_network or settings.load_model):
+        raise InputError("--load_deeplab starts a new network: leave --load_network and --load_model out.")
+    run_training(settings, s2m_task)
+
+
+def s2m_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
+    """Return the data, the network and the schedule."""
+    network = S2MNetwork()
+    synchronise_batch_norm(network)
+    return Task(
+        title="Scribbles to masks",
+        dataset=s2m_training_set(settings.static_root, settings.lvis_root, settings.crop_size, settings.seed),
+        forward=S2MForward(network, settings.amp),
+        initialise=lambda: initialise(network, settings.load_deeplab),
+        load=lambda path: load_into(network, path),
+        bootstrap=BOOTSTRAP,
+        picture=s2m_grid,
+    )
+
+
+def initialise(network: S2MNetwork, deeplab: Path | None) -> None:
+    """Start from DeepLabV3+, else from ImageNet, else from scratch."""
+    if deeplab is not None:
+        start_from_deeplab(network, deeplab)
+        return
+    imagenet = imagenet_state_dict()
+    if imagenet is not None:
+        start_from_imagenet(network, imagenet)
+
+
+if __name__ == "__main__":
+    run_script(main)

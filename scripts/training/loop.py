@@ -1,0 +1,230 @@
+"""The one loop behind every training: batches in; metrics, pictures, networks and checkpoints out."""
+
+import argparse
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from dataset.batch_order import BatchOrder
+from model.checkpoint import save_checkpoint
+from model.training.forward import TrainingForward
+from model.training.losses import Bootstrap
+from model.training.trainer import StepResult, Trainer, read_checkpoint
+from scripts.training.metric_means import LogIntegrator
+from util.device import set_up_device
+from util.errors import InputError
+from util.files import remove_leftovers
+from util.hyper_para import check_same_run, plain_settings
+from util.logger import TrainingLogger
+from util.ranks import Ranks, joined_ranks
+from util.stop_request import StopRequest, leave_process_group
+
+log = logging.getLogger(__name__)
+
+SAVES = Path("saves")
+
+Batch = dict[str, Any]  # of the data loader: tensors by name, and `info` on where they are from
+
+
+class TrainingData(Protocol):
+    """A data set whose samples depend on the epoch."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any: ...
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other samples from now on; called between epochs."""
+
+
+def same_in_every_epoch(epoch: int, epochs: int) -> None:
+    """Leave the task as it is."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What tells one training from another.
+
+    Attributes:
+        title: of the run, for its log.
+        dataset: its samples.
+        forward: its network, on the device of the run, and the way from a batch to logits.
+        initialise: gives the network its first weights; called in the first process, when none are loaded.
+        load: loads weights into the network from a file.
+        bootstrap: how the fraction of pixels that count falls.
+        picture: draws a batch with its logits.
+        begin_epoch: changes what else depends on the epoch, given its number and how many there are.
+    """
+
+    title: str
+    dataset: TrainingData
+    forward: TrainingForward
+    initialise: Callable[[], None]
+    load: Callable[[Path], None]
+    bootstrap: Bootstrap
+    picture: Callable[[Batch, Tensor], NDArray[np.uint8]]
+    begin_epoch: Callable[[int, int], None] = same_in_every_epoch
+
+
+def run_training(settings: argparse.Namespace, task: Callable[[argparse.Namespace, Ranks], Task]) -> None:
+    """Join the other processes of the run, if there are any, train, and leave with the exit status.
+
+    Args:
+        settings: of the command line, see `util.hyper_para`.
+        task: what to train, made in each process.
+    """
+    with joined_ranks(set_up_device(settings), for_training=True) as ranks:
+        if not ranks.is_first:
+            logging.getLogger().setLevel(logging.WARNING)
+        torch.manual_seed(settings.seed)  # for new weights; samples and their order have their own streams
+        status = train(task(settings, ranks), settings, ranks)
+    sys.exit(status)
+
+
+def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
+    """Train, from the start or from where an earlier run stopped.
+
+    Returns:
+        The exit status: 0 when all iterations are done, that of a signal when one stopped the run.
+    """
+    torch.backends.cudnn.benchmark = settings.benchmark
+    network = task.forward.network
+
+    # Data: every process loads its own share of each batch.
+    order = BatchOrder(len(task.dataset), settings.batch_size, ranks, settings.seed)
+    if ranks.is_first and len(task.dataset) < order.whole_batch:
+        log.warning(
+            "The training set has %d samples, fewer than the whole batch of %d: each batch has some of them "
+            "several times; more data or a smaller --batch_size avoids that.",
+            *(len(task.dataset), order.whole_batch),
+        )
+    loader: DataLoader[Any] = DataLoader(
+        cast("Dataset[Any]", task.dataset),
+        batch_sampler=order,
+        num_workers=settings.num_workers,
+        persistent_workers=settings.num_workers > 0,
+        pin_memory=ranks.device.type == "cuda",
+        worker_init_fn=leave_process_group,
+    )
+    plain = plain_settings(settings, ranks.count, len(task.dataset))
+
+    # The run to go on with, if there is one.
+    checkpoint = None
+    if settings.load_model is not None:
+        checkpoint = read_checkpoint(settings.load_model)
+        check_same_run(checkpoint["settings"], plain, settings.load_model)
+        if checkpoint["it"] >= settings.iterations:
+            raise InputError(f"{settings.load_model} has finished its {checkpoint['it']} iterations already.")
+
+    # Weights and optimiser.
+    if settings.load_network is not None:
+        task.load(settings.load_network)
+    elif checkpoint is None and ranks.is_first:  # the trainer copies them to the others
+        task.initialise()
+    network.to(ranks.device)
+    trainer = Trainer(
+        task.forward,
+        ranks,
+        lr=settings.lr,
+        steps=settings.steps,
+        gamma=settings.gamma,
+        bootstrap=task.bootstrap,
+        compiled=settings.compile,
+        clip_grad=settings.clip_grad,
+        seed=settings.seed,
+    )
+    if checkpoint is not None:
+        trainer.load_checkpoint(checkpoint, settings.load_model)
+        checkpoint = None  # frees its copy of weights and moments
+
+    # Names of files and logs.
+    name = f"{time.strftime('%Y-%m-%d_%H.%M.%S')}_{settings.id}"
+    files = SAVES / name / name  # what their paths start with
+    if ranks.is_first:
+        for folder in SAVES.glob("*"):
+            remove_leftovers(folder)
+    log.info(
+        "%s: %d samples, %d processes of batch %d on %s, iterations %d to %d.",
+        *(task.title, len(task.dataset), ranks.count, settings.batch_size, ranks.device.type),
+        *(trainer.iteration, settings.iterations),
+    )
+
+    metrics = LogIntegrator(ranks)
+    with (
+        TrainingLogger(Path("log") / name, plain) if ranks.is_first else nullcontext() as logger,
+        StopRequest() as stop,
+    ):
+        before = time.perf_counter()
+        for batch in batches(loader, task, order, trainer.iteration, settings.iterations):
+            loaded = time.perf_counter()
+            result = trainer.step(batch)
+            iteration = trainer.iteration
+            add_metrics(metrics, result)
+            metrics.add("time/loading", loaded - before)
+            metrics.add("time/iteration", time.perf_counter() - before)
+            before = time.perf_counter()
+
+            # Signals reach the processes at different times; they must leave after the same iteration.
+            stopping = ranks.any([stop.received is not None])[0]
+            ending = stopping or iteration == settings.iterations
+
+            if ending or iteration % settings.log_interval == 0:
+                means = metrics.conclude()
+                if logger is not None:
+                    logger.metrics(iteration, means)
+            if logger is not None and iteration % settings.image_interval == 0:
+                logger.picture(iteration, "samples", task.picture(batch, result.logits))
+            if ranks.is_first and (ending or iteration % settings.save_interval == 0):
+                save_checkpoint(network.state_dict(), Path(f"{files}_{iteration}.pth"))
+            if ranks.is_first and (ending or iteration % settings.checkpoint_interval == 0):
+                save_checkpoint(trainer.state(plain), Path(f"{files}_checkpoint.pth"))
+            if stopping:
+                reason = stop.received or "a signal to another process"
+                log.info("Stopped by %s; continue with --load_model %s_checkpoint.pth", reason, files)
+                return stop.status
+    log.info("Finished: %s_%d.pth", files, trainer.iteration)
+    return 0
+
+
+def batches(loader: DataLoader[Any], task: Task, order: BatchOrder, first: int, last: int) -> Iterator[Batch]:
+    """Yield the batches of the iterations `first` to `last` - 1, epoch after epoch.
+
+    Raises:
+        InputError: a sample cannot be read; without the loading process's trace around it.
+    """
+    epochs = math.ceil(last / order.batches)
+    iteration = first
+    while iteration < last:
+        epoch = order.seek(iteration)
+        task.dataset.set_epoch(epoch)
+        task.begin_epoch(epoch, epochs)
+        try:
+            for batch in islice(loader, last - iteration):
+                yield batch
+                iteration += 1
+        except InputError as error:
+            raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from error
+
+
+def add_metrics(metrics: LogIntegrator, result: StepResult) -> None:
+    """Count what a step found out."""
+    metrics.add("loss/total", result.losses.sum())
+    if len(result.losses) > 1:
+        for frame, loss in enumerate(result.losses, start=1):
+            metrics.add(f"loss/frame_{frame}", loss)
+    metrics.add("loss/hard_fraction", result.fraction)
+    for number, (shared, either) in enumerate(zip(result.intersection, result.union, strict=True), start=1):
+        metrics.add(f"iou/object_{number}", shared, either)
+    metrics.add("optimiser/gradient_norm", result.gradient_norm)
+    metrics.add("optimiser/learning_rate", result.learning_rate)

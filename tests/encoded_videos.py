@@ -1,0 +1,51 @@
+"""Small video files whose frames tell their numbers."""
+
+import av
+import cv2
+import numpy as np
+
+HEIGHT, WIDTH = 48, 64
+RAMP = np.linspace(0, 30, WIDTH)[None, :, None] + np.linspace(0, 15, HEIGHT)[:, None, None]
+
+
+def picture(number: int) -> np.ndarray:
+    """A smooth picture whose brightness tells its number."""
+    return (RAMP + [20, 22, 24] + 4 * number).astype(np.uint8)
+
+
+def number_of(read: np.ndarray) -> float:
+    return (read.mean() - picture(0).mean()) / 4
+
+
+def encode(
+    path, codec="libx264", count=40, *, fmt="yuv420p", stamps=None, base=None, container=None, **options
+):
+    """Write pictures 0, 1, ... with key frames every 8 and B-frames unless the options say otherwise."""
+    x264 = {"qp": "1", "g": "8", "bf": "2", "x264-params": "scenecut=0:b-adapt=0"}
+    chosen = {**(x264 if codec == "libx264" else {}), **options}
+    with av.open(f"file:{path}", "w", options=container or {}) as film:
+        track = film.add_stream(codec, 25, options=chosen)
+        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, fmt
+        if base is not None:
+            track.codec_context.time_base = base
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(format=fmt)
+            if stamps is not None:
+                frame.pts, frame.time_base = stamps[number], base
+            film.mux(track.encode(frame))
+        film.mux(track.encode(None))
+    return path
+
+
+def frames_of(path):
+    """All frames as OpenCV reads them, in order."""
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while (got := capture.read())[0]:
+        frames.append(cv2.cvtColor(got[1], cv2.COLOR_BGR2RGB))
+    return frames
+
+
+def packets_of(path):
+    with av.open(f"file:{path}") as film:
+        return [packet for packet in film.demux(video=0) if packet.size]

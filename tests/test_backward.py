@@ -1,0 +1,155 @@
+"""`--backward` carries each object back from where it is first given, and touches nothing that is there."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dataset.image_io import normalise
+from dataset.video_dataset import open_user_video
+from model import InferenceCore
+from scripts.evaluation.backward import joined, joined_probs
+from tests.conftest import read_png, run_main, write_labels
+
+COUNT = 9
+H, W = 48, 80
+
+
+@pytest.fixture
+def video(tmp_path, clip):
+    """Frames without loss, and the labels of two objects on them."""
+    (tmp_path / "frames").mkdir()
+    for index in range(COUNT):
+        Image.fromarray(clip["frames"][index, :H, :W]).save(tmp_path / f"frames/{index:05}.png")
+    return clip["frames"][:COUNT, :H, :W], clip["labels"][1, :H, :W]
+
+
+@pytest.fixture
+def propagate(video, tmp_path, network, monkeypatch):
+    """Run the script on masks by frame; return the written maps by frame."""
+    monkeypatch.setattr("scripts.propagate_video.load_network", lambda *_: network)
+
+    def run(given, *flags):
+        for index, labels in given.items():
+            write_labels(tmp_path / f"masks/{index:05}.png", labels)
+        command = ["--input", tmp_path / "frames", "--masks", tmp_path / "masks", "--device", "cpu"]
+        out = tmp_path / f"out{len(flags)}"
+        run_main(monkeypatch, "scripts.propagate_video", *command, "--output", out, *flags)
+        return {int(path.stem): read_png(path) for path in sorted(out.glob("*.png"))}
+
+    return run
+
+
+def engine_maps(network, frames, given, order):
+    """Label maps of one engine that goes through frames in an order, with label maps given on some."""
+    engine, maps = InferenceCore(network), {}
+    for index in order:
+        mask = torch.from_numpy(given[index].copy()) if index in given else None
+        maps[index] = engine.label_map(engine.step(normalise(frames[index]), mask)).numpy()
+    return maps
+
+
+CASES = {  # labels given on each frame, and then only those that count going back
+    "one late": ({4: [1]}, {4: [1]}),
+    "two on one frame": ({4: [1, 2]}, {4: [1, 2]}),
+    "one after the other": ({2: [1], 6: [2]}, {2: [1], 6: [2]}),
+    "one on the first frame": ({0: [1], 5: [2]}, {0: [1], 5: [2]}),
+    "one on the last frame": ({3: [2], 8: [1]}, {3: [2], 8: [1]}),
+    "a correction": ({2: [1], 4: [1], 6: [2, 1]}, {2: [1], 6: [2]}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_object_is_carried_back_from_its_frame(case, video, propagate, network):
+    frames, labels = video
+    given, going_back = (
+        {index: np.where(np.isin(labels, kept), labels, 0) for index, kept in each.items()}
+        for each in CASES[case]
+    )
+    first, last = min(given), max(going_back)
+    written = propagate(given, "--backward")
+    assert sorted(written) == list(range(COUNT))
+    ahead = engine_maps(network, frames, given, range(first, COUNT))
+    back = engine_maps(network, frames, going_back, range(last, -1, -1))
+    carried_somewhere = 0
+    for index in range(COUNT):
+        arrived = [label for start, kept in CASES[case][1].items() for label in kept if start > index]
+        carried = np.where(np.isin(back.get(index, 0), arrived), back.get(index, 0), 0)
+        expected = joined(ahead[index], carried) if index in ahead else carried
+        assert (written[index] == expected).mean() > 0.999, index
+        carried_somewhere += np.isin(written[index], arrived).sum()
+    assert carried_somewhere > 0 or last == 0
+    for index, labels_given in given.items():
+        for label in np.unique(labels_given[labels_given > 0]):
+            assert np.array_equal(written[index] == label, labels_given == label)
+
+
+def test_what_was_made_forward_stays(video, propagate):
+    _, labels = video
+    given = {2: np.where(labels == 1, 1, 0), 6: np.where(labels == 2, 2, 0)}
+    plain, both = propagate(given), propagate(given, "--backward")
+    assert sorted(plain) == list(range(2, COUNT))
+    for index in plain:
+        assert np.array_equal(both[index][plain[index] > 0], plain[index][plain[index] > 0])
+        if index >= 6:
+            assert np.array_equal(both[index], plain[index])
+
+
+@pytest.mark.parametrize(
+    ("flags", "names", "reversed_names"),
+    [
+        ({"start": 1}, range(2, 9), range(6, 0, -1)),
+        ({"end": 6}, range(2, 6), range(2, -1, -1)),
+        ({"every": 2}, range(2, 9, 2), range(6, -1, -2)),
+        ({"start": 2, "every": 4}, range(2, 9, 4), range(6, 1, -4)),
+        ({"start": 6}, range(6, 9), None),
+    ],
+)
+def test_with_a_choice_of_frames(flags, names, reversed_names, video, tmp_path):
+    _, labels = video
+    write_labels(tmp_path / "masks/00002.png", np.where(labels == 1, 1, 0))
+    write_labels(tmp_path / "masks/00006.png", np.where(labels == 2, 2, 0))
+    found = open_user_video(tmp_path / "frames", tmp_path / "masks", short_side=480, backward=True, **flags)
+    assert [int(name) for name in found.forward.frames.names] == list(names)
+    if reversed_names is None:
+        assert found.backward is None
+    else:
+        assert [int(name) for name in found.backward.frames.names] == list(reversed_names)
+        assert set(found.backward.masks) == set(found.backward.given_labels)
+
+
+def test_an_object_that_vanishes_where_it_is_given_comes_back_from_a_later_frame(video, tmp_path):
+    labels = np.zeros((H, W), np.uint8)
+    labels[1:3, 77:79], labels[10:30, 10:40] = 2, 1
+    write_labels(tmp_path / "masks/00002.png", labels)
+    labels[20:40, 50:70] = 2
+    write_labels(tmp_path / "masks/00005.png", labels)
+    found = open_user_video(tmp_path / "frames", tmp_path / "masks", short_side=12, backward=True)
+    assert found.backward.given_labels == {0: {2}, 3: {1}}
+
+
+def test_probabilities_go_with_the_masks(video, propagate, tmp_path):
+    _, labels = video
+    given = {2: np.where(labels == 1, 1, 0), 6: np.where(labels == 2, 2, 0)}
+    propagate(given, "--save_probs", tmp_path / "ahead")
+    propagate(given, "--backward", "--save_probs", tmp_path / "both")
+    assert len(list((tmp_path / "both").iterdir())) == COUNT
+    for index in range(COUNT):
+        with np.load(tmp_path / f"both/{index:05}.npz") as saved:
+            prob, names = saved["prob"].astype(np.float32), saved["labels"].tolist()
+        assert sorted(names) == [0, 1, 2]
+        assert np.abs(prob.sum(axis=0) - 1).max() < 3e-3
+        if index >= 2:
+            with np.load(tmp_path / f"ahead/{index:05}.npz") as saved:
+                assert np.array_equal(prob[names.index(1)], saved["prob"][1].astype(np.float32))
+
+
+def test_joining():
+    forward, carried = np.array([[0, 1, 0, 1]], np.uint8), np.array([[2, 2, 0, 0]], np.uint8)
+    assert joined(forward, carried).tolist() == [[2, 1, 0, 1]]
+    ahead, back = (
+        np.array([0.4, 0.6], np.float32),
+        np.array([0.2, 0.6], np.float32),
+    )  # 0.2 is of another object
+    shares = joined_probs(ahead[:, None, None], back[:, None, None]).ravel()
+    assert shares.tolist() == pytest.approx([0.1, 0.6, 0.3])

@@ -1,0 +1,144 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from model.fusion import FusionNetwork
+from model.s2m import S2MNetwork
+from model.training.fusion_forward import FusionForward
+from model.training.losses import Bootstrap
+from model.training.s2m_forward import S2MForward
+from model.training.s2m_start import start_from_deeplab
+from model.training.trainer import Trainer
+from tests.conftest import GOLDEN, ROOT
+from tests.golden_weights import fill
+from util.errors import InputError
+from util.ranks import Ranks
+
+ALONE = Ranks(torch.device("cpu"))
+
+
+def golden_batch(name):
+    golden = np.load(GOLDEN / f"interactive/training_{name}.npz")
+    return {key: torch.from_numpy(golden[key]) for key in golden if golden[key].ndim > 1}
+
+
+def golden_run(name):
+    """The golden numbers, and the trainer and batch that should give them."""
+    golden = np.load(GOLDEN / f"interactive/training_{name}.npz")
+    if name == "s2m":
+        network = fill(S2MNetwork(), "s2m.")
+        network.classifier.aspp.project[-1].p = 0.0
+        bootstrap = Bootstrap(int(golden["start_warm"]), int(golden["end_warm"]))
+        task = S2MForward(network)
+    else:
+        iterations = int(golden["iterations"])
+        bootstrap = Bootstrap(0.2 * iterations, 0.5 * iterations)
+
+        def attention(batch):
+            return torch.stack([batch["attn1"], batch["attn2"]], dim=1)
+
+        task = FusionForward(fill(FusionNetwork(), "fusion."), attention)
+    return golden, Trainer(task, ALONE, lr=1e-4, steps=[4], bootstrap=bootstrap), golden_batch(name)
+
+
+def overlaps(logits, target):
+    """Intersection and union of each object where it is surer than not, one after the other."""
+    parts = []
+    for label in range(1, logits.shape[2]):
+        predicted, true = logits.softmax(dim=2)[:, :, label] > 0.5, target == label
+        parts += [(predicted & true).sum().item(), (predicted | true).sum().item()]
+    return parts
+
+
+@pytest.mark.parametrize("name", ["s2m", "fusion"])
+def test_seven_steps_match_golden(name):
+    golden, trainer, batch = golden_run(name)
+    for step, (loss, fraction, rate) in enumerate(
+        zip(golden["losses"], golden["p"], golden["lr"], strict=True)
+    ):
+        result = trainer.step(batch)
+        assert result.losses.sum().item() == pytest.approx(loss, rel=1e-3 if step == 0 else 2e-2)
+        assert result.fraction == pytest.approx(fraction, abs=1e-12)
+        assert result.learning_rate == pytest.approx(rate)
+        if step == 0:
+            gradients = dict(trainer.network.named_parameters())
+            for parameter, norm in zip(golden["grad_names"], golden["grad_norms"], strict=True):
+                assert gradients[str(parameter)].grad.norm().item() == pytest.approx(norm, rel=1e-3), (
+                    parameter
+                )
+            assert overlaps(result.logits, trainer.task.truth(batch).target) == golden["iou"].tolist()
+    if name == "s2m":
+        mean = trainer.network.backbone.bn1.running_mean
+        torch.testing.assert_close(
+            mean, torch.from_numpy(golden["bn1_running_mean_after"]), rtol=2e-2, atol=1e-3
+        )
+
+
+def test_two_processes_with_synchronised_batch_norm_equal_one(tmp_path):
+    launcher = ["torch.distributed.run", "--nproc_per_node=2", "--master_port=29547"]
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, ROOT / "tests/interactive_step.py", tmp_path / "both.pth"],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    both = torch.load(tmp_path / "both.pth")
+    _, trainer, batch = golden_run("s2m")
+    trainer.network.double()
+    trainer.step(batch)
+    for name, parameter in trainer.network.named_parameters():
+        difference = (both["gradients"][name] - parameter.grad).norm()
+        assert difference <= 1e-4 * parameter.grad.norm(), name
+    running = {name: tensor for name, tensor in trainer.network.named_buffers() if "running" in name}
+    for name, tensor in running.items():
+        torch.testing.assert_close(both["state"][name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_a_process_alone_could_not_normalise_its_share():
+    """So what makes the test above pass is the exchange of statistics."""
+    _, trainer, batch = golden_run("s2m")
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        trainer.step({name: value[:1] for name, value in batch.items()})
+
+
+@pytest.fixture
+def deeplab(tmp_path):
+    """A file in the form of the public DeepLabV3+ checkpoint: three input channels, 21 classes."""
+    state = S2MNetwork().state_dict()
+    state["backbone.conv1.weight"] = torch.randn(64, 3, 7, 7)
+    state["classifier.classifier.3.weight"] = torch.randn(21, 256, 1, 1)
+    state["classifier.classifier.3.bias"] = torch.randn(21)
+    content = {"cur_itrs": 5, "model_state": state, "best_score": np.float64(0.7)}
+    torch.save(content, tmp_path / "deeplab.pth")
+    return tmp_path / "deeplab.pth", state
+
+
+def test_s2m_starts_from_deeplab(deeplab):
+    path, state = deeplab
+    network = S2MNetwork()
+    start_from_deeplab(network, path)
+    ours = network.state_dict()
+    ends = {"backbone.conv1.weight", "classifier.classifier.3.weight", "classifier.classifier.3.bias"}
+    assert all(torch.equal(ours[name], state[name]) for name in ours if name not in ends)
+    first = ours["backbone.conv1.weight"]
+    assert torch.equal(first[:, :3], state["backbone.conv1.weight"])
+    extra = first[:, 3:].flatten(1)  # 64 x 147: orthonormal rows
+    torch.testing.assert_close(extra @ extra.T, torch.eye(64), atol=1e-5, rtol=0)
+    assert not ours["classifier.classifier.3.bias"].any()
+
+
+def test_another_file_is_no_deeplab(deeplab, tmp_path, weights_file):
+    _, state = deeplab
+    damaged = {**state, "backbone.bn1.weight": torch.ones(3)}
+    for content in ({"model_state": damaged}, {"model_state": 3}, state):
+        torch.save(content, tmp_path / "other.pth")
+        with pytest.raises(InputError, match=r"is not the public DeepLabV3\+ checkpoint"):
+            start_from_deeplab(S2MNetwork(), tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"is not the public DeepLabV3\+ checkpoint"):
+        start_from_deeplab(S2MNetwork(), weights_file)

@@ -1,0 +1,318 @@
+"""What masks of every kind mean: what is background, what is one object, what is none at all."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from dataset.image_io import read_label_map, read_merged
+from dataset.video_dataset import open_user_video
+from tests.conftest import write_frames
+from util.errors import InputError
+from util.palette import voc_palette
+
+H, W = 48, 64
+LABELS = np.zeros((H, W), np.uint8)
+LABELS[5:20, 5:25], LABELS[28:44, 30:55] = 1, 2
+ONE = (LABELS == 1).astype(np.uint8)
+RED, GREEN, BLACK, WHITE, BLUE = (255, 0, 0), (0, 160, 0), (0, 0, 0), (255, 255, 255), (0, 0, 255)
+
+
+@pytest.fixture
+def frames(tmp_path):
+    write_frames(tmp_path / "frames", np.random.default_rng(0).integers(0, 256, (6, H, W, 3), np.uint8))
+    return tmp_path / "frames"
+
+
+@pytest.fixture
+def given(frames):
+    """The labels that one mask, or a folder of them, gives on each frame that it names."""
+
+    def read(masks):
+        video = open_user_video(frames, masks, short_side=480).forward
+        assert next(iter(video.frames.names)) == "00000"
+        return {index: video.read(index).mask.numpy() for index in video.masks}
+
+    return read
+
+
+def paletted(numbers, *colours, **options):
+    image = Image.fromarray(numbers)
+    image.putpalette([channel for colour in colours for channel in colour])
+    file = io.BytesIO()
+    image.save(file, "PNG", **options)
+    return Image.open(file), options
+
+
+def save(image, path, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+BACKGROUNDS = {  # numbers of the file, its palette, what is transparent, and where its object is
+    "red is 0, black is 1": (1 - ONE, (RED, BLACK), None),
+    "black is 2": (np.where(ONE, 0, 2), (RED, GREEN, BLACK), None),
+    "black is 1 and nothing is 0": (np.where(ONE, 2, 1), (RED, BLACK, GREEN), None),
+    "1 is transparent": (1 - ONE, (RED, GREEN), 1),
+    "1 is transparent, by a table": (1 - ONE, (RED, GREEN), b"\xff\x00"),
+    "0 is transparent": (ONE, (RED, GREEN), 0),
+    "0 is transparent black": (ONE, (BLACK, GREEN), b"\x00\xff"),
+    "1 is half transparent": (ONE, (BLACK, GREEN), b"\xff\x80"),
+    "0 is black": (ONE, (BLACK, GREEN), None),
+    "0 is white": (ONE, (WHITE, GREEN), None),
+    "0 is nearly black": (ONE, ((2, 2, 2), GREEN), None),
+}
+
+
+@pytest.mark.parametrize("kind", BACKGROUNDS)
+def test_what_is_background_in_a_palette(kind, given, tmp_path):
+    numbers, colours, transparent = BACKGROUNDS[kind]
+    options = {} if transparent is None else {"transparency": transparent}
+    image = Image.fromarray(numbers.astype(np.uint8))
+    image.putpalette([channel for colour in colours for channel in colour])
+    path = save(image, tmp_path / "m.png", **options)
+    assert np.array_equal(given(path)[0], ONE)
+    assert np.array_equal(read_merged(path) > 0, ONE > 0)
+
+
+@pytest.mark.parametrize("colours", [(RED, WHITE), (BLUE, GREEN), (WHITE, (9, 9, 9))])
+def test_a_palette_that_leaves_the_background_open_is_asked_about(colours, given, tmp_path):
+    image = Image.fromarray(1 - ONE)
+    image.putpalette([channel for colour in colours for channel in colour])
+    with pytest.raises(
+        InputError, match=r"no black and nothing transparent.*300 pixels.*paint the background"
+    ):
+        given(save(image, tmp_path / "m.png"))
+
+
+def test_colours_on_white_are_said_to_be_two_objects(given, tmp_path, caplog):
+    path = save(Image.fromarray(np.array([WHITE, RED], np.uint8)[ONE]), tmp_path / "m.png")
+    assert np.unique(given(path)[0]).tolist() == [1, 2]
+    assert "white (2772 px) is an object, too: paint the background black" in caplog.text
+
+
+def test_benchmarks_do_not_lose_an_object_of_entry_0(tmp_path):
+    image = Image.fromarray(1 - ONE)
+    image.putpalette([*RED, *GREEN])
+    path = save(image, tmp_path / "m.png", transparency=1)
+    with pytest.raises(InputError, match="shows an object by entry 0 of its palette"):
+        read_label_map(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA"])
+def test_transparency_of_every_mode(mode, given, tmp_path):
+    colours = Image.fromarray(np.array([BLUE, GREEN, RED], np.uint8)[LABELS])  # blue is hidden
+    if mode == "L":
+        path = save(
+            Image.fromarray(np.where(LABELS, LABELS, 7).astype(np.uint8)), tmp_path / "m.png", transparency=7
+        )
+    elif mode == "RGB":
+        path = save(colours, tmp_path / "m.png", transparency=BLUE)
+    else:
+        base = Image.fromarray(np.where(LABELS, LABELS, 7).astype(np.uint8)) if mode == "LA" else colours
+        base.putalpha(Image.fromarray(np.where(LABELS > 0, 90, 0).astype(np.uint8)))
+        path = save(base, tmp_path / "m.png")
+    assert np.array_equal(given(path)[0], LABELS)
+
+
+# each way to write one object, as numbers or in colour
+WAYS = {
+    "bit": Image.fromarray(ONE > 0),
+    "grey 255": Image.fromarray(ONE * np.uint8(255)),
+    "grey 1": Image.fromarray(ONE),
+    "16 bits": Image.fromarray(ONE * np.uint16(65535)),
+    "RGB white": Image.fromarray(np.repeat(ONE[..., None] * np.uint8(255), 3, 2)),
+    "RGB dark": Image.fromarray(np.array([BLACK, (128, 0, 0)], np.uint8)[ONE]),
+    "white palette": paletted(ONE, BLACK, WHITE)[0],
+    "standard palette": paletted(ONE, *np.reshape(voc_palette(), (-1, 3)).tolist())[0],
+}
+SAME = [
+    ("bit", "grey 255", "16 bits", "RGB white", "white palette"),
+    ("bit", "grey 255", "16 bits", "white palette"),
+    ("grey 255", "RGB white"),
+    ("bit", "standard palette"),
+    ("bit", "grey 1"),
+    ("grey 1", "standard palette"),
+    ("grey 1", "RGB dark"),
+    ("standard palette", "RGB dark", "grey 1"),
+    ("white palette", "standard palette"),
+]
+
+
+@pytest.mark.parametrize("ways", SAME)
+def test_kinds_that_are_one_object(ways, given, tmp_path):
+    for index, way in enumerate(ways):
+        save(WAYS[way], tmp_path / f"masks/{index:05}.png")
+    maps = given(tmp_path / "masks").values()
+    assert len({tuple(np.unique(labels)) for labels in maps}) == 1
+    assert all(np.array_equal(labels > 0, ONE > 0) for labels in maps)
+
+
+@pytest.mark.parametrize("ways", [("grey 255", "standard palette"), ("RGB white", "standard palette")])
+def test_kinds_with_nothing_in_common_are_two_objects_with_a_word(ways, given, tmp_path, caplog):
+    for index, way in enumerate(ways):
+        save(WAYS[way], tmp_path / f"masks/{index:05}.png")
+    first, second = given(tmp_path / "masks").values()
+    assert set(np.unique(first)) & set(np.unique(second)) == {0}
+    assert "none of their objects is the same" in caplog.text
+
+
+def test_labels_without_a_colour_of_their_own_are_not_lost_among_colours(given, tmp_path):
+    save(paletted(LABELS, BLACK, RED, RED)[0], tmp_path / "masks/00000.png")
+    save(WAYS["RGB white"], tmp_path / "masks/00001.png")
+    with pytest.raises(InputError, match=r"00000\.png has labels that its palette shows in black or in one"):
+        given(tmp_path / "masks")
+
+
+def rounded(levels, colours):
+    """Blend discs in colours over black with the given opacities, `H x W` each."""
+    picture = np.zeros((H, W, 3))
+    for level, colour in zip(levels, colours, strict=True):
+        picture += level[..., None] * (np.array(colour) - picture)
+    return picture.round().astype(np.uint8)
+
+
+def disc(x, y, radius, sharpness=8):
+    fine = cv2.circle(
+        np.zeros((H * sharpness, W * sharpness), np.uint8),
+        (x * sharpness, y * sharpness),
+        radius * sharpness,
+        1,
+        -1,
+    )
+    return fine.reshape(H, sharpness, W, sharpness).mean(axis=(1, 3))
+
+
+SOFT, OTHER = disc(20, 20, 12), disc(34, 26, 10)
+
+
+@pytest.mark.parametrize("mode", ["grey", "palette", "RGB", "blurred"])
+def test_a_soft_edge_is_no_object(mode, given, tmp_path, caplog):
+    level = cv2.GaussianBlur(SOFT, (5, 5), 0) if mode == "blurred" else SOFT
+    if mode in ("grey", "blurred"):
+        image = Image.fromarray((level * 228).round().astype(np.uint8))
+    elif mode == "palette":
+        ramp = [(17 * i, 0, 0) for i in range(16)]
+        image = paletted((level * 15).round().astype(np.uint8), *ramp)[0]
+    else:
+        image = Image.fromarray(rounded([level], [(250, 200, 30)]))
+    found = given(save(image, tmp_path / "soft.png"))[0]
+    assert len(np.unique(found)) == 2
+    assert np.abs(np.count_nonzero(found) - level.sum()) < 0.03 * level.sum()
+    assert np.array_equal(
+        (found > 0) | (np.abs(level - 0.5) < 0.05), (level >= 0.5) | (np.abs(level - 0.5) < 0.05)
+    )
+    assert "has soft edges: " in caplog.text
+    assert caplog.text.count(" px)") > 4
+
+
+def test_soft_edges_between_two_objects(given, tmp_path):
+    path = save(Image.fromarray(rounded([SOFT, OTHER], [RED, BLUE])), tmp_path / "soft.png")
+    found = given(path)[0]
+    assert sorted(np.unique(found)) == [0, 1, 2]  # blue is 1, as the smaller number
+    clear = (np.abs(SOFT - 0.5) > 0.45) & (np.abs(OTHER - 0.5) > 0.45)
+    expected = np.where(OTHER >= 0.5, 1, np.where(SOFT >= 0.5, 2, 0))
+    assert np.array_equal(found[clear], expected[clear])
+    assert (found == expected).mean() > 0.98
+
+
+@pytest.mark.parametrize("wrong", ["thin soft line", "faint square"])
+def test_soft_edges_that_may_be_objects_are_refused(wrong, given, tmp_path):
+    picture = rounded([SOFT], [RED])
+    if wrong == "thin soft line":
+        picture = cv2.line(picture, (2, 45), (60, 38), (90, 90, 250), 1, cv2.LINE_AA)
+    else:
+        picture[38:46, 40:60] = 1
+    with pytest.raises(
+        InputError, match=r"soft edges that cannot be told from objects: of its \d+ ids.* px\)"
+    ):
+        given(save(Image.fromarray(picture), tmp_path / "m.png"))
+
+
+def test_stray_pixels_of_a_lossy_past_are_no_objects(given, tmp_path):
+    file = io.BytesIO()
+    Image.fromarray((SOFT * 255).astype(np.uint8)).save(file, "JPEG", quality=85)
+    found = given(save(Image.open(file), tmp_path / "m.png", format="PNG"))[0]
+    assert np.unique(found).tolist() == [0, 255]
+
+
+def test_small_objects_stay_objects(given, tmp_path, caplog):
+    """Of a few pixels, beside others and with colours in between."""
+    labels = np.where(disc(20, 20, 12) >= 0.5, 200, 0).astype(np.uint8)
+    labels[20:22, 32:34] = 100  # at its edge, and half as bright
+    labels[40, 60] = 60  # alone
+    labels[30:46, 40:50], labels[30:46, 50] = 255, 30  # a line along one side of another
+    found = given(save(Image.fromarray(labels), tmp_path / "m.png"))[0]
+    assert np.array_equal(found, labels)
+    assert "soft edges: " not in caplog.text
+    numbered = np.zeros((H, W), np.uint8)
+    numbered[10:30, 10:30], numbered[11:29, 11:29] = 1, 2  # a thin frame around another object
+    for image in (Image.fromarray(numbered), paletted(numbered, BLACK, RED, GREEN)[0]):
+        assert np.array_equal(given(save(image, tmp_path / "n.png"))[0], numbered)
+
+
+def test_many_thin_labels_are_kept_and_told(given, tmp_path, caplog):
+    labels = np.zeros((H, W), np.uint8)
+    for index in range(6):
+        labels[5 + 6 * index, 10 + index : 40] = index + 1
+    assert np.array_equal(given(save(Image.fromarray(labels), tmp_path / "m.png"))[0], labels)
+    assert "has 6 labels, and each is an object" in caplog.text
+    assert "1 (30 px), 2 (29 px)" in caplog.text
+
+
+LOSSY = [
+    ("JPEG", "jpg", {}),
+    ("WEBP", "webp", {"quality": 80}),
+    ("WEBP", "webp", {"quality": 80, "exif": b"Exif\0\0"}),
+]
+LOSSY += [("TIFF", "tif", {"compression": "jpeg"})]
+LOSSY += [("JPEG2000", "jp2", {})] if features.check("jpg_2000") else []
+LOSSY += [("AVIF", "avif", {"quality": 90})] if features.check("avif") else []
+LOSSY += [("MPO", "jpg", {"save_all": True, "append_images": [Image.new("RGB", (W, H))]})]
+
+
+@pytest.mark.parametrize(("format_", "suffix", "options"), LOSSY)
+@pytest.mark.parametrize("single", [True, False])
+def test_lossy_formats_are_refused(format_, suffix, options, single, given, tmp_path):
+    path = save(WAYS["RGB white"], tmp_path / f"masks/00000.{suffix}", format=format_, **options)
+    with pytest.raises(InputError, match=r"whose compression changes labels: save masks as PNG"):
+        given(path if single else path.parent)
+
+
+def test_a_lossy_file_under_the_name_of_a_png_is_refused(given, tmp_path):
+    with pytest.raises(InputError, match="is a lossy WebP"):
+        given(save(WAYS["RGB white"], tmp_path / "m.png", format="WEBP"))
+
+
+@pytest.mark.parametrize("alpha", [True, False])
+def test_lossless_webp_is_a_mask(alpha, given, tmp_path):
+    colours = Image.fromarray(np.array([BLACK, GREEN, RED], np.uint8)[LABELS])
+    if alpha:
+        colours.putalpha(Image.fromarray(np.where(LABELS > 0, 255, 0).astype(np.uint8)))
+    assert np.array_equal(given(save(colours, tmp_path / "m.webp", lossless=True))[0], LABELS)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"), [("gif", {}), ("png", {}), ("webp", {"lossless": True}), ("tif", {})]
+)
+def test_several_pictures_are_no_mask(suffix, options, given, tmp_path):
+    others = [Image.fromarray(np.roll(LABELS, i, 1) * np.uint8(90)) for i in range(3)]
+    path = save(others[0], tmp_path / f"m.{suffix}", save_all=True, append_images=others[1:], **options)
+    with pytest.raises(InputError, match=r"holds 3 pictures, and a mask is one"):
+        given(path)
+
+
+@pytest.mark.parametrize("mode", ["F", "CMYK", "LAB", "YCbCr"])
+def test_modes_that_hold_no_labels_are_refused(mode, given, tmp_path):
+    image = Image.fromarray(ONE.astype(np.float32)) if mode == "F" else Image.new(mode, (W, H))
+    with pytest.raises(InputError, match=rf"is a {mode} picture: save it with a palette, in grey or in RGB"):
+        given(save(image, tmp_path / "m.tif"))
+
+
+def test_colours_of_16_bits_are_refused(given, tmp_path):
+    cv2.imwrite(str(tmp_path / "deep.png"), np.repeat(LABELS[..., None].astype(np.uint16), 3, 2))
+    with pytest.raises(InputError, match="has 16 bits a channel"):
+        given(tmp_path / "deep.png")

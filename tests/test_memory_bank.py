@@ -1,0 +1,105 @@
+"""What stays in a bounded memory, by the times of the frames remembered for good."""
+
+import pytest
+import torch
+
+from model import InferenceCore
+from model.memory_bank import MemoryBank, ObjectMemory
+
+
+def remember(memory, time, permanent=True, given=False):
+    """Write a frame whose numbers tell its time."""
+    memory.write(torch.full((6, 4), float(time)), torch.full((6, 5), float(time)), time, permanent, given)
+
+
+def held(memory):
+    """Return the times of all that would be read, the temporary frame included."""
+    return sorted(memory.view()[1][0, ::6, 0].tolist())
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+def test_the_first_frame_is_never_forgotten_and_the_previous_one_is_there(limit):
+    memory = ObjectMemory(max_frames=limit)
+    for time in range(40):
+        remember(memory, time, permanent=time % 5 == 0, given=time == 0)
+        assert len(memory.times) <= limit
+        assert memory.keys.shape[0] <= limit + 1
+        assert {0, time} <= set(held(memory))
+    expected = {1: [0], 2: [0, 35]}
+    assert sorted(memory.times) == expected.get(limit, sorted(memory.times))
+
+
+def test_of_one_frame_the_first_stays_beside_the_previous_one():
+    memory = ObjectMemory(max_frames=1)
+    for time, permanent, given in ((0, True, True), (5, True, False), (6, False, False), (7, True, True)):
+        remember(memory, time, permanent, given)
+        assert memory.times == [0]
+        assert held(memory) == sorted({0, time})
+    remember(memory, 8, permanent=False)
+    assert held(memory) == [0, 8]
+
+
+def test_given_masks_outlast_predicted_ones():
+    memory = ObjectMemory(max_frames=2)
+    remember(memory, 0, given=True)
+    remember(memory, 5)
+    remember(memory, 8, given=True)
+    for time in (13, 18, 23):  # predicted: none may take the place of frame 8
+        remember(memory, time)
+        assert (sorted(memory.times), held(memory)) == ([0, 8], [0, 8, time])
+    remember(memory, 25, given=True)  # a newer correction
+    assert (sorted(memory.times), held(memory)) == ([0, 25], [0, 25])
+
+
+def test_predicted_frames_are_spread_around_given_ones():
+    memory = ObjectMemory(max_frames=6)
+    for time in range(0, 300, 5):
+        remember(memory, time, given=time in (0, 10, 15))
+    times = sorted(memory.times)
+    assert times[:3] == [0, 10, 15]
+    assert times[-1] == 295
+    assert len(times) == 6
+
+
+def test_only_given_frames_beyond_the_limit_keep_the_first_and_the_newest():
+    memory = ObjectMemory(max_frames=3)
+    for time in (0, 1, 20, 40, 41):
+        remember(memory, time, given=True)
+    assert (min(memory.times), max(memory.times), len(memory.times)) == (0, 41, 3)
+
+
+def test_each_object_has_its_own_first_and_given_frames():
+    bank = MemoryBank(None, None, max_frames=1)
+    one, two = torch.zeros(1, 6, 4), torch.zeros(2, 6, 4)
+    bank.write(one, one, 0, permanent=True, given=[0])
+    bank.write(two, two, 7, permanent=True, given=[1])
+    bank.write(two, two, 12, permanent=True)
+    assert [memory.times for memory in bank.objects] == [[0], [7]]
+    assert [memory.given for memory in bank.objects] == [[True], [True]]
+
+
+def test_the_engine_keeps_given_masks_and_says_what_it_cannot_keep(network, caplog):
+    frames = torch.randn(9, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(32, 32, dtype=torch.uint8)
+    mask[8:24, 8:24], mask[24:] = 1, 2
+    given = {0: [1], 3: [2], 4: [1]}  # object 2 is late, object 1 is corrected
+    for limit, times in ((1, [[0], [3]]), (2, [[0, 4], [3, 8]]), (3, [[0, 4, 8], [3, 6, 8]])):
+        caplog.clear()
+        engine = InferenceCore(network, mem_every=2, max_memory_frames=limit)
+        for index, frame in enumerate(frames):
+            engine.step(frame, mask if index in given else None, given.get(index))
+        assert [sorted(memory.times) for memory in engine.bank.objects] == times
+        warnings = [record.getMessage() for record in caplog.records]
+        assert [text[:8] for text in warnings] == (["frame 4:"] if limit == 1 else [])
+
+
+def test_a_limit_of_one_reads_the_first_frame_and_the_previous_one(network):
+    """The same as an engine that never reaches its second permanent frame."""
+    frames = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    mask = torch.zeros(32, 32, dtype=torch.uint8)
+    mask[8:24, 8:24] = 1
+    bounded = InferenceCore(network, mem_every=2, max_memory_frames=1)
+    never = InferenceCore(network, mem_every=100)
+    for index, frame in enumerate(frames):
+        given = mask if index == 0 else None
+        assert torch.equal(bounded.step(frame, given), never.step(frame, given))

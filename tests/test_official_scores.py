@@ -1,0 +1,154 @@
+"""J and F as the official tool of DAVIS 2017 counts them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dataset.davis_test_dataset import davis_2016, davis_2017
+from scripts.evaluation.scores import report, score_video
+from tests.conftest import GOLDEN, write_frames, write_labels
+from util.errors import InputError
+
+EXPECTED = json.loads((GOLDEN / "scores.json").read_text())
+COUNT = 7
+SIZE = (40, 60)
+
+
+def square(label, row, column, labels=None):
+    labels = np.zeros(SIZE, np.uint8) if labels is None else labels.copy()
+    labels[row : row + 12, column : column + 12] = label
+    return labels
+
+
+def tree(root, truth, count=COUNT):
+    """A video `v` in the layout of DAVIS 2017, with truth on some of its frames."""
+    size = next(iter(truth.values())).shape
+    frames = np.zeros((count, *size, 3), np.uint8)
+    write_frames(root / "trainval/JPEGImages/480p/v", frames)
+    for index, labels in truth.items():
+        write_labels(root / f"trainval/Annotations/480p/v/{index:05}.png", labels)
+    (root / "trainval/ImageSets/2017").mkdir(parents=True)
+    (root / "trainval/ImageSets/2017/val.txt").write_text("v\n")
+    return root
+
+
+def write_masks(folder, masks):
+    for index, labels in enumerate(masks):
+        write_labels(folder / f"{index:05}.png", labels)
+    return folder
+
+
+def scores_of(root, folder, late_objects=False):
+    (video,) = davis_2017(root, "val", late_objects=late_objects)
+    return {each.label: (each.region, each.boundary) for each in score_video(video, folder)}
+
+
+@pytest.mark.parametrize("case", EXPECTED)
+def test_golden_numbers(case, tmp_path):
+    golden = np.load(GOLDEN / "scores.npz")
+    truth = golden[f"{case}/truth"]
+    root = tree(tmp_path / "davis", dict(enumerate(truth)), len(truth))
+    found = scores_of(root, write_masks(tmp_path / "masks", golden[f"{case}/masks"]))
+    assert {f"v_{label}": each[0] / 100 for label, each in found.items()} == pytest.approx(
+        EXPECTED[case]["J"], abs=1e-12
+    )
+    assert {f"v_{label}": each[1] / 100 for label, each in found.items()} == pytest.approx(
+        EXPECTED[case]["F"], abs=1e-12
+    )
+
+
+def test_sparse_truth_is_scored_by_name_and_its_first_and_last_frame_do_not_count(tmp_path, caplog):
+    caplog.set_level("INFO")
+    truth = {index: square(1, 5 + index, 10) for index in (0, 2, 4, 6)}
+    root = tree(tmp_path / "davis", truth)
+    masks = [square(1, 5 + index, 10) for index in range(COUNT)]
+    masks[2] = square(1, 5 + 2, 10 + 6)  # 6 of 12 columns off: 72 of 216 pixels in common
+    masks[0] = masks[6] = masks[1] = np.zeros(SIZE, np.uint8)
+    found = scores_of(root, write_masks(tmp_path / "masks", masks))
+    assert found[1][0] == pytest.approx(100 * np.mean([72 / 216, 1]))
+    assert "v: ground truth on 4 of 7 frames; 2 count (00002 to 00004), its first and its last" in caplog.text
+
+
+def test_two_frames_of_truth_are_no_score_and_the_sentence_is_true(tmp_path, caplog, capsys):
+    caplog.set_level("INFO")
+    root = tree(tmp_path / "davis", {0: square(1, 5, 5), 3: square(1, 5, 5)})
+    assert scores_of(root, tmp_path) == {}
+    assert "v: ground truth on 00000 and 00003 alone" in caplog.text
+    (tmp_path / "results.csv").write_text("of other masks")
+    report([], tmp_path / "results.csv")
+    assert "No score" in capsys.readouterr().out
+    assert not (tmp_path / "results.csv").exists()
+
+
+def test_an_object_that_truth_never_shows_again_counts(tmp_path):
+    both = square(2, 20, 40, square(1, 5, 5))
+    one = square(1, 5, 5)
+    root = tree(tmp_path / "davis", {0: both} | dict.fromkeys(range(1, COUNT), one))
+    masks = [both, both, *[one] * (COUNT - 2)]
+    found = scores_of(root, write_masks(tmp_path / "masks", masks))
+    assert found == {1: (100, 100), 2: (pytest.approx(80), pytest.approx(80))}  # wrong on one frame of five
+
+
+def test_labels_that_were_never_given_are_named(tmp_path, caplog):
+    given = square(3, 5, 5, square(1, 20, 5))
+    late = square(4, 20, 40, square(2, 5, 40, given))
+    root = tree(tmp_path / "davis", {0: given, 1: given} | dict.fromkeys(range(2, COUNT), late))
+    folder = write_masks(tmp_path / "masks", [given] * COUNT)
+    assert scores_of(root, folder) == {1: (100, 100), 2: (20, 20), 3: (100, 100)}
+    assert "has label 4 (first on 00002), which its first frame lacks: never given, not scored" in caplog.text
+    assert "has label 2 (first on 00002), which its first frame lacks: never given, but scored" in caplog.text
+    assert caplog.text.count("--late_objects") == 2
+    caplog.clear()
+    # given on frame 2, they count on frames 3 to 5
+    folder = write_masks(tmp_path / "masks", [given] * 3 + [late] + [given] * 3)
+    third = pytest.approx(100 / 3)
+    assert scores_of(root, folder, late_objects=True) == {
+        1: (100, 100),
+        2: (third, third),
+        3: (100, 100),
+        4: (third, third),
+    }
+    assert caplog.text == ""
+
+
+def test_an_object_given_on_the_last_frames_is_named(tmp_path, caplog):
+    caplog.set_level("INFO")
+    one = square(1, 5, 5)
+    root = tree(
+        tmp_path / "davis", dict.fromkeys(range(COUNT - 2), one) | {5: square(2, 20, 40, one), 6: one}
+    )
+    folder = write_masks(tmp_path / "masks", [one] * COUNT)
+    assert scores_of(root, folder, late_objects=True) == {1: (100, 100)}
+    assert "v: label 2 is given too late to be scored" in caplog.text
+
+
+def test_labels_between_and_labels_of_masks_alone(tmp_path, caplog):
+    truth = square(3, 20, 40, square(1, 5, 5))
+    root = tree(tmp_path / "davis", dict.fromkeys(range(COUNT), truth))
+    folder = write_masks(tmp_path / "masks", [square(9, 25, 5, truth)] * COUNT)
+    assert scores_of(root, folder) == dict.fromkeys((1, 2, 3), (100, 100))
+    assert "v: label 2 is on none of its frames, but an object" in caplog.text
+    assert "v: its masks have label 9 (first on 00001), no object of the ground truth" in caplog.text
+
+
+def test_davis_2016_has_one_object_whatever_its_labels(tmp_path):
+    write_frames(tmp_path / "JPEGImages/480p/v", np.zeros((4, *SIZE, 3), np.uint8))
+    for index in range(4):
+        labels = square(2, 5, 17, square(1, 5, 5))
+        write_labels(tmp_path / f"Annotations/480p/v/{index:05}.png", labels)
+    (video,) = davis_2016(tmp_path)
+    masks = [square(255, 5, 5)] * 4  # half of it
+    (score,) = score_video(video, write_masks(tmp_path / "masks", masks))
+    assert (score.label, score.region) == (255, 50)
+
+
+def test_masks_that_are_missing_or_of_another_size_are_named(tmp_path):
+    root = tree(tmp_path / "davis", dict.fromkeys(range(COUNT), square(1, 5, 5)))
+    folder = write_masks(tmp_path / "masks", [square(1, 5, 5)] * COUNT)
+    (folder / "00003.png").unlink()
+    with pytest.raises(InputError, match="v: there is no mask of 1 of the 5 frames that count, 00003 first"):
+        scores_of(root, folder)
+    write_labels(folder / "00003.png", np.zeros((30, 20), np.uint8))
+    with pytest.raises(InputError, match=r"00003.png is 20 x 30, its ground truth 60 x 40"):
+        scores_of(root, folder)
