@@ -40,6 +40,17 @@ def moving_picture(index, height=480, width=854):
     )
 
 
+def press(person, keys_and_frames):
+    """Press keys and return how long each took to show its frame, in ms."""
+    person.js("window.times = [], 0")
+    for count, (key, frame) in enumerate(keys_and_frames, start=1):
+        person.js(f"window.wanted = {frame}, window.begun = null, 0")
+        person.key(key)
+        person.until(f"times.length === {count}")
+        person.page.wait_for_timeout(30)
+    return person.js("times")
+
+
 def stated(name, times):
     print(f"{name}: median {np.median(times):.1f} ms, worst {max(times):.1f} ms of {len(times)}")
     return np.median(times)
@@ -56,12 +67,11 @@ def test_time_from_key_to_picture(tmp_path):
             person.drag((200, 200), (400, 300))
         person.go(0)
         person.js(WATCH)
-        for frame in range(1, 60):
-            person.js(f"window.wanted = {frame}, window.begun = null, 0")
-            person.key("ArrowRight")
-            person.until(f"times.length === {frame}")
-            person.page.wait_for_timeout(30)
-        steps = person.js("times")
+        there = [("Shift+ArrowRight", frame) for frame in range(10, 60, 10)]
+        back = [("Shift+ArrowLeft", frame) for frame in range(49, 0, -10)]
+        jumps = press(person, [*there, ("End", 59), *back])
+        person.go(0)
+        steps = press(person, [("ArrowRight", frame) for frame in range(1, 60)])
         person.js("window.times = [], window.wanted = undefined, 0")
         person.page.mouse.move(*person.screen(200, 200))
         person.page.mouse.down()
@@ -75,6 +85,7 @@ def test_time_from_key_to_picture(tmp_path):
         chromium.close()
     started.close()
     assert len(strokes) > 60
+    stated("jump to a frame that the page does not have", jumps)
     assert stated("frame step", steps) < 1500
     assert stated("brush stroke", strokes) < 500
 
