@@ -148,6 +148,7 @@ def test_undo_while_it_runs_stops_it(hands, running):
     assert all(same(label_maps(running), before))
 
 
+@pytest.mark.slow
 def test_an_object_added_later_joins(hands, running):
     draw_disc(hands, 0)
     hands.propagate()
@@ -162,6 +163,7 @@ def test_an_object_added_later_joins(hands, running):
     assert any(added in state.present for state in others)
 
 
+@pytest.mark.slow
 def test_locked_and_reviewed_stay_through_a_propagation(hands, running):
     draw_disc(hands, 0)
     hands.propagate()
@@ -228,6 +230,7 @@ def test_the_server_is_killed_in_the_middle_of_a_propagation(page, video, tmp_pa
     server.stop()
 
 
+@pytest.mark.slow
 def test_the_page_answers_within_a_moment_while_it_runs(hands, running):
     draw_disc(hands, 0)
     hands.propagate()
