@@ -3,12 +3,14 @@
 from model.checkpoint import load_fusion, load_network, load_s2m
 from model.fusion import FusionNetwork
 from model.inference_core import InferenceCore
+from model.interactive_core import InteractiveCore
 from model.network import PropagationNetwork
 from model.s2m import S2MNetwork
 
 __all__ = [
     "FusionNetwork",
     "InferenceCore",
+    "InteractiveCore",
     "PropagationNetwork",
     "S2MNetwork",
     "load_fusion",

@@ -1,9 +1,7 @@
 """The engine: carries masks through a video, one frame at a time."""
 
 import logging
-import math
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,7 +16,7 @@ from model.arguments import (
     frame_tensor,
     given_objects,
 )
-from model.memory import CHUNK_NUMBERS
+from model.frame_propagation import FramePropagation, Result
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
@@ -26,13 +24,8 @@ from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
 
-CPU_PIXELS_AT_ONCE = 854 * 480  # objects times pixels in one pass: more was slower, fewer too
-MIN_CHUNK_NUMBERS = 1 << 16  # of the read; beyond this, smaller chunks save nothing that matters
-
-
-class InferenceCore:
+class InferenceCore(FramePropagation):
     """Propagates object masks through one video (MiVOS section 3.2; protocol of STM).
 
     Frames are given in order; objects may arrive on any frame. Only the memory bank grows with the
@@ -50,13 +43,7 @@ class InferenceCore:
             order of preference. With 1 it is the first alone, and a correction does not outlast the next
             frame.
         half_memory: remember in half precision, in half the space.
-        objects_at_once: objects that go through the network together; None for all on a GPU, and on a
-            CPU for one, or as many small ones as have the pixels of 854 x 480. When a GPU runs out of
-            memory, this and the size of the read's chunks are halved until the frame fits; results do
-            not depend on them beyond rounding.
-
-    Raises:
-        InputError: a setting cannot be used.
+        objects_at_once: objects that go through the network together, see `FramePropagation`.
 
     Attributes:
         labels: labels of the known objects, in the order of the probability channels.
@@ -79,12 +66,9 @@ class InferenceCore:
             raise InputError("mem_every must be a whole number above 0, not None.")
         check_counts(mem_every=mem_every)
         check_positive(km_sigma=km_sigma)
-        self.network = network
-        self.device = next(network.parameters()).device
+        super().__init__(network, objects_at_once)
         self.mem_every = mem_every
         self.bank = MemoryBank(top_k, km_sigma, max_memory_frames, half_memory)
-        self.objects_at_once = objects_at_once
-        self.chunk_numbers = CHUNK_NUMBERS
         self.labels: list[int] = []
         self.time = -1
         self.last_permanent = 0
@@ -129,7 +113,7 @@ class InferenceCore:
         self.size = size
         self.time += 1
         padding = padding_for(*frame.shape[-2:])
-        image = self._brought(frame).unsqueeze(0)
+        image = self.brought(frame).unsqueeze(0)
         image = pad(image, padding).contiguous(memory_format=torch.channels_last)
 
         prob = self._in_available_memory(lambda: self._segment(image))
@@ -141,7 +125,7 @@ class InferenceCore:
                     "remembered, and that is the first: allow two (--max_memory_frames 2).",
                     self.time,
                 )
-            given = _by_label(self._brought(mask), labels)
+            given = _by_label(self.brought(mask), labels)
             prob = self._put_in(prob, {label: pad(given[label], padding) for label in given})
         if self.labels and not last:
             self._in_available_memory(lambda: self._memorise(image, prob[1:], labels))
@@ -183,13 +167,7 @@ class InferenceCore:
         """Return aggregated probabilities `(K+1) x H x W` of the known objects on a padded frame."""
         if not self.labels:
             return image.new_ones(1, *image.shape[-2:])
-        query = self.network.encode_query(image)
-        key = query.key.float()
-        logits = []
-        for objects in self._chunks():
-            readout = self.bank.read(key, query.grid[1], objects, self.chunk_numbers)
-            logits.append(self.network.decode(readout, query))
-        return aggregate(torch.cat(logits).sigmoid_().squeeze(1))
+        return self.segment(self.bank, self.network.encode_query(image), len(self.labels))
 
     def _put_in(self, prob: Tensor, given: dict[int, Tensor]) -> Tensor:
         """Return `prob` with the given masks in it, and learn the labels that are new.
@@ -215,55 +193,14 @@ class InferenceCore:
             given: labels of the objects whose masks were given on it.
         """
         permanent = bool(given) or self.time - self.last_permanent >= self.mem_every
-        encoded = [self.network.encode_memory(image, objects[None], chunk) for chunk in self._chunks()]
-        keys, values = (torch.cat(parts).float() for parts in zip(*encoded, strict=True))
+        keys, values = self.encode(image, objects)
         indices = {self.labels.index(label) for label in given}
         self.bank.write(keys, values, self.time, permanent, indices)
         if permanent:
             self.last_permanent = self.time
 
-    def _chunks(self) -> list[slice]:
-        """Return the known objects in parts of at most `objects_at_once`."""
-        count = len(self.labels)
-        size = self.objects_at_once or self._suitable_at_once(count)
-        return [slice(start, start + size) for start in range(0, count, size)]
-
-    def _suitable_at_once(self, count: int) -> int:
-        """Return how many of `count` objects go through the network together when nothing else is asked."""
-        if self.device.type != "cpu" or self.size is None:
-            return count
-        return max(1, CPU_PIXELS_AT_ONCE // math.prod(self.size))
-
     def _in_available_memory(self, compute: Callable[[], Result]) -> Result:
-        """Return compute(), tried again with smaller chunks while the GPU has not enough memory.
-
-        Raises:
-            InputError: the smallest chunks do not fit either.
-        """
-        while True:
-            try:
-                return compute()
-            except torch.cuda.OutOfMemoryError as error:
-                at_once = min(self.objects_at_once or len(self.labels), len(self.labels))
-                if at_once <= 1 and self.chunk_numbers <= MIN_CHUNK_NUMBERS:
-                    raise InputError(
-                        f"frame {self.time} does not fit into the GPU's memory, even one object at a time: "
-                        "reduce the frames (--size), bound what is remembered (--max_memory_frames, "
-                        "--half_memory) or use --amp."
-                    ) from error
-            # outside the handler, which holds on to the tensors of the failed attempt
-            self.objects_at_once = max(1, at_once // 2)
-            self.chunk_numbers = max(MIN_CHUNK_NUMBERS, self.chunk_numbers // 2)
-            torch.cuda.empty_cache()
-            log.warning(
-                "frame %d needs more memory than the GPU has: going on with %d objects at once.",
-                *(self.time, self.objects_at_once),
-            )
-
-    def _brought(self, x: Tensor) -> Tensor:
-        """Return a frame or mask on the engine's device."""
-        # to a CPU never without waiting: it would compute on what has not come yet
-        return x.to(self.device, non_blocking=self.device.type == "cuda")
+        return self.in_available_memory(compute, self.time, len(self.labels))
 
 
 def _by_label(mask: Tensor, labels: list[int]) -> dict[int, Tensor]:

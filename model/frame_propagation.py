@@ -1,0 +1,111 @@
+"""What every engine does with a frame: objects are read from memory, decoded, and encoded to be remembered.
+
+Objects go through the network in parts, which get smaller when a GPU has not enough memory.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from model.aggregation import aggregate
+from model.memory import CHUNK_NUMBERS
+from model.memory_bank import MemoryBank
+from model.network import PropagationNetwork, Query
+from util.errors import InputError
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+CPU_PIXELS_AT_ONCE = 864 * 480  # objects times pixels in one pass: more was slower, fewer too
+MIN_CHUNK_NUMBERS = 1 << 16  # of the read; beyond this, smaller chunks save nothing that matters
+
+
+class FramePropagation:
+    """The part of an engine that knows the network and how much goes through it at once.
+
+    Args:
+        network: in eval mode, on the device to compute on.
+        objects_at_once: objects that go through the network together; None for all on a GPU, and on a
+            CPU for one, or as many small ones as have the pixels of 864 x 480. When a GPU runs out of
+            memory, this and the size of the read's chunks are halved until the frame fits; results do
+            not depend on them beyond rounding.
+    """
+
+    def __init__(self, network: PropagationNetwork, objects_at_once: int | None) -> None:
+        self.network = network
+        self.device = next(network.parameters()).device
+        self.objects_at_once = objects_at_once
+        self.chunk_numbers = CHUNK_NUMBERS
+
+    def segment(self, bank: MemoryBank, query: Query, count: int) -> Tensor:
+        """Return aggregated probabilities `(K+1) x H x W` of the K objects of a bank on a padded frame."""
+        height, width = (16 * side for side in query.grid)
+        key = query.key.float()
+        logits = []
+        for objects in self._parts(count, height * width):
+            readout = bank.read(key, query.grid[1], objects, self.chunk_numbers)
+            logits.append(self.network.decode(readout, query))
+        return aggregate(torch.cat(logits).sigmoid_().squeeze(1))
+
+    def encode(self, image: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a padded frame with its objects, to be remembered.
+
+        Args:
+            image: `1 x 3 x H x W`.
+            objects: probabilities, `K x H x W`.
+
+        Returns:
+            Keys `K x (h*w) x 128` and values `K x (h*w) x 512`, float32.
+        """
+        parts = self._parts(len(objects), math.prod(objects.shape[-2:]))
+        encoded = [self.network.encode_memory(image, objects[None], part) for part in parts]
+        keys, values = (torch.cat(each).float() for each in zip(*encoded, strict=True))
+        return keys, values
+
+    def in_available_memory(self, compute: Callable[[], Result], frame: int, count: int) -> Result:
+        """Return compute(), tried again with smaller parts while the GPU has not enough memory.
+
+        Args:
+            compute: to be called.
+            frame: number of the frame that it is about, for messages.
+            count: how many objects there are.
+
+        Raises:
+            InputError: the smallest parts do not fit either.
+        """
+        while True:
+            try:
+                return compute()
+            except torch.cuda.OutOfMemoryError as error:
+                at_once = min(self.objects_at_once or count, count)
+                if at_once <= 1 and self.chunk_numbers <= MIN_CHUNK_NUMBERS:
+                    raise InputError(
+                        f"frame {frame} does not fit into the GPU's memory, even one object at a time: "
+                        "reduce the frames (--size), bound what is remembered (--max_memory_frames, "
+                        "--half_memory) or use --amp."
+                    ) from error
+            # outside the handler, which holds on to the tensors of the failed attempt
+            self.objects_at_once = max(1, at_once // 2)
+            self.chunk_numbers = max(MIN_CHUNK_NUMBERS, self.chunk_numbers // 2)
+            torch.cuda.empty_cache()
+            log.warning(
+                "frame %d needs more memory than the GPU has: going on with %d objects at once.",
+                *(frame, self.objects_at_once),
+            )
+
+    def brought(self, x: Tensor) -> Tensor:
+        """Return a frame or mask on the engine's device."""
+        # to a CPU never without waiting: it would compute on what has not come yet
+        return x.to(self.device, non_blocking=self.device.type == "cuda")
+
+    def _parts(self, count: int, pixels: int) -> list[slice]:
+        """Return `count` objects of so many pixels each in parts of at most `objects_at_once`."""
+        size = self.objects_at_once
+        if size is None:
+            size = count if self.device.type != "cpu" else max(1, CPU_PIXELS_AT_ONCE // pixels)
+        return [slice(start, start + size) for start in range(0, count, size)]
