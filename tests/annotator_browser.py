@@ -51,11 +51,11 @@ class Annotator:
     def _run(self):
         video, workspace, weights, size, amp = self.arguments
         with session(video, workspace) as self.session, listening("127.0.0.1", None, 0) as port:
-            settings = WorkerSettings(video, workspace, size, "cpu", amp, False)
+            settings = WorkerSettings(video, workspace, workspace, size, "cpu", amp, False)
             flags = ["--device", "cpu", *(["--amp"] if amp else [])]
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
             known = Weights(published, fitted, size, flags)
-            tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings, workspace))
+            tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings))
             number = port.getsockname()[1]
             self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
             app = application(self.session, tasks, "127.0.0.1", number)

@@ -12,6 +12,7 @@ def test_between_two_drawn_frames_the_nearer_counts_more():
     (gap,) = gaps({0: [1], 4: [1]}, [1], 0, 4)
     assert (list(gap.forward), list(gap.backward)) == ([0, 1, 2, 3], [4, 3, 2, 1])
     assert gap.shares == {1: [0.25], 2: [0.5], 3: [0.75]}
+    assert gap.is_whole
     (gap,) = gaps({0: [1], 4: [1]}, [1], 0, 4, backward=False)
     assert (list(gap.forward), list(gap.backward), gap.shares) == ([0, 1, 2, 3], [], {1: [0], 2: [0], 3: [0]})
 
@@ -23,6 +24,7 @@ def test_a_frame_that_speaks_of_some_objects_is_passed():
     assert list(gap.forward) == [0, *range(1, 10)]
     assert list(gap.backward) == [6, 5, 4, 3, 2, 1, 0]
     assert gap.shares[3] == [0, 0, 1]
+    assert not gap.is_whole
     assert gap.shares[8] == [0, 0, 0]
     (gap,) = gaps(spoken, [1, 2, 3], 0, 9, backward=False)
     assert gap.shares[3] == [0, 0, None]

@@ -23,7 +23,8 @@ def video(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rounds(video, tmp_path_factory):
-    return Rounds(WorkerSettings(video, tmp_path_factory.mktemp("room"), 48, "cpu", False, False))
+    room = tmp_path_factory.mktemp("room")
+    return Rounds(WorkerSettings(video, room, room, 48, "cpu", False, False))
 
 
 def results(rounds, weights, given, labels, stop=lambda: False, **how):

@@ -33,6 +33,11 @@ class Gap:
     backward: range
 
     @property
+    def is_whole(self) -> bool:
+        """Tell whether all objects come from the same drawn frames, everywhere in it."""
+        return all(len({*shares}) == 1 and None not in shares for shares in self.shares.values())
+
+    @property
     def steps(self) -> int:
         """Frames of both passes, without those that they start from."""
         return max(0, len(self.forward) - 1) + max(0, len(self.backward) - 1)

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from dataset.image_io import normalise
 from dataset.video import working_size
-from model import InferenceCore, PropagationNetwork, load_network
+from model import (
+    FusionNetwork,
+    InferenceCore,
+    InteractiveCore,
+    PropagationNetwork,
+    load_fusion,
+    load_network,
+)
 from model.aggregation import most_probable
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
@@ -22,6 +29,8 @@ from util.device import allow_tf32
 if TYPE_CHECKING:
     from scripts.annotator.worker import WorkerSettings
 
+FUSION_FILE = "fusion.pth"
+QUERY_BYTES = 1 << 28  # of encoded frames, kept from a pass to the next
 NEAREST = 6  # drawn frames that a pass remembers from its beginning on
 LEVELS = 255  # steps in which probabilities of a pass wait for the other one
 
@@ -30,7 +39,7 @@ Given = Mapping[
 ]  # by frame: labels H x W, and which it speaks of
 
 
-class WorkingFrames:
+class WorkingFrames(Sequence[Tensor]):
     """The frames of a video as the network sees them, decoded when asked for.
 
     Args:
@@ -46,7 +55,7 @@ class WorkingFrames:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index: Any) -> Any:
         """Return a frame, `3 x h x w`, normalised."""
         image = normalise(self.pictures.read(index))
         if self.size == self.pictures.size:
@@ -67,31 +76,73 @@ class Rounds:
         self.pictures = Pictures(settings.video)
         self.frames = WorkingFrames(self.pictures, settings.size)
         self._networks: dict[tuple[Path, int], PropagationNetwork] = {}
+        self._loaded_fusion: FusionNetwork | None = None
 
     def run(
         self, request: Mapping[str, Any], is_stopped: Callable[[], bool]
     ) -> Iterator[tuple[str, int, NDArray[np.uint8] | None]]:
         """Fill gaps; yield ("frame", number, labels `H x W`) as they are known, and ("step", number, None).
 
-        What is carried forward from one drawn frame and backward from another is blended by distance, object
-        by object.
+        What is carried forward from one drawn frame and backward from another is fused, by the fusion network
+        where there is one, else by distance.
 
         Args:
             request: "weights", "gaps", "given" and "labels".
             is_stopped: asked after every frame; what was yielded until then is right.
         """
         network = self._network(request["weights"])
+        given, labels = request["given"], request["labels"]
         for gap in request["gaps"]:
             with tempfile.TemporaryFile(dir=self.settings.room) as room:
-                for frame, labels in self._filled(network, gap, request["given"], request["labels"], room):
-                    yield "step" if labels is None else "frame", frame, labels
+                filled = (
+                    self._filled(network, gap, given, labels)
+                    if gap.is_whole
+                    else self._filled_by_object(network, gap, given, labels, room)
+                )
+                for frame, mask in filled:
+                    yield "step" if mask is None else "frame", frame, mask
                     if is_stopped():
                         return
 
     def _filled(
-        self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int], room: Any
+        self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int]
     ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
         """Yield the frames of a gap with their labels, or None for one that waits for the other pass.
+
+        Args:
+            network: to segment with.
+            gap: the frames; both ends speak of all objects.
+            given: drawn masks.
+            labels: of the K objects.
+        """
+        core = InteractiveCore(
+            network,
+            self.frames,
+            labels,
+            self._fusion(),
+            store="uint8",
+            undo_levels=1,
+            query_bytes=QUERY_BYTES,
+        )
+        sources = [passed[0] for passed in (gap.forward, gap.backward) if passed]
+        whole = [frame for frame, (_, about) in given.items() if {*labels} <= {*about}]
+        near = sorted(whole, key=lambda frame: (min(abs(frame - source) for source in sources), frame))
+        for frame in near[:NEAREST]:
+            core.give(frame, self.frames.reduced(given[frame][0]))
+        waiting = {*gap.frames} if len(sources) == 2 else set()
+        for frame in core.propagate(
+            gap.frames[0], gap.frames[-1], bool(gap.forward), bool(gap.backward), sources
+        ):
+            if frame in waiting:
+                waiting.remove(frame)
+                yield frame, None
+            else:
+                yield frame, self._labels(core.prob(frame).cpu(), core.labels)
+
+    def _filled_by_object(
+        self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int], room: Any
+    ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
+        """Do what `_filled` does where drawn frames speak of some objects, which come in on the way.
 
         Args:
             network: to segment with.
@@ -149,15 +200,23 @@ class Rounds:
         """Return the label map at the video's size of probabilities `(K+1) x h x w`."""
         return most_probable(prob, [0, *labels], self.pictures.size).numpy()
 
+    def _fusion(self) -> FusionNetwork | None:
+        """Load the fusion network, once, if it is there."""
+        path = self.settings.models / FUSION_FILE
+        if self._loaded_fusion is None and path.is_file():
+            self._loaded_fusion = load_fusion(path, self._device(), self.settings.amp)
+        return self._loaded_fusion
+
+    def _device(self) -> torch.device:
+        allow_tf32(not self.settings.no_tf32)
+        usable = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(usable if self.settings.device == "auto" else self.settings.device)
+
     def _network(self, path: Path) -> PropagationNetwork:
         """Load weights, once; a file that has been written anew is read again."""
         key = (path, path.stat().st_mtime_ns)
         if key not in self._networks:
-            allow_tf32(not self.settings.no_tf32)
-            device = self.settings.device
-            if device == "auto":
-                device = "cuda" if torch.cuda.is_available() else "cpu"
-            self._networks = {key: load_network(path, torch.device(device), self.settings.amp)}
+            self._networks = {key: load_network(path, self._device(), self.settings.amp)}
         return self._networks[key]
 
 

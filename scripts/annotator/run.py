@@ -73,8 +73,10 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
         *(["--no_tf32"] if args.no_tf32 else []),
     ]
     weights = Weights(args.model, workspace.folder / "fit" / "network.pth", args.size, flags)
-    settings = WorkerSettings(args.input, workspace.folder, args.size, args.device, args.amp, args.no_tf32)
-    tasks = Tasks(session, weights, Propagation(settings), Scribbling(settings, args.model.parent))
+    settings = WorkerSettings(
+        args.input, args.model.parent, workspace.folder, args.size, args.device, args.amp, args.no_tf32
+    )
+    tasks = Tasks(session, weights, Propagation(settings), Scribbling(settings))
     if args.masks is not None:
         _bring_in(args.masks, tasks)
     with listening(args.host, args.port, usual_port) as port:

@@ -26,11 +26,10 @@ class Scribbling:
 
     Args:
         settings: of the computing process.
-        models: folder in which the weights of the scribble-to-mask network are looked for.
     """
 
-    def __init__(self, settings: WorkerSettings, models: Path) -> None:
-        self.weights = models / S2M_FILE
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.weights = settings.models / S2M_FILE
         self.worker = Worker(settings)
 
     def method(self) -> str:
