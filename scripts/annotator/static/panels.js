@@ -26,13 +26,18 @@ export function chooseByNumber(number) {
   if (object) choose(object.label);
 }
 
-/** Make the list again, but leave it alone while a name is being typed. */
+let listed = ""; // what the list shows
+
+/** Make the list again when it has changed, but leave it alone while a name is being typed. */
 function refreshObjects() {
   const list = $("objects");
+  const wanted = JSON.stringify([store.objects, store.active]);
+  if (wanted === listed) return; // results come in all the time, and a click needs its button to stay
   if (list.contains(document.activeElement) && document.activeElement.type === "text" && list.children.length === store.objects.length) {
     for (const item of list.children) markItem(item, store.objects.find((each) => String(each.label) === item.dataset.label));
     return;
   }
+  listed = wanted;
   list.replaceChildren(...store.objects.map(makeItem));
   $("no-objects").hidden = store.objects.length > 0;
 }
