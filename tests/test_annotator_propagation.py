@@ -236,9 +236,10 @@ def test_the_page_answers_within_a_moment_while_it_runs(hands, running):
     hands.propagate()
     hands.until("annotator.store.frames.size >= 2")
     times = []
-    for frame in range(6):
+    while hands.js("annotator.store.job.state") == "running" and len(times) < 40:
         start = time.perf_counter()
-        hands.js(f"fetch('/frames/{frame}.jpg?v=x{frame}').then(r => r.blob())")
-        times.append(time.perf_counter() - start)
+        hands.js(f"fetch('/frames/{len(times) % FRAMES}.jpg?v=x{len(times)}').then(r => r.blob())")
+        times.append(1000 * (time.perf_counter() - start))
+    print(f"answers while it runs: median {np.median(times):.0f} ms, worst {max(times):.0f} of {len(times)}")
     hands.done()
-    assert np.median(times) < 1  # the measured times are in the README; a busy machine is slower
+    assert np.median(times) < 1000  # the measured times are in the README; a busy machine is slower
