@@ -179,9 +179,9 @@ function refresh() {
   canvas.classList.toggle("brush", drawsRound && !held.space);
   canvas.classList.toggle("pan", store.tool === "pan" || held.space);
   if (!drawsRound) view.cursor = null;
-  const how = store.model.scribbles ? ` (${store.model.scribbles})` : "";
+  const how = store.model.scribbles && store.tool === "scribble" ? ` (${store.model.scribbles})` : "";
   const computed = store.tool === "scribble" || store.tool === "guess";
-  document.getElementById("tool-hint").textContent = TOOLS[store.tool].hint + (computed ? how : "");
+  document.getElementById("tool-hint").textContent = TOOLS[store.tool].hint.replace(/\.$/, computed ? `${how}.` : ".");
   size.value = String(store.radius);
   document.getElementById("size-out").textContent = String(Math.round(store.radius * 2) / 2);
 }
