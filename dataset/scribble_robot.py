@@ -1,106 +1,130 @@
-"""The robot of the DAVIS interactive track: scribbles where an answer is wrong, like a person's."""
+"""The robot of the DAVIS interactive track: scribbles where a label map is wrong.
 
-from collections.abc import Iterator
-from typing import Any
+For each label it takes the pixels that should have it and have not, smooths that region, thins it to its
+medial axis, and draws along the longest way through each connected part of that axis. The axis breaks ties
+at random, so there is a seed: the same error gives the same scribbles, in whatever order errors come.
+"""
 
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import cv2
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter, minimum_filter
-from scipy.spatial import cKDTree
-from scipy.special import comb
+from scipy.special import gammaln, xlogy
 from skimage.morphology import disk, medial_axis
 
-RADIUS_SHARE, LARGEST_RADIUS = 0.1, 16.0  # of the disk that an error is opened by: of its side, and in pixels
-SHRINKING = 0.9  # of the disk, while nothing is left of the error
-LEAST_NODES = 4  # of a line
-CURVE_POINTS = 1000
+Scribble = dict[str, Any]  # {"path": [[x, y], ...] in 0..1, "object_id": label}, as in `dataset.scribbles`
 
-Mask = NDArray[np.bool_]  # H x W
-Path = NDArray[np.float64]  # N x 2, (x, y)
+Pixels: TypeAlias = "nx.Graph"  # its nodes are (y, x)
+
+RADIUS_SHARE = 0.1  # of the square root of the error's area: radius of the disk that smooths it
+LARGEST_RADIUS = 16
+SHRINK = 0.9
+FEWEST_PIXELS = 4  # of a part of the axis that is drawn along
+CURVE_POINTS = 1000
+DECIMALS = 5  # of positions: a fiftieth of a pixel in 2,000
 
 
 def robot_scribbles(
-    truth: NDArray[np.integer], predicted: NDArray[np.integer], labels: list[int], seed: int = 0
-) -> list[dict[str, Any]]:
-    """Scribble on every region that should be another object or background.
+    truth: NDArray[np.integer], predicted: NDArray[np.integer], labels: Iterable[int], seed: int = 0
+) -> list[Scribble]:
+    """Scribble on the parts of a frame that are labelled wrongly.
 
     Args:
-        truth: `H x W`.
-        predicted: `H x W`.
-        labels: to look at, 0 for background among them.
-        seed: of the ties of medial axes.
+        truth: label map `H x W`.
+        predicted: label map `H x W`.
+        labels: of the objects.
+        seed: of the ties in the medial axis.
 
     Returns:
-        Scribbles as in a file of the track: "path", points (x, y) in shares of width and height, "object_id",
-        and times of 0.
+        Background's scribbles first, then each object's; positions are shares of width and height. None
+        where an error is so small, or so round, that its axis has less than four pixels.
     """
-    size = np.array(truth.shape[::-1], np.float64)
-    return [
-        {"path": (path / size).tolist(), "object_id": label, "start_time": 0, "end_time": 0}
-        for label in labels
-        for path in paths_on((truth == label) & (predicted != label), seed)
-    ]
+    scribbles = []
+    size = np.array(truth.shape[::-1])
+    for label in (0, *labels):
+        for path in paths_on((truth == label) & (predicted != label), seed):
+            shares = (path / size).round(DECIMALS)
+            scribbles.append({"path": shares.tolist(), "object_id": int(label)})
+    return scribbles
 
 
-def paths_on(error: Mask, seed: int = 0) -> Iterator[Path]:
-    """Yield a smooth path along the middle of each part of an error, in pixels."""
+def paths_on(error: NDArray[np.bool_], seed: int = 0) -> list[NDArray[np.float64]]:
+    """Return smooth paths through the parts of an error `H x W`, each 1,000 positions (x, y) in pixels."""
     if not error.any():
-        return
-    skeleton = medial_axis(np.pad(opened(error), 1), rng=seed)[1:-1, 1:-1]
-    points = np.argwhere(skeleton)[:, ::-1]  # (x, y), row by row
-    graph = neighbours(points)
-    for nodes in list(nx.connected_components(graph)):
-        if len(nodes) >= LEAST_NODES:
-            tree = without_cycles(graph.subgraph(sorted(nodes)).copy())
-            yield bezier(points[longest_path(tree)].astype(np.float64))
+        return []
+    padded = np.pad(smoothed(error), 1)  # the axis keeps away from the picture's border as from any other
+    axis = medial_axis(padded, rng=seed)[1:-1, 1:-1]
+    graph = pixel_graph(axis)
+    parts = sorted(nx.connected_components(graph), key=min)  # in order of their first pixels
+    trees = (without_cycles(graph.subgraph(part)) for part in parts if len(part) >= FEWEST_PIXELS)
+    lines = (np.array([(x, y) for y, x in longest_path(tree)], np.float64) for tree in trees)
+    return [bezier(line, CURVE_POINTS) for line in lines]
 
 
-def opened(error: Mask) -> Mask:
-    """Open an error by a disk that suits its size, a smaller one where nothing would be left."""
-    radius = min(RADIUS_SHARE * float(np.sqrt(error.sum())), LARGEST_RADIUS)
+def smoothed(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Open a region `H x W` by the largest disk, down from a tenth of its size, that leaves something."""
+    radius = min(RADIUS_SHARE * math.sqrt(region.sum()), LARGEST_RADIUS)
+    plane = region.astype(np.uint8)
     while radius > 1:
-        element = disk(radius)
-        kept = maximum_filter(minimum_filter(error, footprint=element), footprint=element)
-        if kept.any():
-            return np.asarray(kept, np.bool_)
-        radius *= SHRINKING
-    return error
+        footprint = disk(radius)  # not symmetric when the radius is no whole number
+        eroded = cv2.erode(plane, footprint)
+        eroded[eroded > 1] = 0  # in a corner, where all of the footprint is outside
+        opened = cv2.dilate(eroded, footprint)
+        if opened.any():
+            return opened.astype(bool)
+        radius *= SHRINK
+    return region
 
 
-def neighbours(points: NDArray[np.int64]) -> "nx.Graph[int]":
-    """Return points as a graph whose edges join those that touch, weighted by their distance."""
-    graph: nx.Graph[int] = nx.Graph()
-    graph.add_nodes_from(range(len(points)))
-    for first, second in sorted(cKDTree(points).query_pairs(1.5)) if len(points) else ():
-        graph.add_edge(first, second, weight=float(np.hypot(*(points[first] - points[second]))))
+def pixel_graph(axis: NDArray[np.bool_]) -> Pixels:
+    """Connect each pixel (y, x) that is set with its neighbours among eight; weights are distances."""
+    graph = nx.Graph()
+    pixels = [(int(y), int(x)) for y, x in np.argwhere(axis)]
+    graph.add_nodes_from(pixels)
+    for y, x in pixels:
+        for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1)):  # those before it
+            if (y + dy, x + dx) in graph:
+                graph.add_edge((y + dy, x + dx), (y, x), weight=math.hypot(dy, dx))
     return graph
 
 
-def without_cycles(graph: "nx.Graph[int]") -> "nx.Graph[int]":
-    """Break every cycle at its longest edge, in place."""
-    while True:
-        try:
-            cycle = nx.find_cycle(graph)
-        except nx.NetworkXNoCycle:
-            return graph
-        weights = [graph.edges[edge[:2]]["weight"] for edge in cycle]
-        graph.remove_edge(*cycle[int(np.argmax(weights))][:2])
+def without_cycles(graph: Pixels) -> Pixels:
+    """Return a connected graph as a tree: each cycle is broken at its longest edge, of equals the first.
+
+    Cycles are looked for from the first pixel on, neighbours in order of rows, whatever order the graph has.
+    """
+    tree = nx.Graph()
+    tree.add_nodes_from(sorted(graph))
+    tree.add_edges_from(sorted((*sorted(edge), graph.edges[edge]) for edge in graph.edges))
+    while tree.number_of_edges() >= tree.number_of_nodes():
+        cycle = nx.find_cycle(tree, source=min(tree))
+        tree.remove_edge(*max(cycle, key=lambda edge: tree.edges[edge]["weight"]))
+    return tree
 
 
-def longest_path(tree: "nx.Graph[int]") -> list[int]:
-    """Return the nodes along the path of a tree that has the most of them."""
-    start = next(iter(tree))
-    for _ in range(2):  # the node farthest from any one is an end of a longest path
-        paths = nx.single_source_shortest_path(tree, start)
-        start = max(paths, key=lambda node: len(paths[node]))
-    return list(paths[start])[::-1]
+def longest_path(tree: Pixels) -> Sequence[tuple[int, int]]:
+    """Return the path of the most pixels; of equals, the one whose ends come first."""
+
+    def farthest(start: tuple[int, int]) -> tuple[int, int]:
+        steps = nx.single_source_shortest_path_length(tree, start)
+        most = max(steps.values())
+        return min(pixel for pixel, count in steps.items() if count == most)
+
+    end = farthest(min(tree))
+    return nx.shortest_path(tree, farthest(end), end)
 
 
-def bezier(control: Path) -> Path:
-    """Return points along the Bezier curve of some control points."""
-    degree = len(control) - 1
-    t = np.linspace(0, 1, CURVE_POINTS)[:, None]
-    powers = np.arange(degree + 1)
-    weights = comb(degree, powers) * t**powers * (1 - t) ** (degree - powers)
-    return np.asarray(weights @ control)
+def bezier(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return `count` positions, `count x 2`, of the Bezier curve with control points `N x 2`.
+
+    Bernstein's polynomials are computed by logarithms: their factors overflow beyond 1,000 points.
+    """
+    degree = len(points) - 1
+    i = np.arange(degree + 1)
+    t = np.linspace(0, 1, count)[:, None]
+    choose = gammaln(degree + 1) - gammaln(i + 1) - gammaln(degree - i + 1)
+    return np.exp(choose + xlogy(i, t) + xlogy(degree - i, 1 - t)) @ points  # xlogy(0, 0) is 0

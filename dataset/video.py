@@ -150,9 +150,14 @@ def sizes_of(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> str:
     return f"{path} is {shape[1]} x {shape[0]}, its frame {size[1]} x {size[0]}"
 
 
+def fits(shape: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Tell whether a mask of (H, W) `shape` can be fitted to a frame of that size."""
+    return max(abs(shape[0] - size[0]), abs(shape[1] - size[1])) <= FITTED_PIXELS
+
+
 def check_fit(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> None:
     """Make sure that a mask of (H, W) `shape` can be fitted to its frame; raises InputError when not."""
-    if max(abs(shape[0] - size[0]), abs(shape[1] - size[1])) > FITTED_PIXELS:
+    if not fits(shape, size):
         raise InputError(f"mask {sizes_of(path, shape, size)}: give a mask of the frame's size.")
 
 

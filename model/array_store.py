@@ -64,14 +64,14 @@ class ArrayStore:
             self._path(number).unlink(missing_ok=True)
         self.stored &= set(numbers)
 
-    def open(self, numbers: Collection[int]) -> None:
-        """Take up the arrays that lie in the folder of an earlier store; others of it are removed.
+    def take_up(self, folder: Path, numbers: Collection[int]) -> None:
+        """Go on with the arrays of a folder; those that are not wanted are removed.
 
         Raises:
             InputError: one is missing.
         """
-        assert self.folder is not None
-        there = {int(path.stem) for path in self.folder.glob("*.npy") if path.stem.isdigit()}
+        self.folder = folder
+        there = {int(path.stem) for path in folder.glob("*.npy") if path.stem.isdigit()}
         missing = set(numbers) - there
         if missing:
             raise InputError(f"{self._path(min(missing))} is missing: begin again in another folder.")
@@ -93,8 +93,8 @@ class ArrayStore:
         self.stored.add(number)
 
     def _path(self, number: int) -> Path:
-        if self.folder is None and self._temporary is None:
+        if self.folder is not None:
+            return self.folder / f"{number}.npy"
+        if self._temporary is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="interactive_")
-        place = Path(self._temporary.name) if self._temporary is not None else self.folder
-        assert place is not None
-        return place / f"{number}.npy"
+        return Path(self._temporary.name) / f"{number}.npy"

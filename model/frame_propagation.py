@@ -45,6 +45,8 @@ class FramePropagation:
     def segment(self, bank: MemoryBank, query: Query, count: int) -> Tensor:
         """Return aggregated probabilities `(K+1) x H x W` of the K objects of a bank on a padded frame."""
         height, width = (16 * side for side in query.grid)
+        if not count:
+            return query.key.new_ones(1, height, width, dtype=torch.float32)
         key = query.key.float()
         logits = []
         for objects in self._parts(count, height * width):

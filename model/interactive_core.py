@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,28 +13,17 @@ from model.arguments import Array, check_counts, check_network, frame_tensor, gi
 from model.array_store import ArrayStore
 from model.frame_propagation import FramePropagation
 from model.fusion import FusionNetwork, fuse, moved_difference, time_shares
-from model.interactive_state import (
-    Certain,
-    Pass,
-    Remembered,
-    Round,
-    State,
-    Stored,
-    read_states,
-    remove_older,
-    write_older,
-    write_state,
-)
+from model.interactive_history import History
+from model.interactive_state import Certain, Pass, Remembered, Round, State, Stored, read_states
 from model.memory_bank import MemoryBank, ObjectMemory
 from model.network import PropagationNetwork, Query
 from model.padding import pad, padding_for, unpad
+from model.probability_store import DTYPES, ProbabilityStore
 from model.query_cache import QueryCache
 from util.errors import InputError
-from util.files import remove_leftovers
 
 log = logging.getLogger(__name__)
 
-DTYPES = {"uint8": np.uint8, "half": np.float16, "float32": np.float32}
 STORE_BYTES, QUERY_BYTES = 1 << 30, 1 << 30
 UNDO_LEVELS = 20
 
@@ -113,20 +101,20 @@ class InteractiveCore(FramePropagation):
             "append_memory": append_memory,
             "store": store,
         }
-        self.undo_levels = undo_levels
-        self.folder = folder
-        self.store = ArrayStore(store_bytes, folder)
-        self.queries = QueryCache(query_bytes)
-        self.state = State([])
-        self.older: dict[int, State] = {}  # by number, the oldest first
-        self._bank: MemoryBank | None = None  # of the pass under way
         self.size = (frames[0].shape[-2], frames[0].shape[-1])
         self.padding = padding_for(*self.size)
+        left, right, top, bottom = self.padding
+        padded = self.size[0] + top + bottom, self.size[1] + left + right
+        self.arrays = ArrayStore(store_bytes, folder)
+        self.probs = ProbabilityStore(self.arrays, store, padded, self.device)
+        self.queries = QueryCache(query_bytes)
+        self.history = History(self.arrays, undo_levels, self.options, folder)
+        self._bank: MemoryBank | None = None  # of the pass under way
         for label in labels:
             self._learn(label)
         if fusion is None:
             log.info("no fusion network: old and new results are blended by distance.")
-        self._save()
+        self.history.save()
 
     @classmethod
     def resume(
@@ -150,13 +138,15 @@ class InteractiveCore(FramePropagation):
         Raises:
             InputError: there is no whole session in the folder.
         """
-        options, state, older = read_states(folder)
+        options, _, _ = read_states(folder)
         core = cls(network, frames, fusion=fusion, **options, **limits)
-        core.folder, core.state, core.older = folder, state, older
-        core.store = ArrayStore(core.store.budget, folder)
-        remove_leftovers(folder)
-        core.store.open(core._needed())
+        core.history.take_up(folder)
         return core
+
+    @property
+    def state(self) -> State:
+        """What is known, as plain values."""
+        return self.history.state
 
     @property
     def labels(self) -> list[int]:
@@ -176,12 +166,12 @@ class InteractiveCore(FramePropagation):
             InputError: there is no such frame, or the mask cannot be used.
         """
         self._check_index(index)
-        if labels is None and mask.ndim == 3:
+        if labels is None and getattr(mask, "ndim", 2) == 3:
             labels = self.state.labels
         given, listed = given_objects(mask, labels, self.size)
         if given is None:
             raise InputError("a mask is needed: give a label map of zeros where there is no object.")
-        self._remember_state()
+        self.history.remember()
         for label in listed:
             self._learn(label)
         given = self.brought(given)
@@ -195,12 +185,12 @@ class InteractiveCore(FramePropagation):
         state = self.state
         before = state.frames.get(index)
         state.pending.setdefault(index, before)
-        state.frames[index] = self._stored(prob)
+        state.frames[index] = self.probs.put(prob, state.labels)
         if index not in state.given:
             state.given.append(index)
         self._make_certain(index, prob)
         self._end_round(keep_pending=True)
-        self._save()
+        self.history.save()
 
     def add(self, label: int) -> None:
         """Add an object; a mask that shows it comes with `give`.
@@ -210,9 +200,9 @@ class InteractiveCore(FramePropagation):
         """
         if label in self.state.labels:
             raise InputError(f"there is an object {label} already.")
-        self._remember_state()
+        self.history.remember()
         self._learn(label)
-        self._save()
+        self.history.save()
 
     def remove(self, label: int) -> None:
         """Forget an object on all frames; its pixels are background again.
@@ -222,7 +212,7 @@ class InteractiveCore(FramePropagation):
         """
         if label not in self.state.labels:
             raise InputError(f"there is no object {label} to remove; the known ones are {self.state.labels}.")
-        self._remember_state()
+        self.history.remember()
         self.state.labels.remove(label)
         self.state.certain = [
             Certain(
@@ -232,7 +222,7 @@ class InteractiveCore(FramePropagation):
             for each in self.state.certain
         ]
         self._end_round(keep_pending=True)
-        self._save()
+        self.history.save()
 
     def undo(self) -> None:
         """Bring back the state before the last change or round, bit for bit.
@@ -240,11 +230,8 @@ class InteractiveCore(FramePropagation):
         Raises:
             InputError: there is nothing to undo.
         """
-        if not self.older:
-            raise InputError("there is nothing to undo.")
-        _, self.state = self.older.popitem()
+        self.history.undo()
         self._bank = None
-        self._save()
 
     def prob(self, index: int) -> Tensor:
         """Return the probabilities of a frame, `(K+1) x H x W`: background, then `labels`.
@@ -298,9 +285,9 @@ class InteractiveCore(FramePropagation):
             passes = self._passes(store, forward, backward, sources)
             if not passes:
                 return
-            self._remember_state()
+            self.history.remember()
             self.state.round = Round(passes, store, sources)
-            self._save()
+            self.history.save()
         while (current := self.state.round) is not None:
             if current.passes:
                 yield from self._pass(current)
@@ -308,7 +295,7 @@ class InteractiveCore(FramePropagation):
                 return
             if not current.passes:
                 self._end_round(keep_pending=False)
-                self._save()
+                self.history.save()
 
     def _passes(
         self, store: tuple[int, int], forward: bool, backward: bool, sources: list[int]
@@ -338,14 +325,14 @@ class InteractiveCore(FramePropagation):
             kept = current.store[0] <= index <= current.store[1]
             prob, memory = self._step(this, index, labels, bank, current.memory, kept)
             if kept:
-                self.state.frames[index] = self._stored(prob, labels)
+                self.state.frames[index] = self.probs.put(prob, labels)
             current.memory = memory
             index += this.step
             current.next = index
             if index == this.stop:
                 current.passes.pop(0)
                 current.next, current.memory, self._bank = None, [], None
-            self._save()
+            self.history.save()
             if kept:
                 yield index - this.step
             if self.state.round is not current:
@@ -366,20 +353,22 @@ class InteractiveCore(FramePropagation):
         query = self._query(index, image)
         count = len(labels)
         new = self.in_available_memory(lambda: self.segment(bank, query, count), index, count)
-        if index + this.step != this.stop:
+        if count and index + this.step != this.stop:
             keys, values = self.in_available_memory(lambda: self.encode(image, new[1:]), index, count)
             permanent_ones = [each for each in memory if each.permanent]
             since = permanent_ones[-1].frame if permanent_ones else this.source
             permanent = abs(index - since) >= self.options["mem_every"]
             bank.write(keys, values, index, permanent)
-            if self.folder is None:  # nothing to resume from, so what a pass remembers needs no numbers
+            if (
+                self.history.folder is None
+            ):  # nothing to resume from, so what a pass remembers needs no numbers
                 remembered = Remembered(index, -1, -1, permanent)
             else:
                 remembered = Remembered(index, self._put(keys), self._put(values), permanent)
             memory = [*permanent_ones, remembered]
         old = self.state.frames.get(index)
         if kept and this.fuse and this.bound is not None and old is not None:
-            new = self._fused(this, this.bound, index, labels, image, query, self._prob(old, labels), new)
+            new = self._fused(this, this.bound, index, labels, image, query, self.probs.get(old, labels), new)
         return new, memory
 
     def _fused(
@@ -397,10 +386,10 @@ class InteractiveCore(FramePropagation):
         shares = time_shares(index, this.source, bound)
         if self.fusion is None:
             return torch.lerp(old, new, shares[0])
-        given = self._prob(self.state.frames[this.source], labels)
-        difference = (given - self._prob(this.before, labels))[1:]
+        given = self.probs.get(self.state.frames[this.source], labels)
+        difference = (given - self.probs.get(this.before, labels))[1:]
         certain = next(each for each in reversed(self.state.certain) if each.frame == this.source)
-        keys = torch.stack([self._tensor(certain.keys[label]) for label in labels])
+        keys = torch.stack([self.probs.tensor(certain.keys[label]) for label in labels])
         attention = moved_difference(difference, keys, query.key.float(), query.grid)
         logits = fuse(self.fusion, image[0], old[1:], new[1:], attention, shares)
         return aggregate(logits.sigmoid())
@@ -412,11 +401,11 @@ class InteractiveCore(FramePropagation):
             memory = ObjectMemory(bank.max_frames)
             for each in self.state.certain:
                 if label in each.keys:
-                    key, value = self._tensor(each.keys[label]), self._tensor(each.values[label])
+                    key, value = self.probs.tensor(each.keys[label]), self.probs.tensor(each.values[label])
                     memory.write(key, value, each.frame, permanent=True, given=True)
             bank.objects.append(memory)
         for one in remembered:
-            bank.write(self._tensor(one.keys), self._tensor(one.values), one.frame, one.permanent)
+            bank.write(self.probs.tensor(one.keys), self.probs.tensor(one.values), one.frame, one.permanent)
         return bank
 
     def _make_certain(self, index: int, prob: Tensor) -> None:
@@ -456,36 +445,12 @@ class InteractiveCore(FramePropagation):
         """Return the encoding of a frame `1 x 3 x H x W`, from the cache where it is."""
         return self.queries.get(index, lambda: self.network.encode_query(image))
 
-    def _stored(self, prob: Tensor, labels: Sequence[int] | None = None) -> Stored:
-        """Store padded probabilities `(K+1) x H x W` of the background and some objects, all by default."""
-        dtype = DTYPES[self.options["store"]]
-        numbers = (prob * 255).round_() if dtype is np.uint8 else prob
-        array = numbers.cpu().numpy().astype(dtype)
-        return Stored(self.store.put(array), tuple(self.state.labels if labels is None else labels))
-
-    def _prob(self, stored: Stored | None, labels: Sequence[int] | None = None) -> Tensor:
-        """Return padded probabilities `(K+1) x H x W` of the background and some objects, all by default."""
-        labels = self.state.labels if labels is None else labels
-        left, right, top, bottom = self.padding
-        height, width = self.size[0] + top + bottom, self.size[1] + left + right
-        prob = torch.zeros(len(labels) + 1, height, width, device=self.device)
-        prob[0] = 1
-        if stored is None:
-            return prob
-        there = self._tensor(stored.array).float()
-        if self.options["store"] == "uint8":
-            there /= 255
-        prob[0] = there[0]
-        for label, channel in zip(stored.labels, there[1:], strict=True):
-            # an object that is there no more leaves background
-            prob[labels.index(label) + 1 if label in labels else 0] += channel
-        return prob
-
-    def _tensor(self, number: int) -> Tensor:
-        return torch.from_numpy(np.array(self.store.get(number))).to(self.device)
+    def _prob(self, stored: Stored | None) -> Tensor:
+        """Return padded probabilities `(K+1) x H x W` of the background and all objects."""
+        return self.probs.get(stored, self.state.labels)
 
     def _put(self, tensor: Tensor) -> int:
-        return self.store.put(tensor.cpu().numpy())
+        return self.arrays.put(tensor.cpu().numpy())
 
     def _learn(self, label: int) -> None:
         check_counts(label=label)
@@ -496,30 +461,9 @@ class InteractiveCore(FramePropagation):
         if not 0 <= index < len(self.frames):
             raise InputError(f"there is no frame {index}: they go from 0 to {len(self.frames) - 1}.")
 
-    def _remember_state(self) -> None:
-        """Keep the state for `undo`."""
-        number, state = max(self.older, default=-1) + 1, self.state.copy()
-        state.round = None  # what a round that is given up remembers is not kept
-        self.older[number] = state
-        if self.folder is not None:
-            write_older(self.folder, number, state)
-        while len(self.older) > self.undo_levels:
-            del self.older[min(self.older)]
-
     def _end_round(self, keep_pending: bool) -> None:
         """Leave the round under way, if there is one."""
         if self.state.round is not None and not keep_pending:
             for source in self.state.round.sources:
                 self.state.pending.pop(source, None)
         self.state.round = self._bank = None
-
-    def _save(self) -> None:
-        """Write the state, and forget what it needs no more."""
-        if self.folder is not None:
-            write_state(self.folder, self.options, self.state, list(self.older))
-            remove_older(self.folder, self.older)
-        self.store.keep_only(self._needed())
-
-    def _needed(self) -> set[int]:
-        """Return the numbers of all arrays that the state and those before it need."""
-        return {number for state in (self.state, *self.older.values()) for number in state.arrays()}

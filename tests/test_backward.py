@@ -25,7 +25,7 @@ def video(tmp_path, clip):
 
 
 @pytest.fixture
-def propagate(video, tmp_path, network, monkeypatch):
+def propagate(video, tmp_path, network, weights_file, monkeypatch):
     """Run the script on masks by frame; return the written maps by frame."""
     monkeypatch.setattr("scripts.propagate_video.load_network", lambda *_: network)
 
@@ -33,6 +33,7 @@ def propagate(video, tmp_path, network, monkeypatch):
         for index, labels in given.items():
             write_labels(tmp_path / f"masks/{index:05}.png", labels)
         command = ["--input", tmp_path / "frames", "--masks", tmp_path / "masks", "--device", "cpu"]
+        command += ["--model", weights_file]
         out = tmp_path / f"out{len(flags)}"
         run_main(monkeypatch, "scripts.propagate_video", *command, "--output", out, *flags)
         return {int(path.stem): read_png(path) for path in sorted(out.glob("*.png"))}

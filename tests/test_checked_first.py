@@ -36,7 +36,9 @@ def unloaded(monkeypatch):
 @pytest.fixture
 def propagate(frames, tmp_path, monkeypatch):
     def run(masks, *flags):
+        (tmp_path / "model").touch()
         command = ["--input", frames, "--masks", masks, "--output", tmp_path / "out", "--device", "cpu"]
+        command += ["--model", tmp_path / "model"]
         run_main(monkeypatch, "scripts.propagate_video", *command, *flags)
 
     return run
@@ -199,8 +201,8 @@ def test_an_object_that_vanishes_at_working_size_is_named(
     assert "no pixel is left of object 7 (4 px) when frames are reduced to 16 x 12" in caplog.text
     assert "is empty" not in caplog.text
     caplog.clear()
-    propagate(tmp_path / "m.png")
-    assert "7" not in caplog.text
+    propagate(tmp_path / "m.png", "--overwrite")
+    assert "object 7" not in caplog.text
     assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)
 
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from model import FusionNetwork, InferenceCore, InteractiveCore
+from model.array_store import ArrayStore
 from tests.conftest import GOLDEN
 from tests.golden_weights import fill
 from util.errors import InputError
@@ -47,3 +48,270 @@ def test_forward_alone_equals_the_engine_that_goes_forward(network, clip_frames,
         if index:
             torch.testing.assert_close(core.prob(index), expected, atol=1e-5, rtol=0)
         assert torch.equal(core.label_map(index), engine.label_map(expected))
+
+
+@pytest.fixture
+def small(clip_frames, clip_labels):
+    """Eight frames of 48 x 80 and a mask of two objects."""
+    frames = [frame[:, :48, :80] for frame in clip_frames[:8]]
+    return frames, clip_labels[1][:48, :80]
+
+
+def everything(core):
+    """All that can be seen of a session, to the last bit."""
+    return [core.prob(index) for index in range(len(core.frames))], core.labels, core.state.copy()
+
+
+def same(first, second):
+    pairs = zip(first[0], second[0], strict=True)
+    return all(torch.equal(a, b) for a, b in pairs) and first[1:] == second[1:]
+
+
+def two_rounds(core, mask):
+    core.give(1, mask)
+    yield from core.propagate()
+    core.give(6, mask.roll(3, dims=1))
+    yield from core.propagate()
+
+
+def test_passes_stop_at_given_frames_and_never_change_them(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames)
+    core.give(1, mask)
+    assert list(core.propagate()) == [2, 3, 4, 5, 6, 7, 0]
+    assert list(core.propagate()) == []  # nothing new
+    late = mask.roll(3, dims=1)
+    before = [core.prob(index) for index in range(8)]
+    core.give(6, late)
+    assert torch.equal(core.label_map(6), late.byte())
+    assert list(core.propagate()) == [7, 5, 4, 3, 2]
+    assert torch.equal(core.label_map(1), mask.byte())
+    assert torch.equal(core.label_map(6), late.byte())
+    assert torch.equal(core.prob(0), before[0])  # beyond the other given frame
+    assert not torch.equal(core.prob(4), before[4])
+
+
+def test_without_fusion_masks_are_blended_by_distance(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, **EXACT)
+    core.give(1, mask)
+    list(core.propagate())
+    old = [core.prob(index) for index in range(8)]
+    core.give(6, mask.roll(3, dims=1))
+    list(core.propagate(backward=False))
+    assert torch.equal(core.prob(4), old[4])  # forward from 6 does not reach it
+    blended = core
+    blended.undo()
+    list(blended.propagate())
+    alone = InteractiveCore(network, frames, **EXACT)  # the same pass, with nothing to be fused with
+    alone.give(1, mask)
+    alone.give(6, mask.roll(3, dims=1))
+    list(alone.propagate(forward=False, sources=[6], first=2))
+    for index in (2, 3, 4, 5):
+        expected = torch.lerp(old[index], alone.prob(index), (index - 1) / 5)
+        torch.testing.assert_close(blended.prob(index), expected, atol=1e-5, rtol=0)
+
+
+def test_several_given_frames_are_certain_before_any_pass(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames)
+    core.give(0, mask)
+    core.give(7, mask.roll(5, dims=1))
+    done = list(core.propagate())
+    assert done == [*range(1, 7), *range(6, 0, -1)]  # forward replaces, backward is fused with it
+    one = InteractiveCore(network, frames)
+    one.give(0, mask)
+    list(one.propagate())
+    assert not torch.equal(core.prob(1), one.prob(1))  # it knew of frame 7
+
+
+def test_ranges_and_sources_limit_what_is_kept(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames)
+    core.give(3, mask)
+    assert list(core.propagate(first=2, last=5)) == [4, 5, 2]
+    assert torch.equal(core.label_map(7), torch.zeros_like(mask).byte())
+    assert list(core.propagate(sources=[3], first=6, backward=False)) == [6, 7]  # through 4 and 5
+    whole = InteractiveCore(network, frames)
+    whole.give(3, mask)
+    list(whole.propagate())
+    assert torch.equal(whole.prob(7), core.prob(7))
+    for wrong in ({"first": 5, "last": 2}, {"last": 8}, {"sources": [4]}):
+        with pytest.raises(InputError):
+            core.propagate(**wrong)
+
+
+@pytest.mark.parametrize("store", ["uint8", "half", "float32"])
+def test_undo_restores_every_bit(network, small, store):
+    frames, mask = small
+    core = InteractiveCore(network, frames, store=store)
+    seen = [everything(core)]
+    for change in (
+        lambda: core.give(2, mask),
+        lambda: list(core.propagate()),
+        lambda: core.add(9),
+        lambda: core.give(5, torch.where(mask == 1, 9, mask)),
+        lambda: list(core.propagate()),
+        lambda: core.remove(2),
+    ):
+        change()
+        seen.append(everything(core))
+    for before in reversed(seen[:-1]):
+        core.undo()
+        assert same(everything(core), before)
+    with pytest.raises(InputError, match="nothing to undo"):
+        core.undo()
+
+
+def test_a_round_left_early_goes_on_or_is_given_up(network, small):
+    frames, mask = small
+    whole = InteractiveCore(network, frames)
+    list(two_rounds(whole, mask))
+    core = InteractiveCore(network, frames)
+    for stop in (3, 1, 20):
+        for count, _ in enumerate(core.propagate() if core.state.given else two_rounds(core, mask), start=1):
+            if count == stop:
+                break
+    core.give(6, mask.roll(3, dims=1))
+    list(core.propagate())
+    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+    iterator = core.propagate(sources=[6])
+    next(iterator)
+    core.undo()  # while the iterator waits
+    assert list(iterator) == []
+    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+
+def test_objects_come_are_corrected_and_go(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, [1])
+    core.give(0, mask)
+    assert core.labels == [1, 2]
+    list(core.propagate())
+    keys = dict(core.state.certain[0].keys)
+    core.give(0, torch.where(mask == 2, 0, mask))  # a correction: object 2 is not there
+    assert len(core.state.certain) == 1
+    assert core.state.certain[0].keys != keys
+    core.give(4, torch.where(mask == 2, 7, 0))
+    assert core.labels == [1, 2, 7]
+    list(core.propagate())
+    assert core.prob(3).shape == (4, 48, 80)
+    torch.testing.assert_close(core.prob(3).sum(dim=0), torch.ones(48, 80), atol=2e-3, rtol=0)
+    assert (core.label_map(5) == 7).any()
+    core.remove(7)
+    assert not (core.label_map(5) == 7).any()
+    torch.testing.assert_close(core.prob(5).sum(dim=0), torch.ones(48, 80), atol=2e-3, rtol=0)
+
+    appended = InteractiveCore(network, frames, append_memory=True)
+    appended.give(0, mask)
+    appended.give(0, mask)
+    assert len(appended.state.certain) == 2
+
+
+def test_what_exceeds_the_budget_lies_in_files_and_results_are_the_same(network, small):
+    frames, mask = small
+    free = InteractiveCore(network, frames)
+    bounded = InteractiveCore(network, frames, store_bytes=200_000, query_bytes=1)
+    for core in (free, bounded):
+        list(two_rounds(core, mask))
+    assert bounded.arrays.stored and not free.arrays.stored
+    assert bounded.arrays.held_bytes <= 200_000
+    assert not bounded.queries.queries
+    assert all(torch.equal(free.prob(i), bounded.prob(i)) for i in range(8))
+
+
+def test_a_second_round_encodes_no_query_again(network, small, monkeypatch):
+    frames, mask = small
+    core, seen = InteractiveCore(network, frames), []
+    encode = network.encode_query
+    monkeypatch.setattr(network, "encode_query", lambda image: seen.append(1) or encode(image))
+    core.give(0, mask)
+    list(core.propagate())
+    assert len(seen) == 7
+    core.give(7, mask)
+    list(core.propagate())
+    assert len(seen) == 7
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7, 8, 10])
+def test_a_session_is_taken_up_where_its_process_ended(network, small, fusion, stop, tmp_path):
+    frames, mask = small
+    whole = InteractiveCore(network, frames, fusion=fusion, mem_every=2)
+    list(two_rounds(whole, mask))
+    core = InteractiveCore(network, frames, fusion=fusion, mem_every=2, folder=tmp_path / "s")
+    for count, _ in enumerate(two_rounds(core, mask), start=1):
+        if count == stop:
+            break
+    del core  # as if the process had been killed: nothing more is written
+    core = InteractiveCore.resume(tmp_path / "s", network, frames, fusion)
+    list(core.propagate())
+    if 6 not in core.state.given:
+        core.give(6, mask.roll(3, dims=1))
+        list(core.propagate())
+    assert core.labels == whole.labels
+    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+    for _ in range(2):
+        core.undo()
+        whole.undo()
+    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+
+def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(network, small, tmp_path):
+    frames, mask = small
+    core = InteractiveCore(network, frames)
+    core.give(0, mask)
+    before = everything(core)
+    for wrong in (
+        lambda: core.give(8, mask),
+        lambda: core.give(0, mask[1:]),
+        lambda: core.give(0, torch.full((2, 48, 80), torch.nan)),
+        lambda: core.give(0, torch.zeros(3, 48, 80)),
+        lambda: core.give(0, None),
+        lambda: core.add(1),
+        lambda: core.add(0),
+        lambda: core.remove(5),
+        lambda: core.prob(-1),
+        lambda: InteractiveCore(network, []),
+        lambda: InteractiveCore(network, frames, store="int4"),
+        lambda: InteractiveCore(network, frames, mem_every=0),
+        lambda: InteractiveCore.resume(tmp_path / "none", network, frames),
+    ):
+        with pytest.raises(InputError) as caught:
+            wrong()
+        assert len(str(caught.value).splitlines()) == 1
+    assert same(everything(core), before)
+
+
+def test_a_damaged_session_is_one_sentence(network, small, tmp_path):
+    frames, mask = small
+    core = InteractiveCore(network, frames, folder=tmp_path)
+    core.give(0, mask)
+    with pytest.raises(InputError, match="is not empty"):
+        InteractiveCore(network, frames, folder=tmp_path)
+    next(tmp_path.glob("*.npy")).unlink()
+    with pytest.raises(InputError, match=r"\.npy is missing"):
+        InteractiveCore.resume(tmp_path, network, frames)
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(InputError, match="is damaged"):
+        InteractiveCore.resume(tmp_path, network, frames)
+
+
+def test_an_empty_mask_is_carried_as_background(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, [1])
+    core.give(2, torch.zeros_like(mask))
+    assert len(list(core.propagate())) == 7
+    assert not core.label_map(5).any()
+    core.give(4, mask)
+    list(core.propagate())
+    assert core.label_map(5).any()
+
+
+def test_array_store_and_query_budget(tmp_path):
+    store = ArrayStore(budget=100)
+    numbers = [store.put(np.full(5, i)) for i in range(6)]  # 40 bytes each
+    assert store.held_bytes <= 100
+    assert [int(store.get(n)[0]) for n in numbers] == list(range(6))
+    store.keep_only(numbers[:2])
+    assert store.stored <= set(numbers[:2])

@@ -153,7 +153,7 @@ def test_every_script_writes_labels_of_late_masks_with_longer_palettes(tmp_path,
 
     assert bytes(Image.open(tmp_path / "out/v/00003.png").getpalette()[:12]) == colours
 
-    user = ["--input", davis / "JPEGImages/480p/v", "--masks", annotations, "--device", "cpu"]
+    user = ["--input", davis / "JPEGImages/480p/v", "--masks", annotations, *flags[3:7]]
     films = ["--overlay", tmp_path / "o.mp4", "--contact_sheet", tmp_path / "o.jpg"]
     run_main(monkeypatch, "scripts.propagate_video", *user, *films, "--output", tmp_path / "user")
     assert np.array_equal(read_png(tmp_path / "user/00003.png"), LABELS)

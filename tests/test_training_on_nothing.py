@@ -11,6 +11,7 @@ from PIL import Image
 import train
 from dataset.training_sets import stage_dataset
 from dataset.vos_dataset import VOSDataset
+from scripts.training import loop
 from tests.conftest import ROOT, write_labels
 from tests.training_trees import coloured, write_jpeg, write_static, write_video
 from util.errors import InputError
@@ -101,7 +102,8 @@ def test_fewer_samples_than_a_batch_are_said_and_trained_on(tmp_path, monkeypatc
     flags = ["--stage", 0, "--static_root", tmp_path, "--crop_size", 32, "-b", 3, "-i", 1, "--num_workers", 0]
     arguments = [*map(str, flags), "--device", "cpu"]
     monkeypatch.setattr("train.imagenet_state_dict", lambda: None)
-    assert train.train(training_settings(arguments), Ranks(torch.device("cpu"))) == 0
+    settings, ranks = training_settings(arguments), Ranks(torch.device("cpu"))
+    assert loop.train(train.propagation_task(settings, ranks), settings, ranks) == 0
     assert "The training set has 1 samples, fewer than the whole batch of 3" in caplog.text
 
 

@@ -181,6 +181,7 @@ def test_a_damaged_video_is_segmented_where_it_can_be_read(damaged, network, tmp
     labels = np.zeros((HEIGHT, WIDTH))
     labels[8:30, 10:40] = 1
     write_labels(tmp_path / "m.png", labels)
+    (tmp_path / "model").touch()
     flags = [
         "--input",
         damaged,
@@ -190,9 +191,11 @@ def test_a_damaged_video_is_segmented_where_it_can_be_read(damaged, network, tmp
         tmp_path / "out",
         "--device",
         "cpu",
+        "--model",
+        tmp_path / "model",
     ]
     run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{i:05}.png" for i in there]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [f"{i:05}.png" for i in there]
     assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)
     assert f"{len(there)} frames in" in capsys.readouterr().out
     times = sorted(round(packet.pts * packet.time_base * 25) for packet in packets_of(tmp_path / "film.mp4"))

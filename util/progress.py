@@ -99,10 +99,19 @@ class ByteProgress(_Progress):
 
 
 class CountProgress(_Progress):
-    """A bar over equal pieces of work with their rate and the time left."""
+    """A bar over equal pieces of work with their rate and the time left.
 
-    def __init__(self, label: str, total: int) -> None:
+    Args:
+        label: what they are.
+        total: how many there will be.
+        shown: False counts silently, as in `FrameProgress`.
+    """
+
+    def __init__(self, label: str, total: int, shown: bool = True) -> None:
         self.done = 0
+        if not shown:
+            self.bar = progressbar.NullBar(max_value=total)
+            return
         self.bar = progressbar.ProgressBar(
             max_value=total,
             fd=sys.stderr,
@@ -121,8 +130,12 @@ class CountProgress(_Progress):
 
     def advance(self) -> None:
         """Count one more piece."""
-        self.done += 1
-        self.bar.update(self.done)
+        self.advance_to(self.done + 1)
+
+    def advance_to(self, done: int) -> None:
+        """Count all pieces up to one."""
+        self.done = done
+        self.bar.update(done)
 
 
 class PartProgress(_Progress):

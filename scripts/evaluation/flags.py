@@ -23,9 +23,8 @@ def add_network_flags(add: Callable[..., object]) -> None:
     add_device_flags(add)
 
 
-def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the network and the engine."""
-    add = parser.add_argument_group("network and memory").add_argument
+def add_core_flags(add: Callable[..., object]) -> None:
+    """Add the flags that `InferenceCore` and `InteractiveCore` share, those of the network too."""
     add_network_flags(add)
     add(
         "--top_k",
@@ -34,11 +33,8 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
         help="memory positions kept per query (default: %(default)s)",
     )
     add("--no_top", action="store_true", help="read all memory positions instead of the top k")
-    add("--use_km", action="store_true", help="weight the read with a Gaussian kernel (KMN)")
-    add("--km_sigma", type=positive_float, default=KM_SIGMA, help="its width in cells (default: %(default)s)")
     add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
     add("--max_memory_frames", type=positive_int, help="keep at most this many of them (default: all)")
-    add("--half_memory", action="store_true", help="remember in half precision, in half the space")
     add(
         "--objects_at_once",
         type=positive_int,
@@ -47,15 +43,31 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
 
 
+def core_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments that the flags of `add_core_flags` ask for."""
+    return {
+        "top_k": None if args.no_top else args.top_k,
+        "mem_every": args.mem_every,
+        "max_memory_frames": args.max_memory_frames,
+        "objects_at_once": args.objects_at_once,
+    }
+
+
+def add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the network and the engine."""
+    add = parser.add_argument_group("network and memory").add_argument
+    add_core_flags(add)
+    add("--use_km", action="store_true", help="weight the read with a Gaussian kernel (KMN)")
+    add("--km_sigma", type=positive_float, default=KM_SIGMA, help="its width in cells (default: %(default)s)")
+    add("--half_memory", action="store_true", help="remember in half precision, in half the space")
+
+
 def engine_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of `InferenceCore` that the flags ask for."""
     return {
-        "top_k": None if args.no_top else args.top_k,
+        **core_options(args),
         "km_sigma": args.km_sigma if args.use_km else None,
-        "mem_every": args.mem_every,
-        "max_memory_frames": args.max_memory_frames,
         "half_memory": args.half_memory,
-        "objects_at_once": args.objects_at_once,
     }
 
 

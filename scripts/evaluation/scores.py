@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vos_benchmark.evaluator import Evaluator
 
 from dataset.image_io import VOID, read_labels, read_merged
-from dataset.video import Video
+from dataset.video import Video, fits, fitted
 from util.errors import InputError
 from util.files import atomic_path
 
@@ -66,9 +66,15 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
             *(video.name, len(names), len(video), len(names) - 2, names[1], names[-2]),
         )
 
+    def read(name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        path = video.ground_truth[name]
+        labels = video.read_labels(path)
+        # what does not fit is named with its mask, not with its frame
+        return fitted(labels, size, path) if fits(size, (labels.shape[0], labels.shape[1])) else labels
+
     late = {video.frames.names[i]: labels for i, labels in video.given_labels.items() if i > 0}
     merged = video.read_labels is read_merged
-    truth = Truth(video.name, names, video.read_truth, merged, late)
+    truth = Truth(video.name, names, read, merged, late)
     return score_masks(truth, {name: folder / f"{name}.png" for name in names})
 
 

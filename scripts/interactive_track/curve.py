@@ -1,0 +1,42 @@
+"""A picture of the curve that the interactive track ranks by."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # draws without a display
+from matplotlib.figure import Figure
+
+from util.files import atomic_path
+
+NAMES = {"J": "J", "F": "F", "J_AND_F": "J&F"}
+COLOUR = "#0072b2"
+
+
+def write_curve(summary: Mapping[str, Any], metric: str, title: str, path: Path) -> None:
+    """Draw quality over time as PNG, with a dot for each interaction and the value at the threshold.
+
+    Args:
+        summary: of the session.
+        metric: "J", "F" or "J_AND_F".
+        title: above the picture.
+        path: of the PNG.
+    """
+    time, values = summary["curve"]["time"], [100 * value for value in summary["curve"][metric]]
+    threshold = summary["metric_at_threshold"]["threshold"]
+    reached = 100 * summary["metric_at_threshold"][metric]
+    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(time, values, color=COLOUR, linewidth=2)
+    axes.plot(time[1:-1], values[1:-1], "o", color=COLOUR, label="after an interaction")
+    axes.fill_between(time, values, color=COLOUR, alpha=0.12, label=f"area: AUC {100 * summary['auc']:.1f}")
+    if threshold <= time[-1]:
+        axes.axvline(threshold, color="0.4", linestyle="--", linewidth=1)
+        axes.plot([threshold], [reached], "D", color="0.2", label=f"at {threshold} s: {reached:.1f}")
+    axes.set(xlabel="seconds (mean of samples)", ylabel=NAMES[metric], title=title, ylim=(0, 100))
+    axes.set_xlim(0, time[-1])
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)

@@ -1,0 +1,158 @@
+"""The evaluation of our own method on the interactive track."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from dataset.davis_interactive import TrackSequence
+from dataset.image_io import image_size
+from dataset.mask_writer import write_mask
+from scripts.interactive_track.curve import NAMES, write_curve
+from scripts.interactive_track.networks import Networks, settings_of
+from scripts.interactive_track.report import SampleKey
+from scripts.interactive_track.session import DavisInteractiveSession
+from util.background import BackgroundWriter
+from util.device import set_up_device
+from util.errors import InputError
+from util.files import remove_leftovers
+from util.lock import exclusive
+from util.palette import voc_palette
+from util.progress import CountProgress
+from util.ranks import joined_ranks, share
+
+METRIC = "J_AND_F"
+CURVE_FILE = "curve.png"
+MASKS_FOLDER = "masks"
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Run the samples that are not finished, then report on all of them.
+
+    Under torchrun the samples are shared out over the processes; each has its own clock.
+
+    Args:
+        args: of `flags.parse_args`.
+    """
+    with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
+        if ranks.is_first:
+            alone.enter_context(exclusive(args.output, "evaluation"))
+        session = open_session(args)
+        networks = Networks(args, ranks.device, told=ranks.is_first)
+        unfinished = [key for key in session.keys if not is_done(session, key, args)]
+        unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
+        sequences = [session.sequences[key.sequence] for key in unfinished]
+        shares = share([len(each) * len(each.labels) for each in sequences], ranks.count)
+        mine = [unfinished[index] for index in shares[ranks.rank]]
+        session.take(mine, reports=ranks.is_first)
+        ranks.from_first(None)  # it has not refused the folder
+        if ranks.is_first:
+            announce(session, unfinished, ranks.count)
+        interactions = len(mine) * session.max_nb_interactions
+        with CountProgress("interactions", interactions, shown=ranks.is_first) as progress, session:
+            run_samples(session, networks, args, progress)
+        ranks.gather(None)  # all have finished
+        if ranks.is_first:
+            finish(session, args)
+
+
+def open_session(args: argparse.Namespace) -> DavisInteractiveSession:
+    """Return the session of the flags; what masks depend on is recorded in its folder."""
+    session = DavisInteractiveSession(
+        davis_root=args.davis,
+        subset=args.subset,
+        max_nb_interactions=args.interactions,
+        max_time=args.max_time,
+        metric_to_optimize=METRIC,
+        report_save_dir=args.output,
+        scorer_time=not args.no_scorer_time,
+        settings=settings_of(args),
+    )
+    for sequence in session.sequences.values():
+        check_frames(sequence)
+    return session
+
+
+def is_done(session: DavisInteractiveSession, key: SampleKey, args: argparse.Namespace) -> bool:
+    """Tell whether a sample is finished and its masks, if they are asked for, are all written."""
+    sample = session.samples[key]
+    names = [path.stem for path in session.sequences[key.sequence].frames]
+    folders = [mask_folder(args.output, key, number) for number in range(1, len(sample.interactions) + 1)]
+    written = all((folder / f"{name}.png").is_file() for folder in folders for name in names)
+    return sample.finished and (written or not args.save_masks)
+
+
+def mask_folder(output: Path, key: SampleKey, number: int) -> Path:
+    """Return where the masks of an interaction are written."""
+    return output / MASKS_FOLDER / key.sequence / f"{key.scribble_idx:03}" / str(number)
+
+
+def check_frames(sequence: TrackSequence) -> None:
+    """Raise InputError when a sequence has no pictures, or they are not of its masks' size."""
+    if not sequence.frames:
+        raise InputError(f"there are no frames of {sequence.name}: put its pictures beside its masks.")
+    height, width = image_size(sequence.frames[0])
+    if (height, width) != sequence.size:
+        raise InputError(
+            f"the frames of {sequence.name} are {width} x {height}, its masks {sequence.size[1]} x "
+            f"{sequence.size[0]}; they must have the same size."
+        )
+
+
+def announce(session: DavisInteractiveSession, unfinished: Sequence[SampleKey], processes: int) -> None:
+    """Say what is run, and what about it is not as in the official track."""
+    if len(unfinished) < len(session.keys):
+        log.info(
+            "%d of %d samples are finished already.", len(session.keys) - len(unfinished), len(session.keys)
+        )
+    made = [sequence.name for sequence in session.sequences.values() if not sequence.scribbles]
+    if made:
+        log.info("No files of scribbles for %s: the robot makes the first ones.", ", ".join(made))
+    if processes > 1 and session.scorer_time:
+        log.info(
+            "The time limit is each process's own: %d share this machine or others, and slow each other down "
+            "where they share processors.",
+            processes,
+        )
+
+
+def run_samples(
+    session: DavisInteractiveSession, networks: Networks, args: argparse.Namespace, progress: CountProgress
+) -> None:
+    """Answer all interactions; those that a sample does without count as done when the next one begins."""
+    begun = 0
+    with BackgroundWriter() as writer:
+        for name, scribbles, is_new in session.scribbles_iterator(only_last=True):
+            sequence = session.sequences[name]
+            if is_new:
+                method = networks.method(sequence, args.policy, args.interactions)
+                progress.advance_to(begun * args.interactions)
+                begun += 1
+            masks, candidates = method.answer(scribbles)
+            key = session.key
+            session.submit_masks(masks, candidates)
+            if args.save_masks:
+                folder = mask_folder(args.output, key, method.number)
+                remove_leftovers(folder)
+                for path, labels in zip(sequence.frames, masks, strict=True):
+                    writer.submit(write_mask, folder / f"{path.stem}.png", labels.copy(), voc_palette())
+            progress.advance()
+    progress.advance_to(begun * args.interactions)
+
+
+def finish(session: DavisInteractiveSession, args: argparse.Namespace) -> None:
+    """Write report, summary and curve; print the two numbers that count."""
+    session.write_report()
+    summary = session.get_global_summary()
+    samples = summary["samples"]
+    title = f"DAVIS interactive, {args.policy}: {samples['finished']} samples"
+    write_curve(summary, METRIC, title, args.output / CURVE_FILE)
+    if samples["timed_out"]:
+        print(f"Out of time: {len(samples['timed_out'])} of {samples['all']} samples")
+    reached = summary["metric_at_threshold"]
+    print(f"AUC {NAMES[METRIC]}: {100 * summary['auc']:.1f}")
+    print(f"{NAMES[METRIC]}@{reached['threshold']}s: {100 * reached[METRIC]:.1f}")
+    print(f"Report, summary and curve: {args.output}")

@@ -1,0 +1,124 @@
+"""MiVOS on the interactive track: scribbles become masks of a frame, which are propagated now and then."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dataset.frame_source import FrameSource
+from dataset.image_io import normalise
+from dataset.scribbles import NONE, scribble_map
+from model.scribble_to_mask import ScribbleSegmenter
+
+ROUND = 3  # interactions on a frame before it is propagated, as published
+
+
+class Propagation(Protocol):
+    """What is asked of `model.InteractiveCore`."""
+
+    def give(self, index: int, mask: Tensor) -> None:
+        """Take the label map `H x W` of a frame for right."""
+
+    def propagate(self) -> Iterable[int]:
+        """Carry what was given to the other frames; iterate to get it done."""
+
+    def label_map(self, index: int) -> Tensor:
+        """Return the labels of a frame, `H x W`."""
+
+
+def published(number: int, last: int) -> bool:
+    """Tell whether masks are propagated after an interaction, as by the authors: 3, 6 and 8 of 8."""
+    return number % ROUND == 0 or number == last
+
+
+def every(number: int, last: int) -> bool:
+    """Propagate after each interaction."""
+    return True
+
+
+POLICIES: dict[str, Callable[[int, int], bool]] = {"published": published, "every": every}
+
+
+class NormalisedFrames(Sequence[Tensor]):
+    """Frames as networks take them, `3 x H x W`, decoded when asked for."""
+
+    def __init__(self, frames: FrameSource) -> None:
+        self.frames = frames
+
+    def __len__(self) -> int:
+        return len(self.frames.names)
+
+    def __getitem__(self, index: Any) -> Any:  # as a sequence has it, but for one index alone
+        return normalise(self.frames.read(index))
+
+
+class InteractiveMethod:
+    """Answers the scribbles of one sample.
+
+    Between propagations it answers on the scribbled frame alone and asks for more scribbles there.
+
+    Args:
+        frames: of the sequence.
+        labels: of its objects.
+        segmenter: makes masks of scribbles.
+        propagation: of a fresh sequence.
+        policy: of `POLICIES`.
+        last: number of the sample's last interaction.
+    """
+
+    def __init__(
+        self,
+        frames: FrameSource,
+        labels: Sequence[int],
+        segmenter: ScribbleSegmenter,
+        propagation: Propagation,
+        policy: Callable[[int, int], bool],
+        last: int,
+    ) -> None:
+        self.frames = frames
+        self.labels = labels
+        self.segmenter = segmenter
+        self.propagation = propagation
+        self.policy = policy
+        self.last = last
+        self.number = 0  # of interactions
+        height, width = frames.read(0).shape[:2]
+        self.masks = np.zeros((len(frames.names), height, width), np.uint8)  # label maps so far
+        self.pending: set[int] = set()  # frames whose masks are not propagated yet
+
+    def answer(self, scribbles: Mapping[str, Any]) -> tuple[NDArray[np.uint8], list[int] | None]:
+        """Return label maps `T x H x W`, and the frames on which more scribbles are wanted (None: on any).
+
+        Args:
+            scribbles: the last ones, as the session gives them. Where there are none, masks stay as they are.
+        """
+        self.number += 1
+        drawn = {frame: lines for frame, lines in enumerate(scribbles["scribbles"]) if lines}
+        for frame, lines in drawn.items():
+            self.masks[frame] = self._segment(self.frames.read(frame), lines, self.masks[frame])
+            self.pending.add(frame)
+        if not self.policy(self.number, self.last):
+            return self.masks, list(drawn) or [scribbles["annotated_frame"]]
+        if self.pending and self.masks.any():  # no object, nothing to carry
+            self._propagate()
+        return self.masks, None
+
+    def _segment(
+        self, picture: NDArray[np.uint8], lines: Sequence[Mapping[str, Any]], previous: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        drawn = scribble_map(lines, picture.shape[:2])
+        drawn[~np.isin(drawn, [0, *self.labels])] = NONE
+        prob = self.segmenter.segment(picture, drawn, previous, self.labels)
+        return np.array([0, *self.labels], np.uint8)[prob.argmax(dim=0).cpu().numpy()]
+
+    def _propagate(self) -> None:
+        for frame in sorted(self.pending):
+            self.propagation.give(frame, torch.from_numpy(self.masks[frame].copy()))
+        self.pending.clear()
+        for _ in self.propagation.propagate():
+            pass  # the masks of all frames are looked up once it is done
+        for frame in range(len(self.masks)):
+            self.masks[frame] = self.propagation.label_map(frame).cpu().numpy()

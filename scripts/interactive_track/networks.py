@@ -1,0 +1,69 @@
+"""The networks of an evaluation on the interactive track, and what stands in for those without weights."""
+
+import argparse
+import logging
+from typing import Any
+
+import torch
+
+from dataset.davis_interactive import TrackSequence
+from dataset.frame_source import PictureFiles
+from model import FusionNetwork, InteractiveCore, PropagationNetwork, load_fusion, load_network, load_s2m
+from model.grab_cut import GrabCutSegmenter
+from model.scribble_to_mask import S2MSegmenter, ScribbleSegmenter
+from scripts.evaluation.flags import core_options
+from scripts.interactive_track.method import POLICIES, InteractiveMethod, NormalisedFrames
+from util.errors import InputError
+from util.files import sha256
+
+log = logging.getLogger(__name__)
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what masks depend on, weights by their digests.
+
+    Raises:
+        InputError: there are no weights where a flag says so.
+    """
+    weights = {"model": args.model, "s2m": args.s2m, "fusion": args.fusion}
+    for name, path in weights.items():
+        if path is not None and not path.is_file():
+            raise InputError(f"there are no weights at {path}: give --{name} a file of them.")
+    digests = {name: path and sha256(path) for name, path in weights.items()}
+    return {**digests, **core_options(args), "amp": args.amp, "policy": args.policy}
+
+
+class Networks:
+    """The networks of a run, and what takes the place of those that have no weights.
+
+    Args:
+        args: the flags.
+        device: to compute on.
+        told: say what takes whose place.
+    """
+
+    def __init__(self, args: argparse.Namespace, device: torch.device, told: bool) -> None:
+        self.propagation: PropagationNetwork = load_network(args.model, device, args.amp)
+        self.fusion: FusionNetwork | None = None
+        self.segmenter: ScribbleSegmenter = GrabCutSegmenter()
+        self.options = core_options(args)
+        if args.s2m is not None:
+            self.segmenter = S2MSegmenter(load_s2m(args.s2m, device, args.amp), widen=True)
+        elif told:
+            log.info("No scribble-to-mask weights (--s2m): masks of scribbles are made by GrabCut.")
+        if args.fusion is not None:
+            self.fusion = load_fusion(args.fusion, device, args.amp)
+        elif told:
+            log.info("No fusion weights (--fusion): old and new masks are blended by distance.")
+        logging.getLogger(InteractiveCore.__module__).setLevel(
+            logging.WARNING
+        )  # would say so for each sample
+
+    def method(self, sequence: TrackSequence, policy: str, interactions: int) -> InteractiveMethod:
+        """Return the method for one sample."""
+        frames = PictureFiles(sequence.frames)
+        labels = list(sequence.labels)
+        core = InteractiveCore(
+            self.propagation, NormalisedFrames(frames), labels, self.fusion, undo_levels=1, **self.options
+        )
+        return InteractiveMethod(frames, labels, self.segmenter, core, POLICIES[policy], interactions)

@@ -1,0 +1,155 @@
+"""What the interactive track measures: a file for each sample, and one table of them all."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from util.errors import InputError
+from util.files import atomic_path, remove_leftovers
+
+SAMPLES_FOLDER = "samples"
+REPORT_FILE = "report.csv"
+
+
+class SampleKey(NamedTuple):
+    """Names a sample."""
+
+    sequence: str
+    scribble_idx: int  # number of its file of scribbles
+
+
+class Row(NamedTuple):
+    """A line of the report."""
+
+    sequence: str
+    scribble_idx: int
+    interaction: int  # from 1
+    object_id: int
+    frame: int
+    jaccard: float
+    contour: float
+    j_and_f: float
+    timing: float  # seconds of the interaction
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One submission."""
+
+    seconds: float  # from the scribbles to the masks
+    scores: NDArray[np.float64]  # T x K x 2: J and F of each object on each frame
+
+
+@dataclass
+class SampleReport:
+    """One sample as far as it has got.
+
+    Attributes:
+        key: its name.
+        labels: of the K objects.
+        by_robot: there was no file of scribbles: the robot made the first ones.
+        interactions: in order.
+        timed_out: a submission came too late and does not count.
+        finished: there will be no more interactions.
+    """
+
+    key: SampleKey
+    labels: tuple[int, ...]
+    by_robot: bool = False
+    interactions: list[Interaction] = field(default_factory=list)
+    timed_out: bool = False
+    finished: bool = False
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the lines of the report: by interaction, then by frame, then by object."""
+        for number, interaction in enumerate(self.interactions, 1):
+            for frame, objects in enumerate(interaction.scores.tolist()):
+                for label, (j, f) in zip(self.labels, objects, strict=True):
+                    yield Row(*self.key, number, label, frame, j, f, (j + f) / 2, interaction.seconds)
+
+    def to_text(self) -> str:
+        """Return the sample as JSON, from which `from_text` makes an equal one."""
+        interactions = [{"seconds": i.seconds, "scores": i.scores.tolist()} for i in self.interactions]
+        return json.dumps(vars(self) | {"interactions": interactions})
+
+    @classmethod
+    def from_text(cls, text: str) -> "SampleReport":
+        """Return the sample of a text of `to_text`; ValueError, KeyError or TypeError when it is none."""
+        content = json.loads(text)
+        interactions = [Interaction(i["seconds"], np.array(i["scores"])) for i in content["interactions"]]
+        return cls(
+            SampleKey(*content["key"]),
+            tuple(content["labels"]),
+            content["by_robot"],
+            interactions,
+            content["timed_out"],
+            content["finished"],
+        )
+
+
+class ReportFolder:
+    """The files of a run, all written whole or not at all.
+
+    Args:
+        folder: where they are.
+        keys: of all samples of the data set, in order.
+    """
+
+    def __init__(self, folder: Path, keys: Sequence[SampleKey]) -> None:
+        self.folder = folder
+        self.paths = {
+            key: folder / SAMPLES_FOLDER / f"{key.sequence}_{key.scribble_idx:03}.json" for key in keys
+        }
+        self._read: dict[SampleKey, tuple[int, SampleReport]] = {}  # with the time that it was written at
+        self._tables: dict[SampleKey, str] = {}  # of finished samples
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed processes left half-written."""
+        remove_leftovers(self.folder)
+        remove_leftovers(self.folder / SAMPLES_FOLDER)
+
+    def samples(self) -> dict[SampleKey, SampleReport]:
+        """Read the samples that are there, also those that other processes have written."""
+        for key, path in self.paths.items():
+            try:
+                written = path.stat().st_mtime_ns
+            except FileNotFoundError:
+                continue
+            if key not in self._read or self._read[key][0] != written:
+                try:
+                    self._read[key] = written, SampleReport.from_text(path.read_text())
+                except (ValueError, KeyError, TypeError) as error:
+                    raise InputError(f"{path} is damaged: remove it, and its sample is run again.") from error
+        return {key: self._read[key][1] for key in self.paths if key in self._read}
+
+    def write_sample(self, sample: SampleReport) -> None:
+        """Write a sample as it stands."""
+        with atomic_path(self.paths[sample.key]) as temporary:
+            temporary.write_text(sample.to_text())
+
+    def write_report(self, samples: Iterable[SampleReport]) -> None:
+        """Write the table of samples."""
+        with atomic_path(self.folder / REPORT_FILE) as temporary, temporary.open("w") as file:
+            file.write(table([Row._fields]))
+            for sample in samples:
+                file.write(self._tables.get(sample.key) or self._table(sample))
+
+    def _table(self, sample: SampleReport) -> str:
+        text = table(sample.rows())
+        if sample.finished:
+            self._tables[sample.key] = text
+        return text
+
+
+def table(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

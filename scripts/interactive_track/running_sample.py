@@ -1,0 +1,80 @@
+"""A sample of the interactive track while it runs: its truth, its scribbles, and what it has scored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.davis_interactive import TrackSequence
+from dataset.scribble_robot import Scribble, robot_scribbles
+from scripts.interactive_track.measures import chosen, score_video
+from scripts.interactive_track.report import Interaction, SampleReport
+from util.errors import InputError
+
+
+class RunningSample:
+    """Measures what is submitted, and has the robot scribble on the worst frame.
+
+    Args:
+        sequence: of the sample.
+        report: of the sample, with no interaction yet; it grows.
+        metric: of `measures.METRICS`; the worst frame is the one with the lowest mean over objects.
+        seed: of the robot.
+
+    Raises:
+        InputError: there is no file of scribbles, and the robot finds nothing large enough to scribble on.
+    """
+
+    def __init__(self, sequence: TrackSequence, report: SampleReport, metric: str, seed: int) -> None:
+        self.sequence = sequence
+        self.report = report
+        self.metric = metric
+        self.seed = seed
+        self.truth = sequence.read_truth()
+        self.frame = 0  # scribbled on last
+        self.used: set[int] = set()  # frames that the robot has chosen
+        self.lines: list[list[list[Scribble]]] = []  # by interaction, by frame
+        if sequence.scribbles:
+            content = sequence.scribbles[report.key.scribble_idx]
+            self.lines.append(content["scribbles"])
+            self.frame = next(frame for frame, lines in enumerate(content["scribbles"]) if lines)
+            return
+        nothing = np.zeros_like(self.truth)
+        self.scribble(nothing, score_video(nothing, self.truth, sequence.labels), range(len(self.truth)))
+        self.used.clear()  # as if it were a person's
+        if not any(self.lines[0]):
+            raise InputError(
+                f"the objects of {sequence.name} are too small for the robot to scribble on: give a file of "
+                "scribbles."
+            )
+
+    def scribbles(self, only_last: bool) -> dict[str, Any]:
+        """Return the scribbles of the last interaction or of all, as in a file of `dataset.scribbles`."""
+        chosen_lines = self.lines[-1:] if only_last else self.lines
+        frames = [[line for each in chosen_lines for line in each[frame]] for frame in range(len(self.truth))]
+        return {"scribbles": frames, "sequence": self.sequence.name, "annotated_frame": self.frame}
+
+    def score(self, prediction: NDArray[np.uint8], seconds: float) -> NDArray[np.float64]:
+        """Measure label maps `T x H x W` that took some seconds; return J and F, `T x K x 2`."""
+        scores = score_video(prediction, self.truth, self.sequence.labels)
+        self.report.interactions.append(Interaction(seconds, scores))
+        return scores
+
+    def scribble(
+        self, prediction: NDArray[np.uint8], scores: NDArray[np.float64], candidates: Sequence[int]
+    ) -> None:
+        """Let the robot scribble on the worst of some frames that it has not used, of all when none is left.
+
+        Args:
+            prediction: label maps `T x H x W`.
+            scores: of them, `T x K x 2`.
+            candidates: the frames.
+        """
+        quality = chosen(scores, self.metric).mean(axis=1)
+        fresh = [frame for frame in candidates if frame not in self.used] or candidates
+        self.frame = min(fresh, key=lambda frame: (quality[frame], frame))
+        self.used.add(self.frame)
+        labels = self.sequence.labels
+        lines = robot_scribbles(self.truth[self.frame], prediction[self.frame], labels, self.seed)
+        self.lines.append([lines if frame == self.frame else [] for frame in range(len(self.truth))])

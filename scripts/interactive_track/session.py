@@ -1,0 +1,287 @@
+"""The session of the DAVIS interactive track, through which a method and the robot talk."""
+
+import json
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+from numpy.typing import ArrayLike
+from typing_extensions import Self
+
+from dataset.davis_interactive import track_sequences
+from scripts.interactive_track.measures import METRICS
+from scripts.interactive_track.report import ReportFolder, Row, SampleKey, SampleReport
+from scripts.interactive_track.running_sample import RunningSample
+from scripts.interactive_track.submission import checked_candidates, checked_masks
+from scripts.interactive_track.summary import summarise
+from util.errors import InputError
+from util.files import atomic_path
+from util.lock import exclusive
+from util.settings_record import record_settings
+
+SUMMARY_FILE = "summary.json"
+INTERACTIONS = 8
+SECONDS = 30  # of an interaction, for each object
+
+log = logging.getLogger(__name__)
+
+
+class DavisInteractiveSession:
+    """Goes through the samples of a data set: a sequence with a file of its first scribbles.
+
+    Used as a context manager. For each interaction `next` says that there is one, `get_scribbles` gives the
+    scribbles and `submit_masks` takes the answer; `scribbles_iterator` does the first two. The seconds
+    between the last two are the method's.
+
+    A sample ends after `max_nb_interactions`, or when its time is over: by the official rule the wall time
+    since its first scribbles, the scoring and the robot included. A submission after that does not count.
+
+    Args:
+        host: only "localhost": there is no server.
+        davis_root: data set, see `dataset.davis_interactive.track_sequences`; where it has no files of
+            scribbles, the first ones are the robot's, on an empty mask.
+        subset: name of its list.
+        max_nb_interactions: of a sample.
+        max_time: seconds of a sample for each of its objects.
+        metric_to_optimize: "J", "F" or "J_AND_F"; decides where the robot scribbles, and is summed up.
+        report_save_dir: folder for `report.csv` and `summary.json`, written after each interaction. What
+            is finished in it is not run again, and it is refused when it was begun with other rules, data
+            or settings. None writes nothing.
+        scorer_time: False counts the method's own seconds alone against `max_time`.
+        seed: of the robot.
+        settings: plain values on which the method's masks depend.
+
+    Raises:
+        InputError: the data set cannot be used, or an argument is out of range; on entering, the folder.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        davis_root: str | Path = "../DAVIS/2017/trainval",
+        subset: str = "val",
+        max_nb_interactions: int = INTERACTIONS,
+        max_time: float = INTERACTIONS * SECONDS,
+        metric_to_optimize: str = "J_AND_F",
+        report_save_dir: str | Path | None = None,
+        *,
+        scorer_time: bool = True,
+        seed: int = 0,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if host != "localhost":
+            raise InputError(f"there is no server at {host} to talk to: give the host localhost.")
+        if metric_to_optimize not in METRICS:
+            raise InputError(f"there is no metric {metric_to_optimize}: give one of {', '.join(METRICS)}.")
+        if max_nb_interactions < 1 or not max_time > 0:
+            raise InputError(
+                "a sample needs at least one interaction and more than no time: raise its limits."
+            )
+        self.max_nb_interactions = max_nb_interactions
+        self.max_time = max_time
+        self.metric = metric_to_optimize
+        self.scorer_time = scorer_time
+        self.seed = seed
+        self.sequences = {each.name: each for each in track_sequences(Path(davis_root), subset)}
+        self.keys = [SampleKey(s.name, n) for s in self.sequences.values() for n in s.scribbles or (1,)]
+        self.samples = {key: self._empty(key) for key in self.keys}
+        self.folder: ReportFolder | None = None
+        if report_save_dir is not None:
+            self.folder = ReportFolder(Path(report_save_dir), self.keys)
+            self.samples |= self.folder.samples()
+        limits = {"interactions": max_nb_interactions, "max_time": max_time, "scorer_time": scorer_time}
+        rules = {"subset": subset, "metric": metric_to_optimize, "robot": seed, **limits}
+        self.settings = {
+            **rules,
+            "samples": [f"{name} {number}" for name, number in self.keys],
+            **(settings or {}),
+        }
+        self._waiting = self.unfinished()
+        self._is_whole = self._reports = True
+        self._running = ExitStack()
+        self._sample: RunningSample | None = None
+        self._began_at: float | None = None  # when the sample's first scribbles were given
+        self._given_at: float | None = None  # when those were that are not answered yet
+
+    @property
+    def key(self) -> SampleKey:
+        """Names the running sample: its sequence, and the number of its file of scribbles."""
+        return self._current().report.key
+
+    def unfinished(self) -> list[SampleKey]:
+        """Return the samples that are not finished, in order."""
+        return [key for key in self.keys if not self.samples[key].finished]
+
+    def take(self, share: Collection[SampleKey], reports: bool) -> None:
+        """Run some of the samples; other processes run the others and write to the same folder.
+
+        Args:
+            share: samples, run from their beginning.
+            reports: this process puts report and summary together, and nobody else.
+
+        Raises:
+            InputError: see the class; the others are to wait for the one that reports.
+        """
+        self._waiting = list(share)
+        self._is_whole, self._reports = False, reports
+        self._set_up_folder()
+
+    def __enter__(self) -> Self:
+        if self.folder is not None and self._is_whole:
+            self._running.enter_context(exclusive(self.folder.folder, "session"))
+            self._set_up_folder()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._running:
+            if error is None:
+                self.write_report()
+
+    def next(self) -> bool:
+        """Tell whether there is another interaction, in this sample or in the next one."""
+        if self._given_at is not None:
+            raise RuntimeError("the scribbles were given but not answered: call submit_masks first.")
+        if self._sample is not None:
+            report = self._sample.report
+            if not report.finished and self._is_over():  # its time ran out after the last answer
+                report.finished = True
+                self._write()
+            if not report.finished:
+                return True
+            self._sample = None
+        if not self._waiting:
+            return False
+        self._begin(self._waiting.pop(0))
+        return True
+
+    def get_scribbles(self, only_last: bool = False) -> tuple[str, dict[str, Any], bool]:
+        """Return what to answer to, and start the clock.
+
+        Args:
+            only_last: the scribbles of this interaction alone, not those of all up to now.
+
+        Returns:
+            The name of the sequence; the scribbles, as in a file of `dataset.scribbles` (no lines when the
+            robot finds nothing to correct); whether a new sample begins.
+        """
+        sample = self._current()
+        scribbles = sample.scribbles(only_last)
+        if self._given_at is None:  # asking again does not stop the clock
+            self._given_at = perf_counter()
+        if self._began_at is None:
+            self._began_at = self._given_at
+        return sample.sequence.name, scribbles, not sample.report.interactions
+
+    def scribbles_iterator(self, only_last: bool = False) -> Iterator[tuple[str, dict[str, Any], bool]]:
+        """Yield what `get_scribbles` returns for each interaction; each has to be answered."""
+        while self.next():
+            yield self.get_scribbles(only_last)
+
+    def submit_masks(
+        self, masks: ArrayLike, next_scribble_frame_candidates: Sequence[int] | None = None
+    ) -> None:
+        """Answer the scribbles.
+
+        Args:
+            masks: label maps of all frames, `T x H x W`, of whole numbers.
+            next_scribble_frame_candidates: frames on which the robot may scribble next; None for all.
+
+        Raises:
+            InputError: the masks have another shape, or labels that no object has; a candidate is no frame.
+        """
+        now = perf_counter()
+        sample = self._current()
+        if self._given_at is None:
+            raise RuntimeError("there is nothing to answer: call get_scribbles first.")
+        prediction = checked_masks(masks, sample.sequence)
+        candidates = checked_candidates(next_scribble_frame_candidates, len(sample.truth))
+        seconds, self._given_at = now - self._given_at, None
+        report = sample.report
+        if self._is_late(now, seconds):
+            log.warning("%s %d: interaction %d came too late.", *report.key, len(report.interactions) + 1)
+            report.timed_out = True
+        else:
+            scores = sample.score(prediction, seconds)
+            if not self._is_over():
+                sample.scribble(prediction, scores, candidates)
+        report.finished = self._is_over()
+        self._write()
+
+    def get_report(self) -> list[Row]:
+        """Return the measures of all samples that have run; `pandas.DataFrame` makes a table of them."""
+        return [row for sample in self._all_samples().values() for row in sample.rows()]
+
+    def get_global_summary(self, save_file: str | Path | None = None) -> dict[str, Any]:
+        """Return what `summary.summarise` says of all samples, with a few words on how they were run.
+
+        Args:
+            save_file: also write it there, as JSON.
+        """
+        samples = list(self._all_samples().values())
+        summary = summarise(samples, self.max_nb_interactions, self.max_time, self.metric)
+        summary["samples"] = {
+            "all": len(samples),
+            "finished": sum(sample.finished for sample in samples),
+            "timed_out": [list(sample.key) for sample in samples if sample.timed_out],
+            "first_scribbles_by_robot": [list(sample.key) for sample in samples if sample.by_robot],
+        }
+        summary["time_limit"] = {"seconds_per_object": self.max_time, "scorer_included": self.scorer_time}
+        if save_file is not None:
+            with atomic_path(Path(save_file)) as temporary:
+                temporary.write_text(json.dumps(summary, indent=1))
+        return summary
+
+    def write_report(self) -> None:
+        """Write report and summary of all that has run, other processes' samples included."""
+        if self.folder is not None and self._reports:
+            self.folder.write_report(self._all_samples().values())
+            self.get_global_summary(self.folder.folder / SUMMARY_FILE)
+
+    def _set_up_folder(self) -> None:
+        if self.folder is not None and self._reports:
+            record_settings(self.folder.folder, self.settings, "give another folder for the report.")
+            self.folder.remove_leftovers()
+
+    def _empty(self, key: SampleKey) -> SampleReport:
+        sequence = self.sequences[key.sequence]
+        return SampleReport(key, sequence.labels, by_robot=not sequence.scribbles)
+
+    def _all_samples(self) -> dict[SampleKey, SampleReport]:
+        written = {} if self.folder is None or self._is_whole else self.folder.samples()
+        return {**self.samples, **written}
+
+    def _begin(self, key: SampleKey) -> None:
+        """Start a sample, from nothing even if it was begun before."""
+        report = self.samples[key] = self._empty(key)
+        self._sample = RunningSample(self.sequences[key.sequence], report, self.metric, self.seed)
+        self._began_at = self._given_at = None
+
+    def _current(self) -> RunningSample:
+        if self._sample is None:
+            raise RuntimeError("no sample is running: call next first, and go on while it returns True.")
+        return self._sample
+
+    def _is_late(self, now: float, pending: float = 0) -> bool:
+        """Tell whether a sample has used up its time, with the seconds of a submission that pends."""
+        report = self._current().report
+        if self.scorer_time:
+            spent = 0 if self._began_at is None else now - self._began_at
+        else:
+            spent = sum(each.seconds for each in report.interactions) + pending
+        return spent > self.max_time * len(report.labels)
+
+    def _is_over(self) -> bool:
+        report = self._current().report
+        is_full = len(report.interactions) >= self.max_nb_interactions
+        return report.timed_out or is_full or self._is_late(perf_counter())
+
+    def _write(self) -> None:
+        if self.folder is not None:
+            self.folder.write_sample(self._current().report)
+            self.write_report()
