@@ -1,0 +1,40 @@
+"""Annotate a video in the browser: draw masks, let them propagate, mend them, export them."""
+
+import argparse
+from pathlib import Path
+
+from scripts.annotator.export import KINDS
+from scripts.annotator.run import annotate
+from scripts.evaluation.flags import add_network_flags
+from util.errors import run_script
+from util.flag_types import positive_int
+
+PORT = 8765
+
+
+def main() -> None:
+    """Parse the flags and annotate."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.annotate", description=__doc__)
+    add = parser.add_argument
+    add("input", type=Path, help="video file, or folder of jpg, png, bmp or webp pictures")
+    add("--workspace", type=Path, help="folder for everything (default: output/annotate/<name of the input>)")
+    add("--masks", type=Path, help="masks to begin with: a PNG, or a folder of PNGs named after their frames")
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine alone)")
+    add("--port", type=positive_int, help=f"default: {PORT}, or another one where that is taken")
+    add("--no_browser", action="store_true", help="do not open a browser")
+    add(
+        "--export",
+        nargs="+",
+        choices=list(KINDS),
+        metavar="KIND",
+        help=f"write what has been annotated, and open nothing: {', '.join(KINDS)}",
+    )
+    add("--output", type=Path, help="folder for --export (default: WORKSPACE/exports)")
+    add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
+    add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
+    add_network_flags(add)
+    annotate(parser.parse_args(), PORT)
+
+
+if __name__ == "__main__":
+    run_script(main)

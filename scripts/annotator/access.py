@@ -1,0 +1,112 @@
+"""Who may talk to the server: pages of this server alone, which know its token."""
+
+import hmac
+import ipaddress
+import socket
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # also at the near end of an SSH tunnel, whatever its port
+EVERYWHERE = ("0.0.0.0", "::")  # what --host is to listen on all addresses of the machine
+ASK_AGAIN = "Open the address, with its token, that was printed where the annotator was started.\n"
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+class Guard:
+    """Lets requests through that carry the token, name this server and come from its own page.
+
+    The Host is checked because a foreign name can be made to lead here (DNS rebinding), the Origin because
+    any page a browser shows can send requests here. The first address carries the token; it is moved to a
+    cookie that no script sees and no other site's request carries.
+
+    Args:
+        app: what is guarded.
+        token: that requests must carry.
+        host: name or address that the server listens on.
+        cookie: name of the cookie; other servers on the same machine share cookies, whatever their ports.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, host: str, cookie: str) -> None:
+        self.app = app
+        self.token = token
+        self.names = {*LOCAL_NAMES, host.lower()}
+        self.everywhere = host in EVERYWHERE
+        if self.everywhere:
+            self.names.add(socket.gethostname().lower())
+        self.cookie = cookie
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        given = query.get("token", [_cookies(headers).get(self.cookie, "")])[0]
+        if not self._is_ours(headers, scope["type"]):
+            await _refuse(scope, receive, send, "This page or name is not the annotator's own.\n")
+        elif not hmac.compare_digest(given.encode(), self.token.encode()):
+            await _refuse(scope, receive, send, ASK_AGAIN)
+        elif scope["type"] == "http" and "token" in query and scope["path"] == "/":
+            response = RedirectResponse("/", status_code=303)
+            response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", max_age=10**8)
+            await response(scope, receive, send)
+        else:
+            await self.app(scope, receive, _with_policy(send))
+
+    def _is_ours(self, headers: Headers, kind: str) -> bool:
+        host = headers.get("host", "")
+        name = _name_of(f"//{host}")
+        if name not in self.names and not (self.everywhere and _is_address(name)):
+            return False
+        origin = headers.get("origin")
+        if origin is None:
+            return kind == "http"  # browsers send it with every WebSocket
+        return urlsplit(origin).netloc == host and urlsplit(origin).scheme in ("http", "https")
+
+
+def _name_of(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _cookies(headers: Headers) -> dict[str, str]:
+    pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+    return {name: value for name, _, value in pairs}
+
+
+def _with_policy(send: Send) -> Send:
+    """Let browsers load nothing into the page but what this server has, and show it in no other page."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["content-security-policy"] = POLICY
+            headers["x-content-type-options"] = "nosniff"
+            headers["referrer-policy"] = "no-referrer"
+        await send(message)
+
+    return sending
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, text: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 4403})
+    else:
+        await PlainTextResponse(text, status_code=403)(scope, receive, send)

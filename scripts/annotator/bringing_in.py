@@ -1,0 +1,62 @@
+"""Masks that come from files."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.frame_source import Selection
+from dataset.image_io import IMAGE_SUFFIXES
+from dataset.video_dataset import open_user_video
+from scripts.annotator.pictures import Pictures
+from util.errors import InputError
+
+ANY_SIZE = 1 << 30  # shorter side beyond which frames would be reduced
+
+
+def read_masks(
+    files: Sequence[tuple[str, bytes]], frame: int, pictures: Pictures, folder: Path
+) -> dict[int, NDArray[np.uint8]]:
+    """Read masks of any kind that `propagate_video` takes, as label maps `H x W` by frame.
+
+    Args:
+        files: name and content of each; names say the frame, by name or number.
+        frame: which one file belongs to whose name is no frame's.
+        pictures: of the video.
+        folder: to put the files in meanwhile; it is emptied first and removed afterwards.
+
+    Raises:
+        InputError: one is no mask, belongs to no frame or is of another size, or they show no object.
+    """
+    if not files:
+        raise InputError("there are no files: choose PNGs named after their frames.")
+    names = [PurePath(name.replace("\\", "/")).name for name, _ in files]  # nothing but the name itself
+    if not all(PurePath(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
+        raise InputError("masks are picture files: choose PNGs named after their frames.")
+    if len(files) == 1 and not _is_of_a_frame(PurePath(names[0]).stem, pictures.source.names):
+        names = [f"{pictures.source.names[frame]}{PurePath(names[0]).suffix}"]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        for name, (_, content) in zip(names, files, strict=True):
+            (folder / name.lstrip(".")).write_bytes(content)
+        video = open_user_video(pictures.path, folder, short_side=ANY_SIZE).forward
+        frames = video.frames
+        assert isinstance(frames, Selection)
+        masks = {frames.indices[index]: video.read_labels(path) for index, path in video.masks.items()}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for index, labels in masks.items():
+        if labels.shape != pictures.size:
+            raise InputError(
+                f"the mask of frame {index} is {labels.shape[1]} x {labels.shape[0]}, the video "
+                f"{pictures.size[1]} x {pictures.size[0]}: give masks of the video's size."
+            )
+    return masks
+
+
+def _is_of_a_frame(stem: str, names: Sequence[str]) -> bool:
+    numbers = {int(name) for name in names if name.isdecimal()}
+    return stem in names or (stem.isdecimal() and int(stem) in numbers)

@@ -1,0 +1,261 @@
+"""What the log of edits amounts to: the objects, and for each frame its versions.
+
+A version is the number of the last entry that changed a frame. Undo takes away the last entry, and what comes
+after an undo gets a new number, so a version says all that has happened to a frame: pictures of it can be
+kept for ever.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from scripts.annotator.edit_log import Entry
+from scripts.annotator.edits import SHAPES
+from util.errors import InputError
+
+# Colours that differ for the colour-blind too (Okabe and Ito, "Color Universal Design", 2008), on dark
+# grounds first
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#e8e8e8")
+LARGEST_LABEL = 255
+HAND = (*SHAPES, "masks", "scribble", "guess")  # entries that draw
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object of the video."""
+
+    label: int  # its value in masks, 1 to 255
+    name: str
+    colour: str  # "#rrggbb"
+    hidden: bool = False
+    locked: bool = False  # nothing changes its pixels
+
+
+@dataclass(frozen=True)
+class FrameState:
+    """A frame after one of the entries that changed it."""
+
+    version: int = 0
+    present: frozenset[int] = frozenset()  # labels that have pixels
+    drawn: frozenset[int] = (
+        frozenset()
+    )  # labels that a person drew, rubbed out or took over: the frame is given
+    reviewed: frozenset[int] = frozenset()
+
+
+UNTOUCHED = FrameState()
+
+
+@dataclass
+class _Done:
+    """An entry that counts, and what is needed to take it back."""
+
+    entry: Entry
+    objects: tuple[Object, ...]  # before it
+    frames: dict[int, FrameState] = field(default_factory=dict)  # what it made of frames
+
+
+class Document:
+    """Applies entries of the log in order.
+
+    Attributes:
+        objects: in the order in which they were added.
+    """
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.objects: tuple[Object, ...] = ()
+        self._frames: dict[int, list[FrameState]] = {}  # versions, the last one counts
+        self._done: list[_Done] = []
+        self._undone: list[_Done] = []
+        self._by_number: dict[int, _Done] = {}
+        self._largest_label = 0
+        for entry in entries:
+            self.apply(entry)
+
+    def apply(self, entry: Entry) -> list[int]:
+        """Apply the next entry of the log; return the frames that changed."""
+        match entry["kind"]:
+            case "undo":
+                return self._undo()
+            case "redo":
+                return self._redo()
+            case "result":
+                return self._add_result(entry)
+        done = _Done(entry, self.objects)
+        self.objects = self._objects_after(entry)
+        done.frames = dict(self._states_after(entry))
+        self._undone.clear()
+        self._done.append(done)
+        self._by_number[entry["n"]] = done
+        self._push(done)
+        return list(done.frames)
+
+    @property
+    def undoable(self) -> Entry | None:
+        """The entry that undo would take back."""
+        return self._done[-1].entry if self._done else None
+
+    @property
+    def redoable(self) -> Entry | None:
+        """The entry that redo would bring back."""
+        return self._undone[-1].entry if self._undone else None
+
+    @property
+    def reachable(self) -> set[int]:
+        """Numbers of the entries that count now, or would after redo."""
+        return {done.entry["n"] for done in (*self._done, *self._undone)}
+
+    @property
+    def touched(self) -> list[int]:
+        """Frames that have something, in order."""
+        return sorted(self._frames)
+
+    @property
+    def given(self) -> list[int]:
+        """Frames that a person has drawn on, in order."""
+        return [frame for frame in self.touched if self.state(frame).drawn]
+
+    def state(self, frame: int) -> FrameState:
+        """Return a frame as it is now."""
+        return self._frames[frame][-1] if frame in self._frames else UNTOUCHED
+
+    def history(self, frame: int, version: int | None = None) -> list[Entry]:
+        """Return the entries that changed a frame, up to one of its versions.
+
+        Raises:
+            InputError: it has no such version (any more).
+        """
+        numbers = [state.version for state in self._frames.get(frame, [])]
+        if version is not None and version != 0 and version not in numbers:
+            raise InputError(f"frame {frame} has no version {version} now.")
+        return [self._by_number[n].entry for n in numbers if version is None or n <= version]
+
+    def effective(self, kind: str) -> list[Entry]:
+        """Return the entries of a kind that count now, in order."""
+        return [done.entry for done in self._done if done.entry["kind"] == kind]
+
+    def counts(self, number: int) -> bool:
+        """Tell whether an entry counts now, neither undone nor replaced."""
+        done = self._by_number.get(number)
+        return done is not None and any(each is done for each in reversed(self._done))
+
+    def object(self, label: int) -> Object:
+        """Return an object; raises InputError when there is none of this label."""
+        for each in self.objects:
+            if each.label == label:
+                return each
+        raise InputError(f"there is no object {label} (any more).")
+
+    @property
+    def locked(self) -> frozenset[int]:
+        """Labels of the objects whose pixels nothing changes."""
+        return frozenset(each.label for each in self.objects if each.locked)
+
+    def free_label(self) -> int:
+        """Return a label for a new object: one that was never used, as long as there is one.
+
+        Raises:
+            InputError: there are 255 objects.
+        """
+        taken = {each.label for each in self.objects}
+        candidates: Sequence[int] = [self._largest_label + 1, *range(1, LARGEST_LABEL + 1)]
+        for label in candidates:
+            if label not in taken and label <= LARGEST_LABEL:
+                return label
+        raise InputError(f"there are {LARGEST_LABEL} objects already, which is as many as a mask can hold.")
+
+    def free_colour(self) -> str:
+        """Return the colour that the fewest objects have."""
+        used = [each.colour for each in self.objects]
+        return min(COLOURS, key=used.count)
+
+    def _undo(self) -> list[int]:
+        done = self._done.pop()
+        self._undone.append(done)
+        self.objects = done.objects
+        for frame in done.frames:
+            self._frames[frame].pop()
+            if not self._frames[frame]:
+                del self._frames[frame]
+        return list(done.frames)
+
+    def _redo(self) -> list[int]:
+        done = self._undone.pop()
+        self._done.append(done)
+        self.objects = self._objects_after(done.entry)
+        self._push(done)
+        return list(done.frames)
+
+    def _push(self, done: _Done) -> None:
+        for frame, state in done.frames.items():
+            self._frames.setdefault(frame, []).append(state)
+
+    def _add_result(self, entry: Entry) -> list[int]:
+        """Add one frame's mask to the propagation that it is of."""
+        done, frame = self._by_number[entry["of"]], entry["frame"]
+        before = self.state(frame)
+        state = replace(before, version=entry["of"], present=frozenset(entry["labels"]))
+        done.frames[frame] = state
+        if before.version == entry["of"]:
+            self._frames[frame][-1] = state
+        else:
+            self._frames.setdefault(frame, []).append(state)
+        return [frame]
+
+    def _objects_after(self, entry: Entry) -> tuple[Object, ...]:
+        label = entry.get("object")
+        match entry["kind"]:
+            case "add":
+                self._largest_label = max(self._largest_label, entry["object"])
+                return (*self.objects, Object(entry["object"], entry["name"], entry["colour"]))
+            case "change":
+                changes = {
+                    name: entry[name] for name in ("name", "colour", "hidden", "locked") if name in entry
+                }
+                return tuple(replace(o, **changes) if o.label == label else o for o in self.objects)
+            case "remove":
+                return tuple(each for each in self.objects if each.label != label)
+            case "masks":
+                added = [Object(**each) for each in entry["objects"]]
+                self._largest_label = max([self._largest_label, *(each.label for each in added)])
+                return (*self.objects, *added)
+        return self.objects
+
+    def _states_after(self, entry: Entry) -> Iterable[tuple[int, FrameState]]:
+        """Yield the frames that an entry changes, and what it makes of them."""
+        kind, number = entry["kind"], entry["n"]
+        if kind == "masks":
+            for name, mask in entry["frames"].items():
+                yield int(name), self._drawn_on(int(name), number, mask["labels"], mask["drawn"])
+        elif kind in HAND:
+            labels = [entry["object"]] if entry["object"] else [each.label for each in self.objects]
+            yield entry["frame"], self._drawn_on(entry["frame"], number, entry["labels"], labels)
+        elif kind == "clear":
+            yield entry["frame"], FrameState(number)
+        elif kind == "key":
+            state = self.state(entry["frame"])
+            drawn = state.present or frozenset(each.label for each in self.objects)
+            yield entry["frame"], replace(state, version=number, drawn=state.drawn | drawn)
+        elif kind == "review":
+            for frame in (f for f in self.touched if entry["first"] <= f <= entry["last"]):
+                state = self.state(frame)
+                reviewed = state.present if entry["on"] else frozenset()
+                if state.reviewed != reviewed:
+                    yield frame, replace(state, version=number, reviewed=reviewed)
+        elif kind == "erase":
+            label = frozenset([entry["object"]])
+            for frame in range(entry["first"], entry["last"] + 1):
+                state = self.state(frame)
+                drawn = state.drawn | label if state.drawn else state.drawn
+                # counts as reviewed, so that the next propagation does not bring it back
+                yield frame, FrameState(number, state.present - label, drawn, state.reviewed | label)
+        elif kind == "remove":
+            label = frozenset([entry["object"]])
+            for frame in self.touched:
+                state = self.state(frame)
+                after = FrameState(number, state.present - label, state.drawn - label, state.reviewed - label)
+                if replace(after, version=state.version) != state:
+                    yield frame, after
+
+    def _drawn_on(self, frame: int, number: int, labels: Iterable[int], drawn: Iterable[int]) -> FrameState:
+        before, new = self.state(frame), frozenset(drawn)
+        return FrameState(number, frozenset(labels), before.drawn | new, before.reviewed - new)

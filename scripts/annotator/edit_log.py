@@ -1,0 +1,92 @@
+"""The log of edits: one JSON object a line, only ever appended to.
+
+It is what is saved, what undo steps through and what a restart replays: there is no other copy of a person's
+work.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from util.errors import InputError
+
+Entry = dict[str, Any]
+
+
+class EditLog:
+    """Appends entries to a file and numbers them from 1 on.
+
+    Args:
+        path: of the file; it is made when it is not there. A last line that was cut off by a crash is
+        removed:
+            nobody was told that it had been saved.
+
+    Attributes:
+        entries: what was there when it was opened, in order.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries = list(_whole_lines(path))
+        self._next = max((entry["n"] for entry in self.entries), default=0) + 1
+        self._file = path.open("ab")
+        _sync_folder(path.parent)
+
+    @property
+    def next_number(self) -> int:
+        """Number of the entry that comes next."""
+        return self._next
+
+    def append(self, entry: Mapping[str, Any]) -> Entry:
+        """Number an entry and bring it to the disk; return it with its number, as "n".
+
+        Raises:
+            OSError: it could not be written; nothing of it stays behind.
+        """
+        numbered = {"n": self._next, **entry}
+        end = self._file.tell()
+        try:
+            self._file.write(json.dumps(numbered, separators=(",", ":"), allow_nan=False).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.close()  # what it holds back must not come later
+            os.truncate(self.path, end)
+            self._file = self.path.open("ab")
+            raise
+        self._next += 1
+        return numbered
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _whole_lines(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a file, and cut off what a crash left behind the last whole line."""
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        os.truncate(path, end)
+    for number, line in enumerate(content[:end].splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            entry["n"], entry["kind"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"line {number} of {path} is damaged: remove it and those behind it to go on from there."
+            ) from error
+        yield entry
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's list of files to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,162 @@
+"""What a page may ask for: each kind of edit, checked field by field before anything is written.
+
+Edits are dicts with a "kind":
+
+    stroke, polygon, box  frame, object, points, erase (and radius): one shape drawn or rubbed out by hand
+    scribble              frame, object, points, positive: a line on the object or off it becomes a mask
+    guess                 frame, object, points: a box around the object becomes a mask
+    clear                 frame: back to a frame that nobody has drawn on
+    key                   frame: take its masks, wherever they come from, as drawn
+    erase                 object, first, last: the object leaves these frames
+    review                first, last, on: the masks of these frames are right, and stay
+    add                   name, colour: a new object; its label is given out
+    change, remove        object (and any of name, colour, hidden, locked)
+
+Positions are those of `shapes.py`. `object` is a label from 1 to 255; 0, to rub out, means every object.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from util.errors import InputError
+
+SHAPES = {"stroke": 1, "polygon": 3, "box": 2}  # and how many points each needs at least
+FROM_HINTS = ("scribble", "guess")  # whose masks have to be computed
+MOST_POINTS = 20_000
+LARGEST_RADIUS = 2000.0
+LONGEST_NAME = 80
+LONGEST_ID = 64
+COLOUR = re.compile(r"#[0-9a-f]{6}")
+
+Edit = dict[str, Any]
+
+
+def checked_edit(raw: Any, frames: int) -> Edit:
+    """Return an edit with exactly the fields of its kind.
+
+    Args:
+        raw: what a page has sent.
+        frames: how many the video has.
+
+    Raises:
+        InputError: names what is wrong.
+    """
+    if not isinstance(raw, Mapping) or raw.get("kind") not in _KINDS:
+        raise InputError(f"an edit needs a kind, one of {', '.join(_KINDS)}.")
+    kind = raw["kind"]
+    edit: Edit = {"kind": kind, **edit_id(raw)}
+    for name in _KINDS[kind]:
+        if name in raw:
+            edit[name] = _FIELDS[name](raw[name], name)
+        elif not (kind == "change" and name in ("name", "colour", "hidden", "locked")):
+            raise InputError(f"the edit {kind} needs {name}.")
+    for name in ("frame", "first", "last"):
+        if edit.get(name, 0) >= frames:
+            raise InputError(f"{name} {edit[name]} is behind the last frame, {frames - 1}.")
+    if edit.get("first", 0) > edit.get("last", frames):
+        raise InputError(f"the range from {edit['first']} to {edit['last']} is empty.")
+    if edit.get("object") == 0 and not edit.get("erase"):
+        raise InputError("choose an object first.")
+    if kind in SHAPES and len(edit["points"]) < SHAPES[kind]:
+        raise InputError(f"a {kind} needs {SHAPES[kind]} points or more.")
+    if kind in ("box", "guess") and len(edit["points"]) != 2:
+        raise InputError("a box needs two points, opposite corners.")
+    return edit
+
+
+def edit_id(raw: Mapping[str, Any]) -> Edit:
+    """Return the text that tells an edit from all others, under "id", or nothing when it has none."""
+    return {"id": str(raw["id"])[:LONGEST_ID]} if raw.get("id") else {}
+
+
+def whole_number(value: Any, name: str, most: int | None = None) -> int:
+    """Return a number from 0 on; raises InputError when it is none, or above `most`."""
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or value < 0
+        or (most is not None and value > most)
+    ):
+        raise InputError(f"{name} must be a whole number from 0 {'on' if most is None else f'to {most}'}.")
+    return value
+
+
+def _label(value: Any, name: str) -> int:
+    return whole_number(value, name, 255)
+
+
+def _points(value: Any, name: str) -> list[list[float]]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_POINTS:
+        raise InputError(f"{name} must be a list of 1 to {MOST_POINTS} positions [x, y].")
+    return [[_number(x, name) for x in _pair(point, name)] for point in value]
+
+
+def _pair(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise InputError(f"{name} must be positions [x, y].")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not math.isfinite(value) or abs(value) > 1e6:
+        raise InputError(f"{name} must hold finite numbers.")
+    return round(float(value), 3)
+
+
+def _radius(value: Any, name: str) -> float:
+    radius = _number(value, name)
+    if not 0.5 <= radius <= LARGEST_RADIUS:
+        raise InputError(f"{name} must be from 0.5 to {LARGEST_RADIUS:g} pixels.")
+    return radius
+
+
+def _flag(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false.")
+    return value
+
+
+def _name(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME:
+        raise InputError(f"{name} must be a text of 1 to {LONGEST_NAME} characters.")
+    return value.strip()
+
+
+def _colour(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not COLOUR.fullmatch(value.lower()):
+        raise InputError(f"{name} must be a colour like #e69f00.")
+    return value.lower()
+
+
+_FIELDS: dict[str, Callable[[Any, str], Any]] = {
+    "frame": whole_number,
+    "first": whole_number,
+    "last": whole_number,
+    "object": _label,
+    "points": _points,
+    "radius": _radius,
+    "erase": _flag,
+    "positive": _flag,
+    "on": _flag,
+    "hidden": _flag,
+    "locked": _flag,
+    "name": _name,
+    "colour": _colour,
+}
+_KINDS: dict[str, tuple[str, ...]] = {
+    "stroke": ("frame", "object", "points", "radius", "erase"),
+    "polygon": ("frame", "object", "points", "erase"),
+    "box": ("frame", "object", "points", "erase"),
+    "scribble": ("frame", "object", "points", "positive"),
+    "guess": ("frame", "object", "points"),
+    "clear": ("frame",),
+    "key": ("frame",),
+    "erase": ("object", "first", "last"),
+    "review": ("first", "last", "on"),
+    "add": ("name", "colour"),
+    "change": ("object", "name", "colour", "hidden", "locked"),
+    "remove": ("object",),
+}

@@ -1,0 +1,187 @@
+"""What has been annotated, in the forms that others read; always at the video's own size and rate."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pycocotools import mask as coco
+
+from dataset.davis_test_dataset import SPLITS_2017
+from dataset.frame_source import PictureFiles
+from dataset.mask_writer import write_mask
+from scripts.annotator.films import write_cut_out, write_green, write_overlay
+from scripts.annotator.session import Session
+from util.files import atomic_path
+from util.palette import voc_palette
+
+Show = Callable[[float, float, str], None]  # done, total, what
+Labels = NDArray[np.uint8]  # H x W
+
+JPEG_QUALITY = 95
+JPEG_SUFFIXES = {".jpg", ".jpeg"}
+
+
+def export(kind: str, session: Session, folder: Path, show: Show, archive: bool = False) -> Path:
+    """Write one kind of export; return its file or folder. What was there under its name is replaced.
+
+    Args:
+        kind: a key of `KINDS`.
+        session: what to export.
+        folder: for the result.
+        show: called as it goes on; what it raises ends the export, and nothing is left of it.
+        archive: make a ZIP archive of what would be a folder.
+    """
+    suffix, write = KINDS[kind]
+    path = folder / f"{session.pictures.path.resolve().stem}_{kind}{suffix}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if suffix:
+        with atomic_path(path) as temporary:
+            write(session, temporary, show)
+        return path
+    hidden = path.with_name(f".{path.name}.part")
+    shutil.rmtree(hidden, ignore_errors=True)
+    try:
+        write(session, hidden, show)
+        if archive:
+            with atomic_path(path.with_suffix(".zip")) as temporary:
+                shutil.make_archive(str(temporary.with_suffix("")), "zip", hidden)
+            return path.with_suffix(".zip")
+        shutil.rmtree(path, ignore_errors=True)
+        hidden.replace(path)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return path
+
+
+def palette_of(session: Session) -> list[int]:
+    """Return the objects' colours as a palette, R G B R G B ..., background black."""
+    palette = voc_palette()
+    for each in session.document.objects:
+        palette[3 * each.label : 3 * each.label + 3] = bytes.fromhex(each.colour[1:])
+    return palette
+
+
+def _masks(session: Session, show: Show) -> Iterator[tuple[int, str, Labels]]:
+    """Yield each frame's number, name and labels."""
+    names = session.pictures.source.names
+    for index, name in enumerate(names):
+        show(index, len(names), f"frame {name}")
+        yield index, name, session.label_map(index)
+
+
+def _write_pngs(session: Session, folder: Path, show: Show) -> None:
+    palette = palette_of(session)
+    for _, name, labels in _masks(session, show):
+        write_mask(folder / f"{name}.png", labels, palette)
+
+
+def _write_davis(session: Session, folder: Path, show: Show) -> None:
+    """Write the layout of DAVIS 2017, both as training and as validation set."""
+    name = session.pictures.path.resolve().stem
+    root = folder / SPLITS_2017["val"][0]
+    _write_pictures_and_masks(
+        session, root / "JPEGImages/480p" / name, root / "Annotations/480p" / name, show
+    )
+    lists = folder.joinpath(*SPLITS_2017["val"]).parent
+    lists.mkdir(parents=True)
+    for split in ("train", "val"):
+        (lists / f"{split}.txt").write_text(f"{name}\n")
+
+
+def _write_youtube(session: Session, folder: Path, show: Show) -> None:
+    """Write the layout of YouTube-VOS, with `meta.json`: which object is on which frames."""
+    name = session.pictures.path.resolve().stem
+    frames = _write_pictures_and_masks(
+        session, folder / "JPEGImages" / name, folder / "Annotations" / name, show
+    )
+    objects = {
+        str(each.label): {"category": each.name, "frames": frames[each.label]}
+        for each in session.document.objects
+        if each.label in frames
+    }
+    (folder / "meta.json").write_text(json.dumps({"videos": {name: {"objects": objects}}}, indent=1))
+
+
+def _write_pictures_and_masks(
+    session: Session, pictures: Path, masks: Path, show: Show
+) -> dict[int, list[str]]:
+    """Write frames as JPEG, and masks; return the names of the frames that each label is on."""
+    palette, found = palette_of(session), dict[int, list[str]]()
+    pictures.mkdir(parents=True)
+    for index, name, labels in _masks(session, show):
+        _write_jpeg(session, index, pictures / f"{name}.jpg")
+        write_mask(masks / f"{name}.png", labels, palette)
+        for label in session.document.state(index).present:
+            found.setdefault(label, []).append(name)
+    return found
+
+
+def _write_jpeg(session: Session, index: int, path: Path) -> None:
+    """Write a frame as JPEG; one that is an upright JPEG already is copied as it is."""
+    source, picture = session.pictures.source, session.pictures.read(index)
+    if isinstance(source, PictureFiles) and source.paths[index].suffix.lower() in JPEG_SUFFIXES:
+        with Image.open(source.paths[index]) as image:
+            as_stored = np.array_equal(np.asarray(image.convert("RGB")), picture)
+        if as_stored:
+            shutil.copyfile(source.paths[index], path)
+            return
+    Image.fromarray(picture).save(path, quality=JPEG_QUALITY, subsampling=0)
+
+
+def _write_coco(session: Session, path: Path, show: Show) -> None:
+    """Write COCO's JSON with run-length encoded masks; `track_id` is the object's label in all frames."""
+    height, width = session.pictures.size
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for index, name, labels in _masks(session, show):
+        images.append({"id": index, "file_name": f"{name}.jpg", "width": width, "height": height})
+        for label in sorted(session.document.state(index).present):
+            code = coco.encode(np.asfortranarray(labels == label).astype(np.uint8, order="F"))
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": index,
+                    "category_id": label,
+                    "track_id": label,
+                    "iscrowd": 0,
+                    "area": int(coco.area(code)),
+                    "bbox": coco.toBbox(code).tolist(),
+                    "segmentation": {"size": code["size"], "counts": code["counts"].decode()},
+                }
+            )
+    categories = [{"id": each.label, "name": each.name} for each in session.document.objects]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path.write_text(json.dumps(content))
+
+
+def _write_overlay(session: Session, path: Path, show: Show) -> None:
+    write_overlay(path, session.pictures, _masks(session, show), palette_of(session))
+
+
+def _write_prores(session: Session, path: Path, show: Show) -> None:
+    write_cut_out(path, session.pictures, _masks(session, show), "prores")
+
+
+def _write_webm(session: Session, path: Path, show: Show) -> None:
+    write_cut_out(path, session.pictures, _masks(session, show), "webm")
+
+
+def _write_green(session: Session, path: Path, show: Show) -> None:
+    write_green(path, session.pictures, _masks(session, show))
+
+
+KINDS: dict[str, tuple[str, Callable[[Session, Path, Show], None]]] = {  # suffix ("" is a folder), and how
+    "png": ("", _write_pngs),
+    "overlay": (".mp4", _write_overlay),
+    "alpha": (".mov", _write_prores),
+    "webm": (".webm", _write_webm),
+    "green": (".mp4", _write_green),
+    "davis": ("", _write_davis),
+    "youtube": ("", _write_youtube),
+    "coco": (".json", _write_coco),
+}

@@ -1,0 +1,230 @@
+"""Propagation in the computing process: fills gaps between drawn frames."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dataset.image_io import normalise
+from dataset.video import working_size
+from model import (
+    FusionNetwork,
+    InferenceCore,
+    InteractiveCore,
+    PropagationNetwork,
+    load_fusion,
+    load_network,
+)
+from model.aggregation import most_probable
+from scripts.annotator.gaps import Gap
+from scripts.annotator.pictures import Pictures
+from util.device import allow_tf32
+
+if TYPE_CHECKING:
+    from scripts.annotator.worker import WorkerSettings
+
+FUSION_FILE = "fusion.pth"
+QUERY_BYTES = 1 << 28  # of encoded frames, kept from a pass to the next
+NEAREST = 6  # drawn frames that a pass remembers from its beginning on
+LEVELS = 255  # steps in which probabilities of a pass wait for the other one
+
+Given = Mapping[
+    int, tuple[NDArray[np.uint8], Sequence[int]]
+]  # by frame: labels H x W, and which it speaks of
+
+
+class WorkingFrames(Sequence[Tensor]):
+    """The frames of a video as the network sees them, decoded when asked for.
+
+    Args:
+        pictures: of the video.
+        short_side: larger frames are reduced to it.
+    """
+
+    def __init__(self, pictures: Pictures, short_side: int) -> None:
+        self.pictures = pictures
+        larger = min(pictures.size) > short_side
+        self.size = working_size(pictures.size, short_side) if larger else pictures.size
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a frame, `3 x h x w`, normalised."""
+        image = normalise(self.pictures.read(index))
+        if self.size == self.pictures.size:
+            return image
+        return F.interpolate(image[None], self.size, mode="bicubic", align_corners=False, antialias=True)[0]
+
+    def reduced(self, labels: NDArray[np.uint8]) -> Tensor:
+        """Bring a label map `H x W` to the size of the frames, `h x w`."""
+        mask = torch.from_numpy(labels.copy())
+        return F.interpolate(mask[None, None], self.size, mode="nearest")[0, 0]
+
+
+class Rounds:
+    """Answers requests to propagate."""
+
+    def __init__(self, settings: "WorkerSettings") -> None:
+        self.settings = settings
+        self.pictures = Pictures(settings.video)
+        self.frames = WorkingFrames(self.pictures, settings.size)
+        self._networks: dict[tuple[Path, int], PropagationNetwork] = {}
+        self._loaded_fusion: FusionNetwork | None = None
+
+    def run(
+        self, request: Mapping[str, Any], is_stopped: Callable[[], bool]
+    ) -> Iterator[tuple[str, int, NDArray[np.uint8] | None]]:
+        """Fill gaps; yield ("frame", number, labels `H x W`) as they are known, and ("step", number, None).
+
+        What is carried forward from one drawn frame and backward from another is fused, by the fusion network
+        where there is one, else by distance.
+
+        Args:
+            request: "weights", "gaps", "given" and "labels".
+            is_stopped: asked after every frame; what was yielded until then is right.
+        """
+        network = self._network(request["weights"])
+        given, labels = request["given"], request["labels"]
+        for gap in request["gaps"]:
+            with tempfile.TemporaryFile(dir=self.settings.room) as room:
+                filled = (
+                    self._filled(network, gap, given, labels)
+                    if gap.is_whole
+                    else self._filled_by_object(network, gap, given, labels, room)
+                )
+                for frame, mask in filled:
+                    yield "step" if mask is None else "frame", frame, mask
+                    if is_stopped():
+                        return
+
+    def _filled(
+        self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int]
+    ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
+        """Yield the frames of a gap with their labels, or None for one that waits for the other pass.
+
+        Args:
+            network: to segment with.
+            gap: the frames; both ends speak of all objects.
+            given: drawn masks.
+            labels: of the K objects.
+        """
+        core = InteractiveCore(
+            network,
+            self.frames,
+            labels,
+            self._fusion(),
+            store="uint8",
+            undo_levels=1,
+            query_bytes=QUERY_BYTES,
+        )
+        sources = [passed[0] for passed in (gap.forward, gap.backward) if passed]
+        whole = [frame for frame, (_, about) in given.items() if {*labels} <= {*about}]
+        near = sorted(whole, key=lambda frame: (min(abs(frame - source) for source in sources), frame))
+        for frame in near[:NEAREST]:
+            core.give(frame, self.frames.reduced(given[frame][0]))
+        waiting = {*gap.frames} if len(sources) == 2 else set()
+        for frame in core.propagate(
+            gap.frames[0], gap.frames[-1], bool(gap.forward), bool(gap.backward), sources
+        ):
+            if frame in waiting:
+                waiting.remove(frame)
+                yield frame, None
+            else:
+                yield frame, self._labels(core.prob(frame).cpu(), core.labels)
+
+    def _filled_by_object(
+        self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int], room: Any
+    ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
+        """Do what `_filled` does where drawn frames speak of some objects, which come in on the way.
+
+        Args:
+            network: to segment with.
+            gap: the frames.
+            given: drawn masks.
+            labels: of the K objects.
+            room: a file for the probabilities of the first of two passes.
+        """
+        both = gap.forward and gap.backward
+        shape = (len(gap.frames), len(labels) + 1, *self.frames.size)
+        kept = np.memmap(room, np.uint8, "w+", shape=shape) if both else None
+        for frame, prob in self._carried(network, gap.forward, given, labels):
+            if frame not in gap.frames or any(gap.shares[frame]):  # on the way there, or not known yet
+                if kept is not None and frame in gap.frames:
+                    kept[frame - gap.frames.start] = (prob * LEVELS).round().to(torch.uint8).numpy()
+                yield frame, None
+            else:
+                yield frame, self._labels(prob, labels)
+        for frame, prob in self._carried(network, gap.backward, given, labels):
+            if frame not in gap.frames or not any(gap.shares[frame]):
+                yield frame, None
+                continue
+            if kept is not None:
+                share = channel_shares(gap.shares[frame])
+                prob = share * prob + (1 - share) * torch.from_numpy(kept[frame - gap.frames.start]) / LEVELS
+            yield frame, self._labels(prob, labels)
+
+    def _carried(
+        self, network: PropagationNetwork, frames: range, given: Given, labels: Sequence[int]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Carry masks from a drawn frame through those behind it; yield their probabilities `(K+1) x h x w`.
+
+        The pass begins with the drawn frames nearest to its start in its memory, and takes up those that it
+        meets.
+        """
+        if not frames:
+            return
+        engine = InferenceCore(network)
+        nearest = sorted(given, key=lambda frame: (abs(frame - frames[0]), frame))[:NEAREST]
+        for frame in reversed(nearest):  # the one it starts from comes last
+            self._step(engine, frame, given)
+        for frame in frames[1:]:
+            prob = self._step(engine, frame, given, last=frame == frames[-1]).float().cpu()
+            ordered = prob.new_zeros(len(labels) + 1, *prob.shape[1:])
+            for channel, label in enumerate([0, *engine.labels]):
+                ordered[[0, *labels].index(label)] = prob[channel]
+            yield frame, ordered
+
+    def _step(self, engine: InferenceCore, frame: int, given: Given, last: bool = False) -> Tensor:
+        mask, about = given.get(frame, (None, []))
+        reduced = None if mask is None else self.frames.reduced(mask)
+        return engine.step(self.frames[frame], reduced, None if mask is None else about, last)
+
+    def _labels(self, prob: Tensor, labels: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the label map at the video's size of probabilities `(K+1) x h x w`."""
+        return most_probable(prob, [0, *labels], self.pictures.size).numpy()
+
+    def _fusion(self) -> FusionNetwork | None:
+        """Load the fusion network, once, if it is there."""
+        path = self.settings.models / FUSION_FILE
+        if self._loaded_fusion is None and path.is_file():
+            self._loaded_fusion = load_fusion(path, self._device(), self.settings.amp)
+        return self._loaded_fusion
+
+    def _device(self) -> torch.device:
+        allow_tf32(not self.settings.no_tf32)
+        usable = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(usable if self.settings.device == "auto" else self.settings.device)
+
+    def _network(self, path: Path) -> PropagationNetwork:
+        """Load weights, once; a file that has been written anew is read again."""
+        key = (path, path.stat().st_mtime_ns)
+        if key not in self._networks:
+            self._networks = {key: load_network(path, self._device(), self.settings.amp)}
+        return self._networks[key]
+
+
+def channel_shares(shares: Sequence[float | None]) -> Tensor:
+    """Return how much of each channel is carried backward, `(K+1) x 1 x 1`; of background, their mean.
+
+    Args:
+        shares: of the K objects; None for one that is not carried at all.
+    """
+    known = [share for share in shares if share is not None]
+    return torch.tensor([sum(known) / len(known), *(share or 0.0 for share in shares)])[:, None, None]

@@ -1,0 +1,125 @@
+"""What `python -m scripts.annotate` does: open the video, then serve its page, or export."""
+
+import argparse
+import logging
+import socket
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataset.image_io import list_images
+from scripts.annotator.access import EVERYWHERE
+from scripts.annotator.export import export
+from scripts.annotator.pictures import Pictures
+from scripts.annotator.session import Session
+from scripts.annotator.workspace import Workspace, open_workspace
+from util.errors import InputError
+from util.progress import FrameProgress
+
+if TYPE_CHECKING:
+    from scripts.annotator.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+WORKSPACES = Path("output/annotate")
+
+
+def annotate(args: argparse.Namespace, usual_port: int) -> None:
+    """Do what the flags of `scripts.annotate` ask for.
+
+    Args:
+        args: the flags.
+        usual_port: where to listen unless they say it.
+    """
+    if args.output is not None and args.export is None:
+        raise InputError("--output is the folder of --export: give that, too, or leave it out.")
+    pictures = Pictures(args.input)
+    folder = args.workspace or WORKSPACES / args.input.resolve().stem
+    if args.export is not None and not (folder / "edits.jsonl").is_file():
+        raise InputError(f"nothing has been annotated in {folder}: give the --workspace of the work.")
+    with open_workspace(folder, pictures) as workspace:
+        session = Session(workspace, pictures)
+        if args.export is not None:
+            for kind in args.export:
+                export_shown(kind, session, args.output or workspace.exports)
+            return
+        _serve(args, session, workspace, usual_port)
+
+
+def export_shown(kind: str, session: Session, folder: Path) -> None:
+    """Write one kind of export with a progress bar."""
+    with FrameProgress(len(session.pictures)) as progress:
+
+        def show(done: float, total: float, text: str) -> None:
+            progress.advance(kind)
+
+        path = export(kind, session, folder, show)
+    print(f"{kind}: {path}")
+
+
+def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usual_port: int) -> None:
+    from scripts.annotator.propagation import Propagation  # after bad input has been found
+    from scripts.annotator.scribbling import Scribbling
+    from scripts.annotator.server import serve
+    from scripts.annotator.tasks import Tasks
+    from scripts.annotator.weights import Weights
+    from scripts.annotator.worker import WorkerSettings
+
+    flags = [
+        "--device",
+        args.device,
+        *(["--amp"] if args.amp else []),
+        *(["--no_tf32"] if args.no_tf32 else []),
+    ]
+    weights = Weights(args.model, workspace.folder / "fit" / "network.pth", args.size, flags)
+    settings = WorkerSettings(
+        args.input, args.model.parent, workspace.folder, args.size, args.device, args.amp, args.no_tf32
+    )
+    tasks = Tasks(session, weights, Propagation(settings), Scribbling(settings))
+    if args.masks is not None:
+        _bring_in(args.masks, tasks)
+    with listening(args.host, args.port, usual_port) as port:
+        address = f"http://{_shown_host(args.host)}:{port.getsockname()[1]}/?token={workspace.token}"
+        print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}")
+        print(f"Open {address}")
+        print("Everything is saved at once; Ctrl-C ends.", flush=True)
+        tasks.start()
+        if not args.no_browser and args.host in ("127.0.0.1", "localhost"):
+            webbrowser.open(address)
+        try:
+            serve(session, tasks, port, args.host)
+        finally:
+            tasks.close()
+
+
+def _bring_in(path: Path, tasks: "Tasks") -> None:
+    """Take the masks of --masks as a result to be mended."""
+    files = list_images(path) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise InputError(f"there are no masks at {path}: give a PNG, or a folder of PNGs named after frames.")
+    tasks.bring_in([(file.name, file.read_bytes()) for file in files], frame=0, mend=True)
+
+
+def listening(host: str, port: int | None, usual: int) -> socket.socket:
+    """Return a socket that listens on a port; without one, on the usual one, or any when that is taken.
+
+    Raises:
+        InputError: it cannot.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if port is None:
+        with suppress(OSError):
+            return socket.create_server((host, usual), family=family)
+    try:
+        return socket.create_server((host, port or 0), family=family)
+    except OSError as error:
+        raise InputError(
+            f"{host}:{port or usual} cannot be listened on ({error.strerror}): give another --host or --port."
+        ) from error
+
+
+def _shown_host(host: str) -> str:
+    if host in EVERYWHERE:
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,143 @@
+"""Masks made of scribbles or of a box around the object."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.grab_cut import GrabCutSegmenter, mask_in_box
+from scripts.annotator.edits import Edit
+from scripts.annotator.masks import Labels, merged
+from scripts.annotator.session import Change, Session, labels_in
+from scripts.annotator.worker import Worker, WorkerSettings
+
+if TYPE_CHECKING:
+    from model.scribble_to_mask import ScribbleSegmenter
+
+SHORT_SIDE = 480  # frames are reduced to it: more takes long and finds no more
+S2M_FILE = "s2m.pth"
+
+
+class Scribbling:
+    """Turns scribbles and boxes into edits.
+
+    Args:
+        settings: of the computing process.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.weights = settings.models / S2M_FILE
+        self.worker = Worker(settings)
+
+    def method(self) -> str:
+        """Return what scribbles are segmented by, for pages."""
+        return "by the scribble-to-mask network" if self.weights.is_file() else "by GrabCut"
+
+    def edit(self, session: Session, edit: Edit) -> Change:
+        """Compute the mask that an edit asks for, and save both.
+
+        Raises:
+            InputError: it cannot be computed, or the object is locked.
+        """
+        frame, label = edit["frame"], edit["object"]
+        with session.lock:
+            known = session.known(edit)
+            if known is not None:
+                return known
+            session.check_object(edit)
+            old = session.label_map(frame)
+            history = [each for each in session.document.history(frame) if each["kind"] == "scribble"]
+            strokes = [(each["points"], each["object"] if each["positive"] else 0) for each in history]
+        if edit["kind"] == "guess":
+            mask = guessed(session.pictures.read(frame), edit["points"])
+        else:
+            strokes.append((edit["points"], label if edit["positive"] else 0))
+            mask = self._ask(frame, strokes, old, label)
+        with session.lock:
+            now = session.label_map(frame)
+            kept = session.document.locked - {label}
+            new = np.where(mask, np.uint8(label), np.where(now == label, np.uint8(0), now))
+            labels = merged(now, new, kept)
+            return session.write_masks({**edit, "labels": labels_in(labels)}, {frame: labels})
+
+    def close(self) -> None:
+        """End the computing process."""
+        self.worker.close()
+
+    def _ask(self, frame: int, strokes: Sequence[Any], old: Labels, label: int) -> NDArray[np.bool_]:
+        request = {"kind": "segment", "frame": frame, "strokes": strokes, "old": old, "label": label}
+        weights = self.weights if self.weights.is_file() else None
+        ((_, mask),) = self.worker.ask({**request, "weights": weights})
+        return mask
+
+
+class Segmenters:
+    """Segments frames in the computing process."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        from scripts.annotator.pictures import Pictures
+
+        self.settings = settings
+        self.pictures = Pictures(settings.video)
+        self._loaded: dict[Path | None, ScribbleSegmenter] = {}
+
+    def run(self, request: dict[str, Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Yield ("mask", `H x W`): where the object of the request is.
+
+        Its "strokes" are pairs of points (x, y) and a label, 0 for background; "old" is the label map so far.
+        """
+        from dataset.scribbles import draw_stroke, no_scribbles
+
+        picture, old, label = self.pictures.read(request["frame"]), request["old"], request["label"]
+        height, width = old.shape
+        scale = min(1.0, SHORT_SIDE / min(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+        scribbles = no_scribbles((size[1], size[0]))
+        for points, of in request["strokes"]:
+            draw_stroke(scribbles, (np.array(points) - 0.5) * scale, of)
+        previous = np.asarray(cv2.resize(old, size, interpolation=cv2.INTER_NEAREST))
+        labels = sorted({*np.unique(previous).tolist(), *np.unique(scribbles).tolist(), label} - {-1, 0})
+        prob = self._segmenter(request["weights"]).segment(small, scribbles, previous, labels)
+        best = prob.argmax(dim=0).numpy() == labels.index(label) + 1
+        yield "mask", enlarged(best, (height, width))
+
+    def _segmenter(self, weights: Path | None) -> "ScribbleSegmenter":
+        if weights not in self._loaded:
+            if weights is None:
+                self._loaded[weights] = GrabCutSegmenter()
+            else:
+                from model import load_s2m
+                from model.scribble_to_mask import S2MSegmenter
+
+                self._loaded[weights] = S2MSegmenter(load_s2m(weights))
+        return self._loaded[weights]
+
+
+def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
+    """Guess which pixels of a box are the object; all of them where nothing stands out.
+
+    Args:
+        picture: RGB `H x W x 3`.
+        points: two opposite corners (x, y).
+
+    Returns:
+        `H x W`.
+
+    Raises:
+        InputError: the box holds no pixel of the picture.
+    """
+    (x0, y0), (x1, y1) = points
+    left, right, top, bottom = round(min(x0, x1)), round(max(x0, x1)), round(min(y0, y1)), round(max(y0, y1))
+    return mask_in_box(picture, (left, top, right, bottom))
+
+
+def enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Bring a mask `h x w` to the video's size (H, W), with smooth edges."""
+    if mask.shape == size:
+        return mask
+    soft = cv2.resize(mask.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(soft) > 0.5

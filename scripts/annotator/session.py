@@ -1,0 +1,216 @@
+"""One video being annotated: checks edits, saves them, and says what changed.
+
+Everything that changes the document goes through here, under one lock, and in one order: whole masks to the
+disk, then the entry to the log, then the document, then the pages.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scripts.annotator.document import Document
+from scripts.annotator.edits import SHAPES, Edit, checked_edit, edit_id
+from scripts.annotator.events import Events
+from scripts.annotator.jobs import Jobs
+from scripts.annotator.masks import MaskStore, covered, merged, painted
+from scripts.annotator.pictures import Pictures
+from scripts.annotator.workspace import Workspace
+from util.errors import InputError
+
+Labels = NDArray[np.uint8]  # H x W
+Change = dict[str, Any]  # what pages are told
+
+
+class Session:
+    """The state behind all open pages.
+
+    Args:
+        workspace: open.
+        pictures: of its video.
+
+    Attributes:
+        revision: counts changes since the start; pages that missed one load the whole state again.
+    """
+
+    def __init__(self, workspace: Workspace, pictures: Pictures) -> None:
+        self.workspace = workspace
+        self.pictures = pictures
+        self.events = Events()
+        self.jobs = Jobs(self.events)
+        entries = workspace.log.entries[1:]  # the first says which video it is
+        self.document = Document(entries)
+        self.masks = MaskStore(workspace.masks, pictures.size, self.document)
+        self.masks.remove_unreachable()
+        self.lock = threading.RLock()
+        self.revision = 0
+        self._known_ids = {entry["id"] for entry in entries if "id" in entry}
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a page needs to begin."""
+        height, width = self.pictures.size
+        with self.lock:
+            return {
+                "video": {
+                    "name": self.pictures.source.place.name,
+                    "frames": len(self.pictures),
+                    "width": width,
+                    "height": height,
+                    "fps": self.pictures.source.fps,
+                    "fingerprint": self.pictures.fingerprint,
+                    "thumbnails": self.pictures.thumbnail_frames(),
+                },
+                "workspace": str(self.workspace.folder),
+                "job": self.jobs.current.as_json() if self.jobs.current is not None else None,
+                **self._change(self.document.touched),
+            }
+
+    def label_map(self, frame: int, version: int | None = None) -> Labels:
+        """Return a frame's labels `H x W` at a version, by default now."""
+        with self.lock:
+            return self.masks.label_map(frame, version)
+
+    def edit(self, raw: Mapping[str, Any]) -> Change:
+        """Save an edit that a page has sent, and apply it; one that is saved already changes nothing.
+
+        Args:
+            raw: see `edits.py`; "id", any text, tells it from all others.
+
+        Raises:
+            InputError: it cannot be done.
+        """
+        edit = checked_edit(raw, len(self.pictures))
+        with self.lock:
+            known = self.known(edit)
+            if known is not None:
+                return known
+            self.check_object(edit)
+            if edit["kind"] == "add":
+                edit["object"] = self.document.free_label()
+            if edit["kind"] in SHAPES:
+                edit = self._with_labels(edit)
+            return self.write(edit)
+
+    def known(self, entry: Mapping[str, Any]) -> Change | None:
+        """Return the answer to an entry that is in the log already, sent again by a page that got none."""
+        return self._change([]) if entry.get("id", "") in self._known_ids else None
+
+    def check_object(self, edit: Edit) -> None:
+        """Make sure that an edit's object is there and not locked; raises InputError."""
+        if edit.get("object"):
+            found = self.document.object(edit["object"])
+            if found.locked and edit["kind"] != "change":
+                raise InputError(f"{found.name} is locked: unlock it first.")
+
+    def write(self, entry: Mapping[str, Any]) -> Change:
+        """Append an entry to the log and apply it."""
+        with self.lock:
+            saved = self.workspace.log.append(entry)
+            if "id" in saved:
+                self._known_ids.add(saved["id"])
+            return self._applied(saved)
+
+    def write_masks(self, entry: Mapping[str, Any], masks: Mapping[int, Labels]) -> Change:
+        """Keep whole label maps `H x W`, by frame, and the entry that made them."""
+        with self.lock:
+            for frame, labels in masks.items():
+                self.masks.write(self.workspace.log.next_number, frame, labels)
+            return self.write(entry)
+
+    def undo(self, raw: Mapping[str, Any] | None = None) -> Change:
+        """Take the last entry back; a propagation that is at work is stopped first."""
+        self._stop_if_undone()
+        return self._step("undo", raw or {})
+
+    def redo(self, raw: Mapping[str, Any] | None = None) -> Change:
+        """Bring back what was undone last."""
+        return self._step("redo", raw or {})
+
+    def _step(self, kind: str, raw: Mapping[str, Any]) -> Change:
+        entry = {"kind": kind, **edit_id(raw)}
+        with self.lock:
+            known = self.known(entry)
+            if known is not None:
+                return known
+            if (self.document.undoable if kind == "undo" else self.document.redoable) is None:
+                raise InputError(f"there is nothing to {kind}.")
+            return self.write(entry)
+
+    def add_result(self, number: int, frame: int, labels: Labels) -> bool:
+        """Take one frame's mask from propagation `number`; return False when it no longer counts.
+
+        Frames that a person has drawn on stay as they are, and so do objects that are locked or reviewed
+        there.
+        """
+        with self.lock:
+            if not self.document.counts(number):
+                return False
+            state = self.document.state(frame)
+            if state.version > number:
+                return True
+            kept = self.document.locked | state.reviewed | state.drawn
+            labels = merged(self.masks.label_map(frame), labels, kept)
+            self.masks.write(number, frame, labels)
+            self.write({"kind": "result", "of": number, "frame": frame, "labels": labels_in(labels)})
+            return True
+
+    def _applied(self, entry: dict[str, Any]) -> Change:
+        frames = self.document.apply(entry)
+        self.revision += 1
+        change = self._change(frames)
+        self.events.send(change)
+        return change
+
+    def _change(self, frames: Iterable[int]) -> Change:
+        document = self.document
+        undoable, redoable = document.undoable, document.redoable
+        return {
+            "revision": self.revision,
+            "frames": [self._row(frame) for frame in frames],
+            "objects": [asdict(each) for each in document.objects],
+            "undo": None if undoable is None else undoable["kind"],
+            "redo": None if redoable is None else redoable["kind"],
+            "next": {"label": self._free_label(), "colour": document.free_colour()},
+        }
+
+    def _free_label(self) -> int | None:
+        try:
+            return self.document.free_label()
+        except InputError:
+            return None
+
+    def _row(self, frame: int) -> list[Any]:
+        """Return what pages know of a frame: its number, version, and labels present, drawn and reviewed."""
+        state = self.document.state(frame)
+        return [
+            frame,
+            state.version,
+            *(sorted(part) for part in (state.present, state.drawn, state.reviewed)),
+        ]
+
+    def _with_labels(self, edit: Edit) -> Edit:
+        """Return a shape with the locked labels and the labels that are there after it, for its replay."""
+        locked = sorted(self.document.locked)
+        edit = {**edit, "locked": locked} if locked else edit
+        before = self.masks.label_map(edit["frame"])
+        after = painted(before, covered(edit, before.shape), edit)
+        return {**edit, "labels": labels_in(after)}
+
+    def _stop_if_undone(self) -> None:
+        """Stop a propagation that undo is about to take back."""
+        running, last = self.jobs.running, self.document.undoable
+        if (
+            running is not None
+            and running.kind == "propagate"
+            and last is not None
+            and last["kind"] == "propagate"
+        ):
+            self.jobs.cancel(wait=True)
+
+
+def labels_in(labels: Labels) -> list[int]:
+    """Return the labels above 0 that a label map has."""
+    return (np.flatnonzero(np.bincount(labels.reshape(-1), minlength=256)[1:]) + 1).tolist()

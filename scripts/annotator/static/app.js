@@ -1,0 +1,113 @@
+/** Starts the page, and what keys and the remaining buttons do. */
+
+import { isOpen, openExport, openHelp } from "./dialogs.js";
+import { icon, placeIcons } from "./icons.js";
+import { edit, listen } from "./link.js";
+import * as panels from "./panels.js";
+import * as pictures from "./pictures.js";
+import { activeObject, announce, on, rangeOf, setFrame, store } from "./store.js";
+import { nextDrawn, setPlaying } from "./timeline.js";
+import * as tools from "./tools.js";
+import { fit, view, zoom } from "./view.js";
+
+const $ = (id) => document.getElementById(id);
+const TOAST = 6000; // ms
+
+function step(frames) {
+  setPlaying(false);
+  setFrame(store.frame + frames);
+}
+
+function jump(direction) {
+  const frame = nextDrawn(direction);
+  if (frame !== null) { setPlaying(false); setFrame(frame); }
+}
+
+function setRange(first, last) {
+  const whole = first <= 0 && last >= store.video.frames - 1;
+  store.range = whole || first > last ? null : [first, last];
+  announce("range");
+}
+const rangeIn = () => setRange(store.frame, Math.max(store.frame, rangeOf()[1]));
+const rangeOut = () => setRange(Math.min(store.frame, rangeOf()[0]), store.frame);
+const rangeAll = () => setRange(0, store.video.frames - 1);
+
+function change(field) {
+  const object = activeObject();
+  if (object) edit({ kind: "change", object: object.label, [field]: !object[field] });
+}
+
+function takeOff() {
+  const object = activeObject();
+  if (object) edit({ kind: "erase", object: object.label, first: store.frame, last: store.frame });
+}
+
+const KEYS = {
+  ArrowLeft: () => step(-1), ArrowRight: () => step(1), "shift+ArrowLeft": () => step(-10), "shift+ArrowRight": () => step(10),
+  Home: () => step(-Infinity), End: () => step(store.video.frames), ",": () => jump(-1), ".": () => jump(1),
+  "[": () => tools.setRadius(store.radius > 10 ? store.radius - 2 : store.radius - 1), "]": () => tools.setRadius(store.radius >= 10 ? store.radius + 2 : store.radius + 1),
+  n: panels.addObject, r: panels.toggleReview, k: panels.keep, t: panels.propagate, h: () => change("hidden"), l: () => change("locked"),
+  i: rangeIn, u: rangeOut, a: rangeAll, Delete: takeOff,
+  "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), f: fit, "0": () => zoom(1 / view.scale / devicePixelRatio),
+  m: () => { store.masksShown = !store.masksShown; announce("look"); },
+  "?": openHelp, "ctrl+z": panels.undo, "ctrl+shift+z": panels.redo, "ctrl+y": panels.redo, "ctrl+e": openExport,
+  Enter: tools.closePolygon, Backspace: tools.dropCorner,
+  Escape: () => tools.dropDraft() || panels.cancelJob(),
+};
+for (const [tool, { key }] of Object.entries(tools.TOOLS)) KEYS[key.toLowerCase()] = () => tools.chooseTool(tool);
+for (let number = 1; number <= 9; number++) KEYS[String(number)] = () => panels.chooseByNumber(number);
+
+const typing = (element) => element.matches("input:not([type=range]):not([type=color]), textarea, select");
+const pressing = (element) => element.matches("button, input[type=color], a");
+
+let spaceMoved = false;
+
+addEventListener("keydown", (event) => {
+  if (!store.video || isOpen() || typing(event.target)) return;
+  if (event.key === " ") {
+    if (pressing(event.target)) return;
+    event.preventDefault();
+    if (!event.repeat) { tools.held.space = true; spaceMoved = false; announce("tool"); }
+    return;
+  }
+  if (event.key === "Enter" && pressing(event.target)) return;
+  if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const shift = event.shiftKey && (event.ctrlKey || event.metaKey || event.key.length > 1);
+  const name = `${event.ctrlKey || event.metaKey ? "ctrl+" : ""}${shift ? "shift+" : ""}${key}`;
+  if (!KEYS[name] || event.altKey) return;
+  event.preventDefault();
+  KEYS[name]();
+});
+
+addEventListener("keyup", (event) => {
+  if (event.key !== " " || !tools.held.space) return;
+  tools.held.space = false;
+  announce("tool");
+  if (!spaceMoved && !isOpen()) setPlaying(!store.playing);
+});
+$("view").addEventListener("pointerdown", () => { spaceMoved = true; });
+
+const actions = {
+  prev: () => step(-1), next: () => step(1), "prev-drawn": () => jump(-1), "next-drawn": () => jump(1), play: () => setPlaying(!store.playing),
+  "zoom-in": () => zoom(1.25), "zoom-out": () => zoom(0.8), "zoom-fit": fit, "range-in": rangeIn, "range-out": rangeOut, "range-all": rangeAll,
+};
+for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
+$("frame").addEventListener("change", () => step(Number($("frame").value) - store.frame));
+$("frame").addEventListener("keydown", (event) => { if (event.key === "Enter") $("view").focus(); });
+$("frame").addEventListener("blur", () => announce("frame"));
+
+on("playing", () => {
+  $("play").replaceChildren(icon(store.playing ? "pause" : "play"));
+  $("play").setAttribute("aria-label", store.playing ? "Pause" : "Play");
+});
+on("problem", (text) => {
+  const toast = Object.assign(document.createElement("div"), { textContent: text });
+  $("toasts").append(toast);
+  setTimeout(() => toast.remove(), TOAST);
+});
+
+placeIcons();
+listen();
+window.annotator = { store, view, pictures }; // for whoever looks from the console, and for tests
+announce("tool");

@@ -1,0 +1,151 @@
+/** Dialogs: help, export, bringing in masks, weights, removing an object. */
+
+import { answerOf, edit, load, post } from "./link.js";
+import { announce, on, rangeOf, store } from "./store.js";
+
+const $ = (id) => document.getElementById(id);
+
+const EXPORTS = [
+  ["png", "Masks", "One paletted PNG per frame"],
+  ["overlay", "Film with masks drawn in", "MP4, with the video's sound"],
+  ["alpha", "Cut-out film", "ProRes 4444 with transparency, for editing"],
+  ["webm", "Cut-out film for the web", "WebM with transparency"],
+  ["green", "Film before green", "MP4, to be keyed"],
+  ["davis", "DAVIS 2017 layout", "JPEGImages, Annotations, ImageSets"],
+  ["youtube", "YouTube-VOS layout", "JPEGImages, Annotations, meta.json"],
+  ["coco", "COCO", "JSON with run-length encoded masks"],
+];
+
+const KEYS = {
+  Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S G", "Scribble, guess from a box"], ["V, space", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a job"]],
+  Objects: [["N", "New object"], ["1 to 9", "Choose an object"], ["H L", "Hide, lock the chosen object"], ["Delete", "Take it off this frame"]],
+  Frames: [["← →", "One frame back, on"], ["Shift ← →", "Ten frames"], ["Home End", "First, last frame"], [", .", "Previous, next drawn frame"], ["Space", "Play, pause"], ["R", "Reviewed"], ["K", "Keep as drawn"]],
+  Propagation: [["I U A", "Range in, out, all"], ["T", "Propagate"], ["Ctrl Z", "Undo"], ["Ctrl Shift Z", "Redo"]],
+  View: [["Wheel, + −", "Zoom"], ["F", "Fit"], ["0", "One pixel of the video is one of the screen"], ["M", "Show or hide masks"], ["?", "This help"]],
+};
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+function fill(dialog, name, title, ...children) {
+  dialog.replaceChildren(make("h3", { id: `${name}-title`, textContent: title }), ...children);
+  if (!dialog.open) dialog.showModal();
+}
+
+const closing = (dialog, text = "Close") => make("button", { textContent: text, type: "button", onclick: () => dialog.close() });
+
+export function openHelp() {
+  const dialog = $("help-dialog");
+  const columns = [["Tools", "View"], ["Objects", "Frames", "Propagation"]].map((names) => make("div", {}, ...names.flatMap((name) => [
+    make("h4", { textContent: name }),
+    make("dl", {}, ...KEYS[name].flatMap(([keys, what]) => [make("dt", {}, make("kbd", { textContent: keys })), make("dd", { textContent: what })])),
+  ])));
+  const saved = make("p", { className: "quiet", textContent: `Everything is saved at once in ${store.workspace}.` });
+  fill(dialog, "help", "Keys", make("div", { className: "keys" }, ...columns), saved, make("div", { className: "actions" }, closing(dialog)));
+}
+
+export function openExport() {
+  const dialog = $("export-dialog");
+  const choices = make("fieldset", { className: "choices" }, ...EXPORTS.map(([kind, name, what], index) =>
+    make("label", {}, make("input", { type: "radio", name: "kind", value: kind, checked: index === 0 }), make("span", { textContent: name }), make("small", { textContent: what }))));
+  const state = make("span", { className: "quiet grow", id: "export-state" });
+  state.setAttribute("role", "status");
+  const start = make("button", { className: "primary", textContent: "Export", id: "export-start", type: "button" });
+  start.addEventListener("click", async () => {
+    try {
+      await post("/api/export", { kind: choices.querySelector(":checked").value });
+    } catch (error) {
+      state.textContent = error.message;
+    }
+  });
+  fill(dialog, "export", "Export", choices, make("div", { className: "actions" }, state, closing(dialog), start));
+  refreshExport();
+}
+
+function refreshExport() {
+  const state = $("export-state");
+  const { job } = store;
+  if (!state || !$("export-dialog").open) return;
+  $("export-start").disabled = job?.state === "running";
+  if (job?.kind !== "export") return;
+  if (job.state === "running") state.textContent = job.total ? `${Math.round((100 * job.done) / job.total)} %` : "Starting";
+  else if (job.state === "done") {
+    const address = `/exports/${encodeURIComponent(job.result.name)}`;
+    state.replaceChildren(make("a", { href: address, textContent: `Download ${job.result.name}`, id: "download" }));
+    state.title = job.result.path;
+  } else state.textContent = job.text;
+}
+
+export function openImport() {
+  const dialog = $("import-dialog");
+  const files = make("input", { type: "file", multiple: true, accept: ".png,.bmp,.webp", id: "import-files" });
+  files.setAttribute("aria-label", "Mask files");
+  const mend = make("input", { type: "checkbox", id: "import-mend" });
+  const state = make("span", { className: "grow" });
+  state.setAttribute("role", "alert");
+  const start = make("button", { className: "primary", textContent: "Bring in", id: "import-start", type: "button" });
+  start.addEventListener("click", async () => {
+    const form = new FormData();
+    for (const file of files.files) form.append("files", file);
+    form.append("mend", String(mend.checked));
+    form.append("frame", String(store.frame));
+    start.disabled = true;
+    state.textContent = "Working";
+    try {
+      await answerOf(await fetch("/api/import", { method: "POST", body: form }));
+      await load();
+      dialog.close();
+    } catch (error) {
+      state.textContent = error.message;
+    }
+    start.disabled = false;
+  });
+  fill(dialog, "import", "Bring in masks",
+    make("p", { textContent: "PNG files named after their frames (00012.png, or 12.png for frame 12). A single file of any other name belongs to the current frame. Each label or colour is an object." }),
+    make("p", {}, files),
+    make("label", {}, mend, " They are a result to be mended: propagation may change them"),
+    make("div", { className: "actions" }, state, closing(dialog, "Cancel"), start));
+}
+
+export function openWeights() {
+  const dialog = $("weights-dialog");
+  const go = async (path, body) => {
+    try {
+      await post(path, body);
+      dialog.close();
+    } catch (error) {
+      announce("problem", error.message);
+    }
+  };
+  const minutes = make("input", { type: "number", min: "1", value: "3", id: "fit-minutes" });
+  minutes.setAttribute("aria-label", "Minutes");
+  const offer = (name, what, ...controls) => make("div", { className: "offer" }, make("span", { textContent: name }), make("small", { textContent: what }), make("div", {}, ...controls));
+  fill(dialog, "weights", "Propagation needs a network",
+    make("p", { className: "quiet", textContent: `There are no weights at ${store.model.published}.` }),
+    offer("Fetch the published weights", "About 170 MB, trained on many videos: the best choice.", make("button", { textContent: "Fetch", id: "weights-fetch", type: "button", onclick: () => go("/api/download") })),
+    offer("Fit a network to what you have drawn", "It learns these objects alone, on this machine.", minutes, "minutes", make("button", { textContent: "Fit", id: "weights-fit", type: "button", onclick: () => go("/api/fit", { minutes: Number(minutes.value) }) })),
+    offer("Go on by hand", "All drawing tools and exports work without weights.", closing(dialog, "By hand")));
+}
+
+export function askRemoval(object) {
+  const dialog = $("remove-dialog");
+  const act = (body) => () => { dialog.close(); edit({ object: object.label, ...body }); };
+  const [first, last] = rangeOf();
+  const offer = (name, what, id, body) => make("div", { className: "offer" }, make("span", { textContent: name }), make("small", { textContent: what }), make("div", {}, make("button", { textContent: "Remove", id, type: "button", onclick: act(body) })));
+  fill(dialog, "remove", `Remove ${object.name}`,
+    offer("From this frame", `Frame ${store.frame}`, "remove-frame", { kind: "erase", first: store.frame, last: store.frame }),
+    offer("From the range", store.range ? `Frames ${first} to ${last}` : "The whole video; choose a range with In and Out", "remove-range", { kind: "erase", first, last }),
+    offer("Everywhere", "The object and all its masks", "remove-all", { kind: "remove" }),
+    make("div", { className: "actions" }, closing(dialog, "Cancel")));
+}
+
+export const isOpen = () => document.querySelector("dialog[open]") !== null;
+
+$("help").addEventListener("click", openHelp);
+$("export").addEventListener("click", openExport);
+$("import").addEventListener("click", openImport);
+on("job", refreshExport);
+on("model", () => { if (store.model.kind && $("weights-dialog").open) $("weights-dialog").close(); });

@@ -1,0 +1,127 @@
+/** Frames and masks as the canvas needs them, fetched when they are wanted and kept within bounds. */
+
+import { frameState, store } from "./store.js";
+
+const FRAME_BYTES = 160e6; // of decoded frames
+const LABEL_BYTES = 48e6; // of label maps
+
+class Cache {
+  constructor(limit, dispose = () => {}) {
+    Object.assign(this, { limit, dispose, items: new Map(), bytes: 0 });
+  }
+  get(key) {
+    const item = this.items.get(key);
+    if (item) { this.items.delete(key); this.items.set(key, item); }
+    return item?.value;
+  }
+  set(key, value, bytes) {
+    this.drop(key);
+    this.items.set(key, { value, bytes });
+    this.bytes += bytes;
+    for (const oldest of this.items.keys()) {
+      if (this.bytes <= this.limit || this.items.size <= 2) break;
+      this.drop(oldest);
+    }
+  }
+  drop(key) {
+    const item = this.items.get(key);
+    if (!item) return;
+    this.items.delete(key);
+    this.bytes -= item.bytes;
+    this.dispose(item.value);
+  }
+}
+
+const frames = new Cache(FRAME_BYTES, (bitmap) => bitmap.close());
+const labelMaps = new Cache(LABEL_BYTES);
+const wanted = new Map(); // address -> promise
+
+/** Decoded bytes that are held, for tests. */
+export const held = () => ({ frames: frames.bytes, labels: labelMaps.bytes });
+
+const reduction = { value: 1 };
+
+/** Ask for smaller frames from now on: the screen shows no more of them. */
+export function setReduction(value) {
+  reduction.value = value;
+}
+
+const frameKey = (frame) => `${frame}/${reduction.value}`;
+
+/** A frame's bitmap if it is at hand. */
+export const heldFrame = (frame) => frames.get(frameKey(frame)) ?? frames.get(`${frame}/1`);
+
+/** Fetch a frame; resolves to its bitmap, or throws why it cannot be shown. */
+export function fetchFrame(frame) {
+  const key = frameKey(frame);
+  const address = `/frames/${frame}.jpg?reduce=${reduction.value}&v=${store.video.fingerprint}`;
+  return once(address, async () => {
+    const response = await fetch(address);
+    if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? "This frame could not be loaded.");
+    const bitmap = await createImageBitmap(await response.blob());
+    frames.set(key, bitmap, bitmap.width * bitmap.height * 4);
+    return bitmap;
+  });
+}
+
+/** A frame's labels, one byte a pixel, at its version now, if they are at hand; null when it has none. */
+export function heldLabels(frame) {
+  const { version } = frameState(frame);
+  return version ? labelMaps.get(`${frame}/${version}`) : null;
+}
+
+export function fetchLabels(frame) {
+  const { version } = frameState(frame);
+  if (!version) return Promise.resolve(null);
+  const address = `/masks/${frame}/${version}.png`;
+  return once(address, async () => {
+    const response = await fetch(address);
+    if (!response.ok) throw new Error("The masks of this frame could not be loaded.");
+    const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    const { width, height } = bitmap;
+    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    context.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
+    const labels = new Uint8Array(pixels.length);
+    for (let i = 0; i < pixels.length; i++) labels[i] = pixels[i] & 255;
+    labelMaps.set(`${frame}/${version}`, labels, labels.length);
+    return labels;
+  });
+}
+
+function once(address, load) {
+  if (!wanted.has(address)) wanted.set(address, load().finally(() => wanted.delete(address)));
+  return wanted.get(address);
+}
+
+/** Fetch the frames around one ahead of time. */
+export function prefetch(frame, direction, count) {
+  for (let step = 1; step <= count; step++) {
+    const near = frame + direction * step;
+    if (near < 0 || near >= store.video.frames) return;
+    if (!heldFrame(near)) fetchFrame(near).catch(() => {});
+    if (heldLabels(near) === undefined) fetchLabels(near).catch(() => {});
+  }
+}
+
+/** Paint labels into an RGBA picture: objects in their colours, their borders opaque. */
+export function tint(labels, image, width, objects, opacity) {
+  const inside = new Uint32Array(256), border = new Uint32Array(256);
+  for (const { label, colour, hidden } of objects) {
+    if (hidden) continue;
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    const rgb = (blue << 16) | (green << 8) | red;
+    inside[label] = ((Math.round(opacity * 255) << 24) | rgb) >>> 0;
+    border[label] = ((255 << 24) | rgb) >>> 0;
+  }
+  const pixels = new Uint32Array(image.data.buffer);
+  const last = labels.length - 1;
+  for (let i = 0; i <= last; i++) {
+    const label = labels[i];
+    if (!label) { pixels[i] = 0; continue; }
+    const edge = (i > 0 && labels[i - 1] !== label) || (i < last && labels[i + 1] !== label)
+      || (i >= width && labels[i - width] !== label) || (i + width <= last && labels[i + width] !== label);
+    pixels[i] = edge ? border[label] : inside[label];
+  }
+}

@@ -1,0 +1,174 @@
+/** The timeline: small pictures, a row for each object, the range and the position; and playback. */
+
+import { link } from "./link.js";
+import { heldFrame } from "./pictures.js";
+import { announce, on, rangeOf, setFrame, store } from "./store.js";
+
+const canvas = document.getElementById("timeline");
+const context = canvas.getContext("2d");
+const MANY = 4; // objects, from which on their rows are thinner
+const thumbnails = new Map(); // frame -> image
+let waiting = false;
+
+let pictures = 44; // CSS pixels of height, then a row for each object
+let rowHeight = 13;
+
+/** Follow the size of the text, which grows with the screen. */
+function measure() {
+  const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 14;
+  pictures = Math.round(44 * unit);
+  rowHeight = Math.round((store.objects.length > MANY ? 10 : 13) * unit);
+}
+
+const width = () => canvas.clientWidth;
+const toX = (frame) => (frame / store.video.frames) * width();
+const toFrame = (x) => Math.max(0, Math.min(store.video.frames - 1, Math.floor((x / width()) * store.video.frames)));
+
+export function refresh() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => { waiting = false; if (store.video) paint(); });
+}
+
+function paint() {
+  measure();
+  const ratio = devicePixelRatio;
+  const height = pictures + 6 + Math.max(1, store.objects.length) * rowHeight;
+  canvas.style.height = `${height}px`;
+  canvas.width = Math.round(width() * ratio);
+  canvas.height = Math.round(height * ratio);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  paintPictures();
+  if (!store.objects.length) fillRow(pictures + 6, "#2b3138", 0, width());
+  store.objects.forEach((object, index) => paintRow(object, pictures + 6 + index * rowHeight));
+  paintRange(height);
+  const x = toX(store.frame), wide = Math.max(2, width() / store.video.frames);
+  context.fillStyle = "rgb(255 255 255 / .22)";
+  context.fillRect(x, 0, wide, height);
+  context.fillStyle = "#ffffff";
+  context.fillRect(x + wide / 2 - 1, 0, 2, height);
+  canvas.setAttribute("aria-valuemax", String(store.video.frames - 1));
+  canvas.setAttribute("aria-valuenow", String(store.frame));
+  canvas.setAttribute("aria-valuetext", `Frame ${store.frame} of ${store.video.frames}`);
+}
+
+function paintPictures() {
+  context.fillStyle = "#22272d";
+  context.fillRect(0, 0, width(), pictures);
+  const shown = (pictures * store.video.width) / store.video.height;
+  const count = Math.ceil(width() / shown);
+  const known = [...thumbnails.keys()];
+  for (let i = 0; i < count && known.length; i++) {
+    const wanted = toFrame((i + 0.5) * shown);
+    const nearest = known.reduce((best, frame) => (Math.abs(frame - wanted) < Math.abs(best - wanted) ? frame : best));
+    context.drawImage(thumbnails.get(nearest), i * shown, 0, shown, pictures);
+  }
+  context.fillStyle = "rgb(13 15 17 / .35)";
+  context.fillRect(0, 0, width(), pictures);
+}
+
+function fillRow(y, colour, from, to) {
+  context.fillStyle = colour;
+  context.fillRect(from, y, to - from, rowHeight - 3);
+}
+
+/** What a frame has of an object: 0 nothing, 1 propagated, 2 drawn; plus 4 when it was reviewed. */
+function stateOf(frame, label) {
+  const state = store.frames.get(frame);
+  if (!state) return 0;
+  const drawn = state.drawn.includes(label);
+  const kind = drawn ? 2 : state.present.includes(label) ? 1 : 0;
+  return kind + (state.reviewed.includes(label) ? 4 : 0);
+}
+
+function paintRow(object, y) {
+  fillRow(y, "#2b3138", 0, width());
+  const wide = width() / store.video.frames;
+  context.globalAlpha = 1;
+  for (const frame of store.frames.keys()) {
+    const state = stateOf(frame, object.label);
+    if (!state) continue;
+    const from = toX(frame), to = from + Math.max(wide, 1);
+    const kind = state & 3;
+    if (kind) {
+      context.globalAlpha = kind === 2 ? 1 : 0.42;
+      fillRow(y, object.colour, from, kind === 2 ? Math.max(to, from + 3) : to + 0.3);
+    }
+    context.globalAlpha = 1;
+    if (state & 4) {
+      context.fillStyle = "#ffffff";
+      context.fillRect(from, y + rowHeight - 5, to - from + 0.3, 2);
+    }
+  }
+  if (object.label === store.active) {
+    context.strokeStyle = "#56b4e9";
+    context.strokeRect(0.5, y - 0.5, width() - 1, rowHeight - 2);
+  }
+}
+
+function paintRange(height) {
+  if (!store.range) return;
+  const [first, last] = rangeOf();
+  context.fillStyle = "rgb(13 15 17 / .62)";
+  context.fillRect(0, 0, toX(first), height);
+  context.fillRect(toX(last + 1), 0, width() - toX(last + 1), height);
+  context.fillStyle = "#56b4e9";
+  for (const x of [toX(first), toX(last + 1) - 2]) context.fillRect(x, 0, 2, height);
+}
+
+/** The nearest frame that somebody has drawn on, before or behind the current one. */
+export function nextDrawn(direction) {
+  let best = null;
+  for (const [frame, state] of store.frames) {
+    const ahead = (frame - store.frame) * direction;
+    if (state.drawn.length && ahead > 0 && (best === null || ahead < (best - store.frame) * direction)) best = frame;
+  }
+  return best;
+}
+
+/** Play or pause; frames that are not there in time are waited for, not left out. */
+export function setPlaying(playing) {
+  if (playing === store.playing) return;
+  store.playing = playing;
+  announce("playing");
+  if (!playing) return;
+  if (store.frame >= rangeOf()[1]) setFrame(rangeOf()[0]);
+  let due = performance.now();
+  const tick = (now) => {
+    if (!store.playing) return;
+    if (store.frame >= rangeOf()[1]) return setPlaying(false);
+    if (now >= due && (heldFrame(store.frame + 1) || now - due > 400)) {
+      due = Math.max(due + 1000 / store.video.fps, now - 100);
+      setFrame(store.frame + 1);
+    }
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+}
+
+let scrubbing = false;
+canvas.addEventListener("pointerdown", (event) => {
+  if (event.button !== 0) return;
+  setPlaying(false);
+  scrubbing = true;
+  canvas.setPointerCapture(event.pointerId);
+  setFrame(toFrame(event.offsetX));
+});
+canvas.addEventListener("pointermove", (event) => { if (scrubbing) setFrame(toFrame(event.offsetX)); });
+canvas.addEventListener("pointerup", () => { scrubbing = false; });
+canvas.addEventListener("pointercancel", () => { scrubbing = false; });
+
+function loadThumbnail(frame) {
+  if (thumbnails.has(frame)) return;
+  const image = new Image();
+  image.onload = () => { thumbnails.set(frame, image); refresh(); };
+  image.src = `/thumbnails/${frame}.jpg?v=${store.video.fingerprint}`;
+}
+
+new ResizeObserver(refresh).observe(canvas);
+on("frame document range active", refresh);
+on("thumbnail", loadThumbnail);
+on("loaded", () => {
+  if (link.connected || !thumbnails.size) for (const frame of store.video.thumbnails) loadThumbnail(frame);
+  refresh();
+});

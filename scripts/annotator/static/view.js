@@ -1,0 +1,200 @@
+/** The canvas: the frame, its masks, what is being drawn; zoom and pan. */
+
+import { pending } from "./link.js";
+import { fetchFrame, fetchLabels, heldFrame, heldLabels, prefetch, setReduction, tint } from "./pictures.js";
+import { frameState, on, store } from "./store.js";
+
+const canvas = document.getElementById("view");
+const stage = document.getElementById("stage");
+const context = canvas.getContext("2d", { alpha: false });
+const overlay = document.createElement("canvas"); // the masks, tinted, one pixel a pixel of the video
+const MARGIN = 16; // CSS pixels around a fitted video
+const LARGEST_ZOOM = 40;
+
+export const view = { scale: 1, x: 0, y: 0, fitted: true, cursor: null, draft: null, shown: { frame: -1, version: -1 } };
+
+let bitmap = null; // what is shown
+let tinted = ""; // what the overlay holds
+let requested = 0;
+let drawing = false;
+
+/** Position in the video, continuous: pixel (i, j) reaches from (i, j) to (i + 1, j + 1). */
+export function toVideo(event) {
+  const corner = canvas.getBoundingClientRect();
+  return [(event.clientX - corner.left - view.x) / view.scale, (event.clientY - corner.top - view.y) / view.scale];
+}
+
+export function fit() {
+  const { width, height } = store.video;
+  const room = [stage.clientWidth - 2 * MARGIN, stage.clientHeight - 2 * MARGIN];
+  view.scale = Math.max(0.02, Math.min(room[0] / width, room[1] / height));
+  view.x = (stage.clientWidth - width * view.scale) / 2;
+  view.y = (stage.clientHeight - height * view.scale) / 2;
+  view.fitted = true;
+  zoomed();
+}
+
+/** Zoom by a factor and keep a place of the canvas where it is. */
+export function zoom(factor, at = [stage.clientWidth / 2, stage.clientHeight / 2]) {
+  const scale = Math.max(0.05, Math.min(LARGEST_ZOOM, view.scale * factor));
+  view.x = at[0] - ((at[0] - view.x) * scale) / view.scale;
+  view.y = at[1] - ((at[1] - view.y) * scale) / view.scale;
+  view.scale = scale;
+  view.fitted = false;
+  zoomed();
+}
+
+export function pan(dx, dy) {
+  view.x += dx;
+  view.y += dy;
+  view.fitted = false;
+  draw();
+}
+
+function zoomed() {
+  const shown = view.scale * devicePixelRatio;
+  setReduction(shown <= 0.26 ? 4 : shown <= 0.51 ? 2 : 1);
+  document.getElementById("zoom-fit").textContent = view.fitted ? "Fit" : `${Math.round(view.scale * 100)} %`;
+  show();
+  draw();
+}
+
+/** Show the current frame, as soon as it is there; what is shown before it stays until then. */
+export async function show() {
+  const frame = store.frame;
+  const mine = ++requested;
+  const error = document.getElementById("frame-error");
+  try {
+    const held = heldFrame(frame);
+    const labelsHeld = heldLabels(frame) !== undefined;
+    if (held && labelsHeld) bitmap = held;
+    else {
+      const [picture] = await Promise.all([held ?? fetchFrame(frame), fetchLabels(frame)]);
+      if (mine !== requested) return;
+      bitmap = picture;
+    }
+    error.hidden = true;
+  } catch (problem) {
+    if (mine !== requested) return;
+    bitmap = null;
+    error.textContent = problem.message;
+    error.hidden = false;
+  }
+  view.shown = { frame, version: frameState(frame).version };
+  draw();
+  prefetch(frame, 1, store.playing ? 6 : 2);
+  if (!store.playing) prefetch(frame, -1, 2);
+}
+
+/** Draw at the next moment the screen is ready. */
+export function draw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    paint();
+    performance.mark("painted", { detail: { ...view.shown } });
+    if (performance.getEntriesByName("painted").length > 200) performance.clearMarks("painted");
+  });
+}
+
+function paint() {
+  const ratio = devicePixelRatio;
+  const [width, height] = [Math.round(stage.clientWidth * ratio), Math.round(stage.clientHeight * ratio)];
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.fillStyle = "#0d0f11";
+  context.fillRect(0, 0, width, height);
+  if (!store.video) return;
+  context.setTransform(view.scale * ratio, 0, 0, view.scale * ratio, view.x * ratio, view.y * ratio);
+  context.imageSmoothingEnabled = view.scale * ratio < 3;
+  const size = [store.video.width, store.video.height];
+  if (bitmap) context.drawImage(bitmap, 0, 0, ...size);
+  else { context.fillStyle = "#1b1f24"; context.fillRect(0, 0, ...size); }
+  if (store.masksShown && view.shown.frame === store.frame && refreshOverlay()) {
+    context.imageSmoothingEnabled = view.scale * ratio < 1;
+    context.drawImage(overlay, 0, 0);
+  }
+  for (const { body } of pending) if (body.frame === store.frame && body.points) paintShape(body);
+  if (view.draft && view.draft.frame === store.frame) paintShape(view.draft);
+  if (view.cursor) paintCursor();
+}
+
+/** Bring the overlay to what the current frame has; false when there is nothing. */
+function refreshOverlay() {
+  const labels = heldLabels(store.frame);
+  if (!labels) return false;
+  const { width, height } = store.video;
+  const looks = store.objects.map((each) => `${each.label}${each.colour}${each.hidden}`).join();
+  const wanted = `${store.frame}/${frameState(store.frame).version}/${store.opacity}/${looks}`;
+  if (tinted === wanted) return true;
+  if (overlay.width !== width || overlay.height !== height) Object.assign(overlay, { width, height });
+  const target = overlay.getContext("2d");
+  const image = target.createImageData(width, height);
+  tint(labels, image, width, store.objects, store.opacity / 100);
+  target.putImageData(image, 0, 0);
+  tinted = wanted;
+  return true;
+}
+
+/** Paint what is being drawn, or is not saved yet. */
+function paintShape(shape) {
+  const colour = shape.erase ? "#ffffff" : store.objects.find((each) => each.label === shape.object)?.colour ?? "#ffffff";
+  const thin = 1.5 / view.scale;
+  context.save();
+  context.lineJoin = context.lineCap = "round";
+  context.globalAlpha = shape.erase ? 0.45 : 0.7;
+  context.strokeStyle = context.fillStyle = colour;
+  const path = new Path2D();
+  if (shape.kind === "box" || shape.kind === "guess") {
+    const [[x0, y0], [x1, y1]] = shape.points;
+    path.rect(Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0));
+  } else shape.points.forEach(([x, y], index) => (index ? path.lineTo(x, y) : path.moveTo(x, y)));
+  if (shape.kind === "stroke") {
+    if (shape.points.length === 1) {
+      const [x, y] = shape.points[0];
+      path.arc(x, y, shape.radius, 0, 7);
+      context.fill(path);
+    } else {
+      context.lineWidth = 2 * shape.radius;
+      context.stroke(path);
+    }
+  } else if (shape.kind === "scribble") {
+    context.globalAlpha = 1;
+    context.lineWidth = Math.max(3, 4 / view.scale);
+    context.strokeStyle = shape.positive ? colour : "#ffffff";
+    if (!shape.positive) context.setLineDash([6 / view.scale, 6 / view.scale]);
+    context.stroke(path);
+  } else {
+    if (shape.kind !== "guess") { context.globalAlpha = 0.35; context.fill(path); }
+    context.globalAlpha = 1;
+    context.lineWidth = thin;
+    if (shape.kind === "guess") context.setLineDash([6 / view.scale, 4 / view.scale]);
+    context.stroke(path);
+    if (shape.kind === "polygon") for (const [x, y] of shape.points) context.fillRect(x - 2 * thin, y - 2 * thin, 4 * thin, 4 * thin);
+  }
+  context.restore();
+}
+
+function paintCursor() {
+  const [x, y] = view.cursor;
+  context.save();
+  for (const [colour, width] of [["rgb(0 0 0 / .7)", 3], ["#ffffff", 1.3]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width / view.scale;
+    context.beginPath();
+    context.arc(x, y, store.radius, 0, 7);
+    context.stroke();
+  }
+  context.restore();
+}
+
+new ResizeObserver(() => {
+  if (!store.video) return;
+  if (view.fitted) fit();
+  else draw();
+}).observe(stage);
+
+on("loaded", () => { if (view.fitted) fit(); show(); });
+on("frame document", show);
+on("pending look", draw);

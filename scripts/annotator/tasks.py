@@ -1,0 +1,163 @@
+"""What a page can ask for beside plain edits, and what is done unasked: thumbnails."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from scripts.annotator.bringing_in import read_masks
+from scripts.annotator.document import COLOURS
+from scripts.annotator.edits import FROM_HINTS, checked_edit, whole_number
+from scripts.annotator.export import KINDS, export
+from scripts.annotator.jobs import Job
+from scripts.annotator.masks import replaced
+from scripts.annotator.propagation import Propagation
+from scripts.annotator.scribbling import Scribbling
+from scripts.annotator.session import Change, Session, labels_in
+from scripts.annotator.weights import Weights
+from util.errors import InputError
+
+
+class Tasks:
+    """Runs them for one session.
+
+    Args:
+        session: of the video.
+        weights: which there are, and how to get some.
+        propagation: carries masks.
+        scribbling: makes masks of scribbles.
+    """
+
+    def __init__(
+        self, session: Session, weights: Weights, propagation: Propagation, scribbling: Scribbling
+    ) -> None:
+        self.session = session
+        self.weights = weights
+        self.propagation = propagation
+        self.scribbling = scribbling
+        self._closing = threading.Event()
+        self._thumbnails = threading.Thread(target=self._make_thumbnails, name="thumbnails", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what is done unasked."""
+        self._thumbnails.start()
+
+    def close(self) -> None:
+        """Stop everything."""
+        self._closing.set()
+        if self._thumbnails.is_alive():
+            self._thumbnails.join()
+        self.session.jobs.cancel(wait=True)
+        self.propagation.close()
+        self.scribbling.close()
+
+    def edit(self, raw: Any) -> Change:
+        """Save an edit; a scribble or a box around an object first becomes a mask."""
+        if not isinstance(raw, Mapping) or raw.get("kind") not in FROM_HINTS:
+            return self.session.edit(raw)
+        return self.scribbling.edit(self.session, checked_edit(raw, len(self.session.pictures)))
+
+    def propagate(self, body: Any) -> dict[str, Any]:
+        """Start to carry masks from all drawn frames through a range."""
+        last = len(self.session.pictures) - 1
+        request = {
+            "first": whole_number(body.get("first", 0), "first", last),
+            "last": whole_number(body.get("last", last), "last", last),
+            "forward": body.get("forward", True) is True,
+            "backward": body.get("backward", True) is True,
+        }
+        if request["first"] > request["last"] or not (request["forward"] or request["backward"]):
+            raise InputError("choose a range and a direction to propagate.")
+        if not self.session.document.given:
+            raise InputError("draw an object on some frame first: there is nothing to propagate yet.")
+        path = self.weights.path()
+        job = self.session.jobs.start(
+            "propagate", lambda job: self.propagation.run(job, self.session, request, path)
+        )
+        return job.as_json()
+
+    def export(self, body: Any) -> dict[str, Any]:
+        """Start to export one kind of result."""
+        kind = body.get("kind")
+        if kind not in KINDS:
+            raise InputError(f"there is no export {kind}; choose one of {', '.join(KINDS)}.")
+
+        def work(job: Job) -> str:
+            path = export(kind, self.session, self.session.workspace.exports, job.show, archive=True)
+            job.result = {"name": path.name, "path": str(path.resolve())}
+            return f"Written: {path}"
+
+        return self.session.jobs.start("export", work).as_json()
+
+    def fit(self, body: Any) -> dict[str, Any]:
+        """Start a one-shot fit to what has been drawn."""
+        minutes = body.get("minutes", 3)
+        if not isinstance(minutes, int | float) or not 0 < minutes <= 24 * 60:
+            raise InputError("minutes must be a number above 0.")
+        if not any(self.session.document.state(frame).present for frame in self.session.document.given):
+            raise InputError("draw an object on some frame first: the network is fitted to it.")
+        return self.session.jobs.start(
+            "fit", lambda job: self._then_tell(self.weights.fit(job, self.session, minutes))
+        ).as_json()
+
+    def download(self) -> dict[str, Any]:
+        """Start to fetch the published weights."""
+        return self.session.jobs.start(
+            "download", lambda job: self._then_tell(self.weights.download(job))
+        ).as_json()
+
+    def model_state(self) -> dict[str, Any]:
+        """Return which weights there are, for pages."""
+        return {**self.weights.as_json(), "scribbles": self.scribbling.method()}
+
+    def bring_in(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
+        """Take masks from files (see `bringing_in.read_masks`); objects that a file does not show stay.
+
+        Args:
+            files: name and content of each.
+            frame: which one file belongs to whose name is no frame's.
+            mend: they are a result to be mended; else they count as drawn, and stay.
+        """
+        session = self.session
+        brought = read_masks(files, frame, session.pictures, session.workspace.folder / "import")
+        with session.lock:
+            locked = session.document.locked
+            masks, about = {}, {}
+            for index, mask in brought.items():
+                about[index] = labels_in(mask)
+                masks[index] = replaced(session.label_map(index), mask, about[index], locked)
+            known = {each.label for each in session.document.objects}
+            new = sorted(set().union(*about.values()) - known)
+            entry = {
+                "kind": "masks",
+                "frames": {
+                    str(index): {"labels": labels_in(mask), "drawn": [] if mend else about[index]}
+                    for index, mask in masks.items()
+                },
+                "objects": [self._new_object(label, place) for place, label in enumerate(new)],
+            }
+            return session.write_masks(entry, masks)
+
+    def thumbnail_path(self, index: int) -> Path:
+        """Return where a frame's thumbnail is or will be."""
+        folder = self.session.workspace.folder / "thumbnails" / self.session.pictures.fingerprint
+        return folder / f"{index:06}.jpg"
+
+    def _new_object(self, label: int, place: int) -> dict[str, Any]:
+        used = len(self.session.document.objects) + place
+        return {"label": label, "name": f"Object {label}", "colour": COLOURS[used % len(COLOURS)]}
+
+    def _then_tell(self, text: str) -> str:
+        self.session.events.send({"model": self.model_state()})
+        return text
+
+    def _make_thumbnails(self) -> None:
+        for index in self.session.pictures.thumbnail_frames():
+            path = self.thumbnail_path(index)
+            if self._closing.is_set():
+                return
+            if not path.is_file():
+                with suppress(OSError):  # they are a convenience
+                    self.session.pictures.write_thumbnail(index, path)
+            self.session.events.send({"thumbnail": index})

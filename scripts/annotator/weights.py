@@ -1,0 +1,110 @@
+"""Weights for propagation: published, fitted to this video, or none."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dataset.mask_writer import write_mask
+from scripts.annotator.jobs import Cancelled, Job
+from scripts.annotator.session import Session
+from util.errors import InputError
+from util.palette import voc_palette
+
+ROOT = Path(__file__).parents[2]
+POLL = 0.2  # seconds between two looks at a program
+
+
+class Weights:
+    """Knows which weights there are.
+
+    Args:
+        published: the file of `--model`.
+        fitted: where a one-shot fit goes.
+        size: shorter side of the frames for the network.
+        flags: of the device and precision, for the programs that are run.
+    """
+
+    def __init__(self, published: Path, fitted: Path, size: int, flags: Sequence[str] = ()) -> None:
+        self.published = published
+        self.fitted = fitted
+        self.size = size
+        self.flags = list(flags)
+
+    def path(self) -> Path:
+        """Return the weights to use: published ones before fitted ones.
+
+        Raises:
+            InputError: there are none.
+        """
+        for path in (self.published, self.fitted):
+            if path.is_file():
+                return path
+        raise InputError(
+            f"there are no weights at {self.published}: fetch them, fit a network to what has been drawn, "
+            "or go on by hand."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what pages show."""
+        kind = "published" if self.published.is_file() else "fitted" if self.fitted.is_file() else None
+        return {"kind": kind, "published": str(self.published), "size": self.size}
+
+    def fit(self, job: Job, session: Session, minutes: float) -> str:
+        """Fit a network to the frames drawn, in a process of its own."""
+        masks = self.fitted.parent / "masks"
+        shutil.rmtree(masks, ignore_errors=True)
+        with session.lock:
+            drawn = {frame: session.label_map(frame) for frame in session.document.given}
+        for frame, labels in drawn.items():
+            if labels.any():
+                write_mask(masks / f"{session.pictures.source.names[frame]}.png", labels, voc_palette())
+        command = ["scripts.fit_first_frame", "--frames", str(session.pictures.path.resolve())]
+        command += ["--masks", str(masks.resolve()), "--output", str(self.fitted.resolve())]
+        command += ["--minutes", f"{minutes:g}", "--size", str(self.size), *self.flags]
+        _run(command, job, seconds=60 * minutes)
+        return "A network has been fitted to this video. Propagate with it now."
+
+    def download(self, job: Job) -> str:
+        """Fetch the published weights, in a process of its own."""
+        folder = self.published.parent.resolve()
+        _run(["download_model", "--once", "--output", str(folder)], job, seconds=None)
+        if not self.published.is_file():
+            raise InputError(f"they were fetched to {folder}, but --model is {self.published.name}.")
+        return "The published weights are here. Propagate with them now."
+
+
+def _run(command: Sequence[str], job: Job, seconds: float | None) -> None:
+    """Run one of the project's programs, showing how far it is; it ends with the job, and with this process.
+
+    Raises:
+        InputError: it failed; what it said last.
+    """
+    attached = [sys.executable, "-m", "scripts.annotator.attached", *command]
+    process = subprocess.Popen(
+        attached, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    start = time.monotonic()
+    output = None
+    try:
+        while output is None:
+            passed = time.monotonic() - start
+            part = min(0.99, passed / seconds) if seconds else 0.0
+            job.show(part, 1.0 if seconds else 0.0, f"{passed:.0f} s")
+            with suppress(subprocess.TimeoutExpired):
+                output, _ = process.communicate(timeout=POLL)
+    except Cancelled:
+        process.terminate()
+        process.wait()
+        raise
+    except BaseException:
+        process.kill()
+        raise
+    if process.returncode != 0:
+        lines = [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]
+        raise InputError((lines or ["it gave no reason."])[-1].removeprefix("error: "))

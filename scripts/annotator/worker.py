@@ -1,0 +1,90 @@
+"""A process that computes with networks, so that the page is answered meanwhile."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from scripts.annotator.propagation_worker import work
+from util.errors import InputError
+
+STOP_WAIT = 5  # seconds until a process that does not end is killed
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker process needs to know of the run."""
+
+    video: Path
+    models: Path  # folder in which weights of the other networks are looked for
+    room: Path  # folder for what takes much space for a while
+    size: int  # shorter side of frames for the network
+    device: str
+    amp: bool
+    no_tf32: bool
+
+
+class Worker:
+    """One process; it is started when it is first needed, and again after it was lost."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._busy = threading.Lock()  # one request at a time
+        self._sending = threading.Lock()
+
+    def ask(self, request: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Send a request, and yield what comes back until it is done.
+
+        Raises:
+            InputError: it cannot be done, or the process was lost.
+        """
+        with self._busy:
+            pipe = self._started()
+            try:
+                with self._sending:
+                    pipe.send(request)
+                while True:
+                    reply = pipe.recv()
+                    if reply[0] == "done":
+                        return
+                    if reply[0] == "failed":
+                        raise InputError(reply[1])
+                    yield reply
+            except (EOFError, ConnectionError) as error:
+                self.close()
+                raise InputError("the computing process was lost (out of memory?); try again.") from error
+
+    def stop(self) -> None:
+        """Ask for an early end of the request at work; what it yields until then still comes."""
+        if self._pipe is not None:
+            with self._sending, suppress(OSError):
+                self._pipe.send({"kind": "stop"})
+
+    def close(self) -> None:
+        """End the process."""
+        process, pipe, self._process, self._pipe = self._process, self._pipe, None, None
+        if pipe is not None:
+            pipe.close()
+        if process is not None:
+            process.join(STOP_WAIT)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    def _started(self) -> Connection:
+        if self._pipe is not None and self._process is not None and self._process.is_alive():
+            return self._pipe
+        context = get_context("spawn")  # this process has threads, which a fork would not copy
+        ours, theirs = context.Pipe()
+        process = context.Process(target=work, args=(theirs, self.settings), daemon=True)
+        process.start()
+        theirs.close()
+        self._process, self._pipe = process, ours
+        return ours

@@ -1,0 +1,130 @@
+"""A small video, its annotation without a server, and masks worked out pixel by pixel."""
+
+import math
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from scripts.annotator.pictures import Pictures
+from scripts.annotator.session import Session
+from scripts.annotator.workspace import open_workspace
+from tests.conftest import ROOT
+
+WIDTH, HEIGHT, FRAMES = 160, 96, 12
+SIZE = HEIGHT, WIDTH
+
+
+def frames():
+    """A bright disc that moves over a gradient, 12 x 96 x 160 x 3."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    made = []
+    for index in range(FRAMES):
+        picture = np.stack([x, y, (x + y) // 2], axis=2).astype(np.uint8)
+        picture[disc(index)] = (230, 60, 40)
+        made.append(picture)
+    return np.stack(made)
+
+
+def disc(index):
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    return (x - 50 - 4 * index) ** 2 + (y - 48) ** 2 < 20**2
+
+
+def write_frames(folder):
+    folder.mkdir(parents=True)
+    for index, frame in enumerate(frames()):
+        Image.fromarray(frame).save(folder / f"{index:05}.png")
+    return folder
+
+
+@contextmanager
+def session(video, workspace):
+    pictures = Pictures(video)
+    with open_workspace(workspace, pictures) as opened:
+        yield Session(opened, pictures)
+
+
+def add(session, *names):
+    for name in names:
+        session.edit({"kind": "add", "name": name, "colour": "#e69f00"})
+
+
+def stroke(points, frame=0, label=1, radius=5.0, erase=False):
+    made = {"kind": "stroke", "frame": frame, "object": label, "points": points, "radius": radius}
+    return {**made, "erase": erase}
+
+
+def in_stroke(points, radius, size=SIZE):
+    """Pixel by pixel: is its centre at most a radius away from one of the lines?"""
+    result = np.zeros(size, bool)
+    lines = list(pairwise(points)) or [(points[0], points[0])]
+    for row in range(size[0]):
+        for column in range(size[1]):
+            centre = (column + 0.5, row + 0.5)
+            result[row, column] = any(_distance(centre, a, b) <= radius for a, b in lines)
+    return result
+
+
+def _distance(p, a, b):
+    ab, ap = (b[0] - a[0], b[1] - a[1]), (p[0] - a[0], p[1] - a[1])
+    length = ab[0] ** 2 + ab[1] ** 2
+    t = max(0, min(1, (ap[0] * ab[0] + ap[1] * ab[1]) / length)) if length else 0
+    return math.hypot(ap[0] - t * ab[0], ap[1] - t * ab[1])
+
+
+def in_polygon(points, size=SIZE):
+    """Pixel by pixel: does a ray from its centre to the left cross the outline an odd number of times?"""
+    result = np.zeros(size, bool)
+    for row in range(size[0]):
+        for column in range(size[1]):
+            x, y = column + 0.5, row + 0.5
+            inside = False
+            for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):
+                if (y0 > y) != (y1 > y) and x0 + (y - y0) * (x1 - x0) / (y1 - y0) <= x:
+                    inside = not inside
+            result[row, column] = inside
+    return result
+
+
+class Server:
+    """The annotator as a user starts it."""
+
+    def __init__(self, *arguments, port=None):
+        command = [sys.executable, "-m", "scripts.annotate", *map(str, arguments), "--no_browser"]
+        command += ["--device", "cpu"] if "--device" not in command else []
+        self.process = subprocess.Popen(
+            [*command, "--port", str(port)] if port else command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output = ""
+        for line in self.process.stdout:
+            self.output += line
+            if line.startswith("Everything is saved"):
+                break
+        found = re.search(r"http://[^/]+:(\d+)/\?token=(\S+)", self.output)
+        assert found, self.output
+        self.url, self.port, self.token = found[0], int(found[1]), found[2]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stdout.close()
+        return self.process.returncode
+
+
+def mask_files(workspace):
+    return {path.relative_to(workspace): path.read_bytes() for path in Path(workspace).glob("masks/*/*.png")}

@@ -1,0 +1,190 @@
+"""Who is answered: pages of the server itself alone, with its token, and with nothing from elsewhere."""
+
+import http.client
+import json
+import socket
+import time
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.annotator_parts import Server, write_frames
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("annotator")
+    running = Server(write_frames(folder / "clip"), "--workspace", folder / "w")
+    (folder / "secret.txt").write_text("secret")
+    yield running
+    assert running.stop() == 143
+
+
+def ask(server, path, method="GET", body=None, token=True, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    if token:
+        headers["Cookie"] = f"annotator_{server.port}={server.token}"
+    if body is not None:
+        headers.setdefault("Content-Type", "application/json")
+    connection.request(method, path, body if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer, content
+
+
+PATHS = [
+    "/",
+    "/api/state",
+    "/frames/0.jpg",
+    "/masks/0/0.png",
+    "/thumbnails/0.jpg",
+    "/static/app.js",
+    "/exports/x",
+    "/nothing",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_is_answered_without_the_token(server, path):
+    for wrong in (
+        {},
+        {"Cookie": f"annotator_{server.port}=wrong"},
+        {"Cookie": "annotator_1=" + server.token},
+    ):
+        answer, content = ask(server, path, token=False, **wrong)
+        assert answer.status == 403
+        assert b"Open the address" in content
+    assert ask(server, f"{path}?token=wrong")[0].status == 403
+
+
+def test_the_token_becomes_a_cookie_that_no_script_or_other_site_sees(server):
+    answer, _ = ask(server, f"/?token={server.token}", token=False)
+    assert (answer.status, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    answer, content = ask(server, "/")
+    assert answer.status == 200
+    assert server.token.encode() not in content
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[", ""])
+def test_other_names_of_the_host_are_refused(server, host):
+    assert ask(server, "/api/state", Host=host)[0].status in (400, 403)
+
+
+def test_the_near_end_of_a_tunnel_is_let_in_whatever_its_port(server):
+    for host in ("localhost:9999", "127.0.0.1:1", "[::1]:80"):
+        assert ask(server, "/api/state", Host=host)[0].status == 200
+        assert ask(server, "/api/undo", "POST", {}, Host=host, Origin=f"http://{host}")[0].status == 422
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://"])
+def test_other_origins_are_refused(server, origin):
+    body = {"kind": "add", "name": "a", "colour": "#000000"}
+    assert ask(server, "/api/edit", "POST", body, Origin=origin)[0].status == 403
+    assert ask(server, "/api/state", Origin=origin)[0].status == 403
+    assert json.loads(ask(server, "/api/state")[1])["objects"] == []
+
+
+def test_forms_of_other_kinds_are_refused(server):
+    assert ask(server, "/api/edit", "POST", {}, Content_Type="text/plain")[0].status == 415
+
+
+def test_events_are_for_our_page_alone(server):
+    url, cookie = f"ws://127.0.0.1:{server.port}/api/events", f"annotator_{server.port}={server.token}"
+    good = f"http://127.0.0.1:{server.port}"
+    for origin, given in ((good, "x=y"), ("http://evil.example", cookie), (None, cookie)):
+        with pytest.raises(InvalidStatus), connect(url, origin=origin, additional_headers={"Cookie": given}):
+            pass
+    with connect(url, origin=good, additional_headers={"Cookie": cookie}) as socket:
+        assert json.loads(socket.recv(timeout=10)) == {"hello": True}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../../../secret.txt",
+        "/static/%2e%2e/%2e%2e/secret.txt",
+        "/exports/..%2f..%2fsecret.txt",
+        "/exports/%2e%2e",
+        "/exports/.%2f..%2fedits.jsonl",
+        "/exports/..",
+        "/frames/-1.jpg",
+        "/frames/99.jpg",
+        "/masks/0/77.png",
+        "/thumbnails/9999.jpg",
+    ],
+)
+def test_no_path_leads_outside(server, path):
+    answer, content = ask(server, path)
+    assert answer.status in (400, 404, 422)
+    assert b"secret" not in content
+    assert b'"n":1' not in content
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/edit", []),
+        ("/api/edit", {"kind": "stroke"}),
+        ("/api/edit", {"kind": "erase", "object": 1, "first": 0, "last": 10**9}),
+        ("/api/edit", {"kind": "scribble", "frame": 0, "object": 7, "points": [[1, 2]], "positive": True}),
+        ("/api/propagate", {}),
+        ("/api/propagate", {"first": 5, "last": 2}),
+        ("/api/export", {"kind": "../x"}),
+        ("/api/fit", {"minutes": "long"}),
+        ("/api/undo", {}),
+    ],
+)
+def test_what_cannot_be_done_is_explained(server, path, body):
+    answer, content = ask(server, path, "POST", body)
+    assert answer.status == 422
+    assert json.loads(content)["error"].endswith(".")
+
+
+def test_damaged_requests_do_no_harm(server):
+    for junk in (
+        b"\0" * 100,
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n",
+        b"POST /api/edit HTTP/1.1\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port)) as raw:
+            raw.sendall(junk)
+    assert ask(server, "/api/state")[0].status == 200
+
+
+def test_frames_and_masks_may_be_kept_for_ever_and_the_state_never(server):
+    for path in ("/frames/3.jpg?v=1", "/masks/0/0.png"):
+        assert "immutable" in ask(server, path)[0].headers["cache-control"]
+    for path in ("/", "/api/state"):
+        assert ask(server, path)[0].headers["cache-control"] == "no-store"
+
+
+def test_names_of_files_that_are_brought_in_stay_in_the_workspace(server):
+    boundary = "x"
+    body = (
+        f"--{boundary}\r\n"
+        'Content-Disposition: form-data; name="files"; filename="../../../escaped.png"\r\n\r\n'
+        f"no picture\r\n--{boundary}--\r\n"
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    headers = {
+        "Cookie": f"annotator_{server.port}={server.token}",
+        "Content-Type": f"multipart/form-data; boundary={boundary}",
+    }
+    connection.request("POST", "/api/import", body, headers)
+    answer = connection.getresponse()
+    assert answer.status == 422
+    assert "cannot be read as a picture" in answer.read().decode()
+
+
+def test_answers_take_little_time(server):
+    start = time.perf_counter()
+    for _ in range(20):
+        assert ask(server, "/api/state")[0].status == 200
+    assert time.perf_counter() - start < 20

@@ -1,0 +1,53 @@
+from scripts.annotator.gaps import gaps, unsettled
+
+
+def test_one_drawn_frame_goes_both_ways():
+    back, there = gaps({4: [1]}, [1], 0, 9)
+    assert (back.frames, list(back.forward), list(back.backward)) == (range(4), [], [4, 3, 2, 1, 0])
+    assert (there.frames, list(there.forward), list(there.backward)) == (range(5, 10), [4, 5, 6, 7, 8, 9], [])
+    assert back.steps + there.steps == 9
+
+
+def test_between_two_drawn_frames_the_nearer_counts_more():
+    (gap,) = gaps({0: [1], 4: [1]}, [1], 0, 4)
+    assert (list(gap.forward), list(gap.backward)) == ([0, 1, 2, 3], [4, 3, 2, 1])
+    assert gap.shares == {1: [0.25], 2: [0.5], 3: [0.75]}
+    assert gap.is_whole
+    (gap,) = gaps({0: [1], 4: [1]}, [1], 0, 4, backward=False)
+    assert (list(gap.forward), list(gap.backward), gap.shares) == ([0, 1, 2, 3], [], {1: [0], 2: [0], 3: [0]})
+
+
+def test_a_frame_that_speaks_of_some_objects_is_passed():
+    spoken = {0: [1, 2], 6: [3]}
+    (gap,) = gaps(spoken, [1, 2, 3], 0, 9)
+    assert gap.frames == range(10)
+    assert list(gap.forward) == [0, *range(1, 10)]
+    assert list(gap.backward) == [6, 5, 4, 3, 2, 1, 0]
+    assert gap.shares[3] == [0, 0, 1]
+    assert not gap.is_whole
+    assert gap.shares[8] == [0, 0, 0]
+    (gap,) = gaps(spoken, [1, 2, 3], 0, 9, backward=False)
+    assert gap.shares[3] == [0, 0, None]
+
+
+def test_a_range_starts_from_what_is_drawn_outside_of_it():
+    (gap,) = gaps({0: [1], 20: [1]}, [1], 8, 12)
+    assert gap.frames == range(8, 13)
+    assert (gap.forward, gap.backward) == (range(13), range(20, 7, -1))
+    assert gap.shares[10] == [0.5]
+    assert gaps({0: [1]}, [1], 3, 6, forward=False) == []
+    assert gaps({3: [1]}, [1], 3, 3) == []
+
+
+def test_only_what_changed_is_filled_again():
+    found = gaps({0: [1], 4: [1], 8: [1]}, [1], 0, 12)
+    assert [gap.frames for gap in found] == [range(1, 4), range(5, 8), range(9, 13)]
+    assert unsettled(found, [4], []) == found[:2]
+    assert unsettled(found, [8], []) == found[1:]
+    assert unsettled(found, [], [2]) == found[:1]
+    assert unsettled(found, [], []) == found
+
+
+def test_it_is_quick_for_an_hour_of_video():
+    spoken = {frame: [1, 2] if frame % 2000 else [1] for frame in range(0, 90_000, 500)}
+    assert sum(len(gap.frames) for gap in gaps(spoken, [1, 2], 0, 89_999)) == 90_000 - 135

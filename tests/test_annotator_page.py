@@ -1,0 +1,546 @@
+"""Journeys through the page in a real browser: drawing, objects, frames, and what goes wrong."""
+
+import http.server
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests.annotator_browser import Annotator, Hands, browser, needs_browser
+from tests.annotator_parts import (
+    FRAMES,
+    SIZE,
+    Server,
+    disc,
+    frames,
+    in_polygon,
+    in_stroke,
+    session,
+    write_frames,
+)
+from tests.conftest import read_png, write_labels
+from tests.test_propagate_video import write_video
+
+pytestmark = needs_browser
+
+LINE = (30, 30), (70, 42)
+TRIANGLE = (100, 12), (150, 30), (110, 80)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return write_frames(tmp_path_factory.mktemp("video") / "clip")
+
+
+@pytest.fixture
+def annotator(video, tmp_path):
+    started = Annotator(video, tmp_path / "w")
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def new_page(chromium):
+    contexts = []
+
+    def opened():
+        contexts.append(chromium.new_context(viewport={"width": 1366, "height": 768}))
+        return contexts[-1].new_page()
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def hands(annotator, new_page):
+    person = Hands(new_page(), annotator.url)
+    yield person
+    assert person.problems == []
+
+
+def last_entry(workspace):
+    return json.loads((workspace / "edits.jsonl").read_text().splitlines()[-1])
+
+
+def shown_pixels(hands, *points):
+    """Return the colours on the canvas at positions of the video."""
+    return hands.js(
+        "(points => { const c = document.getElementById('view'), r = devicePixelRatio, v = annotator.view;"
+        "return points.map(([x, y]) => [...c.getContext('2d').getImageData("
+        "Math.floor((v.x + x * v.scale) * r), Math.floor((v.y + y * v.scale) * r), 1, 1).data]"
+        ".slice(0, 3)); })"
+        f"({json.dumps(points)})"
+    )
+
+
+def test_starts_on_a_folder(hands):
+    assert hands.page.title() == "clip · Annotator"
+    assert "96, 12 frames, 24 per second" in hands.page.inner_text("#subtitle")
+    hands.until("annotator.view.fitted")
+    for (x, y), colour in zip(
+        ((10, 20), (50, 48)), shown_pixels(hands, [10.5, 20.5], [50.5, 48.5]), strict=True
+    ):
+        assert np.abs(np.array(colour) - frames()[0][y, x]).max() < 14
+    hands.key("ArrowRight")
+    hands.until("annotator.view.shown.frame === 1")
+
+
+def test_starts_on_a_video(new_page, tmp_path):
+    write_video(tmp_path / "film.mp4", frames(), "mp4v")
+    started = Annotator(tmp_path / "film.mp4", tmp_path / "w")
+    person = Hands(new_page(), started.url)
+    assert "12.5 per second" in person.page.inner_text("#subtitle")
+    person.key("End")
+    person.until(f"annotator.view.shown.frame === {FRAMES - 1}")
+    centre = [50.5 + 4 * (FRAMES - 1), 48.5]
+    person.page.wait_for_timeout(50)
+    assert np.abs(np.array(shown_pixels(person, centre)[0]) - (230, 60, 40)).max() < 30
+    started.close()
+
+
+def test_the_brush_paints_the_pixels_under_it(hands, annotator):
+    hands.add()
+    hands.drag(*LINE)
+    shown = hands.labels()
+    entry = last_entry(annotator.workspace)
+    assert entry["kind"] == "stroke"
+    assert np.abs(np.array(entry["points"])[[0, -1]] - LINE).max() < 0.2
+    assert np.array_equal(shown == 1, in_stroke(entry["points"], 12))
+    assert np.array_equal(annotator.session.label_map(0), shown)
+
+
+def test_the_eraser_and_the_right_button_rub_out(hands, annotator):
+    hands.add()
+    hands.drag(*LINE)
+    drawn = hands.labels()
+    hands.key("e", "[", "[")
+    hands.drag((40, 20), (40, 60))
+    erased = hands.labels()
+    entry = last_entry(annotator.workspace)
+    assert (entry["radius"], entry["erase"]) == (9, True)
+    gone = in_stroke(entry["points"], entry["radius"])
+    assert np.array_equal(erased, np.where(gone, 0, drawn))
+    hands.key("b")
+    hands.drag((62, 30), (62, 60), button="right")
+    gone |= in_stroke(last_entry(annotator.workspace)["points"], 9)
+    assert np.array_equal(hands.labels(), np.where(gone, 0, drawn))
+
+
+def test_a_polygon_and_one_that_cuts_out(hands, annotator):
+    hands.add()
+    hands.key("p")
+    for corner in (*TRIANGLE, (20, 20)):
+        hands.click(*corner)
+    hands.key("Backspace", "Enter")  # the last corner was a mistake
+    shown = hands.labels()
+    points = last_entry(annotator.workspace)["points"]
+    assert np.abs(np.array(points) - TRIANGLE).max() < 0.2
+    assert np.array_equal(shown == 1, in_polygon(points))
+    hands.page.keyboard.down("Alt")
+    for corner in ((110, 20), (140, 30), (115, 50)):
+        hands.click(*corner)
+    hands.page.keyboard.up("Alt")
+    hands.page.mouse.dblclick(*hands.screen(105, 30))
+    entry = last_entry(annotator.workspace) if hands.labels() is not None else {}
+    assert (entry["erase"], len(entry["points"])) == (True, 4)
+    assert np.array_equal(hands.labels() == 1, (shown == 1) & ~in_polygon(entry["points"]))
+
+
+def test_a_box(hands, annotator):
+    hands.add()
+    hands.key("x")
+    hands.drag((120, 70), (90, 20))
+    shown = hands.labels()
+    (x0, y0), (x1, y1) = last_entry(annotator.workspace)["points"]
+    expected = in_polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    assert expected.sum() == pytest.approx(30 * 50, abs=90)
+    assert np.array_equal(shown == 1, expected)
+
+
+def test_drawing_when_zoomed_lands_on_the_right_pixel(hands, annotator):
+    hands.add()
+    hands.js(
+        "(size => { size.value = 1; size.dispatchEvent(new Event('input')); })"
+        "(document.getElementById('size'))"
+    )
+    expected = np.zeros(SIZE, bool)
+    for x, y in ((0, 0), (SIZE[1] - 1, SIZE[0] - 1), (77, 41)):
+        hands.page.mouse.move(*hands.screen(x + 0.5, y + 0.5))
+        for _ in range(6):
+            hands.page.mouse.wheel(0, -200)
+        hands.until("annotator.view.scale > 20")
+        hands.key("[", "[", "[")
+        hands.click(x + 0.5, y + 0.5)
+        expected |= in_stroke([(x + 0.5, y + 0.5)], 0.5)
+        hands.saved()
+        hands.key("f")
+        hands.until("annotator.view.fitted")
+    assert expected.sum() == 3
+    assert np.array_equal(hands.labels() == 1, expected)
+
+
+def test_panning_keeps_positions(hands, annotator):
+    hands.add()
+    for _ in range(3):
+        hands.key("+")
+    hands.key("v")
+    hands.drag((80, 48), (60, 30))
+    hands.key("b")
+    hands.drag((100, 50), (110, 60))
+    hands.saved()
+    assert (
+        np.abs(np.array(last_entry(annotator.workspace)["points"])[[0, -1]] - ((100, 50), (110, 60))).max()
+        < 0.2
+    )
+    assert np.array_equal(hands.labels() == 1, in_stroke(last_entry(annotator.workspace)["points"], 12))
+
+
+def test_objects_are_added_renamed_coloured_and_removed_in_the_middle(hands, annotator):
+    hands.add(3)
+    for label, x in ((1, 30), (2, 70), (3, 110)):
+        hands.key(str(label))
+        hands.drag((x, 30), (x, 60))
+    hands.saved()
+    before = hands.labels()
+    name = hands.page.get_by_label("Name of object 2")
+    name.fill("left hand")
+    hands.key("Enter")
+    hands.until("annotator.store.objects[1].name === 'left hand'")
+    hands.page.get_by_label("Colour of Object 1").fill("#123456")
+    hands.until("annotator.store.objects[0].colour === '#123456'")
+    hands.page.get_by_label("Remove left hand").click()
+    hands.page.click("#remove-all")
+    hands.until("annotator.store.objects.length === 2")
+    assert np.array_equal(hands.labels(), np.where(before == 2, 0, before))
+    assert [each.name for each in annotator.session.document.objects] == ["Object 1", "Object 3"]
+    hands.add()
+    assert hands.js("annotator.store.objects.at(-1).label") == 4
+
+
+def test_hidden_objects_are_not_shown_and_locked_ones_not_changed(hands, annotator):
+    hands.add(2)
+    hands.key("1")
+    hands.drag((50, 48), (51, 48))
+    hands.saved()
+    bare = frames()[0][48, 50]
+    hands.page.wait_for_timeout(60)
+    assert np.abs(shown_pixels(hands, [50.5, 48.5])[0] - bare.astype(int)).sum() > 60
+    hands.key("h")
+    hands.until("annotator.store.objects[0].hidden")
+    hands.page.wait_for_timeout(60)
+    assert np.abs(shown_pixels(hands, [50.5, 48.5])[0] - bare.astype(int)).max() < 14
+    hands.key("l")
+    hands.until("annotator.store.objects[0].locked")
+    before = hands.labels()
+    hands.drag((20, 20), (30, 20))
+    hands.until("document.getElementById('toasts').textContent.includes('is locked')")
+    hands.key("2")
+    hands.drag((40, 48), (70, 48))
+    after = hands.labels()
+    assert np.array_equal(after == 1, before == 1)
+    assert (after == 2).any()
+
+
+def test_undo_and_redo_by_key_and_button(hands):
+    hands.add()
+    hands.drag(*LINE)
+    one = hands.labels()
+    hands.drag((100, 20), (100, 70))
+    two = hands.labels()
+    hands.key("Control+z")
+    assert np.array_equal(hands.labels(), one)
+    hands.page.click("#undo")
+    assert not hands.labels().any()
+    hands.page.click("#undo")
+    hands.until("annotator.store.objects.length === 0 && document.getElementById('undo').disabled")
+    hands.key("Control+Shift+z", "Control+y")
+    hands.page.click("#redo")
+    hands.until("document.getElementById('redo').disabled")
+    assert np.array_equal(hands.labels(), two)
+
+
+def test_a_stroke_belongs_to_the_frame_on_which_it_began(hands, annotator):
+    hands.add()
+    hands.go(3)
+    hands.drag((30, 30), (60, 40), up=False)
+    hands.key("ArrowRight")
+    hands.until("annotator.view.shown.frame === 4")
+    hands.page.mouse.move(*hands.screen(120, 80))
+    hands.page.mouse.up()
+    hands.saved()
+    assert annotator.session.document.touched == [3]
+    entry = last_entry(annotator.workspace)
+    assert np.array_equal(annotator.session.label_map(3) == 1, in_stroke(entry["points"], 12))
+    assert entry["points"][-1][0] < 62
+
+
+def test_edits_made_without_a_server_are_kept_on_their_frames_and_sent_later(hands, annotator):
+    hands.add()
+    hands.page.route("**/api/edit", lambda route: route.abort())
+    hands.go(2)
+    hands.drag(*LINE, wait=False)
+    hands.go(5)
+    hands.drag((100, 20), (100, 70), wait=False)
+    hands.until("document.getElementById('saved').textContent.includes('2 changes are not saved yet')")
+    assert annotator.session.document.touched == []
+    hands.page.unroute("**/api/edit")
+    hands.until("annotator.store.frames.size === 2")
+    assert annotator.session.document.touched == [2, 5]
+
+
+def test_the_timeline_and_keys_move_through_the_video(hands):
+    hands.add()
+    for frame in (2, 7):
+        hands.go(frame)
+        hands.drag(*LINE)
+    hands.saved()
+    hands.key("Home")
+    for key, frame in (
+        (".", 2),
+        (".", 7),
+        (",", 2),
+        ("Shift+ArrowRight", 11),
+        ("ArrowLeft", 10),
+        ("End", 11),
+    ):
+        hands.key(key)
+        hands.until(f"annotator.view.shown.frame === {frame}")
+    box = hands.page.locator("#timeline").bounding_box()
+    hands.page.mouse.click(box["x"] + box["width"] * 4.5 / FRAMES, box["y"] + 10)
+    hands.until("annotator.view.shown.frame === 4")
+    hands.key("Home", " ")
+    hands.until("annotator.store.playing")
+    hands.until(f"!annotator.store.playing && annotator.view.shown.frame === {FRAMES - 1}")
+
+
+def test_an_object_is_taken_off_a_range(hands, annotator):
+    hands.add()
+    for frame in range(3, 7):
+        hands.go(frame)
+        hands.drag(*LINE)
+    hands.go(4)
+    hands.key("i")
+    hands.go(5)
+    hands.key("u")
+    hands.until("document.getElementById('range-text').textContent === 'Frames 4 to 5'")
+    hands.page.get_by_label("Remove Object 1").click()
+    hands.page.click("#remove-range")
+    hands.until("annotator.store.undo === 'erase'")
+    hands.saved()
+    assert [annotator.session.label_map(frame).any() for frame in range(3, 7)] == [True, False, False, True]
+
+
+def test_reviewed_kept_and_cleared_frames(hands, annotator):
+    hands.add()
+    hands.drag(*LINE)
+    hands.key("r")
+    hands.until("document.getElementById('review').getAttribute('aria-pressed') === 'true'")
+    assert annotator.session.document.state(0).reviewed == {1}
+    hands.key("r")
+    hands.until("document.getElementById('review').getAttribute('aria-pressed') === 'false'")
+    hands.page.click("#clear")
+    hands.until("!annotator.store.frames.get(0)?.present.length")
+    assert annotator.session.document.given == []
+    hands.key("Control+z")
+    hands.until("annotator.store.frames.get(0).present.length")
+
+
+def test_masks_are_brought_in(hands, annotator, tmp_path):
+    masks = {frame: np.where(disc(frame), 2, 0) for frame in (0, 4)}
+    for frame, labels in masks.items():
+        write_labels(tmp_path / f"masks/{frame}.png", labels)
+    hands.page.click("#import")
+    hands.page.set_input_files("#import-files", sorted((tmp_path / "masks").iterdir()))
+    hands.page.click("#import-start")
+    hands.until("annotator.store.frames.size === 2 && !document.querySelector('dialog[open]')")
+    assert np.array_equal(hands.labels(), masks[0])
+    assert hands.js("annotator.store.objects.map(each => each.label)") == [2]
+    (tmp_path / "masks/5.png").write_text("no picture")
+    hands.page.click("#import")
+    hands.page.set_input_files("#import-files", tmp_path / "masks/5.png")
+    hands.page.click("#import-start")
+    hands.until("document.getElementById('import-dialog').textContent.includes('cannot be read')")
+    assert annotator.session.document.touched == [0, 4]
+
+
+def test_a_box_around_the_object_is_guessed(hands, annotator):
+    hands.add()
+    hands.key("g")
+    hands.drag((22, 20), (80, 78))
+    guessed = hands.labels() == 1
+    assert (guessed & disc(0)).sum() / (guessed | disc(0)).sum() > 0.9
+
+
+def test_an_export_is_downloaded(hands, annotator, tmp_path):
+    hands.add()
+    hands.drag(*LINE)
+    drawn = hands.labels()
+    hands.key("Control+e")
+    hands.page.get_by_text("COCO").click()
+    hands.page.click("#export-start")
+    with hands.page.expect_download() as download:
+        hands.page.click("#download")
+    download.value.save_as(tmp_path / "coco.json")
+    (annotation,) = json.loads((tmp_path / "coco.json").read_text())["annotations"]
+    assert annotation["area"] == (drawn == 1).sum()
+
+
+def test_two_tabs_show_the_same(hands, annotator, new_page):
+    other = Hands(new_page(), annotator.url)
+    hands.add()
+    other.until("annotator.store.objects.length === 1")
+    hands.drag(*LINE)
+    other.until("annotator.store.frames.size === 1")
+    assert np.array_equal(other.labels(), hands.labels())
+    other.drag((100, 20), (100, 70))
+    hands.until("annotator.store.frames.get(0).version === 4")
+    assert np.array_equal(other.labels(), hands.labels())
+    hands.key("Control+z")
+    other.until("annotator.store.frames.get(0).version === 3")
+    assert np.array_equal(other.labels(), hands.labels())
+
+
+def test_a_wrong_token_shows_nothing(annotator, new_page):
+    page = new_page()
+    answer = page.goto(annotator.url[:-3] + "abc")
+    assert answer.status == 403
+    assert "Open the address" in page.inner_text("body")
+
+
+def test_a_page_from_another_origin_gets_and_changes_nothing(hands, annotator, tmp_path):
+    (tmp_path / "site").mkdir()
+    origin = annotator.url.partition("/?")[0]
+    (tmp_path / "site/index.html").write_text(
+        f"""<form id=f method=post enctype=text/plain action="{origin}/api/undo">
+        <input name='{{"x":"' value='"}}'></form>
+        <script>
+        const done = [];
+        const t = (name, promise) =>
+          promise.then(() => done.push(name + " ok"), () => done.push(name + " no"));
+        t("get", fetch("{origin}/api/state", {{credentials: "include"}}).then(r => r.json()));
+        t("post", fetch("{origin}/api/undo", {{
+          method: "POST", credentials: "include",
+          headers: {{"Content-Type": "application/json"}}, body: "{{}}"
+        }}));
+        const s = new WebSocket("{origin.replace("http", "ws")}/api/events");
+        s.onopen = () => done.push("socket ok"); s.onerror = () => done.push("socket no");
+        const i = new Image();
+        i.onload = () => done.push("image ok"); i.onerror = () => done.push("image no");
+        i.src = "{origin}/frames/0.jpg";
+        </script>"""
+    )
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=tmp_path / "site")
+
+        def log_message(self, *arguments):
+            pass
+
+    hands.add()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        page = hands.page.context.new_page()  # the same browser, with the cookie
+        page.goto(f"http://localhost:{site.server_port}/")
+        end = time.monotonic() + 20
+        while len(page.evaluate("done")) < 4 and time.monotonic() < end:
+            page.wait_for_timeout(20)
+        assert sorted(page.evaluate("done")) == ["get no", "image no", "post no", "socket no"]
+        page.evaluate("document.getElementById('f').submit()")
+        page.wait_for_load_state()
+        site.shutdown()
+    assert len(annotator.session.document.objects) == 1
+
+
+def test_every_control_has_a_name_and_nothing_comes_from_elsewhere(annotator, new_page):
+    page = new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    person = Hands(page, annotator.url)
+    person.add()
+    for key in ("?", "Control+e"):
+        person.key(key)
+        nameless = person.js(
+            "[...document.querySelectorAll('button, input, canvas, a, [role]')].filter(e =>"
+            " e.checkVisibility() && !(e.ariaLabel || e.getAttribute('aria-labelledby')"
+            " || e.textContent.trim() || e.labels?.length"
+            " || ['status', 'alert'].includes(e.getAttribute('role')))).map(e => e.outerHTML)"
+        )
+        assert nameless == []
+        person.key("Escape")
+    origin = annotator.url.partition("/?")[0]
+    assert [url for url in asked if not url.startswith((origin, "blob:", "data:"))] == []
+
+
+def test_without_weights_the_page_offers_what_can_be_done(hands):
+    hands.add()
+    hands.drag(*LINE)
+    hands.saved()
+    hands.key("t")
+    dialog = hands.page.inner_text("#weights-dialog")
+    for offer in ("Fetch the published weights", "Fit a network", "Go on by hand"):
+        assert offer in dialog
+    hands.page.get_by_role("button", name="By hand").click()
+    hands.drag((100, 20), (100, 70))
+    hands.saved()
+
+
+def test_the_server_is_killed_in_the_middle_of_a_stroke(new_page, video, tmp_path):
+    server = Server(video, "--workspace", tmp_path / "w")
+    person = Hands(new_page(), server.url)
+    person.add()
+    person.drag(*LINE)
+    person.saved()
+    first = person.labels()
+    person.drag((100, 20), (100, 50), up=False)
+    server.kill()
+    person.page.mouse.move(*person.screen(100, 70))
+    person.page.mouse.up()
+    person.until("document.getElementById('saved').textContent.includes('1 change is not saved yet')")
+    with session(video, tmp_path / "w") as opened:
+        assert np.array_equal(opened.label_map(0), first)
+    server = Server(video, "--workspace", tmp_path / "w", port=server.port)
+    person.saved()
+    points = last_entry(tmp_path / "w")["points"]
+    assert abs(points[-1][1] - 70) < 0.2
+    expected = np.where(in_stroke(points, 12), 1, first)
+    assert np.array_equal(person.labels(), expected)
+    person.key("Control+z")
+    assert np.array_equal(person.labels(), first)
+    assert person.problems == []
+    server.stop()
+
+
+def test_read_png_of_the_workspace_is_what_is_shown(hands, annotator):
+    hands.add()
+    hands.key("g")
+    hands.drag((22, 20), (80, 78))
+    shown = hands.labels()
+    entry = last_entry(annotator.workspace)
+    assert np.array_equal(read_png(annotator.workspace / f"masks/{entry['n']:06}/00000.png"), shown)
+
+
+def test_weights_that_cannot_be_fetched_and_a_fit_that_is_cancelled(hands, annotator, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody answers there
+    hands.add()
+    hands.drag(*LINE)
+    hands.key("t")
+    hands.page.click("#weights-fetch")
+    hands.until("annotator.store.job?.kind === 'download' && annotator.store.job.state === 'failed'")
+    assert "cannot be fetched from here now" in hands.js("annotator.store.job.text")
+    hands.key("t")
+    hands.page.click("#weights-fit")
+    hands.until("annotator.store.job?.kind === 'fit' && annotator.store.job.done > 0")
+    hands.page.click("#cancel")
+    assert hands.done() == "cancelled"
+    assert read_png(annotator.workspace / "fit/masks/00000.png").any()
+    assert not (annotator.workspace / "fit/network.pth").exists()
