@@ -217,7 +217,7 @@ def test_what_exceeds_the_budget_lies_in_files_and_results_are_the_same(network,
         list(two_rounds(core, mask))
     assert bounded.arrays.stored and not free.arrays.stored
     assert bounded.arrays.held_bytes <= 200_000
-    assert not bounded.queries.queries
+    assert not bounded.engine.queries.queries
     assert all(torch.equal(free.prob(i), bounded.prob(i)) for i in range(8))
 
 
