@@ -23,9 +23,8 @@ from model.array_store import ArrayStore
 from model.fusion import FusionNetwork
 from model.interactive_frames import InteractiveFrames
 from model.interactive_history import History
-from model.interactive_pass import RunningPass
-from model.interactive_plan import passes_of
-from model.interactive_state import Round, State, check_new, read_states
+from model.interactive_rounds import Rounds
+from model.interactive_state import State, check_new, read_states
 from model.network import PropagationNetwork
 from model.padding import pad, unpad
 from model.probability_store import DTYPES
@@ -117,7 +116,7 @@ class InteractiveCore:
         settings = {"options": options, "frames": len(frames), "size": list(self.engine.size)}
         self.history = History(self.arrays, undo_levels, settings, folder)
         self.state.labels += label_list(labels)
-        self._running: RunningPass | None = None
+        self.rounds = Rounds(self.engine, self.history)
         if fusion is None:
             log.info("no fusion network: old and new results are blended by distance.")
         self.history.save()
@@ -204,7 +203,7 @@ class InteractiveCore:
         if not self.engine.options["append_memory"]:
             state.certain = [each for each in state.certain if each.frame != index]
         state.certain.append(certain)
-        self._give_up_round()
+        self.rounds.give_up()
         self.history.save()
 
     def add(self, label: int) -> None:
@@ -231,7 +230,7 @@ class InteractiveCore:
         self.history.remember()
         self.state.labels.remove(label)
         self.state.certain = [each.without(label) for each in self.state.certain]
-        self._give_up_round()
+        self.rounds.give_up()
         self.history.save()
 
     def undo(self) -> None:
@@ -241,7 +240,7 @@ class InteractiveCore:
             InputError: there is nothing to undo.
         """
         self.history.undo()
-        self._running = None
+        self.rounds.give_up()
 
     @torch.inference_mode()
     def prob(self, index: int) -> Tensor:
@@ -292,40 +291,8 @@ class InteractiveCore:
         if strange:
             raise InputError(f"frame {strange[0]} was not given: masks are carried from given frames.")
         steps = [step for step, wanted in ((1, forward), (-1, backward)) if wanted]
-        goes_on = kept == whole_video and sources is None and len(steps) == 2
-        return self._propagate(chosen, kept, steps, goes_on)
-
-    def _propagate(
-        self, sources: list[int], kept: tuple[int, int], steps: list[int], goes_on: bool
-    ) -> Iterator[int]:
-        if not goes_on:
-            self._give_up_round()
-        if self.state.round is None:
-            passes = passes_of(self.state, sources, kept, len(self.frames), steps)
-            if not passes:
-                return
-            self.history.remember()
-            self.state.round = Round(passes, kept, sources)
-            self.history.save()
-        current = self.state.round
-        while current.passes:
-            this = current.passes[0]
-            index = this.source + this.step if current.next is None else current.next
-            is_saved = self.history.folder is not None
-            running = self._running = self._running or RunningPass(self.engine, self.state, current, is_saved)
-            is_kept = running.do(index)
-            if current.next == this.stop:
-                current.passes.pop(0)
-                current.next, current.memory, self._running = None, [], None
-            if not current.passes:
-                for source in current.sources:
-                    self.state.pending.pop(source, None)
-                self.state.round = None
-            self.history.save()
-            if is_kept:
-                yield index
-            if self.state.round is not current:  # it was the last, or something else was done meanwhile
-                return
+        is_plain = kept == whole_video and sources is None and len(steps) == 2
+        return self.rounds.run(chosen, kept, steps, goes_on=is_plain)
 
     def _index(self, index: int) -> int:
         """Return the number of a frame; raise InputError when there is none."""
@@ -336,7 +303,3 @@ class InteractiveCore:
         if not 0 <= number < len(self.frames):
             raise InputError(f"there is no frame {number}: they go from 0 to {len(self.frames) - 1}.")
         return number
-
-    def _give_up_round(self) -> None:
-        """Leave the round under way, if there is one; what it did stays, and what was given is pending."""
-        self.state.round = self._running = None
