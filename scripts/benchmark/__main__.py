@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from scripts.benchmark import data, inference, training
+from scripts.benchmark import data, inference, interactive, training
 from scripts.benchmark.timing import Report
 from util.errors import run_script
 from util.files import atomic_path
@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     commands = parser.add_subparsers(title="what to measure", required=True)
-    for part in (data, inference, training):
+    for part in (data, inference, interactive, training):
         part.add_command(commands)
     args = parser.parse_args()
     settings = {name: str(value) for name, value in vars(args).items() if name not in ("run", "json")}
