@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dataset.image_io import normalise
+from model.fusion import FusionNetwork
 from util.errors import InputError
 
 Array = Tensor | NDArray[Any]
@@ -70,7 +71,7 @@ def given_objects(
             f"a mask is {mask.shape[-1]} x {mask.shape[-2]}, its frame {size[1]} x {size[0]}; "
             "they must have the same size."
         )
-    listed = None if labels is None else _labels(labels)
+    listed = None if labels is None else label_list(labels)
     return _label_map(mask, listed) if mask.dim() == 2 else _probabilities(mask, listed)
 
 
@@ -113,8 +114,8 @@ def _probabilities(mask: Tensor, listed: list[int] | None) -> tuple[Tensor, list
     return mask.clamp(0, 1) if low < 0 or high > 1 else mask, listed
 
 
-def _labels(labels: Iterable[int]) -> list[int]:
-    """Return labels as a list of different whole numbers above 0."""
+def label_list(labels: Iterable[int]) -> list[int]:
+    """Return labels as a list of different whole numbers above 0; raise InputError for others."""
     try:
         numbers = [operator.index(label) for label in labels]
     except TypeError as error:
@@ -142,12 +143,29 @@ def check_network(network: Any) -> None:
         )
 
 
+def check_fusion(network: Any) -> None:
+    """Raise InputError unless this is a fusion network, or None."""
+    if network is not None and not isinstance(network, FusionNetwork):
+        raise InputError(
+            f"the engine fuses by a FusionNetwork, not a {type(network).__name__}: "
+            "give what model.load_fusion(path) returns."
+        )
+
+
 def check_counts(**counts: Any) -> None:
     """Raise InputError, which names it, unless each is a whole number above 0, or None."""
     for name, count in counts.items():
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
         if count is not None and not (whole and count > 0):
             raise InputError(f"{name} must be a whole number above 0, not {count!r}.")
+
+
+def check_needed(**counts: Any) -> None:
+    """Raise InputError, which names it, unless each is a whole number above 0."""
+    for name, count in counts.items():
+        if count is None:
+            raise InputError(f"{name} must be a whole number above 0, not None.")
+    check_counts(**counts)
 
 
 def check_positive(**numbers: Any) -> None:

@@ -49,7 +49,7 @@ class FramePropagation:
             return query.key.new_ones(1, height, width, dtype=torch.float32)
         key = query.key.float()
         logits = []
-        for objects in self._parts(count, height * width):
+        for objects in self.parts(count, height * width):
             readout = bank.read(key, query.grid[1], objects, self.chunk_numbers)
             logits.append(self.network.decode(readout, query))
         return aggregate(torch.cat(logits).sigmoid_().squeeze(1))
@@ -64,7 +64,7 @@ class FramePropagation:
         Returns:
             Keys `K x (h*w) x 128` and values `K x (h*w) x 512`, float32.
         """
-        parts = self._parts(len(objects), math.prod(objects.shape[-2:]))
+        parts = self.parts(len(objects), math.prod(objects.shape[-2:]))
         encoded = [self.network.encode_memory(image, objects[None], part) for part in parts]
         keys, values = (torch.cat(each).float() for each in zip(*encoded, strict=True))
         return keys, values
@@ -105,7 +105,7 @@ class FramePropagation:
         # to a CPU never without waiting: it would compute on what has not come yet
         return x.to(self.device, non_blocking=self.device.type == "cuda")
 
-    def _parts(self, count: int, pixels: int) -> list[slice]:
+    def parts(self, count: int, pixels: int) -> list[slice]:
         """Return `count` objects of so many pixels each in parts of at most `objects_at_once`."""
         size = self.objects_at_once
         if size is None:

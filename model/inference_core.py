@@ -10,6 +10,7 @@ from model.aggregation import aggregate, most_probable
 from model.arguments import (
     Array,
     check_counts,
+    check_needed,
     check_network,
     check_positive,
     check_result,
@@ -62,9 +63,7 @@ class InferenceCore(FramePropagation):
     ) -> None:
         check_network(network)
         check_counts(top_k=top_k, max_memory_frames=max_memory_frames, objects_at_once=objects_at_once)
-        if mem_every is None:
-            raise InputError("mem_every must be a whole number above 0, not None.")
-        check_counts(mem_every=mem_every)
+        check_needed(mem_every=mem_every)
         check_positive(km_sigma=km_sigma)
         super().__init__(network, objects_at_once)
         self.mem_every = mem_every

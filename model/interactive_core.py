@@ -1,6 +1,7 @@
 """The interactive engine: rounds of "masks given -> propagated both ways -> fused" (MiVOS section 3)."""
 
 import logging
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,24 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate, most_probable
-from model.arguments import Array, check_counts, check_network, frame_tensor, given_objects
+from model.arguments import (
+    Array,
+    check_counts,
+    check_fusion,
+    check_needed,
+    check_network,
+    given_objects,
+    label_list,
+)
 from model.array_store import ArrayStore
-from model.frame_propagation import FramePropagation
-from model.fusion import FusionNetwork, fuse, moved_difference, time_shares
+from model.fusion import FusionNetwork
+from model.interactive_frames import InteractiveFrames
 from model.interactive_history import History
-from model.interactive_state import Certain, Pass, Remembered, Round, State, Stored, read_states
-from model.memory_bank import MemoryBank, ObjectMemory
-from model.network import PropagationNetwork, Query
-from model.padding import pad, padding_for, unpad
-from model.probability_store import DTYPES, ProbabilityStore
-from model.query_cache import QueryCache
+from model.interactive_rounds import Rounds
+from model.interactive_state import State, check_new, read_states
+from model.network import PropagationNetwork
+from model.padding import pad, unpad
+from model.probability_store import DTYPES
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -28,22 +36,24 @@ STORE_BYTES, QUERY_BYTES = 1 << 30, 1 << 30
 UNDO_LEVELS = 20
 
 
-class InteractiveCore(FramePropagation):
+class InteractiveCore:
     """Segments a video in rounds: masks are given on some frames, and carried to the others.
 
     A pass runs from each frame given since the last round, forward and backward, to the nearest given frame
-    or to an end of the video. It reads what is certain (the given masks of all frames) and what it remembers
-    itself. Between two given frames its results are fused with what was there; elsewhere they replace it.
-    Between two frames given in one round, the pass forward replaces, and the one backward is fused with it.
-    Given frames never change.
+    or to an end of the video. It reads what is certain (the given masks of all frames), each `mem_every`-th
+    of its own frames and its last one. Between two given frames its results are fused with what was there;
+    elsewhere they replace it. Between two frames given in one round, the pass forward replaces, and the one
+    backward is fused with it. Given frames never change.
 
-    Frames are decoded when they are needed. Probabilities are stored with 2 bytes a padded pixel and channel
-    (1 with "uint8"), what is certain with 2.6 kB per 16 x 16 pixels, object and given frame; beyond
-    `store_bytes` in files.
+    What is stored, for a frame of K objects and P pixels (padded to multiples of 16): its probabilities,
+    `2 * (K+1) * P` bytes ("uint8": 1, "float32": 4 in place of 2); where masks were given on it, also
+    `10 * K * P` bytes of memory. Beyond `store_bytes` they lie in files. What is only kept for speed: its
+    encoding, `112 * P` bytes in float32, within `query_bytes`. A pass holds `10 * K * P` bytes for each frame
+    that it reads, `max_memory_frames` and one at most.
 
     Args:
         network: as `model.load_network` returns it.
-        frames: normalised frames `3 x H x W` of one size.
+        frames: normalised frames `3 x H x W` of one size, decoded when they are asked for.
         labels: of the objects known at the start; more may come with masks.
         fusion: as `model.load_fusion` returns it; without, old and new results are blended by distance.
         top_k: memory positions kept for each query position; None reads all.
@@ -53,12 +63,10 @@ class InteractiveCore(FramePropagation):
         append_memory: when a frame is corrected again, remember what was given before as well, as published.
         store: form of the stored probabilities: "uint8", "half" or "float32".
         store_bytes: of arrays held in memory.
-        query_bytes: of encoded frames kept for the next pass over them.
+        query_bytes: of encoded frames kept for the next pass over them, on the network's device.
         undo_levels: changes that can be undone.
-        folder: where all is kept, so that `resume` can go on whatever happens to this process.
-
-    Attributes:
-        labels: of the known objects, in the order of the probability channels.
+        folder: where all is kept, so that `resume` can go on whatever happens to this process; for one engine
+            at a time (`util.lock` keeps others out).
 
     Raises:
         InputError: an argument cannot be used.
@@ -84,34 +92,31 @@ class InteractiveCore(FramePropagation):
     ) -> None:
         check_network(network)
         check_counts(top_k=top_k, max_memory_frames=max_memory_frames, objects_at_once=objects_at_once)
-        check_counts(mem_every=mem_every, undo_levels=undo_levels)
+        check_needed(mem_every=mem_every, undo_levels=undo_levels)
+        check_needed(store_bytes=store_bytes, query_bytes=query_bytes)
+        check_fusion(fusion)
         if store not in DTYPES:
             raise InputError(f"store must be one of {', '.join(DTYPES)}, not {store!r}.")
         if not len(frames):
             raise InputError("there are no frames: give a sequence of at least one.")
-        if folder is not None and folder.is_dir() and any(folder.iterdir()):
-            raise InputError(f"{folder} is not empty: resume what is in it, or give another folder.")
-        super().__init__(network, objects_at_once)
-        self.frames = frames
-        self.fusion = fusion
-        self.options: dict[str, Any] = {
+        if folder is not None:
+            check_new(folder)
+        options = {
             "top_k": top_k,
             "mem_every": mem_every,
             "max_memory_frames": max_memory_frames,
             "append_memory": append_memory,
             "store": store,
         }
-        self.size = (frames[0].shape[-2], frames[0].shape[-1])
-        self.padding = padding_for(*self.size)
-        left, right, top, bottom = self.padding
-        padded = self.size[0] + top + bottom, self.size[1] + left + right
         self.arrays = ArrayStore(store_bytes, folder)
-        self.probs = ProbabilityStore(self.arrays, store, padded, self.device)
-        self.queries = QueryCache(query_bytes)
-        self.history = History(self.arrays, undo_levels, self.options, folder)
-        self._bank: MemoryBank | None = None  # of the pass under way
-        for label in labels:
-            self._learn(label)
+        self.frames = frames
+        self.engine = InteractiveFrames(
+            network, frames, fusion, self.arrays, options, query_bytes, objects_at_once
+        )
+        settings = {"options": options, "frames": len(frames), "size": list(self.engine.size)}
+        self.history = History(self.arrays, undo_levels, settings, folder)
+        self.state.labels += label_list(labels)
+        self.rounds = Rounds(self.engine, self.history)
         if fusion is None:
             log.info("no fusion network: old and new results are blended by distance.")
         self.history.save()
@@ -136,10 +141,16 @@ class InteractiveCore(FramePropagation):
                 session's.
 
         Raises:
-            InputError: there is no whole session in the folder.
+            InputError: there is no whole session in the folder, or it is of another video.
         """
-        options, _, _ = read_states(folder)
-        core = cls(network, frames, fusion=fusion, **options, **limits)
+        settings = read_states(folder)[0]
+        core = cls(network, frames, fusion=fusion, **settings["options"], **limits)
+        if settings != core.history.settings:
+            height, width = settings["size"]
+            raise InputError(
+                f"the session in {folder} is of {settings['frames']} frames of {width} x {height}: "
+                "give these."
+            )
         core.history.take_up(folder)
         return core
 
@@ -150,7 +161,7 @@ class InteractiveCore(FramePropagation):
 
     @property
     def labels(self) -> list[int]:
-        """Labels of the known objects."""
+        """Labels of the known objects, in the order of the probability channels."""
         return list(self.state.labels)
 
     @torch.inference_mode()
@@ -163,45 +174,49 @@ class InteractiveCore(FramePropagation):
             labels: of the probabilities; those known, in their order, by default. New ones are learned.
 
         Raises:
-            InputError: there is no such frame, or the mask cannot be used.
+            InputError: there is no such frame, or it or the mask cannot be used; nothing has changed.
         """
-        self._check_index(index)
+        index = self._index(index)
         if labels is None and getattr(mask, "ndim", 2) == 3:
-            labels = self.state.labels
-        given, listed = given_objects(mask, labels, self.size)
+            labels = self.labels
+        given, listed = given_objects(mask, labels, self.engine.size)
         if given is None:
             raise InputError("a mask is needed: give a label map of zeros where there is no object.")
+        all_labels = self.labels + [label for label in listed if label not in self.state.labels]
+        given = self.engine.brought(given)
+        objects = torch.zeros(len(all_labels), *self.engine.size, device=given.device)
+        for label in all_labels if given.dim() == 2 else listed:
+            objects[all_labels.index(label)] = (
+                given == label if given.dim() == 2 else given[listed.index(label)]
+            )
+        prob = aggregate(pad(objects, self.engine.padding), hard=given.dim() == 2)
+        certain = self.engine.certain(index, prob, all_labels, self.state.shown())
+        stored = self.engine.probs.put(prob, all_labels)
+
         self.history.remember()
-        for label in listed:
-            self._learn(label)
-        given = self.brought(given)
-        if given.dim() == 2:
-            objects = torch.stack([given == label for label in self.state.labels]).float()
-        else:
-            objects = given.new_zeros(len(self.state.labels), *self.size)
-            for label, prob in zip(listed, given, strict=True):
-                objects[self.state.labels.index(label)] = prob
-        prob = aggregate(pad(objects, self.padding), hard=given.dim() == 2)
         state = self.state
-        before = state.frames.get(index)
-        state.pending.setdefault(index, before)
-        state.frames[index] = self.probs.put(prob, state.labels)
+        state.labels = all_labels
+        state.pending.setdefault(index, state.frames.get(index))
+        state.frames[index] = stored
         if index not in state.given:
             state.given.append(index)
-        self._make_certain(index, prob)
-        self._end_round(keep_pending=True)
+        if not self.engine.options["append_memory"]:
+            state.certain = [each for each in state.certain if each.frame != index]
+        state.certain.append(certain)
+        self.rounds.give_up()
         self.history.save()
 
     def add(self, label: int) -> None:
         """Add an object; a mask that shows it comes with `give`.
 
         Raises:
-            InputError: there is one of this label.
+            InputError: there is one of this label, or it is none.
         """
+        (label,) = label_list([label])
         if label in self.state.labels:
             raise InputError(f"there is an object {label} already.")
         self.history.remember()
-        self._learn(label)
+        self.state.labels.append(label)
         self.history.save()
 
     def remove(self, label: int) -> None:
@@ -214,14 +229,8 @@ class InteractiveCore(FramePropagation):
             raise InputError(f"there is no object {label} to remove; the known ones are {self.state.labels}.")
         self.history.remember()
         self.state.labels.remove(label)
-        self.state.certain = [
-            Certain(
-                each.frame,
-                *({k: v for k, v in numbers.items() if k != label} for numbers in (each.keys, each.values)),
-            )
-            for each in self.state.certain
-        ]
-        self._end_round(keep_pending=True)
+        self.state.certain = [each.without(label) for each in self.state.certain]
+        self.rounds.give_up()
         self.history.save()
 
     def undo(self) -> None:
@@ -231,16 +240,17 @@ class InteractiveCore(FramePropagation):
             InputError: there is nothing to undo.
         """
         self.history.undo()
-        self._bank = None
+        self.rounds.give_up()
 
+    @torch.inference_mode()
     def prob(self, index: int) -> Tensor:
         """Return the probabilities of a frame, `(K+1) x H x W`: background, then `labels`.
 
         Raises:
             InputError: there is no such frame.
         """
-        self._check_index(index)
-        return unpad(self._prob(self.state.frames.get(index)), self.padding)
+        stored = self.state.frames.get(self._index(index))
+        return unpad(self.engine.probs.get(stored, self.state.labels), self.engine.padding)
 
     def label_map(self, index: int) -> Tensor:
         """Return the labels of a frame, `H x W`, as `model.aggregation.most_probable` does."""
@@ -248,7 +258,7 @@ class InteractiveCore(FramePropagation):
 
     def propagate(
         self,
-        first: int = 0,
+        first: int | None = None,
         last: int | None = None,
         forward: bool = True,
         backward: bool = True,
@@ -256,11 +266,11 @@ class InteractiveCore(FramePropagation):
     ) -> Iterator[int]:
         """Carry masks to other frames; yields each frame when it is done.
 
-        What is done stays when the iterator is left early; called again without a new mask in between, it
-        goes on with that round, whatever the arguments.
+        What is done stays when the iterator is left early. Called again without any argument, it goes on with
+        that round; with arguments, or after another change, that round is given up and a new one begins.
 
         Args:
-            first: results are kept from this frame on.
+            first: results are kept from this frame on; None for the start.
             last: up to this one; None for the end.
             forward: pass towards the end.
             backward: pass towards the start.
@@ -269,201 +279,27 @@ class InteractiveCore(FramePropagation):
         Raises:
             InputError: the range is none, or a source was not given.
         """
-        last = len(self.frames) - 1 if last is None else last
-        for index in (first, last, *(sources := list(sources or ()))):
-            self._check_index(index)
-        strange = [index for index in sources if index not in self.state.given]
-        if first > last or strange:
-            what = f"frame {strange[0]} was not given" if strange else f"there is no range {first} to {last}"
-            raise InputError(f"{what}: nothing can be carried.")
-        return self._propagate((first, last), forward, backward, sorted(sources or self.state.pending))
-
-    def _propagate(
-        self, store: tuple[int, int], forward: bool, backward: bool, sources: list[int]
-    ) -> Iterator[int]:
-        if self.state.round is None:
-            passes = self._passes(store, forward, backward, sources)
-            if not passes:
-                return
-            self.history.remember()
-            self.state.round = Round(passes, store, sources)
-            self.history.save()
-        while (current := self.state.round) is not None:
-            if current.passes:
-                yield from self._pass(current)
-            if self.state.round is not current:  # something else was done while the iterator waited
-                return
-            if not current.passes:
-                self._end_round(keep_pending=False)
-                self.history.save()
-
-    def _passes(
-        self, store: tuple[int, int], forward: bool, backward: bool, sources: list[int]
-    ) -> list[Pass]:
-        """Return what a round has to do: all passes forward, then all backward."""
-        state, passes = self.state, []
-        for step in [step for step, wanted in ((1, forward), (-1, backward)) if wanted]:
-            for source in sources:
-                beyond = [frame for frame in state.given if (frame - source) * step > 0]
-                bound = min(beyond, key=lambda frame: abs(frame - source), default=None)
-                end = len(self.frames) if step > 0 else -1
-                stop = end if bound is None else bound
-                stop = min(stop, store[1] + 1) if step > 0 else max(stop, store[0] - 1)
-                if (stop - source) * step <= 1:  # nothing lies between
-                    continue
-                # between two frames that are new, what was there is older than both
-                fuse_with = bound is not None and not (bound in sources and step > 0 and backward)
-                passes.append(Pass(source, step, stop, bound, fuse_with, state.pending.get(source)))
-        return passes
-
-    def _pass(self, current: Round) -> Iterator[int]:
-        """Do the first pass of a round, or the rest of it."""
-        this, labels = current.passes[0], self._active()
-        index = this.source + this.step if current.next is None else current.next
-        bank = self._bank = self._bank or self._bank_of(labels, current.memory)
-        while index != this.stop:
-            kept = current.store[0] <= index <= current.store[1]
-            prob, memory = self._step(this, index, labels, bank, current.memory, kept)
-            if kept:
-                self.state.frames[index] = self.probs.put(prob, labels)
-            current.memory = memory
-            index += this.step
-            current.next = index
-            if index == this.stop:
-                current.passes.pop(0)
-                current.next, current.memory, self._bank = None, [], None
-            self.history.save()
-            if kept:
-                yield index - this.step
-            if self.state.round is not current:
-                return
-
-    @torch.inference_mode()
-    def _step(
-        self,
-        this: Pass,
-        index: int,
-        labels: list[int],
-        bank: MemoryBank,
-        memory: list[Remembered],
-        kept: bool,
-    ) -> tuple[Tensor, list[Remembered]]:
-        """Segment a frame of a pass; return its probabilities `(K+1) x H x W` and what is remembered then."""
-        image = self._image(index)
-        query = self._query(index, image)
-        count = len(labels)
-        new = self.in_available_memory(lambda: self.segment(bank, query, count), index, count)
-        if count and index + this.step != this.stop:
-            keys, values = self.in_available_memory(lambda: self.encode(image, new[1:]), index, count)
-            permanent_ones = [each for each in memory if each.permanent]
-            since = permanent_ones[-1].frame if permanent_ones else this.source
-            permanent = abs(index - since) >= self.options["mem_every"]
-            bank.write(keys, values, index, permanent)
-            if (
-                self.history.folder is None
-            ):  # nothing to resume from, so what a pass remembers needs no numbers
-                remembered = Remembered(index, -1, -1, permanent)
-            else:
-                remembered = Remembered(index, self._put(keys), self._put(values), permanent)
-            memory = [*permanent_ones, remembered]
-        old = self.state.frames.get(index)
-        if kept and this.fuse and this.bound is not None and old is not None:
-            new = self._fused(this, this.bound, index, labels, image, query, self.probs.get(old, labels), new)
-        return new, memory
-
-    def _fused(
-        self,
-        this: Pass,
-        bound: int,
-        index: int,
-        labels: list[int],
-        image: Tensor,
-        query: Query,
-        old: Tensor,
-        new: Tensor,
-    ) -> Tensor:
-        """Join old and new probabilities `(K+1) x H x W` of a frame between two given ones."""
-        shares = time_shares(index, this.source, bound)
-        if self.fusion is None:
-            return torch.lerp(old, new, shares[0])
-        given = self.probs.get(self.state.frames[this.source], labels)
-        difference = (given - self.probs.get(this.before, labels))[1:]
-        certain = next(each for each in reversed(self.state.certain) if each.frame == this.source)
-        keys = torch.stack([self.probs.tensor(certain.keys[label]) for label in labels])
-        attention = moved_difference(difference, keys, query.key.float(), query.grid)
-        logits = fuse(self.fusion, image[0], old[1:], new[1:], attention, shares)
-        return aggregate(logits.sigmoid())
-
-    def _bank_of(self, labels: list[int], remembered: Sequence[Remembered]) -> MemoryBank:
-        """Return a bank of what is certain of some objects, and of what a pass remembers."""
-        bank = MemoryBank(self.options["top_k"], None, self.options["max_memory_frames"])
-        for label in labels:
-            memory = ObjectMemory(bank.max_frames)
-            for each in self.state.certain:
-                if label in each.keys:
-                    key, value = self.probs.tensor(each.keys[label]), self.probs.tensor(each.values[label])
-                    memory.write(key, value, each.frame, permanent=True, given=True)
-            bank.objects.append(memory)
-        for one in remembered:
-            bank.write(self.probs.tensor(one.keys), self.probs.tensor(one.values), one.frame, one.permanent)
-        return bank
-
-    def _make_certain(self, index: int, prob: Tensor) -> None:
-        """Remember a given frame with its probabilities `(K+1) x H x W` for all passes to come."""
-        labels, active = self.state.labels, set(self._active())
-        shown = [k for k, label in enumerate(labels) if label in active or (prob[k + 1] > 0.5).any()]
-        if not self.options["append_memory"]:
-            self.state.certain = [each for each in self.state.certain if each.frame != index]
-        if not shown:
-            return
-        image = self._image(index)
-        keys, values = self.in_available_memory(
-            lambda: self.encode(image, prob[[k + 1 for k in shown]]), index, len(shown)
+        whole_video = 0, len(self.frames) - 1
+        kept = (
+            whole_video[0] if first is None else self._index(first),
+            whole_video[1] if last is None else self._index(last),
         )
-        numbers = [
-            {labels[k]: self._put(row) for k, row in zip(shown, rows, strict=True)} for rows in (keys, values)
-        ]
-        self.state.certain.append(Certain(index, *numbers))
+        chosen = sorted(self.state.pending if sources is None else {self._index(index) for index in sources})
+        strange = [index for index in chosen if index not in self.state.given]
+        if kept[0] > kept[1]:
+            raise InputError(f"there is no range of frames from {kept[0]} to {kept[1]}: nothing can be kept.")
+        if strange:
+            raise InputError(f"frame {strange[0]} was not given: masks are carried from given frames.")
+        steps = [step for step, wanted in ((1, forward), (-1, backward)) if wanted]
+        is_plain = kept == whole_video and sources is None and len(steps) == 2
+        return self.rounds.run(chosen, kept, steps, goes_on=is_plain)
 
-    def _active(self) -> list[int]:
-        """Return the labels of the objects that some given mask has shown."""
-        certain = self.state.certain
-        return [label for label in self.state.labels if any(label in each.keys for each in certain)]
-
-    def _image(self, index: int) -> Tensor:
-        """Return a frame as the network takes it, `1 x 3 x H x W`, padded."""
-        frame = frame_tensor(self.frames[index])
-        if tuple(frame.shape[-2:]) != self.size:
-            raise InputError(
-                f"frame {index} is {frame.shape[-1]} x {frame.shape[-2]}, the first one {self.size[1]} x "
-                f"{self.size[0]}: bring all to one size."
-            )
-        image = pad(self.brought(frame).unsqueeze(0), self.padding)
-        return image.contiguous(memory_format=torch.channels_last)
-
-    def _query(self, index: int, image: Tensor) -> Query:
-        """Return the encoding of a frame `1 x 3 x H x W`, from the cache where it is."""
-        return self.queries.get(index, lambda: self.network.encode_query(image))
-
-    def _prob(self, stored: Stored | None) -> Tensor:
-        """Return padded probabilities `(K+1) x H x W` of the background and all objects."""
-        return self.probs.get(stored, self.state.labels)
-
-    def _put(self, tensor: Tensor) -> int:
-        return self.arrays.put(tensor.cpu().numpy())
-
-    def _learn(self, label: int) -> None:
-        check_counts(label=label)
-        if label not in self.state.labels:
-            self.state.labels.append(int(label))
-
-    def _check_index(self, index: int) -> None:
-        if not 0 <= index < len(self.frames):
-            raise InputError(f"there is no frame {index}: they go from 0 to {len(self.frames) - 1}.")
-
-    def _end_round(self, keep_pending: bool) -> None:
-        """Leave the round under way, if there is one."""
-        if self.state.round is not None and not keep_pending:
-            for source in self.state.round.sources:
-                self.state.pending.pop(source, None)
-        self.state.round = self._bank = None
+    def _index(self, index: int) -> int:
+        """Return the number of a frame; raise InputError when there is none."""
+        try:
+            number = operator.index(index)
+        except TypeError as error:
+            raise InputError(f"a frame has a whole number, not {index!r}.") from error
+        if not 0 <= number < len(self.frames):
+            raise InputError(f"there is no frame {number}: they go from 0 to {len(self.frames) - 1}.")
+        return number

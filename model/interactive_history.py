@@ -15,17 +15,19 @@ class History:
     Args:
         arrays: that states refer to.
         levels: changes that can be undone.
-        options: of the engine, recorded in its folder.
+        settings: of the engine, recorded in its folder.
         folder: where each state is written; None for nowhere.
 
     Attributes:
         state: as it is now; changed in place between `remember` and `save`.
     """
 
-    def __init__(self, arrays: ArrayStore, levels: int, options: dict[str, Any], folder: Path | None) -> None:
+    def __init__(
+        self, arrays: ArrayStore, levels: int, settings: dict[str, Any], folder: Path | None
+    ) -> None:
         self.arrays = arrays
         self.levels = levels
-        self.options = options
+        self.settings = settings
         self.folder = folder
         self.state = State([])
         self.older: dict[int, State] = {}  # by number, the oldest first
@@ -50,13 +52,13 @@ class History:
     def save(self) -> None:
         """Write the state, and forget what it needs no more."""
         if self.folder is not None:
-            write_state(self.folder, self.options, self.state, list(self.older))
+            write_state(self.folder, self.settings, self.state, list(self.older))
             remove_older(self.folder, self.older)
         self.arrays.keep_only(self._needed())
 
     def take_up(self, folder: Path) -> None:
         """Go on with the session of a folder, and tidy up after it; raises InputError when there is none."""
-        self.options, self.state, self.older = read_states(folder)
+        _, self.state, self.older = read_states(folder)
         self.folder = folder
         remove_leftovers(folder)
         self.arrays.take_up(folder, self._needed())

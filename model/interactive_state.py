@@ -33,6 +33,13 @@ class Certain:
     keys: dict[int, int]
     values: dict[int, int]
 
+    def without(self, label: int) -> "Certain":
+        """Return the same without one object."""
+        keys, values = (
+            {k: v for k, v in numbers.items() if k != label} for numbers in (self.keys, self.values)
+        )
+        return Certain(self.frame, keys, values)
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -71,14 +78,14 @@ class Round:
 
     Attributes:
         passes: to be done, the first of which is under way.
-        store: range of frames whose results are kept.
+        kept: first and last frame whose results are kept.
         sources: the given frames that its passes begin beside.
         next: the frame that comes next in the first pass; None before it has begun.
         memory: of the first pass, beyond what is certain; the last may be temporary.
     """
 
     passes: list[Pass]
-    store: tuple[int, int]
+    kept: tuple[int, int]
     sources: list[int]
     next: int | None = None
     memory: list[Remembered] = field(default_factory=list)
@@ -104,12 +111,17 @@ class State:
     pending: dict[int, Stored | None] = field(default_factory=dict)
     round: Round | None = None
 
+    def shown(self) -> list[int]:
+        """Return the labels of the objects that some given mask has shown."""
+        known = {label for each in self.certain for label in each.keys}
+        return [label for label in self.labels if label in known]
+
     def copy(self) -> "State":
         """Return a state that changes apart from this one; what lies in it never changes."""
         current = self.round
         if current is not None:
             current = Round(
-                list(current.passes), current.store, current.sources, current.next, list(current.memory)
+                list(current.passes), current.kept, current.sources, current.next, list(current.memory)
             )
         return State(
             list(self.labels),
@@ -132,16 +144,22 @@ class State:
             yield from (*certain.keys.values(), *certain.values.values())
 
 
-def write_state(folder: Path, options: dict[str, Any], state: State, older: Sequence[int]) -> None:
+def check_new(folder: Path) -> None:
+    """Raise InputError when something lies in the folder of a session that is to begin."""
+    if folder.is_dir() and any(path.name[0] != "." for path in folder.iterdir()):
+        raise InputError(f"{folder} is not empty: resume what is in it, or give another folder.")
+
+
+def write_state(folder: Path, settings: dict[str, Any], state: State, older: Sequence[int]) -> None:
     """Write the state of a session at once.
 
     Args:
         folder: of the session.
-        options: of its engine.
+        settings: of its engine.
         state: as it is now.
         older: numbers of the states before it, which `write_older` has written.
     """
-    content = {"options": options, "state": asdict(state), "older": list(older)}
+    content = {"settings": settings, "state": asdict(state), "older": list(older)}
     _write(folder / STATE_FILE, content)
 
 
@@ -154,7 +172,7 @@ def read_states(folder: Path) -> tuple[dict[str, Any], State, dict[int, State]]:
     """Read a session.
 
     Returns:
-        The options, the state, and those before it by number, the oldest first.
+        The settings, the state, and those before it by number, the oldest first.
 
     Raises:
         InputError: there is none, or it is damaged.
@@ -162,7 +180,7 @@ def read_states(folder: Path) -> tuple[dict[str, Any], State, dict[int, State]]:
     content = _read(folder / STATE_FILE)
     try:
         older = {number: _state(_read(_older(folder, number))) for number in content["older"]}
-        return dict(content["options"]), _state(content["state"]), older
+        return dict(content["settings"]), _state(content["state"]), older
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / STATE_FILE} is damaged: begin again in another folder.") from error
 
@@ -210,7 +228,7 @@ def _round(content: dict[str, Any]) -> Round:
     passes = [
         Pass(**{**each, "before": each["before"] and _stored(each["before"])}) for each in content["passes"]
     ]
-    first, last = content["store"]
+    first, last = content["kept"]
     memory = [Remembered(**each) for each in content["memory"]]
     return Round(passes, (first, last), content["sources"], content["next"], memory)
 

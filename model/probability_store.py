@@ -9,7 +9,7 @@ from torch import Tensor
 from model.array_store import ArrayStore
 from model.interactive_state import Stored
 
-DTYPES = {"uint8": np.uint8, "half": np.float16, "float32": np.float32}
+DTYPES = {"uint8": torch.uint8, "half": torch.half, "float32": torch.float32}
 
 
 class ProbabilityStore:
@@ -31,7 +31,7 @@ class ProbabilityStore:
     def put(self, prob: Tensor, labels: Sequence[int]) -> Stored:
         """Store probabilities `(K+1) x H x W` of the background and of objects."""
         numbers = (prob * 255).round_() if self.form == "uint8" else prob
-        return Stored(self.arrays.put(numbers.cpu().numpy().astype(DTYPES[self.form])), tuple(labels))
+        return Stored(self.arrays.put(numbers.to(DTYPES[self.form]).cpu().numpy()), tuple(labels))
 
     def get(self, stored: Stored | None, labels: Sequence[int]) -> Tensor:
         """Return probabilities `(K+1) x H x W` of the background and of some objects.

@@ -9,6 +9,7 @@ from scripts.benchmark.comparison import SIDE, compare, operations, precision
 from scripts.benchmark.inference import split_into, time_read
 from scripts.benchmark.timing import Report
 from tests.conftest import run_main, write_frames, write_labels
+from tests.interactive_networks import fusion_network
 from util.errors import InputError
 
 
@@ -40,6 +41,26 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     shares = [e["value"] for e in content["measurements"] if e["name"] == "share of it that ours reached"]
     assert len(shares) == 2 and all(0 < share < 150 for share in shares)
     assert content["settings"]["objects"] == "[2, 3]" and "torch" in content["machine"]
+
+
+@pytest.mark.parametrize("fuses", [True, False])
+def test_rounds_are_timed_and_compared(fuses, clip, tmp_path, weights_file, monkeypatch, capsys):
+    write_frames(tmp_path / "frames", clip["frames"][:8, :48, :80])
+    write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
+    given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
+    given += ["--frames", 5, "--long", 5, "--device", "cpu"]
+    if fuses:
+        torch.save(fusion_network().state_dict(), tmp_path / "fusion.pth")
+        given += ["--fusion", tmp_path / "fusion.pth"]
+    run_main(monkeypatch, "scripts.benchmark.__main__", "--json", tmp_path / "b.json", "interactive", *given)
+    printed = capsys.readouterr().out
+    assert re.search(r"80 x 48, 2 objects, first round .* FPS, 4 pairs", printed)
+    assert re.search(r"80 x 48, 2 objects, second round .* FPS, 3 pairs", printed)
+    measured = json.loads((tmp_path / "b.json").read_text())["measurements"]
+    same = [each["value"] for each in measured if each["name"] == "pixels with the same label"]
+    assert len(same) == 2 and min(same) > 99.5
+    done = [each["value"] for each in measured if each["name"].endswith("frames done")]
+    assert done == [4, 2]  # in the second, between 0, 2 and 4
 
 
 def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
@@ -96,29 +117,5 @@ def test_one_frame_is_nothing_to_measure(clip, tmp_path, weights_file, monkeypat
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
     with pytest.raises(InputError, match=r"one frame of .* give more --frames"):
         run_main(monkeypatch, "scripts.benchmark.__main__", "inference", *given, "--device", "cpu")
-
-
-def test_interactive_rounds_are_timed_and_compared(clip, tmp_path, weights_file, monkeypatch, capsys):
-    write_frames(tmp_path / "frames", clip["frames"][:6, :48, :80])
-    write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
-    given = [
-        "--model",
-        weights_file,
-        "--input",
-        tmp_path / "frames",
-        "--mask",
-        tmp_path / "m.png",
-        "--device",
-        "cpu",
-    ]
-    run_main(
-        *(monkeypatch, "scripts.benchmark.__main__", "--json", tmp_path / "b.json"),
-        *("interactive", *given, "--frames", 6),
-    )
-    measured = json.loads((tmp_path / "b.json").read_text())["measurements"]
-    rounds = [each["name"] for each in measured if "round" in each["name"]]
-    assert [name.rpartition(", ")[2] for name in rounds] == ["5 frames", "4 frames", "3 frames"]
-    assert measured[-1]["name"] == "pixels with the same label"
-    assert measured[-1]["value"] > 99
-    with pytest.raises(InputError, match="too few frames"):
-        run_main(monkeypatch, "scripts.benchmark.__main__", "interactive", *given, "--frames", 3)
+    with pytest.raises(InputError, match=r"two rounds need 5 frames: give more of .*frames"):
+        run_main(monkeypatch, "scripts.benchmark.__main__", "interactive", *given, "--device", "cpu")

@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class Trial:
         command: its arguments, for the folder to work in; None when there is no work left.
         result: all that is to be the same in the end.
         untrue: names what is not as it should be in between, in a folder, given the result in the end.
+        signals: to kill with.
     """
 
     runs: Runs
@@ -61,6 +62,7 @@ class Trial:
     command: Callable[[Path], list[object] | None]
     result: Callable[[Path], object] = tree
     untrue: Callable[[Path, Any], list[str]] = lambda folder, expected: []
+    signals: Sequence[signal.Signals] = SIGNALS
     chance: random.Random = field(init=False)
     killed: Counter[str] = field(init=False)
     slowest: float = field(init=False)
@@ -114,7 +116,7 @@ class Trial:
         if status is not None or moment is None:
             assert status == 0, printed(log)
             return status
-        number = self.chance.choice(SIGNALS)
+        number = self.chance.choice(self.signals)
         start = time.monotonic()
         (os.killpg if self.chance.random() < 0.5 else os.kill)(process, number)
         status = self.runs.wait(process, PROMPT)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from model import FusionNetwork, InferenceCore, InteractiveCore
+from model import InferenceCore, InteractiveCore
 from model.array_store import ArrayStore
 from tests.conftest import GOLDEN
-from tests.golden_weights import fill
+from tests.interactive_networks import fusion_network
 from util.errors import InputError
 
 EXACT = {"store": "float32"}
@@ -13,41 +13,37 @@ EXACT = {"store": "float32"}
 
 @pytest.fixture(scope="module")
 def fusion():
-    return fill(FusionNetwork(), "fusion.").eval()
+    return fusion_network()
 
 
-def rounds(core):
-    golden = np.load(GOLDEN / "interactive/interactive.npz")
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_three_rounds_match_golden(is_resumed, network, clip_frames, fusion, tmp_path):
+    golden, folder = (
+        np.load(GOLDEN / "interactive/interactive.npz"),
+        tmp_path / "session" if is_resumed else None,
+    )
+    core = InteractiveCore(
+        network, clip_frames, [1, 2], fusion, mem_every=2, append_memory=True, folder=folder, **EXACT
+    )
     for number, (index, mask) in enumerate(zip(golden["frames_index"], golden["masks"], strict=True)):
         core.give(int(index), mask, labels=[1, 2])  # a third one in the map is background here
-        done = list(core.propagate())
-        yield golden, number, done
-
-
-def test_three_rounds_match_golden(network, clip_frames, fusion):
-    core = InteractiveCore(network, clip_frames, [1, 2], fusion, mem_every=2, append_memory=True, **EXACT)
-    for golden, number, done in rounds(core):
+        iterator = core.propagate()
+        done = [next(iterator) for _ in range(4)]
+        if is_resumed:
+            core = InteractiveCore.resume(folder, network, clip_frames, fusion)
+            iterator = core.propagate()
+        done += iterator
         assert len(done) == len(set(done))
         for place, frame in enumerate(golden["prob_frames"]):
-            expected = torch.from_numpy(golden[f"prob_{number}"][:, place])
-            ours = core.prob(int(frame))
-            difference = (ours - expected[..., 4:-4, 4:-4].float()).abs()
+            expected = torch.from_numpy(golden[f"prob_{number}"][:, place, 4:-4, 4:-4]).float()
+            difference = (core.prob(int(frame)) - expected).abs()
+            print(f"round {number}, frame {frame}: {difference.max():.2g}, mean {difference.mean():.2g}")
             assert difference.max() <= 2e-2
             assert difference.mean() <= 1e-4
         labels = torch.stack([core.label_map(i) for i in range(len(clip_frames))]).numpy()
-        assert (labels != golden[f"labels_{number}"][:, 4:-4, 4:-4]).mean() < 1e-3
-
-
-def test_forward_alone_equals_the_engine_that_goes_forward(network, clip_frames, clip_labels):
-    core = InteractiveCore(network, clip_frames, **EXACT)
-    engine = InferenceCore(network)
-    core.give(0, clip_labels[2])
-    assert list(core.propagate()) == list(range(1, 12))
-    for index, frame in enumerate(clip_frames):
-        expected = engine.step(frame, clip_labels[2] if index == 0 else None)
-        if index:
-            torch.testing.assert_close(core.prob(index), expected, atol=1e-5, rtol=0)
-        assert torch.equal(core.label_map(index), engine.label_map(expected))
+        others = (labels != golden[f"labels_{number}"][:, 4:-4, 4:-4]).mean()
+        print(f"round {number}: other labels on {100 * others:.3g} % of pixels")
+        assert others < 1e-3
 
 
 @pytest.fixture
@@ -55,6 +51,18 @@ def small(clip_frames, clip_labels):
     """Eight frames of 48 x 80 and a mask of two objects."""
     frames = [frame[:, :48, :80] for frame in clip_frames[:8]]
     return frames, clip_labels[1][:48, :80]
+
+
+def test_forward_alone_equals_the_engine_that_goes_forward(network, small):
+    frames, mask = small
+    core, engine = InteractiveCore(network, frames, **EXACT), InferenceCore(network)
+    core.give(0, mask)
+    assert list(core.propagate()) == list(range(1, 8))
+    for index, frame in enumerate(frames):
+        expected = engine.step(frame, mask if index == 0 else None)
+        if index:
+            torch.testing.assert_close(core.prob(index), expected, atol=1e-5, rtol=0)
+        assert torch.equal(core.label_map(index), engine.label_map(expected))
 
 
 def everything(core):
@@ -136,9 +144,6 @@ def test_ranges_and_sources_limit_what_is_kept(network, small):
     whole.give(3, mask)
     list(whole.propagate())
     assert torch.equal(whole.prob(7), core.prob(7))
-    for wrong in ({"first": 5, "last": 2}, {"last": 8}, {"sources": [4]}):
-        with pytest.raises(InputError):
-            core.propagate(**wrong)
 
 
 @pytest.mark.parametrize("store", ["uint8", "half", "float32"])
@@ -178,14 +183,20 @@ def test_a_round_left_early_goes_on_or_is_given_up(network, small):
 
     iterator = core.propagate(sources=[6])
     next(iterator)
+    assert next(core.propagate(first=3, last=4, sources=[6])) == 4  # in place of the one that waits
+    assert list(iterator) == []
+    assert list(core.propagate()) == [3]
+    core.undo()
+    iterator = core.propagate(sources=[6])
+    next(iterator)
     core.undo()  # while the iterator waits
     assert list(iterator) == []
     assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
 
 
-def test_objects_come_are_corrected_and_go(network, small):
+def test_objects_come_are_corrected_and_go(network, small, fusion):
     frames, mask = small
-    core = InteractiveCore(network, frames, [1])
+    core = InteractiveCore(network, frames, [1], fusion)
     core.give(0, mask)
     assert core.labels == [1, 2]
     list(core.propagate())
@@ -203,6 +214,10 @@ def test_objects_come_are_corrected_and_go(network, small):
     assert not (core.label_map(5) == 7).any()
     torch.testing.assert_close(core.prob(5).sum(dim=0), torch.ones(48, 80), atol=2e-3, rtol=0)
 
+    core.undo()
+    assert (core.label_map(5) == 7).any()
+    assert list(core.propagate(sources=[0], backward=False)) == [1, 2, 3]  # 7 came after 0 had been given
+
     appended = InteractiveCore(network, frames, append_memory=True)
     appended.give(0, mask)
     appended.give(0, mask)
@@ -217,7 +232,7 @@ def test_what_exceeds_the_budget_lies_in_files_and_results_are_the_same(network,
         list(two_rounds(core, mask))
     assert bounded.arrays.stored and not free.arrays.stored
     assert bounded.arrays.held_bytes <= 200_000
-    assert not bounded.queries.queries
+    assert not bounded.engine.queries.queries
     assert all(torch.equal(free.prob(i), bounded.prob(i)) for i in range(8))
 
 
@@ -234,7 +249,7 @@ def test_a_second_round_encodes_no_query_again(network, small, monkeypatch):
     assert len(seen) == 7
 
 
-@pytest.mark.parametrize("stop", [1, 4, 7, 8, 10])
+@pytest.mark.parametrize("stop", [3, 7, 9])
 def test_a_session_is_taken_up_where_its_process_ended(network, small, fusion, stop, tmp_path):
     frames, mask = small
     whole = InteractiveCore(network, frames, fusion=fusion, mem_every=2)
@@ -271,10 +286,19 @@ def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(network, small,
         lambda: core.add(1),
         lambda: core.add(0),
         lambda: core.remove(5),
+        lambda: core.remove(None),
         lambda: core.prob(-1),
+        lambda: core.prob(1.5),
+        lambda: core.propagate(first=5, last=2),
+        lambda: core.propagate(last=8),
+        lambda: core.propagate(sources=[4]),
+        lambda: InteractiveCore(None, frames),
+        lambda: InteractiveCore(network, frames, fusion=network),
+        lambda: InteractiveCore(network, frames, [1, 1]),
+        lambda: InteractiveCore(network, frames, query_bytes=None),
         lambda: InteractiveCore(network, []),
         lambda: InteractiveCore(network, frames, store="int4"),
-        lambda: InteractiveCore(network, frames, mem_every=0),
+        lambda: InteractiveCore(network, frames, mem_every=None),
         lambda: InteractiveCore.resume(tmp_path / "none", network, frames),
     ):
         with pytest.raises(InputError) as caught:
@@ -283,12 +307,35 @@ def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(network, small,
     assert same(everything(core), before)
 
 
+@pytest.mark.parametrize("broken", [2, 4, 6])
+def test_a_frame_that_cannot_be_read_is_tried_again(network, small, broken):
+    frames, mask = small
+    whole = InteractiveCore(network, frames, mem_every=2)
+    whole.give(1, mask)
+    list(whole.propagate())
+    damaged = list(frames)
+    damaged[broken] = frames[broken][:, 1:]
+    core = InteractiveCore(network, damaged, mem_every=2)
+    with pytest.raises(InputError, match=rf"frame {broken} is 80 x 47, the first one 80 x 48"):
+        core.give(broken, mask)
+    assert core.state == InteractiveCore(network, frames).state
+    core.give(1, mask)
+    with pytest.raises(InputError, match=rf"frame {broken} is"):
+        list(core.propagate())
+    damaged[broken] = frames[broken]
+    assert next(core.propagate()) == broken
+    list(core.propagate())
+    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+
 def test_a_damaged_session_is_one_sentence(network, small, tmp_path):
     frames, mask = small
     core = InteractiveCore(network, frames, folder=tmp_path)
     core.give(0, mask)
     with pytest.raises(InputError, match="is not empty"):
         InteractiveCore(network, frames, folder=tmp_path)
+    with pytest.raises(InputError, match="of 8 frames of 80 x 48: give these"):
+        InteractiveCore.resume(tmp_path, network, frames[1:])
     next(tmp_path.glob("*.npy")).unlink()
     with pytest.raises(InputError, match=r"\.npy is missing"):
         InteractiveCore.resume(tmp_path, network, frames)

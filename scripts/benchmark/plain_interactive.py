@@ -1,80 +1,117 @@
-"""The plain way to propagate in rounds, which `scripts.benchmark interactive` and the tests compare with.
+"""The plain way to propagate in rounds, which `benchmark interactive` compares with.
 
-As published: probabilities of all frames in memory, each pass reads the given frames and its own, and what
-lies between two given frames is blended, here by distance.
+The published core in ordinary PyTorch, on `PlainCore`: all frames and the probabilities of all frames lie on
+the device in float32, what is certain and what a pass adds is concatenated anew each frame, and fusion moves
+differences by a dense matrix. It encodes each frame again in each round.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.modules import cat_frame_and_masks
+from model.fusion import FusionNetwork, time_shares
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 from scripts.benchmark.plain_propagation import PlainCore
 
 
-class PlainInteractiveCore(PlainCore):
-    """Rounds over a video of K objects, without fusion weights.
+class PlainInteractive(PlainCore):
+    """Propagates all objects of a video from given frames, one given at a time.
 
     Args:
         network: in eval mode, NCHW, batch norm not folded.
-        frames: `3 x H x W`, normalised.
-        objects: K.
+        frames: `3 x H x W` each.
+        objects: K, with labels 1 to K.
+        fusion: None blends by distance.
+        top_k: memory positions kept for each query.
+        mem_every: frames between two that a pass remembers for good.
     """
 
-    def __init__(self, network: PropagationNetwork, frames: Sequence[Tensor], objects: int) -> None:
-        super().__init__(network)
-        self.frames = frames
-        self.objects = objects
+    def __init__(
+        self,
+        network: PropagationNetwork,
+        frames: Sequence[Tensor],
+        objects: int,
+        fusion: FusionNetwork | None = None,
+        top_k: int = 50,
+        mem_every: int = 5,
+    ) -> None:
+        super().__init__(network, top_k, mem_every)
+        self.fusion = fusion
         self.padding = padding_for(*frames[0].shape[-2:])
+        self.images = pad(torch.stack(list(frames)).to(self.device), self.padding)  # T x 3 x H x W
+        self.probs = self.images.new_zeros(objects + 1, len(frames), *self.images.shape[-2:])
+        self.probs[0] = 1
+        self.difference = self.probs[1:, 0]  # that the last mask made, K x H x W
         self.given: list[int] = []
-        self.certain: tuple[Tensor, Tensor] | None = None  # K x C x T*h*w
-        self.probs: dict[int, Tensor] = {}
+        self.certain: list[tuple[Tensor, Tensor]] = []  # K x C x h*w, of each given frame
 
     @torch.inference_mode()
-    def propagate(self, index: int, mask: Tensor) -> Iterator[int]:
-        """Take the label map `H x W` of a frame for right and carry it both ways; yields each frame."""
-        objects = torch.stack([(mask == label).float() for label in range(1, self.objects + 1)])
-        self.probs[index] = aggregate(pad(objects, self.padding), hard=True)
-        key, value = self._encoded(index, self.probs[index])
-        if self.certain is not None:
-            key, value = torch.cat([self.certain[0], key], 2), torch.cat([self.certain[1], value], 2)
-        self.certain = key, value
+    def give(self, index: int, mask: Tensor) -> None:
+        """Take the label map `H x W` of a frame for right."""
+        objects = torch.stack([mask == label for label in range(1, len(self.probs))]).float()
+        prob = aggregate(pad(objects.to(self.device), self.padding), hard=True)
+        self.difference = (prob - self.probs[:, index])[1:]
+        self.probs[:, index] = prob
         self.given.append(index)
-        for step in (1, -1):
-            beyond = [frame for frame in self.given if (frame - index) * step > 0]
-            bound = min(beyond, key=lambda frame: abs(frame - index), default=None)
-            stop = bound if bound is not None else (len(self.frames) if step > 0 else -1)
-            (self.keys, self.values), self.temporary, last = self.certain, None, index
-            for frame in range(index + step, stop, step):
-                new = self._segment(self._image(frame))
-                if frame + step != stop:
-                    key, value = self._encoded(frame, new)
-                    if abs(frame - last) >= self.mem_every:
-                        self.keys, self.values = (
-                            torch.cat([self.keys, key], 2),
-                            torch.cat([self.values, value], 2),
-                        )
-                        self.temporary, last = None, frame
-                    else:
-                        self.temporary = key, value
-                if bound is not None:
-                    new = torch.lerp(self.probs[frame], new, abs(bound - frame) / abs(bound - index))
-                self.probs[frame] = new
-                yield frame
+        self.certain.append(self._encode(self.images[index : index + 1], prob))
+
+    def propagate(self) -> Iterator[int]:
+        """Carry the masks given last both ways; yield each frame when it is done."""
+        source, count = self.given[-1], self.images.shape[0]
+        for step, end in ((1, count), (-1, -1)):
+            beyond = [frame for frame in self.given if (frame - source) * step > 0]
+            bound = min(beyond, key=lambda frame: abs(frame - source), default=None)
+            self.keys, self.values = (torch.cat(parts, 2) for parts in zip(*self.certain, strict=True))
+            self.temporary, last = None, source
+            stop = end if bound is None else bound
+            for index in range(source + step, stop, step):
+                permanent = abs(index - last) >= self.mem_every
+                last = index if permanent else last
+                self._do(index, bound, permanent, is_last=index + step == stop)
+                yield index
 
     def label_map(self, index: int) -> Tensor:
         """Return the labels of a frame, `H x W`."""
-        return unpad(self.probs[index], self.padding).argmax(dim=0).to(torch.uint8)
+        return unpad(self.probs[:, index], self.padding).argmax(dim=0).to(torch.uint8)
 
-    def _image(self, index: int) -> Tensor:
-        return pad(self.frames[index][None].to(self.device), self.padding).contiguous()
+    @torch.inference_mode()
+    def _do(self, index: int, bound: int | None, permanent: bool, is_last: bool) -> None:
+        image = self.images[index : index + 1]
+        query = self._query(image)
+        prob = self._segment(query)
+        if not is_last:
+            self._remember(*self._encode(image, prob), permanent)
+        self.probs[:, index] = prob if bound is None else self._fused(index, query[0], prob, bound)
 
-    def _encoded(self, index: int, prob: Tensor) -> tuple[Tensor, Tensor]:
-        with_masks = cat_frame_and_masks(self._image(index), prob[None, 1:], self.network.single_object)
-        features = self.network.mask_rgb_encoder(with_masks)
-        key, value = (x.flatten(2) for x in self.network.kv_m_f16(features))
-        return key, value
+    def _fused(self, index: int, query: Tensor, new: Tensor, bound: int) -> Tensor:
+        """Join new probabilities `(K+1) x H x W` of a frame with those that are there.
+
+        Args:
+            index: of the frame.
+            query: its key, `1 x C x h x w`.
+            new: propagated from the frame that was given last.
+            bound: the given frame on the other side.
+        """
+        old, source = self.probs[:, index], self.given[-1]
+        shares = time_shares(index, source, bound)
+        if self.fusion is None:
+            return shares[0] * new + (1 - shares[0]) * old
+        image, size = self.images[index : index + 1], self.images.shape[-2:]
+        times = [torch.full_like(image[:, :1], share) for share in shares]
+        logits = []
+        for k, (key, difference) in enumerate(
+            zip(self.certain[-1][0], self.difference, strict=True), start=1
+        ):
+            weights = (key.T @ query[0].flatten(1) / math.sqrt(len(key))).softmax(dim=0)  # h*w x h*w
+            signed = torch.stack([difference.clamp(0, 1), (-difference).clamp(0, 1)])
+            coarse = F.avg_pool2d(signed, 16).flatten(1)
+            moved = (coarse @ weights).view(1, 2, *query.shape[-2:])
+            attention = F.interpolate(moved, size, mode="bilinear", align_corners=False)
+            masks = [prob[k].view_as(times[0]) for prob in (old, new)]
+            logits.append(self.fusion(torch.cat([image, *masks, attention, *times], dim=1)))
+        return aggregate(torch.cat(logits)[:, 0].sigmoid())

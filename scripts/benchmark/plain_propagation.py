@@ -95,29 +95,39 @@ class PlainCore:
             labels = range(1, int(mask.max()) + 1)
             prob = aggregate(pad(torch.stack([(mask == label).float() for label in labels]), padding))
         else:
-            prob = self._segment(image)
-        with_masks = cat_frame_and_masks(image, prob[None, 1:], self.network.single_object)
-        key, value = (x.flatten(2) for x in self.network.kv_m_f16(self.network.mask_rgb_encoder(with_masks)))
+            prob = self._segment(self._query(image))
+        key, value = self._encode(image, prob)
         if mask is not None:
             self.keys, self.values = key, value
-        elif self.time % self.mem_every == 0:
-            self.keys, self.values = torch.cat([self.keys, key], 2), torch.cat([self.values, value], 2)
-            self.temporary = None
         else:
-            self.temporary = key, value
+            self._remember(key, value, permanent=self.time % self.mem_every == 0)
         return unpad(prob, padding)
 
-    def _segment(self, image: Tensor) -> Tensor:
-        network = self.network
+    def _encode(self, image: Tensor, prob: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys `K x C x h*w` and values of a frame `1 x 3 x H x W` with its probabilities."""
+        with_masks = cat_frame_and_masks(image, prob[None, 1:], self.network.single_object)
+        key, value = self.network.kv_m_f16(self.network.mask_rgb_encoder(with_masks))
+        return key.flatten(2), value.flatten(2)
+
+    def _remember(self, key: Tensor, value: Tensor, permanent: bool) -> None:
+        if permanent:
+            self.keys, self.values = torch.cat([self.keys, key], 2), torch.cat([self.values, value], 2)
+        self.temporary = None if permanent else (key, value)
+
+    def _query(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return key and value `1 x C x h x w` of a frame `1 x 3 x H x W`, and the decoder's skips."""
+        f16, f8, f4 = self.network.rgb_encoder(image)
+        decoder = self.network.decoder
+        return *self.network.kv_q_f16(f16), decoder.up_16_8.skip(f8), decoder.up_8_4.skip(f4)
+
+    def _segment(self, query: tuple[Tensor, ...]) -> Tensor:
         keys, values = self.keys, self.values
         if self.temporary is not None:
             keys, values = torch.cat([keys, self.temporary[0]], 2), torch.cat([values, self.temporary[1]], 2)
-        f16, f8, f4 = network.rgb_encoder(image)
-        query_key, query_value = network.kv_q_f16(f16)
-        skip_8, skip_4 = network.decoder.up_16_8.skip(f8), network.decoder.up_8_4.skip(f4)
+        query_key, *frame_part = query
         logits = []
         for key, value in zip(keys, values, strict=True):
             readout = plain_read(key, value, query_key[0].flatten(1), self.top_k)
             readout = readout.view(1, -1, *query_key.shape[-2:])
-            logits.append(plain_decode(network.decoder, readout, query_value, skip_8, skip_4))
+            logits.append(plain_decode(self.network.decoder, readout, *frame_part))
         return aggregate(torch.cat(logits)[:, 0].sigmoid())
