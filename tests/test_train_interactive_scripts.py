@@ -97,6 +97,7 @@ def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
     return whole
 
 
+@pytest.mark.slow
 def test_s2m_trains_stops_and_resumes(static_root, tmp_path, monkeypatch):
     flags = ["--static_root", static_root, "--lvis_root", tmp_path / "none", "--crop_size", 64]
     whole = stopped_and_resumed(tmp_path, monkeypatch, 5, "-m", "scripts.train_s2m", *flags, *COMMON)
