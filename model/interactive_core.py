@@ -48,7 +48,7 @@ class InteractiveCore:
     What is stored, for a frame of K objects and P pixels (padded to multiples of 16): its probabilities,
     `2 * (K+1) * P` bytes ("uint8": 1, "float32": 4 in place of 2); where masks were given on it, also
     `10 * K * P` bytes of memory. Beyond `store_bytes` they lie in files. What is only kept for speed: its
-    encoding, `112 * P` bytes in float32, within `query_bytes`. A pass holds `10 * K * P` bytes for each frame
+    encoding, `114 * P` bytes in float32, within `query_bytes`. A pass holds `10 * K * P` bytes for each frame
     that it reads, `max_memory_frames` and one at most.
 
     Args:

@@ -43,7 +43,7 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     assert content["settings"]["objects"] == "[2, 3]" and "torch" in content["machine"]
 
 
-@pytest.mark.parametrize("fuses", [True, False])
+@pytest.mark.parametrize("fuses", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_rounds_are_timed_and_compared(fuses, clip, tmp_path, weights_file, monkeypatch, capsys):
     write_frames(tmp_path / "frames", clip["frames"][:8, :48, :80])
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])

@@ -1,6 +1,5 @@
 """A long video in bounded memory."""
 
-import os
 from collections.abc import Sequence
 from itertools import islice
 
@@ -10,7 +9,7 @@ import torch
 from model import InteractiveCore
 from tests.test_soak import resident
 
-FRAMES = int(os.environ.get("LONG_SESSION_FRAMES", "1000"))
+FRAMES = 1000
 HEIGHT, WIDTH = 240, 432
 COMPARED = 60  # frames of the session without a budget
 MEMORY_FRAMES = 8
