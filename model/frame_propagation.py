@@ -94,11 +94,15 @@ class FramePropagation:
             # outside the handler, which holds on to the tensors of the failed attempt
             self.objects_at_once = max(1, at_once // 2)
             self.chunk_numbers = max(MIN_CHUNK_NUMBERS, self.chunk_numbers // 2)
-            torch.cuda.empty_cache()
+            self.release()
             log.warning(
                 "frame %d needs more memory than the GPU has: going on with %d objects at once.",
                 *(frame, self.objects_at_once),
             )
+
+    def release(self) -> None:
+        """Free what is only kept for speed."""
+        torch.cuda.empty_cache()
 
     def brought(self, x: Tensor) -> Tensor:
         """Return a frame or mask on the engine's device."""

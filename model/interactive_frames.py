@@ -75,6 +75,11 @@ class InteractiveFrames(FramePropagation):
         image = pad(self.brought(frame).unsqueeze(0), self.padding)
         return image.contiguous(memory_format=torch.channels_last)
 
+    def release(self) -> None:
+        """Free what is only kept for speed, encoded frames too."""
+        self.queries.clear()
+        super().release()
+
     def query(self, index: int, image: Tensor) -> Query:
         """Return the encoding of a frame `1 x 3 x H x W`, from the cache where it is."""
         return self.queries.get(index, lambda: self.network.encode_query(image))

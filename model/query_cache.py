@@ -33,6 +33,11 @@ class QueryCache:
             self.nbytes -= size_of(self.queries.pop(farthest))
         return query
 
+    def clear(self) -> None:
+        """Keep none."""
+        self.queries.clear()
+        self.nbytes = 0
+
 
 def size_of(query: Query) -> int:
     """Return the bytes of an encoding."""

@@ -307,6 +307,27 @@ def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(network, small,
     assert same(everything(core), before)
 
 
+def test_encoded_frames_make_room_when_a_gpu_has_none_left(network, small, monkeypatch):
+    frames, mask = small
+    whole = InteractiveCore(network, frames)
+    whole.give(0, mask)
+    list(whole.propagate())
+    core, seen = InteractiveCore(network, frames), []
+    decode = network.decode
+
+    def with_little_memory(readout, query):
+        if len(core.engine.queries.queries) > 3:
+            seen.append(1)
+            raise torch.cuda.OutOfMemoryError
+        return decode(readout, query)
+
+    monkeypatch.setattr(network, "decode", with_little_memory)
+    core.give(0, mask)
+    assert list(core.propagate()) == list(range(1, 8))
+    assert len(seen) == 2
+    assert all(torch.allclose(core.prob(i), whole.prob(i), atol=2e-3) for i in range(8))
+
+
 @pytest.mark.parametrize("broken", [2, 4, 6])
 def test_a_frame_that_cannot_be_read_is_tried_again(network, small, broken):
     frames, mask = small
