@@ -117,14 +117,6 @@ class Video:
             image, mask = image.pin_memory(), None if mask is None else mask.pin_memory()
         return Frame(self.frames.names[index], image, mask, picture)
 
-    def read_truth(self, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Read the ground truth of a frame, fitted to the frame's size (H, W) as a given mask is.
-
-        Raises:
-            InputError: it cannot be read, or does not fit.
-        """
-        return fitted(self.read_labels(self.ground_truth[name]), size, self.ground_truth[name])
-
     def read_given(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Read the labels given on a frame, `H x W`, at the frame's size (H, W).
 
