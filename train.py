@@ -1,5 +1,6 @@
 """Train the propagation network, one stage at a time: on static images, BL30K, YouTubeVOS and DAVIS."""
 
+import util.openmp  # noqa: F401, I001 - before PyTorch
 import argparse
 
 from torch.utils.data import default_collate

@@ -1,5 +1,6 @@
 """The networks and the engine."""
 
+import util.openmp  # noqa: F401 - before PyTorch
 from model.checkpoint import load_fusion, load_network, load_s2m
 from model.fusion import FusionNetwork
 from model.inference_core import InferenceCore

@@ -88,17 +88,30 @@ def top_k_readout(scores: Tensor, memory_value: Tensor, k: int) -> Tensor:
     Returns:
         `B x Q x C`. The k values are summed where they lie; no `Q x k x C` copy is made.
     """
-    batch, queries, positions = scores.shape
-    best, index = k_best(scores, k)  # both B x Q x k
+    return weighted_values(*k_best(scores, k), memory_value)
+
+
+def weighted_values(best: Tensor, index: Tensor, memory_value: Tensor) -> Tensor:
+    """Return the mean of the values at `index`, weighted by the softmax of `best`.
+
+    Args:
+        best: affinities, `B x Q x k`.
+        index: positions that they are to, `B x Q x k`.
+        memory_value: `B x N x C`.
+
+    Returns:
+        `B x Q x C`.
+    """
+    batch, positions, channels = memory_value.shape
     weights = best.softmax(dim=-1)
     first_row = torch.arange(batch, device=index.device).mul_(positions).view(-1, 1, 1)
     readout = F.embedding_bag(
         (index + first_row).flatten(0, 1),
-        memory_value.reshape(batch * positions, -1),
+        memory_value.reshape(batch * positions, channels),
         per_sample_weights=weights.flatten(0, 1).to(memory_value.dtype),
         mode="sum",
     )
-    return readout.view(batch, queries, -1)
+    return readout.view(batch, -1, channels)
 
 
 def kernel_centres(memory_key: Tensor, query_key: Tensor, chunk: int) -> Tensor:

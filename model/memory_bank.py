@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model.fast_inference.top_k_read import top_k_read
 from model.memory import read
 
 
@@ -150,13 +151,15 @@ class MemoryBank:
         Returns:
             `k x (h*w) x Cv`.
         """
-        options: dict[str, Any] = {"width": width, "top_k": self.top_k, "km_sigma": self.km_sigma}
-        return torch.cat(
-            [
-                read(*memory.view(), query_key, **options, chunk_numbers=chunk_numbers)
-                for memory in self.objects[objects]
-            ]
-        )
+        readouts = []
+        for memory in self.objects[objects]:
+            key, value = memory.view()
+            if self.top_k is not None and self.km_sigma is None and query_key.device.type == "cpu":
+                readouts.append(top_k_read(key, value, query_key, self.top_k))
+            else:
+                options: dict[str, Any] = {"width": width, "top_k": self.top_k, "km_sigma": self.km_sigma}
+                readouts.append(read(key, value, query_key, **options, chunk_numbers=chunk_numbers))
+        return torch.cat(readouts)
 
     @property
     def nbytes(self) -> int:

@@ -89,7 +89,17 @@ def add_per_frame(objects: Tensor, frame: Tensor) -> Tensor:
 
 
 class PartialConv2d(nn.Conv2d):
-    """A convolution that can be applied to some of its input channels alone."""
+    """A 3x3 convolution that is applied to some of its input channels at a time.
+
+    Args:
+        parts: which may be asked for.
+        in_channels: of all parts.
+        out_channels: O.
+    """
+
+    def __init__(self, parts: tuple[slice, slice], in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+        self.parts = parts
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
@@ -108,8 +118,9 @@ class CompressBlock(nn.Module):
         in_channels = object_channels + frame_channels
         self.of_object = slice(None, object_channels)
         self.of_frame = slice(object_channels, None)
-        self.downsample = PartialConv2d(in_channels, out_channels, 3, padding=1)
-        self.conv1 = PartialConv2d(in_channels, out_channels, 3, padding=1)
+        parts = self.of_object, self.of_frame
+        self.downsample = PartialConv2d(parts, in_channels, out_channels)
+        self.conv1 = PartialConv2d(parts, in_channels, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
 
     def frame_half(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,132 +1,89 @@
 """3x3 convolutions by Winograd's minimal filtering, for inference on a CPU.
 
-A tile of m x m outputs depends on (m + 2) x (m + 2) inputs and costs as many multiplications for each pair
-of channels, where summing up costs 9 for each output (Lavin and Gray, CVPR 2016): with m = 4, a quarter.
-Along each axis inputs are combined by B, kernels by G and their products by A: y = A [(G w) * (B x)].
+A tile of m x n outputs depends on (m + 2) x (n + 2) inputs and costs as many multiplications for each pair
+of channels, where summing up costs 9 for each output (Lavin and Gray, CVPR 2016): a quarter with 4 x 4
+outputs, a fifth with 6 x 6. Along each axis inputs are combined by B, kernels by G and their products by A:
+y = A [(G w) * (B x)].
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model.modules import ALL
+from model.fast_inference.products import quickest_products
+from model.fast_inference.tile_kernels import LANES, bits_of, tile_kernels, use_threads_of_torch
+from model.fast_inference.toom_cook import POINTS, TAPS, Tile, matrices
+from model.modules import ALL, PartialConv2d
 
-Matrix = NDArray[np.float64]
+# Of float32 at a fourth and an eighth of a frame's size, and at a sixteenth, where large tiles reach over the
+# edge and kernels weigh more than what they are applied to. In bfloat16 the error of rounding is 3.7 times
+# that of summing up with these tiles, and would be 7 times with 4 x 4.
+FINE_TILE, COARSE_TILE, BFLOAT16_TILE = (6, 6), (4, 4), (2, 4)
+FINE = frozenset(
+    {"res2", "layer1", "layer2", "up_16_8", "up_8_4"}
+)  # parts of networks at a fourth and an eighth
 
-TAPS = 3
-
-# Where the polynomials behind B, G and A are evaluated, besides infinity. m is one less than their number.
-# Rounding errors are about two and three times those of summing up; with the points of float32, bfloat16
-# would have eight times as much.
-POINTS = {torch.float32: (0.0, 1.0, -1.0, 0.5, -2.0), torch.bfloat16: (0.0, 1.0, -1.0)}
-ONE = 1  # the place of 1 in both: its product counts once in every output, and so carries the bias
-
-LEAST_CHANNELS = 256  # of input and output; with fewer, combining takes as long as is saved
-BAND_BYTES = 1 << 24  # of combined inputs held at once, so that they stay in the cache
-
-
-def matrices(points: Sequence[float]) -> tuple[Matrix, Matrix, Matrix]:
-    """Return A `m x (m+2)`, G `(m+2) x 3` and B `(m+2) x (m+2)` of one axis (Toom-Cook)."""
-    outputs, inputs = len(points) - 1, len(points) + 1
-    a, g, b = np.zeros((outputs, inputs)), np.zeros((inputs, TAPS)), np.zeros((inputs, inputs))
-    for i, point in enumerate(points):
-        others = [other for other in points if other != point]
-        a[:, i] = point ** np.arange(outputs)
-        g[i] = point ** np.arange(TAPS) / np.prod(point - np.array(others))
-        b[i, :-1] = np.poly(others)[::-1]
-    a[-1, -1] = g[-1, -1] = 1
-    b[-1] = np.poly(points)[::-1]
-    return a, g, b
-
-
-def combine(matrix: Matrix, terms: Sequence[Tensor], results: Sequence[Tensor]) -> None:
-    """Write `matrix` times `terms` to `results`; each row has two terms at least, and one of factor 1."""
-    for row, result in zip(matrix, results, strict=True):
-        first, second, *rest = sorted(np.flatnonzero(row).tolist(), key=lambda i: row[i] != 1)
-        torch.add(terms[first], terms[second], alpha=row[second], out=result)
-        for i in rest:
-            result.add_(terms[i], alpha=row[i])
+LEAST_CHANNELS = {torch.float32: 64, torch.bfloat16: 128}  # with fewer, combining takes as long as is saved
+BAND_BYTES = 24 << 20  # of combined inputs held at once: much more would be new pages of memory each time
 
 
 class WinogradConv2d(nn.Module):
     """Computes what a 3x3 convolution of stride 1 and padding 1 computes. It is not differentiable.
 
     Args:
-        conv: its kernel is kept combined, with 4 times the numbers for float32 and 1.8 times for bfloat16.
+        conv: its kernel is kept combined, with 1.8 to 7 times the numbers. Channels are multiples of 64.
         dtype: to compute in; that of the input.
+        tile: outputs of one, down and across.
     """
 
-    kernel: Tensor  # (m+2)^2 x C x O
-    bias: Tensor | None  # O
-
-    def __init__(self, conv: nn.Conv2d, dtype: torch.dtype) -> None:
+    def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, tile: Tile) -> None:
         super().__init__()
-        self.a, g, self.b = matrices(POINTS[dtype])
-        both_axes = torch.from_numpy(np.kron(g, g))  # (m+2)^2 x 9
-        kernel = torch.empty(len(both_axes), conv.in_channels, conv.out_channels, dtype=dtype)
-        for channel, weight in enumerate(conv.weight.detach().permute(1, 2, 3, 0)):  # 3 x 3 x O
-            kernel[:, channel] = both_axes @ weight.flatten(0, 1).double()
-        self.register_buffer("kernel", kernel)
-        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().to(dtype))
+        self.tile = tile
+        self.sums = tile_kernels(tile, dtype)
+        self.outputs = conv.out_channels
+        bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().float()
+        self.bias, self.no_bias = bias.numpy().copy(), np.zeros(conv.out_channels, np.float32)
+        kernels = combined_kernels(conv.weight.detach(), tile).to(dtype)
+        parts = conv.parts if isinstance(conv, PartialConv2d) else (ALL,)
+        self.products = {_key(part): quickest_products(dtype)(kernels[:, part]) for part in parts}
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `N x C x H x W`; C input channels of the convolution, with or without the bias.
 
         Returns:
-            `N x O x H x W`, channels last; a view of more when H or W are no multiples of m.
+            `N x O x H x W`, channels last.
         """
-        kernel = self.kernel[:, channels]
-        images, (height, width) = x.shape[0], x.shape[2:]
-        m = len(self.a)
-        down, across = math.ceil(height / m), math.ceil(width / m)  # tiles
-        padded = x.new_empty(images, down * m + 2, across * m + 2, x.shape[1])
-        for border in (padded[:, 0], padded[:, height + 1 :], padded[:, :, 0], padded[:, :, width + 1 :]):
-            border.zero_()
-        padded[:, 1 : height + 1, 1 : width + 1] = x.permute(0, 2, 3, 1)
-        y = x.new_empty(images, down, m, across, m, kernel.shape[2])
+        use_threads_of_torch()
+        x = x.permute(0, 2, 3, 1).contiguous()
+        images, height, width, inputs = x.shape
+        y = x.new_empty(images, height, width, self.outputs)
+        products = self.products[_key(channels)]
+        added = self.bias if bias else self.no_bias
 
-        row_bytes = len(kernel) * across * x.shape[1] * x.element_size()
-        rows = max(1, BAND_BYTES // row_bytes)  # of tiles
-        at_once = max(1, BAND_BYTES // (row_bytes * down))  # images, where all rows of one are less
-        for image in range(0, images, at_once):
-            for row in range(0, down, rows):
-                band = padded[image : image + at_once, row * m : (row + rows) * m + 2]
-                out = y[image : image + at_once, row : row + rows]
-                self._convolve_band(band, kernel, self.bias if bias else None, out)
-        return y.flatten(3, 4).flatten(1, 2)[:, :height, :width].permute(0, 3, 1, 2)
+        rows, columns = self.tile
+        count = (rows + 2) * (columns + 2)  # products of a tile
+        tiles = images * math.ceil(height / rows) * math.ceil(width / columns)
+        at_once = max(1, BAND_BYTES // (count * inputs * x.element_size()))
+        for first in range(0, tiles, at_once):
+            combined = x.new_empty(count, min(at_once, tiles - first), inputs)
+            self.sums.combine_inputs(bits_of(x), first, bits_of(combined))
+            multiplied = products(combined)  # P times tiles x O
+            addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
+            self.sums.combine_products(addresses, combined.shape[1], first, added, bits_of(y))
+        return y.permute(0, 3, 1, 2)
 
-    def _convolve_band(self, padded: Tensor, kernel: Tensor, bias: Tensor | None, out: Tensor) -> None:
-        """Convolve some rows of tiles of some images.
 
-        Args:
-            padded: `N x (m*rows + 2) x (m*across + 2) x C`.
-            kernel: `(m+2)^2 x C x O`.
-            bias: `O`, or None.
-            out: `N x rows x m x across x m x O`, written.
-        """
-        images, rows, m, across, _, outputs = out.shape
-        inputs, channels = m + 2, padded.shape[-1]
-        tiles = (images, rows, across)
-
-        lines = padded.new_empty(inputs, images, rows, padded.shape[2], channels)
-        combine(self.b, [padded[:, i : i + m * rows - m + 1 : m] for i in range(inputs)], list(lines))
-        combined = padded.new_empty(inputs, inputs, *tiles, channels)
-        columns = [lines[:, :, :, i : i + m * across - m + 1 : m] for i in range(inputs)]
-        combine(self.b, columns, [combined[:, i] for i in range(inputs)])
-
-        products = torch.bmm(combined.view(len(kernel), -1, channels), kernel)  # (m+2)^2 x tiles x O
-        if bias is not None:
-            products[ONE * inputs + ONE] += bias
-
-        products = products.view(inputs, inputs, *tiles, outputs)
-        lines = padded.new_empty(m, inputs, *tiles, outputs)
-        combine(self.a, list(products), list(lines))
-        columns = [lines[:, i] for i in range(inputs)]
-        combine(self.a, columns, [out[:, :, :, :, i].permute(2, 0, 1, 3, 4) for i in range(m)])
+def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:
+    """Combine the kernels `O x C x 3 x 3` of a convolution for tiles of P products each: `P x C x O`."""
+    of_rows, of_columns = (matrices(POINTS[outputs])[1] for outputs in tile)
+    both_axes = torch.from_numpy(np.kron(of_rows, of_columns))  # P x 9
+    combined = weight.new_empty(len(both_axes), weight.shape[1], weight.shape[0])
+    for start in range(0, weight.shape[1], LANES):  # some at a time: in double precision they are large
+        some = weight[:, start : start + LANES].permute(2, 3, 1, 0).double()  # 3 x 3 x LANES x O
+        combined[:, start : start + LANES] = torch.tensordot(both_axes, some.flatten(0, 1), 1)
+    return combined
 
 
 def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
@@ -134,13 +91,28 @@ def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
     convs = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
     for name in convs:  # one after the other: what is replaced makes room
         conv = network.get_submodule(name)
-        if isinstance(conv, nn.Conv2d) and is_suited(conv):
+        if isinstance(conv, nn.Conv2d) and is_suited(conv, dtype):
             parent, _, attribute = name.rpartition(".")
-            setattr(network.get_submodule(parent), attribute, WinogradConv2d(conv, dtype))
+            winograd = WinogradConv2d(conv, dtype, tile_of(name, dtype))
+            setattr(network.get_submodule(parent), attribute, winograd)
 
 
-def is_suited(conv: nn.Conv2d) -> bool:
+def tile_of(name: str, dtype: torch.dtype) -> Tile:
+    """Return the size of tiles for the convolution of a name in a network."""
+    if dtype == torch.bfloat16:
+        return BFLOAT16_TILE
+    return COARSE_TILE if FINE.isdisjoint(name.split(".")) else FINE_TILE
+
+
+def is_suited(conv: nn.Conv2d, dtype: torch.dtype) -> bool:
     """Tell whether Winograd's way computes what a convolution computes, and quicker."""
     shape = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode)
-    wide = min(conv.in_channels, conv.out_channels) >= LEAST_CHANNELS
-    return wide and shape == ((TAPS, TAPS), (1, 1), (1, 1), (1, 1), 1, "zeros")
+    if shape != ((TAPS, TAPS), (1, 1), (1, 1), (1, 1), 1, "zeros"):
+        return False
+    channels = conv.in_channels, conv.out_channels
+    return min(channels) >= LEAST_CHANNELS[dtype] and all(number % LANES == 0 for number in channels)
+
+
+def _key(part: slice) -> tuple[int | None, int | None]:
+    """Return a slice as a key, which it is itself only from Python 3.12 on."""
+    return part.start, part.stop

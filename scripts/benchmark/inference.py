@@ -22,7 +22,7 @@ from util.device import add_device_flag, add_device_flags, set_up_device
 from util.errors import InputError
 from util.flag_types import positive_int
 
-READ_FRAMES = (1, 5, 10, 20, 40)  # remembered
+READ_FRAMES = (1, 5, 10, 20, 40, 100, 200, 400)  # remembered
 GRID = (30, 54)  # of 854 x 480
 CPU = torch.device("cpu")
 

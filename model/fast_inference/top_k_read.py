@@ -1,0 +1,100 @@
+"""The top-k read on a CPU: the memory is passed over once, and each query keeps the best it has met.
+
+The affinity of a block of memory positions to all queries is used while it lies in the cache, and only where
+it exceeds the least of a query's k best so far is it looked at twice. So time grows with the memory and no
+faster, and no more than a block of affinities ever exists.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numba import njit, prange
+from torch import Tensor
+
+from model.fast_inference.products import quickest_products
+from model.fast_inference.tile_kernels import PARALLEL, SERIAL, use_threads_of_torch
+from model.memory import weighted_values
+
+BLOCK = 1024  # memory positions whose affinities exist at once
+LANES = 32  # queries that are compared at once
+
+
+@njit(**SERIAL)
+def _replace_least(best: Any, where: Any, score: float, position: int) -> None:
+    """Put a score in place of the least, which is the first: the rest is a heap.
+
+    Args:
+        best: k scores, each not greater than the two at twice its place.
+        where: k positions of the scores.
+        score: to put in, greater than the first.
+        position: of the score.
+    """
+    place = 0
+    while 2 * place + 1 < len(best):
+        child = 2 * place + 1
+        if child + 1 < len(best) and best[child + 1] < best[child]:
+            child += 1
+        if best[child] >= score:
+            break
+        best[place], where[place] = best[child], where[child]
+        place = child
+    best[place], where[place] = score, position
+
+
+@njit(**PARALLEL)
+def _keep_best(scores: Any, first: int, best: Any, where: Any) -> None:
+    """Update the k best of each query with the affinities `positions x Q` of a block.
+
+    Args:
+        scores: affinities; Q is a multiple of LANES.
+        first: position of the first row.
+        best: `Q x k`, updated.
+        where: `Q x k`, positions, updated.
+    """
+    positions, queries = scores.shape
+    for chunk in prange(queries // LANES):
+        start = chunk * LANES
+        least = np.empty(LANES, np.float32)
+        for q in range(LANES):
+            least[q] = best[start + q, 0]
+        for position in range(positions):
+            most = np.float32(-np.inf)  # by which one is better
+            for q in range(LANES):
+                most = max(most, scores[position, start + q] - least[q])
+            if most > 0:
+                for q in range(LANES):
+                    score = scores[position, start + q]
+                    if score > least[q]:
+                        _replace_least(best[start + q], where[start + q], score, first + position)
+                        least[q] = best[start + q, 0]
+
+
+@torch.inference_mode()
+def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: int) -> Tensor:
+    """Read the memory of one object, as `model.memory.read` does with `top_k`.
+
+    Args:
+        memory_key: `1 x N x Ck`, in half precision or float32.
+        memory_value: `1 x N x Cv`, likewise.
+        query_key: `1 x Q x Ck`, float32.
+        k: positions kept for each query, clamped to N.
+
+    Returns:
+        `1 x Q x Cv`, float32.
+    """
+    use_threads_of_torch()
+    keys = memory_key[0]
+    count, channels = query_key.shape[1:]
+    queries = F.pad(query_key[0] / math.sqrt(channels), (0, 0, 0, -count % LANES))
+    k = min(k, len(keys))
+    best = torch.full((len(queries), k), -torch.inf)
+    where = torch.zeros(len(queries), k, dtype=torch.int64)
+    affinity = quickest_products(torch.float32)(queries.T[None])
+    # the newest come first, which are most akin to the queries: then few are better than what is kept
+    for start in reversed(range(0, len(keys), BLOCK)):
+        (scores,) = affinity(keys[None, start : start + BLOCK].float())  # positions x Q
+        _keep_best(scores.numpy(), start, best.numpy(), where.numpy())
+    return weighted_values(best[None, :count], where[None, :count], memory_value).float()
