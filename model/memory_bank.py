@@ -151,17 +151,24 @@ class MemoryBank:
         Returns:
             `k x (h*w) x Cv`.
         """
-        readouts = []
-        for memory in self.objects[objects]:
-            key, value = memory.view()
-            if self.top_k is not None and self.km_sigma is None and query_key.device.type == "cpu":
-                readouts.append(top_k_read(key, value, query_key, self.top_k))
-            else:
-                options: dict[str, Any] = {"width": width, "top_k": self.top_k, "km_sigma": self.km_sigma}
-                readouts.append(read(key, value, query_key, **options, chunk_numbers=chunk_numbers))
-        return torch.cat(readouts)
+        options: dict[str, Any] = {"width": width, "top_k": self.top_k, "km_sigma": self.km_sigma}
+        return torch.cat(
+            [
+                quickest_read(*memory.view(), query_key, **options, chunk_numbers=chunk_numbers)
+                for memory in self.objects[objects]
+            ]
+        )
 
     @property
     def nbytes(self) -> int:
         """Bytes of storage held."""
         return sum(memory.nbytes for memory in self.objects)
+
+
+def quickest_read(
+    memory_key: Tensor, memory_value: Tensor, query_key: Tensor, *, top_k: int | None, **options: Any
+) -> Tensor:
+    """Read the memory of one object the quickest way on its device; all is as for `model.memory.read`."""
+    if top_k is not None and options.get("km_sigma") is None and query_key.device.type == "cpu":
+        return top_k_read(memory_key, memory_value, query_key, top_k)
+    return read(memory_key, memory_value, query_key, top_k=top_k, **options)

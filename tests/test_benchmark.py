@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from model.fast_inference.products import ReorderedProducts
 from scripts.benchmark.comparison import SIDE, compare, operations, precision
 from scripts.benchmark.inference import split_into, time_read
 from scripts.benchmark.timing import Report
@@ -78,6 +79,12 @@ def test_operations_are_those_of_convolutions_and_products(mode):
         convolution = operations(lambda: F.conv2d(image, kernel, padding=1).relu() + 1)
         assert convolution == 2 * (2 * 5 * 10 * 12) * (3 * 9)
         assert operations(lambda: torch.ones(4, 6) @ torch.ones(6, 7)) == 2 * 4 * 6 * 7
+
+
+def test_operations_of_reordered_products_count():
+    with torch.inference_mode():
+        multiply = ReorderedProducts(torch.ones(3, 6, 7))
+        assert operations(lambda: multiply(torch.ones(3, 4, 6))) == 3 * 2 * 4 * 6 * 7
 
 
 def test_operations_of_gradients_count():

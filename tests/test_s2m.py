@@ -87,7 +87,7 @@ def test_preparing_folds_batch_norm_and_leaves_dilated_convolutions_be(plain, pr
     assert not any(isinstance(module, nn.BatchNorm2d) for module in modules)
     dilations = sorted(m.dilation[0] for m in modules if isinstance(m, nn.Conv2d) and m.dilation != (1, 1))
     assert dilations == [2, 2, 6, 12, 18]
-    assert sum(isinstance(module, WinogradConv2d) for module in modules) == 7
+    assert sum(isinstance(module, WinogradConv2d) for module in modules) == 13
     assert not prepared.training
 
 

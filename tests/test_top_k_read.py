@@ -1,11 +1,18 @@
 """The read of a CPU against the one of any device, which is compared with golden numbers itself."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from model.fast_inference.top_k_read import BLOCK, LANES, top_k_read
 from model.memory import read
 from model.memory_bank import MemoryBank
+
+ROOT = Path(__file__).parents[1]
 
 
 def drawn(positions, queries, order=None):
@@ -53,3 +60,23 @@ def test_a_bank_reads_the_same_whichever_way_it_takes(km_sigma, top_k):
     bank.write(key, value, time=0, permanent=True)
     expected = read(key, value, query, width=10, top_k=top_k, km_sigma=km_sigma)
     torch.testing.assert_close(bank.read(query, 10, slice(0, 1), 1 << 20), expected)
+
+
+def test_compiled_loops_leave_pytorch_its_number_of_threads():
+    """Numba sets the number of the library that both use when it first prepares its threads."""
+    code = """
+import torch
+import model
+threads = [torch.get_num_threads()]
+torch.set_num_threads(1)
+from model.fast_inference.compilation import use_threads_of_torch
+use_threads_of_torch()
+threads.append(torch.get_num_threads())
+use_threads_of_torch()
+print(*threads, torch.get_num_threads())
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["1", "1", "1"]

@@ -1,8 +1,7 @@
 """The sums of Winograd's way on tiles, compiled when they are first needed: one pass over memory each.
 
 Written as tensor operations they are some twenty passes over all tiles, which took a third of a convolution.
-Here a block of channels of one tile stays in the processor's nearest cache until it is done. The threads
-are PyTorch's own: Numba finds the OpenMP library that PyTorch has loaded.
+Here a block of channels of one tile stays in the processor's nearest cache until it is done.
 """
 
 from collections.abc import Callable
@@ -12,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import carray, config, get_num_threads, njit, prange, set_num_threads, types
+from numba import carray, njit, prange, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.fast_inference.compilation import PARALLEL, SERIAL
 from model.fast_inference.toom_cook import POINTS, Matrix, Tile, matrices
 
 Kernel = Callable[..., None]
@@ -31,17 +31,12 @@ BITS: dict[torch.dtype, tuple[torch.dtype, type]] = {  # integers of the same si
 UPPER = np.uint32(16)  # a bfloat16 is the upper half of a float32
 BELOW_HALF, ODD = np.uint32(0x7FFF), np.uint32(1)
 
-# sums may be reordered: a tile has few terms, and each network its own rounding
-FAST_MATH = {"nnan", "ninf", "nsz", "contract", "reassoc"}
-SERIAL: dict[str, Any] = {"fastmath": FAST_MATH, "error_model": "numpy", "cache": True}
-PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True, "nogil": True}
-
-config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
-MOST_THREADS = get_num_threads()
-
 
 class TileKernels(NamedTuple):
-    """What `tile_kernels` compiles; tensors come as `bits_of` them. P products make a tile."""
+    """What `tile_kernels` compiles; tensors come as `bits_of` them.
+
+    P products make a tile; C and O are multiples of LANES.
+    """
 
     combine_inputs: Kernel  # (x: N x H x W x C, first tile, results: P x tiles x C)
     combine_products: Kernel  # (addresses of P times tiles x O, tiles, first tile, bias: O, y: N x H x W x O)
@@ -51,11 +46,6 @@ def bits_of(x: Tensor) -> NDArray[np.generic]:
     """Return the numbers of a tensor as integers of the same size, without a copy."""
     integers, unsigned = BITS[x.dtype]
     return x.view(integers).numpy().view(unsigned)
-
-
-def use_threads_of_torch() -> None:
-    """Give the kernels as many threads as PyTorch's operations have."""
-    set_num_threads(min(torch.get_num_threads(), MOST_THREADS))
 
 
 def _pointer_code(_: Any, address: Any) -> Any:
@@ -138,22 +128,24 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
     def rounded(bits: Any) -> Any:  # to the nearest, to even halfway
         return np.uint16((bits + BELOW_HALF + ((bits >> UPPER) & ODD)) >> UPPER) if half else bits
 
+    @njit(**SERIAL)
+    def place(tile: int, height: int, width: int) -> Any:  # image, first row and column of outputs
+        down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
+        return tile // (down * across), tile // across % down * rows, tile % across * columns
+
     @njit(**PARALLEL)
     def combine_inputs(x: Any, first: int, combined: Any) -> None:
         _, height, width, channels = x.shape
         tiles = combined.shape[1]
-        down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
         for chunk in prange((tiles + TILES - 1) // TILES):
             bits, lines = np.empty(squares * LANES, np.uint32), np.empty(squares * LANES, np.float32)
             square = bits.view(np.float32)
             for tile in range(chunk * TILES, min(tiles, (chunk + 1) * TILES)):
-                at = first + tile
-                image = at // (down * across)
-                top, left = at // across % down * rows - 1, at % across * columns - 1
+                image, top, left = place(first + tile, height, width)
                 for block in range(channels // LANES):
                     channel = block * LANES
                     for i in range(squares):
-                        y, z, to = top + i // around, left + i % around, i * LANES
+                        y, z, to = top - 1 + i // around, left - 1 + i % around, i * LANES
                         if y >= 0 and y < height and z >= 0 and z < width:
                             for c in range(LANES):
                                 bits[to + c] = widened(x[image, y, z, channel + c])
@@ -169,14 +161,11 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
     @njit(**PARALLEL)
     def combine_products(addresses: Any, tiles: int, first: int, bias: Any, result: Any) -> None:
         _, height, width, channels = result.shape
-        down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
         for chunk in prange((tiles + TILES - 1) // TILES):
             bits, lines = np.empty(squares * LANES, np.uint32), np.empty(squares * LANES, np.float32)
             square = bits.view(np.float32)
             for tile in range(chunk * TILES, min(tiles, (chunk + 1) * TILES)):
-                at = first + tile
-                image = at // (down * across)
-                top, left = at // across % down * rows, at % across * columns
+                image, top, left = place(first + tile, height, width)
                 for block in range(channels // LANES):
                     channel = block * LANES
                     for i in range(squares):

@@ -14,12 +14,13 @@ import torch.nn.functional as F
 from numba import njit, prange
 from torch import Tensor
 
+from model.fast_inference.compilation import PARALLEL, SERIAL, use_threads_of_torch
 from model.fast_inference.products import quickest_products
-from model.fast_inference.tile_kernels import PARALLEL, SERIAL, use_threads_of_torch
 from model.memory import weighted_values
 
 BLOCK = 1024  # memory positions whose affinities exist at once
 LANES = 32  # queries that are compared at once
+NO_AFFINITY = np.float32(-1e30)  # less than any: compiled code takes no number for infinite
 
 
 @njit(**SERIAL)
@@ -61,7 +62,7 @@ def _keep_best(scores: Any, first: int, best: Any, where: Any) -> None:
         for q in range(LANES):
             least[q] = best[start + q, 0]
         for position in range(positions):
-            most = np.float32(-np.inf)  # by which one is better
+            most = NO_AFFINITY  # by which one is better
             for q in range(LANES):
                 most = max(most, scores[position, start + q] - least[q])
             if most > 0:
@@ -90,7 +91,7 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
     count, channels = query_key.shape[1:]
     queries = F.pad(query_key[0] / math.sqrt(channels), (0, 0, 0, -count % LANES))
     k = min(k, len(keys))
-    best = torch.full((len(queries), k), -torch.inf)
+    best = torch.full((len(queries), k), NO_AFFINITY.item())
     where = torch.zeros(len(queries), k, dtype=torch.int64)
     affinity = quickest_products(torch.float32)(queries.T[None])
     # the newest come first, which are most akin to the queries: then few are better than what is kept

@@ -10,10 +10,12 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.fast_inference.compilation import use_threads_of_torch
 from model.fast_inference.products import quickest_products
-from model.fast_inference.tile_kernels import LANES, bits_of, tile_kernels, use_threads_of_torch
+from model.fast_inference.tile_kernels import LANES, bits_of, tile_kernels
 from model.fast_inference.toom_cook import POINTS, TAPS, Tile, matrices
 from model.modules import ALL, PartialConv2d
 
@@ -25,7 +27,10 @@ FINE = frozenset(
     {"res2", "layer1", "layer2", "up_16_8", "up_8_4"}
 )  # parts of networks at a fourth and an eighth
 
-LEAST_CHANNELS = {torch.float32: 64, torch.bfloat16: 128}  # with fewer, combining takes as long as is saved
+LEAST_CHANNELS = {
+    torch.float32: LANES,
+    torch.bfloat16: 2 * LANES,
+}  # with fewer, combining takes as long as is saved
 BAND_BYTES = 24 << 20  # of combined inputs held at once: much more would be new pages of memory each time
 
 
@@ -33,7 +38,8 @@ class WinogradConv2d(nn.Module):
     """Computes what a 3x3 convolution of stride 1 and padding 1 computes. It is not differentiable.
 
     Args:
-        conv: its kernel is kept combined, with 1.8 to 7 times the numbers. Channels are multiples of 64.
+        conv: its kernel is kept combined, with 2.7 to 7 times the numbers. Channels are filled up to
+            multiples of LANES.
         dtype: to compute in; that of the input.
         tile: outputs of one, down and across.
     """
@@ -43,22 +49,29 @@ class WinogradConv2d(nn.Module):
         self.tile = tile
         self.sums = tile_kernels(tile, dtype)
         self.outputs = conv.out_channels
-        bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().float()
-        self.bias, self.no_bias = bias.numpy().copy(), np.zeros(conv.out_channels, np.float32)
+        filled = -conv.out_channels % LANES
+        no_bias = torch.zeros(conv.out_channels + filled)
+        bias = no_bias if conv.bias is None else F.pad(conv.bias.detach().float(), (0, filled))
+        self.bias, self.no_bias = bias.numpy().copy(), no_bias.numpy()
         kernels = combined_kernels(conv.weight.detach(), tile).to(dtype)
         parts = conv.parts if isinstance(conv, PartialConv2d) else (ALL,)
-        self.products = {_key(part): quickest_products(dtype)(kernels[:, part]) for part in parts}
+        self.products = {}
+        for part in parts:
+            of_part = F.pad(kernels[:, part], (0, filled, 0, -kernels[:, part].shape[1] % LANES))
+            self.products[_key(part)] = quickest_products(dtype)(of_part)
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `N x C x H x W`; C input channels of the convolution, with or without the bias.
 
         Returns:
-            `N x O x H x W`, channels last.
+            `N x O x H x W`, channels last; a view of more when O is no multiple of LANES.
         """
         use_threads_of_torch()
         x = x.permute(0, 2, 3, 1).contiguous()
+        if x.shape[3] % LANES:  # or else padding would copy it for nothing
+            x = F.pad(x, (0, -x.shape[3] % LANES))
         images, height, width, inputs = x.shape
-        y = x.new_empty(images, height, width, self.outputs)
+        y = x.new_empty(images, height, width, len(self.bias))
         products = self.products[_key(channels)]
         added = self.bias if bias else self.no_bias
 
@@ -72,7 +85,7 @@ class WinogradConv2d(nn.Module):
             multiplied = products(combined)  # P times tiles x O
             addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
             self.sums.combine_products(addresses, combined.shape[1], first, added, bits_of(y))
-        return y.permute(0, 3, 1, 2)
+        return y[..., : self.outputs].permute(0, 3, 1, 2)
 
 
 def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:
@@ -107,10 +120,8 @@ def tile_of(name: str, dtype: torch.dtype) -> Tile:
 def is_suited(conv: nn.Conv2d, dtype: torch.dtype) -> bool:
     """Tell whether Winograd's way computes what a convolution computes, and quicker."""
     shape = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode)
-    if shape != ((TAPS, TAPS), (1, 1), (1, 1), (1, 1), 1, "zeros"):
-        return False
-    channels = conv.in_channels, conv.out_channels
-    return min(channels) >= LEAST_CHANNELS[dtype] and all(number % LANES == 0 for number in channels)
+    wide = min(conv.in_channels, conv.out_channels) >= LEAST_CHANNELS[dtype]
+    return wide and shape == ((TAPS, TAPS), (1, 1), (1, 1), (1, 1), 1, "zeros")
 
 
 def _key(part: slice) -> tuple[int | None, int | None]:

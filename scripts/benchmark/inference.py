@@ -14,7 +14,7 @@ from dataset.frame_source import open_source
 from dataset.image_io import normalise, read_label_map
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
-from model.memory import read
+from model.memory_bank import quickest_read
 from scripts.benchmark.comparison import compare, precision, tf32, wait_for
 from scripts.benchmark.plain_propagation import PlainCore, plain_read
 from scripts.benchmark.timing import Report, Timing, in_turns
@@ -137,7 +137,7 @@ def time_read(
     keys, values, queries = (rows[0].T.contiguous() for rows in (key, value, query))
 
     def ours(_: int) -> Tensor:
-        readout = read(key, value, query, width=grid[1], top_k=top_k)
+        readout = quickest_read(key, value, query, width=grid[1], top_k=top_k)
         wait_for(device)
         return readout
 
