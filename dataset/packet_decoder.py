@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 from av.container import InputContainer
@@ -16,6 +16,10 @@ from dataset.packet_table import PacketTable, packets_of, read_packets
 from util.errors import InputError
 
 av.logging.set_level(None)  # what FFmpeg has to say about damage is said here, in one sentence
+
+# What in a file's metadata is no UTF-8 must not matter; PyAV since 19 sees to it by itself.
+BEFORE_19 = int(av.__version__.partition(".")[0]) < 19
+LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if BEFORE_19 else {}
 
 FLUSH_ERRORS = 64  # more than a decoder has threads, each of which may hold a damaged frame
 
@@ -30,7 +34,7 @@ def open_container(path: Path) -> InputContainer:
     path.open("rb").close()  # fails in the system's own words
     try:
         # without the protocol, FFmpeg takes what comes before a colon for one
-        return av.open(f"file:{os.fspath(path)}", metadata_errors="replace")
+        return av.open(f"file:{os.fspath(path)}", **LENIENT)
     except (av.FFmpegError, ValueError) as error:
         raise no_video(path) from error
 

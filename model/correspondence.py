@@ -244,4 +244,4 @@ def _prepared(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Tensor
 
 def _columns(source: Tensor) -> int:
     """Return how many columns of W to compute at a time, so that memory stays in bounds."""
-    return max(1, memory.CHUNK_NUMBERS // (source.shape[0] * source.shape[1]))
+    return max(1, memory.chunk_numbers_on(source.device) // (source.shape[0] * source.shape[1]))

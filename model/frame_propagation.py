@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.memory import CHUNK_NUMBERS
+from model.fast_inference.cuda_graphs import forget_recordings
+from model.memory import chunk_numbers_on
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork, Query
 from util.errors import InputError
@@ -40,7 +41,7 @@ class FramePropagation:
         self.network = network
         self.device = next(network.parameters()).device
         self.objects_at_once = objects_at_once
-        self.chunk_numbers = CHUNK_NUMBERS
+        self.chunk_numbers = chunk_numbers_on(self.device)
 
     def segment(self, bank: MemoryBank, query: Query, count: int) -> Tensor:
         """Return aggregated probabilities `(K+1) x H x W` of the K objects of a bank on a padded frame."""
@@ -102,6 +103,7 @@ class FramePropagation:
 
     def release(self) -> None:
         """Free what is only kept for speed."""
+        forget_recordings(self.network)
         torch.cuda.empty_cache()
 
     def brought(self, x: Tensor) -> Tensor:

@@ -13,7 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK_NUMBERS = 1 << 23  # affinity numbers held at once (32 MB in float32)
+GPU_CHUNK_NUMBERS = 1 << 26  # on a GPU, which fewer do not keep busy
 GROUP = 16  # memory positions that stand for each other in the first look of top-k
+
+
+def chunk_numbers_on(device: torch.device) -> int:
+    """Return the affinity numbers that may exist at once on a device."""
+    return GPU_CHUNK_NUMBERS if device.type == "cuda" else CHUNK_NUMBERS
 
 
 def to_rows(feature: Tensor) -> Tensor:
@@ -64,7 +70,7 @@ def k_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     positions = scores.shape[-1]
     groups = positions // GROUP
-    if groups < 2 * k:
+    if groups < 4 * k:
         return scores.topk(min(k, positions), dim=-1, sorted=False)
     # a group is every groups-th position: maxima over an outer dimension are whole-row operations
     grouped = scores[..., : groups * GROUP].unflatten(-1, (GROUP, groups))
@@ -160,7 +166,7 @@ def read(
     width: int,
     top_k: int | None = None,
     km_sigma: float | None = None,
-    chunk_numbers: int = CHUNK_NUMBERS,
+    chunk_numbers: int | None = None,
 ) -> Tensor:
     """Read the memory for every query position.
 
@@ -175,14 +181,15 @@ def read(
         width: width of the query grid (used by the kernel alone).
         top_k: keep the k best positions of each query; None reads all.
         km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
-        chunk_numbers: affinity numbers that may exist at once; the result does not depend on it.
+        chunk_numbers: affinity numbers that may exist at once, on which the result does not depend; None for
+            what suits the device.
 
     Returns:
         `B x Q x Cv`, in the query's precision.
     """
     batch, positions = memory_key.shape[:2]
     memory_key = memory_key.to(query_key.dtype)
-    chunk = max(1, chunk_numbers // (batch * positions))
+    chunk = max(1, (chunk_numbers or chunk_numbers_on(query_key.device)) // (batch * positions))
     centres = None if km_sigma is None else kernel_centres(memory_key, query_key, chunk)
     # into one tensor: small results kept between freed chunks would fragment the heap
     readout = query_key.new_empty(batch, query_key.shape[1], memory_value.shape[-1])

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from model.fast_inference.products import ReorderedProducts
+from scripts.benchmark import everything, inference
 from scripts.benchmark.comparison import SIDE, compare, operations, precision
 from scripts.benchmark.inference import split_into, time_read
 from scripts.benchmark.timing import Report
@@ -42,6 +43,57 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     shares = [e["value"] for e in content["measurements"] if e["name"] == "share of it that ours reached"]
     assert len(shares) == 2 and all(0 < share < 150 for share in shares)
     assert content["settings"]["objects"] == "[2, 3]" and "torch" in content["machine"]
+
+
+def test_all_that_a_processor_can_be_asked_goes_into_one_table(clip, tmp_path, weights_file, monkeypatch):
+    for name, small in (("FRAMES", 3), ("TRAINING", (2, 32)), ("TRAINING_TURNS", 1), ("BUSY_LOOPS", 1)):
+        monkeypatch.setitem(getattr(everything, name), "cpu", small)
+    monkeypatch.setattr(inference, "READ_FRAMES", (1,))
+    write_frames(tmp_path / "frames", clip["frames"][:4, :48, :80])
+    write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
+    given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
+    table = tmp_path / "b.md"
+    run_main(monkeypatch, "scripts.benchmark.__main__", "--markdown", table, "all", *given, "--device", "cpu")
+    rows = table.read_text().splitlines()
+    compared = [row.split("**")[1] for row in rows if row.startswith("| **")]
+    video = [f"80 x 48, {what}" for what in ("1 objects", "3 objects", "1 objects, amp")]
+    assert compared == [
+        *video,
+        "80 x 48, 1 objects, 1 busy loops",
+        "read, 1 frames",
+        "training, 2 x 32 x 32",
+    ]
+    assert all(row.count("|") == 6 for row in rows if row.startswith("|"))
+
+
+def test_what_does_not_fit_into_a_gpu_is_left_out(capsys):
+    def measure(args, report):
+        raise torch.cuda.OutOfMemoryError
+
+    everything.make(measure, None, Report({}))
+    assert (
+        "left out, since it does not fit into the GPU's memory: tests.test_benchmark"
+        in capsys.readouterr().out
+    )
+
+
+def test_what_was_measured_before_an_error_is_written(tmp_path, monkeypatch):
+    def run(args, report):
+        report.number("done", 3, "of 4")
+        raise InputError("the fourth cannot be measured.")
+
+    monkeypatch.setattr(inference, "run_read", run)
+    flags = ["--json", tmp_path / "b.json", "--markdown", tmp_path / "b.md", "read", "--device", "cpu"]
+    with pytest.raises(InputError, match="the fourth"):
+        run_main(monkeypatch, "scripts.benchmark.__main__", *flags)
+    assert json.loads((tmp_path / "b.json").read_text())["measurements"][0]["value"] == 3
+    assert "| done | 3 | | | of 4 |" in (tmp_path / "b.md").read_text()
+
+
+def test_busy_loops_keep_cores_busy_and_end():
+    with inference.busy_loops(2) as loops:
+        assert all(loop.poll() is None for loop in loops)
+    assert all(loop.poll() is not None for loop in loops)
 
 
 @pytest.mark.parametrize("fuses", [True, pytest.param(False, marks=pytest.mark.slow)])

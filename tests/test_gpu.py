@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from dataset.davis_test_dataset import davis_2016
 from model import InferenceCore, PropagationNetwork, load_network
+from model.fast_inference.cuda_graphs import RECORDED, ReplayedFunction, Workspace
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import tf32
@@ -89,6 +91,55 @@ def test_propagation_matches_golden(case, options, mean, labels, weights_file, b
     with tf32(False):
         for pair in beside_golden(case, load_network(weights_file, GPU), **options):
             assert_near_golden(*pair, mean=mean, labels=labels)
+
+
+@needs_gpu
+@pytest.mark.parametrize("amp", [False, True])
+def test_replayed_frames_are_those_computed(amp, weights_file, clip_frames, clip_labels):
+    """With other numbers of objects and sizes between, and weights that move."""
+    replaying, computing = (load_network(weights_file, GPU, amp) for _ in range(2))
+    for name in RECORDED:
+        delattr(computing, name)
+    for size in (88, 64, 88):
+        for labels in clip_labels:
+            engines = [InferenceCore(each) for each in (replaying, computing)]
+            for index, frame in enumerate(clip_frames):
+                given = labels[:size] if index == 0 else None
+                replayed, computed = (engine.step(frame[:, :size], given) for engine in engines)
+                assert (replayed - computed).abs().max() < (2e-2 if amp else 1e-4)
+    assert all(getattr(replaying, name).recordings for name in RECORDED)
+    replaying.cpu().to(GPU)
+    image = torch.stack(clip_frames[:1]).to(GPU)[..., :80, :128]
+    with torch.inference_mode():
+        for _ in range(6):
+            torch.testing.assert_close(replaying.encode_query(image).key, computing.encode_query(image).key)
+
+
+@needs_gpu
+def test_results_of_replays_are_their_own_in_every_thread(weights_file, clip_frames):
+    network = load_network(weights_file, GPU)
+    images = torch.stack(clip_frames)[..., :80, :128].to(GPU)
+
+    @torch.inference_mode()
+    def keys(_):
+        return [network.encode_query(image[None]).key for image in images]
+
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(keys, range(8)):
+            for key, image in zip(result, images, strict=True):
+                expected = network.encode_query(image[None]).key  # outside inference mode: computed
+                torch.testing.assert_close(key, expected, rtol=1e-3, atol=1e-3)
+
+
+@needs_gpu
+def test_what_cannot_be_recorded_is_computed(caplog):
+    linear = torch.nn.Linear(2, 2, device=GPU)
+    function = ReplayedFunction(lambda x: linear(x) * x.max().item(), linear, Workspace())
+    x = torch.tensor([[1.0, 2.0]], device=GPU)
+    with torch.inference_mode():
+        for _ in range(6):
+            torch.testing.assert_close(function(x), linear(x) * 2)
+    assert caplog.text.count("without CUDA graphs") == 1
 
 
 @needs_gpu

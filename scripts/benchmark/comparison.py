@@ -11,6 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from model.fast_inference.cuda_graphs import no_replays
 from scripts.benchmark.timing import Report, in_turns
 from util.device import allow_tf32, amp_dtype
 
@@ -19,6 +20,14 @@ Result = TypeVar("Result")
 
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices: large enough for the full rate
 PRODUCTS = 20  # to take the fastest of
+
+# Multiplications for each number of a result, by the arguments: of oneDNN's products with reordered
+# kernels, whose shape only the result tells, and of cuDNN's convolutions with what follows them.
+PER_RESULT: dict[str, Callable[..., int]] = {
+    "mkldnn::_linear_pointwise": lambda x, *_: x.shape[-1],
+    "aten::cudnn_convolution_relu": lambda x, weight, *_: weight[0].numel(),
+    "aten::cudnn_convolution_add_relu": lambda x, weight, *_: weight[0].numel(),
+}
 
 
 def compare(
@@ -49,9 +58,8 @@ def compare(
     Returns:
         The results of both for each item.
     """
-    if device.type == "cuda":
-        for way, start in (("ours", start_ours), ("plain", start_plain)):
-            report.number(f"peak memory of {way}", peak_gpu_memory(start, items, device) / 1e6, "MB")
+    ways = (("ours", start_ours), ("plain", start_plain)) if device.type == "cuda" else ()
+    peaks = {way: peak_gpu_memory(start, items, device) for way, start in ways}
     ours, plain = start_ours(), start_plain()
     our_results: list[Result] = []
     plain_results: list[Result] = []
@@ -60,6 +68,8 @@ def compare(
     )
     report.timing(name, timing, unit, scale)
     report.number("all of them together", sum(timing.plain) / sum(timing.ours), "times as fast")
+    for way, peak in peaks.items():
+        report.number(f"peak memory of {way}", peak / 1e6, "MB")
     rate = matrix_rate(device, matrices)
     share = operations(lambda: ours(items[-1])) / median(timing.ours) / rate
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
@@ -116,8 +126,8 @@ def matrix_rate(device: torch.device, matrices: str) -> float:
 class OperationCounter(TorchDispatchMode):
     """Counts the multiplications and additions of convolutions and matrix products by PyTorch's formulas.
 
-    PyTorch's own counter (torch.utils.flop_counter) sees none of them in inference mode in version 2.4. It
-    has no formula for oneDNN's products with reordered kernels, whose shape only their result tells.
+    PyTorch's own counter (torch.utils.flop_counter) sees none of them in inference mode in version 2.4, and
+    has no formula for some, see `PER_RESULT`.
 
     Attributes:
         total: so far.
@@ -128,9 +138,9 @@ class OperationCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Count one operation, or those that it consists of."""
         kwargs = kwargs or {}
-        if func._schema.name == "mkldnn::_linear_pointwise":
+        if func._schema.name in PER_RESULT:
             result = func(*args, **kwargs)
-            self.total += 2 * args[0].numel() * result.shape[-1]
+            self.total += 2 * result.numel() * PER_RESULT[func._schema.name](*args)
             return result
         formula = flop_registry.get(func._overloadpacket)
         if formula is None:
@@ -146,7 +156,7 @@ class OperationCounter(TorchDispatchMode):
 
 def operations(compute: Callable[[], object]) -> int:
     """Run a computation; return the multiplications and additions of its convolutions and matrix products."""
-    with OperationCounter() as counter:
+    with no_replays(), OperationCounter() as counter:
         compute()
     return counter.total
 

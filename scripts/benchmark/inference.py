@@ -2,7 +2,10 @@
 
 import argparse
 import itertools
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +36,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add `inference` and `read` and their flags."""
     parser = commands.add_parser("inference", help="whole frames through the engine")
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="weights")
-    add("--input", type=Path, required=True, help="video file or folder of frames")
-    add("--mask", type=Path, required=True, help="labels of the first frame")
+    add_video_flags(add)
     add("--objects", type=positive_int, nargs="+", default=[1], help="one comparison each (default: 1)")
     add("--frames", type=positive_int, default=40, help="default: %(default)s")
     add("--amp", action="store_true", help="ours in reduced precision")
+    add("--busy_loops", type=int, default=0, help="processes that keep a core busy beside it (default: 0)")
     add_device_flags(add)
     parser.set_defaults(run=run_inference)
 
@@ -48,6 +50,13 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("--turns", type=positive_int, default=5, help="default: %(default)s")
     add_device_flag(add)
     parser.set_defaults(run=run_read, no_tf32=False)  # nothing convolves
+
+
+def add_video_flags(add: Callable[..., object]) -> None:
+    """Add the flags of what goes through the engine; `add` is a parser's `add_argument`."""
+    add("--model", type=Path, required=True, help="weights")
+    add("--input", type=Path, required=True, help="video file or folder of frames")
+    add("--mask", type=Path, required=True, help="labels of the first frame")
 
 
 def run_inference(args: argparse.Namespace, report: Report) -> None:
@@ -67,7 +76,8 @@ def run_inference(args: argparse.Namespace, report: Report) -> None:
     for objects in args.objects:
         mask = torch.from_numpy(split_into(labels, objects))
         frames = [(image, None if i else mask) for i, image in enumerate(images)]
-        run_objects(objects, frames, device, args, report)
+        with busy_loops(args.busy_loops):
+            run_objects(objects, frames, device, args, report)
 
 
 def run_objects(
@@ -98,12 +108,25 @@ def run_objects(
         return labels
 
     height, width = frames[0][0].shape[1:]
-    name = f"{width} x {height}, {objects} objects{', amp' * args.amp}"
+    busy = f", {args.busy_loops} busy loops" if args.busy_loops else ""
+    name = f"{width} x {height}, {objects} objects{', amp' * args.amp}{busy}"
     matrices = precision(device, args.amp, not args.no_tf32)
     pairs = compare(report, name, "FPS", start_ours, start_plain, frames, device=device, matrices=matrices)
     same = torch.stack([(ours == plain).float().mean() for ours, plain in pairs])
     report.number("pixels with the same label", 100 * same.mean().item(), "%")
     report.number("pixels with the same label on the worst frame", 100 * same.min().item(), "%")
+
+
+@contextmanager
+def busy_loops(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Keep so many cores busy meanwhile, as other programs of a user do; yields the processes."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield loops
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:

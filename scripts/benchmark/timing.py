@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
+import torch
+
 Item = TypeVar("Item")
 
 PACKAGES = ("torch", "torchvision", "opencv-python", "pillow", "numpy", "scipy")
@@ -60,6 +62,17 @@ class Report:
         print(f"{name}: {value:.6g} {unit}")
         self.content["measurements"].append({"name": name, "value": value, "unit": unit})
 
+    def markdown(self) -> str:
+        """Return the machine, and a table of all measurements: comparisons, each with what is known of it."""
+        rows = ["| what | ours | plain | times as fast | |", "|---|---|---|---|---|"]
+        for each in self.content["measurements"]:
+            if "ratio" in each:
+                ours, plain, ratio = (f"{each[key]:.2f}" for key in ("ours", "plain", "ratio"))
+                rows.append(f"| **{each['name']}** | {ours} | {plain} | {ratio} | {each['unit']} |")
+            else:
+                rows.append(f"| {each['name']} | {each['value']:.5g} | | | {each['unit']} |")
+        return "\n".join([*self.content["machine"].splitlines(), "", *rows, ""])
+
 
 def in_turns(
     ours: Callable[[Item], object], plain: Callable[[Item], object], items: Iterable[Item]
@@ -80,12 +93,14 @@ def in_turns(
 
 
 def machine() -> str:
-    """Describe the processor, the system and the versions of the packages that matter."""
+    """Describe the GPU, the processor, the system and the versions of the packages that matter."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     processor = models[0] if models else platform.processor() or platform.machine()
     load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    if torch.cuda.is_available():
+        processor = f"{torch.cuda.get_device_name()}, {processor}"
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     return (
         f"{processor}, {os.cpu_count()} cores, {platform.system()}, {load}\n"
