@@ -9,7 +9,12 @@ from model import PropagationNetwork, load_network
 from scripts.evaluation.backward import carry_back
 from scripts.evaluation.film_file import has_sound
 from scripts.evaluation.films import write_contact_sheet, write_overlay
-from scripts.evaluation.flags import add_engine_flags, add_overwrite_flag, engine_options
+from scripts.evaluation.flags import (
+    ANY_VIDEO_MEMORY_FRAMES,
+    add_engine_flags,
+    add_overwrite_flag,
+    engine_options,
+)
 from scripts.evaluation.loop import evaluate_video
 from scripts.evaluation.run_record import FileSet, Run, begin_run, end_run, range_of
 from util.device import set_up_device
@@ -37,7 +42,7 @@ def main() -> None:
     add("--start", type=int, default=0, help="first frame (default: %(default)s)")
     add("--end", type=int, help="frame after the last (default: all)")
     add("--every", type=positive_int, default=1, help="take every n-th frame (default: %(default)s)")
-    add_engine_flags(parser)
+    add_engine_flags(parser, ANY_VIDEO_MEMORY_FRAMES)
     propagate(parser.parse_args())
 
 

@@ -11,7 +11,16 @@ from dataset.image_io import normalise, read_image, read_label_map
 from dataset.video_dataset import open_user_video
 from dataset.video_file import VideoFile
 from model import InferenceCore
-from tests.conftest import ROOT, SHARED_DATA, needs_shared_data, read_png, run_main, run_script, write_labels
+from tests.conftest import (
+    ROOT,
+    SHARED_DATA,
+    needs_shared_data,
+    read_png,
+    run_main,
+    run_script,
+    write_frames,
+    write_labels,
+)
 from util.errors import InputError
 
 FPS = 12.5
@@ -61,6 +70,26 @@ def frames_of(path):
     while (got := capture.read())[0]:
         frames.append(cv2.cvtColor(got[1], cv2.COLOR_BGR2RGB))
     return frames, capture.get(cv2.CAP_PROP_FPS)
+
+
+def test_of_a_long_video_fifty_frames_are_remembered_unless_the_bound_is_lifted(
+    clip, tmp_path, flags, monkeypatch
+):
+    write_labels(tmp_path / "m.png", clip["labels"][1, :32, :48])
+    write_frames(tmp_path / "frames", [clip["frames"][i % 12, :32, i % 20 : i % 20 + 48] for i in range(56)])
+    given = ["--input", tmp_path / "frames", "--masks", tmp_path / "m.png", "--mem_every", 1, *flags]
+    last = {}
+    for name, bound in (
+        ("default", []),
+        ("50", ["--max_memory_frames", 50]),
+        ("0", ["--max_memory_frames", 0]),
+    ):
+        out, probs = tmp_path / f"out {name}", tmp_path / f"probs {name}"
+        run_main(monkeypatch, SCRIPT, *given, "--output", out, "--save_probs", probs, *bound)
+        with np.load(probs / "00055.npz") as saved:
+            last[name] = saved["prob"]
+    assert np.array_equal(last["default"], last["50"])
+    assert not np.array_equal(last["default"], last["0"])
 
 
 def test_a_video_file_as_a_user_runs_it(mp4, clip, tmp_path, flags):

@@ -13,6 +13,14 @@ def positive_int(text: str) -> int:
     return value
 
 
+def whole_number(text: str) -> int:
+    """Parse a whole number, zero included."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return value
+
+
 def positive_float(text: str) -> float:
     """Parse a number above zero."""
     value = float(text)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.fast_inference.cuda_graphs import replay_on_gpu
-from model.fast_inference.cudnn_fusion import fuse_what_follows, has_cudnn
+from model.fast_inference.fused_blocks import fuse_blocks, fuses
 from model.fast_inference.winograd import use_winograd
 from util.device import amp_dtype, has_matrix_unit
 
@@ -21,8 +21,8 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
 
     Batch norm is folded into convolutions, features have their channels last, and on a CPU the wide
     convolutions are computed by Winograd's way. Not so where bfloat16 products of whole matrices are
-    instructions of their own (AMX), beside which Winograd's sums would be dear. On an NVIDIA GPU what
-    follows a convolution is done with it, and a frame is asked for in few requests.
+    instructions of their own (AMX), beside which Winograd's sums would be dear. What follows a convolution
+    is done with it, and a GPU is asked for a frame in few requests.
 
     Args:
         network: with its weights, in float32.
@@ -37,8 +37,9 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
     if device.type == "cpu" and not (amp and has_matrix_unit()):
         use_winograd(network, dtype)
     network.to(device, dtype).to(memory_format=torch.channels_last)
-    if device.type == "cuda" and has_cudnn():
-        fuse_what_follows(network)
+    if device.type in ("cpu", "cuda") and fuses(device, dtype):
+        fuse_blocks(network)
+    if device.type == "cuda":
         replay_on_gpu(network)
     return network
 

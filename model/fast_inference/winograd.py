@@ -31,6 +31,7 @@ LEAST_CHANNELS = {
     torch.float32: LANES,
     torch.bfloat16: 2 * LANES,
 }  # with fewer, combining takes as long as is saved
+NO_LESS = {False: np.finfo(np.float32).min, True: np.float32(0)}  # than this are results, rectified or not
 BAND_BYTES = 24 << 20  # of combined inputs held at once: much more would be new pages of memory each time
 
 
@@ -60,8 +61,22 @@ class WinogradConv2d(nn.Module):
             of_part = F.pad(kernels[:, part], (0, filled, 0, -kernels[:, part].shape[1] % LANES))
             self.products[_key(part)] = quickest_products(dtype)(of_part)
 
-    def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
-        """Convolve `N x C x H x W`; C input channels of the convolution, with or without the bias.
+    def forward(
+        self,
+        x: Tensor,
+        channels: slice = ALL,
+        bias: bool = True,
+        added: Tensor | None = None,
+        relu: bool = False,
+    ) -> Tensor:
+        """Convolve.
+
+        Args:
+            x: `N x C x H x W`.
+            channels: C input channels of the convolution.
+            bias: add it.
+            added: to the result, `N x O x H x W`.
+            relu: rectify what comes out.
 
         Returns:
             `N x O x H x W`, channels last; a view of more when O is no multiple of LANES.
@@ -72,8 +87,9 @@ class WinogradConv2d(nn.Module):
             x = F.pad(x, (0, -x.shape[3] % LANES))
         images, height, width, inputs = x.shape
         y = x.new_empty(images, height, width, len(self.bias))
+        sum_with = y if added is None else self._filled(added)
         products = self.products[_key(channels)]
-        added = self.bias if bias else self.no_bias
+        constant = self.bias if bias else self.no_bias
 
         rows, columns = self.tile
         count = (rows + 2) * (columns + 2)  # products of a tile
@@ -84,19 +100,26 @@ class WinogradConv2d(nn.Module):
             self.sums.combine_inputs(bits_of(x), first, bits_of(combined))
             multiplied = products(combined)  # P times tiles x O
             addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
-            self.sums.combine_products(addresses, combined.shape[1], first, added, bits_of(y))
+            self.sums.combine_products(
+                addresses,
+                *(combined.shape[1], first, constant),
+                *(bits_of(sum_with), added is not None, NO_LESS[relu]),
+                bits_of(y),
+            )
         return y[..., : self.outputs].permute(0, 3, 1, 2)
+
+    def _filled(self, x: Tensor) -> Tensor:
+        """Return `N x O x H x W` with its channels last, filled up as the bias."""
+        return F.pad(x.permute(0, 2, 3, 1), (0, len(self.bias) - self.outputs)).contiguous()
 
 
 def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:
     """Combine the kernels `O x C x 3 x 3` of a convolution for tiles of P products each: `P x C x O`."""
     of_rows, of_columns = (matrices(POINTS[outputs])[1] for outputs in tile)
-    both_axes = torch.from_numpy(np.kron(of_rows, of_columns))  # P x 9
-    combined = weight.new_empty(len(both_axes), weight.shape[1], weight.shape[0])
-    for start in range(0, weight.shape[1], LANES):  # some at a time: in double precision they are large
-        some = weight[:, start : start + LANES].permute(2, 3, 1, 0).double()  # 3 x 3 x LANES x O
-        combined[:, start : start + LANES] = torch.tensordot(both_axes, some.flatten(0, 1), 1)
-    return combined
+    both_axes = torch.from_numpy(np.kron(of_rows, of_columns)).to(weight.dtype)  # P x 9
+    outputs, inputs = weight.shape[:2]
+    taps = weight.permute(2, 3, 1, 0).reshape(-1, inputs * outputs)  # 9 x C*O
+    return (both_axes @ taps).view(-1, inputs, outputs)
 
 
 def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:

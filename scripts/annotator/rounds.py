@@ -24,6 +24,7 @@ from model import (
 from model.aggregation import most_probable
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
+from scripts.evaluation.flags import ANY_VIDEO_MEMORY_FRAMES
 from util.device import allow_tf32
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Rounds:
             store="uint8",
             undo_levels=1,
             query_bytes=QUERY_BYTES,
+            max_memory_frames=ANY_VIDEO_MEMORY_FRAMES,
         )
         sources = [passed[0] for passed in (gap.forward, gap.backward) if passed]
         whole = [frame for frame, (_, about) in given.items() if {*labels} <= {*about}]
@@ -180,7 +182,7 @@ class Rounds:
         """
         if not frames:
             return
-        engine = InferenceCore(network)
+        engine = InferenceCore(network, max_memory_frames=ANY_VIDEO_MEMORY_FRAMES)
         nearest = sorted(given, key=lambda frame: (abs(frame - frames[0]), frame))[:NEAREST]
         for frame in reversed(nearest):  # the one it starts from comes last
             self._step(engine, frame, given)

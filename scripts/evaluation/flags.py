@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from util.device import add_device_flags
-from util.flag_types import positive_float, positive_int
+from util.flag_types import positive_float, positive_int, whole_number
 
 BESIDE_OUTPUT = Path()  # stands for a folder beside the output, so that the output holds masks alone
+ANY_VIDEO_MEMORY_FRAMES = (
+    50  # remembered by tools for videos of any length, which would get slower and slower
+)
 KM_SIGMA = 5.6  # standard deviation of the kernel, in cells of the stride-16 grid
 
 
@@ -23,8 +26,13 @@ def add_network_flags(add: Callable[..., object]) -> None:
     add_device_flags(add)
 
 
-def add_core_flags(add: Callable[..., object]) -> None:
-    """Add the flags that `InferenceCore` and `InteractiveCore` share, those of the network too."""
+def add_core_flags(add: Callable[..., object], memory_frames: int = 0) -> None:
+    """Add the flags that `InferenceCore` and `InteractiveCore` share, those of the network too.
+
+    Args:
+        add: `add_argument` of a parser or group.
+        memory_frames: default bound on remembered frames; 0 for none, as the protocols of benchmarks have it.
+    """
     add_network_flags(add)
     add(
         "--top_k",
@@ -34,7 +42,12 @@ def add_core_flags(add: Callable[..., object]) -> None:
     )
     add("--no_top", action="store_true", help="read all memory positions instead of the top k")
     add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
-    add("--max_memory_frames", type=positive_int, help="keep at most this many of them (default: all)")
+    add(
+        "--max_memory_frames",
+        type=whole_number,
+        default=memory_frames,
+        help="keep at most this many of them; 0 for all (default: %(default)s)",
+    )
     add(
         "--objects_at_once",
         type=positive_int,
@@ -48,15 +61,15 @@ def core_options(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "top_k": None if args.no_top else args.top_k,
         "mem_every": args.mem_every,
-        "max_memory_frames": args.max_memory_frames,
+        "max_memory_frames": args.max_memory_frames or None,
         "objects_at_once": args.objects_at_once,
     }
 
 
-def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the network and the engine."""
+def add_engine_flags(parser: argparse.ArgumentParser, memory_frames: int = 0) -> None:
+    """Add the flags of the network and the engine; `memory_frames` as for `add_core_flags`."""
     add = parser.add_argument_group("network and memory").add_argument
-    add_core_flags(add)
+    add_core_flags(add, memory_frames)
     add("--use_km", action="store_true", help="weight the read with a Gaussian kernel (KMN)")
     add("--km_sigma", type=positive_float, default=KM_SIGMA, help="its width in cells (default: %(default)s)")
     add("--half_memory", action="store_true", help="remember in half precision, in half the space")
