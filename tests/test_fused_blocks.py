@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.fast_inference import fused_blocks, preparation
+from model.fast_inference import fused_blocks
 from model.fast_inference.fused_blocks import FusedBottleneck, FusedResBlock, ReLUConv2d, fuse_blocks, fuses
 from model.fast_inference.preparation import fold_batch_norm, prepare_for_inference
 from model.fast_inference.winograd import COARSE_TILE, FINE_TILE, WinogradConv2d, use_winograd
@@ -72,7 +72,6 @@ def test_where_the_library_does_not_do_it_blocks_stay_as_they_are(broken, monkey
 
     monkeypatch.setattr(fused_blocks, "rectified", rectified)
     assert not fuses(CPU, torch.float32)
-    monkeypatch.setattr(preparation, "fuses", fuses)
     encoder = prepare_for_inference(MaskRGBEncoder(single_object=False), CPU)
     assert type(encoder.layer1[0]) is Bottleneck and type(encoder.conv1) is nn.Conv2d
 

@@ -1,6 +1,7 @@
 """What only a GPU can show (skipped without one), and what can be known of it without one."""
 
 import argparse
+import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import torch
 
 from dataset.davis_test_dataset import davis_2016
 from model import InferenceCore, PropagationNetwork, load_network
-from model.fast_inference.cuda_graphs import RECORDED, ReplayedFunction, Workspace
+from model.fast_inference.cuda_graphs import RECORDED, ReplayedFunction, Workspace, replay_on_gpu
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import tf32
@@ -129,6 +130,16 @@ def test_results_of_replays_are_their_own_in_every_thread(weights_file, clip_fra
             for key, image in zip(result, images, strict=True):
                 expected = network.encode_query(image[None]).key  # outside inference mode: computed
                 torch.testing.assert_close(key, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_copies_of_a_network_replay_their_own():
+    network = PropagationNetwork().eval()
+    replay_on_gpu(network)
+    copied = copy.deepcopy(network)
+    functions = [getattr(copied, name) for name in RECORDED]
+    assert all(each.network is copied and each.function.__self__ is copied for each in functions)
+    workspaces = {each.workspace for each in functions}
+    assert len(workspaces) == 1 and network.decode.workspace not in workspaces
 
 
 @needs_gpu

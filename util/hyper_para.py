@@ -8,7 +8,7 @@ from typing import Any
 
 from util.device import add_device_flags
 from util.errors import InputError
-from util.flag_types import positive_float, positive_int
+from util.flag_types import positive_float, positive_int, whole_number
 from util.stages import STAGES, Schedule
 
 # What a resumed run must have in common with the stopped one to be the same run.
@@ -36,13 +36,13 @@ def add_training_flags(
     add("--id", type=_run_name, help="name of the run in its files' names")
     add("--load_network", type=Path, help="start from these weights (of the stage before)")
     add("--load_model", type=Path, help="continue the stopped run of this X_checkpoint.pth, exactly")
-    add("--seed", type=_whole, default=14159265, help="of all randomness (default: %(default)s)")
+    add("--seed", type=whole_number, default=14159265, help="of all randomness (default: %(default)s)")
     add_device_flags(add)
     add("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # launchers also set LOCAL_RANK
 
     add = parser.add_argument_group("samples").add_argument
     add("--crop_size", type=crop_size, default=crop, help="of a sample (default: %(default)s)")
-    add("--num_workers", type=_whole, default=8, help="loading processes of each process (default: 8)")
+    add("--num_workers", type=whole_number, default=8, help="loading processes of each process (default: 8)")
 
     add = parser.add_argument_group("optimisation (None: the stage's own)").add_argument
     add("-b", "--batch_size", type=positive_int, help="of each process")
@@ -174,10 +174,3 @@ def crop_size(text: str) -> int:
     if size % 16:
         raise argparse.ArgumentTypeError(f"{text} is not a multiple of 16, the network's stride")
     return size
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below zero")
-    return number

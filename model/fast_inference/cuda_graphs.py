@@ -1,7 +1,7 @@
 """Replays what a GPU is asked for, again and again, as one request.
 
-A frame of 854 x 480 is some 400 kernels of some 10 microseconds each. Asking for them one by one takes the
-processor longer than the GPU takes to do them; a CUDA graph asks for all at once.
+A frame of 854 x 480 is hundreds of kernels. Asking for them one by one takes the processor longer than a
+large GPU takes to do them; a CUDA graph asks for all at once.
 """
 
 import copy
@@ -20,7 +20,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 log = logging.getLogger(__name__)
 
 RECORDED = ("encode_query", "encode_memory", "decode")  # of the propagation network
-CALLS_BEFORE = 3  # of one shape: recording takes as long as some ten calls
+CALLS_BEFORE = 3  # of one shape: recording is not worth it for one that hardly comes again
 MOST_RECORDINGS = 8  # of a function; the one replayed longest ago is dropped
 
 
@@ -31,6 +31,7 @@ class Recording(NamedTuple):
     inputs: list[Tensor]
     outputs: list[Any]  # tensors, and what else the function returns
     structure: TreeSpec  # of what it returns
+    weights: list[Tensor]  # whose place in memory must not become that of others
 
 
 class Workspace:
@@ -45,6 +46,10 @@ class Workspace:
     def __init__(self) -> None:
         self.memory = torch.cuda.graph_pool_handle()
         self.lock = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Workspace":
+        """Return another, for a copy of the network."""
+        return Workspace()
 
 
 class ReplayedFunction:
@@ -85,9 +90,8 @@ class ReplayedFunction:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ReplayedFunction":
         """Return the same for a copy of the network, with nothing recorded."""
-        return ReplayedFunction(
-            copy.deepcopy(self.function, memo), copy.deepcopy(self.network, memo), Workspace()
-        )
+        function, network = copy.deepcopy(self.function, memo), copy.deepcopy(self.network, memo)
+        return ReplayedFunction(function, network, copy.deepcopy(self.workspace, memo))
 
     def forget(self) -> None:
         """Free the memory of all recordings; what is called often is recorded again."""
@@ -96,15 +100,17 @@ class ReplayedFunction:
             self.calls.clear()
 
     def _surroundings(self) -> tuple[object, ...]:
-        """Return what else a recording depends on."""
+        """Return what else a recording depends on; weights that move all do."""
         return next(self.network.parameters()).data_ptr(), torch.backends.cudnn.allow_tf32
 
     def _record(self, key: object, leaves: list[Any], structure: TreeSpec) -> bool:
         """Record a call; tell whether it could be."""
         while len(self.recordings) >= MOST_RECORDINGS:
-            self.recordings.popitem(last=False)
+            dropped, _ = self.recordings.popitem(last=False)
+            self.calls[dropped] = 0
+        weights = [weight.detach() for weight in self.network.parameters()]
         try:
-            self.recordings[key] = record(self.function, leaves, structure, self.workspace)
+            self.recordings[key] = record(self.function, leaves, structure, weights, self.workspace)
         except torch.cuda.OutOfMemoryError:
             self.calls[key] = -1000  # try again much later
             return False
@@ -123,7 +129,11 @@ def alike(leaf: object) -> object:
 
 
 def record(
-    function: Callable[..., Any], leaves: list[Any], structure: TreeSpec, workspace: Workspace
+    function: Callable[..., Any],
+    leaves: list[Any],
+    structure: TreeSpec,
+    weights: list[Tensor],
+    workspace: Workspace,
 ) -> Recording:
     """Record a call of a function, on tensors of the graph's own.
 
@@ -131,6 +141,7 @@ def record(
         function: to call.
         leaves: its arguments, flattened.
         structure: of them.
+        weights: that it reads.
         workspace: to compute in.
     """
     own = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
@@ -150,7 +161,7 @@ def record(
                 graph.capture_end()
         torch.cuda.current_stream().wait_stream(side)
     outputs, structure = tree_flatten(result)
-    return Recording(graph, inputs, outputs, structure)
+    return Recording(graph, inputs, outputs, structure, weights)
 
 
 def replay(recording: Recording, tensors: list[Tensor]) -> Any:

@@ -82,12 +82,10 @@ class WinogradConv2d(nn.Module):
             `N x O x H x W`, channels last; a view of more when O is no multiple of LANES.
         """
         use_threads_of_torch()
-        x = x.permute(0, 2, 3, 1).contiguous()
-        if x.shape[3] % LANES:  # or else padding would copy it for nothing
-            x = F.pad(x, (0, -x.shape[3] % LANES))
+        x = blocks_of_channels(x)
         images, height, width, inputs = x.shape
         y = x.new_empty(images, height, width, len(self.bias))
-        sum_with = y if added is None else self._filled(added)
+        sum_with = y if added is None else blocks_of_channels(added)
         products = self.products[_key(channels)]
         constant = self.bias if bias else self.no_bias
 
@@ -108,9 +106,11 @@ class WinogradConv2d(nn.Module):
             )
         return y[..., : self.outputs].permute(0, 3, 1, 2)
 
-    def _filled(self, x: Tensor) -> Tensor:
-        """Return `N x O x H x W` with its channels last, filled up as the bias."""
-        return F.pad(x.permute(0, 2, 3, 1), (0, len(self.bias) - self.outputs)).contiguous()
+
+def blocks_of_channels(x: Tensor) -> Tensor:
+    """Return `N x C x H x W` with its channels last, filled up to a multiple of LANES."""
+    x = x.permute(0, 2, 3, 1).contiguous()
+    return F.pad(x, (0, -x.shape[3] % LANES)) if x.shape[3] % LANES else x  # padding by nothing copies, too
 
 
 def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:

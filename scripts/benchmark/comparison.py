@@ -22,11 +22,13 @@ SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices: large enough for t
 PRODUCTS = 20  # to take the fastest of
 
 # Multiplications for each number of a result, by the arguments: of oneDNN's products with reordered
-# kernels, whose shape only the result tells, and of cuDNN's convolutions with what follows them.
+# kernels, whose shape only the result tells, and of convolutions with what follows them.
 PER_RESULT: dict[str, Callable[..., int]] = {
-    "mkldnn::_linear_pointwise": lambda x, *_: x.shape[-1],
-    "aten::cudnn_convolution_relu": lambda x, weight, *_: weight[0].numel(),
-    "aten::cudnn_convolution_add_relu": lambda x, weight, *_: weight[0].numel(),
+    "mkldnn._linear_pointwise.default": lambda x, *_: x.shape[-1],
+    "mkldnn._convolution_pointwise.default": lambda x, weight, *_: weight[0].numel(),
+    "mkldnn._convolution_pointwise.binary": lambda x, added, weight, *_: weight[0].numel(),
+    "aten.cudnn_convolution_relu.default": lambda x, weight, *_: weight[0].numel(),
+    "aten.cudnn_convolution_add_relu.default": lambda x, weight, *_: weight[0].numel(),
 }
 
 
@@ -138,9 +140,9 @@ class OperationCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Count one operation, or those that it consists of."""
         kwargs = kwargs or {}
-        if func._schema.name in PER_RESULT:
+        if str(func) in PER_RESULT:
             result = func(*args, **kwargs)
-            self.total += 2 * result.numel() * PER_RESULT[func._schema.name](*args)
+            self.total += 2 * result.numel() * PER_RESULT[str(func)](*args)
             return result
         formula = flop_registry.get(func._overloadpacket)
         if formula is None:

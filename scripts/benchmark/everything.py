@@ -19,7 +19,7 @@ Measure = Callable[[argparse.Namespace, Report], None]
 
 GPU_TESTS = Path(__file__).parents[2] / "tests" / "test_gpu.py"
 
-# On a processor a frame takes a second, and so fewer are done: each takes some minutes for all.
+# Of what takes a processor seconds, less is done there, so that either takes minutes for all.
 FRAMES = {"cuda": 40, "cpu": 12}
 OBJECTS = {"cuda": ([1, 3, 5], [1, 3, 5]), "cpu": ([1, 3], [1])}  # exact, and with amp
 READ_TURNS = {"cuda": 5, "cpu": 1}

@@ -23,7 +23,7 @@ from scripts.benchmark.plain_propagation import PlainCore, plain_read
 from scripts.benchmark.timing import Report, Timing, in_turns
 from util.device import add_device_flag, add_device_flags, set_up_device
 from util.errors import InputError
-from util.flag_types import positive_int
+from util.flag_types import positive_int, whole_number
 
 READ_FRAMES = (1, 5, 10, 20, 40, 100, 200, 400)  # remembered
 GRID = (30, 54)  # of 854 x 480
@@ -40,7 +40,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("--objects", type=positive_int, nargs="+", default=[1], help="one comparison each (default: 1)")
     add("--frames", type=positive_int, default=40, help="default: %(default)s")
     add("--amp", action="store_true", help="ours in reduced precision")
-    add("--busy_loops", type=int, default=0, help="processes that keep a core busy beside it (default: 0)")
+    add(
+        "--busy_loops",
+        type=whole_number,
+        default=0,
+        help="processes that keep a core busy beside it (default: 0)",
+    )
     add_device_flags(add)
     parser.set_defaults(run=run_inference)
 

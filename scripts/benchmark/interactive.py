@@ -13,7 +13,7 @@ from dataset.image_io import normalise, read_label_map
 from model import FusionNetwork, InteractiveCore, PropagationNetwork, load_fusion, load_network
 from model.checkpoint import read_fusion, read_network
 from scripts.benchmark.comparison import tf32
-from scripts.benchmark.inference import split_into
+from scripts.benchmark.inference import add_video_flags, split_into
 from scripts.benchmark.plain_interactive import PlainInteractive
 from scripts.benchmark.timing import Report, in_turns
 from util.device import add_device_flags, set_up_device
@@ -28,10 +28,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add `interactive` and its flags."""
     parser = commands.add_parser("interactive", help=__doc__, description=__doc__)
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="weights")
+    add_video_flags(add)
     add("--fusion", type=Path, help="weights (default: blending by distance)")
-    add("--input", type=Path, required=True, help="video file or folder of frames")
-    add("--mask", type=Path, required=True, help="labels of the first frame")
     add("--objects", type=positive_int, default=2, help="default: %(default)s")
     add("--frames", type=positive_int, default=40, help="of the rounds that are compared (default: 40)")
     add("--long", type=positive_int, default=101, help="frames of the video that is corrected (default: 101)")

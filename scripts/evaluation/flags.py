@@ -9,9 +9,7 @@ from util.device import add_device_flags
 from util.flag_types import positive_float, positive_int, whole_number
 
 BESIDE_OUTPUT = Path()  # stands for a folder beside the output, so that the output holds masks alone
-ANY_VIDEO_MEMORY_FRAMES = (
-    50  # remembered by tools for videos of any length, which would get slower and slower
-)
+ANY_VIDEO_MEMORY_FRAMES = 50  # bound of tools for videos of any length, which would get ever slower
 KM_SIGMA = 5.6  # standard deviation of the kernel, in cells of the stride-16 grid
 
 
