@@ -5,7 +5,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from model.fast_inference.fused_blocks import rectified, rectified_sum
 from model.fast_inference.products import ReorderedProducts
 from scripts.benchmark import everything, inference
 from scripts.benchmark.comparison import SIDE, compare, operations, precision
@@ -138,14 +137,6 @@ def test_operations_of_reordered_products_count():
     with torch.inference_mode():
         multiply = ReorderedProducts(torch.ones(3, 6, 7))
         assert operations(lambda: multiply(torch.ones(3, 4, 6))) == 3 * 2 * 4 * 6 * 7
-
-
-def test_operations_of_convolutions_with_what_follows_them_count():
-    conv, image = torch.nn.Conv2d(3, 5, 3, padding=1), torch.ones(2, 3, 10, 12)
-    convolution = 2 * (2 * 5 * 10 * 12) * (3 * 9)
-    with torch.inference_mode():
-        assert operations(lambda: rectified(conv, image)) == convolution
-        assert operations(lambda: rectified_sum(conv, image, torch.ones(2, 5, 10, 12))) == convolution
 
 
 def test_operations_of_gradients_count():

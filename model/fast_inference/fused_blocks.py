@@ -1,15 +1,14 @@
-"""Blocks of the networks in fewer passes over memory: convolutions with bias, shortcut and ReLU in one.
+"""Blocks in fewer passes over the memory of a GPU: convolutions with bias, shortcut and ReLU in one.
 
-By themselves these are passes of their own; on a GPU each takes as long as a 1x1 convolution. That a
-convolution does with them is what cuDNN and oneDNN offer, by calls that PyTorch has for its own compilers:
-they are used where they exist and compute the same.
+By themselves these are passes of their own, each as long as a 1x1 convolution. cuDNN does them with a
+convolution, by calls that PyTorch has for its own compilers: they are used where they exist and compute the
+same. On a CPU the same by oneDNN and Winograd's way was no faster.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.fast_inference.winograd import WinogradConv2d
 from model.modules import MaskRGBEncoder, ResBlock, RGBEncoder
 from model.resnet import Bottleneck
 
@@ -37,40 +36,28 @@ class FusedResBlock(ResBlock):
     def forward(self, x: Tensor) -> Tensor:
         """Map `B x in_channels x h x w` to `B x out_channels x h x w`."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        hidden = rectified(self.conv1, F.relu(x))
-        conv: nn.Module = self.conv2
-        if isinstance(conv, WinogradConv2d):
-            return conv(hidden, added=shortcut)
-        return conv(hidden).add_(shortcut)
+        return self.conv2(rectified(self.conv1, F.relu(x))).add_(shortcut)
 
 
-def rectified(conv: nn.Module, x: Tensor) -> Tensor:
-    """Return the ReLU of a convolution of `B x C x H x W`; `conv` is a `Conv2d` with bias, or Winograd's."""
-    if isinstance(conv, WinogradConv2d):
-        return conv(x, relu=True)
-    assert isinstance(conv, nn.Conv2d) and not isinstance(conv.padding, str)
-    if x.is_cuda:
-        geometry = conv.stride, conv.padding, conv.dilation, conv.groups
-        return torch.cudnn_convolution_relu(x, conv.weight, conv.bias, *geometry)
-    geometry = conv.padding, conv.stride, conv.dilation, conv.groups
-    pointwise = torch.ops.mkldnn._convolution_pointwise
-    return pointwise(x, conv.weight, conv.bias, *geometry, "relu", [], "")
+def rectified(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Return the ReLU of a convolution, with bias, of `B x C x H x W`."""
+    return torch.cudnn_convolution_relu(x, conv.weight, conv.bias, *geometry(conv))
 
 
 def rectified_sum(conv: nn.Conv2d, x: Tensor, shortcut: Tensor) -> Tensor:
     """Return the ReLU of a convolution plus a shortcut of the same shape; arguments as for `rectified`."""
+    return torch.cudnn_convolution_add_relu(x, conv.weight, shortcut, 1.0, conv.bias, *geometry(conv))
+
+
+def geometry(conv: nn.Conv2d) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]:
+    """Return stride, padding, dilation and groups of a convolution, as cuDNN's calls take them."""
     assert not isinstance(conv.padding, str)
-    if x.is_cuda:
-        geometry = conv.stride, conv.padding, conv.dilation, conv.groups
-        return torch.cudnn_convolution_add_relu(x, conv.weight, shortcut, 1.0, conv.bias, *geometry)
-    geometry = conv.padding, conv.stride, conv.dilation, conv.groups
-    pointwise = torch.ops.mkldnn._convolution_pointwise.binary
-    return pointwise(x, shortcut, conv.weight, conv.bias, *geometry, "add", 1.0, "relu", [], "")
+    return conv.stride, conv.padding, conv.dilation, conv.groups
 
 
 @torch.inference_mode()
 def fuses(device: torch.device, dtype: torch.dtype) -> bool:
-    """Tell whether the libraries of a device convolve and do what follows in one, and do it right."""
+    """Tell whether the library of a GPU convolves and does what follows in one, and does it right."""
     conv = nn.Conv2d(16, 16, 1).to(device, dtype).to(memory_format=torch.channels_last)
     drawn = torch.randn(2, 16, 4, 4, generator=torch.Generator().manual_seed(0)).to(device, dtype)
     x, shortcut = drawn.contiguous(memory_format=torch.channels_last).split(1)

@@ -21,8 +21,8 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
 
     Batch norm is folded into convolutions, features have their channels last, and on a CPU the wide
     convolutions are computed by Winograd's way. Not so where bfloat16 products of whole matrices are
-    instructions of their own (AMX), beside which Winograd's sums would be dear. What follows a convolution
-    is done with it, and a GPU is asked for a frame in few requests.
+    instructions of their own (AMX), beside which Winograd's sums would be dear. On a GPU what follows a
+    convolution is done with it, and a frame is asked for in few requests.
 
     Args:
         network: with its weights, in float32.
@@ -37,9 +37,9 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
     if device.type == "cpu" and not (amp and has_matrix_unit()):
         use_winograd(network, dtype)
     network.to(device, dtype).to(memory_format=torch.channels_last)
-    if device.type in ("cpu", "cuda") and fuses(device, dtype):
-        fuse_blocks(network)
     if device.type == "cuda":
+        if fuses(device, dtype):
+            fuse_blocks(network)
         replay_on_gpu(network)
     return network
 

@@ -39,9 +39,7 @@ class TileKernels(NamedTuple):
     """
 
     combine_inputs: Kernel  # (x: N x H x W x C, first tile, results: P x tiles x C)
-    # (addresses of P times tiles x O, tiles, first tile, bias: O, more to add: N x H x W x O, whether to,
-    # least result, results: N x H x W x O)
-    combine_products: Kernel
+    combine_products: Kernel  # (addresses of P times tiles x O, tiles, first tile, bias: O, y: N x H x W x O)
 
 
 def bits_of(x: Tensor) -> NDArray[np.generic]:
@@ -161,14 +159,11 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                             combined[i, tile, channel + c] = rounded(bits[i * LANES + c])
 
     @njit(**PARALLEL)
-    def combine_products(
-        addresses: Any, tiles: int, first: int, bias: Any, added: Any, adds: bool, least: Any, result: Any
-    ) -> None:
+    def combine_products(addresses: Any, tiles: int, first: int, bias: Any, result: Any) -> None:
         _, height, width, channels = result.shape
         for chunk in prange((tiles + TILES - 1) // TILES):
             bits, lines = np.empty(squares * LANES, np.uint32), np.empty(squares * LANES, np.float32)
-            more = np.empty(LANES, np.uint32)
-            square, more_numbers = bits.view(np.float32), more.view(np.float32)
+            square = bits.view(np.float32)
             for tile in range(chunk * TILES, min(tiles, (chunk + 1) * TILES)):
                 image, top, left = place(first + tile, height, width)
                 for block in range(channels // LANES):
@@ -182,13 +177,8 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                     for i in range(min(rows, height - top)):
                         for j in range(min(columns, width - left)):
                             at_block = (i * columns + j) * LANES
-                            if adds:
-                                for c in range(LANES):
-                                    more[c] = widened(added[image, top + i, left + j, channel + c])
-                                for c in range(LANES):
-                                    square[at_block + c] += more_numbers[c]
                             for c in range(LANES):
-                                square[at_block + c] = max(square[at_block + c] + bias[channel + c], least)
+                                square[at_block + c] += bias[channel + c]
                             for c in range(LANES):
                                 result[image, top + i, left + j, channel + c] = rounded(bits[at_block + c])
 

@@ -31,7 +31,6 @@ LEAST_CHANNELS = {
     torch.float32: LANES,
     torch.bfloat16: 2 * LANES,
 }  # with fewer, combining takes as long as is saved
-NO_LESS = {False: np.finfo(np.float32).min, True: np.float32(0)}  # than this are results, rectified or not
 BAND_BYTES = 24 << 20  # of combined inputs held at once: much more would be new pages of memory each time
 
 
@@ -61,33 +60,20 @@ class WinogradConv2d(nn.Module):
             of_part = F.pad(kernels[:, part], (0, filled, 0, -kernels[:, part].shape[1] % LANES))
             self.products[_key(part)] = quickest_products(dtype)(of_part)
 
-    def forward(
-        self,
-        x: Tensor,
-        channels: slice = ALL,
-        bias: bool = True,
-        added: Tensor | None = None,
-        relu: bool = False,
-    ) -> Tensor:
-        """Convolve.
-
-        Args:
-            x: `N x C x H x W`.
-            channels: C input channels of the convolution.
-            bias: add it.
-            added: to the result, `N x O x H x W`.
-            relu: rectify what comes out.
+    def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
+        """Convolve `N x C x H x W`; C input channels of the convolution, with or without the bias.
 
         Returns:
             `N x O x H x W`, channels last; a view of more when O is no multiple of LANES.
         """
         use_threads_of_torch()
-        x = blocks_of_channels(x)
+        x = x.permute(0, 2, 3, 1).contiguous()
+        if x.shape[3] % LANES:  # or else padding would copy it for nothing
+            x = F.pad(x, (0, -x.shape[3] % LANES))
         images, height, width, inputs = x.shape
         y = x.new_empty(images, height, width, len(self.bias))
-        sum_with = y if added is None else blocks_of_channels(added)
         products = self.products[_key(channels)]
-        constant = self.bias if bias else self.no_bias
+        added = self.bias if bias else self.no_bias
 
         rows, columns = self.tile
         count = (rows + 2) * (columns + 2)  # products of a tile
@@ -98,19 +84,8 @@ class WinogradConv2d(nn.Module):
             self.sums.combine_inputs(bits_of(x), first, bits_of(combined))
             multiplied = products(combined)  # P times tiles x O
             addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
-            self.sums.combine_products(
-                addresses,
-                *(combined.shape[1], first, constant),
-                *(bits_of(sum_with), added is not None, NO_LESS[relu]),
-                bits_of(y),
-            )
+            self.sums.combine_products(addresses, combined.shape[1], first, added, bits_of(y))
         return y[..., : self.outputs].permute(0, 3, 1, 2)
-
-
-def blocks_of_channels(x: Tensor) -> Tensor:
-    """Return `N x C x H x W` with its channels last, filled up to a multiple of LANES."""
-    x = x.permute(0, 2, 3, 1).contiguous()
-    return F.pad(x, (0, -x.shape[3] % LANES)) if x.shape[3] % LANES else x  # padding by nothing copies, too
 
 
 def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:

@@ -22,11 +22,9 @@ SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices: large enough for t
 PRODUCTS = 20  # to take the fastest of
 
 # Multiplications for each number of a result, by the arguments: of oneDNN's products with reordered
-# kernels, whose shape only the result tells, and of convolutions with what follows them.
+# kernels, whose shape only the result tells, and of cuDNN's convolutions with what follows them.
 PER_RESULT: dict[str, Callable[..., int]] = {
     "mkldnn._linear_pointwise.default": lambda x, *_: x.shape[-1],
-    "mkldnn._convolution_pointwise.default": lambda x, weight, *_: weight[0].numel(),
-    "mkldnn._convolution_pointwise.binary": lambda x, added, weight, *_: weight[0].numel(),
     "aten.cudnn_convolution_relu.default": lambda x, weight, *_: weight[0].numel(),
     "aten.cudnn_convolution_add_relu.default": lambda x, weight, *_: weight[0].numel(),
 }
