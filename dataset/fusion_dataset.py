@@ -113,11 +113,11 @@ class FusionDataset(Dataset[Sample]):
         drawn, levels = found
         jitter = JITTER.draw(random)
         images = [
-            adjust(self._cropped(as_image(read_image(video.frames[frame])), drawn), jitter)
+            adjust(self.cropped(as_image(read_image(video.frames[frame])), drawn), jitter)
             for frame in (drawn.t, drawn.b)
         ]
         truth_t, truth_b = (
-            self._cropped(as_mask(read_label_map(video.masks[frame])), drawn) for frame in (drawn.t, drawn.b)
+            self.cropped(as_mask(read_label_map(video.masks[frame])), drawn) for frame in (drawn.t, drawn.b)
         )
         from_a, from_b, was_b = (level.float() / 255 for level in levels)
         mask_b, mask_t = (
@@ -141,9 +141,9 @@ class FusionDataset(Dataset[Sample]):
         paths = [video.prob(begun, label, frame) for label in drawn.labels if label != NO_OBJECT]
         found = [torch.from_numpy(read_labels(path)) for path in paths]
         found += [torch.zeros_like(found[0])] * (2 - len(found))
-        return self._cropped(tv_tensors.Mask(torch.stack(found)), drawn)
+        return self.cropped(tv_tensors.Mask(torch.stack(found)), drawn)
 
-    def _cropped(self, item: Item, drawn: "Draw") -> Item:
+    def cropped(self, item: Item, drawn: "Draw") -> Item:
         """Crop an item, padded to the right and below where it is too small, and flip it perhaps."""
         side = self.crop_size
         height, width = size_of(item)

@@ -91,7 +91,7 @@ class S2MDataset(Dataset[Sample], ABC):
         """
         random = self.streams.generator(index)
         picture = self.picture(index, random)
-        image, mask = self._cropped(picture, random)
+        image, mask = self.cropped(picture, random)
         image = adjust(image, JITTER.draw(random))
         if random.random() < GREY_CHANCE:
             image = to_grey(image)
@@ -107,7 +107,7 @@ class S2MDataset(Dataset[Sample], ABC):
             "info": {"name": picture.name},
         }
 
-    def _cropped(self, picture: Picture, random: Random) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
+    def cropped(self, picture: Picture, random: Random) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
         """Turn, scale, shear, resize, crop and flip a picture and its mask as one."""
         image, mask = picture.image, picture.mask
         if random.random() < 0.5:

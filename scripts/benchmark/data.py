@@ -18,6 +18,7 @@ from dataset.synthetic.scene import VideoSettings, random_scene, render
 from dataset.synthetic.textures import TextureSource
 from dataset.tps import exact_maps, fast_maps, random_control_points
 from dataset.vos_dataset import VOSDataset
+from scripts.benchmark.interactive_loading import time_fusion, time_s2m
 from scripts.benchmark.plain_loading import static_frames, thin_plate_maps, video_frames
 from scripts.benchmark.timing import Report, in_turns
 from util.flag_types import positive_int
@@ -49,17 +50,21 @@ def run(args: argparse.Namespace, report: Report) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if args.static:
             time_static("static", args.static, args.samples, report)
+            time_s2m("S2M", args.static, args.samples, report)
         else:
             for height, width in SIZES:
                 made = Path(folder) / f"{width}x{height}"
                 make_pictures(made, height, width)
                 time_static(f"static, {width} x {height}", made, args.samples, report)
+                time_s2m(f"S2M, {width} x {height}", made, args.samples, report)
         if args.images and args.masks:
             time_video("video", args.images, args.masks, args.samples, report)
         else:
             roots = Path(folder) / "images", Path(folder) / "masks"
             make_video(*roots)
-            time_video(f"video, {VIDEO_SIZE[1]} x {VIDEO_SIZE[0]}", *roots, args.samples, report)
+            size = f"{VIDEO_SIZE[1]} x {VIDEO_SIZE[0]}"
+            time_video(f"video, {size}", *roots, args.samples, report)
+            time_fusion(f"fusion, {size}", *roots, Path(folder) / "fusion", args.samples, report)
     time_splines(args.samples, report)
 
 

@@ -59,6 +59,7 @@ class Report:
 
     def number(self, name: str, value: float, unit: str) -> None:
         """Add a single number."""
+        value = float(value)  # NumPy's are not JSON
         print(f"{name}: {value:.6g} {unit}")
         self.content["measurements"].append({"name": name, "value": value, "unit": unit})
 
