@@ -91,12 +91,16 @@ class AnnotatedFrames:
             self.objects.setdefault(part.label, []).append(part)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a sample, another for each number; there is no end of them."""
+        """Return a sample, another for each number; there is no end of them.
+
+        Its `info` also has `labels`: of the first and the second object, 0 where there is none.
+        """
         random = self.streams.generator(index)
-        crowd = [self.objects[label] for label in random.permutation(list(self.objects))]
+        crowd = [int(label) for label in random.permutation(list(self.objects))]
         crowd = crowd[: random.integers(1, CROWD + 1)]
         layers = [self._background(random)]
-        layers += [self._object(looks[random.integers(len(looks))], random) for looks in crowd]
+        looks = [self.objects[label] for label in crowd]
+        layers += [self._object(parts[random.integers(len(parts))], random) for parts in looks]
         shared = SHARED_JITTER.draw(random)
         images, label_maps = [], []
         for frame in range(FRAMES):
@@ -106,9 +110,11 @@ class AnnotatedFrames:
 
         numbers = stack_masks(label_maps)
         chosen = [int(label) for label in random.permutation(len(crowd))[:2] + 1] + [-1]
-        visible = [label for label in chosen if (numbers[0] == label).any()] + [-1, -1]
-        first, second = (numbers.int() == label for label in visible[:2])
-        return sample(stack_images(images), first, second, str(index), [str(index)] * FRAMES)
+        visible = [number for number in chosen if (numbers[0] == number).any()]
+        first, second = (numbers.int() == number for number in [*visible, -1, -1][:2])
+        drawn = sample(stack_images(images), first, second, str(index), [str(index)] * FRAMES)
+        drawn["info"]["labels"] = [*(crowd[number - 1] for number in visible), 0, 0][:2]
+        return drawn
 
     def _background(self, random: Random) -> list[Layer]:
         height, width = size_of(self.background)

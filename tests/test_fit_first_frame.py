@@ -1,5 +1,6 @@
 """The one-shot fit: its samples and its script."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,27 @@ def test_the_script_writes_weights_that_learnt(folder, tmp_path, monkeypatch, ca
     assert before.keys() == after.keys()
     assert not torch.equal(before["decoder.pred.weight"], after["decoder.pred.weight"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.pth", "more.pth"]
+
+
+def test_the_same_seed_and_steps_give_the_same_weights(folder, tmp_path, monkeypatch, capsys):
+    given = ["--frames", folder / "frames", "--masks", folder / "masks", "--crop_size", 32, "--device", "cpu"]
+    given += ["--iterations", 3, "--key_iterations", 2]
+    for seed, name in ((5, "a"), (5, "b"), (6, "c")):
+        run_main(monkeypatch, MODULE, *given, "--seed", seed, "--output", tmp_path / f"{name}.pth")
+        said = capsys.readouterr().out
+        assert ": 3 steps after 2 of the keys alone in " in said
+        assert re.search(
+            r"not trained on: object 1 \d+ %, object 2 \d+ %, object 3 \d+ %\.$", said, re.MULTILINE
+        )
+    first, second, other = (load_file(tmp_path / f"{name}.pth") for name in "abc")
+    assert all(torch.equal(second[name], weight) for name, weight in first.items())
+    assert not all(torch.equal(other[name], weight) for name, weight in first.items())
+
+
+def test_keys_alone_are_trained_from_scratch_only(folder, tmp_path, monkeypatch):
+    given = ["--frames", folder / "frames", "--masks", folder / "masks", "--output", tmp_path / "w.pth"]
+    with pytest.raises(InputError, match="--key_iterations is for a start from scratch: leave it out"):
+        run_main(monkeypatch, MODULE, *given, "--key_iterations", 2, "--load_network", tmp_path / "no.pth")
 
 
 def test_empty_masks_are_refused(folder, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.checkpoint import load_file, load_state, network_state
+from model.training.adam import ViewingAdam
 from model.training.forward import TrainingForward
 from model.training.losses import PROPAGATION_BOOTSTRAP, Bootstrap, frame_losses, hard_fraction, overlap
 from util.device import amp_dtype
@@ -85,7 +86,7 @@ class Trainer:
             self.forward = DistributedDataParallel(
                 self.forward, broadcast_buffers=False, gradient_as_bucket_view=True
             )
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=lr, weight_decay=WEIGHT_DECAY, fused=True)
+        self.optimizer = ViewingAdam(network.parameters(), lr=lr, weight_decay=WEIGHT_DECAY, fused=True)
         self.scheduler = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, list(steps), gamma)
         needs_scaling = task.amp and amp_dtype(ranks.device) == torch.float16
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=needs_scaling)

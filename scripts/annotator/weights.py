@@ -13,6 +13,7 @@ from typing import Any
 from dataset.mask_writer import write_mask
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
+from scripts.one_shot import OVERLAP
 from util.errors import InputError
 from util.palette import voc_palette
 
@@ -56,7 +57,7 @@ class Weights:
         return {"kind": kind, "published": str(self.published), "size": self.size}
 
     def fit(self, job: Job, session: Session, minutes: float) -> str:
-        """Fit a network to the frames drawn, in a process of its own."""
+        """Fit a network to the frames drawn, in a process of its own; return what is to be said of it."""
         masks = self.fitted.parent / "masks"
         shutil.rmtree(masks, ignore_errors=True)
         with session.lock:
@@ -67,8 +68,9 @@ class Weights:
         command = ["scripts.fit_first_frame", "--frames", str(session.pictures.path.resolve())]
         command += ["--masks", str(masks.resolve()), "--output", str(self.fitted.resolve())]
         command += ["--minutes", f"{minutes:g}", "--size", str(self.size), *self.flags]
-        _run(command, job, seconds=60 * minutes)
-        return "A network has been fitted to this video. Propagate with it now."
+        said = _run(command, job, seconds=60 * minutes)
+        verdict = " ".join(said[said.index(OVERLAP) :].split())
+        return f"A network has been fitted to this video. Propagate with it now. {verdict}"
 
     def download(self, job: Job) -> str:
         """Fetch the published weights, in a process of its own."""
@@ -79,8 +81,11 @@ class Weights:
         return "The published weights are here. Propagate with them now."
 
 
-def _run(command: Sequence[str], job: Job, seconds: float | None) -> None:
+def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:
     """Run one of the project's programs, showing how far it is; it ends with the job, and with this process.
+
+    Returns:
+        What it said.
 
     Raises:
         InputError: it failed; what it said last.
@@ -108,3 +113,4 @@ def _run(command: Sequence[str], job: Job, seconds: float | None) -> None:
     if process.returncode != 0:
         lines = [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]
         raise InputError((lines or ["it gave no reason."])[-1].removeprefix("error: "))
+    return output

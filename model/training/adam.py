@@ -1,0 +1,48 @@
+"""Adam without copies."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class ViewingAdam(torch.optim.Adam):
+    """Fused Adam that looks at channels-last weights as what lies in memory one after the other.
+
+    The fused step works on memory in its usual order and, on a CPU, first copies each weight, gradient and
+    average that lies otherwise: more work than the step itself. What it computes is the same either way.
+    """
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step; on other devices than a CPU as Adam does."""
+        with viewed_in_order(list(self._strewn())):
+            return super().step(closure)
+
+    def _strewn(self) -> Iterator[Tensor]:
+        """Yield the tensors of weights on a CPU that lie channels-last: themselves, gradients, averages."""
+        for weight in (weight for group in self.param_groups for weight in group["params"]):
+            gradient, state = weight.grad, self.state.get(weight)
+            if gradient is None or weight.device.type != "cpu" or weight.is_contiguous():
+                continue
+            if not state:  # the first step makes the averages, in the weight's own order
+                continue
+            together = weight, gradient, *state.values()
+            alike = [each for each in together if isinstance(each, Tensor) and each.shape == weight.shape]
+            if all(each.is_contiguous(memory_format=torch.channels_last) for each in alike):
+                yield from alike
+
+
+@contextmanager
+def viewed_in_order(tensors: list[Tensor]) -> Iterator[None]:
+    """Within the context, show channels-last tensors `O x C x h x w` as `O x h x w x C`, in place."""
+    shown = []
+    for tensor in tensors:
+        shown.append((tensor, tensor.data))
+        tensor.data = tensor.data.permute(0, 2, 3, 1)
+    try:
+        yield
+    finally:
+        for tensor, before in shown:
+            tensor.data = before

@@ -1,0 +1,59 @@
+"""How well a fitted network knows each object: on samples that it was not trained on."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch.utils.data import default_collate
+
+from dataset.annotated_frames import AnnotatedFrames
+from model.training.propagation_forward import PropagationForward
+from scripts.one_shot import OVERLAP
+from util.ranks import Ranks
+
+FIRST_HELD_OUT = 1_000_000  # number of the first sample that no fit is trained on
+SAMPLES_FOR_EACH = 8  # object, on average
+MOST_SAMPLES = 32
+POOR = 0.5  # overlap below which an object is lost sooner or later
+
+
+@torch.no_grad()
+def held_out_scores(task: PropagationForward, dataset: AnnotatedFrames, ranks: Ranks) -> dict[int, float]:
+    """Return the overlap (IoU) with the truth of each object in the last frame of samples not trained on.
+
+    Args:
+        task: with the network that was fitted.
+        dataset: what it was fitted to.
+        ranks: where the network is.
+
+    Returns:
+        Overlaps by label, of all pixels of all samples together; an object that no sample shows has none.
+    """
+    agree, either = (dict.fromkeys(dataset.objects, 0) for _ in range(2))
+    for number in range(min(MOST_SAMPLES, SAMPLES_FOR_EACH * len(dataset.objects))):
+        drawn = dataset[FIRST_HELD_OUT + number]
+        labels: Sequence[int] = drawn["info"]["labels"]
+        batch = {
+            name: value.to(ranks.device)
+            for name, value in default_collate([drawn]).items()
+            if isinstance(value, torch.Tensor)
+        }
+        predicted = task(*task.inputs(batch))[0, 1].argmax(dim=0)
+        truth = batch["cls_gt"][0, 2]
+        for place, label in enumerate(filter(None, labels), start=1):
+            ours, theirs = predicted == place, truth == place
+            agree[label] += int((ours & theirs).sum())
+            either[label] += int((ours | theirs).sum())
+    return {label: agree[label] / either[label] for label in sorted(either) if either[label]}
+
+
+def verdict(scores: Mapping[int, float]) -> str:
+    """Say how sure a fit is of each object, and what to do about those that it does not know."""
+    said = ", ".join(f"object {label} {100 * score:.0f} %" for label, score in scores.items())
+    lines = [f"{OVERLAP} it was not trained on: {said}."]
+    poor = [str(label) for label, score in scores.items() if score < POOR]
+    if poor:
+        lines.append(
+            f"warning: object {', '.join(poor)} may be lost: give masks on more frames (--masks FOLDER), or "
+            "more --minutes; a small object needs a larger --size."
+        )
+    return "\n".join(lines)

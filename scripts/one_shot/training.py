@@ -1,0 +1,110 @@
+"""The training of a one-shot fit: keys first when it starts from scratch, then the whole network."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch.utils.data import default_collate
+
+from dataset.annotated_frames import AnnotatedFrames
+from dataset.training_sample import Sample
+from model import PropagationNetwork
+from model.training.from_scratch import initialise_from_scratch
+from model.training.key_forward import KeyForward
+from model.training.losses import Bootstrap
+from model.training.propagation_forward import PropagationForward
+from model.training.trainer import Trainer
+from scripts.one_shot.schedule import WARM_UP, rate
+from util.ranks import Ranks
+
+SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
+KEY_BATCH = 2  # samples of a step that trains keys alone
+KEY_RATE = 6e-5  # learning rate of these steps
+KEY_PART = 0.25  # of the time
+KEY_STEPS_PER_STEP = 0.8  # where a number of steps is given
+HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the fit between which fewer pixels come to count
+
+Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
+
+
+@dataclass
+class Fit:
+    """Trains a network on samples of one video.
+
+    Attributes:
+        dataset: never the same sample twice.
+        ranks: of one process.
+        amp: reduced precision.
+        seconds: that it may take.
+        steps: of the whole network; None for as many as there is time for.
+        show: called after every step.
+    """
+
+    dataset: AnnotatedFrames
+    ranks: Ranks
+    amp: bool
+    seconds: float
+    steps: int | None
+    show: Show
+    start: float = field(default_factory=time.perf_counter)
+    drawn: int = 0
+
+    def passed(self) -> float:
+        """Return the seconds since the fit began."""
+        return time.perf_counter() - self.start
+
+    def draw(self, samples: int) -> Sample:
+        """Return a batch of new samples; where none has a second object, that takes no part and no time."""
+        first, self.drawn = self.drawn, self.drawn + samples
+        batch = default_collate([self.dataset[first + i] for i in range(samples)])
+        if batch["sec_gt"].any():
+            return batch
+        return {name: value for name, value in batch.items() if name not in ("sec_gt", "selector")}
+
+    def start_from_scratch(self, network: PropagationNetwork, steps: int | None) -> int:
+        """Initialise a network and train its keys alone; return the number of steps taken.
+
+        Args:
+            network: initialised and trained in place.
+            steps: None for a number that suits the steps of the whole network, or the time.
+        """
+        initialise_from_scratch(network, self.draw(SCRATCH_SAMPLES))
+        trainer = Trainer(KeyForward(network.to(self.ranks.device), self.amp), self.ranks, lr=KEY_RATE)
+        if steps is None and self.steps is not None:
+            steps = max(1, round(KEY_STEPS_PER_STEP * self.steps))
+        done = 0.0
+        while done < 1:
+            trainer.set_learning_rate(KEY_RATE * min(1.0, (trainer.iteration + 1) / WARM_UP))
+            loss = trainer.step(self.draw(KEY_BATCH)).losses.sum().item()
+            done = self._done(trainer.iteration, steps, self.passed(), KEY_PART * self.seconds)
+            self.show(KEY_PART * done, f"keys, step {trainer.iteration}, loss {loss:.3f}")
+        return trainer.iteration
+
+    def train(self, task: PropagationForward, lr: float, batch_size: int) -> int:
+        """Train a whole network; return the number of steps taken.
+
+        Args:
+            task: with the network.
+            lr: the highest learning rate.
+            batch_size: samples of a step.
+        """
+        trainer = Trainer(task, self.ranks, lr=lr)
+        before = self.passed()
+        shown = KEY_PART if task.carry_masks else 0.0
+        done = 0.0
+        while done < 1:
+            if done > 0:
+                whole = trainer.iteration / done  # steps that there will be, as it looks now
+                trainer.bootstrap = Bootstrap(HARDEST_FROM * whole, HARDEST_TO * whole)
+            trainer.set_learning_rate(lr * rate(trainer.iteration, done))
+            loss = trainer.step(self.draw(batch_size)).losses.sum().item()
+            done = self._done(trainer.iteration, self.steps, self.passed() - before, self.seconds - before)
+            self.show(shown + (1 - shown) * done, f"step {trainer.iteration}, loss {loss:.3f}")
+        return trainer.iteration
+
+    @staticmethod
+    def _done(taken: int, steps: int | None, seconds: float, most: float) -> float:
+        """Return the part that is done: of the steps if their number is given, else of the time."""
+        if steps is not None:
+            return min(1.0, taken / steps)
+        return min(1.0, seconds / most) if most > 0 else 1.0

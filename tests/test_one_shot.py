@@ -1,0 +1,226 @@
+"""What a one-shot fit is made of: masks carried by the read, its schedule, its verdict, and quicker steps."""
+
+import math
+import re
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from model.modules import CompressBlock
+from model.network import PropagationNetwork
+from model.training.adam import ViewingAdam
+from model.training.carried_masks import DOUBT, at_positions, between_positions, carried_logits
+from model.training.key_forward import KeyForward
+from model.training.losses import frame_losses
+from model.training.propagation_forward import PropagationForward
+from scripts.one_shot.held_out import held_out_scores, verdict
+from scripts.one_shot.schedule import LAST_RATE, WARM_UP, rate
+from scripts.one_shot.training import KEY_BATCH, SCRATCH_SAMPLES, Fit
+from tests.golden_weights import fill
+from util.ranks import Ranks
+
+SELECTOR = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+
+
+def test_adam_on_views_is_adam_and_copies_no_weight():
+    torch.manual_seed(0)
+    networks = []
+    for kind in (torch.optim.Adam, ViewingAdam):
+        torch.manual_seed(1)
+        network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.LazyLinear(2))
+        network(torch.zeros(1, 3, 9, 9))
+        network.to(memory_format=torch.channels_last)
+        networks.append((network, kind(network.parameters(), lr=1e-2, weight_decay=1e-3, fused=True)))
+    for step in range(4):
+        x = torch.randn(2, 3, 9, 9)
+        for network, adam in networks:
+            adam.zero_grad()
+            network(x).square().sum().backward()
+            with torch.profiler.profile() as profile:
+                adam.step()
+            cloned = sum(event.count for event in profile.key_averages() if event.key == "aten::clone")
+            assert (cloned == 0) == (isinstance(adam, ViewingAdam) and step > 0)
+    (plain, plain_adam), (ours, our_adam) = networks
+    for expected, found in zip(plain.parameters(), ours.parameters(), strict=True):
+        assert torch.equal(found, expected)
+        assert found.stride() == expected.stride()
+        assert found.grad.shape == found.shape
+    expected_state, found_state = (adam.state_dict()["state"] for adam in (plain_adam, our_adam))
+    for number, expected in expected_state.items():
+        assert torch.equal(found_state[number]["exp_avg_sq"], expected["exp_avg_sq"])
+
+
+def test_a_weight_cut_once_has_the_same_gradient():
+    torch.manual_seed(0)
+    block = CompressBlock(6, 4, 8)
+    readout, value = torch.randn(4, 6, 5, 5), torch.randn(2, 4, 5, 5)
+
+    def gradients():
+        block.zero_grad()
+        total = sum(block(readout * scale, block.frame_half(value * scale)).sum() for scale in (1, 2))
+        total.backward()
+        return [parameter.grad.clone() for parameter in block.parameters()]
+
+    expected = gradients()
+    with block.cut():
+        found = gradients()
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert block.conv1.pieces is None
+    assert block.downsample.pieces is None
+
+
+def test_positions_are_where_the_network_has_them():
+    ramp = torch.arange(96.0).expand(1, 1, 64, 96)
+    means = at_positions(ramp).view(4, 6)
+    # pixel p has its middle at p + 1/2; a position is between two pixels, the first at the picture's edge
+    assert means[0].tolist() == [3.5, *(16 * i - 0.5 for i in range(1, 6))]
+    fine = between_positions(torch.arange(6.0).expand(1, 1, 4, 6), 64, 96)
+    expected = (torch.arange(96) + 0.5) / 16
+    torch.testing.assert_close(fine[0, 0, 7, :80], expected[:80])
+
+
+def test_masks_go_where_keys_are_alike():
+    height, width = 48, 64
+    grid = torch.eye(12).unsqueeze(0) * 40  # each of 3 x 4 positions like itself alone
+    masks = torch.zeros(1, 2, height, width)
+    masks[0, 0, :24, :24], masks[0, 1, 30:, 40:] = 1, 1
+    moved = grid.view(1, 3, 4, 12).roll(1, dims=2).flatten(1, 2)  # all one position to the right
+    logits = carried_logits(grid.repeat(2, 1, 1), [masks], moved, (3, 4), torch.ones(1, 2))
+    expected = between_positions(at_positions(masks).view(1, 2, 3, 4).roll(1, dims=3), height, width)
+    # the keys of 12 channels leave a little to all the others
+    prob = torch.sigmoid(logits[:, 1:])
+    assert (prob - (DOUBT + (1 - 2 * DOUBT) * expected)).abs().max() < 1e-3
+    alone = carried_logits(grid.repeat(2, 1, 1), [masks], moved, (3, 4), torch.tensor([[1.0, 0.0]]))
+    assert torch.sigmoid(alone[0, 2]).max() < 1e-6
+
+
+def test_the_forward_adds_two_frames_and_leaves_the_others(batch):
+    network = fill(PropagationNetwork())
+    plain, carrying = PropagationForward(network), PropagationForward(network, carry_masks=True)
+    expected = plain(*plain.inputs(batch))
+    found = carrying(*carrying.inputs(batch))
+    assert found.shape[1] == 4
+    assert torch.equal(found[:, :2], expected)
+    truth = carrying.truth(batch)
+    assert torch.equal(truth.target[:, 2:], batch["cls_gt"][:, 1:])
+    losses = frame_losses(found, truth.target, truth.selector, 1.0)
+    losses[2].backward()  # the masks of the first frame teach the keys, and nothing else
+    assert network.kv_q_f16.key_proj.weight.grad.abs().max() > 0
+    assert not network.decoder.up_8_4.skip_conv1.weight.grad.any()
+    assert network.decoder.compress.conv1.pieces is None
+
+
+def test_keys_alone_carry_as_in_the_whole(batch):
+    network = fill(PropagationNetwork())
+    carrying, keys = PropagationForward(network, carry_masks=True), KeyForward(network)
+    expected = carrying(*carrying.inputs(batch))
+    found = keys(*keys.inputs(batch))
+    torch.testing.assert_close(found[:, 0], expected[:, 2], rtol=1e-3, atol=1e-3)
+    assert torch.equal(keys.truth(batch).target, batch["cls_gt"][:, 1:])
+    found[:, 1].sum().backward()
+    assert network.rgb_encoder.conv1.weight.grad.abs().max() > 0
+    assert network.decoder.pred.weight.grad is None
+
+
+@pytest.fixture(scope="module")
+def batch():
+    torch.manual_seed(0)
+    labels = torch.zeros(2, 3, 32, 48, dtype=torch.long)
+    labels[:, :, 4:20, 6:30] = 1
+    labels[:1, :, 14:30, 20:44] = 2
+    return {
+        "rgb": torch.randn(2, 3, 3, 32, 48),
+        "gt": (labels == 1)[:, :, None].float(),
+        "sec_gt": (labels == 2)[:, :, None].float(),
+        "cls_gt": labels,
+        "selector": SELECTOR,
+    }
+
+
+def test_the_rate_warms_up_and_settles():
+    rates = [rate(step, step / 28) for step in range(28)]
+    assert rates[:WARM_UP] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[WARM_UP:8] == [1.0, 1.0, 1.0]  # the first quarter
+    middle = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi / 3)) / 2
+    assert rates[14] == pytest.approx(middle)  # a third of the way from 7 to 28
+    assert LAST_RATE < rates[-1] < 2 * LAST_RATE
+    assert rates[7:] == sorted(rates[7:], reverse=True)
+    assert rate(99, 1.5) == pytest.approx(LAST_RATE)
+
+
+@pytest.mark.parametrize(("steps", "seconds", "expected"), [(4, 1e9, (3, 4)), (None, 0.0, (1, 1))])
+def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, seconds, expected):
+    samples = Samples(batch)
+    shown = []
+    run = Fit(
+        samples, Ranks(torch.device("cpu")), False, seconds, steps, lambda done, words: shown.append(done)
+    )
+    network = PropagationNetwork()
+    keys = run.start_from_scratch(network, None)
+    taken = run.train(PropagationForward(network, carry_masks=True), 1e-5, 1)
+    assert (keys, taken) == expected
+    assert shown == sorted(shown)
+    assert shown[-1] == 1
+    assert len(samples.drawn) == SCRATCH_SAMPLES + KEY_BATCH * keys + taken
+    assert len(set(samples.drawn)) == len(samples.drawn)
+
+
+class Knows(nn.Module):
+    """Stands for a network that finds the objects of some labels, and takes the others for background."""
+
+    def __init__(self, samples, known):
+        super().__init__()
+        self.samples = samples
+        self.known = known
+        self.asked = 0
+
+    def inputs(self, batch):
+        return (batch["cls_gt"],)
+
+    def forward(self, target):
+        labels = self.samples.drawn[self.asked]["info"]["labels"]
+        self.asked += 1
+        answer = target[:, 2].clone()
+        for place, label in enumerate(labels, start=1):
+            if label not in self.known:
+                answer[answer == place] = 0
+        return F.one_hot(answer, 3).permute(0, 3, 1, 2)[:, None].repeat(1, 2, 1, 1, 1)
+
+
+class Samples:
+    """The samples of a batch again and again; remembers which were drawn."""
+
+    def __init__(self, batch):
+        self.batch = batch
+        self.drawn = []
+
+    def __getitem__(self, index):
+        self.drawn.append(index)
+        return {name: value[index % 2] for name, value in self.batch.items()}
+
+
+class TwoObjects:
+    """Samples of two objects, 4 and 9, in either order."""
+
+    def __init__(self):
+        self.objects = {4: [], 9: []}
+        self.drawn = []
+
+    def __getitem__(self, index):
+        labels = torch.zeros(3, 16, 16, dtype=torch.long)
+        labels[:, :8, :8], labels[:, 8:, 8:] = 1, 2
+        self.drawn.append({"cls_gt": labels, "info": {"labels": [[4, 9], [9, 4]][index % 2]}})
+        return self.drawn[-1]
+
+
+def test_each_object_has_its_own_score_and_a_poor_one_is_named():
+    samples = TwoObjects()
+    scores = held_out_scores(Knows(samples, {9}), samples, Ranks(torch.device("cpu")))
+    assert scores == {4: 0.0, 9: 1.0}
+    said = verdict(scores)
+    assert re.search(r"object 4 0 %, object 9 100 %", said)
+    assert re.search(r"^warning: object 4 may be lost: give masks on more frames", said, re.MULTILINE)
+    assert "warning" not in verdict({4: 0.9, 9: 0.8})
