@@ -43,18 +43,9 @@ def main() -> None:
     add("--frames", type=Path, required=True, help="video file, or folder of pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="the weights, W.pth")
-    add(
-        "--minutes",
-        type=positive_float,
-        default=3,
-        help="train for the steps that fit in (default: %(default)s)",
-    )
+    add("--minutes", type=positive_float, default=3, help="time to train (default: %(default)s)")
     add("--iterations", type=positive_int, help="train for so many steps instead, whatever time they take")
-    add(
-        "--key_iterations",
-        type=positive_int,
-        help="from scratch: so many steps of the keys alone before that",
-    )
+    add("--key_iterations", type=positive_int, help="from scratch: so many steps of the keys alone first")
     add("--size", type=positive_int, default=480, help="shorter side of the frames, as in propagate_video")
     add("--crop_size", type=crop_size, default=160, help="of a sample (default: %(default)s)")
     add("-b", "--batch_size", type=positive_int, default=1, help="default: %(default)s")
@@ -68,7 +59,7 @@ def main() -> None:
 
 
 def fit(args: argparse.Namespace) -> None:
-    """Train until the steps are over, then write the weights and say what they are worth."""
+    """Train until the time or the steps are over, write the weights, and say what they are worth."""
     if args.key_iterations is not None and args.load_network is not None:
         raise InputError("--key_iterations is for a start from scratch: leave it out with --load_network.")
     torch.manual_seed(args.seed)

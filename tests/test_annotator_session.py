@@ -1,11 +1,15 @@
 import json
 import os
+import re
 
 import numpy as np
 import pytest
 
 from scripts.annotator.edit_log import EditLog
 from scripts.annotator.edits import checked_edit
+from scripts.annotator.events import Events
+from scripts.annotator.jobs import Job
+from scripts.annotator.weights import Weights
 from tests.annotator_parts import (
     FRAMES,
     SIZE,
@@ -353,3 +357,13 @@ def test_masks_that_no_undo_leads_to_are_removed_at_the_next_start(video, tmp_pa
     with session(video, tmp_path / "w") as opened:
         assert [path.name for path in mask_files(tmp_path / "w")] == ["00004.png"]
         assert opened.label_map(4).all()
+
+
+def test_a_fit_says_how_well_it_knows_what_was_drawn(video, tmp_path):
+    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0], ["--device", "cpu"])
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke([[50, 48], [60, 48]], radius=15.0))
+        said = weights.fit(Job(1, "fit", Events()), opened, minutes=0.01)
+    assert re.search(r"^A network has been fitted .* not trained on: object 1 \d+ %\.", said)
+    assert weights.as_json()["kind"] == "fitted"

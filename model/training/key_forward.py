@@ -10,13 +10,15 @@ from model.modules import cat_frame_and_masks
 from model.network import PropagationNetwork
 from model.training.carried_masks import carried_logits
 from model.training.forward import TrainingForward, Truth
+from model.training.propagation_forward import frames_and_given_masks
 from util.device import amp_dtype
 
 
 class KeyForward(TrainingForward):
     """Carries the masks of frame 0 of each sample to frames 1 and 2, without values and decoder.
 
-    It trains both encoders and key heads, at a fifth of the work of `PropagationForward`.
+    It trains both encoders and key heads; a sample takes a fifth of the work that it takes
+    `PropagationForward`.
 
     Args:
         network: trained in place.
@@ -27,8 +29,7 @@ class KeyForward(TrainingForward):
 
     def inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, ...]:
         """Return frames, masks of frame 0 and the selector; the batch is as for `PropagationForward`."""
-        masks = [batch[name][:, 0] for name in ("gt", "sec_gt") if name in batch]
-        return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
+        return frames_and_given_masks(batch)
 
     def truth(self, batch: Mapping[str, Tensor]) -> Truth:
         """Return the classes of frames 1 and 2, and which objects there are."""

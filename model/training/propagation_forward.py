@@ -41,8 +41,7 @@ class PropagationForward(TrainingForward):
             batch: `rgb` `B x 3 x 3 x H x W`, `gt` `B x 3 x 1 x H x W`, `cls_gt` `B x 3 x H x W`; with two
                 objects also `sec_gt` like `gt` and `selector` `B x 2`.
         """
-        masks = [batch[name][:, 0] for name in ("gt", "sec_gt") if name in batch]
-        return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
+        return frames_and_given_masks(batch)
 
     def truth(self, batch: Mapping[str, Tensor]) -> Truth:
         """Return the classes of the frames in the order of `forward`, and which objects there are."""
@@ -99,6 +98,12 @@ class PropagationForward(TrainingForward):
         if selector is not None:
             prob = prob * selector[:, :, None, None]
         return aggregate_logits(prob, dim=1)
+
+
+def frames_and_given_masks(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return frames, masks of frame 0 and the selector of a batch, see `PropagationForward.inputs`."""
+    masks = [batch[name][:, 0] for name in ("gt", "sec_gt") if name in batch]
+    return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
 
 
 def split(query: Query, batch: int) -> list[Query]:

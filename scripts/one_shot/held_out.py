@@ -13,7 +13,7 @@ from util.ranks import Ranks
 FIRST_HELD_OUT = 1_000_000  # number of the first sample that no fit is trained on
 SAMPLES_FOR_EACH = 8  # object, on average
 MOST_SAMPLES = 32
-POOR = 0.5  # overlap below which an object is lost sooner or later
+POOR = 0.5  # overlap of an object that was hardly learnt
 
 
 @torch.no_grad()
