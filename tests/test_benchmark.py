@@ -40,7 +40,8 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     content = json.loads((tmp_path / "b.json").read_text())
     same = [e["value"] for e in content["measurements"] if e["name"] == "pixels with the same label"]
     assert len(same) == 2 and min(same) > (90 if flags else 99.5)
-    shares = [e["value"] for e in content["measurements"] if e["name"] == "share of it that ours reached"]
+    reached = "share of the higher that ours reached"
+    shares = [e["value"] for e in content["measurements"] if e["name"] == reached]
     assert len(shares) == 2 and all(0 < share < 150 for share in shares)
     assert content["settings"]["objects"] == "[2, 3]" and "torch" in content["machine"]
 
@@ -151,8 +152,10 @@ def test_the_share_is_that_of_the_operations_in_the_time_they_took():
     pairs = compare(report, "product", "products/s", *ways, [a] * 8, device=cpu, matrices="float32")
     assert len(pairs) == 8 and torch.equal(*pairs[0])
     measured = {each["name"]: each for each in report.content["measurements"]}
-    rate = measured["rate of matrix products in float32 on the processor"]["value"] * 1e12
-    share = measured["share of it that ours reached"]["value"] / 100
+    kinds = ("matrix products", "convolutions")
+    rates = [measured[f"rate of {kind} in float32 on the processor"] for kind in kinds]
+    rate = max(each["value"] for each in rates) * 1e12
+    share = measured["share of the higher that ours reached"]["value"] / 100
     assert share * rate == pytest.approx(2 * side**3 * measured["product"]["ours"])
     assert 0.1 < share < 10  # of itself, on a machine that may be busy
 

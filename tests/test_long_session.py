@@ -1,6 +1,7 @@
 """A long video in bounded memory."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from itertools import islice
 
 import pytest
@@ -33,6 +34,11 @@ class MovingTexture(Sequence):
         return self.canvas.roll(2 * index, dims=2)[:, :, :WIDTH].contiguous()
 
 
+def digest(core: InteractiveCore, index: int) -> str:
+    """Return what stands for the probabilities of a frame: kept themselves, they would count as resident."""
+    return sha256(core.prob(index).contiguous().numpy()).hexdigest()
+
+
 @pytest.mark.slow
 def test_a_thousand_frames_stay_within_their_budget(loaded):
     """Two rounds of 1,000 frames at 432 x 240 with three objects."""
@@ -48,7 +54,7 @@ def test_a_thousand_frames_stay_within_their_budget(loaded):
         most = max(most, resident() - before)
     stored = FRAMES * 2 * (OBJECTS + 1) * PIXELS
     print(f"{FRAMES} frames, {stored / 1e6:.0f} MB stored; at most {most / 1e6:.0f} MB more resident")
-    found = [core.prob(index) for index in range(COMPARED)]
+    found = [digest(core, index) for index in range(COMPARED)]
     assert core.arrays.held_bytes <= BUDGET
     assert most < 2 * BUDGET + BANK + WORKING
     core.give(FRAMES // 2, mask.roll(FRAMES, dims=1))
@@ -60,4 +66,4 @@ def test_a_thousand_frames_stay_within_their_budget(loaded):
     unlimited = InteractiveCore(loaded, frames, **options)
     unlimited.give(0, mask)
     list(unlimited.propagate(last=COMPARED))
-    assert all(torch.equal(unlimited.prob(index), prob) for index, prob in enumerate(found))
+    assert [digest(unlimited, index) for index in range(COMPARED)] == found

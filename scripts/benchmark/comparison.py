@@ -1,4 +1,4 @@
-"""Ours beside the plain way on one device: the speed, the share of the matrix rate, the peak of memory."""
+"""Ours beside the plain way on one device: the speed, the share of the best rate, the peak of memory."""
 
 import gc
 import time
@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -18,8 +19,10 @@ from util.device import allow_tf32, amp_dtype
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices: large enough for the full rate
-PRODUCTS = 20  # to take the fastest of
+# Large enough for the full rate: the side of square matrices; channels, pictures and side of a convolution.
+SIDE = {"cpu": 1024, "cuda": 8192}
+CONVOLUTION = {"cpu": (256, 1, 128), "cuda": (1024, 8, 128)}
+TRIES = 20  # to take the fastest of
 
 # Multiplications for each number of a result, by the arguments: of oneDNN's products with reordered
 # kernels, whose shape only the result tells, and of cuDNN's convolutions with what follows them.
@@ -52,7 +55,7 @@ def compare(
         start_plain: likewise the plain way.
         items: to do; the first does not count.
         device: that does them.
-        matrices: precision in which most is computed, see `matrix_rate`.
+        matrices: precision in which most is computed, see `best_rates`.
         scale: units that one item is.
 
     Returns:
@@ -70,16 +73,17 @@ def compare(
     report.number("all of them together", sum(timing.plain) / sum(timing.ours), "times as fast")
     for way, peak in peaks.items():
         report.number(f"peak memory of {way}", peak / 1e6, "MB")
-    rate = matrix_rate(device, matrices)
-    share = operations(lambda: ours(items[-1])) / median(timing.ours) / rate
+    rates = best_rates(device, matrices)
+    share = operations(lambda: ours(items[-1])) / median(timing.ours) / max(rates.values())
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
-    report.number(f"rate of matrix products in {matrices} on {where}", rate / 1e12, "Tflop/s")
-    report.number("share of it that ours reached", 100 * share, "%")
+    for computed, rate in rates.items():
+        report.number(f"rate of {computed} in {matrices} on {where}", rate / 1e12, "Tflop/s")
+    report.number("share of the higher that ours reached", 100 * share, "%")
     return list(zip(our_results, plain_results, strict=True))
 
 
 def precision(device: torch.device, amp: bool, may_use_tf32: bool) -> str:
-    """Return the precision in which most is computed, as `matrix_rate` takes it."""
+    """Return the precision in which most is computed, as `best_rates` takes it."""
     if amp:
         return str(amp_dtype(device)).removeprefix("torch.")
     return "TF32" if device.type == "cuda" and may_use_tf32 else "float32"
@@ -102,25 +106,44 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def matrix_rate(device: torch.device, matrices: str) -> float:
-    """Return the multiplications and additions a second of products of large matrices.
+def best_rates(device: torch.device, matrices: str) -> dict[str, float]:
+    """Return the multiplications and additions a second of a large matrix product and of a large convolution.
+
+    Libraries differ in which is faster. The convolution is 3x3 with a stride, for which nobody knows a way
+    with fewer multiplications.
 
     Args:
         device: to measure.
         matrices: "TF32", or the name of a dtype.
     """
     side = SIDE[device.type]
-    dtype = torch.float32 if matrices == "TF32" else getattr(torch, matrices)
-    factor = torch.randn(side, side, device=device, dtype=dtype)
-    wait_for(device)
+    channels, pictures, edge = CONVOLUTION[device.type]
+    like: dict[str, Any] = {
+        "device": device,
+        "dtype": torch.float32 if matrices == "TF32" else getattr(torch, matrices),
+    }
+    factor = torch.randn(side, side, **like)
+    picture = torch.randn(pictures, channels, edge, edge, **like).to(memory_format=torch.channels_last)
+    kernel = torch.randn(channels, channels, 3, 3, **like).to(memory_format=torch.channels_last)
+    of_convolution = 2 * 9 * channels**2 * pictures * (edge // 2) ** 2
+    with tf32(matrices == "TF32", products=matrices == "TF32"), torch.inference_mode():
+        return {
+            "matrix products": 2 * side**3 / quickest(lambda: factor @ factor, device),
+            "convolutions": of_convolution
+            / quickest(lambda: F.conv2d(picture, kernel, stride=2, padding=1), device),
+        }
+
+
+def quickest(compute: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of the quickest of some tries."""
     seconds = []
-    with tf32(True, products=matrices == "TF32"):
-        for _ in range(PRODUCTS):
-            start = time.perf_counter()
-            factor @ factor
-            wait_for(device)
-            seconds.append(time.perf_counter() - start)
-    return 2 * side**3 / min(seconds)
+    for _ in range(TRIES):
+        wait_for(device)
+        start = time.perf_counter()
+        compute()
+        wait_for(device)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 class OperationCounter(TorchDispatchMode):
