@@ -41,7 +41,7 @@ def digest(core: InteractiveCore, index: int) -> str:
 
 @pytest.mark.slow
 def test_a_thousand_frames_stay_within_their_budget(loaded):
-    """Two rounds of 1,000 frames at 432 x 240 with three objects."""
+    """A round of 1,000 frames at 432 x 240 with three objects, and the beginning of a second one."""
     frames = MovingTexture()
     mask = torch.zeros(HEIGHT, WIDTH, dtype=torch.uint8)
     for label in range(1, OBJECTS + 1):
