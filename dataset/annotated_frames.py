@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torchvision import tv_tensors
 
 from dataset.random_streams import SampleStreams
+from dataset.remembered_masks import misremembered
 from dataset.static_dataset import FRAME_JITTER, SHARED_JITTER, WARP_CHANCE
 from dataset.tps import fast_maps, random_control_points
 from dataset.training_sample import FRAMES, Sample, sample, stack_images, stack_masks
@@ -30,8 +33,12 @@ from dataset.training_transforms import (
 from dataset.video import Video
 
 SHARED_ZOOM = (0.7, 1.2)  # about the scale at which the video will be segmented
-FRAME_AFFINE = AffineRange(degrees=10, shear=5, scale=(0.9, 1.1))
+FRAME_TURN, FRAME_SHEAR = 10, 5  # degrees, to each side
+FRAME_SCALE = 0.1  # smaller to larger
 FRAME_SHIFT = 0.1  # of the crop, to each side
+CALM_CHANCE = 0.5  # of an item that changes little from frame to frame, and is not bent
+CALM_PART = (0.1, 0.5)  # of the usual changes
+MISTAKEN_CHANCE = 0.7  # of a sample whose second frame is remembered with mistakes
 CROWD = 3  # objects of a sample, at most
 
 Layer = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # picture H x W x 3, and where it covers, H x W
@@ -72,9 +79,9 @@ class AnnotatedFrames:
 
     Objects are cut out, and the holes they leave are filled from around. A sample shows part of the
     first frame's background at about its own scale, and up to `CROWD` objects on it, one over the
-    other; each moves, turns, bends and changes colour from frame to frame. Two of the objects are to
-    be segmented, the others are there to be told apart from them. (After "Lucid Data Dreaming",
-    Khoreva et al., IJCV 2019.)
+    other; each moves, turns, bends and changes colour from frame to frame, much or, as in most videos,
+    little. Two of the objects are to be segmented, the others are there to be told apart from them. (After
+    "Lucid Data Dreaming", Khoreva et al., IJCV 2019.)
 
     Args:
         frames: at least one.
@@ -93,7 +100,9 @@ class AnnotatedFrames:
     def __getitem__(self, index: int) -> Sample:
         """Return a sample, another for each number; there is no end of them.
 
-        Its `info` also has `labels`: of the first and the second object, 0 where there is none.
+        Its `info` also has `labels`: of the first and the second object, 0 where there is none. And it has
+        `remembered`, float32 2 x 2 x H x W: masks of frames 0 and 1 of both objects, those of frame 1 mostly
+        with mistakes as a method makes them.
         """
         random = self.streams.generator(index)
         crowd = [int(label) for label in random.permutation(list(self.objects))]
@@ -113,6 +122,7 @@ class AnnotatedFrames:
         visible = [number for number in chosen if (numbers[0] == number).any()]
         first, second = (numbers.int() == number for number in [*visible, -1, -1][:2])
         drawn = sample(stack_images(images), first, second, str(index), [str(index)] * FRAMES)
+        drawn["remembered"] = remembered(torch.stack([first[:2], second[:2]], dim=1), random)
         drawn["info"]["labels"] = [*(crowd[number - 1] for number in visible), 0, 0][:2]
         return drawn
 
@@ -142,17 +152,39 @@ class AnnotatedFrames:
         side = self.crop_size
         zoom = math.exp(random.uniform(*np.log(SHARED_ZOOM)))
         mirror = -1 if random.random() < 0.5 else 1
+        calm = random.random() < CALM_CHANCE
+        change = random.uniform(*CALM_PART) if calm else 1.0
+        affine = frame_affine(change)
         layers = []
         for _ in range(FRAMES):
-            moved = random.uniform(-FRAME_SHIFT, FRAME_SHIFT, 2) * side
-            matrix = FRAME_AFFINE.draw(random).matrix(0, 0) @ stretch(mirror * zoom, zoom)
+            moved = random.uniform(-1, 1, 2) * change * FRAME_SHIFT * side
+            matrix = affine.draw(random).matrix(0, 0) @ stretch(mirror * zoom, zoom)
             matrix = shift(*(place + moved)) @ matrix @ shift(-centre[0], -centre[1])
             picture, part = warp(image, matrix, (side, side)), warp(mask, matrix, (side, side))
-            if random.random() < WARP_CHANCE:
+            if not calm and random.random() < WARP_CHANCE:
                 maps = fast_maps(*random_control_points(random), side, side)
                 picture, part = remap(picture, maps), remap(part, maps)
             layers.append((pixels(picture), pixels(part)))
         return layers
+
+
+def frame_affine(change: float) -> AffineRange:
+    """Return how an item differs from frame to frame, for a part of the usual changes."""
+    scale = FRAME_SCALE * change
+    return AffineRange(FRAME_TURN * change, FRAME_SHEAR * change, (1 - scale, 1 + scale))
+
+
+def remembered(objects: Tensor, random: Random) -> Tensor:
+    """Return the masks of a sample's first two frames as they are remembered, float32 `2 x K x H x W`.
+
+    Args:
+        objects: bool `2 x K x H x W`, as they are: the first frame's are remembered so.
+        random: source of all draws.
+    """
+    masks = objects.byte().numpy()
+    if random.random() < MISTAKEN_CHANCE:
+        masks[1] = misremembered(masks[1], random)
+    return torch.from_numpy(masks).float()
 
 
 def background(frame: AnnotatedFrame) -> tv_tensors.Image:

@@ -6,8 +6,9 @@ that are moved, bent and coloured at random, as in training stage 0. It then kno
 and this background look, and nothing else: it is of use for this video alone.
 
 From scratch a quarter of the time goes to the keys alone, by which the memory is read; then the whole
-network is trained. The same seed, --iterations and --key_iterations give the same weights on one kind of
-processor. In the end it says how well it knows each object, by samples it was not trained on.
+network is trained, to find an object where one of two remembered masks is mistaken. The same seed,
+--iterations and --key_iterations give the same weights on one kind of processor. In the end it says how well
+it knows each object, by samples it was not trained on.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from dataset.video_dataset import open_user_video
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
 from model.training.propagation_forward import PropagationForward
+from model.training.remembered_forward import RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
 from scripts.one_shot.training import Fit
 from util.device import add_device_flags, set_up_device
@@ -74,14 +76,12 @@ def fit(args: argparse.Namespace) -> None:
         load_weights(network, args.load_network)
     with PartProgress("one-shot fit") as progress:
         run = Fit(dataset, ranks, args.amp, 60 * args.minutes, args.iterations, progress.show)
+        keys = 0
         if args.load_network is None:
             keys = run.start_from_scratch(network, args.key_iterations)
-            task = PropagationForward(network, args.amp, carry_masks=True)
-            taken = run.train(task, args.lr or SCRATCH_RATE, args.batch_size)
-        else:
-            keys = 0
-            task = PropagationForward(network.to(ranks.device), args.amp)
-            taken = run.train(task, args.lr or LOADED_RATE, args.batch_size)
+        task = RememberedForward(network.to(ranks.device), args.amp, carry_masks=keys > 0)
+        lr = args.lr or (SCRATCH_RATE if keys else LOADED_RATE)
+        taken = run.train(task, lr, args.batch_size)
     minutes = run.passed() / 60
 
     save_checkpoint(network.state_dict(), args.output)
@@ -90,7 +90,7 @@ def fit(args: argparse.Namespace) -> None:
         f"One-shot fit to {len(frames)} annotated frames of {args.frames}: {taken} steps{before} in "
         f"{minutes:.1f} minutes, for this video alone, at --size {args.size}: {args.output}"
     )
-    print(verdict(held_out_scores(task, dataset, ranks)))
+    print(verdict(held_out_scores(PropagationForward(network, args.amp), dataset, ranks)))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,21 @@ def test_samples_show_every_object_and_differ_only_by_their_number(folder):
     assert not torch.equal(samples[0]["rgb"], AnnotatedFrames(frames, 48, seed=2)[0]["rgb"])
 
 
+def test_the_second_frame_is_mostly_remembered_with_mistakes(folder):
+    samples, overlaps = AnnotatedFrames(frames_of(folder, 88), 48, seed=1), []
+    for index in range(40):
+        sample = samples[index]
+        true = torch.cat([sample["gt"], sample["sec_gt"]], dim=1)[:2]
+        remembered = sample["remembered"]
+        assert remembered.shape == (2, 2, 48, 48) and remembered.sum(dim=1).max() <= 1
+        assert torch.equal(remembered[0], true[0])
+        both, either = (remembered[1] * true[1]).sum(), torch.maximum(remembered[1], true[1]).sum()
+        overlaps.append(float(both / either) if either else 1.0)
+    right = [overlap for overlap in overlaps if overlap == 1]
+    assert 0.25 * len(overlaps) < len(right) < 0.6 * len(overlaps)  # of 0.3, and mistakes that were none
+    assert min(overlaps) > 0.1 and len(set(overlaps)) > 15
+
+
 def test_objects_leave_a_background_without_them(folder):
     frame = frames_of(folder, 88)[0]
     empty = background(frame)

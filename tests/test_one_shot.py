@@ -15,6 +15,7 @@ from model.training.carried_masks import DOUBT, at_positions, between_positions,
 from model.training.key_forward import KeyForward
 from model.training.losses import frame_losses
 from model.training.propagation_forward import PropagationForward
+from model.training.remembered_forward import RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
 from scripts.one_shot.schedule import LAST_RATE, WARM_UP, rate
 from scripts.one_shot.training import KEY_BATCH, SCRATCH_SAMPLES, Fit
@@ -97,28 +98,51 @@ def test_masks_go_where_keys_are_alike():
     assert torch.sigmoid(alone[0, 2]).max() < 1e-6
 
 
-def test_the_forward_adds_two_frames_and_leaves_the_others(batch):
-    network = fill(PropagationNetwork())
-    plain, carrying = PropagationForward(network), PropagationForward(network, carry_masks=True)
+@pytest.fixture(scope="module")
+def network():
+    return fill(PropagationNetwork())
+
+
+def test_remembering_the_truth_is_propagation_that_was_right(batch, network, monkeypatch):
+    plain, remembered = PropagationForward(network), RememberedForward(network)
+    truth = torch.cat([batch["gt"][:, 1], batch["sec_gt"][:, 1]], dim=1)
+    expected = plain(*plain.inputs(batch))
+    found = remembered(*remembered.inputs(batch))
+    assert found.shape[1] == 1
+    assert not torch.allclose(found[:, 0], expected[:, 1])  # what was predicted for frame 1 is not the truth
+    encode, given = network.encode_memory, iter([None, truth])
+    monkeypatch.setattr(
+        network, "encode_memory", lambda rgb, masks: encode(rgb, masks if (m := next(given)) is None else m)
+    )
+    right = plain(*plain.inputs(batch))
+    torch.testing.assert_close(found[:, 0], right[:, 1], rtol=1e-4, atol=1e-4)
+    assert torch.equal(remembered.truth(batch).target, batch["cls_gt"][:, 2:])
+
+
+def test_masks_that_are_carried_add_a_frame_and_teach_keys_alone(batch, network):
+    plain, carrying = RememberedForward(network), RememberedForward(network, carry_masks=True)
     expected = plain(*plain.inputs(batch))
     found = carrying(*carrying.inputs(batch))
-    assert found.shape[1] == 4
-    assert torch.equal(found[:, :2], expected)
+    assert found.shape[1] == 2
+    assert torch.equal(found[:, :1], expected)
     truth = carrying.truth(batch)
-    assert torch.equal(truth.target[:, 2:], batch["cls_gt"][:, 1:])
-    losses = frame_losses(found, truth.target, truth.selector, 1.0)
-    losses[2].backward()  # the masks of the first frame teach the keys, and nothing else
+    assert torch.equal(truth.target[:, 1:], batch["cls_gt"][:, 2:])
+    network.zero_grad()
+    frame_losses(found, truth.target, truth.selector, 1.0)[1].backward()
     assert network.kv_q_f16.key_proj.weight.grad.abs().max() > 0
     assert not network.decoder.up_8_4.skip_conv1.weight.grad.any()
     assert network.decoder.compress.conv1.pieces is None
 
 
-def test_keys_alone_carry_as_in_the_whole(batch):
-    network = fill(PropagationNetwork())
-    carrying, keys = PropagationForward(network, carry_masks=True), KeyForward(network)
-    expected = carrying(*carrying.inputs(batch))
+def test_keys_alone_carry_as_in_the_whole(batch, network):
+    carrying, keys = RememberedForward(network, carry_masks=True), KeyForward(network)
+    frames = {**batch, "rgb": batch["rgb"][:, [0, 0, 2]], "gt": batch["gt"][:, [0, 0, 2]]}
+    frames["sec_gt"] = batch["sec_gt"][:, [0, 0, 2]]
+    frames["remembered"] = batch["remembered"][:, [0, 0]]
+    expected = carrying(*carrying.inputs(frames))  # a frame remembered twice weighs as once
+    network.zero_grad()
     found = keys(*keys.inputs(batch))
-    torch.testing.assert_close(found[:, 0], expected[:, 2], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found[:, 1], expected[:, 1], rtol=1e-3, atol=1e-3)
     assert torch.equal(keys.truth(batch).target, batch["cls_gt"][:, 1:])
     found[:, 1].sum().backward()
     assert network.rgb_encoder.conv1.weight.grad.abs().max() > 0
@@ -137,6 +161,7 @@ def batch():
         "sec_gt": (labels == 2)[:, :, None].float(),
         "cls_gt": labels,
         "selector": SELECTOR,
+        "remembered": torch.stack([labels[:, :2] == 1, labels[:, :2] == 2], dim=2).float(),
     }
 
 
@@ -151,7 +176,7 @@ def test_the_rate_warms_up_and_settles():
     assert rate(99, 1.5) == pytest.approx(LAST_RATE)
 
 
-@pytest.mark.parametrize(("steps", "seconds", "expected"), [(4, 1e9, (3, 4)), (None, 0.0, (1, 1))])
+@pytest.mark.parametrize(("steps", "seconds", "expected"), [(4, 1e9, (2, 4)), (None, 0.0, (1, 1))])
 def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, seconds, expected):
     samples = Samples(batch)
     shown = []
@@ -160,7 +185,7 @@ def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, se
     )
     network = PropagationNetwork()
     keys = run.start_from_scratch(network, None)
-    taken = run.train(PropagationForward(network, carry_masks=True), 1e-5, 1)
+    taken = run.train(RememberedForward(network, carry_masks=True), 1e-5, 1)
     assert (keys, taken) == expected
     assert shown == sorted(shown)
     assert shown[-1] == 1

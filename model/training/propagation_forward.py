@@ -1,7 +1,7 @@
 """The training forward over three frames, as one module: DDP and torch.compile wrap it once."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -10,7 +10,6 @@ from model.aggregation import aggregate_logits
 from model.memory import read
 from model.modules import DecoderFrame
 from model.network import PropagationNetwork, Query
-from model.training.carried_masks import carried_logits
 from model.training.forward import TrainingForward, Truth
 from util.device import amp_dtype
 
@@ -24,15 +23,9 @@ class PropagationForward(TrainingForward):
     Args:
         network: trained in place.
         amp: run the network (not the memory read) by autocast in reduced precision; weights stay float32.
-        carry_masks: also return what the read alone makes of the masks, as two more frames with the same
-            truth, see `model.training.carried_masks`.
     """
 
     network: PropagationNetwork
-
-    def __init__(self, network: PropagationNetwork, amp: bool = False, carry_masks: bool = False) -> None:
-        super().__init__(network, amp)
-        self.carry_masks = carry_masks
 
     def inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, ...]:
         """Return frames, masks of frame 0 and the selector.
@@ -44,14 +37,11 @@ class PropagationForward(TrainingForward):
         return frames_and_given_masks(batch)
 
     def truth(self, batch: Mapping[str, Tensor]) -> Truth:
-        """Return the classes of the frames in the order of `forward`, and which objects there are."""
-        times = 2 if self.carry_masks else 1
-        return Truth(batch["cls_gt"][:, 1:].repeat(1, times, 1, 1), batch.get("selector"))
+        """Return the classes of frames 1 and 2, and which objects there are."""
+        return Truth(batch["cls_gt"][:, 1:], batch.get("selector"))
 
     def forward(self, rgb: Tensor, masks: Tensor, selector: Tensor | None = None) -> Tensor:
         """Return the aggregated logits of frames 1 and 2, `B x 2 x (K+1) x H x W`, background first.
-
-        With `carry_masks` there are four: those of frames 1 and 2 again, by the read alone.
 
         Args:
             rgb: `B x 3 x 3 x H x W` (sample, frame, colour), normalised; H and W multiples of 16.
@@ -59,45 +49,49 @@ class PropagationForward(TrainingForward):
             selector: `B x K`, 0 for an object that a sample has not: its probability is 0 throughout.
                 None: all samples have all objects.
         """
-        cut = nullcontext() if torch.compiler.is_compiling() else self.network.decoder.compress.cut()
-        with cut, torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
+        with (
+            cut_weights(self.network),
+            torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp),
+        ):
             # The two query frames do not wait for each other: one batch, ordered frame by frame.
             queries = self.network.encode_query(rgb[:, 1:].transpose(0, 1).flatten(0, 1))
             first, second = split(queries, len(rgb))
 
             memory = self.network.encode_memory(rgb[:, 0], masks)
-            logits_1 = self._segment(memory, first, selector)
+            logits_1 = segment(self.network, memory, first, selector)
 
             predicted = logits_1.softmax(dim=1)[:, 1:]
             newer = self.network.encode_memory(rgb[:, 1], predicted)
             both = torch.cat([memory[0], newer[0]], dim=1), torch.cat([memory[1], newer[1]], dim=1)
-            logits_2 = self._segment(both, second, selector)
-        frames = [logits_1, logits_2]
-        if self.carry_masks:
-            for keys, known, query in (
-                (memory[0], [masks], first),
-                (both[0], [masks, predicted.detach()], second),
-            ):
-                frames.append(carried_logits(keys.float(), known, query.key.float(), query.grid, selector))
-        return torch.stack(frames, dim=1)
+            logits_2 = segment(self.network, both, second, selector)
+        return torch.stack([logits_1, logits_2], dim=1)
 
-    def _segment(self, memory: tuple[Tensor, Tensor], query: Query, selector: Tensor | None) -> Tensor:
-        """Return aggregated logits `B x (K+1) x H x W` of one frame.
 
-        Args:
-            memory: keys and values, `(B*K) x positions x channels`.
-            query: the B encoded frames.
-            selector: as in `forward`.
-        """
-        batch = len(query.key)
-        with torch.autocast(query.key.device.type, enabled=False):
-            key, value = (rows.float() for rows in memory)
-            query_key = query.key.float().repeat_interleave(len(key) // batch, dim=0)
-            readout = read(key, value, query_key, width=query.grid[1])
-        prob = self.network.decode(readout, query).sigmoid().squeeze(1).unflatten(0, (batch, -1))
-        if selector is not None:
-            prob = prob * selector[:, :, None, None]
-        return aggregate_logits(prob, dim=1)
+def cut_weights(network: PropagationNetwork) -> AbstractContextManager[None]:
+    """Return the context of a training step: partial weights are cut once, see `CompressBlock`."""
+    return nullcontext() if torch.compiler.is_compiling() else network.decoder.compress.cut()
+
+
+def segment(
+    network: PropagationNetwork, memory: tuple[Tensor, Tensor], query: Query, selector: Tensor | None
+) -> Tensor:
+    """Return aggregated logits `B x (K+1) x H x W` of one frame of each sample.
+
+    Args:
+        network: that encoded both.
+        memory: keys and values, `(B*K) x positions x channels`.
+        query: the B encoded frames.
+        selector: `B x K`, 0 for an object that a sample has not. None: all samples have all objects.
+    """
+    batch = len(query.key)
+    with torch.autocast(query.key.device.type, enabled=False):
+        key, value = (rows.float() for rows in memory)
+        query_key = query.key.float().repeat_interleave(len(key) // batch, dim=0)
+        readout = read(key, value, query_key, width=query.grid[1])
+    prob = network.decode(readout, query).sigmoid().squeeze(1).unflatten(0, (batch, -1))
+    if selector is not None:
+        prob = prob * selector[:, :, None, None]
+    return aggregate_logits(prob, dim=1)
 
 
 def frames_and_given_masks(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:

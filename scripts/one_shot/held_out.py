@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import default_collate
 
 from dataset.annotated_frames import AnnotatedFrames
-from model.training.propagation_forward import PropagationForward
+from model.training.forward import TrainingForward
 from scripts.one_shot import OVERLAP
 from util.ranks import Ranks
 
@@ -17,11 +17,11 @@ POOR = 0.5  # overlap of an object that was hardly learnt
 
 
 @torch.no_grad()
-def held_out_scores(task: PropagationForward, dataset: AnnotatedFrames, ranks: Ranks) -> dict[int, float]:
+def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Ranks) -> dict[int, float]:
     """Return the overlap (IoU) with the truth of each object in the last frame of samples not trained on.
 
     Args:
-        task: with the network that was fitted.
+        task: `PropagationForward` with the network that was fitted.
         dataset: what it was fitted to.
         ranks: where the network is.
 

@@ -12,7 +12,7 @@ from model import PropagationNetwork
 from model.training.from_scratch import initialise_from_scratch
 from model.training.key_forward import KeyForward
 from model.training.losses import Bootstrap
-from model.training.propagation_forward import PropagationForward
+from model.training.remembered_forward import RememberedForward
 from model.training.trainer import Trainer
 from scripts.one_shot.schedule import WARM_UP, rate
 from util.ranks import Ranks
@@ -21,7 +21,7 @@ SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
 KEY_BATCH = 2  # samples of a step that trains keys alone
 KEY_RATE = 6e-5  # learning rate of these steps
 KEY_PART = 0.25  # of the time
-KEY_STEPS_PER_STEP = 0.8  # where a number of steps is given
+KEY_STEPS_PER_STEP = 0.45  # where a number of steps is given
 HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the fit between which fewer pixels come to count
 
 Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
@@ -80,7 +80,7 @@ class Fit:
             self.show(KEY_PART * done, f"keys, step {trainer.iteration}, loss {loss:.3f}")
         return trainer.iteration
 
-    def train(self, task: PropagationForward, lr: float, batch_size: int) -> int:
+    def train(self, task: RememberedForward, lr: float, batch_size: int) -> int:
         """Train a whole network; return the number of steps taken.
 
         Args:

@@ -1,0 +1,66 @@
+"""The masks of a frame as a method remembers them: with the mistakes that it made there."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.mask_perturbation import Mask, perturbed
+from dataset.training_transforms import Random
+
+EDGES_CHANCE = 0.5  # of mistakes along the edges; else parts are confused
+LOST_CHANCE, LOST_PART = 0.4, (0.2, 0.8)  # of each object; half axes, of its length and height
+GAINED_CHANCE, GAINED_PART = 0.4, (0.1, 0.25)  # likewise, of what is around it
+AROUND = 12  # pixels
+SMALLEST = 20  # pixels of an object that parts are taken from
+
+
+def misremembered(masks: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
+    """Return masks of objects, `K x H x W` 0 or 1, made worse; they stay apart from each other."""
+    if random.random() >= EDGES_CHANCE:
+        labels = confused(np.tensordot(np.arange(1, len(masks) + 1, dtype=np.uint8), masks, 1), random)
+        return np.stack([labels == number for number in range(1, len(masks) + 1)]).astype(np.uint8)
+    worse = np.zeros_like(masks)
+    for place, mask in zip(worse, masks, strict=True):
+        place[:] = perturbed(mask, random) & ~worse.any(axis=0)
+    return worse
+
+
+def confused(labels: Mask, random: Random) -> Mask:
+    """Give parts of objects to the background or to another object, and parts of the background to them.
+
+    Args:
+        labels: `H x W`, 0 for the background, objects from 1 on.
+        random: source of all draws.
+    """
+    worse, objects = labels.copy(), int(labels.max())
+    for label in range(1, objects + 1):
+        own = (labels == label).astype(np.uint8)
+        if own.sum() < SMALLEST:
+            continue
+        if random.random() < LOST_CHANCE:
+            worse[(blob(own, LOST_PART, random) & own) > 0] = (label + random.integers(1, objects + 1)) % (
+                objects + 1
+            )
+        if random.random() < GAINED_CHANCE:
+            around = cv2.dilate(own, np.ones((2 * AROUND + 1,) * 2, np.uint8)) & (1 - own)
+            if around.any():
+                worse[(blob(around, GAINED_PART, random) & (labels == 0)) > 0] = label
+    return worse
+
+
+def blob(mask: Mask, part: tuple[float, float], random: Random) -> Mask:
+    """Draw an ellipse about a pixel of a mask, its half axes between two parts of the mask's extent."""
+    ys, xs = np.nonzero(mask)
+    centre = random.integers(len(ys))
+    axes = tuple(max(1, int(np.ptp(line) + 1) * random.uniform(*part)) for line in (xs, ys))
+    drawn = np.zeros_like(mask)
+    return cv2.ellipse(
+        drawn,
+        (int(xs[centre]), int(ys[centre])),
+        tuple(map(int, axes)),
+        random.uniform(0, 180),
+        0,
+        360,
+        1,
+        -1,
+    )
