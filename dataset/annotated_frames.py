@@ -48,7 +48,6 @@ Layer = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # picture H x W x 3, and wh
 class AnnotatedFrame:
     """A frame at working size, with the labels given for it."""
 
-    name: str
     image: tv_tensors.Image  # 3 x h x w
     mask: tv_tensors.Mask  # h x w, at least one label
 
@@ -60,7 +59,7 @@ def annotated_frames(video: Video) -> list[AnnotatedFrame]:
         frame = video.read(index)
         if frame.mask is not None and frame.mask.any():
             image, _ = shrunk(as_image(frame.picture), min(frame.mask.shape))
-            found.append(AnnotatedFrame(frame.name, image, as_mask(frame.mask.numpy())))
+            found.append(AnnotatedFrame(image, as_mask(frame.mask.numpy())))
     return found
 
 
@@ -118,7 +117,7 @@ class AnnotatedFrames:
             label_maps.append(as_mask(labels))
 
         numbers = stack_masks(label_maps)
-        chosen = [int(label) for label in random.permutation(len(crowd))[:2] + 1] + [-1]
+        chosen = [int(label) for label in random.permutation(len(crowd))[:2] + 1]
         visible = [number for number in chosen if (numbers[0] == number).any()]
         first, second = (numbers.int() == number for number in [*visible, -1, -1][:2])
         drawn = sample(stack_images(images), first, second, str(index), [str(index)] * FRAMES)

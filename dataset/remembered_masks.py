@@ -8,8 +8,11 @@ from dataset.mask_perturbation import Mask, perturbed
 from dataset.training_transforms import Random
 
 EDGES_CHANCE = 0.5  # of mistakes along the edges; else parts are confused
-LOST_CHANCE, LOST_PART = 0.4, (0.2, 0.8)  # of each object; half axes, of its length and height
-GAINED_CHANCE, GAINED_PART = 0.4, (0.1, 0.25)  # likewise, of what is around it
+LOST_CHANCE, GAINED_CHANCE = 0.4, 0.4  # of each object
+LOST_PART, GAINED_PART = (
+    (0.2, 0.8),
+    (0.1, 0.25),
+)  # half axes, of length and height of it, and what is around it
 AROUND = 12  # pixels
 SMALLEST = 20  # pixels of an object that parts are taken from
 

@@ -217,6 +217,7 @@ class InteractiveCore:
             raise InputError(f"there is an object {label} already.")
         self.history.remember()
         self.state.labels.append(label)
+        self.rounds.give_up()
         self.history.save()
 
     def remove(self, label: int) -> None:

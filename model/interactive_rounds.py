@@ -26,6 +26,8 @@ class Rounds:
     ) -> Iterator[int]:
         """Do a round; yield each frame that is kept when it is done.
 
+        Its sources are pending no more when it is done, if it went both ways and kept the whole video.
+
         Args:
             sources: given frames to go from.
             kept: first and last frame whose results are kept.
@@ -40,7 +42,8 @@ class Rounds:
             if not passes:
                 return
             self.history.remember()
-            state.round = Round(passes, kept, list(sources))
+            is_whole = kept == (0, len(self.frames.frames) - 1) and len(steps) == 2
+            state.round = Round(passes, kept, list(sources) if is_whole else [])
             self.history.save()
         current = state.round
         while current.passes:

@@ -79,7 +79,7 @@ class Round:
     Attributes:
         passes: to be done, the first of which is under way.
         kept: first and last frame whose results are kept.
-        sources: the given frames that its passes begin beside.
+        sources: given frames that are pending no more when it is done.
         next: the frame that comes next in the first pass; None before it has begun.
         memory: of the first pass, beyond what is certain; the last may be temporary.
     """

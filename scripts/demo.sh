@@ -21,6 +21,8 @@ if [ ! -f "$weights" ] && ! timeout 300 $python download_model.py --once; then
         fi
         $python -m scripts.fit_first_frame "${precision[@]}" --frames "$out"/clip/trainval/JPEGImages/480p/* \
             --masks "$out"/clip/first_masks/* --size 240 --output "$weights"
+    else
+        echo "Using the fit of an earlier run, $weights (remove it to fit anew)."
     fi
 fi
 

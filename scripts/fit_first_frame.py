@@ -1,14 +1,14 @@
 """Fit a network to the annotated frames of one video: a "one-shot fit".
 
 For footage that is unlike anything the published weights have seen, or when there are none: the
-network is trained from scratch (or from --load_network) on nothing but the given masks, on crops
-that are moved, bent and coloured at random, as in training stage 0. It then knows how these objects
-and this background look, and nothing else: it is of use for this video alone.
+network is trained from scratch (or from --load_network) on nothing but the given masks: their objects, cut
+out and set in motion over their background. It then knows how these objects and this background look, and
+nothing else: it is of use for this video alone.
 
 From scratch a quarter of the time goes to the keys alone, by which the memory is read; then the whole
-network is trained, to find an object where one of two remembered masks is mistaken. The same seed,
---iterations and --key_iterations give the same weights on one kind of processor. In the end it says how well
-it knows each object, by samples it was not trained on.
+network is trained, to find objects by two remembered frames, the second of which mostly has mistakes in its
+masks. The same seed and --iterations give the same weights on one kind of processor. In the end it says how
+well it knows each object, by samples it was not trained on.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from scripts.one_shot.held_out import held_out_scores, verdict
 from scripts.one_shot.training import Fit
 from util.device import add_device_flags, set_up_device
 from util.errors import InputError, run_script
-from util.flag_types import positive_float, positive_int
+from util.files import check_output_file
+from util.flag_types import positive_float, positive_int, whole_number
 from util.hyper_para import crop_size
 from util.progress import PartProgress
 from util.ranks import Ranks
@@ -46,24 +47,28 @@ def main() -> None:
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="the weights, W.pth")
     add("--minutes", type=positive_float, default=3, help="time to train (default: %(default)s)")
-    add("--iterations", type=positive_int, help="train for so many steps instead, whatever time they take")
-    add("--key_iterations", type=positive_int, help="from scratch: so many steps of the keys alone first")
+    add(
+        "--iterations",
+        type=positive_int,
+        help="train for so many steps instead, whatever time they take; those of the keys follow from it",
+    )
     add("--size", type=positive_int, default=480, help="shorter side of the frames, as in propagate_video")
     add("--crop_size", type=crop_size, default=160, help="of a sample (default: %(default)s)")
-    add("-b", "--batch_size", type=positive_int, default=1, help="default: %(default)s")
+    add(
+        "-b", "--batch_size", type=positive_int, default=1, help="of the whole network (default: %(default)s)"
+    )
     add("--load_network", type=Path, help="start from these weights instead of from scratch")
     rates = f"(default: {SCRATCH_RATE:g}; with --load_network {LOADED_RATE:g})"
-    add("--lr", type=positive_float, help=f"learning rate {rates}")
+    add("--lr", type=positive_float, help=f"learning rate of the whole network {rates}")
     add("--amp", action="store_true", help="reduced precision: faster on hardware that has it")
-    add("--seed", type=int, default=0, help="of all randomness (default: %(default)s)")
+    add("--seed", type=whole_number, default=0, help="of all randomness (default: %(default)s)")
     add_device_flags(add)
     fit(parser.parse_args())
 
 
 def fit(args: argparse.Namespace) -> None:
     """Train until the time or the steps are over, write the weights, and say what they are worth."""
-    if args.key_iterations is not None and args.load_network is not None:
-        raise InputError("--key_iterations is for a start from scratch: leave it out with --load_network.")
+    check_output_file(args.output)
     torch.manual_seed(args.seed)
     ranks = Ranks(set_up_device(args))
     video = open_user_video(args.frames, args.masks, short_side=args.size).forward
@@ -78,7 +83,7 @@ def fit(args: argparse.Namespace) -> None:
         run = Fit(dataset, ranks, args.amp, 60 * args.minutes, args.iterations, progress.show)
         keys = 0
         if args.load_network is None:
-            keys = run.start_from_scratch(network, args.key_iterations)
+            keys = run.start_from_scratch(network)
         task = RememberedForward(network.to(ranks.device), args.amp, carry_masks=keys > 0)
         lr = args.lr or (SCRATCH_RATE if keys else LOADED_RATE)
         taken = run.train(task, lr, args.batch_size)
@@ -90,7 +95,8 @@ def fit(args: argparse.Namespace) -> None:
         f"One-shot fit to {len(frames)} annotated frames of {args.frames}: {taken} steps{before} in "
         f"{minutes:.1f} minutes, for this video alone, at --size {args.size}: {args.output}"
     )
-    print(verdict(held_out_scores(PropagationForward(network, args.amp), dataset, ranks)))
+    scores = held_out_scores(PropagationForward(network, args.amp), dataset, ranks)
+    print(verdict(scores, dataset.objects))
 
 
 if __name__ == "__main__":

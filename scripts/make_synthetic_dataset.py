@@ -21,7 +21,7 @@ from dataset.synthetic.scene import VideoSettings, random_scene, render
 from dataset.synthetic.textures import TextureSource
 from dataset.synthetic.video_files import write_video
 from util.errors import InputError, run_script
-from util.flag_types import positive_int
+from util.flag_types import positive_int, whole_number
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.settings_record import SETTINGS_FILE, record_settings
@@ -90,7 +90,7 @@ def parse_args() -> argparse.Namespace:
         metavar=("MIN", "MAX"),
         help="in each video (default: 3 6)",
     )
-    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--seed", type=whole_number, default=0, help="default: %(default)s")
     add("--workers", type=positive_int, default=os.cpu_count(), help="processes (default: one per core)")
     return parser.parse_args()
 

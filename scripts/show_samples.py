@@ -24,7 +24,7 @@ from scripts.training.sample_pictures import sample_grid
 from util.device import set_up_device
 from util.errors import run_script
 from util.files import atomic_path
-from util.flag_types import picture_path, positive_int
+from util.flag_types import picture_path, positive_int, whole_number
 from util.hyper_para import crop_size
 from util.stages import FIRST_JUMP
 
@@ -45,7 +45,7 @@ def main() -> None:
     add("--samples", type=positive_int, default=6, help="default: %(default)s")
     add("--max_jump", type=positive_int, default=FIRST_JUMP, help="default: %(default)s")
     add("--crop_size", type=crop_size, default=384, help="default: %(default)s")
-    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--seed", type=whole_number, default=0, help="default: %(default)s")
     add("--static_root", type=Path, default=Path("../static"), help="default: %(default)s")
     add("--bl_root", type=Path, default=Path("../BL30K"), help="default: %(default)s")
     add("--yv_root", type=Path, default=Path("../YouTube"), help="default: %(default)s")

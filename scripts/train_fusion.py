@@ -19,7 +19,7 @@ from util.ranks import Ranks
 from util.stages import Schedule
 
 SCHEDULES = (Schedule(12, 30_000, (20_000,)), Schedule(12, 10_000, (7_500,)))
-WARM_UP = (0.2, 0.5)  # of the iterations: where the fraction of pixels that count begins and ends to fall
+HARDEST_FROM, HARDEST_TO = 0.2, 0.5  # parts of the run between which fewer pixels come to count
 
 
 def main() -> None:
@@ -50,7 +50,6 @@ def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
     """Return the data, the network and the schedule."""
     network = FusionNetwork()
     attention = FrozenAttention(load_network(settings.model, ranks.device, settings.amp))
-    start, end = (part * settings.iterations for part in WARM_UP)
     return Task(
         title=f"Fusion, stage {settings.stage}",
         dataset=fusion_training_set(
@@ -64,7 +63,7 @@ def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         forward=FusionForward(network, attention, settings.amp),
         initialise=lambda: None,  # as PyTorch makes it
         load=lambda path: load_into(network, path),
-        bootstrap=Bootstrap(start, end),
+        bootstrap=Bootstrap(HARDEST_FROM * settings.iterations, HARDEST_TO * settings.iterations),
         picture=fusion_grid,
     )
 

@@ -383,3 +383,22 @@ def test_array_store_and_query_budget(tmp_path):
     assert [int(store.get(n)[0]) for n in numbers] == list(range(6))
     store.keep_only(numbers[:2])
     assert store.stored <= set(numbers[:2])
+
+
+def test_a_mask_is_pending_until_it_has_been_carried_both_ways(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, **EXACT)
+    core.give(3, mask)
+    assert list(core.propagate(backward=False)) == [4, 5, 6, 7]
+    assert list(core.propagate(first=2, last=4)) == [4, 2]
+    assert list(core.propagate()) == [4, 5, 6, 7, 2, 1, 0]
+    assert list(core.propagate()) == []
+
+
+def test_an_object_that_is_added_gives_the_round_up(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, **EXACT)
+    core.give(3, mask)
+    assert next(core.propagate()) == 4
+    core.add(9)
+    assert list(core.propagate()) == [4, 5, 6, 7, 2, 1, 0]

@@ -184,7 +184,7 @@ def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, se
         samples, Ranks(torch.device("cpu")), False, seconds, steps, lambda done, words: shown.append(done)
     )
     network = PropagationNetwork()
-    keys = run.start_from_scratch(network, None)
+    keys = run.start_from_scratch(network)
     taken = run.train(RememberedForward(network, carry_masks=True), 1e-5, 1)
     assert (keys, taken) == expected
     assert shown == sorted(shown)
@@ -245,7 +245,8 @@ def test_each_object_has_its_own_score_and_a_poor_one_is_named():
     samples = TwoObjects()
     scores = held_out_scores(Knows(samples, {9}), samples, Ranks(torch.device("cpu")))
     assert scores == {4: 0.0, 9: 1.0}
-    said = verdict(scores)
+    said = verdict(scores, [4, 9])
     assert re.search(r"object 4 0 %, object 9 100 %", said)
     assert re.search(r"^warning: object 4 may be lost: give masks on more frames", said, re.MULTILINE)
-    assert "warning" not in verdict({4: 0.9, 9: 0.8})
+    assert "warning" not in verdict({4: 0.9, 9: 0.8}, [4, 9])
+    assert "; object 7 is in none of them." in verdict({4: 0.9, 9: 0.8}, [9, 7, 4])

@@ -4,10 +4,13 @@ import hashlib
 import os
 import re
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from util.errors import InputError
 
 HOST = socket.gethostname().replace(".", "-")
 TEMPORARY = re.compile(r"\..*\.([^.]*)\.(\d+)\.part.*")  # of `atomic_path`: host and process
@@ -29,6 +32,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def check_output_file(path: Path) -> None:
+    """Make sure that a file can be written, before the work whose result it is to be; its folder is made.
+
+    Raises:
+        InputError: the path is a folder.
+        OSError: its folder cannot be made or written to.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
 
 
 def remove_leftovers(folder: Path) -> None:

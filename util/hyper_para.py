@@ -14,7 +14,8 @@ from util.stages import STAGES, Schedule
 # What a resumed run must have in common with the stopped one to be the same run.
 SAME_WHEN_RESUMED = (
     *("stage", "samples", "whole_batch", "crop_size", "seed"),
-    *("lr", "steps", "gamma", "amp", "clip_grad"),
+    *("iterations", "lr", "steps", "gamma", "amp", "clip_grad"),
+    "model",  # which gives fusion its attention
 )
 
 LOG_INTERVAL, DEBUG_LOG_INTERVAL, DEBUG_IMAGE_INTERVAL = 100, 1, 10
@@ -135,7 +136,7 @@ def check_same_run(before: dict[str, Any], now: dict[str, Any], path: Path) -> N
     """
     changed = [
         f"{name} {before.get(name)} (now {now.get(name)})"
-        for name in SAME_WHEN_RESUMED  # some trainings have no stages
+        for name in SAME_WHEN_RESUMED  # some trainings have no stages, or no model
         if before.get(name) != now.get(name)
     ]
     if changed:

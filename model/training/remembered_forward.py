@@ -1,4 +1,4 @@
-"""The forward of a one-shot fit: two frames are remembered, one by a mistaken mask, the third segmented."""
+"""The forward of a one-shot fit: two frames are remembered, the second with mistakes, the third segmented."""
 
 from collections.abc import Mapping
 

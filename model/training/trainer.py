@@ -80,7 +80,8 @@ class Trainer:
         if compiled:
             self.forward.compile()
         if ranks.is_distributed:
-            # DDP copies the first process's parameters to all. Frozen statistics need copying only once.
+            # DDP copies the first process's parameters to all. Statistics of batch norm are copied once: they
+            # are frozen, or the same in all processes (`synchronise_batch_norm`).
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
             self.forward = DistributedDataParallel(

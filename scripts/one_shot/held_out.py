@@ -1,6 +1,6 @@
 """How well a fitted network knows each object: on samples that it was not trained on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch.utils.data import default_collate
@@ -11,7 +11,7 @@ from scripts.one_shot import OVERLAP
 from util.ranks import Ranks
 
 FIRST_HELD_OUT = 1_000_000  # number of the first sample that no fit is trained on
-SAMPLES_FOR_EACH = 8  # object, on average
+SAMPLES_FOR_EACH = 8  # object; a sample scores two at most, and shows three
 MOST_SAMPLES = 32
 POOR = 0.5  # overlap of an object that was hardly learnt
 
@@ -46,9 +46,16 @@ def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Rank
     return {label: agree[label] / either[label] for label in sorted(either) if either[label]}
 
 
-def verdict(scores: Mapping[int, float]) -> str:
-    """Say how sure a fit is of each object, and what to do about those that it does not know."""
+def verdict(scores: Mapping[int, float], labels: Iterable[int]) -> str:
+    """Say how sure a fit is of each object, and what to do about those that it does not know.
+
+    Args:
+        scores: of `held_out_scores`.
+        labels: of all objects.
+    """
     said = ", ".join(f"object {label} {100 * score:.0f} %" for label, score in scores.items())
+    unseen = ", ".join(str(label) for label in sorted(labels) if label not in scores)
+    said += f"; object {unseen} is in none of them" if unseen else ""
     lines = [f"{OVERLAP} it was not trained on: {said}."]
     poor = [str(label) for label, score in scores.items() if score < POOR]
     if poor:

@@ -21,7 +21,7 @@ SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
 KEY_BATCH = 2  # samples of a step that trains keys alone
 KEY_RATE = 6e-5  # learning rate of these steps
 KEY_PART = 0.25  # of the time
-KEY_STEPS_PER_STEP = 0.45  # where a number of steps is given
+KEY_STEPS_PER_STEP = 0.45  # where a number of steps is given: about a quarter of the time, too
 HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the fit between which fewer pixels come to count
 
 Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
@@ -48,6 +48,7 @@ class Fit:
     show: Show
     start: float = field(default_factory=time.perf_counter)
     drawn: int = 0
+    shown: float = 0.0  # how much was done when the training of the whole network began
 
     def passed(self) -> float:
         """Return the seconds since the fit began."""
@@ -61,23 +62,18 @@ class Fit:
             return batch
         return {name: value for name, value in batch.items() if name not in ("sec_gt", "selector")}
 
-    def start_from_scratch(self, network: PropagationNetwork, steps: int | None) -> int:
-        """Initialise a network and train its keys alone; return the number of steps taken.
-
-        Args:
-            network: initialised and trained in place.
-            steps: None for a number that suits the steps of the whole network, or the time.
-        """
+    def start_from_scratch(self, network: PropagationNetwork) -> int:
+        """Initialise a network in place and train its keys alone; return the number of steps taken."""
         initialise_from_scratch(network, self.draw(SCRATCH_SAMPLES))
         trainer = Trainer(KeyForward(network.to(self.ranks.device), self.amp), self.ranks, lr=KEY_RATE)
-        if steps is None and self.steps is not None:
-            steps = max(1, round(KEY_STEPS_PER_STEP * self.steps))
+        steps = None if self.steps is None else max(1, round(KEY_STEPS_PER_STEP * self.steps))
         done = 0.0
         while done < 1:
             trainer.set_learning_rate(KEY_RATE * min(1.0, (trainer.iteration + 1) / WARM_UP))
             loss = trainer.step(self.draw(KEY_BATCH)).losses.sum().item()
             done = self._done(trainer.iteration, steps, self.passed(), KEY_PART * self.seconds)
             self.show(KEY_PART * done, f"keys, step {trainer.iteration}, loss {loss:.3f}")
+        self.shown = KEY_PART
         return trainer.iteration
 
     def train(self, task: RememberedForward, lr: float, batch_size: int) -> int:
@@ -90,7 +86,6 @@ class Fit:
         """
         trainer = Trainer(task, self.ranks, lr=lr)
         before = self.passed()
-        shown = KEY_PART if task.carry_masks else 0.0
         done = 0.0
         while done < 1:
             if done > 0:
@@ -99,7 +94,7 @@ class Fit:
             trainer.set_learning_rate(lr * rate(trainer.iteration, done))
             loss = trainer.step(self.draw(batch_size)).losses.sum().item()
             done = self._done(trainer.iteration, self.steps, self.passed() - before, self.seconds - before)
-            self.show(shown + (1 - shown) * done, f"step {trainer.iteration}, loss {loss:.3f}")
+            self.show(self.shown + (1 - self.shown) * done, f"step {trainer.iteration}, loss {loss:.3f}")
         return trainer.iteration
 
     @staticmethod
