@@ -1,5 +1,6 @@
 """The annotator's page in a real browser, and a person's hands on it."""
 
+import json
 import threading
 import time
 from contextlib import contextmanager
@@ -157,3 +158,19 @@ class Hands:
         if values is None:
             return np.zeros((height, width), np.uint8)
         return np.array(values, np.uint8).reshape(height, width)
+
+
+def last_entry(workspace):
+    """Return the last line of the log of edits."""
+    return json.loads((workspace / "edits.jsonl").read_text().splitlines()[-1])
+
+
+def shown_pixels(hands, *points):
+    """Return the colours on the canvas at positions of the video."""
+    return hands.js(
+        "(points => { const c = document.getElementById('view'), r = devicePixelRatio, v = annotator.view;"
+        "return points.map(([x, y]) => [...c.getContext('2d').getImageData("
+        "Math.floor((v.x + x * v.scale) * r), Math.floor((v.y + y * v.scale) * r), 1, 1).data]"
+        ".slice(0, 3)); })"
+        f"({json.dumps(points)})"
+    )

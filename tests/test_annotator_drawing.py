@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.annotator_browser import needs_browser
-from tests.annotator_page import last_entry, shown_pixels
+from tests.annotator_browser import last_entry, needs_browser, shown_pixels
 from tests.annotator_parts import (
     SIZE,
     disc,

@@ -7,8 +7,7 @@ import time
 
 import numpy as np
 
-from tests.annotator_browser import Annotator, Hands, needs_browser
-from tests.annotator_page import last_entry, shown_pixels
+from tests.annotator_browser import Annotator, Hands, last_entry, needs_browser, shown_pixels
 from tests.annotator_parts import (
     FRAMES,
     Server,

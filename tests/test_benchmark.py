@@ -46,6 +46,7 @@ def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, mo
     assert content["settings"]["objects"] == "[2, 3]" and "torch" in content["machine"]
 
 
+@pytest.mark.slow
 def test_all_that_a_processor_can_be_asked_goes_into_one_table(clip, tmp_path, weights_file, monkeypatch):
     for name, small in (("FRAMES", 3), ("TRAINING", (2, 32)), ("TRAINING_TURNS", 1), ("BUSY_LOOPS", 1)):
         monkeypatch.setitem(getattr(everything, name), "cpu", small)

@@ -51,6 +51,7 @@ def test_two_ranks_write_the_same_files_as_one(alone, flags, tmp_path):
     assert done.stdout.count("Total processed frames: 18") == 1  # rank 0 speaks for all
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_whole_files_and_is_continued(alone, flags, tmp_path):
     command = [sys.executable, "eval_davis_2016.py", *map(str, flags), "--output", str(tmp_path)]
     process = subprocess.Popen(

@@ -117,6 +117,7 @@ def test_masks_are_propagated_when_the_policy_says_so(
         assert np.any(written[1:])
 
 
+@pytest.mark.slow
 def test_killed_twice_the_report_is_the_same(alone, flags, tmp_path):
     command = [sys.executable, "-m", MODULE, *map(str, flags), "--output", str(tmp_path)]
     sample = tmp_path / "samples/two_001.json"

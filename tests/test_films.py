@@ -158,6 +158,7 @@ def test_sound_is_asked_for_with_a_film_and_where_there_is_some(tmp_path, monkey
         run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
 
 
+@pytest.mark.slow
 def test_a_name_of_any_bytes_is_printed(tmp_path, weights_file):
     path = encode(tmp_path / os.fsdecode(b"-\xff:%d.mp4"), count=2)
     write_labels(tmp_path / "m.png", np.eye(HEIGHT, WIDTH))

@@ -72,6 +72,7 @@ def test_each_beginning_reaches_every_frame_both_ways(generated, tree, weights_f
     assert np.abs(levels - 255 * prob[1].numpy()).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_and_processes_share(generated, tree, weights_file, tmp_path):
     out = tmp_path / "run"
     (out / "v1/.00003.99999.part").mkdir(parents=True)  # a run that was killed

@@ -6,15 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = [
-    "train",
-    "eval_davis",
-    "eval_youtube",
-    "interactive_gui",
-    "model",
-    "dataset.vos_dataset",
-    "scripts.propagate_video",
-]
+SLOWLY = ["eval_davis", "eval_youtube", "interactive_gui", "model", "scripts.propagate_video"]  # likewise
+SCRIPTS = ["train", "dataset.vos_dataset", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOWLY)]
 CHECK = """
 import builtins, importlib, os, sys
 imported = builtins.__import__

@@ -72,6 +72,7 @@ def frames_of(path):
     return frames, capture.get(cv2.CAP_PROP_FPS)
 
 
+@pytest.mark.slow
 def test_of_a_long_video_fifty_frames_are_remembered_unless_the_bound_is_lifted(
     clip, tmp_path, flags, monkeypatch
 ):

@@ -97,6 +97,16 @@ def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
     return whole
 
 
+def test_both_are_trained_by_their_commands(static_root, fusion_tree, weights_file, tmp_path):
+    small = ["--crop_size", 64, *COMMON, "-i", 1]
+    pictures = ["--static_root", static_root, "--lvis_root", tmp_path / "none"]
+    run(tmp_path / "s2m", "-m", "scripts.train_s2m", *pictures, *small)
+    load_s2m(saved(tmp_path / "s2m", "1.pth"))
+    data = ["--fusion_root", fusion_tree / "fusion_data", "--davis_root", fusion_tree / "DAVIS"]
+    run(tmp_path / "f", "-m", "scripts.train_fusion", "--stage", 1, *data, "--model", weights_file, *small)
+    load_fusion(saved(tmp_path / "f", "1.pth"))
+
+
 @pytest.mark.slow
 def test_s2m_trains_stops_and_resumes(static_root, tmp_path, monkeypatch):
     flags = ["--static_root", static_root, "--lvis_root", tmp_path / "none", "--crop_size", 64]
@@ -105,6 +115,7 @@ def test_s2m_trains_stops_and_resumes(static_root, tmp_path, monkeypatch):
     assert all(0 < loss < 20 for loss in totals(whole).values())
 
 
+@pytest.mark.slow
 def test_fusion_trains_in_two_stages_stops_and_resumes(fusion_tree, weights_file, tmp_path, monkeypatch):
     roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
     roots += ["--davis_root", fusion_tree / "DAVIS", "--model", weights_file, "--crop_size", 64]

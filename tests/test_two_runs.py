@@ -262,6 +262,7 @@ def test_a_folder_of_an_earlier_version_gets_a_sentence(evaluate, davis, tmp_pat
 LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "eval_davis.py"]
 
 
+@pytest.mark.slow
 def test_processes_go_on_with_the_same_run(evaluate, davis, weights_file, tmp_path):
     one, _ = davis
     out = tmp_path / "out"
