@@ -159,9 +159,10 @@ def test_damaged_requests_do_no_harm(server):
 
 
 def test_frames_and_masks_may_be_kept_for_ever_and_the_state_never(server):
-    for path in ("/frames/3.jpg?v=1", "/masks/0/0.png"):
+    identity = json.loads(ask(server, "/api/state")[1])["video"]["workspace_id"]
+    for path in ("/frames/3.jpg?v=1", f"/masks/0/0.png?w={identity}"):
         assert "immutable" in ask(server, path)[0].headers["cache-control"]
-    for path in ("/", "/api/state"):
+    for path in ("/", "/api/state", "/masks/0/0.png", "/masks/0/0.png?w=another"):
         assert ask(server, path)[0].headers["cache-control"] == "no-store"
 
 

@@ -153,6 +153,23 @@ def test_an_export_is_downloaded(hands, annotator, tmp_path):
     assert annotation["area"] == (drawn == 1).sum()
 
 
+def test_masks_of_another_workspace_at_the_same_address_are_not_shown(video, new_page, tmp_path):
+    page, shown, port = new_page(), [], None
+    for name, start in (("a", (20, 20)), ("b", (120, 60))):  # what is drawn has the same number in both
+        started = Annotator(video, tmp_path / name, port=port)
+        port = int(started.url.partition("127.0.0.1:")[2].partition("/")[0])
+        person = Hands(page, started.url)
+        person.add()
+        person.drag(start, (start[0] + 10, start[1]))
+        person.page.reload()
+        person.until("annotator.store.video && annotator.view.shown.frame >= 0")
+        shown.append(person.labels())
+        page.goto("about:blank")
+        started.close()
+    assert shown[0][20, 25] == 1 and shown[1][20, 25] == 0
+    assert shown[0][60, 125] == 0 and shown[1][60, 125] == 1
+
+
 def test_two_tabs_show_the_same(hands, annotator, new_page):
     other = Hands(new_page(), annotator.url)
     hands.add()

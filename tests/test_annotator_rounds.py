@@ -1,5 +1,7 @@
 """What a propagation works out, against the engine used by hand."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch.nn.functional as F
@@ -7,7 +9,7 @@ import torch.nn.functional as F
 from model import InferenceCore
 from scripts.annotator.gaps import gaps
 from scripts.annotator.rounds import Rounds
-from scripts.annotator.worker import WorkerSettings
+from scripts.annotator.worker import Worker, WorkerSettings
 from tests.annotator_parts import SIZE, disc, write_frames
 
 FRAMES = 5  # of the twelve: each takes the network a moment
@@ -95,3 +97,19 @@ def test_frames_are_reduced_and_masks_come_back_at_the_videos_size(rounds, weigh
     assert rounds.frames[0].shape == (3, 48, 80)
     found = results(rounds, weights_file, {0: (disc(0).astype(np.uint8), [1])}, [1])
     assert {mask.shape for mask in found.values()} == {SIZE}
+
+
+def test_answers_that_nobody_heard_are_not_given_to_the_next_request(video, weights_file, tmp_path):
+    worker = Worker(WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", False, False))
+    requests = [
+        {
+            **{"kind": "propagate", "weights": weights_file, "labels": [1]},
+            **{"given": {frame: (disc(frame).astype(np.uint8), [1])}},
+            "gaps": gaps({frame: [1]}, [1], 0, FRAMES - 1),
+        }
+        for frame in (0, FRAMES - 1)
+    ]
+    with closing(worker.ask(requests[0])) as answers:
+        next(answers)
+    assert [frame for _, frame, _ in worker.ask(requests[1])] == [3, 2, 1, 0]
+    worker.close()

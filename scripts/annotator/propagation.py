@@ -1,6 +1,6 @@
 """Carrying masks through the video: what is sent to the computing process, and where its results go."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,20 @@ class Propagation:
             return "There was nothing to propagate to: all frames of the range are drawn."
         number, found = None, 0
         asked = self.worker.ask({"kind": "propagate", "weights": weights, **known})
-        for done, (what, frame, labels) in enumerate(asked, start=1):
-            if what == "frame":
-                with session.lock:
-                    if number is None:  # not before there is a result: what failed at once need not be undone
-                        number = session.workspace.log.next_number
-                        session.write({"kind": "propagate", **request})
-                    if not session.add_result(number, frame, labels):
-                        job.stop.set()
-                found += 1
-            with suppress(Cancelled):
-                job.show(done, total, f"frame {frame}")
-            if job.stop.is_set():
-                self.worker.stop()
+        with closing(asked):
+            for done, (what, frame, labels) in enumerate(asked, start=1):
+                if what == "frame":
+                    with session.lock:
+                        if number is None:  # not before there is a result: what failed at once is not undone
+                            number = session.workspace.log.next_number
+                            session.write({"kind": "propagate", **request})
+                        if not session.add_result(number, frame, labels):
+                            job.stop.set()
+                    found += 1
+                with suppress(Cancelled):
+                    job.show(done, total, f"frame {frame}")
+                if job.stop.is_set():
+                    self.worker.stop()
         if job.stop.is_set():
             raise Cancelled
         return f"{found} masks."

@@ -110,10 +110,14 @@ class Answers:
         return Response(jpeg, media_type="image/jpeg", headers=FOR_EVER)
 
     async def mask(self, request: Request) -> Response:
-        """Return a frame's labels at a version, as an indexed PNG whose colours are its labels."""
+        """Return a frame's labels at a version, as an indexed PNG whose colours are its labels.
+
+        It may be kept by browsers where `?w=` names this workspace: another one has the same versions.
+        """
         index, version = self._index(request), request.path_params["version"]
         png = await run_in_threadpool(self._mask_png, index, version)
-        return Response(png, media_type="image/png", headers=FOR_EVER)
+        is_ours = request.query_params.get("w") == self.session.workspace.identity
+        return Response(png, media_type="image/png", headers=FOR_EVER if is_ours else NEVER)
 
     def _mask_png(self, index: int, version: int) -> bytes:
         image = Image.fromarray(self.session.label_map(index, version))

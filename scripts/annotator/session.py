@@ -61,6 +61,7 @@ class Session:
                     "height": height,
                     "fps": self.pictures.source.fps,
                     "fingerprint": self.pictures.fingerprint,
+                    "workspace_id": self.workspace.identity,
                     "thumbnails": self.pictures.thumbnail_frames(),
                 },
                 "workspace": str(self.workspace.folder),

@@ -42,24 +42,30 @@ class Worker:
     def ask(self, request: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Send a request, and yield what comes back until it is done.
 
+        When the iterator is closed before that, the process ends with it: its further answers would be taken
+        for those to the next request.
+
         Raises:
             InputError: it cannot be done, or the process was lost.
         """
         with self._busy:
-            pipe = self._started()
+            pipe, answered = self._started(), False
             try:
                 with self._sending:
                     pipe.send(request)
                 while True:
                     reply = pipe.recv()
-                    if reply[0] == "done":
-                        return
+                    answered = reply[0] in ("done", "failed")
                     if reply[0] == "failed":
                         raise InputError(reply[1])
+                    if answered:
+                        return
                     yield reply
             except (EOFError, ConnectionError) as error:
-                self.close()
                 raise InputError("the computing process was lost (out of memory?); try again.") from error
+            finally:
+                if not answered:
+                    self.close()
 
     def stop(self) -> None:
         """Ask for an early end of the request at work; what it yields until then still comes."""

@@ -6,6 +6,7 @@ token         what a page must know; kept, so that an open page finds its server
 thumbnails/, fit/, exports/   made from the others, and safe to remove while nothing runs
 """
 
+import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ class Workspace:
     folder: Path
     log: EditLog
     token: str
+
+    @property
+    def identity(self) -> str:
+        """What tells it from other workspaces, whose entries have the same numbers; no secret."""
+        return hashlib.sha256(self.token.encode()).hexdigest()[:16]
 
     @property
     def masks(self) -> Path:

@@ -73,7 +73,7 @@ export function heldLabels(frame) {
 export function fetchLabels(frame) {
   const { version } = frameState(frame);
   if (!version) return Promise.resolve(null);
-  const address = `/masks/${frame}/${version}.png`;
+  const address = `/masks/${frame}/${version}.png?w=${store.video.workspace_id}`;
   return once(address, async () => {
     const response = await fetch(address);
     if (!response.ok) throw new Error("The masks of this frame could not be loaded.");

@@ -1,7 +1,7 @@
 /** What the page knows: a copy of the server's state, and what is only on this page (frame, tool, range). */
 
 export const store = {
-  video: null, // {name, frames, width, height, fps, fingerprint, thumbnails}
+  video: null, // {name, frames, width, height, fps, fingerprint, workspace_id, thumbnails}
   workspace: "",
   model: { kind: null, scribbles: "" },
   objects: [], // {label, name, colour, hidden, locked}
