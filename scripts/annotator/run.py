@@ -34,6 +34,8 @@ def annotate(args: argparse.Namespace, usual_port: int) -> None:
     """
     if args.output is not None and args.export is None:
         raise InputError("--output is the folder of --export: give that, too, or leave it out.")
+    if args.masks is not None and args.export is not None:
+        raise InputError("--masks begins work on the page and --export writes its result: give one of them.")
     pictures = Pictures(args.input)
     folder = args.workspace or WORKSPACES / args.input.resolve().stem
     if args.export is not None and not (folder / "edits.jsonl").is_file():
@@ -77,10 +79,10 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
         args.input, args.model.parent, workspace.folder, args.size, args.device, args.amp, args.no_tf32
     )
     tasks = Tasks(session, weights, Propagation(settings), Scribbling(settings))
-    if args.masks is not None:
-        _bring_in(args.masks, tasks)
     with listening(args.host, args.port, usual_port) as port:
         address = f"http://{_shown_host(args.host)}:{port.getsockname()[1]}/?token={workspace.token}"
+        if args.masks is not None:
+            _bring_in(args.masks, tasks, workspace)
         print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}")
         print(f"Open {address}")
         print("Everything is saved at once; Ctrl-C ends.", flush=True)
@@ -93,8 +95,11 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
             tasks.close()
 
 
-def _bring_in(path: Path, tasks: "Tasks") -> None:
-    """Take the masks of --masks as a result to be mended."""
+def _bring_in(path: Path, tasks: "Tasks", workspace: Workspace) -> None:
+    """Take the masks of --masks as a result to be mended, once: what a person made of them stays."""
+    if len(workspace.log.entries) > 1:  # the first says of which video it is
+        print(f"{workspace.folder} has edits already: --masks is left out (the page, too, brings masks in).")
+        return
     files = list_images(path) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise InputError(f"there are no masks at {path}: give a PNG, or a folder of PNGs named after frames.")

@@ -1,7 +1,7 @@
 """A process that computes with networks, so that the page is answered meanwhile."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -39,7 +39,7 @@ class Worker:
         self._busy = threading.Lock()  # one request at a time
         self._sending = threading.Lock()
 
-    def ask(self, request: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def ask(self, request: dict[str, Any]) -> Generator[tuple[Any, ...], None, None]:
         """Send a request, and yield what comes back until it is done.
 
         When the iterator is closed before that, the process ends with it: its further answers would be taken
