@@ -139,6 +139,7 @@ def test_no_path_leads_outside(server, path):
         ("/api/export", {"kind": "../x"}),
         ("/api/fit", {"minutes": "long"}),
         ("/api/undo", {}),
+        *((f"/api/{name}", [1]) for name in ("undo", "redo", "propagate", "cancel", "export", "fit")),
     ],
 )
 def test_what_cannot_be_done_is_explained(server, path, body):
@@ -166,12 +167,13 @@ def test_frames_and_masks_may_be_kept_for_ever_and_the_state_never(server):
         assert ask(server, path)[0].headers["cache-control"] == "no-store"
 
 
-def test_names_of_files_that_are_brought_in_stay_in_the_workspace(server):
+def bring_in(server, name, content, frame="0"):
     boundary = "x"
     body = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="frame"\r\n\r\n{frame}\r\n'
         f"--{boundary}\r\n"
-        'Content-Disposition: form-data; name="files"; filename="../../../escaped.png"\r\n\r\n'
-        f"no picture\r\n--{boundary}--\r\n"
+        f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+        f"{content}\r\n--{boundary}--\r\n"
     )
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     headers = {
@@ -180,8 +182,18 @@ def test_names_of_files_that_are_brought_in_stay_in_the_workspace(server):
     }
     connection.request("POST", "/api/import", body, headers)
     answer = connection.getresponse()
-    assert answer.status == 422
-    assert "cannot be read as a picture" in answer.read().decode()
+    return answer.status, answer.read().decode()
+
+
+def test_names_of_files_that_are_brought_in_stay_in_the_workspace(server):
+    status, said = bring_in(server, "../../../escaped.png", "no picture")
+    assert status == 422 and "cannot be read as a picture" in said
+
+
+@pytest.mark.parametrize("frame", ["x", "-1", "77", ""])
+def test_masks_are_brought_in_for_frames_that_there_are(server, frame):
+    status, said = bring_in(server, "mask.png", "no picture", frame)
+    assert status == 422 and "they go from 0 to 11." in said
 
 
 def test_answers_take_little_time(server):

@@ -31,9 +31,13 @@ def set_up_device(args: argparse.Namespace) -> torch.device:
     if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no usable GPU here; use --device cpu or auto.")
     allow_tf32(not args.no_tf32)
-    if args.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(args.device)
+    return chosen_device(args.device)
+
+
+def chosen_device(name: str) -> torch.device:
+    """Return the device of a `--device`, of `DEVICES`: for auto a GPU when there is one, else the CPU."""
+    usable = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(usable if name == "auto" else name)
 
 
 def usable_device(device: torch.device | str) -> torch.device:

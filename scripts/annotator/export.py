@@ -15,7 +15,7 @@ from dataset.davis_test_dataset import SPLITS_2017
 from dataset.frame_source import PictureFiles
 from dataset.mask_writer import write_mask
 from scripts.annotator.films import write_cut_out, write_green, write_overlay
-from scripts.annotator.session import Session
+from scripts.annotator.session import Session, labels_in
 from util.files import atomic_path
 from util.palette import voc_palette
 
@@ -43,7 +43,7 @@ def export(kind: str, session: Session, folder: Path, show: Show, archive: bool 
         with atomic_path(path) as temporary:
             write(session, temporary, show)
         return path
-    hidden = path.with_name(f".{path.name}.part")
+    hidden, old = (path.with_name(f".{path.name}.{state}") for state in ("part", "old"))
     shutil.rmtree(hidden, ignore_errors=True)
     try:
         write(session, hidden, show)
@@ -51,10 +51,14 @@ def export(kind: str, session: Session, folder: Path, show: Show, archive: bool 
             with atomic_path(path.with_suffix(".zip")) as temporary:
                 shutil.make_archive(str(temporary.with_suffix("")), "zip", hidden)
             return path.with_suffix(".zip")
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)  # of an export that was killed just here
+        if path.exists():
+            path.replace(old)
         hidden.replace(path)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
     return path
 
 
@@ -116,7 +120,7 @@ def _write_pictures_and_masks(
     for index, name, labels in _masks(session, show):
         _write_jpeg(session, index, pictures / f"{name}.jpg")
         write_mask(masks / f"{name}.png", labels, palette)
-        for label in session.document.state(index).present:
+        for label in labels_in(labels):
             found.setdefault(label, []).append(name)
     return found
 
@@ -140,7 +144,7 @@ def _write_coco(session: Session, path: Path, show: Show) -> None:
     annotations: list[dict[str, Any]] = []
     for index, name, labels in _masks(session, show):
         images.append({"id": index, "file_name": f"{name}.jpg", "width": width, "height": height})
-        for label in sorted(session.document.state(index).present):
+        for label in labels_in(labels):
             code = coco.encode(np.asfortranarray(labels == label).astype(np.uint8, order="F"))
             annotations.append(
                 {

@@ -94,7 +94,8 @@ class Jobs:
             text = work(job)
             state = "done"
         except Cancelled:
-            state, text = "cancelled", "Cancelled; what was done is kept."
+            kept = "; what was done is kept" if job.kind == "propagate" else ""
+            state, text = "cancelled", f"Cancelled{kept}."
         except InputError as error:
             text = str(error)
         except OSError as error:

@@ -25,7 +25,7 @@ from model.aggregation import most_probable
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
 from scripts.evaluation.flags import ANY_VIDEO_MEMORY_FRAMES
-from util.device import allow_tf32
+from util.device import allow_tf32, chosen_device
 
 if TYPE_CHECKING:
     from scripts.annotator.worker import WorkerSettings
@@ -211,8 +211,7 @@ class Rounds:
 
     def _device(self) -> torch.device:
         allow_tf32(not self.settings.no_tf32)
-        usable = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(usable if self.settings.device == "auto" else self.settings.device)
+        return chosen_device(self.settings.device)
 
     def _network(self, path: Path) -> PropagationNetwork:
         """Load weights, once; a file that has been written anew is read again."""

@@ -57,6 +57,10 @@ class Scribbling:
             strokes.append((edit["points"], label if edit["positive"] else 0))
             mask = self._ask(frame, strokes, old, label)
         with session.lock:
+            known = session.known(edit)  # another page may have sent it, too, or locked or removed the object
+            if known is not None:
+                return known
+            session.check_object(edit)
             now = session.label_map(frame)
             kept = session.document.locked - {label}
             new = np.where(mask, np.uint8(label), np.where(now == label, np.uint8(0), now))
@@ -82,7 +86,8 @@ class Segmenters:
 
         self.settings = settings
         self.pictures = Pictures(settings.video)
-        self._loaded: dict[Path | None, ScribbleSegmenter] = {}
+        self._grab_cut = GrabCutSegmenter()
+        self._loaded: dict[tuple[Path, int], ScribbleSegmenter] = {}
 
     def run(self, request: dict[str, Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         """Yield ("mask", `H x W`): where the object of the request is.
@@ -106,15 +111,17 @@ class Segmenters:
         yield "mask", enlarged(best, (height, width))
 
     def _segmenter(self, weights: Path | None) -> "ScribbleSegmenter":
-        if weights not in self._loaded:
-            if weights is None:
-                self._loaded[weights] = GrabCutSegmenter()
-            else:
-                from model import load_s2m
-                from model.scribble_to_mask import S2MSegmenter
+        if weights is None:
+            return self._grab_cut
+        key = weights, weights.stat().st_mtime_ns
+        if key not in self._loaded:
+            from model import load_s2m
+            from model.scribble_to_mask import S2MSegmenter
+            from util.device import chosen_device
 
-                self._loaded[weights] = S2MSegmenter(load_s2m(weights))
-        return self._loaded[weights]
+            network = load_s2m(weights, chosen_device(self.settings.device), self.settings.amp)
+            self._loaded = {key: S2MSegmenter(network)}
+        return self._loaded[key]
 
 
 def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:

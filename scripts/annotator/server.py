@@ -152,7 +152,7 @@ class Answers:
                 if not isinstance(file, str)
             ]
             mend = form.get("mend") == "true"
-            frame = int(str(form.get("frame", "0")))
+            frame = self._frame_of(str(form.get("frame", "0")))
         change = await run_in_threadpool(self.tasks.bring_in, files, frame, mend)
         return JSONResponse(change, headers=NEVER)
 
@@ -168,6 +168,12 @@ class Answers:
         finally:
             sender.cancel()
             self.session.events.leave(queue)
+
+    def _frame_of(self, text: str) -> int:
+        last = len(self.session.pictures) - 1
+        if not text.isdecimal() or int(text) > last:
+            raise InputError(f"there is no frame '{text}': they go from 0 to {last}.")
+        return int(text)
 
     def _index(self, request: Request) -> int:
         index = int(request.path_params["index"])
@@ -194,6 +200,8 @@ def _json_post(function: Callable[[Any], Any]) -> Callable[[Request], Any]:
             body = json.loads(await request.body())
         except ValueError as error:
             raise HTTPException(400, "this is no JSON.") from error
+        if not isinstance(body, dict):
+            raise InputError("send a JSON object.")
         result = await run_in_threadpool(function, body)
         return JSONResponse(result, headers=NEVER)
 
