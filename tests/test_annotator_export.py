@@ -1,5 +1,6 @@
 import json
 import zipfile
+from pathlib import Path
 
 import av
 import numpy as np
@@ -165,6 +166,59 @@ def test_a_stopped_export_leaves_nothing_and_folders_become_archives(annotated, 
         path = export("png", opened, tmp_path / "out", lambda *_: None, archive=True)
     with zipfile.ZipFile(path) as archive, archive.open("00002.png") as file:
         assert np.array_equal(read_png(file), expected[2])
+
+
+def test_an_export_is_of_the_moment_at_which_it_began(tmp_path):
+    """What is drawn, undone and removed while frames are written does not come into it."""
+    with session(write_frames(tmp_path / "clip"), tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        for index in range(FRAMES):
+            opened.edit(stroke(LINE, frame=index, label=1 + index % 2))
+
+        def edit(done, total, text):
+            if done == 3:
+                opened.undo()
+                opened.edit({"kind": "remove", "object": 2})
+                opened.edit({"kind": "clear", "frame": 6})
+                opened.edit(stroke(LINE, frame=5, radius=9.0))
+
+        expected = [opened.label_map(index).copy() for index in range(FRAMES)]
+        kinds = ("png", "youtube", "coco")
+        wanted = {kind: export(kind, opened, tmp_path / "quiet", lambda *_: None) for kind in kinds}
+        for kind in kinds:
+            found = export(kind, opened, tmp_path / kind, edit)
+            if found.is_dir():
+                names = sorted(path.relative_to(found) for path in found.rglob("*.*"))
+                assert names == sorted(path.relative_to(wanted[kind]) for path in wanted[kind].rglob("*.*"))
+                assert all((found / n).read_bytes() == (wanted[kind] / n).read_bytes() for n in names)
+            else:
+                assert json.loads(found.read_text()) == json.loads(wanted[kind].read_text())
+            assert not np.array_equal(opened.label_map(5), expected[5])
+            for _ in range(3):
+                opened.undo()
+            opened.edit(stroke(LINE, frame=FRAMES - 1, label=2))  # what was undone first
+    for index in range(FRAMES):
+        assert np.array_equal(read_png(wanted["png"] / f"{index:05}.png"), expected[index])
+
+
+def test_an_export_stays_until_another_takes_its_place(annotated, tmp_path, monkeypatch):
+    with session(*annotated) as opened:
+        path = export("png", opened, tmp_path, lambda *_: None)
+        (path / "mark").touch()
+        rename = Path.replace
+
+        def failing(source, target):
+            if source.name.endswith(".part"):
+                raise OSError(28, "No space left on device")
+            return rename(source, target)
+
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+            patched.setattr(Path, "replace", failing)
+            export("png", opened, tmp_path, lambda *_: None)
+        assert (path / "mark").is_file()
+        export("png", opened, tmp_path, lambda *_: None)
+    assert not (path / "mark").exists()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_film_of_odd_size_keeps_it(tmp_path):

@@ -15,7 +15,8 @@ from dataset.davis_test_dataset import SPLITS_2017
 from dataset.frame_source import PictureFiles
 from dataset.mask_writer import write_mask
 from scripts.annotator.films import write_cut_out, write_green, write_overlay
-from scripts.annotator.session import Session, labels_in
+from scripts.annotator.moment import Moment
+from scripts.annotator.session import Session
 from util.files import atomic_path
 from util.palette import voc_palette
 
@@ -31,103 +32,112 @@ def export(kind: str, session: Session, folder: Path, show: Show, archive: bool 
 
     Args:
         kind: a key of `KINDS`.
-        session: what to export.
+        session: what to export, as it is now; what is edited meanwhile is not in it.
         folder: for the result.
         show: called as it goes on; what it raises ends the export, and nothing is left of it.
         archive: make a ZIP archive of what would be a folder.
     """
     suffix, write = KINDS[kind]
-    path = folder / f"{session.pictures.path.resolve().stem}_{kind}{suffix}"
+    moment = Moment(session)
+    path = folder / f"{moment.pictures.path.resolve().stem}_{kind}{suffix}"
     folder.mkdir(parents=True, exist_ok=True)
     if suffix:
         with atomic_path(path) as temporary:
-            write(session, temporary, show)
+            write(moment, temporary, show)
         return path
-    hidden, old = (path.with_name(f".{path.name}.{state}") for state in ("part", "old"))
+    hidden = path.with_name(f".{path.name}.part")
     shutil.rmtree(hidden, ignore_errors=True)
     try:
-        write(session, hidden, show)
+        write(moment, hidden, show)
         if archive:
             with atomic_path(path.with_suffix(".zip")) as temporary:
                 shutil.make_archive(str(temporary.with_suffix("")), "zip", hidden)
             return path.with_suffix(".zip")
-        shutil.rmtree(old, ignore_errors=True)  # of an export that was killed just here
-        if path.exists():
-            path.replace(old)
-        hidden.replace(path)
+        _put_in_place(hidden, path)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
     return path
 
 
-def palette_of(session: Session) -> list[int]:
+def _put_in_place(new: Path, path: Path) -> None:
+    """Rename a folder to a path; what was there is removed afterwards, and stays when that fails."""
+    aside = path.with_name(f".{path.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if path.exists():
+        path.replace(aside)
+    try:
+        new.replace(path)
+    except OSError:
+        if aside.exists():
+            aside.replace(path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def palette_of(moment: Moment) -> list[int]:
     """Return the objects' colours as a palette, R G B R G B ..., background black."""
     palette = voc_palette()
-    for each in session.document.objects:
+    for each in moment.objects:
         palette[3 * each.label : 3 * each.label + 3] = bytes.fromhex(each.colour[1:])
     return palette
 
 
-def _masks(session: Session, show: Show) -> Iterator[tuple[int, str, Labels]]:
+def _masks(moment: Moment, show: Show) -> Iterator[tuple[int, str, Labels]]:
     """Yield each frame's number, name and labels."""
-    names = session.pictures.source.names
+    names = moment.pictures.source.names
     for index, name in enumerate(names):
         show(index, len(names), f"frame {name}")
-        yield index, name, session.label_map(index)
+        yield index, name, moment.label_map(index)
 
 
-def _write_pngs(session: Session, folder: Path, show: Show) -> None:
-    palette = palette_of(session)
-    for _, name, labels in _masks(session, show):
+def _write_pngs(moment: Moment, folder: Path, show: Show) -> None:
+    palette = palette_of(moment)
+    for _, name, labels in _masks(moment, show):
         write_mask(folder / f"{name}.png", labels, palette)
 
 
-def _write_davis(session: Session, folder: Path, show: Show) -> None:
+def _write_davis(moment: Moment, folder: Path, show: Show) -> None:
     """Write the layout of DAVIS 2017, both as training and as validation set."""
-    name = session.pictures.path.resolve().stem
+    name = moment.pictures.path.resolve().stem
     root = folder / SPLITS_2017["val"][0]
-    _write_pictures_and_masks(
-        session, root / "JPEGImages/480p" / name, root / "Annotations/480p" / name, show
-    )
+    _write_pictures_and_masks(moment, root / "JPEGImages/480p" / name, root / "Annotations/480p" / name, show)
     lists = folder.joinpath(*SPLITS_2017["val"]).parent
     lists.mkdir(parents=True)
     for split in ("train", "val"):
         (lists / f"{split}.txt").write_text(f"{name}\n")
 
 
-def _write_youtube(session: Session, folder: Path, show: Show) -> None:
+def _write_youtube(moment: Moment, folder: Path, show: Show) -> None:
     """Write the layout of YouTube-VOS, with `meta.json`: which object is on which frames."""
-    name = session.pictures.path.resolve().stem
+    name = moment.pictures.path.resolve().stem
     frames = _write_pictures_and_masks(
-        session, folder / "JPEGImages" / name, folder / "Annotations" / name, show
+        moment, folder / "JPEGImages" / name, folder / "Annotations" / name, show
     )
     objects = {
         str(each.label): {"category": each.name, "frames": frames[each.label]}
-        for each in session.document.objects
+        for each in moment.objects
         if each.label in frames
     }
     (folder / "meta.json").write_text(json.dumps({"videos": {name: {"objects": objects}}}, indent=1))
 
 
 def _write_pictures_and_masks(
-    session: Session, pictures: Path, masks: Path, show: Show
+    moment: Moment, pictures: Path, masks: Path, show: Show
 ) -> dict[int, list[str]]:
     """Write frames as JPEG, and masks; return the names of the frames that each label is on."""
-    palette, found = palette_of(session), dict[int, list[str]]()
+    palette, found = palette_of(moment), dict[int, list[str]]()
     pictures.mkdir(parents=True)
-    for index, name, labels in _masks(session, show):
-        _write_jpeg(session, index, pictures / f"{name}.jpg")
+    for index, name, labels in _masks(moment, show):
+        _write_jpeg(moment, index, pictures / f"{name}.jpg")
         write_mask(masks / f"{name}.png", labels, palette)
-        for label in labels_in(labels):
+        for label in moment.present(index):
             found.setdefault(label, []).append(name)
     return found
 
 
-def _write_jpeg(session: Session, index: int, path: Path) -> None:
+def _write_jpeg(moment: Moment, index: int, path: Path) -> None:
     """Write a frame as JPEG; one that is an upright JPEG already is copied as it is."""
-    source, picture = session.pictures.source, session.pictures.read(index)
+    source, picture = moment.pictures.source, moment.pictures.read(index)
     if isinstance(source, PictureFiles) and source.paths[index].suffix.lower() in JPEG_SUFFIXES:
         with Image.open(source.paths[index]) as image:
             as_stored = np.array_equal(np.asarray(image.convert("RGB")), picture)
@@ -137,14 +147,14 @@ def _write_jpeg(session: Session, index: int, path: Path) -> None:
     Image.fromarray(picture).save(path, quality=JPEG_QUALITY, subsampling=0)
 
 
-def _write_coco(session: Session, path: Path, show: Show) -> None:
+def _write_coco(moment: Moment, path: Path, show: Show) -> None:
     """Write COCO's JSON with run-length encoded masks; `track_id` is the object's label in all frames."""
-    height, width = session.pictures.size
+    height, width = moment.pictures.size
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for index, name, labels in _masks(session, show):
+    for index, name, labels in _masks(moment, show):
         images.append({"id": index, "file_name": f"{name}.jpg", "width": width, "height": height})
-        for label in labels_in(labels):
+        for label in sorted(moment.present(index)):
             code = coco.encode(np.asfortranarray(labels == label).astype(np.uint8, order="F"))
             annotations.append(
                 {
@@ -158,28 +168,28 @@ def _write_coco(session: Session, path: Path, show: Show) -> None:
                     "segmentation": {"size": code["size"], "counts": code["counts"].decode()},
                 }
             )
-    categories = [{"id": each.label, "name": each.name} for each in session.document.objects]
+    categories = [{"id": each.label, "name": each.name} for each in moment.objects]
     content = {"images": images, "annotations": annotations, "categories": categories}
     path.write_text(json.dumps(content))
 
 
-def _write_overlay(session: Session, path: Path, show: Show) -> None:
-    write_overlay(path, session.pictures, _masks(session, show), palette_of(session))
+def _write_overlay(moment: Moment, path: Path, show: Show) -> None:
+    write_overlay(path, moment.pictures, _masks(moment, show), palette_of(moment))
 
 
-def _write_prores(session: Session, path: Path, show: Show) -> None:
-    write_cut_out(path, session.pictures, _masks(session, show), "prores")
+def _write_prores(moment: Moment, path: Path, show: Show) -> None:
+    write_cut_out(path, moment.pictures, _masks(moment, show), "prores")
 
 
-def _write_webm(session: Session, path: Path, show: Show) -> None:
-    write_cut_out(path, session.pictures, _masks(session, show), "webm")
+def _write_webm(moment: Moment, path: Path, show: Show) -> None:
+    write_cut_out(path, moment.pictures, _masks(moment, show), "webm")
 
 
-def _write_green(session: Session, path: Path, show: Show) -> None:
-    write_green(path, session.pictures, _masks(session, show))
+def _write_green(moment: Moment, path: Path, show: Show) -> None:
+    write_green(path, moment.pictures, _masks(moment, show))
 
 
-KINDS: dict[str, tuple[str, Callable[[Session, Path, Show], None]]] = {  # suffix ("" is a folder), and how
+KINDS: dict[str, tuple[str, Callable[[Moment, Path, Show], None]]] = {  # suffix ("" is a folder), and how
     "png": ("", _write_pngs),
     "overlay": (".mp4", _write_overlay),
     "alpha": (".mov", _write_prores),

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,10 @@ class MaskStore:
         Raises:
             InputError: the frame has no such version.
         """
-        history = self.document.history(frame, version)
+        return self.after(frame, self.document.history(frame, version))
+
+    def after(self, frame: int, history: Sequence[Entry]) -> Labels:
+        """Return a frame's labels `H x W` after the entries of one of its histories; not to be written to."""
         todo: list[Entry] = []
         labels: Labels | None = None
         for entry in reversed(history):
