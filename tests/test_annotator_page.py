@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from scripts.annotator.weights import Weights
 from tests.annotator_browser import Annotator, Hands, last_entry, needs_browser, shown_pixels
 from tests.annotator_parts import (
     FRAMES,
@@ -318,5 +319,45 @@ def test_weights_that_cannot_be_fetched_and_a_fit_that_is_cancelled(hands, annot
     hands.until("annotator.store.job?.kind === 'fit' && annotator.store.job.done > 0")
     hands.page.click("#cancel")
     assert hands.done() == "cancelled"
+    hands.until("document.getElementById('job-text').textContent === 'Cancelled; no network was fitted.'")
     assert read_png(annotator.workspace / "fit/masks/00000.png").any()
-    assert not (annotator.workspace / "fit/network.pth").exists()
+    assert [path.name for path in (annotator.workspace / "fit").iterdir()] == ["masks"]
+
+
+def test_a_network_is_fitted_again_to_what_was_drawn_since(hands, annotator, monkeypatch):
+    fits = []
+
+    def fit(session):
+        fits.append(session.document.given)
+        network = annotator.workspace / "fit/network.pth"
+        network.parent.mkdir(exist_ok=True)
+        network.write_text("the network")
+        return "A network has been fitted."
+
+    monkeypatch.setattr(Weights, "fit", lambda weights, job, session, minutes: fit(session))
+    hands.add()
+    hands.drag(*LINE)
+    assert not hands.page.is_visible("#fit-again")
+    hands.key("t")
+    hands.page.click("#weights-fit")
+    hands.until("annotator.store.model.kind === 'fitted'")
+    hands.go(3)
+    hands.drag(*LINE)
+    hands.page.click("#fit-again")
+    assert "takes the place of the fitted one" in hands.page.inner_text("#weights-dialog")
+    hands.page.click("#weights-fit")
+    hands.until("annotator.store.job?.number === 2 && annotator.store.job.state === 'done'")
+    assert fits == [[0], [0, 3]]
+
+
+def test_a_cancelled_export_says_that_nothing_is_left(hands, annotator):
+    hands.add()
+    hands.drag(*LINE)
+    with annotator.session.lock:  # the export waits for it
+        hands.key("Control+e")
+        hands.page.click("#export-start")
+        hands.until("annotator.store.job?.kind === 'export'")
+        annotator.session.jobs.cancel()
+    assert hands.done() == "cancelled"
+    hands.until("document.getElementById('export-state').textContent === 'Cancelled; nothing was exported.'")
+    assert list((annotator.workspace / "exports").iterdir()) == []

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from scripts.annotator.edit_log import EditLog
 from scripts.annotator.edits import checked_edit
 from scripts.annotator.events import Events
-from scripts.annotator.jobs import Job
+from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.weights import Weights
 from tests.annotator_parts import (
     FRAMES,
@@ -357,6 +358,25 @@ def test_masks_that_no_undo_leads_to_are_removed_at_the_next_start(video, tmp_pa
     with session(video, tmp_path / "w") as opened:
         assert [path.name for path in mask_files(tmp_path / "w")] == ["00004.png"]
         assert opened.label_map(4).all()
+
+
+def test_a_fit_that_ends_early_leaves_the_earlier_network(video, tmp_path, monkeypatch):
+    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0])
+    weights.fitted.parent.mkdir(parents=True)
+    weights.fitted.write_text("earlier")
+
+    def stopped(command, job, seconds):  # when the network was written, and what it is worth not yet known
+        Path(command[command.index("--output") + 1]).write_text("new")
+        raise Cancelled
+
+    monkeypatch.setattr("scripts.annotator.weights._run", stopped)
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke(LINE))
+        with pytest.raises(Cancelled):
+            weights.fit(Job(1, "fit", Events()), opened, minutes=1)
+    assert weights.fitted.read_text() == "earlier"
+    assert sorted(path.name for path in weights.fitted.parent.iterdir()) == ["masks", "network.pth"]
 
 
 def test_a_fit_says_how_well_it_knows_what_was_drawn(video, tmp_path):

@@ -10,6 +10,13 @@ from util.errors import InputError, explained
 
 log = logging.getLogger(__name__)
 
+AFTER_CANCEL = {  # what is left of each kind of job
+    "propagate": "Cancelled; the masks found until then stay unless they are undone.",
+    "export": "Cancelled; nothing was exported.",
+    "fit": "Cancelled; no network was fitted.",
+    "download": "Cancelled; what has come is kept, and fetching again goes on from there.",
+}
+
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
     """Raised in a job that a person stops."""
@@ -65,7 +72,7 @@ class Jobs:
         """Start a job.
 
         Args:
-            kind: its name.
+            kind: its name, which should be in `AFTER_CANCEL`.
             work: does it, and returns a sentence on what has been done.
 
         Raises:
@@ -94,8 +101,7 @@ class Jobs:
             text = work(job)
             state = "done"
         except Cancelled:
-            kept = "; what was done is kept" if job.kind == "propagate" else ""
-            state, text = "cancelled", f"Cancelled{kept}."
+            state, text = "cancelled", AFTER_CANCEL.get(job.kind, "Cancelled.")
         except InputError as error:
             text = str(error)
         except OSError as error:

@@ -15,6 +15,7 @@ from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
 from scripts.one_shot import OVERLAP
 from util.errors import InputError
+from util.files import atomic_path, remove_leftovers
 from util.palette import voc_palette
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,10 @@ class Weights:
         return {"kind": kind, "published": str(self.published), "size": self.size}
 
     def fit(self, job: Job, session: Session, minutes: float) -> str:
-        """Fit a network to the frames drawn, in a process of its own; return what is to be said of it."""
+        """Fit a network to the frames drawn, in a process of its own; return what is to be said of it.
+
+        It takes the place of an earlier one when all is done: a fit that ends early leaves nothing.
+        """
         masks = self.fitted.parent / "masks"
         shutil.rmtree(masks, ignore_errors=True)
         with session.lock:
@@ -66,9 +70,10 @@ class Weights:
             if labels.any():
                 write_mask(masks / f"{session.pictures.source.names[frame]}.png", labels, voc_palette())
         command = ["scripts.fit_first_frame", "--frames", str(session.pictures.path.resolve())]
-        command += ["--masks", str(masks.resolve()), "--output", str(self.fitted.resolve())]
-        command += ["--minutes", f"{minutes:g}", "--size", str(self.size), *self.flags]
-        said = _run(command, job, seconds=60 * minutes)
+        command += ["--masks", str(masks.resolve()), "--minutes", f"{minutes:g}", "--size", str(self.size)]
+        remove_leftovers(self.fitted.parent)
+        with atomic_path(self.fitted.resolve()) as temporary:
+            said = _run([*command, "--output", str(temporary), *self.flags], job, seconds=60 * minutes)
         verdict = " ".join(said[said.index(OVERLAP) :].split())
         return f"A network has been fitted to this video. Propagate with it now. {verdict}"
 

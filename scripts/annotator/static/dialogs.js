@@ -110,8 +110,22 @@ export function openImport() {
     make("div", { className: "actions" }, state, closing(dialog, "Cancel"), start));
 }
 
+/** What the dialog of weights says while there are none, and once a network has been fitted. */
+const WEIGHTS = {
+  none: { title: "Propagation needs a network", now: () => `There are no weights at ${store.model.published}.`,
+    fit: "Fit a network to what you have drawn", fitted: "It learns these objects alone, on this machine.",
+    stay: "Go on by hand", staying: "All drawing tools and exports work without weights.", close: "By hand" },
+  fitted: { title: "Another network", now: () => "The network in use was fitted to this video.",
+    fit: "Fit a network to all that is drawn now", fitted: "It takes the place of the fitted one when it is done.",
+    stay: "Go on with the fitted one", staying: "It stays as it is.", close: "Keep it" },
+};
+
+let offeredWith = null; // kind of the weights when the dialog was opened
+
 export function openWeights() {
   const dialog = $("weights-dialog");
+  offeredWith = store.model.kind;
+  const texts = WEIGHTS[offeredWith ?? "none"];
   const go = async (path, body) => {
     try {
       await post(path, body);
@@ -123,11 +137,11 @@ export function openWeights() {
   const minutes = make("input", { type: "number", min: "1", value: "3", id: "fit-minutes" });
   minutes.setAttribute("aria-label", "Minutes");
   const offer = (name, what, ...controls) => make("div", { className: "offer" }, make("span", { textContent: name }), make("small", { textContent: what }), make("div", {}, ...controls));
-  fill(dialog, "weights", "Propagation needs a network",
-    make("p", { className: "quiet", textContent: `There are no weights at ${store.model.published}.` }),
+  fill(dialog, "weights", texts.title,
+    make("p", { className: "quiet", textContent: texts.now() }),
     offer("Fetch the published weights", "About 170 MB, trained on many videos: the best choice.", make("button", { textContent: "Fetch", id: "weights-fetch", type: "button", onclick: () => go("/api/download") })),
-    offer("Fit a network to what you have drawn", "It learns these objects alone, on this machine.", minutes, "minutes", make("button", { textContent: "Fit", id: "weights-fit", type: "button", onclick: () => go("/api/fit", { minutes: Number(minutes.value) }) })),
-    offer("Go on by hand", "All drawing tools and exports work without weights.", closing(dialog, "By hand")));
+    offer(texts.fit, texts.fitted, minutes, "minutes", make("button", { textContent: "Fit", id: "weights-fit", type: "button", onclick: () => go("/api/fit", { minutes: Number(minutes.value) }) })),
+    offer(texts.stay, texts.staying, closing(dialog, texts.close)));
 }
 
 export function askRemoval(object) {
@@ -148,4 +162,4 @@ $("help").addEventListener("click", openHelp);
 $("export").addEventListener("click", openExport);
 $("import").addEventListener("click", openImport);
 on("job", refreshExport);
-on("model", () => { if (store.model.kind && $("weights-dialog").open) $("weights-dialog").close(); });
+on("model", () => { if (store.model.kind !== offeredWith && $("weights-dialog").open) $("weights-dialog").close(); });

@@ -148,6 +148,8 @@ function refreshPropagation() {
   const drawn = [...store.frames.values()].some((state) => state.drawn.length);
   $("propagate").disabled = running || !drawn;
   $("propagate").hidden = running;
+  $("fit-again").disabled = !drawn;
+  $("fit-again").hidden = running || store.model.kind !== "fitted";
   $("job").hidden = !job || job.state === "done";
   if (!job) return;
   const titles = { propagate: "Propagating", export: "Exporting", fit: "Fitting a network", download: "Fetching weights" };
@@ -195,6 +197,7 @@ $("clear").addEventListener("click", clearFrame);
 $("undo").addEventListener("click", undo);
 $("redo").addEventListener("click", redo);
 $("propagate").addEventListener("click", propagate);
+$("fit-again").addEventListener("click", openWeights);
 $("cancel").addEventListener("click", cancelJob);
 
 on("document active", refreshObjects);
