@@ -74,10 +74,16 @@ class Hands:
         return wait_for(lambda: self.do("search", "--onlyvisible", "--name", f"^{name}$"), self.process)
 
     def place(self, window):
-        """Return x, y, width, height of a window on the screen."""
-        lines = self.do("getwindowgeometry", "--shell", window).splitlines()
-        numbers = dict(line.split("=") for line in lines)
-        return tuple(int(numbers[name]) for name in ("X", "Y", "WIDTH", "HEIGHT"))
+        """Return x, y, width, height of a window on the screen; while it is being placed there are none."""
+
+        def geometry():
+            lines = self.do("getwindowgeometry", "--shell", window).splitlines()
+            numbers = dict(line.split("=") for line in lines)
+            return numbers.keys() >= {"X", "HEIGHT"} and [
+                int(numbers[name]) for name in ("X", "Y", "WIDTH", "HEIGHT")
+            ]
+
+        return tuple(wait_for(geometry, self.process))
 
     def click(self, window, x, y):
         self.do("mousemove", "--window", window, x, y, "click", 1, "sleep", SETTLE)
