@@ -9,10 +9,8 @@ from dataset.training_transforms import Random
 
 EDGES_CHANCE = 0.5  # of mistakes along the edges; else parts are confused
 LOST_CHANCE, GAINED_CHANCE = 0.4, 0.4  # of each object
-LOST_PART, GAINED_PART = (
-    (0.2, 0.8),
-    (0.1, 0.25),
-)  # half axes, of length and height of it, and what is around it
+LOST_PART = 0.2, 0.8  # half axes of a part that is lost, of the object's length and height
+GAINED_PART = 0.1, 0.25  # of one that is gained, of the length and height of what is around it
 AROUND = 12  # pixels
 SMALLEST = 20  # pixels of an object that parts are taken from
 
@@ -41,9 +39,8 @@ def confused(labels: Mask, random: Random) -> Mask:
         if own.sum() < SMALLEST:
             continue
         if random.random() < LOST_CHANCE:
-            worse[(blob(own, LOST_PART, random) & own) > 0] = (label + random.integers(1, objects + 1)) % (
-                objects + 1
-            )
+            other = (label + random.integers(1, objects + 1)) % (objects + 1)
+            worse[(blob(own, LOST_PART, random) & own) > 0] = other
         if random.random() < GAINED_CHANCE:
             around = cv2.dilate(own, np.ones((2 * AROUND + 1,) * 2, np.uint8)) & (1 - own)
             if around.any():
@@ -54,16 +51,8 @@ def confused(labels: Mask, random: Random) -> Mask:
 def blob(mask: Mask, part: tuple[float, float], random: Random) -> Mask:
     """Draw an ellipse about a pixel of a mask, its half axes between two parts of the mask's extent."""
     ys, xs = np.nonzero(mask)
-    centre = random.integers(len(ys))
-    axes = tuple(max(1, int(np.ptp(line) + 1) * random.uniform(*part)) for line in (xs, ys))
-    drawn = np.zeros_like(mask)
-    return cv2.ellipse(
-        drawn,
-        (int(xs[centre]), int(ys[centre])),
-        tuple(map(int, axes)),
-        random.uniform(0, 180),
-        0,
-        360,
-        1,
-        -1,
-    )
+    at = random.integers(len(ys))
+    centre = int(xs[at]), int(ys[at])
+    across, down = (max(1, int((np.ptp(line) + 1) * random.uniform(*part))) for line in (xs, ys))
+    drawn, turned = np.zeros_like(mask), random.uniform(0, 180)
+    return cv2.ellipse(drawn, centre, (across, down), turned, 0, 360, color=1, thickness=-1)

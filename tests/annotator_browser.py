@@ -174,3 +174,11 @@ def shown_pixels(hands, *points):
         ".slice(0, 3)); })"
         f"({json.dumps(points)})"
     )
+
+
+def until_shown(hands, point, wanted):
+    """Wait until the colour on the canvas at a position of the video is as wanted: it comes a frame late."""
+    end = time.monotonic() + PATIENCE
+    while not wanted(np.array(colour := shown_pixels(hands, point)[0])):
+        assert time.monotonic() < end, f"never the colour wanted at {point}: it is {colour}"
+        hands.page.wait_for_timeout(15)

@@ -190,7 +190,7 @@ def test_names_of_files_that_are_brought_in_stay_in_the_workspace(server):
     assert status == 422 and "cannot be read as a picture" in said
 
 
-@pytest.mark.parametrize("frame", ["x", "-1", "77", ""])
+@pytest.mark.parametrize("frame", ["x", "-1", "77", "", "9" * 5000])
 def test_masks_are_brought_in_for_frames_that_there_are(server, frame):
     status, said = bring_in(server, "mask.png", "no picture", frame)
     assert status == 422 and "they go from 0 to 11." in said

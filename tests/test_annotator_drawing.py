@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.annotator_browser import last_entry, needs_browser, shown_pixels
-from tests.annotator_parts import (
-    SIZE,
-    disc,
-    frames,
-    in_polygon,
-    in_stroke,
-)
+from tests.annotator_browser import last_entry, needs_browser, until_shown
+from tests.annotator_parts import SIZE, disc, frames, in_polygon, in_stroke
 
 pytest_plugins = ["tests.annotator_page"]
 pytestmark = needs_browser
@@ -144,12 +138,10 @@ def test_hidden_objects_are_not_shown_and_locked_ones_not_changed(hands, annotat
     hands.drag((50, 48), (51, 48))
     hands.saved()
     bare = frames()[0][48, 50]
-    hands.page.wait_for_timeout(60)
-    assert np.abs(shown_pixels(hands, [50.5, 48.5])[0] - bare.astype(int)).sum() > 60
+    until_shown(hands, [50.5, 48.5], lambda colour: np.abs(colour - bare.astype(int)).sum() > 60)
     hands.key("h")
     hands.until("annotator.store.objects[0].hidden")
-    hands.page.wait_for_timeout(60)
-    assert np.abs(shown_pixels(hands, [50.5, 48.5])[0] - bare.astype(int)).max() < 14
+    until_shown(hands, [50.5, 48.5], lambda colour: np.abs(colour - bare.astype(int)).max() < 14)
     hands.key("l")
     hands.until("annotator.store.objects[0].locked")
     before = hands.labels()

@@ -42,10 +42,29 @@ def test_a_range_starts_from_what_is_drawn_outside_of_it():
 def test_only_what_changed_is_filled_again():
     found = gaps({0: [1], 4: [1], 8: [1]}, [1], 0, 12)
     assert [gap.frames for gap in found] == [range(1, 4), range(5, 8), range(9, 13)]
-    assert unsettled(found, [4], []) == found[:2]
-    assert unsettled(found, [8], []) == found[1:]
-    assert unsettled(found, [], [2]) == found[:1]
-    assert unsettled(found, [], []) == found
+    drawn, propagated = {0: 1, 4: 2, 8: 3}, dict.fromkeys({*range(13)} - {0, 4, 8}, 4)
+    assert unsettled(found, {**propagated, **drawn, 4: 5}, drawn) == found[:2]
+    assert unsettled(found, {**propagated, **drawn, 8: 5}, drawn) == found[1:]
+    assert unsettled(found, {**propagated, **drawn, 2: 0}, drawn) == found[:1]
+    assert unsettled(found, {**propagated, **drawn}, drawn) == found
+
+
+def test_what_a_propagation_left_out_is_filled_by_the_next():
+    found = gaps({0: [1], 4: [1], 8: [1]}, [1], 0, 12)
+    versions = {**dict.fromkeys(range(13), 4), 0: 1, 4: 5, 8: 3}  # 4 was drawn again
+    versions |= dict.fromkeys(range(5, 8), 6)  # a propagation forward, which was cancelled there
+    versions |= {8: 7}  # and another frame was drawn again
+    assert unsettled(found, versions, [0, 4, 8]) == found
+    versions |= dict.fromkeys([5, 6, 7, 9, 10, 11, 12], 8)  # a propagation of the later frames
+    assert unsettled(found, versions, [0, 4, 8]) == found[:1]
+
+
+def test_frames_that_nothing_is_carried_to_do_not_keep_a_gap_open():
+    (gap,) = gaps({3: [1]}, [1, 2], 0, 5, backward=False)
+    assert gap.frames == range(6)
+    later = {4: 2, 5: 2}
+    other = gaps({6: [1, 2], 8: [1, 2]}, [1, 2], 7, 7)
+    assert unsettled([gap, *other], {3: 1, **later, 6: 1, 8: 1}, [3, 6, 8]) == other
 
 
 def test_it_is_quick_for_an_hour_of_video():

@@ -7,21 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.annotator_browser import Annotator, Hands, browser, needs_browser
-from tests.annotator_parts import FRAMES, Server, mask_files, write_frames
+from tests.annotator_browser import Annotator, Hands, needs_browser
+from tests.annotator_parts import FRAMES, Server, mask_files
 
+pytest_plugins = ["tests.annotator_page"]
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return write_frames(tmp_path_factory.mktemp("video") / "clip")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SLOWLY = ["eval_davis", "eval_youtube", "interactive_gui", "model", "scripts.propagate_video"]  # likewise
+SLOWLY = ["eval_davis", "eval_youtube", "interactive_gui", "model", "scripts.propagate_video"]
 SCRIPTS = ["train", "dataset.vos_dataset", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOWLY)]
 CHECK = """
 import builtins, importlib, os, sys

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from tests.conftest import ROOT, run_script
 from tests.golden_weights import fill
 from tests.training_trees import write_video
 from util.errors import InputError
-from util.hyper_para import training_settings
+from util.hyper_para import check_same_run, training_settings
 from util.ranks import Ranks
 from util.stages import STAGES, max_jump_at
 
@@ -150,6 +151,17 @@ def test_a_run_stopped_by_a_signal_and_resumed_equals_the_one_that_was_not(
         run_here(resumed, monkeypatch, *other, "--load_model", checkpoint)
     with pytest.raises(InputError, match=f"has finished its {iterations} iterations"):
         run_here(resumed, monkeypatch, *again, "--load_model", saved(whole, "checkpoint.pth"))
+
+
+@pytest.mark.parametrize("changed", [{"iterations": 9}, {"model": "b.pth"}, {"model": None}])
+def test_a_checkpoint_is_continued_only_by_the_same_run(changed):
+    before = {"stage": 0, "iterations": 7, "seed": 1, "model": "a.pth", "num_workers": 2}
+    check_same_run(before, {**before, "num_workers": 8}, Path("checkpoint.pth"))
+    ((name, value),) = changed.items()
+    with pytest.raises(
+        InputError, match=rf"checkpoint.pth is of .*{name} {before[name]} \(now {value}\): give"
+    ):
+        check_same_run(before, {**before, **changed}, Path("checkpoint.pth"))
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -22,7 +23,19 @@ def add_device_flags(add: Callable[..., object]) -> None:
     add("--no_tf32", action="store_true", help="on a GPU: convolve in full float32, which is slower")
 
 
-def set_up_device(args: argparse.Namespace) -> torch.device:
+class DeviceFlags(Protocol):
+    """What the flags of `add_device_flags` say, where it does not come from a parser."""
+
+    @property
+    def device(self) -> str:
+        """One of `DEVICES`."""
+
+    @property
+    def no_tf32(self) -> bool:
+        """Convolve in full float32."""
+
+
+def set_up_device(args: argparse.Namespace | DeviceFlags) -> torch.device:
     """Set up and return the device of the flags: auto is CUDA when there is a usable GPU, else the CPU.
 
     Raises:
@@ -31,13 +44,9 @@ def set_up_device(args: argparse.Namespace) -> torch.device:
     if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no usable GPU here; use --device cpu or auto.")
     allow_tf32(not args.no_tf32)
-    return chosen_device(args.device)
-
-
-def chosen_device(name: str) -> torch.device:
-    """Return the device of a `--device`, of `DEVICES`: for auto a GPU when there is one, else the CPU."""
-    usable = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(usable if name == "auto" else name)
+    if args.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(args.device)
 
 
 def usable_device(device: torch.device | str) -> torch.device:

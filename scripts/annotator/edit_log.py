@@ -20,8 +20,7 @@ class EditLog:
 
     Args:
         path: of the file; it is made when it is not there. A last line that was cut off by a crash is
-        removed:
-            nobody was told that it had been saved.
+            removed: nobody was told that it had been saved.
 
     Attributes:
         entries: what was there when it was opened, in order.

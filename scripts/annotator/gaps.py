@@ -20,8 +20,7 @@ class Gap:
     Attributes:
         frames: at least one.
         shares: for each frame and object, how much is carried backward, from behind it: 0 to 1; None when
-        nothing
-            is carried to it at all.
+            nothing is carried to it at all.
         forward: the pass forward: the drawn frame that it starts from, then the frames up to the last it is
             needed for; empty when it is not needed.
         backward: the same of the pass backward.
@@ -107,20 +106,26 @@ def _share(source: Sequence[int], frame: int, forward: bool, backward: bool) -> 
     return (frame - before) / (after - before)
 
 
-def unsettled(found: Sequence[Gap], fresh: Collection[int], empty: Collection[int]) -> list[Gap]:
+def unsettled(found: Sequence[Gap], versions: Mapping[int, int], drawn: Collection[int]) -> list[Gap]:
     """Return the gaps that have to be filled (again); all of them when none has.
+
+    A gap is settled when all that was carried into it is newer than the drawn frames that it comes from, so
+    that one which an earlier propagation left out, or did not reach, is filled by the next.
 
     Args:
         found: all gaps.
-        fresh: drawn frames that have changed since the last propagation; they matter to the gaps that begin
-        or
-            end with them or have them inside.
-        empty: frames without masks.
+        versions: of the frames that have masks: the number of the last entry that changed each.
+        drawn: frames that masks are carried from.
     """
-    wanted = [
-        gap
-        for gap in found
-        if any(gap.frames.start - 1 <= frame <= gap.frames.stop for frame in fresh)
-        or any(frame in gap.frames for frame in empty)
-    ]
-    return wanted or list(found)
+    return [gap for gap in found if _is_behind(gap, versions, drawn)] or list(found)
+
+
+def _is_behind(gap: Gap, versions: Mapping[int, int], drawn: Collection[int]) -> bool:
+    sources = {frame for frame in drawn if gap.frames.start - 1 <= frame <= gap.frames.stop}
+    sources |= {passed[0] for passed in (gap.forward, gap.backward) if passed}
+    newest = max(versions.get(frame, 0) for frame in sources)
+    return any(
+        versions.get(frame, 0) < newest
+        for frame, shares in gap.shares.items()
+        if frame not in sources and any(share is not None for share in shares)
+    )

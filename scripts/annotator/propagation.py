@@ -70,13 +70,11 @@ def _known(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         edges = (frame for frame in (first - 1, last + 1) if document.state(frame).present)
         given |= {frame: document.state(frame) for frame in edges}
         masks = {frame: session.label_map(frame) for frame in given}
-        before = max((entry["n"] for entry in document.effective("propagate")), default=0)
-        empty = [frame for frame in range(first, last + 1) if not document.state(frame).version]
+        versions = {frame: document.state(frame).version for frame in document.touched}
     spoken = {frame: sorted((state.present | state.drawn) & {*labels}) for frame, state in given.items()}
-    fresh = [frame for frame, state in given.items() if state.version > before]
     found = gaps(spoken, labels, first, last, request["forward"], request["backward"])
     return {
         "labels": labels,
         "given": {frame: (masks[frame], about) for frame, about in spoken.items()},
-        "gaps": unsettled(found, fresh, empty),
+        "gaps": unsettled(found, versions, given),
     }

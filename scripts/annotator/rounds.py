@@ -25,7 +25,7 @@ from model.aggregation import most_probable
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
 from scripts.evaluation.flags import ANY_VIDEO_MEMORY_FRAMES
-from util.device import allow_tf32, chosen_device
+from util.device import set_up_device
 
 if TYPE_CHECKING:
     from scripts.annotator.worker import WorkerSettings
@@ -206,18 +206,14 @@ class Rounds:
         """Load the fusion network, once, if it is there."""
         path = self.settings.models / FUSION_FILE
         if self._loaded_fusion is None and path.is_file():
-            self._loaded_fusion = load_fusion(path, self._device(), self.settings.amp)
+            self._loaded_fusion = load_fusion(path, set_up_device(self.settings), self.settings.amp)
         return self._loaded_fusion
-
-    def _device(self) -> torch.device:
-        allow_tf32(not self.settings.no_tf32)
-        return chosen_device(self.settings.device)
 
     def _network(self, path: Path) -> PropagationNetwork:
         """Load weights, once; a file that has been written anew is read again."""
         key = (path, path.stat().st_mtime_ns)
         if key not in self._networks:
-            self._networks = {key: load_network(path, self._device(), self.settings.amp)}
+            self._networks = {key: load_network(path, set_up_device(self.settings), self.settings.amp)}
         return self._networks[key]
 
 

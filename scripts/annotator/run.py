@@ -82,7 +82,7 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
     with listening(args.host, args.port, usual_port) as port:
         address = f"http://{_shown_host(args.host)}:{port.getsockname()[1]}/?token={workspace.token}"
         if args.masks is not None:
-            _bring_in(args.masks, tasks, workspace)
+            _bring_in(args.masks, tasks)
         print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}")
         print(f"Open {address}")
         print("Everything is saved at once; Ctrl-C ends.", flush=True)
@@ -95,8 +95,9 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
             tasks.close()
 
 
-def _bring_in(path: Path, tasks: "Tasks", workspace: Workspace) -> None:
+def _bring_in(path: Path, tasks: "Tasks") -> None:
     """Take the masks of --masks as a result to be mended, once: what a person made of them stays."""
+    workspace = tasks.session.workspace
     if len(workspace.log.entries) > 1:  # the first says of which video it is
         print(f"{workspace.folder} has edits already: --masks is left out (the page, too, brings masks in).")
         return

@@ -117,9 +117,9 @@ class Segmenters:
         if key not in self._loaded:
             from model import load_s2m
             from model.scribble_to_mask import S2MSegmenter
-            from util.device import chosen_device
+            from util.device import set_up_device
 
-            network = load_s2m(weights, chosen_device(self.settings.device), self.settings.amp)
+            network = load_s2m(weights, set_up_device(self.settings), self.settings.amp)
             self._loaded = {key: S2MSegmenter(network)}
         return self._loaded[key]
 

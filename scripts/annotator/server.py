@@ -170,10 +170,12 @@ class Answers:
             self.session.events.leave(queue)
 
     def _frame_of(self, text: str) -> int:
-        last = len(self.session.pictures) - 1
-        if not text.isdecimal() or int(text) > last:
-            raise InputError(f"there is no frame '{text}': they go from 0 to {last}.")
-        return int(text)
+        last, frame = len(self.session.pictures) - 1, -1
+        with suppress(ValueError):
+            frame = int(text)
+        if not 0 <= frame <= last:
+            raise InputError(f"there is no frame '{text[:20]}': they go from 0 to {last}.")
+        return frame
 
     def _index(self, request: Request) -> int:
         index = int(request.path_params["index"])

@@ -11,7 +11,7 @@ from scripts.one_shot import OVERLAP
 from util.ranks import Ranks
 
 FIRST_HELD_OUT = 1_000_000  # number of the first sample that no fit is trained on
-SAMPLES_FOR_EACH = 8  # object; a sample scores two at most, and shows three
+SAMPLES_FOR_EACH = 8  # object that there is; a sample scores two of them at most
 MOST_SAMPLES = 32
 POOR = 0.5  # overlap of an object that was hardly learnt
 
