@@ -81,15 +81,15 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
     tasks = Tasks(session, weights, Propagation(settings), Scribbling(settings))
     with listening(args.host, args.port, usual_port) as port:
         address = f"http://{_shown_host(args.host)}:{port.getsockname()[1]}/?token={workspace.token}"
-        if args.masks is not None:
-            _bring_in(args.masks, tasks)
-        print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}")
-        print(f"Open {address}")
-        print("Everything is saved at once; Ctrl-C ends.", flush=True)
-        tasks.start()
-        if not args.no_browser and args.host in ("127.0.0.1", "localhost"):
-            webbrowser.open(address)
         try:
+            if args.masks is not None:
+                _bring_in(args.masks, tasks)
+            print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}")
+            print(f"Open {address}")
+            print("Everything is saved at once; Ctrl-C ends.", flush=True)
+            tasks.start()
+            if not args.no_browser and args.host in ("127.0.0.1", "localhost"):
+                webbrowser.open(address)
             serve(session, tasks, port, args.host)
         finally:
             tasks.close()
