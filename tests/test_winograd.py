@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -18,8 +21,19 @@ from model.fast_inference.winograd import (
     tile_of,
 )
 from model.modules import PartialConv2d
+from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
+COMPILED = """
+import torch
+from model.fast_inference import top_k_read
+from model.fast_inference.winograd import WinogradConv2d
+conv = WinogradConv2d(torch.nn.Conv2d(64, 64, 3, padding=1), torch.float32, (4, 4))
+conv(torch.rand(1, 64, 8, 8))
+top_k_read.top_k_read(torch.rand(1, 40, 64), torch.rand(1, 40, 8), torch.rand(1, 32, 64), 4)
+loops = [*conv.sums, top_k_read._keep_best]
+print([len(loop.stats.cache_misses) for loop in loops], [len(loop.stats.cache_hits) for loop in loops])
+"""
 TILES = [(torch.float32, FINE_TILE), (torch.float32, COARSE_TILE), (torch.bfloat16, BFLOAT16_TILE)]
 UNIT = {torch.float32: 2**-24, torch.bfloat16: 2**-9}  # greatest relative error of rounding
 
@@ -154,3 +168,10 @@ def test_a_network_is_prepared_for_the_processor(amp, matrix_unit, replaced, mon
     assert modules.count(WinogradConv2d) == (wide if replaced else 0)
     assert nn.BatchNorm2d not in modules
     assert network.dtype == dtype
+
+
+def test_loops_are_compiled_once_and_found_by_later_processes():
+    for _ in range(2):
+        command = [sys.executable, "-c", COMPILED]
+        said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert said.split() == ["[0,", "0,", "0]", "[1,", "1,", "1]"]

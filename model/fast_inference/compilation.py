@@ -1,6 +1,8 @@
 """How loops are compiled by Numba: once, kept on disk between runs, and with the threads of PyTorch.
 
-Numba finds the OpenMP library that PyTorch has loaded, so that the threads of both are the same.
+Numba finds the OpenMP library that PyTorch has loaded, so that the threads of both are the same. It finds a
+loop on disk by its code and by what its closure holds, which must be plain: a function that `njit` has made is
+another in every process, and what closes over it would be compiled, and kept, each time.
 """
 
 from functools import cache
@@ -11,8 +13,8 @@ from numba import config, get_num_threads, set_num_threads
 
 # sums may be reordered, and nothing is infinite or no number
 FAST_MATH = {"nnan", "ninf", "nsz", "contract", "reassoc"}
-SERIAL: dict[str, Any] = {"fastmath": FAST_MATH, "error_model": "numpy", "cache": True}
-PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True, "nogil": True}
+SERIAL: dict[str, Any] = {"fastmath": FAST_MATH, "error_model": "numpy"}  # kept with what it is a part of
+PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True, "nogil": True, "cache": True}
 
 config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
 

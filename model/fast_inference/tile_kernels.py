@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import carray, njit, prange, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -74,7 +74,7 @@ def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
     stride = LANES * outer if by_row else LANES
     step_in, step_out = (LANES, LANES) if by_row else (LANES * terms, LANES * results)
 
-    @njit(**SERIAL)
+    @register_jitable(**SERIAL)
     def combine(source: Any, result: Any) -> None:
         # factors and terms are literals to the compiler, which leaves out what is 0; in a loop over the
         # terms it would not, nor do many channels at once
@@ -120,15 +120,15 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
     first_of_products = _combination(a_rows, around, True)
     then_of_products = _combination(a_columns, rows, False)
 
-    @njit(**SERIAL)
+    @register_jitable(**SERIAL)
     def widened(bits: Any) -> Any:  # to those of a float32
         return np.uint32(bits) << UPPER if half else bits
 
-    @njit(**SERIAL)
+    @register_jitable(**SERIAL)
     def rounded(bits: Any) -> Any:  # to the nearest, to even halfway
         return np.uint16((bits + BELOW_HALF + ((bits >> UPPER) & ODD)) >> UPPER) if half else bits
 
-    @njit(**SERIAL)
+    @register_jitable(**SERIAL)
     def place(tile: int, height: int, width: int) -> Any:  # image, first row and column of outputs
         down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
         return tile // (down * across), tile // across % down * rows, tile % across * columns
