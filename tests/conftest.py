@@ -37,6 +37,11 @@ needs_shared_data = pytest.mark.skipif(
 )
 
 
+def slow(*values):
+    """A case of a parametrized test that the long checks have, beside the quick ones of the suite."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def network():
     """The two-object network with the golden weights."""

@@ -182,6 +182,7 @@ def test_a_scribble_becomes_a_mask(hands, running):
     assert not hands.labels().any()
 
 
+@pytest.mark.slow
 def test_the_server_is_killed_in_the_middle_of_a_propagation(page, video, tmp_path, weights_file):
     arguments = (video, "--workspace", tmp_path / "w", "--model", weights_file, "--size", 48)
     server = Server(*arguments)

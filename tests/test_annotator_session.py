@@ -379,6 +379,7 @@ def test_a_fit_that_ends_early_leaves_the_earlier_network(video, tmp_path, monke
     assert sorted(path.name for path in weights.fitted.parent.iterdir()) == ["masks", "network.pth"]
 
 
+@pytest.mark.slow
 def test_a_fit_says_how_well_it_knows_what_was_drawn(video, tmp_path):
     weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0], ["--device", "cpu"])
     with session(video, tmp_path / "w") as opened:

@@ -9,7 +9,7 @@ from dataset.image_io import normalise
 from dataset.video_dataset import open_user_video
 from model import InferenceCore
 from scripts.evaluation.backward import joined, joined_probs
-from tests.conftest import read_png, run_main, write_labels
+from tests.conftest import read_png, run_main, slow, write_labels
 
 COUNT = 9
 H, W = 48, 80
@@ -58,9 +58,10 @@ CASES = {  # labels given on each frame, and then only those that count going ba
     "one on the last frame": ({3: [2], 8: [1]}, {3: [2], 8: [1]}),
     "a correction": ({2: [1], 4: [1], 6: [2, 1]}, {2: [1], 6: [2]}),
 }
+QUICK = "one on the first frame", "a correction"
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*QUICK, *(slow(case) for case in CASES if case not in QUICK)])
 def test_each_object_is_carried_back_from_its_frame(case, video, propagate, network):
     frames, labels = video
     given, going_back = (

@@ -10,7 +10,7 @@ from scripts.benchmark import everything, inference
 from scripts.benchmark.comparison import SIDE, compare, operations, precision
 from scripts.benchmark.inference import split_into, time_read
 from scripts.benchmark.timing import Report
-from tests.conftest import run_main, write_frames, write_labels
+from tests.conftest import run_main, slow, write_frames, write_labels
 from tests.interactive_networks import fusion_network
 from util.errors import InputError
 
@@ -98,7 +98,7 @@ def test_busy_loops_keep_cores_busy_and_end():
     assert all(loop.poll() is not None for loop in loops)
 
 
-@pytest.mark.parametrize("fuses", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("fuses", [True, slow(False)])
 def test_rounds_are_timed_and_compared(fuses, clip, tmp_path, weights_file, monkeypatch, capsys):
     write_frames(tmp_path / "frames", clip["frames"][:8, :48, :80])
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])

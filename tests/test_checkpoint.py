@@ -6,7 +6,14 @@ import torch
 from torch import nn
 
 from model import PropagationNetwork, load_network
-from model.checkpoint import load_file, load_state, network_state, save_checkpoint, to_two_objects
+from model.checkpoint import (
+    load_file,
+    load_state,
+    load_weights,
+    network_state,
+    save_checkpoint,
+    to_two_objects,
+)
 from util.errors import InputError
 from util.files import atomic_path
 
@@ -47,9 +54,15 @@ def assert_same(ours, network):
         *("two levels down", "Lightning", "DataParallel within"),
     ],
 )
-def test_every_kind_of_file_loads(wrap, state, network, tmp_path):
+def test_every_kind_of_file_loads(wrap, state, tmp_path):
     save_checkpoint(wrap(state), tmp_path / "w.pth")
-    loaded = load_network(tmp_path / "w.pth")
+    loaded = PropagationNetwork()
+    load_weights(loaded, tmp_path / "w.pth")
+    assert all(torch.equal(tensor, state[name]) for name, tensor in loaded.state_dict().items())
+
+
+def test_a_loaded_network_is_ready_and_computes_the_same(weights_file, network):
+    loaded = load_network(weights_file)
     assert not loaded.training
     assert not any(isinstance(module, nn.BatchNorm2d) for module in loaded.modules())
     assert_same(loaded, network)

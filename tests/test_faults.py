@@ -20,7 +20,7 @@ from PIL import Image
 
 from model import PropagationNetwork
 from model.checkpoint import load_file
-from tests.conftest import write_frames, write_labels
+from tests.conftest import slow, write_frames, write_labels
 from tests.forked_runs import Runs, forked_runs
 from tests.golden_weights import fill
 from tests.http_files import serving
@@ -35,7 +35,7 @@ PROMPT = 600  # seconds after a signal by which a run must have ended, on a mach
 ORPHAN = 120  # seconds after its end by which all its processes must have ended
 LONGEST = 600  # seconds that an undisturbed run may take
 
-few_and_many = pytest.mark.parametrize("kills", [FEW_KILLS, pytest.param(KILLS, marks=pytest.mark.slow)])
+few_and_many = pytest.mark.parametrize("kills", [FEW_KILLS, slow(KILLS)])
 
 
 @pytest.fixture(scope="module")

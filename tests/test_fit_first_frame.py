@@ -102,6 +102,7 @@ def test_the_script_writes_weights_that_learnt(folder, tmp_path, monkeypatch, ca
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.pth", "more.pth"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_steps_give_the_same_weights(folder, tmp_path, monkeypatch, capsys):
     given = ["--frames", folder / "frames", "--masks", folder / "masks", "--crop_size", 32, "--device", "cpu"]
     given += ["--iterations", 3]

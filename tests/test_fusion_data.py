@@ -22,7 +22,7 @@ def tree(tmp_path_factory):
     """Two videos of eight frames in the layout of BL30K, the second with one object."""
     root = tmp_path_factory.mktemp("bl")
     for name, labels in (("v1", (1, 2)), ("v2", (3,))):
-        write_video(root / "JPEGImages", root / "Annotations", name, labels)
+        write_video(root / "JPEGImages", root / "Annotations", name, labels, scale=0.4)
     return root
 
 

@@ -7,7 +7,7 @@ from model import InferenceCore
 from model.memory_bank import ObjectMemory
 from model.padding import pad, padding_for, unpad
 from scripts.benchmark.plain_propagation import PlainCore
-from tests.conftest import GOLDEN
+from tests.conftest import GOLDEN, slow
 from util.errors import InputError
 
 PADDING = (4, 4, 4, 4)  # of the golden clip, 136 x 88 -> 144 x 96
@@ -54,7 +54,8 @@ def beside_golden(clip_frames, clip_labels):
 
 
 @pytest.mark.parametrize(
-    "case", ["top50_k1", "top50_k2", "top50_k3", "full_k2", "top50_km_k2", "full_km_k2", "top20_k2"]
+    "case",
+    ["top50_k1", *map(slow, ["top50_k2", "full_k2", "top50_km_k2"]), "top50_k3", "full_km_k2", "top20_k2"],
 )
 def test_propagation_matches_golden(case, loaded, beside_golden):
     for pair in beside_golden(case, loaded):
@@ -72,7 +73,7 @@ def test_propagation_matches_golden_with_the_network_as_it_is_trained(case, netw
     [({"objects_at_once": 1}, 1e-4, 1e-3), ({"half_memory": True}, 3e-4, 5e-3)],
     ids=str,
 )
-@pytest.mark.parametrize("case", ["top50_k2", "top50_k3"])
+@pytest.mark.parametrize("case", [slow("top50_k2"), "top50_k3"])
 def test_options_that_save_memory_match_golden(case, option, mean, labels, loaded, beside_golden):
     for pair in beside_golden(case, loaded, **option):
         assert_near_golden(*pair, mean=mean, labels=labels)

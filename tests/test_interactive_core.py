@@ -4,7 +4,7 @@ import torch
 
 from model import InferenceCore, InteractiveCore
 from model.array_store import ArrayStore
-from tests.conftest import GOLDEN
+from tests.conftest import GOLDEN, slow
 from tests.interactive_networks import fusion_network
 from util.errors import InputError
 
@@ -249,7 +249,7 @@ def test_a_second_round_encodes_no_query_again(network, small, monkeypatch):
     assert len(seen) == 7
 
 
-@pytest.mark.parametrize("stop", [3, 7, 9])
+@pytest.mark.parametrize("stop", [slow(3), 7, slow(9)])
 def test_a_session_is_taken_up_where_its_process_ended(network, small, fusion, stop, tmp_path):
     frames, mask = small
     whole = InteractiveCore(network, frames, fusion=fusion, mem_every=2)
@@ -328,7 +328,7 @@ def test_encoded_frames_make_room_when_a_gpu_has_none_left(network, small, monke
     assert all(torch.allclose(core.prob(i), whole.prob(i), atol=2e-3) for i in range(8))
 
 
-@pytest.mark.parametrize("broken", [2, 4, 6])
+@pytest.mark.parametrize("broken", [slow(2), 4, slow(6)])
 def test_a_frame_that_cannot_be_read_is_tried_again(network, small, broken):
     frames, mask = small
     whole = InteractiveCore(network, frames, mem_every=2)

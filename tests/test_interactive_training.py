@@ -78,6 +78,7 @@ def test_seven_steps_match_golden(name):
         )
 
 
+@pytest.mark.slow
 def test_two_processes_with_synchronised_batch_norm_equal_one(tmp_path):
     launcher = ["torch.distributed.run", "--nproc_per_node=2", "--master_port=29547"]
     done = subprocess.run(

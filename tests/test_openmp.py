@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import slow
+
 ROOT = Path(__file__).parents[1]
 SLOWLY = ["eval_davis", "eval_youtube", "interactive_gui", "model", "scripts.propagate_video"]
-SCRIPTS = ["train", "dataset.vos_dataset", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOWLY)]
+SCRIPTS = ["train", "dataset.vos_dataset", *map(slow, SLOWLY)]
 CHECK = """
 import builtins, importlib, os, sys
 imported = builtins.__import__

@@ -33,8 +33,8 @@ def fusion_tree(tmp_path_factory, weights_file):
     root = tmp_path_factory.mktemp("fusion")
     bl, trainval = root / "BL30K", root / "DAVIS/trainval"
     for name in ("v1", "v2"):
-        write_video(bl / "JPEGImages", bl / "Annotations", name, frames=5)
-        write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", name, frames=5)
+        write_video(bl / "JPEGImages", bl / "Annotations", name, frames=5, scale=0.4)
+        write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", name, frames=5, scale=0.4)
     (trainval / "ImageSets/2017").mkdir(parents=True)
     (trainval / "ImageSets/2017/train.txt").write_text("v1\nv2\n")
     for flag, data, kind in (("--bl_root", bl, "bl"), ("--davis_root", root / "DAVIS", "davis")):

@@ -19,7 +19,7 @@ from dataset.batch_order import BatchOrder
 from model import PropagationNetwork, load_network
 from model.checkpoint import load_file
 from scripts.training import loop
-from tests.conftest import ROOT, run_script
+from tests.conftest import ROOT, run_script, slow
 from tests.golden_weights import fill
 from tests.training_trees import write_video
 from util.errors import InputError
@@ -109,7 +109,7 @@ def saved(folder, ending):
     return next((folder / "saves").glob(f"*/*_{ending}"))
 
 
-@pytest.mark.parametrize(("iterations", "stop"), [(5, 2), pytest.param(12, 6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("iterations", "stop"), [(5, 2), slow(12, 6)])
 def test_a_run_stopped_by_a_signal_and_resumed_equals_the_one_that_was_not(
     iterations, stop, tmp_path, monkeypatch, flags
 ):

@@ -38,14 +38,21 @@ def write_static(folder: Path, name: str, height: int = 150, width: int = 200) -
 
 
 def write_video(
-    images: Path, masks: Path, name: str, labels: tuple[int, ...] = (1, 2), frames: int = 8, step: int = 1
+    images: Path,
+    masks: Path,
+    name: str,
+    labels: tuple[int, ...] = (1, 2),
+    frames: int = 8,
+    step: int = 1,
+    scale: float = 1,
 ) -> None:
     """Discs that move to the right, a label each."""
-    height, width = 120, 214
+    height, width = round(120 * scale), round(214 * scale)
     for index in range(frames):
         label_map = np.zeros((height, width), np.uint8)
         for place, label in enumerate(labels):
-            label_map[disc(height, width, 60 + 60 * place + 3 * index, 35 + 40 * place, 24)] = label
+            x, y, radius = 60 + 60 * place + 3 * index, 35 + 40 * place, 24
+            label_map[disc(height, width, x * scale, y * scale, radius * scale)] = label
         write_jpeg(images / name / f"{index * step:05}.jpg", coloured(label_map))
         write_labels(masks / name / f"{index * step:05}.png", label_map)
 
