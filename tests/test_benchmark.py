@@ -27,7 +27,7 @@ def test_a_mask_is_split_into_objects(clip):
     assert ((labels > 0) == (clip["labels"][0] > 0)).all()
 
 
-@pytest.mark.parametrize("flags", [[], ["--amp"]])
+@pytest.mark.parametrize("flags", [[], slow(["--amp"])])
 def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, monkeypatch, capsys):
     write_frames(tmp_path / "frames", clip["frames"][:4, :48, :80])
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])

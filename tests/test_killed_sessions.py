@@ -19,6 +19,7 @@ def masks(folder):
         return {name: (arrays[name].shape, arrays[name].tobytes()) for name in arrays.files}
 
 
+@pytest.mark.slow
 @few_and_many
 def test_a_killed_session_goes_on_and_ends_with_the_same_masks(kills, runs, tmp_path):
     def command(_):
