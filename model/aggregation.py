@@ -49,7 +49,7 @@ def most_probable(prob: Tensor, labels: Sequence[int], size: tuple[int, int] | N
     of all objects never exist together.
 
     Args:
-        prob: `(K+1) x h x w`.
+        prob: `(K+1) x h x w`; without `size` any planes.
         labels: of the K+1 channels.
         size: (H, W) of the result; None keeps `h x w`.
 

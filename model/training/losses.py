@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.aggregation import most_probable
+
 FINAL_FRACTION = 0.15
 
 
@@ -73,6 +75,7 @@ def overlap(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         Intersection and union of each object over the whole batch, `K` each.
     """
     objects = torch.arange(1, logits.shape[2], device=logits.device).view(-1, 1)
-    predicted = logits.argmax(dim=2).flatten() == objects  # K x pixels
+    classes = most_probable(logits.movedim(2, 0), range(logits.shape[2]))  # B x T x H x W
+    predicted = classes.flatten() == objects  # K x pixels
     true = target.flatten() == objects
     return (predicted & true).sum(dim=1), (predicted | true).sum(dim=1)

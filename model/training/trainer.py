@@ -112,8 +112,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(losses.sum()).backward()
         self.scaler.unscale_(self.optimizer)
-        limit = torch.inf if self.clip_grad is None else self.clip_grad
-        gradient_norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        gradient_norm = self._gradient_norm()
         self._check_finite(losses, gradient_norm, batch.get("info"))
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -183,6 +182,14 @@ class Trainer:
             for name, value in batch.items()
             if isinstance(value, Tensor)
         }
+
+    def _gradient_norm(self) -> Tensor:
+        """Return the norm of the gradient, and make the gradient no longer than it may be."""
+        weights = [weight for weight in self.network.parameters() if weight.grad is not None]
+        norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+        if self.clip_grad is not None:
+            nn.utils.clip_grads_with_norm_(weights, self.clip_grad, norm)
+        return norm
 
     def _check_finite(self, losses: Tensor, gradient_norm: Tensor, info: Any) -> None:
         """Raise InputError in every process when a loss or gradient is not finite in any.
