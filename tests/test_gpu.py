@@ -10,15 +10,23 @@ import pytest
 import torch
 
 from dataset.davis_test_dataset import davis_2016
-from model import InferenceCore, PropagationNetwork, load_network
+from model import InferenceCore, PropagationNetwork, load_fusion, load_network, load_s2m
 from model.fast_inference.cuda_graphs import RECORDED, ReplayedFunction, Workspace, replay_on_gpu
+from model.fusion import fuse, time_shares
+from model.padding import pad, padding_for
+from model.scribble_to_mask import S2MSegmenter
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import tf32
 from scripts.evaluation.loop import segment
 from tests.conftest import GOLDEN, read_png, run_main, write_frames, write_labels
+from tests.interactive_networks import fusion_network, s2m_network
 from tests.test_eval_davis_2016 import davis  # noqa: F401
 from tests.test_inference_core import assert_near_golden, beside_golden  # noqa: F401
+from tests.test_interactive_core import assert_three_rounds_match_golden
+from tests.test_interactive_training import assert_seven_steps_match_golden
+from tests.test_train_interactive_scripts import fusion_tree, run, static_root  # noqa: F401
+from tests.test_train_script import saved
 from tests.test_trainer import golden_batch, golden_network, gradient
 from util.device import add_device_flags, set_up_device
 from util.ranks import Ranks
@@ -175,6 +183,83 @@ def test_training_matches_golden(amp, tolerance):
             if row == 0 and not amp:
                 for name, norm in json.loads(str(golden["mo_grad_norms"])).items():
                     assert gradient(trainer, name).norm().item() == pytest.approx(norm, rel=1e-3)
+
+
+@pytest.fixture
+def s2m_file(tmp_path):
+    torch.save(s2m_network().state_dict(), tmp_path / "s2m.pth")
+    return tmp_path / "s2m.pth"
+
+
+@pytest.fixture
+def fusion_file(tmp_path):
+    torch.save(fusion_network().state_dict(), tmp_path / "fusion.pth")
+    return tmp_path / "fusion.pth"
+
+
+def relative_error(ours, golden):
+    return ((ours.cpu() - golden).abs().max() / golden.abs().max()).item()
+
+
+@needs_gpu
+@pytest.mark.parametrize(("amp", "most"), [(False, 1e-3), (True, 0.05)])
+def test_scribbles_match_golden(amp, most, s2m_file, clip, clip_frames):
+    golden = dict(np.load(GOLDEN / "interactive" / "s2m.npz"))
+    planes = torch.from_numpy(np.stack([golden[name] for name in ("prev", "pos", "neg")])).float()
+    image = pad(torch.cat([clip_frames[0], planes])[None], padding_for(88, 136)).to(GPU)
+    network = load_s2m(s2m_file, GPU, amp)
+    with tf32(False), torch.inference_mode():
+        assert relative_error(network(image), torch.from_numpy(golden["logits"])) < most
+        if not amp:
+            given = clip["frames"][0], golden["scribbles"], clip["labels"][2], (1, 2)
+            ours, expected = (S2MSegmenter(each).segment(*given) for each in (network, s2m_network()))
+            assert ours.device.type == GPU.type and relative_error(ours, expected) < 10 * most
+
+
+@needs_gpu
+@pytest.mark.parametrize(("amp", "most"), [(False, 1e-3), (True, 0.05)])
+def test_fusion_matches_golden(amp, most, fusion_file, clip_frames):
+    with np.load(GOLDEN / "interactive" / "fusion.npz") as numbers:
+        golden = {name: torch.from_numpy(numbers[name]) for name in numbers}
+    frame = pad(clip_frames[6], padding_for(88, 136))
+    masks = (golden[name].to(GPU) for name in ("seg1", "seg2", "attention"))
+    with tf32(False), torch.inference_mode():
+        logits = fuse(load_fusion(fusion_file, GPU, amp), frame.to(GPU), *masks, time_shares(6, 3, 7))
+    assert relative_error(logits, golden["logits"]) < most
+
+
+@needs_gpu
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_interactive_rounds_match_golden(is_resumed, weights_file, fusion_file, clip_frames, tmp_path):
+    folder = tmp_path / "session" if is_resumed else None
+    with tf32(False):
+        networks = load_network(weights_file, GPU), load_fusion(fusion_file, GPU)
+        assert_three_rounds_match_golden(networks[0], clip_frames, networks[1], folder)
+
+
+@needs_gpu
+@pytest.mark.parametrize(("name", "is_double"), [("s2m", True), ("fusion", False)])
+def test_training_of_the_interactive_half_matches_golden(name, is_double):
+    """S2M in double: it normalises the pooled features of two samples, which magnifies what is rounded."""
+    with tf32(False):
+        assert_seven_steps_match_golden(name, GPU, is_double)
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", ["s2m", "fusion"])
+def test_the_interactive_half_is_trained_with_nccl(name, request, weights_file, tmp_path):
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=1", "-m", f"scripts.train_{name}"]
+    flags = ["--crop_size", 64, "-b", 2, "--num_workers", 2, "--amp", "--debug", "-i", 3]
+    if name == "s2m":
+        root = request.getfixturevalue("static_root")
+        flags += ["--static_root", root, "--lvis_root", tmp_path / "none"]
+    else:
+        root = request.getfixturevalue("fusion_tree")
+        flags += ["--fusion_root", root / "fusion_data", "--davis_root", root / "DAVIS"]
+        flags += ["--stage", 1, "--model", weights_file]
+    run(tmp_path, *launcher, *flags)
+    load = load_s2m if name == "s2m" else load_fusion
+    assert load(saved(tmp_path, "3.pth"), GPU, amp=True)
 
 
 @needs_gpu

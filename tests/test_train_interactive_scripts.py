@@ -47,7 +47,12 @@ def fusion_tree(tmp_path_factory, weights_file):
 
 def offline(folder):
     """The environment of a run of this checkout that finds no weights to start from."""
-    return {"PYTHONPATH": str(ROOT), "https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(folder)}
+    places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        "PYTHONPATH": os.pathsep.join(places),
+        "https_proxy": "http://127.0.0.1:9",
+        "TORCH_HOME": str(folder),
+    }
 
 
 def run(folder, *command, status=0):
@@ -56,12 +61,7 @@ def run(folder, *command, status=0):
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "https_proxy": "http://127.0.0.1:9",
-            "TORCH_HOME": str(folder),
-        },
+        env={**os.environ, **offline(folder)},
         capture_output=True,
         text=True,
     )
@@ -75,11 +75,7 @@ def totals(folder):
 
 def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
     """Check that a run stopped by SIGTERM and resumed equals one that was not; return that one's folder."""
-    for name, value in (
-        ("PYTHONPATH", str(ROOT)),
-        ("https_proxy", "http://127.0.0.1:9"),
-        ("TORCH_HOME", str(tmp_path)),
-    ):
+    for name, value in offline(tmp_path).items():
         monkeypatch.setenv(name, value)
     whole, stopped, resumed = (tmp_path / name for name in ("whole", "stopped", "resumed"))
     command = [*command, "-i", iterations]

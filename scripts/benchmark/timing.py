@@ -5,7 +5,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ import torch
 
 Item = TypeVar("Item")
 
-PACKAGES = ("torch", "torchvision", "opencv-python", "pillow", "numpy", "scipy")
+PACKAGES = ("torch", "torchvision", "cv2", "PIL", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def machine() -> str:
     load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     if torch.cuda.is_available():
         processor = f"{torch.cuda.get_device_name()}, {processor}"
-    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    # Asked of the package itself: OpenCV is distributed under several names.
+    versions = ", ".join(f"{package} {import_module(package).__version__}" for package in PACKAGES)
     return (
         f"{processor}, {os.cpu_count()} cores, {platform.system()}, {load}\n"
         f"Python {platform.python_version()}, {versions}"
