@@ -76,7 +76,7 @@ def fit(args: argparse.Namespace) -> None:
     if not frames:
         raise InputError(f"the masks in {args.masks} are empty: there is nothing to learn.")
     dataset = AnnotatedFrames(frames, args.crop_size, seed=args.seed)
-    network = PropagationNetwork()
+    network = PropagationNetwork().to(ranks.device)
     if args.load_network is not None:
         load_weights(network, args.load_network)
     with PartProgress("one-shot fit") as progress:
@@ -84,7 +84,7 @@ def fit(args: argparse.Namespace) -> None:
         keys = 0
         if args.load_network is None:
             keys = run.start_from_scratch(network)
-        task = RememberedForward(network.to(ranks.device), args.amp, carry_masks=keys > 0)
+        task = RememberedForward(network, args.amp, carry_masks=keys > 0)
         lr = args.lr or (SCRATCH_RATE if keys else LOADED_RATE)
         taken = run.train(task, lr, args.batch_size)
     minutes = run.passed() / 60

@@ -193,6 +193,18 @@ def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, se
     assert len(set(samples.drawn)) == len(samples.drawn)
 
 
+def test_samples_drawn_ahead_for_a_gpu_are_those_of_a_cpu(batch):
+    drawn = []
+    for kind in ("cpu", "meta"):
+        samples = Samples(batch)
+        batches = Fit(samples, Ranks(torch.device(kind)), False, 1, 1, lambda *_: None).batches(2)
+        for _ in range(3):
+            next(batches)
+        batches.close()  # waits for the one that is being drawn
+        drawn.append(samples.drawn)
+    assert drawn[1][:6] == drawn[0] and len(drawn[1]) == 8
+
+
 class Knows(nn.Module):
     """Stands for a network that finds the objects of some labels, and takes the others for background."""
 
