@@ -43,6 +43,8 @@ class InferenceCore(FramePropagation):
             first, those with given masks, the newest and an even spread of the others are kept, in this
             order of preference. With 1 it is the first alone, and a correction does not outlast the next
             frame.
+        remember_previous: also remember every frame for the next one alone, as published. Without, small
+            mistakes are not passed on from frame to frame; a one-shot fit is better off so.
         half_memory: remember in half precision, in half the space.
         objects_at_once: objects that go through the network together, see `FramePropagation`.
 
@@ -58,6 +60,7 @@ class InferenceCore(FramePropagation):
         km_sigma: float | None = None,
         mem_every: int = 5,
         max_memory_frames: int | None = None,
+        remember_previous: bool = True,
         half_memory: bool = False,
         objects_at_once: int | None = None,
     ) -> None:
@@ -67,6 +70,7 @@ class InferenceCore(FramePropagation):
         check_positive(km_sigma=km_sigma)
         super().__init__(network, objects_at_once)
         self.mem_every = mem_every
+        self.remember_previous = remember_previous
         self.bank = MemoryBank(top_k, km_sigma, max_memory_frames, half_memory)
         self.labels: list[int] = []
         self.time = -1
@@ -192,6 +196,8 @@ class InferenceCore(FramePropagation):
             given: labels of the objects whose masks were given on it.
         """
         permanent = bool(given) or self.time - self.last_permanent >= self.mem_every
+        if not permanent and not self.remember_previous:
+            return
         keys, values = self.encode(image, objects)
         indices = {self.labels.index(label) for label in given}
         self.bank.write(keys, values, self.time, permanent, indices)

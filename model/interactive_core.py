@@ -41,9 +41,9 @@ class InteractiveCore:
 
     A pass runs from each frame given since the last round, forward and backward, to the nearest given frame
     or to an end of the video. It reads what is certain (the given masks of all frames), each `mem_every`-th
-    of its own frames and its last one. Between two given frames its results are fused with what was there;
-    elsewhere they replace it. Between two frames given in one round, the pass forward replaces, and the one
-    backward is fused with it. Given frames never change.
+    of its own frames and, with `remember_previous`, its last one. Between two given frames its results are
+    fused with what was there; elsewhere they replace it. Between two frames given in one round, the pass
+    forward replaces, and the one backward is fused with it. Given frames never change.
 
     What is stored, for a frame of K objects and P pixels (padded to multiples of 16): its probabilities,
     `2 * (K+1) * P` bytes ("uint8": 1, "float32": 4 in place of 2); where masks were given on it, also
@@ -59,6 +59,7 @@ class InteractiveCore:
         top_k: memory positions kept for each query position; None reads all.
         mem_every: a pass remembers a frame for good when this many have passed since the last one.
         max_memory_frames: frames that a pass reads at most, given ones first; None for no limit.
+        remember_previous: see `InferenceCore`.
         objects_at_once: see `FramePropagation`.
         append_memory: when a frame is corrected again, remember what was given before as well, as published.
         store: form of the stored probabilities: "uint8", "half" or "float32".
@@ -82,6 +83,7 @@ class InteractiveCore:
         mem_every: int = 5,
         *,
         max_memory_frames: int | None = None,
+        remember_previous: bool = True,
         objects_at_once: int | None = None,
         append_memory: bool = False,
         store: str = "half",
@@ -105,6 +107,7 @@ class InteractiveCore:
             "top_k": top_k,
             "mem_every": mem_every,
             "max_memory_frames": max_memory_frames,
+            "remember_previous": remember_previous,
             "append_memory": append_memory,
             "store": store,
         }
@@ -145,7 +148,7 @@ class InteractiveCore:
         """
         settings = read_states(folder)[0]
         core = cls(network, frames, fusion=fusion, **settings["options"], **limits)
-        if settings != core.history.settings:
+        if any(settings[name] != core.history.settings[name] for name in ("frames", "size")):
             height, width = settings["size"]
             raise InputError(
                 f"the session in {folder} is of {settings['frames']} frames of {width} x {height}: "

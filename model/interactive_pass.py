@@ -83,10 +83,12 @@ class RunningPass:
     def _remember(self, index: int, image: Tensor, objects: Tensor) -> None:
         """Remember a frame `1 x 3 x H x W` with its objects `K x H x W`, in place of a temporary one."""
         frames = self.frames
-        keys, values = frames.in_available_memory(lambda: frames.encode(image, objects), index, len(objects))
         kept = [each for each in self.round.memory if each.permanent]
         since = kept[-1].frame if kept else self.this.source
         permanent = abs(index - since) >= frames.options["mem_every"]
+        if not permanent and not frames.options["remember_previous"]:
+            return
+        keys, values = frames.in_available_memory(lambda: frames.encode(image, objects), index, len(objects))
         numbers = (frames.put(keys), frames.put(values)) if self.save_memory else (-1, -1)
         self.bank.write(keys, values, index, permanent)
         self.round.memory = [*kept, Remembered(index, *numbers, permanent)]

@@ -11,9 +11,11 @@ $python -m scripts.make_demo_clip --output "$out/clip"
 
 # The limit is for a connection too slow to be worth the wait; what has arrived is kept for later.
 name="the weights in $weights"
+reading=()
 if [ ! -f "$weights" ] && ! timeout 300 $python download_model.py --once; then
     weights=$out/one_shot_fit.pth
     name="a one-shot fit (a network trained on the first masks of this clip alone)"
+    reading=(--no_previous) # its small mistakes are not passed on from frame to frame
     if [ ! -f "$weights" ]; then
         precision=()
         if grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then
@@ -28,7 +30,7 @@ fi
 
 echo
 echo "Carrying the masks through the clip with $name ..."
-$python eval_davis.py --davis "$out/clip" --late_objects --model "$weights" --overwrite \
+$python eval_davis.py --davis "$out/clip" --late_objects --model "$weights" "${reading[@]}" --overwrite \
     --output "$out/masks" --score --contact_sheet "$out" --overlay "$out"
 echo
 echo "For comparison, each first mask left where it was:"

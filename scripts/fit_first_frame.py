@@ -7,8 +7,9 @@ nothing else: it is of use for this video alone.
 
 From scratch a quarter of the time goes to the keys alone, by which the memory is read; then the whole
 network is trained, to find objects by two remembered frames, the second of which mostly has mistakes in its
-masks. The same seed and --iterations give the same weights on one kind of processor. In the end it says how
-well it knows each object, by samples it was not trained on.
+masks. Carry masks with --no_previous, since what mistakes are left would grow from frame to frame. The same
+seed and --iterations give the same weights on one kind of processor. In the end it says how well it knows
+each object, by samples it was not trained on.
 """
 
 import argparse
@@ -93,7 +94,8 @@ def fit(args: argparse.Namespace) -> None:
     before = f" after {keys} of the keys alone" if keys else ""
     print(
         f"One-shot fit to {len(frames)} annotated frames of {args.frames}: {taken} steps{before} in "
-        f"{minutes:.1f} minutes, for this video alone, at --size {args.size}: {args.output}"
+        f"{minutes:.1f} minutes, for this video alone, at --size {args.size} and best with --no_previous: "
+        f"{args.output}"
     )
     scores = held_out_scores(PropagationForward(network, args.amp), dataset, ranks)
     print(verdict(scores, dataset.objects))

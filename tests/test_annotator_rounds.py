@@ -29,15 +29,15 @@ def rounds(video, tmp_path_factory):
     return Rounds(WorkerSettings(video, room, room, 48, "cpu", False, False))
 
 
-def results(rounds, weights, given, labels, stop=lambda: False, **how):
+def results(rounds, weights, given, labels, stop=lambda: False, remember_previous=True, **how):
     spoken = {frame: about for frame, (_, about) in given.items()}
-    request = {"weights": weights, "given": given, "labels": labels}
+    request = {"weights": weights, "given": given, "labels": labels, "remember_previous": remember_previous}
     request["gaps"] = gaps(spoken, labels, 0, FRAMES - 1, **how)
     return {frame: mask for _, frame, mask in rounds.run(request, stop) if mask is not None}
 
 
-def engine_after(network, rounds, given, *order):
-    engine = InferenceCore(network)
+def engine_after(network, rounds, given, *order, remember_previous=True):
+    engine = InferenceCore(network, remember_previous=remember_previous)
     for index in order:
         mask, about = given[index]
         engine.step(rounds.frames[index], rounds.frames.reduced(mask), about)
@@ -48,10 +48,11 @@ def at_full_size(prob):
     return F.interpolate(prob[None], SIZE, mode="bilinear", align_corners=False)[0]
 
 
-def test_forward_from_one_frame_is_what_the_engine_gives(rounds, weights_file, loaded):
+@pytest.mark.parametrize("remember_previous", [True, False])
+def test_forward_from_one_frame_is_what_the_engine_gives(rounds, weights_file, loaded, remember_previous):
     given = {0: (disc(0).astype(np.uint8), [1])}
-    found = results(rounds, weights_file, given, [1])
-    engine = engine_after(loaded, rounds, given, 0)
+    found = results(rounds, weights_file, given, [1], remember_previous=remember_previous)
+    engine = engine_after(loaded, rounds, given, 0, remember_previous=remember_previous)
     assert sorted(found) == [1, 2, 3, 4]
     for index in range(1, FRAMES):
         expected = at_full_size(engine.step(rounds.frames[index])).argmax(dim=0).numpy()
@@ -103,7 +104,7 @@ def test_answers_that_nobody_heard_are_not_given_to_the_next_request(video, weig
     worker = Worker(WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", False, False))
     requests = [
         {
-            **{"kind": "propagate", "weights": weights_file, "labels": [1]},
+            **{"kind": "propagate", "weights": weights_file, "labels": [1], "remember_previous": True},
             **{"given": {frame: (disc(frame).astype(np.uint8), [1])}},
             "gaps": gaps({frame: [1]}, [1], 0, FRAMES - 1),
         }

@@ -1,5 +1,6 @@
 """demo.sh as a stranger runs it, on a clip of a few frames."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -93,5 +94,6 @@ def test_without_weights_it_fits_a_network_once(project, weights_file):
     )
     lines = run_demo(project)
     assert "fitted" in lines
+    assert not json.loads((project / "output/demo/masks/.settings.json").read_text())["remember_previous"]
     check_results(project, lines, "a one-shot fit (a network trained on the first masks of this clip alone)")
     assert "fitted" not in run_demo(project)

@@ -110,8 +110,9 @@ def test_a_whole_run_its_files_scores_and_resumption(evaluate, flags, davis, tmp
     with pytest.raises(InputError, match="another top_k"):
         evaluate("--top_k", 20)
     assert modified(out) == after
-    assert "Total processed frames: 9" in evaluate("--top_k", 20, "--overwrite")
-    assert json.loads((out / ".settings.json").read_text())["top_k"] == 20
+    assert "Total processed frames: 9" in evaluate("--top_k", 20, "--no_previous", "--overwrite")
+    settings = json.loads((out / ".settings.json").read_text())
+    assert (settings["top_k"], settings["remember_previous"]) == (20, False)
 
 
 def test_max_frames_takes_the_first_ones(evaluate, tmp_path):

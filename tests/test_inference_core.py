@@ -234,6 +234,21 @@ def test_remembered_frames_follow_mem_every_and_given_masks(network, clip_frames
     assert not first.has_temporary  # frame 9 is the last
 
 
+@pytest.mark.parametrize("remember_previous", [False, True])
+def test_without_the_previous_frame_each_is_read_from_those_remembered_for_good(
+    network, clip_frames, clip_labels, remember_previous
+):
+    engine = InferenceCore(network, remember_previous=remember_previous)
+    probs = propagate(engine, clip_frames[:7], {0: (clip_labels[1], None)})
+    alike = []
+    for index in range(1, 6):
+        alone = InferenceCore(network)
+        alone.step(clip_frames[0], clip_labels[1])
+        alike.append((probs[index] - alone.step(clip_frames[index])).abs().max() < 1e-5)
+    assert alike == [True, *4 * [not remember_previous]]
+    assert engine.bank.objects[0].times == [0, 5]
+
+
 def test_wrong_shapes_are_refused(network, clip_frames, clip_labels):
     engine = InferenceCore(network)
     with pytest.raises(InputError, match=r"mask is 100 x 88, its frame 136 x 88"):

@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from model import InferenceCore, InteractiveCore
 from model.array_store import ArrayStore
+from model.interactive_state import STATE_FILE
 from tests.conftest import GOLDEN, slow
 from tests.interactive_networks import fusion_network
 from util.errors import InputError
@@ -56,9 +59,11 @@ def small(clip_frames, clip_labels):
     return frames, clip_labels[1][:48, :80]
 
 
-def test_forward_alone_equals_the_engine_that_goes_forward(network, small):
+@pytest.mark.parametrize("remember_previous", [True, False])
+def test_forward_alone_equals_the_engine_that_goes_forward(network, small, remember_previous):
     frames, mask = small
-    core, engine = InteractiveCore(network, frames, **EXACT), InferenceCore(network)
+    core = InteractiveCore(network, frames, remember_previous=remember_previous, **EXACT)
+    engine = InferenceCore(network, remember_previous=remember_previous)
     core.give(0, mask)
     assert list(core.propagate()) == list(range(1, 8))
     for index, frame in enumerate(frames):
@@ -273,6 +278,16 @@ def test_a_session_is_taken_up_where_its_process_ended(network, small, fusion, s
         core.undo()
         whole.undo()
     assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+
+def test_a_session_of_before_there_was_a_setting_is_taken_up_with_its_default(network, small, tmp_path):
+    frames, mask = small
+    InteractiveCore(network, frames, mem_every=2, folder=tmp_path).give(1, mask)
+    content = json.loads((tmp_path / STATE_FILE).read_text())
+    assert content["settings"]["options"].pop("remember_previous")
+    (tmp_path / STATE_FILE).write_text(json.dumps(content))
+    core = InteractiveCore.resume(tmp_path, network, frames)
+    assert core.state.given == [1] and core.engine.options["mem_every"] == 2
 
 
 def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(network, small, tmp_path):

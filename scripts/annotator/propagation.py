@@ -16,7 +16,9 @@ class Propagation:
     def __init__(self, settings: WorkerSettings) -> None:
         self.worker = Worker(settings)
 
-    def run(self, job: Job, session: Session, request: dict[str, Any], weights: Path) -> str:
+    def run(
+        self, job: Job, session: Session, request: dict[str, Any], weights: Path, remember_previous: bool
+    ) -> str:
         """Propagate from all drawn frames; masks appear as they come.
 
         Args:
@@ -24,6 +26,7 @@ class Propagation:
             session: gives the drawn masks and takes the results.
             request: first and last frame of the range; whether to go forward and backward.
             weights: file of the network.
+            remember_previous: as for `InferenceCore`.
 
         Returns:
             A sentence on what was done.
@@ -34,7 +37,9 @@ class Propagation:
         if not total:
             return "There was nothing to propagate to: all frames of the range are drawn."
         number, found = None, 0
-        asked = self.worker.ask({"kind": "propagate", "weights": weights, **known})
+        asked = self.worker.ask(
+            {"kind": "propagate", "weights": weights, "remember_previous": remember_previous, **known}
+        )
         with closing(asked):
             for done, (what, frame, labels) in enumerate(asked, start=1):
                 if what == "frame":

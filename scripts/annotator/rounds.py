@@ -76,6 +76,7 @@ class Rounds:
         self.settings = settings
         self.pictures = Pictures(settings.video)
         self.frames = WorkingFrames(self.pictures, settings.size)
+        self.options: dict[str, Any] = {"max_memory_frames": ANY_VIDEO_MEMORY_FRAMES}  # of the engines
         self._networks: dict[tuple[Path, int], PropagationNetwork] = {}
         self._loaded_fusion: FusionNetwork | None = None
 
@@ -88,10 +89,11 @@ class Rounds:
         where there is one, else by distance.
 
         Args:
-            request: "weights", "gaps", "given" and "labels".
+            request: "weights", "remember_previous" (see `InferenceCore`), "gaps", "given" and "labels".
             is_stopped: asked after every frame; what was yielded until then is right.
         """
         network = self._network(request["weights"])
+        self.options["remember_previous"] = request["remember_previous"]
         given, labels = request["given"], request["labels"]
         for gap in request["gaps"]:
             with tempfile.TemporaryFile(dir=self.settings.room) as room:
@@ -124,7 +126,7 @@ class Rounds:
             store="uint8",
             undo_levels=1,
             query_bytes=QUERY_BYTES,
-            max_memory_frames=ANY_VIDEO_MEMORY_FRAMES,
+            **self.options,
         )
         sources = [passed[0] for passed in (gap.forward, gap.backward) if passed]
         whole = [frame for frame, (_, about) in given.items() if {*labels} <= {*about}]
@@ -182,7 +184,7 @@ class Rounds:
         """
         if not frames:
             return
-        engine = InferenceCore(network, max_memory_frames=ANY_VIDEO_MEMORY_FRAMES)
+        engine = InferenceCore(network, **self.options)
         nearest = sorted(given, key=lambda frame: (abs(frame - frames[0]), frame))[:NEAREST]
         for frame in reversed(nearest):  # the one it starts from comes last
             self._step(engine, frame, given)

@@ -72,8 +72,10 @@ class Tasks:
         if not self.session.document.given:
             raise InputError("draw an object on some frame first: there is nothing to propagate yet.")
         path = self.weights.path()
+        remember_previous = path != self.weights.fitted  # whose small mistakes would be passed on
         job = self.session.jobs.start(
-            "propagate", lambda job: self.propagation.run(job, self.session, request, path)
+            "propagate",
+            lambda job: self.propagation.run(job, self.session, request, path, remember_previous),
         )
         return job.as_json()
 

@@ -47,6 +47,12 @@ def add_core_flags(add: Callable[..., object], memory_frames: int = 0) -> None:
         help="keep at most this many of them; 0 for all (default: %(default)s)",
     )
     add(
+        "--no_previous",
+        action="store_true",
+        help="do not remember the last frame for the next one too: better with a one-shot fit, whose small "
+        "mistakes would be passed on",
+    )
+    add(
         "--objects_at_once",
         type=positive_int,
         help="in one pass of the network (default: as many as suit the device)",
@@ -60,6 +66,7 @@ def core_options(args: argparse.Namespace) -> dict[str, Any]:
         "top_k": None if args.no_top else args.top_k,
         "mem_every": args.mem_every,
         "max_memory_frames": args.max_memory_frames or None,
+        "remember_previous": not args.no_previous,
         "objects_at_once": args.objects_at_once,
     }
 
