@@ -1,7 +1,9 @@
 import json
 import os
+import queue
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from scripts.annotator.edit_log import EditLog
 from scripts.annotator.edits import checked_edit
 from scripts.annotator.events import Events
 from scripts.annotator.jobs import Cancelled, Job
+from scripts.annotator.tasks import Tasks
 from scripts.annotator.weights import Weights
 from tests.annotator_parts import (
     FRAMES,
@@ -388,3 +391,18 @@ def test_a_fit_says_how_well_it_knows_what_was_drawn(video, tmp_path):
         said = weights.fit(Job(1, "fit", Events()), opened, minutes=0.01)
     assert re.search(r"^A network has been fitted .* not trained on: object 1 \d+ %\.", said)
     assert weights.as_json()["kind"] == "fitted"
+
+
+@pytest.mark.parametrize("kind", ["published", "fitted"])
+def test_a_fitted_network_goes_without_the_previous_frame(kind, video, tmp_path):
+    weights = Weights(tmp_path / "published.pth", tmp_path / "w/fit/network.pth", SIZE[0])
+    path = getattr(weights, kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("the network")
+    asked = queue.Queue()
+    propagation = SimpleNamespace(run=lambda job, session, request, *rest: asked.put(rest) or "Done.")
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke(LINE))
+        Tasks(opened, weights, propagation, None).propagate({})
+        assert asked.get(timeout=60) == (path, kind == "published")
