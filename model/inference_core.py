@@ -42,9 +42,9 @@ class InferenceCore(FramePropagation):
         max_memory_frames: frames remembered for good per object; None for no limit. Beyond it the
             first, those with given masks, the newest and an even spread of the others are kept, in this
             order of preference. With 1 it is the first alone, and a correction does not outlast the next
-            frame.
+            frame that is remembered.
         remember_previous: also remember every frame for the next one alone, as published. Without, small
-            mistakes are not passed on from frame to frame; a one-shot fit is better off so.
+            mistakes are not passed on from frame to frame, which suits a network fitted from scratch.
         half_memory: remember in half precision, in half the space.
         objects_at_once: objects that go through the network together, see `FramePropagation`.
 
@@ -124,8 +124,8 @@ class InferenceCore(FramePropagation):
             corrected = self.bank.max_frames == 1 and not set(self.labels).isdisjoint(labels)
             if corrected and not last:
                 log.warning(
-                    "frame %d: its corrected mask does not outlast the next frame, since one frame alone is "
-                    "remembered, and that is the first: allow two (--max_memory_frames 2).",
+                    "frame %d: its corrected mask does not outlast the next frame that is remembered, since "
+                    "one is remembered for good, and that is the first: allow two (--max_memory_frames 2).",
                     self.time,
                 )
             given = _by_label(self.brought(mask), labels)

@@ -7,7 +7,7 @@ nothing else: it is of use for this video alone.
 
 From scratch a quarter of the time goes to the keys alone, by which the memory is read; then the whole
 network is trained, to find objects by two remembered frames, the second of which mostly has mistakes in its
-masks. Carry masks with --no_previous, since what mistakes are left would grow from frame to frame. The same
+masks. Carry masks by such a network with --no_previous, or mistakes may grow from frame to frame. The same
 seed and --iterations give the same weights on one kind of processor. In the end it says how well it knows
 each object, by samples it was not trained on.
 """
@@ -92,10 +92,10 @@ def fit(args: argparse.Namespace) -> None:
 
     save_checkpoint(network.state_dict(), args.output)
     before = f" after {keys} of the keys alone" if keys else ""
+    best = " and best with --no_previous" if keys else ""
     print(
         f"One-shot fit to {len(frames)} annotated frames of {args.frames}: {taken} steps{before} in "
-        f"{minutes:.1f} minutes, for this video alone, at --size {args.size} and best with --no_previous: "
-        f"{args.output}"
+        f"{minutes:.1f} minutes, for this video alone, at --size {args.size}{best}: {args.output}"
     )
     scores = held_out_scores(PropagationForward(network, args.amp), dataset, ranks)
     print(verdict(scores, dataset.objects))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model import FusionNetwork, S2MNetwork
 from tests.golden_weights import tensor_for
@@ -18,6 +18,12 @@ def filled(build: Callable[[], nn.Module], prefix: str) -> nn.Module:
     }
     network.load_state_dict(numbers, assign=True)
     return network.eval()
+
+
+def relative_error(ours: Tensor, golden: object) -> float:
+    """Return the largest difference in parts of the largest golden number; axes of length 1 do not count."""
+    expected = torch.as_tensor(golden).squeeze()
+    return ((ours.cpu().squeeze() - expected).abs().max() / expected.abs().max()).item()
 
 
 def s2m_network() -> S2MNetwork:

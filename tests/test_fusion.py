@@ -11,7 +11,7 @@ from model.correspondence import affinity, transfer
 from model.fusion import fuse, moved_difference, time_shares
 from model.padding import pad, padding_for
 from tests.conftest import GOLDEN
-from tests.interactive_networks import fusion_network
+from tests.interactive_networks import fusion_network, relative_error
 from util.errors import InputError
 
 
@@ -37,10 +37,6 @@ def fusion_file(plain, tmp_path_factory):
 def frames(clip_frames):
     """Frames 3 and 6, padded: `3 x 96 x 144`."""
     return [pad(clip_frames[index], padding_for(88, 136)) for index in (3, 6)]
-
-
-def relative_error(ours, golden):
-    return ((ours - golden).abs().max() / golden.abs().max()).item()
 
 
 def test_state_dict_names_shapes_and_types():

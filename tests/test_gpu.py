@@ -20,7 +20,7 @@ from model.training.trainer import Trainer
 from scripts.benchmark.comparison import tf32
 from scripts.evaluation.loop import segment
 from tests.conftest import GOLDEN, read_png, run_main, write_frames, write_labels
-from tests.interactive_networks import fusion_network, s2m_network
+from tests.interactive_networks import fusion_network, relative_error, s2m_network
 from tests.test_eval_davis_2016 import davis  # noqa: F401
 from tests.test_inference_core import assert_near_golden, beside_golden  # noqa: F401
 from tests.test_interactive_core import assert_three_rounds_match_golden
@@ -195,10 +195,6 @@ def s2m_file(tmp_path):
 def fusion_file(tmp_path):
     torch.save(fusion_network().state_dict(), tmp_path / "fusion.pth")
     return tmp_path / "fusion.pth"
-
-
-def relative_error(ours, golden):
-    return ((ours.cpu() - golden).abs().max() / golden.abs().max()).item()
 
 
 @needs_gpu

@@ -19,7 +19,7 @@ def fusion():
     return fusion_network()
 
 
-def assert_three_rounds_match_golden(network, frames, fusion, folder=None, largest=2e-2):
+def assert_three_rounds_match_golden(network, frames, fusion, folder=None):
     """Play the golden session; with a folder, its rounds are left and taken up from there."""
     golden = np.load(GOLDEN / "interactive/interactive.npz")
     core = InteractiveCore(
@@ -38,7 +38,7 @@ def assert_three_rounds_match_golden(network, frames, fusion, folder=None, large
             expected = torch.from_numpy(golden[f"prob_{number}"][:, place, 4:-4, 4:-4]).float()
             difference = (core.prob(int(frame)).cpu() - expected).abs()
             print(f"round {number}, frame {frame}: {difference.max():.2g}, mean {difference.mean():.2g}")
-            assert difference.max() <= largest
+            assert difference.max() <= 2e-2
             assert difference.mean() <= 1e-4
         labels = torch.stack([core.label_map(i).cpu() for i in range(len(frames))]).numpy()
         others = (labels != golden[f"labels_{number}"][:, 4:-4, 4:-4]).mean()

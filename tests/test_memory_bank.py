@@ -103,3 +103,18 @@ def test_a_limit_of_one_reads_the_first_frame_and_the_previous_one(network):
     for index, frame in enumerate(frames):
         given = mask if index == 0 else None
         assert torch.equal(bounded.step(frame, given), never.step(frame, given))
+
+
+def test_a_correction_beyond_the_limit_lasts_until_the_next_frame_that_is_remembered(network):
+    frames = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    mask = torch.zeros(32, 32, dtype=torch.uint8)
+    mask[8:24, 8:24] = 1
+    engine = InferenceCore(network, mem_every=3, max_memory_frames=1, remember_previous=False)
+    second = []  # key of what is remembered behind the first frame
+    for index, frame in enumerate(frames):
+        engine.step(frame, mask if index in (0, 1) else None)
+        memory = engine.bank.objects[0]
+        second.append(memory.keys[1].clone() if memory.has_temporary else None)
+    assert second[0] is None
+    assert torch.equal(second[1], second[2]) and torch.equal(second[2], second[3])
+    assert not torch.equal(second[3], second[4])

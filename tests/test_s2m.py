@@ -13,7 +13,7 @@ from model.fast_inference.winograd import WinogradConv2d
 from model.padding import pad, padding_for, unpad
 from model.scribble_to_mask import S2MSegmenter
 from tests.conftest import GOLDEN
-from tests.interactive_networks import s2m_network
+from tests.interactive_networks import relative_error, s2m_network
 from util.errors import InputError
 
 PADDING = padding_for(88, 136)
@@ -45,11 +45,6 @@ def prepared(s2m_file):
 @pytest.fixture(params=["plain", "prepared"])
 def either(request):
     return request.getfixturevalue(request.param)
-
-
-def relative_error(ours, golden):
-    golden = torch.as_tensor(golden).squeeze()
-    return ((ours.squeeze() - golden).abs().max() / golden.abs().max()).item()
 
 
 @pytest.fixture(scope="module")
