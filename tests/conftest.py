@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from PIL import Image
 
 from dataset.image_io import normalise
 from model import PropagationNetwork, load_network
+from tests.forked_runs import Runs
 from tests.golden_weights import fill
 from util.palette import voc_palette
 
@@ -99,16 +101,26 @@ def write_labels(path: Path, labels, paletted: bool = True) -> None:
 
 
 def run_script(*arguments: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-    """Run one of the project's scripts as a user would, from the project's root."""
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-    )
+    """Run one of the project's scripts as a user would, from the project's root.
+
+    The process is forked from one that has loaded PyTorch; it is new from the ground up where it is to have
+    another environment, or is started by a launcher.
+    """
+    module, *flags = arguments[1:] if arguments[0] == "-m" else (Path(str(arguments[0])).stem, *arguments[1:])
+    if environment or str(module).startswith("torch."):
+        command = [sys.executable, *map(str, arguments)]
+        env = {**os.environ, **environment}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    else:
+        done = runs().run(ROOT, str(module), *flags)
     assert not check or done.returncode == 0, done.stderr
     return done
+
+
+@cache
+def runs() -> Runs:
+    """What starts runs, for all tests of this process: it ends with it."""
+    return Runs()
 
 
 def run_main(monkeypatch, module: str, *arguments: object) -> None:

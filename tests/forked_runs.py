@@ -15,9 +15,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -44,13 +45,36 @@ class Runs:
         """Load a script, which its first run would do otherwise."""
         self._ask("load", module)
 
-    def start(self, folder: Path, log: Path, module: str, *arguments: object) -> int:
+    def start(
+        self,
+        folder: Path,
+        log: Path,
+        module: str,
+        *arguments: object,
+        errors: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
         """Run a script, named as `python -m` names it, in a folder; return its process.
 
-        What it prints goes to the end of `log`.
+        What it prints goes to the end of `log`, or what it says of errors and progress to that of `errors`.
+        Its environment has these variables too, for what is not read before PyTorch is loaded.
         """
-        process: int = self._ask("start", str(folder), str(log), module, *map(str, arguments))
+        output = str(log), str(errors or log)
+        question = "start", str(folder), *output, dict(environment or {}), module, *map(str, arguments)
+        process: int = self._ask(*question)
         return process
+
+    def run(
+        self, folder: Path, module: str, *arguments: object, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a script in a folder to its end; return its status and what it printed."""
+        with TemporaryDirectory() as kept:
+            log, errors = Path(kept) / "output", Path(kept) / "errors"
+            process = self.start(folder, log, module, *arguments, errors=errors, environment=environment)
+            while (status := self.wait(process, 60)) is None:
+                pass
+            said = log.read_text(), errors.read_text()
+        return subprocess.CompletedProcess([module, *map(str, arguments)], status, *said)
 
     def wait(self, process: int, seconds: float) -> int | None:
         """Wait for the end of a run: its exit status, or the negative signal; None when it goes on."""
@@ -90,12 +114,13 @@ def serve() -> tuple[str, list[str]] | None:
             case "load", module:
                 load(module)
                 answer: object = None
-            case "start", folder, log, module, *arguments:
+            case "start", folder, log, errors, environment, module, *arguments:
                 load(module)
                 ready, tell = os.pipe()
                 answer = os.fork()
                 if answer == 0:
-                    become_a_run(folder, log)
+                    become_a_run(folder, log, errors)
+                    os.environ.update(environment)
                     os.close(ready)
                     os.close(tell)
                     return module, arguments
@@ -119,14 +144,13 @@ def load(module: str) -> None:
     gc.freeze()  # so that a child does not go through, and copy, all that was loaded when it ends
 
 
-def become_a_run(folder: str, log: str) -> None:
+def become_a_run(folder: str, log: str, errors: str) -> None:
     """Detach a child from the server, as far as a new process would be."""
     os.setsid()
     os.chdir(folder)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(source, target)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for path, target in ((log, 1), (errors, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), target)
     faulthandler.enable()  # SIGABRT prints where it was
 
 

@@ -12,7 +12,7 @@ import torch
 from model import load_fusion, load_s2m
 from model.checkpoint import load_file
 from scripts import show_samples
-from tests.conftest import ROOT, read_png, run_main
+from tests.conftest import ROOT, read_png, run_main, runs
 from tests.test_train_script import events, run_until, saved
 from tests.training_trees import write_static, write_video
 
@@ -55,17 +55,11 @@ def offline(folder):
     }
 
 
-def run(folder, *command, status=0):
-    """Run a command of the project in `folder`, without a way to the outside."""
+def run(folder, module, *flags):
+    """Run a command of the project in `folder`, without a way to the outside; return what it said."""
     folder.mkdir(exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=folder,
-        env={**os.environ, **offline(folder)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == status, done.stderr
+    done = runs().run(folder, module, *flags, environment=offline(folder))
+    assert done.returncode == 0, done.stderr
     return done.stderr
 
 
@@ -80,7 +74,7 @@ def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
     whole, stopped, resumed = (tmp_path / name for name in ("whole", "stopped", "resumed"))
     command = [*command, "-i", iterations]
     run(whole, *command)
-    status, printed = run_until(stopped, "it 1:", *command)
+    status, printed = run_until(stopped, "it 1:", "-m", *command)
     assert status == 128 + signal.SIGTERM, printed
     checkpoint = saved(stopped, "checkpoint.pth")
     at = load_file(checkpoint)["it"]
@@ -96,17 +90,17 @@ def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
 def test_both_are_trained_by_their_commands(static_root, fusion_tree, weights_file, tmp_path):
     small = ["--crop_size", 64, *COMMON, "-i", 1]
     pictures = ["--static_root", static_root, "--lvis_root", tmp_path / "none"]
-    run(tmp_path / "s2m", "-m", "scripts.train_s2m", *pictures, *small)
+    run(tmp_path / "s2m", "scripts.train_s2m", *pictures, *small)
     load_s2m(saved(tmp_path / "s2m", "1.pth"))
     data = ["--fusion_root", fusion_tree / "fusion_data", "--davis_root", fusion_tree / "DAVIS"]
-    run(tmp_path / "f", "-m", "scripts.train_fusion", "--stage", 1, *data, "--model", weights_file, *small)
+    run(tmp_path / "f", "scripts.train_fusion", "--stage", 1, *data, "--model", weights_file, *small)
     load_fusion(saved(tmp_path / "f", "1.pth"))
 
 
 @pytest.mark.slow
 def test_s2m_trains_stops_and_resumes(static_root, tmp_path, monkeypatch):
     flags = ["--static_root", static_root, "--lvis_root", tmp_path / "none", "--crop_size", 64]
-    whole = stopped_and_resumed(tmp_path, monkeypatch, 5, "-m", "scripts.train_s2m", *flags, *COMMON)
+    whole = stopped_and_resumed(tmp_path, monkeypatch, 5, "scripts.train_s2m", *flags, *COMMON)
     load_s2m(saved(whole, "5.pth"))
     assert all(0 < loss < 20 for loss in totals(whole).values())
 
@@ -115,7 +109,7 @@ def test_s2m_trains_stops_and_resumes(static_root, tmp_path, monkeypatch):
 def test_fusion_trains_in_two_stages_stops_and_resumes(fusion_tree, weights_file, tmp_path, monkeypatch):
     roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
     roots += ["--davis_root", fusion_tree / "DAVIS", "--model", weights_file, "--crop_size", 64]
-    command = ["-m", "scripts.train_fusion", *roots, *COMMON]
+    command = ["scripts.train_fusion", *roots, *COMMON]
     whole = stopped_and_resumed(tmp_path, monkeypatch, 5, *command, "--stage", 0)
     first = saved(whole, "5.pth")
     printed = run(tmp_path / "second", *command, "--stage", 1, "--load_network", first, "-i", 2)
@@ -130,8 +124,16 @@ def test_both_launchers_take_the_same_steps_as_one_process(launcher, fusion_tree
     flags = ["--stage", 0, "--model", weights_file, "--crop_size", 64, *roots, *COMMON, "-i", 2]
     halves = [1 if flag == 2 and flags[i - 1] == "-b" else flag for i, flag in enumerate(flags)]
     launch = ["-m", launcher, "--nproc_per_node=2", "--master_port=29571"]
-    run(tmp_path / "two", *launch, "-m", "scripts.train_fusion", *halves)
-    run(tmp_path / "one", "-m", "scripts.train_fusion", *flags)
+    (tmp_path / "two").mkdir()
+    done = subprocess.run(
+        [sys.executable, *map(str, (*launch, "-m", "scripts.train_fusion", *halves))],
+        cwd=tmp_path / "two",
+        env={**os.environ, **offline(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    run(tmp_path / "one", "scripts.train_fusion", *flags)
     assert totals(tmp_path / "two") == pytest.approx(totals(tmp_path / "one"), rel=1e-4)
 
 

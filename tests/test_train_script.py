@@ -1,4 +1,3 @@
-import os
 import re
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from dataset.batch_order import BatchOrder
 from model import PropagationNetwork, load_network
 from model.checkpoint import load_file
 from scripts.training import loop
-from tests.conftest import ROOT, run_script, slow
+from tests.conftest import ROOT, run_script, runs, slow
 from tests.golden_weights import fill
 from tests.training_trees import write_video
 from util.errors import InputError
@@ -68,8 +67,7 @@ def run_here(folder, monkeypatch, *arguments):
 def run_alone(folder, *arguments):
     """Train in a process of its own; other tests in this one can have changed how numbers are rounded."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, ROOT / "train.py", *arguments]
-    subprocess.run([str(part) for part in command], cwd=folder, check=True, capture_output=True)
+    runs().run(folder, "train", *arguments).check_returncode()
 
 
 def run_until(folder, line, *command):
@@ -238,14 +236,9 @@ def test_the_three_stages_one_after_the_other(tmp_path, static_root):
         folder = tmp_path / f"stage_{stage}"
         folder.mkdir()
         start = ["--load_network", before] if before else []
-        command = [ROOT / "train.py", "--stage", stage, *common, *roots, *start]
-        done = subprocess.run(
-            [sys.executable, *map(str, command)],
-            cwd=folder,
-            env={**os.environ, "https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-        )
+        flags = ["--stage", stage, *common, *roots, *start]
+        offline = {"https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)}
+        done = runs().run(folder, "train", *flags, environment=offline)
         assert done.returncode == 0, done.stderr
         before = saved(folder, "2.pth")
         channels = load_file(before)["mask_rgb_encoder.conv1.weight"].shape[1]

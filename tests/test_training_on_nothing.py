@@ -1,8 +1,5 @@
 """Training data without objects, too little data, and files of another form than training data has."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +9,7 @@ import train
 from dataset.training_sets import stage_dataset
 from dataset.vos_dataset import VOSDataset
 from scripts.training import loop
-from tests.conftest import ROOT, write_labels
+from tests.conftest import runs, write_labels
 from tests.training_trees import coloured, write_jpeg, write_static, write_video
 from util.errors import InputError
 from util.hyper_para import training_settings
@@ -38,8 +35,7 @@ def test_a_run_on_void_alone_ends_before_anything_is_made(bl_root, tmp_path_fact
     refill(bl_root / "Annotations", np.full((120, 214), 255))
     here = tmp_path_factory.mktemp("run")
     flags = ["--stage", 1, "--bl_root", bl_root, "--crop_size", CROP, "-b", 1, "-i", 1, "--device", "cpu"]
-    command = map(str, (sys.executable, ROOT / "train.py", *flags))
-    done = subprocess.run(list(command), cwd=here, capture_output=True, text=True)
+    done = runs().run(here, "train", *flags)
     assert done.returncode == 1
     error = done.stderr.strip().splitlines()[-1]
     assert error.startswith(f"error: there is nothing to train on in {bl_root / 'Annotations'}: ")

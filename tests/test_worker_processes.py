@@ -10,17 +10,24 @@ from util.errors import InputError
 from util.worker_processes import worked_on
 
 
+@pytest.fixture
+def own_children():
+    """Return the child processes that a test has started and that have not ended."""
+    before = {*active_children()}  # of other tests
+    return lambda: {*active_children()} - before
+
+
 def double(item):
     return 2 * item, os.getpid()
 
 
-def test_every_item_is_worked_on_in_other_processes():
+def test_every_item_is_worked_on_in_other_processes(own_children):
     with worked_on(double, range(50), 3) as results:
         numbers, processes = zip(*results, strict=True)
     assert sorted(numbers) == list(range(0, 100, 2))
     assert len(set(processes)) <= 3
     assert os.getpid() not in processes
-    assert not active_children()
+    assert not own_children()
 
 
 @pytest.mark.parametrize("items", [[], [7]])
@@ -35,10 +42,10 @@ def fail_at_three(item):
     return item
 
 
-def test_an_exception_is_raised_here_and_the_workers_end():
+def test_an_exception_is_raised_here_and_the_workers_end(own_children):
     with pytest.raises(InputError, match=r"^three is bad$"), worked_on(fail_at_three, range(9), 2) as results:
         list(results)
-    assert not active_children()
+    assert not own_children()
 
 
 def die_at_three(item):
@@ -47,19 +54,19 @@ def die_at_three(item):
     return item
 
 
-def test_a_killed_worker_is_one_clear_sentence():
+def test_a_killed_worker_is_one_clear_sentence(own_children):
     with pytest.raises(InputError, match="fewer --workers"), worked_on(die_at_three, range(9), 2) as results:
         list(results)
-    assert not active_children()
+    assert not own_children()
 
 
-def test_workers_are_not_waited_for_when_the_block_is_left_early():
+def test_workers_are_not_waited_for_when_the_block_is_left_early(own_children):
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt), worked_on(time.sleep, [0, 100, 100], 2) as results:
         next(results)
         raise KeyboardInterrupt
     assert time.monotonic() - start < 50
-    assert not active_children()
+    assert not own_children()
 
 
 def main() -> None:
