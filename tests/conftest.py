@@ -103,16 +103,15 @@ def write_labels(path: Path, labels, paletted: bool = True) -> None:
 def run_script(*arguments: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
     """Run one of the project's scripts as a user would, from the project's root.
 
-    The process is forked from one that has loaded PyTorch; it is new from the ground up where it is to have
-    another environment, or is started by a launcher.
+    The process is forked from one that has loaded PyTorch; a launcher's is new from the ground up.
     """
     module, *flags = arguments[1:] if arguments[0] == "-m" else (Path(str(arguments[0])).stem, *arguments[1:])
-    if environment or str(module).startswith("torch."):
+    if str(module).startswith("torch."):
         command = [sys.executable, *map(str, arguments)]
         env = {**os.environ, **environment}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     else:
-        done = runs().run(ROOT, str(module), *flags)
+        done = runs().run(ROOT, str(module), *flags, **environment)
     assert not check or done.returncode == 0, done.stderr
     return done
 

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,25 +52,25 @@ class Runs:
         module: str,
         *arguments: object,
         errors: Path | None = None,
-        environment: Mapping[str, str] | None = None,
+        **environment: str,
     ) -> int:
         """Run a script, named as `python -m` names it, in a folder; return its process.
 
         What it prints goes to the end of `log`, or what it says of errors and progress to that of `errors`.
-        Its environment has these variables too, for what is not read before PyTorch is loaded.
+        Its environment is that of now and here, with these variables too; what is read when PyTorch is loaded
+        has been read before.
         """
-        output = str(log), str(errors or log)
-        question = "start", str(folder), *output, dict(environment or {}), module, *map(str, arguments)
-        process: int = self._ask(*question)
+        output, variables = (str(log), str(errors or log)), {**os.environ, **environment}
+        process: int = self._ask("start", str(folder), *output, variables, module, *map(str, arguments))
         return process
 
     def run(
-        self, folder: Path, module: str, *arguments: object, environment: Mapping[str, str] | None = None
+        self, folder: Path, module: str, *arguments: object, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a script in a folder to its end; return its status and what it printed."""
         with TemporaryDirectory() as kept:
             log, errors = Path(kept) / "output", Path(kept) / "errors"
-            process = self.start(folder, log, module, *arguments, errors=errors, environment=environment)
+            process = self.start(folder, log, module, *arguments, errors=errors, **environment)
             while (status := self.wait(process, 60)) is None:
                 pass
             said = log.read_text(), errors.read_text()
@@ -120,6 +120,7 @@ def serve() -> tuple[str, list[str]] | None:
                 answer = os.fork()
                 if answer == 0:
                     become_a_run(folder, log, errors)
+                    os.environ.clear()
                     os.environ.update(environment)
                     os.close(ready)
                     os.close(tell)

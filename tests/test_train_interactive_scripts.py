@@ -58,7 +58,7 @@ def offline(folder):
 def run(folder, module, *flags):
     """Run a command of the project in `folder`, without a way to the outside; return what it said."""
     folder.mkdir(exist_ok=True)
-    done = runs().run(folder, module, *flags, environment=offline(folder))
+    done = runs().run(folder, module, *flags, **offline(folder))
     assert done.returncode == 0, done.stderr
     return done.stderr
 

@@ -238,7 +238,7 @@ def test_the_three_stages_one_after_the_other(tmp_path, static_root):
         start = ["--load_network", before] if before else []
         flags = ["--stage", stage, *common, *roots, *start]
         offline = {"https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)}
-        done = runs().run(folder, "train", *flags, environment=offline)
+        done = runs().run(folder, "train", *flags, **offline)
         assert done.returncode == 0, done.stderr
         before = saved(folder, "2.pth")
         channels = load_file(before)["mask_rgb_encoder.conv1.weight"].shape[1]
