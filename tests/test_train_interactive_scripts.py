@@ -63,6 +63,16 @@ def run(folder, module, *flags):
     return done.stderr
 
 
+def launch(folder, launcher, *arguments):
+    """Run a command of the project in `folder` by a launcher, which is new from the ground up."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", launcher, *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **offline(folder)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def totals(folder):
     return {event.step: event.value for event in events(folder).Scalars("loss/total")}
 
@@ -123,16 +133,8 @@ def test_both_launchers_take_the_same_steps_as_one_process(launcher, fusion_tree
     roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
     flags = ["--stage", 0, "--model", weights_file, "--crop_size", 64, *roots, *COMMON, "-i", 2]
     halves = [1 if flag == 2 and flags[i - 1] == "-b" else flag for i, flag in enumerate(flags)]
-    launch = ["-m", launcher, "--nproc_per_node=2", "--master_port=29571"]
-    (tmp_path / "two").mkdir()
-    done = subprocess.run(
-        [sys.executable, *map(str, (*launch, "-m", "scripts.train_fusion", *halves))],
-        cwd=tmp_path / "two",
-        env={**os.environ, **offline(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    two = ["--nproc_per_node=2", "--master_port=29571", "-m", "scripts.train_fusion"]
+    launch(tmp_path / "two", launcher, *two, *halves)
     run(tmp_path / "one", "scripts.train_fusion", *flags)
     assert totals(tmp_path / "two") == pytest.approx(totals(tmp_path / "one"), rel=1e-4)
 
