@@ -1,6 +1,6 @@
 """Adam without copies."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,17 @@ class ViewingAdam(torch.optim.Adam):
     The fused step works on memory in its usual order and, on a CPU, first copies each weight, gradient and
     average that lies otherwise. What it computes is the same either way; without the copies, and with
     `PartialConv2d.cut`, a step on one sample of 160 x 160 took 4 % less time (14 pairs in turns).
+
+    Args:
+        parameters: what is trained, or groups of it.
+        lr: learning rate.
+        weight_decay: added to the gradient, times the weight.
     """
+
+    def __init__(
+        self, parameters: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float, weight_decay: float
+    ) -> None:
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step; on other devices than a CPU as Adam does."""

@@ -1,6 +1,6 @@
 """One training step, and all that has to be saved to take the next one later."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from util.errors import InputError
 from util.ranks import Ranks
 
 WEIGHT_DECAY = 1e-7
+MakeOptimizer = Callable[[Iterable[nn.Parameter], float, float], torch.optim.Optimizer]
 CHECKPOINT_PARTS = {"it", "network", "optimizer", "scheduler", "scaler", "settings"}
 
 
@@ -35,7 +36,7 @@ class StepResult(NamedTuple):
 
 
 class Trainer:
-    """Trains a network in place with Adam, alone or as one of several processes.
+    """Trains a network in place, alone or as one of several processes.
 
     Each process steps on its share of the batch; the gradient is that of the whole batch, so the
     weights stay the same in all of them.
@@ -51,6 +52,7 @@ class Trainer:
         compiled: use torch.compile.
         clip_grad: greatest norm of the gradient; None for no limit.
         seed: of what a network draws while it trains, such as dropout.
+        optimizer: what takes the steps, made from parameters, learning rate and weight decay.
 
     Attributes:
         iteration: number of steps taken.
@@ -68,6 +70,7 @@ class Trainer:
         compiled: bool = False,
         clip_grad: float | None = None,
         seed: int = 0,
+        optimizer: MakeOptimizer = ViewingAdam,
     ) -> None:
         self.iteration = 0
         self.seed = seed
@@ -87,7 +90,7 @@ class Trainer:
             self.forward = DistributedDataParallel(
                 self.forward, broadcast_buffers=False, gradient_as_bucket_view=True
             )
-        self.optimizer = ViewingAdam(network.parameters(), lr=lr, weight_decay=WEIGHT_DECAY, fused=True)
+        self.optimizer = optimizer(network.parameters(), lr, WEIGHT_DECAY)
         self.scheduler = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, list(steps), gamma)
         needs_scaling = task.amp and amp_dtype(ranks.device) == torch.float16
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=needs_scaling)

@@ -4,19 +4,24 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
+import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
 from dataset.annotated_frames import AnnotatedFrames
 from dataset.training_sample import Sample
 from model import PropagationNetwork
+from model.training.adam import ViewingAdam
 from model.training.from_scratch import initialise_from_scratch
 from model.training.key_forward import KeyForward
 from model.training.losses import Bootstrap
+from model.training.muon import Muon
 from model.training.remembered_forward import RememberedForward
-from model.training.trainer import Trainer
+from model.training.trainer import MakeOptimizer, Trainer
 from scripts.one_shot.schedule import WARM_UP, rate
+from util.device import amp_dtype
 from util.ranks import Ranks
 
 SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
@@ -48,6 +53,7 @@ class Fit:
     seconds: float
     steps: int | None
     show: Show
+    optimizer: MakeOptimizer = ViewingAdam  # Muon once the network has started from scratch
     start: float = field(default_factory=time.perf_counter)
     drawn: int = 0
     shown: float = 0.0  # how much was done when the training of the whole network began
@@ -89,7 +95,9 @@ class Fit:
             if isinstance(value, Tensor)
         }
         initialise_from_scratch(network, first)
-        trainer = Trainer(KeyForward(network, self.amp), self.ranks, lr=KEY_RATE)
+        reduced = self.amp and amp_dtype(device) == torch.bfloat16
+        self.optimizer = partial(Muon, dtype=torch.bfloat16 if reduced else torch.float32)
+        trainer = Trainer(KeyForward(network, self.amp), self.ranks, lr=KEY_RATE, optimizer=self.optimizer)
         batches = self.batches(KEY_BATCH)
         steps = None if self.steps is None else max(1, round(KEY_STEPS_PER_STEP * self.steps))
         done = 0.0
@@ -109,7 +117,7 @@ class Fit:
             lr: the highest learning rate.
             batch_size: samples of a step.
         """
-        trainer = Trainer(task, self.ranks, lr=lr)
+        trainer = Trainer(task, self.ranks, lr=lr, optimizer=self.optimizer)
         before = self.passed()
         batches = self.batches(batch_size)
         done = 0.0
