@@ -118,6 +118,7 @@ def test_rounds_are_timed_and_compared(fuses, clip, tmp_path, weights_file, monk
     assert done == [4, 2]  # in the second, between 0, 2 and 4
 
 
+@pytest.mark.slow
 def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
     flags = ["-b", 2, "--crop_size", 32, "--turns", 1, "--device", "cpu"]
     run_main(monkeypatch, "scripts.benchmark.__main__", "train", *flags)

@@ -11,6 +11,7 @@ from dataset.annotated_frames import AnnotatedFrames, annotated_frames, backgrou
 from dataset.video_dataset import open_user_video
 from model import load_network
 from model.checkpoint import load_file
+from scripts.one_shot import held_out
 from tests.conftest import run_main, write_frames, write_labels
 from util.errors import InputError
 
@@ -92,6 +93,7 @@ def test_layers_cover_those_below_them():
 def test_the_script_writes_weights_that_learnt(folder, tmp_path, monkeypatch, capsys):
     given = ["--frames", folder / "frames", "--masks", folder / "masks", "--crop_size", 32, "--device", "cpu"]
     first, more = tmp_path / "first.pth", tmp_path / "more.pth"
+    monkeypatch.setattr(held_out, "MOST_SAMPLES", 2)
     run_main(monkeypatch, MODULE, *given, "--iterations", 2, "--output", first)
     assert "2 annotated frames" in capsys.readouterr().out
     run_main(monkeypatch, MODULE, *given, "--minutes", 0.01, "--load_network", first, "--output", more)

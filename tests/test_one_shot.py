@@ -15,6 +15,7 @@ from model.training.adam import ViewingAdam
 from model.training.carried_masks import DOUBT, at_positions, between_positions, carried_logits
 from model.training.key_forward import KeyForward
 from model.training.losses import frame_losses
+from model.training.muon import Muon
 from model.training.propagation_forward import PropagationForward
 from model.training.remembered_forward import RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
@@ -177,15 +178,21 @@ def test_the_rate_warms_up_and_settles():
     assert rate(99, 1.5) == pytest.approx(LAST_RATE)
 
 
-@pytest.mark.parametrize(("steps", "seconds", "expected"), [(4, 1e9, (2, 4)), (None, 0.0, (1, 1))])
-def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, seconds, expected):
+@pytest.mark.parametrize(
+    ("steps", "seconds", "amp", "expected"), [(4, 1e9, False, (2, 4)), (None, 0.0, True, (1, 1))]
+)
+def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, seconds, amp, expected):
     samples = Samples(batch)
     shown = []
     run = Fit(
-        samples, Ranks(torch.device("cpu")), False, seconds, steps, lambda done, words: shown.append(done)
+        samples, Ranks(torch.device("cpu")), amp, seconds, steps, lambda done, words: shown.append(done)
     )
+    assert run.optimizer is ViewingAdam  # of a fit that starts from known weights
     network = PropagationNetwork()
     keys = run.start_from_scratch(network)
+    muon = run.optimizer(network.parameters(), 1e-5, 0.0)
+    assert isinstance(muon, Muon)
+    assert muon.dtype == (torch.bfloat16 if amp else torch.float32)
     taken = run.train(RememberedForward(network, carry_masks=True), 1e-5, 1)
     assert (keys, taken) == expected
     assert shown == sorted(shown)

@@ -1,7 +1,9 @@
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from functools import cache
 from itertools import chain
 
@@ -15,7 +17,7 @@ from model.checkpoint import load_file, load_state, load_weights, save_checkpoin
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer, read_checkpoint
 from scripts.training.metric_means import LogIntegrator
-from tests.conftest import GOLDEN, ROOT, slow
+from tests.conftest import GOLDEN, ROOT, runs, slow
 from tests.golden_weights import fill
 from util.errors import InputError
 from util.ranks import Ranks
@@ -173,18 +175,37 @@ def test_metrics_are_weighted_means_and_empty_ones_are_left_out():
     assert metrics.conclude() == {}
 
 
-@pytest.mark.parametrize("variant", ["mo", slow("so")])
-def test_two_processes_give_the_gradients_of_one(variant, tmp_path):
-    """Batch 1 in each of two processes equals batch 2 in one, for stage 2 and for stage 0."""
+def launched(variant, path):
     launcher = ["torch.distributed.launch", "--nproc_per_node=2", "--master_port=29537"]
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, ROOT / "tests/distributed_step.py", variant, tmp_path / "step.pth"],
+        [sys.executable, "-m", *launcher, ROOT / "tests/distributed_step.py", variant, path],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def forked(variant, path):
+    """Start two processes as a launcher would, without its own start and theirs."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        run = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    log = path.with_suffix(".log")
+    processes = [
+        runs().start(
+            ROOT, log, "tests.distributed_step", variant, path, "--local-rank", rank, RANK=str(rank), **run
+        )
+        for rank in range(2)
+    ]
+    assert [runs().wait(process, 60) for process in processes] == [0, 0], log.read_text()
+
+
+@pytest.mark.parametrize(("variant", "start"), [("mo", forked), slow("so", launched)])
+def test_two_processes_give_the_gradients_of_one(variant, start, tmp_path):
+    """Batch 1 in each of two processes equals batch 2 in one, for stage 2 and for stage 0."""
+    start(variant, tmp_path / "step.pth")
     both = torch.load(tmp_path / "step.pth")
     alone = golden_trainer(variant)
     alone.step(golden_batch(variant))
