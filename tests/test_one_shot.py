@@ -20,7 +20,7 @@ from model.training.propagation_forward import PropagationForward
 from model.training.remembered_forward import RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
 from scripts.one_shot.schedule import LAST_RATE, WARM_UP, rate
-from scripts.one_shot.training import KEY_BATCH, SCRATCH_SAMPLES, Fit
+from scripts.one_shot.training import KEY_BATCH, MUON_FROM, MUON_TO, SCRATCH_SAMPLES, Fit
 from tests.golden_weights import fill
 from util.ranks import Ranks
 
@@ -187,18 +187,42 @@ def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, se
     run = Fit(
         samples, Ranks(torch.device("cpu")), amp, seconds, steps, lambda done, words: shown.append(done)
     )
-    assert run.optimizer is ViewingAdam  # of a fit that starts from known weights
     network = PropagationNetwork()
     keys = run.start_from_scratch(network)
-    muon = run.optimizer(network.parameters(), 1e-5, 0.0)
-    assert isinstance(muon, Muon)
-    assert muon.dtype == (torch.bfloat16 if amp else torch.float32)
+    assert run.optimizer is ViewingAdam
     taken = run.train(RememberedForward(network, carry_masks=True), 1e-5, 1)
     assert (keys, taken) == expected
     assert shown == sorted(shown)
     assert shown[-1] == 1
     assert len(samples.drawn) == SCRATCH_SAMPLES + KEY_BATCH * keys + taken
     assert len(set(samples.drawn)) == len(samples.drawn)
+
+
+@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize(
+    ("steps", "key_step", "muon"),
+    [(MUON_FROM, 9, True), (MUON_FROM - 1, 9, False), (MUON_TO + 1, 9, False)]
+    + [
+        (None, 0.4, True),
+        (None, 0.6, False),
+        (None, 0.1, False),
+    ],  # 250, 167 and 1,000 steps in three minutes
+)
+def test_muon_takes_the_steps_of_a_fit_that_has_about_enough(steps, key_step, muon, amp):
+    run = Fit(Samples({}), Ranks(torch.device("cpu")), amp, 180, steps, lambda *_: None)
+    run.choose_optimizer(key_step)
+    made = run.optimizer([nn.Parameter(torch.zeros(16, 16, 1, 1))], 1e-5, 0.0)
+    assert isinstance(made, Muon) == muon
+    assert not muon or made.dtype == (torch.bfloat16 if amp else torch.float32)
+
+
+def test_keys_go_on_with_the_optimizer_that_was_chosen_when_they_are_warm(batch, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(Fit, "choose_optimizer", lambda self, key_step: chosen.append(key_step))
+    run = Fit(Samples(batch), Ranks(torch.device("cpu")), False, 1e9, 14, lambda *_: None)
+    assert run.start_from_scratch(PropagationNetwork()) == 6  # five of Adam's, one more
+    (key_step,) = chosen
+    assert 0 < key_step < run.passed()
 
 
 def test_samples_drawn_ahead_for_a_gpu_are_those_of_a_cpu(batch):

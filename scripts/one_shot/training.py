@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ KEY_BATCH = 2  # samples of a step that trains keys alone
 KEY_RATE = 6e-5  # learning rate of these steps
 KEY_PART = 0.25  # of the time
 KEY_STEPS_PER_STEP = 0.45  # where a number of steps is given: about a quarter of the time, too
+MUON_FROM, MUON_TO = 200, 500  # steps of the whole network; with fewer or more, Adam's are as good or better
 HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the fit between which fewer pixels come to count
 
 Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
@@ -53,7 +55,7 @@ class Fit:
     seconds: float
     steps: int | None
     show: Show
-    optimizer: MakeOptimizer = ViewingAdam  # Muon once the network has started from scratch
+    optimizer: MakeOptimizer = ViewingAdam  # see `choose_optimizer`
     start: float = field(default_factory=time.perf_counter)
     drawn: int = 0
     shown: float = 0.0  # how much was done when the training of the whole network began
@@ -95,19 +97,36 @@ class Fit:
             if isinstance(value, Tensor)
         }
         initialise_from_scratch(network, first)
-        reduced = self.amp and amp_dtype(device) == torch.bfloat16
-        self.optimizer = partial(Muon, dtype=torch.bfloat16 if reduced else torch.float32)
-        trainer = Trainer(KeyForward(network, self.amp), self.ranks, lr=KEY_RATE, optimizer=self.optimizer)
+        task = KeyForward(network, self.amp)
+        trainer = Trainer(task, self.ranks, lr=KEY_RATE)
         batches = self.batches(KEY_BATCH)
         steps = None if self.steps is None else max(1, round(KEY_STEPS_PER_STEP * self.steps))
-        done = 0.0
+        done, before, ends = 0.0, 0, [self.passed()]
         while done < 1:
+            if len(ends) > WARM_UP and not before:
+                self.choose_optimizer(min(end - start for start, end in pairwise(ends)))
+                before = trainer.iteration
+                trainer = Trainer(task, self.ranks, lr=KEY_RATE, optimizer=self.optimizer)  # warms up anew
             trainer.set_learning_rate(KEY_RATE * min(1.0, (trainer.iteration + 1) / WARM_UP))
             loss = trainer.step(next(batches)).losses.sum().item()
-            done = self._done(trainer.iteration, steps, self.passed(), KEY_PART * self.seconds)
-            self.show(KEY_PART * done, f"keys, step {trainer.iteration}, loss {loss:.3f}")
+            ends.append(self.passed())
+            done = self._done(before + trainer.iteration, steps, ends[-1], KEY_PART * self.seconds)
+            self.show(KEY_PART * done, f"keys, step {before + trainer.iteration}, loss {loss:.3f}")
         self.shown = KEY_PART
-        return trainer.iteration
+        return before + trainer.iteration
+
+    def choose_optimizer(self, key_step: float) -> None:
+        """Choose Muon if there will be about as many steps as it is good for.
+
+        With few steps it ends half way, each convolution moved far and seldom.
+
+        Args:
+            key_step: seconds that a step of the keys takes.
+        """
+        steps = self.steps or KEY_PART * self.seconds / key_step / KEY_STEPS_PER_STEP
+        if MUON_FROM <= steps <= MUON_TO:
+            reduced = self.amp and amp_dtype(self.ranks.device) == torch.bfloat16
+            self.optimizer = partial(Muon, dtype=torch.bfloat16 if reduced else torch.float32)
 
     def train(self, task: RememberedForward, lr: float, batch_size: int) -> int:
         """Train a whole network; return the number of steps taken.
