@@ -201,12 +201,14 @@ def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, se
 @pytest.mark.parametrize("amp", [False, True])
 @pytest.mark.parametrize(
     ("steps", "key_step", "muon"),
-    [(MUON_FROM, 9, True), (MUON_FROM - 1, 9, False), (MUON_TO + 1, 9, False)]
-    + [
-        (None, 0.4, True),
-        (None, 0.6, False),
-        (None, 0.1, False),
-    ],  # 250, 167 and 1,000 steps in three minutes
+    [
+        (MUON_FROM, 9, True),
+        (MUON_FROM - 1, 9, False),
+        (MUON_TO + 1, 9, False),
+        (None, 0.4, True),  # 250 steps in three minutes
+        (None, 0.6, False),  # 167
+        (None, 0.1, False),  # 1,000
+    ],
 )
 def test_muon_takes_the_steps_of_a_fit_that_has_about_enough(steps, key_step, muon, amp):
     run = Fit(Samples({}), Ranks(torch.device("cpu")), amp, 180, steps, lambda *_: None)
