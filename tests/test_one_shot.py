@@ -178,18 +178,15 @@ def test_the_rate_warms_up_and_settles():
     assert rate(99, 1.5) == pytest.approx(LAST_RATE)
 
 
-@pytest.mark.parametrize(
-    ("steps", "seconds", "amp", "expected"), [(4, 1e9, False, (2, 4)), (None, 0.0, True, (1, 1))]
-)
-def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, seconds, amp, expected):
+@pytest.mark.parametrize(("steps", "seconds", "expected"), [(4, 1e9, (2, 4)), (None, 0.0, (1, 1))])
+def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, seconds, expected):
     samples = Samples(batch)
     shown = []
     run = Fit(
-        samples, Ranks(torch.device("cpu")), amp, seconds, steps, lambda done, words: shown.append(done)
+        samples, Ranks(torch.device("cpu")), False, seconds, steps, lambda done, words: shown.append(done)
     )
     network = PropagationNetwork()
     keys = run.start_from_scratch(network)
-    assert run.optimizer is ViewingAdam
     taken = run.train(RememberedForward(network, carry_masks=True), 1e-5, 1)
     assert (keys, taken) == expected
     assert shown == sorted(shown)
@@ -218,13 +215,30 @@ def test_muon_takes_the_steps_of_a_fit_that_has_about_enough(steps, key_step, mu
     assert not muon or made.dtype == (torch.bfloat16 if amp else torch.float32)
 
 
-def test_keys_go_on_with_the_optimizer_that_was_chosen_when_they_are_warm(batch, monkeypatch):
-    chosen = []
-    monkeypatch.setattr(Fit, "choose_optimizer", lambda self, key_step: chosen.append(key_step))
+@pytest.mark.parametrize("muon", [False, True])
+def test_an_optimizer_is_chosen_when_keys_are_warm_and_kept(batch, monkeypatch, muon):
+    made, measured = [], []
+
+    def recorded(*args):
+        made.append(Muon(*args))
+        return made[-1]
+
+    def choose(self, key_step):
+        measured.append(key_step)
+        self.optimizer = recorded if muon else ViewingAdam
+
+    monkeypatch.setattr(Fit, "choose_optimizer", choose)
     run = Fit(Samples(batch), Ranks(torch.device("cpu")), False, 1e9, 14, lambda *_: None)
-    assert run.start_from_scratch(PropagationNetwork()) == 6  # five of Adam's, one more
-    (key_step,) = chosen
-    assert 0 < key_step < run.passed()
+    network = PropagationNetwork()
+    assert run.start_from_scratch(network) == WARM_UP + 1
+    (key_step,) = measured
+    assert 0 < key_step < run.passed() / WARM_UP
+    if muon:
+        (keys,) = made
+        assert keys.state[network.rgb_encoder.conv1.weight]["step"] == 1  # the others were Adam's
+        run.steps = 1
+        run.train(RememberedForward(network, carry_masks=True), 1e-5, 1)
+    assert len(made) == (2 if muon else 0)
 
 
 def test_samples_drawn_ahead_for_a_gpu_are_those_of_a_cpu(batch):

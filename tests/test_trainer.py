@@ -1,8 +1,5 @@
 import json
-import os
 import socket
-import subprocess
-import sys
 from contextlib import closing
 from functools import cache
 from itertools import chain
@@ -17,7 +14,7 @@ from model.checkpoint import load_file, load_state, load_weights, save_checkpoin
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer, read_checkpoint
 from scripts.training.metric_means import LogIntegrator
-from tests.conftest import GOLDEN, ROOT, runs, slow
+from tests.conftest import GOLDEN, ROOT, run_script, runs, slow
 from tests.golden_weights import fill
 from util.errors import InputError
 from util.ranks import Ranks
@@ -177,14 +174,8 @@ def test_metrics_are_weighted_means_and_empty_ones_are_left_out():
 
 def launched(variant, path):
     launcher = ["torch.distributed.launch", "--nproc_per_node=2", "--master_port=29537"]
-    done = subprocess.run(
-        [sys.executable, "-m", *launcher, ROOT / "tests/distributed_step.py", variant, path],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    step = [ROOT / "tests/distributed_step.py", variant, path]
+    run_script("-m", *launcher, *step, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
 
 
 def forked(variant, path):

@@ -17,9 +17,9 @@ from torch import Tensor
 from model.training.adam import ViewingAdam
 
 MOMENTUM = 0.95
-EVERY = 8  # steps: so seldom, and as far as in all of them, a matrix is moved; its direction is costly
-REACH = 1.6  # of a weight in one step, root mean square, in learning rates
-LEAST = 16  # rows and columns: for less, Adam
+EVERY = 8  # steps: finding a direction is costly, so a matrix moves once in so many, as far as in all of them
+REACH = 1.6  # how far a weight moves per step: root mean square, in learning rates; with twice that fits fail
+LEAST = 16  # rows and columns of a matrix; smaller ones are left to Adam
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # of Jordan et al.; five times take singular values to about 1
 TIMES = 5
 

@@ -29,8 +29,11 @@ SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
 KEY_BATCH = 2  # samples of a step that trains keys alone
 KEY_RATE = 6e-5  # learning rate of these steps
 KEY_PART = 0.25  # of the time
-KEY_STEPS_PER_STEP = 0.45  # where a number of steps is given: about a quarter of the time, too
-MUON_FROM, MUON_TO = 200, 500  # steps of the whole network; with fewer or more, Adam's are as good or better
+KEY_STEPS_PER_STEP = 0.45  # takes about that part
+MUON_FROM, MUON_TO = (
+    200,
+    500,
+)  # steps of the whole network; with fewer Adam's are better, with more good enough
 HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the fit between which fewer pixels come to count
 
 Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
@@ -47,6 +50,7 @@ class Fit:
         seconds: that it may take.
         steps: of the whole network; None for as many as there is time for.
         show: called after every step.
+        optimizer: what takes the steps, see `choose_optimizer`.
     """
 
     dataset: AnnotatedFrames
@@ -55,7 +59,7 @@ class Fit:
     seconds: float
     steps: int | None
     show: Show
-    optimizer: MakeOptimizer = ViewingAdam  # see `choose_optimizer`
+    optimizer: MakeOptimizer = ViewingAdam
     start: float = field(default_factory=time.perf_counter)
     drawn: int = 0
     shown: float = 0.0  # how much was done when the training of the whole network began
@@ -103,10 +107,11 @@ class Fit:
         steps = None if self.steps is None else max(1, round(KEY_STEPS_PER_STEP * self.steps))
         done, before, ends = 0.0, 0, [self.passed()]
         while done < 1:
-            if len(ends) > WARM_UP and not before:
+            if trainer.iteration == WARM_UP and self.optimizer is ViewingAdam:
                 self.choose_optimizer(min(end - start for start, end in pairwise(ends)))
-                before = trainer.iteration
-                trainer = Trainer(task, self.ranks, lr=KEY_RATE, optimizer=self.optimizer)  # warms up anew
+                if self.optimizer is not ViewingAdam:
+                    before = WARM_UP
+                    trainer = Trainer(task, self.ranks, lr=KEY_RATE, optimizer=self.optimizer)
             trainer.set_learning_rate(KEY_RATE * min(1.0, (trainer.iteration + 1) / WARM_UP))
             loss = trainer.step(next(batches)).losses.sum().item()
             ends.append(self.passed())
@@ -116,9 +121,9 @@ class Fit:
         return before + trainer.iteration
 
     def choose_optimizer(self, key_step: float) -> None:
-        """Choose Muon if there will be about as many steps as it is good for.
+        """Choose Muon if there will be about as many steps as it is known to be good for.
 
-        With few steps it ends half way, each convolution moved far and seldom.
+        After few, each convolution was moved far and seldom, and the network is worse than it was at first.
 
         Args:
             key_step: seconds that a step of the keys takes.
