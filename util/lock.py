@@ -1,4 +1,4 @@
-"""One run at a time in a folder."""
+"""One run at a time in a folder, or one process at a time at a file."""
 
 import logging
 from collections.abc import Iterator
@@ -43,3 +43,18 @@ def exclusive(folder: Path, work: str) -> Iterator[None]:
         lock.release()
         with suppress(OSError):  # something is in it
             folder.rmdir()
+
+
+@contextmanager
+def in_turn(file: Path) -> Iterator[None]:
+    """Hold a file, which is made, when no other process does any more; without locks, at once.
+
+    The lock ends with the process, however that ends.
+    """
+    lock = FileLock(file)
+    with suppress(OSError):  # some network file systems have no locks
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -4,22 +4,19 @@ Written as tensor operations they are some twenty passes over all tiles, which t
 Here a block of channels of one tile stays in the processor's nearest cache until it is done.
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import carray, njit, prange, types
-from numba.extending import intrinsic, register_jitable
+from numba import carray, from_dtype, prange, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.fast_inference.compilation import PARALLEL, SERIAL
+from model.fast_inference.compilation import Kernel, compiled, inlined
 from model.fast_inference.toom_cook import POINTS, Matrix, Tile, matrices
-
-Kernel = Callable[..., None]
 
 MOST_TERMS = 8
 LANES = 64  # channels in a block
@@ -74,7 +71,7 @@ def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
     stride = LANES * outer if by_row else LANES
     step_in, step_out = (LANES, LANES) if by_row else (LANES * terms, LANES * results)
 
-    @register_jitable(**SERIAL)
+    @inlined
     def combine(source: Any, result: Any) -> None:
         # factors and terms are literals to the compiler, which leaves out what is 0; in a loop over the
         # terms it would not, nor do many channels at once
@@ -120,20 +117,19 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
     first_of_products = _combination(a_rows, around, True)
     then_of_products = _combination(a_columns, rows, False)
 
-    @register_jitable(**SERIAL)
+    @inlined
     def widened(bits: Any) -> Any:  # to those of a float32
         return np.uint32(bits) << UPPER if half else bits
 
-    @register_jitable(**SERIAL)
+    @inlined
     def rounded(bits: Any) -> Any:  # to the nearest, to even halfway
         return np.uint16((bits + BELOW_HALF + ((bits >> UPPER) & ODD)) >> UPPER) if half else bits
 
-    @register_jitable(**SERIAL)
+    @inlined
     def place(tile: int, height: int, width: int) -> Any:  # image, first row and column of outputs
         down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
         return tile // (down * across), tile // across % down * rows, tile % across * columns
 
-    @njit(**PARALLEL)
     def combine_inputs(x: Any, first: int, combined: Any) -> None:
         _, height, width, channels = x.shape
         tiles = combined.shape[1]
@@ -158,7 +154,6 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                         for c in range(LANES):
                             combined[i, tile, channel + c] = rounded(bits[i * LANES + c])
 
-    @njit(**PARALLEL)
     def combine_products(addresses: Any, tiles: int, first: int, bias: Any, result: Any) -> None:
         _, height, width, channels = result.shape
         for chunk in prange((tiles + TILES - 1) // TILES):
@@ -182,4 +177,10 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                             for c in range(LANES):
                                 result[image, top + i, left + j, channel + c] = rounded(bits[at_block + c])
 
-    return TileKernels(combine_inputs, combine_products)
+    bits = from_dtype(np.dtype(numbers))
+    images, many = bits[:, :, :, ::1], bits[:, :, ::1]
+    addresses, biases = types.uintp[::1], types.float32[::1]
+    return TileKernels(
+        compiled(combine_inputs, images, types.intp, many),
+        compiled(combine_products, addresses, types.intp, types.intp, biases, images),
+    )

@@ -6,15 +6,16 @@ faster, and no more than a block of affinities ever exists.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit, prange
+from numba import njit, prange, types
 from torch import Tensor
 
-from model.fast_inference.compilation import PARALLEL, SERIAL, use_threads_of_torch
+from model.fast_inference.compilation import SERIAL, Kernel, compiled, use_threads_of_torch
 from model.fast_inference.products import quickest_products
 from model.memory import weighted_values
 
@@ -45,7 +46,6 @@ def _replace_least(best: Any, where: Any, score: float, position: int) -> None:
     best[place], where[place] = score, position
 
 
-@njit(**PARALLEL)
 def _keep_best(scores: Any, first: int, best: Any, where: Any) -> None:
     """Update the k best of each query with the affinities `positions x Q` of a block.
 
@@ -73,6 +73,13 @@ def _keep_best(scores: Any, first: int, best: Any, where: Any) -> None:
                         least[q] = best[start + q, 0]
 
 
+@cache
+def keep_best() -> Kernel:
+    """Return `_keep_best`, compiled."""
+    rows = types.float32[:, ::1]
+    return compiled(_keep_best, rows, types.intp, rows, types.int64[:, ::1])
+
+
 @torch.inference_mode()
 def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: int) -> Tensor:
     """Read the memory of one object, as `model.memory.read` does with `top_k`.
@@ -94,8 +101,9 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
     best = torch.full((len(queries), k), NO_AFFINITY.item())
     where = torch.zeros(len(queries), k, dtype=torch.int64)
     affinity = quickest_products(torch.float32)(queries.T[None])
+    update = keep_best()
     # the newest come first, which are most akin to the queries: then few are better than what is kept
     for start in reversed(range(0, len(keys), BLOCK)):
         (scores,) = affinity(keys[None, start : start + BLOCK].float())  # positions x Q
-        _keep_best(scores.numpy(), start, best.numpy(), where.numpy())
+        update(scores.numpy(), start, best.numpy(), where.numpy())
     return weighted_values(best[None, :count], where[None, :count], memory_value).float()
