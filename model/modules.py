@@ -86,8 +86,9 @@ class ResBlock(nn.Module):
 
 
 def add_per_frame(objects: Tensor, frame: Tensor) -> Tensor:
-    """Add a feature of each frame to all of its objects: `(B*K) x C x h x w` plus `B x C x h x w`."""
-    return (objects.unflatten(0, (frame.shape[0], -1)) + frame.unsqueeze(1)).flatten(0, 1)
+    """Add features of frames, `B x C x h x w`, to all of their objects, `(B*K) x C x h x w`, in place."""
+    objects.unflatten(0, (frame.shape[0], -1)).add_(frame.unsqueeze(1))
+    return objects
 
 
 class PartialConv2d(nn.Conv2d):
@@ -207,7 +208,7 @@ class Decoder(nn.Module):
         x = self.compress(readout, frame.compress)
         x = self.up_16_8(x, frame.skip_8)
         x = self.up_8_4(x, frame.skip_4)
-        logits = self.pred(F.relu(x)).float()
+        logits = self.pred(F.relu(x, inplace=True)).float()
         return F.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
 
 

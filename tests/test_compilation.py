@@ -16,19 +16,26 @@ ADDER = """
 import os, sys, time
 import numpy as np
 from numba import prange, types
-from model.fast_inference.compilation import compiled
+from model.fast_inference.compilation import compiled, inlined
 
 def adder(summand):
+    @inlined
+    def plus(number):
+        return number + summand
+
     def add(x):
         for i in prange(len(x)):
-            x[i] += summand
+            x[i] = plus(x[i])
+
     return compiled(add, types.float64[::1])
 
 def sums(*summands):
     for summand in summands:
         x = np.zeros(3)
-        adder(summand)(x)
+        loop = adder(summand)
+        loop(x)
         print(x[0])
+    return loop
 """
 # Both processes see no index, if they are let. Then the first keeps its own, which the second's replaces, and
 # the second its loop, which the first's replaces: the index names a file for one loop in which is the other.
@@ -63,7 +70,8 @@ def folder(tmp_path):
 
 def started(folder, *command):
     path = os.pathsep.join([str(folder), str(ROOT)])
-    how = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": path}, "text": True}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+    how = {"cwd": folder, "env": environment, "text": True}
     return subprocess.Popen(
         [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how
     )
@@ -84,6 +92,11 @@ def test_processes_that_compile_at_once_do_not_get_each_others_loops(folder):
     other = started(folder, "held_up.py", 2, "second")
     assert (said(one)[0], said(other)[0]) == ([1], [2])
     assert sums(folder, 1, 2)[0] == [1, 2]
+
+
+def test_loops_are_found_whether_their_module_comes_from_its_source_or_from_what_is_kept_of_it(folder):
+    code = "from adder import sums; loop = sums(1); print(len(loop.stats.cache_hits))"
+    assert [said(started(folder, "-c", code))[0] for _ in range(2)] == [[1, 0], [1, 1]]
 
 
 def test_a_damaged_file_is_named_and_the_loop_compiled_anew(folder):

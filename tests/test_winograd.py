@@ -1,3 +1,4 @@
+import copy
 import os
 import subprocess
 import sys
@@ -18,10 +19,12 @@ from model.fast_inference.winograd import (
     COARSE_TILE,
     FINE_TILE,
     WinogradConv2d,
+    WinogradResBlock,
     is_suited,
     tile_of,
+    use_winograd,
 )
-from model.modules import PartialConv2d
+from model.modules import ALL, PartialConv2d, ResBlock
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -99,6 +102,38 @@ def test_some_input_channels_alone_and_no_bias(dtype, tile):
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize(("dtype", "tile"), TILES)
+@pytest.mark.parametrize("rectify_input", [False, True])
+@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("adds", [False, True])
+def test_what_is_around_a_convolution_is_done_with_it(dtype, tile, rectify_input, rectify, adds):
+    conv, x = drawn(2, 128, 128, 9, 10, dtype)
+    shortcut = torch.randn(2, 128, 9, 10).to(dtype) if adds else None
+    given = x.clone()
+    ours = WinogradConv2d(conv, dtype, tile)(x, ALL, True, rectify_input, rectify, shortcut)
+    expected = in_double(conv, x.relu() if rectify_input else x)
+    expected = expected + shortcut.double() if adds else expected
+    expected = expected.relu() if rectify else expected
+    largest = 500 if dtype == torch.float32 else 20
+    torch.testing.assert_close(ours.double(), expected, atol=largest * UNIT[dtype], rtol=UNIT[dtype])
+    assert torch.equal(x, given)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("outputs", [64, 128])
+def test_blocks_take_in_what_is_around_their_convolutions(outputs):
+    torch.manual_seed(0)
+    plain = nn.Sequential(ResBlock(64, outputs)).eval()
+    ours = copy.deepcopy(plain)
+    use_winograd(ours, torch.float32)
+    assert type(ours[0]) is WinogradResBlock
+    x = torch.randn(2, 64, 9, 10)
+    given = x.clone()
+    torch.testing.assert_close(ours(x), plain(x), atol=1e-4, rtol=0)
+    assert torch.equal(x, given)
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize("dtype", UNIT)
 @pytest.mark.parametrize("way", [Products, ReorderedProducts])
 def test_both_ways_to_multiply_give_the_products(way, dtype):
@@ -171,6 +206,7 @@ def test_a_network_is_prepared_for_the_processor(amp, matrix_unit, replaced, mon
     assert network.dtype == dtype
 
 
+@pytest.mark.slow
 def test_loops_are_compiled_once_and_found_by_later_processes(tmp_path):
     """The first reads the modules from their sources, the second as the first has kept them."""
     folders = {"NUMBA_CACHE_DIR": str(tmp_path / "loops"), "PYTHONPYCACHEPREFIX": str(tmp_path / "modules")}

@@ -26,7 +26,7 @@ BITS: dict[torch.dtype, tuple[torch.dtype, type]] = {  # integers of the same si
     torch.bfloat16: (torch.int16, np.uint16),
 }
 UPPER = np.uint32(16)  # a bfloat16 is the upper half of a float32
-BELOW_HALF, ODD = np.uint32(0x7FFF), np.uint32(1)
+BELOW_HALF, ODD, MINUS = np.uint32(0x7FFF), np.uint32(1), np.uint32(1 << 31)
 
 
 class TileKernels(NamedTuple):
@@ -35,8 +35,10 @@ class TileKernels(NamedTuple):
     P products make a tile; C and O are multiples of LANES.
     """
 
-    combine_inputs: Kernel  # (x: N x H x W x C, first tile, results: P x tiles x C)
-    combine_products: Kernel  # (addresses of P times tiles x O, tiles, first tile, bias: O, y: N x H x W x O)
+    # (x: N x H x W x C, rectify, first tile, results: P x tiles x C)
+    combine_inputs: Kernel
+    # (addresses of P times tiles x O, tiles, first tile, bias: O, y: N x H x W x O, other, add it, rectify)
+    combine_products: Kernel
 
 
 def bits_of(x: Tensor) -> NDArray[np.generic]:
@@ -130,7 +132,7 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
         down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
         return tile // (down * across), tile // across % down * rows, tile % across * columns
 
-    def combine_inputs(x: Any, first: int, combined: Any) -> None:
+    def combine_inputs(x: Any, rectify: bool, first: int, combined: Any) -> None:
         _, height, width, channels = x.shape
         tiles = combined.shape[1]
         for chunk in prange((tiles + TILES - 1) // TILES):
@@ -144,7 +146,8 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                         y, z, to = top - 1 + i // around, left - 1 + i % around, i * LANES
                         if y >= 0 and y < height and z >= 0 and z < width:
                             for c in range(LANES):
-                                bits[to + c] = widened(x[image, y, z, channel + c])
+                                number = widened(x[image, y, z, channel + c])
+                                bits[to + c] = np.uint32(0) if rectify and number >= MINUS else number
                         else:
                             for c in range(LANES):
                                 bits[to + c] = 0
@@ -154,11 +157,22 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                         for c in range(LANES):
                             combined[i, tile, channel + c] = rounded(bits[i * LANES + c])
 
-    def combine_products(addresses: Any, tiles: int, first: int, bias: Any, result: Any) -> None:
+    def combine_products(
+        addresses: Any,
+        tiles: int,
+        first: int,
+        bias: Any,
+        result: Any,
+        other: Any,
+        add: bool,
+        rectify: bool,
+    ) -> None:
         _, height, width, channels = result.shape
         for chunk in prange((tiles + TILES - 1) // TILES):
             bits, lines = np.empty(squares * LANES, np.uint32), np.empty(squares * LANES, np.float32)
             square = bits.view(np.float32)
+            other_bits = np.empty(LANES, np.uint32)
+            others = other_bits.view(np.float32)
             for tile in range(chunk * TILES, min(tiles, (chunk + 1) * TILES)):
                 image, top, left = place(first + tile, height, width)
                 for block in range(channels // LANES):
@@ -174,13 +188,22 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                             at_block = (i * columns + j) * LANES
                             for c in range(LANES):
                                 square[at_block + c] += bias[channel + c]
+                            if add:
+                                for c in range(LANES):
+                                    other_bits[c] = widened(other[image, top + i, left + j, channel + c])
+                                for c in range(LANES):
+                                    square[at_block + c] += others[c]
+                            if rectify:
+                                for c in range(LANES):
+                                    square[at_block + c] = max(square[at_block + c], np.float32(0))
                             for c in range(LANES):
                                 result[image, top + i, left + j, channel + c] = rounded(bits[at_block + c])
 
     bits = from_dtype(np.dtype(numbers))
     images, many = bits[:, :, :, ::1], bits[:, :, ::1]
     addresses, biases = types.uintp[::1], types.float32[::1]
+    whole, yes = types.intp, types.boolean
     return TileKernels(
-        compiled(combine_inputs, images, types.intp, many),
-        compiled(combine_products, addresses, types.intp, types.intp, biases, images),
+        compiled(combine_inputs, images, yes, whole, many),
+        compiled(combine_products, addresses, whole, whole, biases, images, images, yes, yes),
     )

@@ -17,7 +17,7 @@ from model.fast_inference.compilation import use_threads_of_torch
 from model.fast_inference.products import quickest_products
 from model.fast_inference.tile_kernels import LANES, bits_of, tile_kernels
 from model.fast_inference.toom_cook import POINTS, TAPS, Tile, matrices
-from model.modules import ALL, PartialConv2d
+from model.modules import ALL, PartialConv2d, ResBlock
 
 # Of float32 at a fourth and an eighth of a frame's size, and at a sixteenth, where large tiles reach over the
 # edge and kernels weigh more than what they are applied to. In bfloat16 the error of rounding is 3.7 times
@@ -53,15 +53,32 @@ class WinogradConv2d(nn.Module):
         no_bias = torch.zeros(conv.out_channels + filled)
         bias = no_bias if conv.bias is None else F.pad(conv.bias.detach().float(), (0, filled))
         self.bias, self.no_bias = bias.numpy().copy(), no_bias.numpy()
-        kernels = combined_kernels(conv.weight.detach(), tile).to(dtype)
         parts = conv.parts if isinstance(conv, PartialConv2d) else (ALL,)
         self.products = {}
         for part in parts:
-            of_part = F.pad(kernels[:, part], (0, filled, 0, -kernels[:, part].shape[1] % LANES))
-            self.products[_key(part)] = quickest_products(dtype)(of_part)
+            weight = conv.weight.detach()[:, part]
+            weight = F.pad(weight, (0, 0, 0, 0, 0, -weight.shape[1] % LANES, 0, filled))
+            kernels = combined_kernels(weight, tile).to(dtype)
+            self.products[_key(part)] = quickest_products(dtype)(kernels)
 
-    def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
-        """Convolve `N x C x H x W`; C input channels of the convolution, with or without the bias.
+    def forward(
+        self,
+        x: Tensor,
+        channels: slice = ALL,
+        bias: bool = True,
+        rectify_input: bool = False,
+        rectify: bool = False,
+        shortcut: Tensor | None = None,
+    ) -> Tensor:
+        """Convolve `N x C x H x W`.
+
+        Args:
+            x: to convolve.
+            channels: input channels of the convolution, C in number.
+            bias: add it.
+            rectify_input: convolve the ReLU of `x`.
+            rectify: return the ReLU of the result.
+            shortcut: added to the result, of its shape; O must be a multiple of LANES.
 
         Returns:
             `N x O x H x W`, channels last; a view of more when O is no multiple of LANES.
@@ -74,18 +91,30 @@ class WinogradConv2d(nn.Module):
         y = x.new_empty(images, height, width, len(self.bias))
         products = self.products[_key(channels)]
         added = self.bias if bias else self.no_bias
+        other = y if shortcut is None else shortcut.permute(0, 2, 3, 1).contiguous()
 
         rows, columns = self.tile
         count = (rows + 2) * (columns + 2)  # products of a tile
         tiles = images * math.ceil(height / rows) * math.ceil(width / columns)
-        at_once = max(1, BAND_BYTES // (count * inputs * x.element_size()))
+        at_once = max(1, min(products.most_rows, BAND_BYTES // (count * inputs * x.element_size())))
+        at_once = math.ceil(tiles / math.ceil(tiles / at_once))  # bands of one size
         for first in range(0, tiles, at_once):
             combined = x.new_empty(count, min(at_once, tiles - first), inputs)
-            self.sums.combine_inputs(bits_of(x), first, bits_of(combined))
+            self.sums.combine_inputs(bits_of(x), rectify_input, first, bits_of(combined))
             multiplied = products(combined)  # P times tiles x O
             addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
-            self.sums.combine_products(addresses, combined.shape[1], first, added, bits_of(y))
+            ends = bits_of(y), bits_of(other), shortcut is not None, rectify
+            self.sums.combine_products(addresses, combined.shape[1], first, added, *ends)
         return y[..., : self.outputs].permute(0, 3, 1, 2)
+
+
+class WinogradResBlock(ResBlock):
+    """`ResBlock` with both convolutions by Winograd's way, which take what is around them in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `B x in_channels x h x w` to `B x out_channels x h x w`."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return self.conv2(self.conv1(x, rectify_input=True, rectify=True), shortcut=shortcut)
 
 
 def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:
@@ -93,8 +122,8 @@ def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:
     of_rows, of_columns = (matrices(POINTS[outputs])[1] for outputs in tile)
     both_axes = torch.from_numpy(np.kron(of_rows, of_columns)).to(weight.dtype)  # P x 9
     outputs, inputs = weight.shape[:2]
-    taps = weight.permute(2, 3, 1, 0).reshape(-1, inputs * outputs)  # 9 x C*O
-    return (both_axes @ taps).view(-1, inputs, outputs)
+    taps = weight.transpose(0, 1).reshape(inputs * outputs, -1)  # C*O x 9
+    return (both_axes @ taps.T).view(-1, inputs, outputs)
 
 
 def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
@@ -106,6 +135,11 @@ def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
             parent, _, attribute = name.rpartition(".")
             winograd = WinogradConv2d(conv, dtype, tile_of(name, dtype))
             setattr(network.get_submodule(parent), attribute, winograd)
+    for module in network.modules():
+        if type(module) is ResBlock:
+            of_block: list[nn.Module] = [module.conv1, module.conv2]
+            if all(isinstance(conv, WinogradConv2d) for conv in of_block):
+                module.__class__ = WinogradResBlock
 
 
 def tile_of(name: str, dtype: torch.dtype) -> Tile:
