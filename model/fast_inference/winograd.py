@@ -92,6 +92,7 @@ class WinogradConv2d(nn.Module):
         products = self.products[_key(channels)]
         added = self.bias if bias else self.no_bias
         other = y if shortcut is None else shortcut.permute(0, 2, 3, 1).contiguous()
+        assert other.shape == y.shape  # compiled code would read beyond its end
 
         rows, columns = self.tile
         count = (rows + 2) * (columns + 2)  # products of a tile
@@ -138,7 +139,7 @@ def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
     for module in network.modules():
         if type(module) is ResBlock:
             of_block: list[nn.Module] = [module.conv1, module.conv2]
-            if all(isinstance(conv, WinogradConv2d) for conv in of_block):
+            if all(isinstance(conv, WinogradConv2d) and conv.outputs % LANES == 0 for conv in of_block):
                 module.__class__ = WinogradResBlock
 
 
