@@ -8,7 +8,6 @@ from typing import Protocol
 import torch
 
 from util.errors import InputError
-from util.freed_memory import keep_freed_memory
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -36,13 +35,8 @@ class DeviceFlags(Protocol):
         """Convolve in full float32."""
 
 
-def set_up_device(args: argparse.Namespace | DeviceFlags, keep_freed: bool = True) -> torch.device:
+def set_up_device(args: argparse.Namespace | DeviceFlags) -> torch.device:
     """Set up and return the device of the flags: auto is CUDA when there is a usable GPU, else the CPU.
-
-    Args:
-        args: with the flags.
-        keep_freed: on a CPU, keep what memory is freed (`util.freed_memory`). Comparisons with the plain way
-            do without: it would be for both.
 
     Raises:
         InputError: there is no such device.
@@ -50,10 +44,9 @@ def set_up_device(args: argparse.Namespace | DeviceFlags, keep_freed: bool = Tru
     if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no usable GPU here; use --device cpu or auto.")
     allow_tf32(not args.no_tf32)
-    with_gpu = args.device == "cuda" or (args.device == "auto" and torch.cuda.is_available())
-    if keep_freed and not with_gpu:
-        keep_freed_memory()
-    return torch.device("cuda" if with_gpu else "cpu")
+    if args.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(args.device)
 
 
 def usable_device(device: torch.device | str) -> torch.device:

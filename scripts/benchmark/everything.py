@@ -40,7 +40,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run(args: argparse.Namespace, report: Report) -> None:
     """Make every measurement of the device; what does not fit into a GPU is reported and left out."""
-    device = set_up_device(args, keep_freed=False)
+    device = set_up_device(args)
     for measure, settings in parts(device.type, args.crop_size):
         make(measure, argparse.Namespace(**{**vars(args), **settings}), report)
     if device.type == "cuda":

@@ -70,7 +70,7 @@ def run_inference(args: argparse.Namespace, report: Report) -> None:
     Raises:
         InputError: there is but one frame.
     """
-    device = set_up_device(args, keep_freed=False)
+    device = set_up_device(args)
     source = open_source(args.input)
     labels = read_label_map(args.mask)
     images = [normalise(source.read(i)) for i in range(min(args.frames, len(source.names)))]
@@ -146,7 +146,7 @@ def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
 @torch.inference_mode()
 def run_read(args: argparse.Namespace, report: Report) -> None:
     """Time the read of one object at several numbers of remembered frames."""
-    device = set_up_device(args, keep_freed=False)
+    device = set_up_device(args)
     for frames in READ_FRAMES:
         timing, difference = time_read(frames, GRID, args.top_k, args.turns, device)
         report.timing(f"read, {frames} frames", timing, "reads/s")

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, report: Report) -> None:
     Raises:
         InputError: there are too few frames.
     """
-    device = set_up_device(args, keep_freed=False)
+    device = set_up_device(args)
     source = open_source(args.input)
     wanted = max(args.frames, args.long)
     frames = [normalise(source.read(index)) for index in range(min(wanted, len(source.names)))]

@@ -34,7 +34,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def run(args: argparse.Namespace, report: Report) -> None:
     """Step both ways from the same weights on the same batch; also compare their losses."""
     torch.manual_seed(0)
-    ranks = Ranks(set_up_device(args, keep_freed=False))
+    ranks = Ranks(set_up_device(args))
     batch = drawn_batch(args.batch_size, args.crop_size)
     network = PropagationNetwork()
     initialise_from_scratch(network, batch)
