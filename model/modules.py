@@ -107,9 +107,11 @@ class PartialConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
-        pieces = self.pieces
-        weight = self.weight[:, channels] if pieces is None else pieces[self.parts.index(channels)]
-        return F.conv2d(x, weight, self.bias if bias else None, self.stride, self.padding)
+        return F.conv2d(x, self.piece(channels), self.bias if bias else None, self.stride, self.padding)
+
+    def piece(self, channels: slice) -> Tensor:
+        """Return the weight for some input channels, `O x C x 3 x 3`."""
+        return self.weight[:, channels] if self.pieces is None else self.pieces[self.parts.index(channels)]
 
     def cut(self) -> None:
         """Cut the weight for all calls until `join`: its gradient is put together once, not in each call."""

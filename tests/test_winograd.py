@@ -30,12 +30,13 @@ from tests.conftest import ROOT
 CPU = torch.device("cpu")
 COMPILED = """
 import torch
-from model.fast_inference import top_k_read
+from model.fast_inference import top_k_read, winograd
 from model.fast_inference.winograd import WinogradConv2d
 conv = WinogradConv2d(torch.nn.Conv2d(64, 64, 3, padding=1), torch.float32, (4, 4))
 conv(torch.rand(1, 64, 8, 8))
 top_k_read.top_k_read(torch.rand(1, 40, 64), torch.rand(1, 40, 8), torch.rand(1, 32, 64), 4)
-loops = [*conv.sums, top_k_read.keep_best()]
+sums = (winograd.input_sums, winograd.product_sums)
+loops = [*(each((4, 4), torch.float32) for each in sums), top_k_read.keep_best()]
 print(*(len(loop.stats.cache_misses) for loop in loops), *(len(loop.stats.cache_hits) for loop in loops))
 """
 TILES = [(torch.float32, FINE_TILE), (torch.float32, COARSE_TILE), (torch.bfloat16, BFLOAT16_TILE)]

@@ -5,7 +5,7 @@ Here a block of channels of one tile stays in the processor's nearest cache unti
 """
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,18 +27,6 @@ BITS: dict[torch.dtype, tuple[torch.dtype, type]] = {  # integers of the same si
 }
 UPPER = np.uint32(16)  # a bfloat16 is the upper half of a float32
 BELOW_HALF, ODD, MINUS = np.uint32(0x7FFF), np.uint32(1), np.uint32(1 << 31)
-
-
-class TileKernels(NamedTuple):
-    """What `tile_kernels` compiles; tensors come as `bits_of` them.
-
-    P products make a tile; C and O are multiples of LANES.
-    """
-
-    # (x: N x H x W x C, rectify, first tile, results: P x tiles x C)
-    combine_inputs: Kernel
-    # (addresses of P times tiles x O, tiles, first tile, bias: O, y: N x H x W x O, other, add it, rectify)
-    combine_products: Kernel
 
 
 def bits_of(x: Tensor) -> NDArray[np.generic]:
@@ -105,45 +93,53 @@ def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
 
 
 @cache
-def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
-    """Return the compiled sums for a size of tiles and a dtype; they are kept on disk between runs."""
-    rows, columns = tile
-    a_rows, _, b_rows = matrices(POINTS[rows])
-    a_columns, _, b_columns = matrices(POINTS[columns])
-    around = columns + 2
-    squares = (rows + 2) * around
-    half = dtype == torch.bfloat16
-    numbers = BITS[dtype][1]
-    first_of_inputs = _combination(b_rows, around, True)
-    then_of_inputs = _combination(b_columns, rows + 2, False)
-    first_of_products = _combination(a_rows, around, True)
-    then_of_products = _combination(a_columns, rows, False)
+def input_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
+    """Return what combines the inputs of tiles for products; see `_combined_windows`."""
+    b_rows, b_columns = (matrices(POINTS[outputs])[2] for outputs in tile)
+    return _combined_windows(tile, b_rows, b_columns, 1, dtype)
 
-    @inlined
-    def widened(bits: Any) -> Any:  # to those of a float32
-        return np.uint32(bits) << UPPER if half else bits
 
-    @inlined
-    def rounded(bits: Any) -> Any:  # to the nearest, to even halfway
-        return np.uint16((bits + BELOW_HALF + ((bits >> UPPER) & ODD)) >> UPPER) if half else bits
+@cache
+def gradient_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
+    """Return what combines the gradients of tiles of outputs into those of products."""
+    a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
+    return _combined_windows(tile, a_rows.T, a_columns.T, 0, dtype)
 
-    @inlined
-    def place(tile: int, height: int, width: int) -> Any:  # image, first row and column of outputs
-        down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
-        return tile // (down * across), tile // across % down * rows, tile % across * columns
 
-    def combine_inputs(x: Any, rectify: bool, first: int, combined: Any) -> None:
+def _combined_windows(
+    tile: Tile, of_rows: Matrix, of_columns: Matrix, reach: int, dtype: torch.dtype
+) -> Kernel:
+    """Return what combines the rows and columns of a window for each tile; it is kept on disk between runs.
+
+    It is called with bits of x `N x H x W x C`, whether to combine the ReLU of x, the number of the first
+    tile, and bits of the results `P x tiles x C`. C is a multiple of LANES.
+
+    Args:
+        tile: how far windows are apart.
+        of_rows: `results x terms`.
+        of_columns: likewise; P is the number of results of both.
+        reach: rows and columns of a window before those of its tile.
+        dtype: of x and the results.
+    """
+    down, across = of_rows.shape[1], of_columns.shape[1]
+    inside, squares = down * across, len(of_rows) * len(of_columns)
+    most = max(inside, squares, len(of_rows) * across)
+    first_sums = _combination(of_rows, across, True)
+    then_sums = _combination(of_columns, len(of_rows), False)
+    place, widened, rounded = _inlined(tile, dtype)
+
+    def combine(x: Any, rectify: bool, first: int, combined: Any) -> None:
         _, height, width, channels = x.shape
         tiles = combined.shape[1]
         for chunk in prange((tiles + TILES - 1) // TILES):
-            bits, lines = np.empty(squares * LANES, np.uint32), np.empty(squares * LANES, np.float32)
+            bits, lines = np.empty(most * LANES, np.uint32), np.empty(most * LANES, np.float32)
             square = bits.view(np.float32)
             for tile in range(chunk * TILES, min(tiles, (chunk + 1) * TILES)):
                 image, top, left = place(first + tile, height, width)
                 for block in range(channels // LANES):
                     channel = block * LANES
-                    for i in range(squares):
-                        y, z, to = top - 1 + i // around, left - 1 + i % around, i * LANES
+                    for i in range(inside):
+                        y, z, to = top - reach + i // across, left - reach + i % across, i * LANES
                         if y >= 0 and y < height and z >= 0 and z < width:
                             for c in range(LANES):
                                 number = widened(x[image, y, z, channel + c])
@@ -151,13 +147,34 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                         else:
                             for c in range(LANES):
                                 bits[to + c] = 0
-                    first_of_inputs(square, lines)
-                    then_of_inputs(lines, square)
+                    first_sums(square, lines)
+                    then_sums(lines, square)
                     for i in range(squares):
                         for c in range(LANES):
                             combined[i, tile, channel + c] = rounded(bits[i * LANES + c])
 
-    def combine_products(
+    numbers = from_dtype(np.dtype(BITS[dtype][1]))
+    return compiled(combine, numbers[:, :, :, ::1], types.boolean, types.intp, numbers[:, :, ::1])
+
+
+@cache
+def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
+    """Return what combines the products of tiles; it is kept on disk between runs.
+
+    It is called with the addresses of P times `tiles x O`, the number of tiles, that of the first, the bias
+    `O`, bits of the result `N x H x W x O` and of the like that may be added, whether to add that, and
+    whether to return the ReLU. O is a multiple of LANES.
+    """
+    rows, columns = tile
+    a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
+    around = columns + 2
+    squares = (rows + 2) * around
+    first_sums = _combination(a_rows, around, True)
+    then_sums = _combination(a_columns, rows, False)
+    place, widened, rounded = _inlined(tile, dtype)
+    numbers = BITS[dtype][1]
+
+    def combine(
         addresses: Any,
         tiles: int,
         first: int,
@@ -181,8 +198,8 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                         product: Any = carray(_pointer(addresses[i]), (tiles, channels), numbers)
                         for c in range(LANES):
                             bits[i * LANES + c] = widened(product[tile, channel + c])
-                    first_of_products(square, lines)
-                    then_of_products(lines, square)
+                    first_sums(square, lines)
+                    then_sums(lines, square)
                     for i in range(min(rows, height - top)):
                         for j in range(min(columns, width - left)):
                             at_block = (i * columns + j) * LANES
@@ -200,10 +217,27 @@ def tile_kernels(tile: Tile, dtype: torch.dtype) -> TileKernels:
                                 result[image, top + i, left + j, channel + c] = rounded(bits[at_block + c])
 
     bits = from_dtype(np.dtype(numbers))
-    images, many = bits[:, :, :, ::1], bits[:, :, ::1]
+    images, whole, yes = bits[:, :, :, ::1], types.intp, types.boolean
     addresses, biases = types.uintp[::1], types.float32[::1]
-    whole, yes = types.intp, types.boolean
-    return TileKernels(
-        compiled(combine_inputs, images, yes, whole, many),
-        compiled(combine_products, addresses, whole, whole, biases, images, images, yes, yes),
-    )
+    return compiled(combine, addresses, whole, whole, biases, images, images, yes, yes)
+
+
+def _inlined(tile: Tile, dtype: torch.dtype) -> tuple[Any, Any, Any]:
+    """Return functions for loops: place of a tile, bits of a number widened to float32, and rounded again."""
+    rows, columns = tile
+    half = dtype == torch.bfloat16
+
+    @inlined
+    def place(tile: int, height: int, width: int) -> Any:  # image, first row and column of outputs
+        down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
+        return tile // (down * across), tile // across % down * rows, tile % across * columns
+
+    @inlined
+    def widened(bits: Any) -> Any:
+        return np.uint32(bits) << UPPER if half else bits
+
+    @inlined
+    def rounded(bits: Any) -> Any:  # to the nearest, to even halfway
+        return np.uint16((bits + BELOW_HALF + ((bits >> UPPER) & ODD)) >> UPPER) if half else bits
+
+    return place, widened, rounded

@@ -7,15 +7,17 @@ y = A [(G w) * (B x)].
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.fast_inference.compilation import use_threads_of_torch
-from model.fast_inference.products import quickest_products
-from model.fast_inference.tile_kernels import LANES, bits_of, tile_kernels
+from model.fast_inference.products import ANY_NUMBER, Products, quickest_products
+from model.fast_inference.tile_kernels import LANES, bits_of, input_sums, product_sums
 from model.fast_inference.toom_cook import POINTS, TAPS, Tile, matrices
 from model.modules import ALL, PartialConv2d, ResBlock
 
@@ -47,7 +49,7 @@ class WinogradConv2d(nn.Module):
     def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, tile: Tile) -> None:
         super().__init__()
         self.tile = tile
-        self.sums = tile_kernels(tile, dtype)
+        input_sums(tile, dtype), product_sums(tile, dtype)  # compiled now, not with the first frame
         self.outputs = conv.out_channels
         filled = -conv.out_channels % LANES
         no_bias = torch.zeros(conv.out_channels + filled)
@@ -83,29 +85,12 @@ class WinogradConv2d(nn.Module):
         Returns:
             `N x O x H x W`, channels last; a view of more when O is no multiple of LANES.
         """
-        use_threads_of_torch()
         x = x.permute(0, 2, 3, 1).contiguous()
         if x.shape[3] % LANES:  # or else padding would copy it for nothing
             x = F.pad(x, (0, -x.shape[3] % LANES))
-        images, height, width, inputs = x.shape
-        y = x.new_empty(images, height, width, len(self.bias))
-        products = self.products[_key(channels)]
         added = self.bias if bias else self.no_bias
-        other = y if shortcut is None else shortcut.permute(0, 2, 3, 1).contiguous()
-        assert other.shape == y.shape  # compiled code would read beyond its end
-
-        rows, columns = self.tile
-        count = (rows + 2) * (columns + 2)  # products of a tile
-        tiles = images * math.ceil(height / rows) * math.ceil(width / columns)
-        at_once = max(1, min(products.most_rows, BAND_BYTES // (count * inputs * x.element_size())))
-        at_once = math.ceil(tiles / math.ceil(tiles / at_once))  # bands of one size
-        for first in range(0, tiles, at_once):
-            combined = x.new_empty(count, min(at_once, tiles - first), inputs)
-            self.sums.combine_inputs(bits_of(x), rectify_input, first, bits_of(combined))
-            multiplied = products(combined)  # P times tiles x O
-            addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
-            ends = bits_of(y), bits_of(other), shortcut is not None, rectify
-            self.sums.combine_products(addresses, combined.shape[1], first, added, *ends)
+        other = None if shortcut is None else shortcut.permute(0, 2, 3, 1).contiguous()
+        y = convolve(x, self.products[_key(channels)], self.tile, added, rectify_input, rectify, other)
         return y[..., : self.outputs].permute(0, 3, 1, 2)
 
 
@@ -118,13 +103,76 @@ class WinogradResBlock(ResBlock):
         return self.conv2(self.conv1(x, rectify_input=True, rectify=True), shortcut=shortcut)
 
 
+def convolve(
+    x: Tensor,
+    products: Products,
+    tile: Tile,
+    bias: NDArray[np.float32],
+    rectify_input: bool = False,
+    rectify: bool = False,
+    shortcut: Tensor | None = None,
+) -> Tensor:
+    """Convolve `N x H x W x C` by tiles; C and O are multiples of LANES.
+
+    Args:
+        x: to convolve, contiguous.
+        products: with the combined kernels.
+        tile: outputs of one, down and across.
+        bias: `O`.
+        rectify_input: convolve the ReLU of `x`.
+        rectify: return the ReLU of the result.
+        shortcut: added to the result, of its shape, contiguous.
+
+    Returns:
+        `N x H x W x O`.
+    """
+    y = x.new_empty(*x.shape[:3], len(bias))
+    other = y if shortcut is None else shortcut
+    assert other.shape == y.shape  # compiled code would read beyond its end
+    ends = bits_of(y), bits_of(other), shortcut is not None, rectify
+    combine_products = product_sums(tile, x.dtype)
+    for first, combined in combined_inputs(x, tile, products.most_rows, rectify_input):
+        multiplied = products(combined)  # P times tiles x O
+        addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
+        combine_products(addresses, combined.shape[1], first, bias, *ends)
+    return y
+
+
+def combined_inputs(
+    x: Tensor, tile: Tile, most: int = ANY_NUMBER, rectify: bool = False
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the combined inputs of bands of tiles, `P x tiles x C`, and the number of the first tile of each.
+
+    Args:
+        x: `N x H x W x C`, contiguous; C is a multiple of LANES.
+        tile: outputs of one, down and across.
+        most: tiles of a band.
+        rectify: combine the ReLU of `x`.
+    """
+    use_threads_of_torch()
+    images, height, width, inputs = x.shape
+    rows, columns = tile
+    count = (rows + 2) * (columns + 2)  # products of a tile
+    tiles = images * math.ceil(height / rows) * math.ceil(width / columns)
+    at_once = max(1, min(most, BAND_BYTES // (count * inputs * x.element_size())))
+    at_once = math.ceil(tiles / math.ceil(tiles / at_once))  # bands of one size
+    for first in range(0, tiles, at_once):
+        combined = x.new_empty(count, min(at_once, tiles - first), inputs)
+        input_sums(tile, x.dtype)(bits_of(x), rectify, first, bits_of(combined))
+        yield first, combined
+
+
 def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:
     """Combine the kernels `O x C x 3 x 3` of a convolution for tiles of P products each: `P x C x O`."""
-    of_rows, of_columns = (matrices(POINTS[outputs])[1] for outputs in tile)
-    both_axes = torch.from_numpy(np.kron(of_rows, of_columns)).to(weight.dtype)  # P x 9
     outputs, inputs = weight.shape[:2]
     taps = weight.transpose(0, 1).reshape(inputs * outputs, -1)  # C*O x 9
-    return (both_axes @ taps.T).view(-1, inputs, outputs)
+    return (kernel_sums(tile).to(weight.dtype) @ taps.T).view(-1, inputs, outputs)
+
+
+def kernel_sums(tile: Tile) -> Tensor:
+    """Return what combines the taps of a kernel for a tile of P products, G along both axes: `P x 9`."""
+    of_rows, of_columns = (matrices(POINTS[outputs])[1] for outputs in tile)
+    return torch.from_numpy(np.kron(of_rows, of_columns))
 
 
 def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:

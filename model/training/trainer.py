@@ -14,6 +14,7 @@ from model.checkpoint import load_file, load_state, network_state
 from model.training.adam import ViewingAdam
 from model.training.forward import TrainingForward
 from model.training.losses import PROPAGATION_BOOTSTRAP, Bootstrap, frame_losses, hard_fraction, overlap
+from model.training.winograd_steps import use_winograd_in_training
 from util.device import amp_dtype
 from util.errors import InputError
 from util.ranks import Ranks
@@ -79,6 +80,8 @@ class Trainer:
         self.task = task
         self.bootstrap = bootstrap
         self.network = network = task.network.to(memory_format=task.memory_format).train()
+        if ranks.device.type == "cpu" and not (task.amp or compiled):
+            use_winograd_in_training(network)
         self.forward: nn.Module = task
         if compiled:
             self.forward.compile()

@@ -1,0 +1,145 @@
+"""3x3 convolutions by Winograd's way in training steps, for float32 on a CPU, with their gradients.
+
+The way is linear in inputs and in kernels, so that its gradients are of the same kind: for inputs it is a
+convolution of the outputs' gradient with turned kernels; for kernels the products of combined inputs with
+the gradient of products, A' dy, are summed over all tiles and brought back by G'.
+"""
+
+import math
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from model.fast_inference.products import Products
+from model.fast_inference.tile_kernels import LANES, bits_of, gradient_sums
+from model.fast_inference.toom_cook import TAPS, Tile
+from model.fast_inference.winograd import combined_inputs, convolve, is_suited, kernel_sums
+from model.modules import ALL, PartialConv2d
+
+TILE: Tile = (4, 4)
+# Measured on an AMD EPYC (Zen 4): 64 channels gain nothing, and of few tiles it takes longer to combine the
+# kernels than is saved.
+LEAST_TILES = 100
+LEAST_CHANNELS = 2 * LANES
+
+_kept = threading.local()
+
+
+class WinogradTrainedConv2d(nn.Conv2d):
+    """Computes what a convolution computes, which `use_winograd_in_training` makes one of this class."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve `B x C x h x w`."""
+        return convolved(x, self.weight, self.bias) if is_gain(x) else super().forward(x)
+
+
+class WinogradTrainedPartialConv2d(PartialConv2d):
+    """The same of a `PartialConv2d`."""
+
+    def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
+        """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
+        if not is_gain(x):
+            return super().forward(x, channels, bias)
+        return convolved(x, self.piece(channels), self.bias if bias else None)
+
+
+def convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return `F.conv2d(x, weight, bias, padding=1)`, channels last; see `WinogradConvolution`."""
+    result: Tensor = WinogradConvolution.apply(x.permute(0, 2, 3, 1).contiguous(), weight, bias)
+    return result.permute(0, 3, 1, 2)
+
+
+class WinogradConvolution(torch.autograd.Function):
+    """The convolution of features whose channels lie last; their numbers are multiples of LANES."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve `N x H x W x C` by kernels `O x C x 3 x 3`; return `N x H x W x O`, all float32."""
+        ctx.save_for_backward(x, weight)
+        added = x.new_zeros(len(weight)) if bias is None else bias.detach()
+        products = Products(combined(weight, turned=False).transpose(1, 2))
+        return convolve(x, products, TILE, added.numpy())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return the gradients of all arguments for that of the result, `N x H x W x O`."""
+        x, weight = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        of_x = of_weight = of_bias = None
+        if ctx.needs_input_grad[0]:
+            no_bias = np.zeros(x.shape[3], np.float32)
+            of_x = convolve(gradient, Products(combined(weight, turned=True)), TILE, no_bias)
+        if ctx.needs_input_grad[1]:
+            of_weight = weight_gradient(x, gradient)
+        if ctx.needs_input_grad[2]:
+            of_bias = gradient.sum(dim=(0, 1, 2))
+        return of_x, of_weight, of_bias
+
+
+def use_winograd_in_training(network: nn.Module) -> None:
+    """Let the convolutions of a network that gain by it take Winograd's way; weights and names stay."""
+    for module in network.modules():
+        if type(module) is nn.Conv2d and is_wide(module, (ALL,)):
+            module.__class__ = WinogradTrainedConv2d
+        elif type(module) is PartialConv2d and is_wide(module, module.parts):
+            module.__class__ = WinogradTrainedPartialConv2d
+
+
+def is_wide(conv: nn.Conv2d, parts: tuple[slice, ...]) -> bool:
+    """Tell whether a convolution, and each part of its input channels, is of a kind that may gain."""
+    widths = [conv.out_channels, *(len(range(conv.in_channels)[part]) for part in parts)]
+    whole_blocks = all(width % LANES == 0 and width >= LEAST_CHANNELS for width in widths)
+    return whole_blocks and is_suited(conv, torch.float32)
+
+
+def is_gain(x: Tensor) -> bool:
+    """Tell whether `N x C x H x W` has tiles enough for Winograd's way to be quicker, in float32 on a CPU."""
+    tiles = len(x) * math.ceil(x.shape[2] / TILE[0]) * math.ceil(x.shape[3] / TILE[1])
+    return tiles >= LEAST_TILES and x.dtype == torch.float32 and x.device.type == "cpu"
+
+
+def combined(weight: Tensor, turned: bool) -> Tensor:
+    """Combine kernels `O x C x 3 x 3`, or what they are when turned by half a circle: `P x O x C`.
+
+    The result is overwritten by the next call in the same thread.
+    """
+    sums = kernel_sums(TILE).to(weight.dtype)  # P x 9
+    taps = weight.permute(2, 3, 0, 1).reshape(TAPS * TAPS, -1)  # 9 x O*C
+    result = kept_memory("kernels", len(sums), *weight.shape[:2])
+    torch.mm(sums.flip(1) if turned else sums, taps, out=result.flatten(1))
+    return result
+
+
+def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
+    """Return the gradient of kernels, `O x C x 3 x 3`, for that of results.
+
+    Args:
+        x: what was convolved, `N x H x W x C`.
+        gradient: `N x H x W x O`.
+    """
+    sums = kernel_sums(TILE).to(x.dtype)  # P x 9
+    of_products = kept_memory("gradient", len(sums), gradient.shape[3], x.shape[3])
+    for first, inputs in combined_inputs(x, TILE):  # P x tiles x C
+        results = x.new_empty(*inputs.shape[:2], gradient.shape[3])
+        gradient_sums(TILE, x.dtype)(bits_of(gradient), False, first, bits_of(results))
+        of_products.baddbmm_(results.transpose(1, 2), inputs, beta=1 if first else 0)
+    of_taps = sums.T @ of_products.transpose(0, 1)  # O x 9 x C: kernels whose channels lie last
+    return of_taps.unflatten(1, (TAPS, TAPS)).permute(0, 3, 1, 2)
+
+
+def kept_memory(purpose: str, *shape: int) -> Tensor:
+    """Return memory of float32 that this thread uses again for the same purpose.
+
+    What is freed in such pieces goes back to the system, and new pages take it as long to clear as the
+    products that they are for.
+    """
+    size, memory = math.prod(shape), _kept.__dict__.setdefault(purpose, torch.empty(0))
+    if len(memory) < size:
+        with torch.inference_mode(False):  # or else training could not write to it
+            memory = _kept.__dict__[purpose] = torch.empty(size)
+    return memory[:size].view(shape)

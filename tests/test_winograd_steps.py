@@ -1,0 +1,120 @@
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from model import PropagationNetwork
+from model.fast_inference import winograd
+from model.fast_inference.preparation import prepare_for_inference
+from model.fast_inference.winograd import WinogradConv2d
+from model.modules import PartialConv2d
+from model.training.propagation_forward import PropagationForward
+from model.training.trainer import Trainer
+from model.training.winograd_steps import (
+    WinogradConvolution,
+    WinogradTrainedConv2d,
+    WinogradTrainedPartialConv2d,
+    use_winograd_in_training,
+)
+from util.ranks import Ranks
+
+CPU = torch.device("cpu")
+PARTS = slice(None, 128), slice(128, None)
+
+
+def gradients(compute, weights, x):
+    """Return the result of a convolution, and the gradients of weights and input for one that is random."""
+    x = x.clone().requires_grad_()
+    result = compute(x)
+    torch.manual_seed(1)
+    of_result = torch.randn(result.shape).to(result.dtype)
+    return result, *torch.autograd.grad(result, [*weights, x], of_result)
+
+
+def assert_near(ours, expected):
+    """Compare with what was computed in double: errors are a few units of float32 in what is largest."""
+    for own, exact in zip(ours, expected, strict=True):
+        assert (own.shape, own.dtype) == (exact.shape, torch.float32)
+        assert (own - exact).abs().max() < 2e-5 * exact.abs().max()
+
+
+def taken(network, monkeypatch):
+    """Count how often Winograd's way is taken."""
+    calls = []
+    apply = WinogradConvolution.apply
+    monkeypatch.setattr(WinogradConvolution, "apply", lambda *args: calls.append(1) or apply(*args))
+    use_winograd_in_training(network)
+    return calls
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 40), (3, 25, 21), (2, 1, 199)], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("band", [500_000, 24 << 20])  # some tiles; all
+def test_results_and_gradients_are_those_of_the_convolution(shape, bias, band, monkeypatch):
+    monkeypatch.setattr(winograd, "BAND_BYTES", band)
+    images, height, width = shape
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(192, 128, 3, padding=1, bias=bias))
+    exact = copy.deepcopy(network).double()
+    x = torch.randn(images, 192, height, width)
+    calls = taken(network, monkeypatch)
+    ours = gradients(network, list(network.parameters()), x)
+    assert len(calls) == 1
+    assert_near(ours, gradients(exact, list(exact.parameters()), x.double()))
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_parts_of_input_channels(is_cut, monkeypatch):
+    torch.manual_seed(0)
+    network = nn.Sequential(PartialConv2d(PARTS, 320, 128))
+    (exact,) = copy.deepcopy(network).double()
+    (conv,) = network
+    x = torch.randn(1, 320, 40, 40)
+    calls = taken(network, monkeypatch)
+    assert type(conv) is WinogradTrainedPartialConv2d
+    if is_cut:
+        conv.cut()
+    ours = gradients(
+        lambda x: conv(x[:, PARTS[0]], PARTS[0], bias=False) + conv(x[:, PARTS[1]], PARTS[1]),
+        list(conv.parameters()),
+        x,
+    )
+    assert len(calls) == 2
+    plain = gradients(
+        lambda x: F.conv2d(x, exact.weight, exact.bias, padding=1), list(exact.parameters()), x.double()
+    )
+    assert_near(ours, plain)
+
+
+def test_what_would_gain_nothing_is_computed_as_ever(monkeypatch):
+    torch.manual_seed(0)
+    narrow, ragged, strided = (
+        nn.Conv2d(64, 256, 3, padding=1),
+        nn.Conv2d(160, 160, 3, padding=1),
+        nn.Conv2d(128, 128, 3, 2, 1),
+    )
+    conv = nn.Conv2d(128, 128, 3, padding=1)
+    network = nn.ModuleList([conv, narrow, ragged, strided, nn.Conv2d(128, 128, 1)])
+    calls = taken(network, monkeypatch)
+    assert [type(module) is nn.Conv2d for module in network] == [False, True, True, True, True]
+    few = torch.randn(1, 128, 36, 36)  # 81 tiles
+    assert torch.equal(conv(few), F.conv2d(few, conv.weight, conv.bias, padding=1))
+    many = torch.randn(1, 128, 40, 40).double()
+    assert torch.equal(conv.double()(many), F.conv2d(many, conv.weight, conv.bias, padding=1))
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("amp", "compiled", "takes_it"), [(False, False, True), (True, False, False), (False, True, False)]
+)
+def test_trainers_take_it_in_float32_and_weights_keep_their_names(amp, compiled, takes_it):
+    network = PropagationNetwork()
+    names = list(network.state_dict())
+    Trainer(PropagationForward(network, amp), Ranks(CPU), compiled=compiled)
+    assert isinstance(network.decoder.up_8_4.skip_conv1, WinogradTrainedConv2d) is takes_it
+    assert isinstance(network.decoder.compress.conv1, WinogradTrainedPartialConv2d) is takes_it
+    assert list(network.state_dict()) == names
+    if takes_it:  # what was trained is made quick for inference as what was loaded is
+        assert type(prepare_for_inference(network, CPU).decoder.up_8_4.skip_conv1) is WinogradConv2d
