@@ -1,7 +1,9 @@
 """Decoding of a video stream from any of its key packets on."""
 
 import os
-from collections.abc import Iterator
+import weakref
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -67,6 +69,7 @@ class PacketDecoder:
     def __init__(self, path: Path, damaged: bool = False) -> None:
         self.path = path
         self._damaged = damaged
+        self._close: Callable[[], object] = lambda: None
         self._open()
 
     def read_table(self) -> PacketTable:
@@ -82,16 +85,23 @@ class PacketDecoder:
             self._open()
         while self.next_packet < key and next(self._packets, None) is not None:
             self.next_packet += 1
-        self._frames = self._decode()
+        self._start()
 
     def __iter__(self) -> "PacketDecoder":
         return self
 
     def __next__(self) -> tuple[int, VideoFrame]:
-        return next(self._frames)
+        while not self._frames:
+            if not self._decode():
+                raise StopIteration
+        return _numbered(self._frames.popleft())
 
     def _open(self) -> None:
+        self._close()
         self._container = open_container(self.path)
+        # PyAV's objects hold each other: left to the garbage collector, they may wait for their threads in a
+        # process that was forked in the meantime, where there are none
+        self._close = weakref.finalize(self, self._container.close)
         stream = self._container.streams.best("video")
         if stream is None:
             raise no_video(self.path)
@@ -99,7 +109,12 @@ class PacketDecoder:
         self.stream.thread_type = "NONE" if self._damaged else "AUTO"
         self._packets = packets_of(self._container, self.stream)
         self.next_packet = 0
-        self._frames = self._decode()
+        self._start()
+
+    def _start(self) -> None:
+        """Let no frame come from what was decoded before."""
+        self._frames = deque[VideoFrame]()
+        self._flushes = FLUSH_ERRORS
 
     def _sought(self, key: int, table: PacketTable) -> bool:
         """Let the container seek; return whether it stands before the key packet or an earlier one."""
@@ -118,18 +133,22 @@ class PacketDecoder:
                 return True
         return False
 
-    def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
-        for packet in self._packets:
+    def _decode(self) -> bool:
+        """Decode a packet, or at the end what the decoder holds back; return whether there was either."""
+        packet = next(self._packets, None)
+        if packet is not None:
             packet.pts = packet.dts = self.next_packet
             self.next_packet += 1
             with suppress(av.FFmpegError):  # damage
-                for frame in packet.decode():
-                    yield _numbered(frame)
-        for _ in range(FLUSH_ERRORS):
-            with suppress(av.FFmpegError):  # one at a time
-                for frame in self.stream.codec_context.decode(None):
-                    yield _numbered(frame)
-                return
+                self._frames.extend(packet.decode())
+            return True
+        if not self._flushes:
+            return False
+        self._flushes -= 1
+        with suppress(av.FFmpegError):  # one at a time
+            self._frames.extend(self.stream.codec_context.decode(None))
+            self._flushes = 0
+        return True
 
 
 def _numbered(frame: VideoFrame) -> tuple[int, VideoFrame]:

@@ -94,6 +94,7 @@ def test_processes_that_compile_at_once_do_not_get_each_others_loops(folder):
     assert sums(folder, 1, 2)[0] == [1, 2]
 
 
+@pytest.mark.slow
 def test_loops_are_found_whether_their_module_comes_from_its_source_or_from_what_is_kept_of_it(folder):
     code = "from adder import sums; loop = sums(1); print(len(loop.stats.cache_hits))"
     assert [said(started(folder, "-c", code))[0] for _ in range(2)] == [[1, 0], [1, 1]]
@@ -108,6 +109,7 @@ def test_a_damaged_file_is_named_and_the_loop_compiled_anew(folder):
     assert f"cannot be kept in {kept.parent}" in errors
 
 
+@pytest.mark.slow
 def test_a_loop_that_can_be_kept_nowhere_is_compiled_for_the_process(folder):
     found, errors = said(started(folder, "-c", f"{ADDER}\nsums(4, 5)"))  # code without a file
     assert (found, errors) == ([4, 5], "")

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from PIL import Image
 
 from dataset.davis_test_dataset import davis_2017
@@ -51,6 +52,7 @@ def test_test_dev_has_its_own_folder_and_no_score(tmp_path, clip, weights_file, 
     assert not (tmp_path / "out/results.csv").exists()
 
 
+@pytest.mark.slow
 @needs_shared_data
 def test_real_bike(tmp_path, weights_file, monkeypatch):
     flags = ["--davis", SHARED_DATA / "DAVIS/2017", "--output", tmp_path / "out", "--model", weights_file]

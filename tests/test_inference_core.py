@@ -62,7 +62,7 @@ def test_propagation_matches_golden(case, loaded, beside_golden):
         assert_near_golden(*pair)
 
 
-@pytest.mark.parametrize("case", ["top50_k3", "full_km_k2"])
+@pytest.mark.parametrize("case", ["top50_k3", slow("full_km_k2")])
 def test_propagation_matches_golden_with_the_network_as_it_is_trained(case, network, beside_golden):
     for pair in beside_golden(case, network):
         assert_near_golden(*pair)

@@ -46,7 +46,7 @@ def assert_three_rounds_match_golden(network, frames, fusion, folder=None):
         assert others < 1e-3
 
 
-@pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.parametrize("is_resumed", [slow(False), True])
 def test_three_rounds_match_golden(is_resumed, network, clip_frames, fusion, tmp_path):
     folder = tmp_path / "session" if is_resumed else None
     assert_three_rounds_match_golden(network, clip_frames, fusion, folder)

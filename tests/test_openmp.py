@@ -8,8 +8,15 @@ import pytest
 from tests.conftest import slow
 
 ROOT = Path(__file__).parents[1]
-SLOWLY = ["eval_davis", "eval_youtube", "interactive_gui", "model", "scripts.propagate_video"]
-SCRIPTS = ["train", "dataset.vos_dataset", *map(slow, SLOWLY)]
+SLOWLY = [
+    "dataset.vos_dataset",
+    "eval_davis",
+    "eval_youtube",
+    "interactive_gui",
+    "model",
+    "scripts.propagate_video",
+]
+SCRIPTS = ["train", *map(slow, SLOWLY)]
 CHECK = """
 import builtins, importlib, os, sys
 imported = builtins.__import__

@@ -1,5 +1,6 @@
 """Video files as cameras, phones and editors make them, and damaged ones."""
 
+import gc
 import os
 import struct
 from contextlib import suppress
@@ -246,6 +247,27 @@ def test_files_of_any_name_are_read_and_written(name, relative, tmp_path, monkey
     film = Path("film" + name) if relative else tmp_path / ("film" + name)
     write_film(film, source, ((index, source.read(index)) for index in range(3)))
     assert len(VideoFile(film).names) == 3
+
+
+def test_a_video_that_is_dropped_leaves_nothing_open(tmp_path):
+    """Not even until the garbage is collected, which may be in a forked process, without its threads."""
+
+    def left():
+        files = [os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()]
+        return len(list(Path("/proc/self/task").iterdir())), files.count(str(path))
+
+    path = encode(tmp_path / "clip.mp4", count=12)
+    gc.collect()
+    gc.disable()
+    try:
+        before = left()
+        video = VideoFile(path)
+        video.read(11), video.read(2)
+        assert left()[1] == 1
+        del video
+        assert left() == before
+    finally:
+        gc.enable()
 
 
 def test_what_is_no_video_is_one_sentence(tmp_path):
