@@ -8,9 +8,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import importlib
 import resource
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -120,6 +121,19 @@ def run_script(*arguments: object, check: bool = True, **environment: str) -> su
 def runs() -> Runs:
     """What starts runs, for all tests of this process: it ends with it."""
     return Runs()
+
+
+def run_two_ranks(log: Path, module: str, *arguments: object) -> str:
+    """Run two processes as a launcher would, without its own start and theirs; return what both printed."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        run = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    processes = [
+        runs().start(ROOT, log, module, *arguments, RANK=str(rank), LOCAL_RANK=str(rank), **run)
+        for rank in range(2)
+    ]
+    assert [runs().wait(process, 60) for process in processes] == [0, 0], log.read_text()
+    return log.read_text()
 
 
 def run_main(monkeypatch, module: str, *arguments: object) -> None:

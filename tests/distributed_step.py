@@ -20,7 +20,7 @@ def main():
     parser.add_argument("--local-rank", type=int)  # as torch.distributed.launch passes it
     args = parser.parse_args()
     with joined_ranks(torch.device("cpu"), for_training=True) as ranks:
-        assert args.local_rank == ranks.rank
+        assert args.local_rank in (None, ranks.rank)
         network = PropagationNetwork(single_object=args.variant == "so")
         if ranks.is_first:  # the trainer must bring these weights to the other process
             fill(network)

@@ -100,6 +100,7 @@ def test_frames_are_reduced_and_masks_come_back_at_the_videos_size(rounds, weigh
     assert {mask.shape for mask in found.values()} == {SIZE}
 
 
+@pytest.mark.slow
 def test_answers_that_nobody_heard_are_not_given_to_the_next_request(video, weights_file, tmp_path):
     worker = Worker(WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", False, False))
     requests = [

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from model.fast_inference.products import ReorderedProducts
-from scripts.benchmark import everything, inference
+from scripts.benchmark import comparison, everything, inference
 from scripts.benchmark.comparison import SIDE, compare, operations, precision
 from scripts.benchmark.inference import split_into, time_read
 from scripts.benchmark.timing import Report
@@ -31,6 +31,7 @@ def test_a_mask_is_split_into_objects(clip):
 def test_inference_is_timed_and_compared(flags, clip, tmp_path, weights_file, monkeypatch, capsys):
     write_frames(tmp_path / "frames", clip["frames"][:4, :48, :80])
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])
+    monkeypatch.setattr(comparison, "TRIES", 2)
     given = ["--model", weights_file, "--input", tmp_path / "frames", "--mask", tmp_path / "m.png"]
     given += ["--objects", 2, 3, "--frames", 4, "--device", "cpu", *flags]
     run_main(monkeypatch, "scripts.benchmark.__main__", "--json", tmp_path / "b.json", "inference", *given)
@@ -98,7 +99,8 @@ def test_busy_loops_keep_cores_busy_and_end():
     assert all(loop.poll() is not None for loop in loops)
 
 
-@pytest.mark.parametrize("fuses", [True, slow(False)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fuses", [True, False])
 def test_rounds_are_timed_and_compared(fuses, clip, tmp_path, weights_file, monkeypatch, capsys):
     write_frames(tmp_path / "frames", clip["frames"][:8, :48, :80])
     write_labels(tmp_path / "m.png", clip["labels"][0, :48, :80])

@@ -100,6 +100,7 @@ def test_loops_are_found_whether_their_module_comes_from_its_source_or_from_what
     assert [said(started(folder, "-c", code))[0] for _ in range(2)] == [[1, 0], [1, 1]]
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named_and_the_loop_compiled_anew(folder):
     sums(folder, 3)
     (kept,) = folder.glob("__pycache__/*.nbc")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT, run_script, write_frames, write_labels
+from tests.conftest import ROOT, run_script, run_two_ranks, slow, write_frames, write_labels
 from util.files import HOST
 from util.ranks import share
 
@@ -44,11 +44,20 @@ def test_longest_first_to_the_least_loaded():
     assert share([], 2) == [[], []]
 
 
-def test_two_ranks_write_the_same_files_as_one(alone, flags, tmp_path):
+def launched(log, *flags):
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = run_script(*launcher, "eval_davis_2016.py", *flags, "--output", tmp_path)
-    assert contents(tmp_path) == alone
-    assert done.stdout.count("Total processed frames: 18") == 1  # rank 0 speaks for all
+    return run_script(*launcher, "eval_davis_2016.py", *flags).stdout
+
+
+def forked(log, *flags):
+    return run_two_ranks(log, "eval_davis_2016", *flags)
+
+
+@pytest.mark.parametrize("start", [forked, slow(launched)])
+def test_two_ranks_write_the_same_files_as_one(start, alone, flags, tmp_path):
+    said = start(tmp_path / "log", *flags, "--output", tmp_path / "out")
+    assert contents(tmp_path / "out") == alone
+    assert said.count("Total processed frames: 18") == 1  # rank 0 speaks for all
 
 
 @pytest.mark.slow

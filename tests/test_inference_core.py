@@ -106,6 +106,7 @@ def test_a_cpu_takes_as_many_objects_at_once_as_suit_it(network, clip_frames, cl
         assert seen == chunks
 
 
+@pytest.mark.slow
 def test_the_plain_opponent_of_the_benchmark_does_the_same(network, clip_frames, clip_labels):
     ours, plain = InferenceCore(network, top_k=10**6), PlainCore(network, top_k=10**6)  # no ties to flip
     for index, frame in enumerate(clip_frames):
@@ -234,7 +235,7 @@ def test_remembered_frames_follow_mem_every_and_given_masks(network, clip_frames
     assert not first.has_temporary  # frame 9 is the last
 
 
-@pytest.mark.parametrize("remember_previous", [False, True])
+@pytest.mark.parametrize("remember_previous", [slow(False), True])
 def test_without_the_previous_frame_each_is_read_from_those_remembered_for_good(
     network, clip_frames, clip_labels, remember_previous
 ):

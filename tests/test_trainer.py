@@ -1,6 +1,4 @@
 import json
-import socket
-from contextlib import closing
 from functools import cache
 from itertools import chain
 
@@ -14,7 +12,7 @@ from model.checkpoint import load_file, load_state, load_weights, save_checkpoin
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer, read_checkpoint
 from scripts.training.metric_means import LogIntegrator
-from tests.conftest import GOLDEN, ROOT, run_script, runs, slow
+from tests.conftest import GOLDEN, ROOT, run_script, run_two_ranks, slow
 from tests.golden_weights import fill
 from util.errors import InputError
 from util.ranks import Ranks
@@ -53,8 +51,7 @@ def gradient(trainer, name):
     return dict(trainer.network.named_parameters())[name].grad
 
 
-@pytest.mark.parametrize("steps", [3, slow(6)])
-@pytest.mark.parametrize("variant", ["so", "mo"])
+@pytest.mark.parametrize(("variant", "steps"), [("mo", 3), slow("so", 3), slow("mo", 6), slow("so", 6)])
 def test_steps_match_golden(variant, steps):
     golden = np.load(GOLDEN / "training.npz")
     trainer, batch = golden_trainer(variant, steps=[4]), golden_batch(variant)
@@ -179,18 +176,8 @@ def launched(variant, path):
 
 
 def forked(variant, path):
-    """Start two processes as a launcher would, without its own start and theirs."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        run = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    log = path.with_suffix(".log")
-    processes = [
-        runs().start(
-            ROOT, log, "tests.distributed_step", variant, path, "--local-rank", rank, RANK=str(rank), **run
-        )
-        for rank in range(2)
-    ]
-    assert [runs().wait(process, 60) for process in processes] == [0, 0], log.read_text()
+    """Without the start of a launcher and its processes."""
+    run_two_ranks(path.with_suffix(".log"), "tests.distributed_step", variant, path)
 
 
 @pytest.mark.parametrize(("variant", "start"), [("mo", forked), slow("so", launched)])
