@@ -176,6 +176,7 @@ def test_with_all_three_networks(flags, monkeypatch, capsys, caplog, tmp_path):
         run_main(monkeypatch, MODULE, *flags, "--output", tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_sample_whose_masks_are_not_all_written_is_run_again(alone, flags, monkeypatch, caplog, tmp_path):
     out = shutil.copytree(alone[0], tmp_path / "out")
     lost = out / "masks/one/001/2/00001.png"

@@ -73,7 +73,8 @@ def test_propagation_matches_golden_with_the_network_as_it_is_trained(case, netw
     [({"objects_at_once": 1}, 1e-4, 1e-3), ({"half_memory": True}, 3e-4, 5e-3)],
     ids=str,
 )
-@pytest.mark.parametrize("case", [slow("top50_k2"), "top50_k3"])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["top50_k2", "top50_k3"])
 def test_options_that_save_memory_match_golden(case, option, mean, labels, loaded, beside_golden):
     for pair in beside_golden(case, loaded, **option):
         assert_near_golden(*pair, mean=mean, labels=labels)
