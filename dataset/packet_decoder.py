@@ -97,8 +97,9 @@ class PacketDecoder:
         return _numbered(self._frames.popleft())
 
     def _open(self) -> None:
+        container = open_container(self.path)
         self._close()
-        self._container = open_container(self.path)
+        self._container = container
         # PyAV's objects hold each other: left to the garbage collector, they may wait for their threads in a
         # process that was forked in the meantime, where there are none
         self._close = weakref.finalize(self, self._container.close)

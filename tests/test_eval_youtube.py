@@ -13,7 +13,7 @@ from tests.conftest import SHARED_DATA, needs_shared_data, read_png, run_main, w
 SIZE = (60, 90)  # of the pictures: their shorter side becomes 480 for the network
 NAMES = [f"{index:05}" for index in (0, 5, 10, 12, 13, 20, 25)]
 FIRST = 1  # the mask of frame 0 has no label
-LAST = 4  # on which the second object arrives
+LAST = 5  # the second object arrives on the one before
 
 
 @pytest.fixture

@@ -65,6 +65,36 @@ def test_results_and_gradients_are_those_of_the_convolution(shape, bias, band, m
     assert_near(ours, gradients(exact, list(exact.parameters()), x.double()))
 
 
+def test_under_autocast_it_is_computed_as_ever_and_gradients_stay_exact(monkeypatch):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1))
+    exact = copy.deepcopy(network).double()
+    x = torch.randn(1, 128, 40, 40)
+    calls = taken(network, monkeypatch)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(x).dtype == torch.bfloat16
+    assert not calls
+    given, of_result = x.clone().requires_grad_(), torch.randn(1, 128, 40, 40)
+    result = network(given)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = torch.autograd.grad(result, [*network.parameters(), given], of_result)
+    as_double = x.double().requires_grad_()
+    plain = torch.autograd.grad(exact(as_double), [*exact.parameters(), as_double], of_result.double())
+    assert_near(ours, plain)
+
+
+@pytest.mark.parametrize("where", ["input", "gradient"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_seen_in_gradients(number, where):
+    """So that the trainer stops before a step."""
+    network = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1))
+    use_winograd_in_training(network)
+    x, of_result = torch.randn(1, 128, 40, 40), torch.randn(1, 128, 40, 40)
+    (x if where == "input" else of_result)[0, 7, 20, 20] = number
+    (gradient, _) = torch.autograd.grad(network(x), list(network.parameters()), of_result)
+    assert not gradient.isfinite().all()
+
+
 @pytest.mark.parametrize("is_cut", [True, False])
 def test_parts_of_input_channels(is_cut, monkeypatch):
     torch.manual_seed(0)

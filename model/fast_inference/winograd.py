@@ -133,6 +133,7 @@ def convolve(
     combine_products = product_sums(tile, x.dtype)
     for first, combined in combined_inputs(x, tile, products.most_rows, rectify_input):
         multiplied = products(combined)  # P times tiles x O
+        assert multiplied[0].dtype == x.dtype
         addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
         combine_products(addresses, combined.shape[1], first, bias, *ends)
     return y

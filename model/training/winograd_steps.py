@@ -68,8 +68,12 @@ class WinogradConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Return the gradients of all arguments for that of the result, `N x H x W x O`."""
+        with torch.autocast("cpu", enabled=False):  # which may be on where the gradient is asked for
+            return WinogradConvolution._gradients(ctx, gradient.contiguous())
+
+    @staticmethod
+    def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        gradient = gradient.contiguous()
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             no_bias = np.zeros(x.shape[3], np.float32)
@@ -100,7 +104,8 @@ def is_wide(conv: nn.Conv2d, parts: tuple[slice, ...]) -> bool:
 def is_gain(x: Tensor) -> bool:
     """Tell whether `N x C x H x W` has tiles enough for Winograd's way to be quicker, in float32 on a CPU."""
     tiles = len(x) * math.ceil(x.shape[2] / TILE[0]) * math.ceil(x.shape[3] / TILE[1])
-    return tiles >= LEAST_TILES and x.dtype == torch.float32 and x.device.type == "cpu"
+    as_it_is = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return tiles >= LEAST_TILES and as_it_is and x.device.type == "cpu"
 
 
 def combined(weight: Tensor, turned: bool) -> Tensor:
