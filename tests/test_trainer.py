@@ -9,6 +9,7 @@ import torch
 from dataset.batch_order import BatchOrder
 from model import PropagationNetwork
 from model.checkpoint import load_file, load_state, load_weights, save_checkpoint
+from model.training import winograd_steps
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer, read_checkpoint
 from scripts.training.metric_means import LogIntegrator
@@ -51,8 +52,10 @@ def gradient(trainer, name):
     return dict(trainer.network.named_parameters())[name].grad
 
 
+@pytest.mark.parametrize("least_tiles", [1, slow(winograd_steps.LEAST_TILES)])  # with 1, by Winograd's way
 @pytest.mark.parametrize(("variant", "steps"), [("mo", 3), slow("so", 3), slow("mo", 6), slow("so", 6)])
-def test_steps_match_golden(variant, steps):
+def test_steps_match_golden(variant, steps, least_tiles, monkeypatch):
+    monkeypatch.setattr(winograd_steps, "LEAST_TILES", least_tiles)
     golden = np.load(GOLDEN / "training.npz")
     trainer, batch = golden_trainer(variant, steps=[4]), golden_batch(variant)
     statistics = {name: b.clone() for name, b in trainer.network.named_buffers()}

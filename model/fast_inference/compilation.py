@@ -21,7 +21,7 @@ from util.lock import in_turn
 
 Kernel = Callable[..., None]
 
-# sums may be reordered, and nothing is infinite or no number
+# sums may be reordered, and need not be right where a number is infinite or none
 FAST_MATH = {"nnan", "ninf", "nsz", "contract", "reassoc"}
 SERIAL: dict[str, Any] = {"fastmath": FAST_MATH, "error_model": "numpy"}  # kept with what it is a part of
 PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True, "nogil": True}

@@ -101,7 +101,7 @@ def input_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
 
 @cache
 def gradient_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
-    """Return what combines the gradients of tiles of outputs into those of products."""
+    """Return what combines the gradients of tiles of outputs, at least 4 each way, into those of products."""
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
     return _combined_windows(tile, a_rows.T, a_columns.T, 0, dtype)
 

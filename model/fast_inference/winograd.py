@@ -91,7 +91,7 @@ class WinogradConv2d(nn.Module):
         added = self.bias if bias else self.no_bias
         other = None if shortcut is None else shortcut.permute(0, 2, 3, 1).contiguous()
         y = convolve(x, self.products[_key(channels)], self.tile, added, rectify_input, rectify, other)
-        return y[..., : self.outputs].permute(0, 3, 1, 2)
+        return y[:, : self.outputs]
 
 
 class WinogradResBlock(ResBlock):
@@ -112,21 +112,24 @@ def convolve(
     rectify: bool = False,
     shortcut: Tensor | None = None,
 ) -> Tensor:
-    """Convolve `N x H x W x C` by tiles; C and O are multiples of LANES.
+    """Convolve by tiles; C and O are multiples of LANES.
 
     Args:
-        x: to convolve, contiguous.
+        x: to convolve, `N x H x W x C`, contiguous.
         products: with the combined kernels.
         tile: outputs of one, down and across.
         bias: `O`.
         rectify_input: convolve the ReLU of `x`.
         rectify: return the ReLU of the result.
-        shortcut: added to the result, of its shape, contiguous.
+        shortcut: added to the result, `N x H x W x O`, contiguous.
 
     Returns:
-        `N x H x W x O`.
+        `N x O x H x W`, channels last.
     """
-    y = x.new_empty(*x.shape[:3], len(bias))
+    images, height, width, _ = x.shape
+    # no view, or else each operation on it in place would cost copies on the way back (training)
+    result = torch.empty(images, len(bias), height, width, dtype=x.dtype, memory_format=torch.channels_last)
+    y = result.permute(0, 2, 3, 1)
     other = y if shortcut is None else shortcut
     assert other.shape == y.shape  # compiled code would read beyond its end
     ends = bits_of(y), bits_of(other), shortcut is not None, rectify
@@ -136,7 +139,7 @@ def convolve(
         assert multiplied[0].dtype == x.dtype
         addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
         combine_products(addresses, combined.shape[1], first, bias, *ends)
-    return y
+    return result
 
 
 def combined_inputs(

@@ -50,7 +50,7 @@ class WinogradTrainedPartialConv2d(PartialConv2d):
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Return `F.conv2d(x, weight, bias, padding=1)`, channels last; see `WinogradConvolution`."""
     result: Tensor = WinogradConvolution.apply(x.permute(0, 2, 3, 1).contiguous(), weight, bias)
-    return result.permute(0, 3, 1, 2)
+    return result
 
 
 class WinogradConvolution(torch.autograd.Function):
@@ -58,7 +58,7 @@ class WinogradConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Convolve `N x H x W x C` by kernels `O x C x 3 x 3`; return `N x H x W x O`, all float32."""
+        """Convolve `N x H x W x C` by kernels `O x C x 3 x 3`; return `N x O x H x W`, all float32."""
         ctx.save_for_backward(x, weight)
         added = x.new_zeros(len(weight)) if bias is None else bias.detach()
         products = Products(combined(weight, turned=False).transpose(1, 2))
@@ -67,17 +67,19 @@ class WinogradConvolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Return the gradients of all arguments for that of the result, `N x H x W x O`."""
+        """Return the gradients of all arguments for that of the result, `N x O x H x W`."""
         with torch.autocast("cpu", enabled=False):  # which may be on where the gradient is asked for
-            return WinogradConvolution._gradients(ctx, gradient.contiguous())
+            return WinogradConvolution._gradients(ctx, gradient.permute(0, 2, 3, 1).contiguous())
 
     @staticmethod
     def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
+        x, weight = ctx.saved_tensors  # and the gradient is N x H x W x O
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             no_bias = np.zeros(x.shape[3], np.float32)
-            of_x = convolve(gradient, Products(combined(weight, turned=True)), TILE, no_bias)
+            of_x = convolve(gradient, Products(combined(weight, turned=True)), TILE, no_bias).permute(
+                0, 2, 3, 1
+            )
         if ctx.needs_input_grad[1]:
             of_weight = weight_gradient(x, gradient)
         if ctx.needs_input_grad[2]:
@@ -104,8 +106,8 @@ def is_wide(conv: nn.Conv2d, parts: tuple[slice, ...]) -> bool:
 def is_gain(x: Tensor) -> bool:
     """Tell whether `N x C x H x W` has tiles enough for Winograd's way to be quicker, in float32 on a CPU."""
     tiles = len(x) * math.ceil(x.shape[2] / TILE[0]) * math.ceil(x.shape[3] / TILE[1])
-    as_it_is = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return tiles >= LEAST_TILES and as_it_is and x.device.type == "cpu"
+    in_float32 = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return tiles >= LEAST_TILES and in_float32 and x.device.type == "cpu"
 
 
 def combined(weight: Tensor, turned: bool) -> Tensor:
@@ -138,7 +140,7 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
 
 
 def kept_memory(purpose: str, *shape: int) -> Tensor:
-    """Return memory of float32 that this thread uses again for the same purpose.
+    """Return memory of float32 that this thread uses again for the same purpose, and keeps until its end.
 
     What is freed in such pieces goes back to the system, and new pages take it as long to clear as the
     products that they are for.
