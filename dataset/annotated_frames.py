@@ -17,6 +17,7 @@ from dataset.static_dataset import FRAME_JITTER, SHARED_JITTER, WARP_CHANCE
 from dataset.tps import fast_maps, random_control_points
 from dataset.training_sample import FRAMES, Sample, sample, stack_images, stack_masks
 from dataset.training_transforms import (
+    IMAGE_FILL,
     AffineRange,
     Random,
     adjust,
@@ -162,7 +163,7 @@ class AnnotatedFrames:
             picture, part = warp(image, matrix, (side, side)), warp(mask, matrix, (side, side))
             if not calm and random.random() < WARP_CHANCE:
                 maps = fast_maps(*random_control_points(random), side, side)
-                picture, part = remap(picture, maps), remap(part, maps)
+                picture, part = remap(picture, maps, IMAGE_FILL), remap(part, maps)
             layers.append((pixels(picture), pixels(part)))
         return layers
 

@@ -242,6 +242,17 @@ def read_object_mask(path: Path) -> NDArray[np.uint8]:
     return np.where(labels > threshold, np.uint8(255), np.uint8(0))
 
 
+def read_soft_mask(path: Path) -> NDArray[np.uint8]:
+    """Read the mask of a single object, `H x W`, 0 to 255.
+
+    Grey levels stay as they are; labels above 0 of a paletted file are 255.
+    """
+    with opened(path) as image:
+        if image.mode == "P":
+            return np.where(np.asarray(image) > 0, np.uint8(255), np.uint8(0))
+        return np.array(image.convert("L"))
+
+
 def read_palette(path: Path) -> list[int] | None:
     """Return the palette of a mask as it is stored (maybe short), R G B R G B ..., or None without one."""
     with opened(path) as image:

@@ -10,27 +10,29 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as F
 
-from dataset.image_io import image_size, list_images, read_image, read_object_mask
+from dataset.image_io import image_size, list_images, read_image, read_soft_mask
 from dataset.random_streams import SampleStreams
 from dataset.tps import fast_maps, random_control_points
-from dataset.training_sample import FRAMES, TRIED, Sample, sample, stack_images, stack_masks
+from dataset.training_sample import FRAMES, LEVELS, TRIED, Sample, soft_sample, stack_images, stack_masks
 from dataset.training_transforms import (
     Adjustment,
     Affine,
     AffineRange,
-    Item,
     JitterRange,
     Matrix,
     Random,
     adjust,
     as_image,
     as_mask,
+    pixels,
     remap,
+    remap_bicubic,
     shift,
     shrunk,
     size_of,
     stretch,
     to_grey,
+    varied,
     warp,
     zoomed_canvas,
 )
@@ -92,7 +94,9 @@ def draw(random: Random) -> StaticDraw:
 class StaticDataset(Dataset[Sample]):
     """Pictures with one object each.
 
-    Affine, resize and crop are one interpolation, from a picture decoded no larger than the result needs.
+    Affine, resize and crop of a picture are one interpolation; it is decoded no larger than the result needs.
+    Masks keep grey levels: those of the file and those of the bicubic interpolation. The network memorises
+    them; the loss and the metrics use what is above one half.
 
     Args:
         pictures: (picture, mask) paths; see `flat_folder` and `class_folders`. Listed twice is drawn twice.
@@ -116,7 +120,7 @@ class StaticDataset(Dataset[Sample]):
         """Return a sample; raises InputError when a file cannot be read or the mask does not fit."""
         path, mask_path = self.pictures[index]
         drawn = draw(self.streams.generator(index))
-        mask = as_mask(read_object_mask(mask_path))
+        mask = as_mask(read_soft_mask(mask_path))
         _check_shapes(path, mask_path, size_of(mask))
         # what the warp reads may be a little larger than the crop, since the frame's affine may enlarge it
         short_side = round(self.crop_size * FRAME_AFFINE.scale[1])
@@ -124,10 +128,11 @@ class StaticDataset(Dataset[Sample]):
 
         if drawn.flip:
             image, mask = F.horizontal_flip(image), F.horizontal_flip(mask)
-        image_canvas, mask_canvas = (_canvas_size(item, drawn.scale) for item in (image, mask))
+        canvas = (image.shape[-2] / drawn.scale, image.shape[-1] / drawn.scale)
         image, image_place = zoomed_canvas(image, drawn.scale)
-        mask, mask_place = zoomed_canvas(mask, drawn.scale)
         image, unshrink = shrunk(image, short_side)
+        levels = pixels(warp(mask, Affine(0, drawn.scale, 0).matrix(*size_of(mask)), size_of(mask)))
+        where_varied = varied(levels)
         image = adjust(image, drawn.jitter)
         if drawn.grey:
             image = to_grey(image)
@@ -135,14 +140,13 @@ class StaticDataset(Dataset[Sample]):
         size = (self.crop_size, self.crop_size)
         images, masks = [], []
         for frame in drawn.frames:
-            matrix = frame_matrix(image_canvas, frame, self.crop_size) @ image_place @ unshrink
+            matrix = frame_matrix(canvas, frame, self.crop_size) @ image_place @ unshrink
             images.append(adjust(warp(image, matrix, size), frame.jitter))
-            matrix = frame_matrix(mask_canvas, frame, self.crop_size) @ mask_place
-            masks.append(warp(mask, matrix, size))
+            masks.append(as_mask(frame_mask(levels, where_varied, frame, self.crop_size)))
             if frame.control_points is not None:
                 maps = fast_maps(*frame.control_points, *size)
                 images[-1], masks[-1] = remap(images[-1], maps), remap(masks[-1], maps)
-        return sample(stack_images(images), stack_masks(masks) > 0, None, path.name, [path.name] * FRAMES)
+        return soft_sample(stack_images(images), stack_masks(masks), path.name)
 
 
 def frame_matrix(canvas: tuple[float, float], frame: FrameDraw, crop_size: int) -> Matrix:
@@ -160,9 +164,31 @@ def frame_matrix(canvas: tuple[float, float], frame: FrameDraw, crop_size: int) 
     return shift(-left, -top) @ stretch(factor, factor) @ frame.affine.matrix(height, width)
 
 
-def _canvas_size(item: Item, scale: float) -> tuple[float, float]:
-    height, width = size_of(item)
-    return height / scale, width / scale
+def frame_mask(
+    levels: NDArray[np.uint8], where_varied: NDArray[np.uint8], frame: FrameDraw, crop_size: int
+) -> NDArray[np.uint8]:
+    """Return a frame's mask: affine (bicubic), resize to a shorter side of `crop_size` (nearest), and crop.
+
+    Only pixels that the result has are interpolated. The borders are as soft as if each step were taken on
+    the whole mask.
+
+    Args:
+        levels: the mask of the scaled canvas, `H x W`.
+        where_varied: `varied(levels)`.
+        frame: what was drawn.
+        crop_size: of the result, a side.
+    """
+    height, width = levels.shape
+    inverse = np.linalg.inv(frame.affine.matrix(height, width))
+    step = min(height, width) / crop_size  # pixels of the canvas for each of the result
+    rows, columns = (
+        np.floor((np.arange(crop_size) + 0.5) * step + place * (length - crop_size * step)) + 0.5
+        for place, length in zip(frame.crop, (height, width), strict=True)
+    )
+    x, y = (
+        (row[0] * columns + (row[1] * rows + row[2] - 0.5)[:, None]).astype(np.float32) for row in inverse[:2]
+    )
+    return remap_bicubic(levels, where_varied, x, y)
 
 
 def flat_folder(folder: Path) -> list[tuple[Path, Path]]:
@@ -210,7 +236,7 @@ def check_objects(pairs: Sequence[tuple[Path, Path]], folder: Path) -> None:
 
 def _may_show_object(mask: Path) -> bool:
     try:
-        return bool(read_object_mask(mask).any())
+        return bool(read_soft_mask(mask).max() > LEVELS // 2)
     except InputError:  # damaged: named when it is drawn
         return True
 

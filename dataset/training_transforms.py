@@ -4,8 +4,9 @@ What is drawn and what is done with it are apart: a draw is a plain value, and a
 `tv_tensors.Image` or to a `tv_tensors.Mask` follows from the kind of the item. So one draw acts on a picture
 and its mask alike, and no random state is shared or set back.
 
-Pictures are uint8 `3 x H x W` (interpolated smoothly, filled with the ImageNet mean colour), masks uint8
-`H x W` (nearest neighbour, filled with 0). Flips, crops, pads, resizing and greying are torchvision's.
+Pictures are uint8 `3 x H x W` (interpolated smoothly), masks uint8 `H x W` (nearest neighbour unless said
+otherwise). What an affine leaves empty is the ImageNet mean colour in pictures, what a thin-plate spline
+leaves empty is black; masks are filled with 0. Flips, crops, pads, resizing and greying are torchvision's.
 Two things are OpenCV's: warps, because torchvision has no bicubic one for tensors and its bilinear one takes
 twice the time; and colour jitter as a 3 x 4 matrix per step, a fifth of torchvision's time (a twentieth for
 the hue) for the same numbers to a rounding step.
@@ -28,6 +29,7 @@ from torchvision.transforms.v2 import functional as F
 cv2.setNumThreads(0)
 
 IMAGE_FILL = (124, 116, 104)  # the ImageNet mean colour
+ROUNDING = 1e-3  # of a level: larger than the errors of float32, which would truncate 255 to 254
 LUMA = np.array([0.299, 0.587, 0.114])
 
 Random = np.random.Generator
@@ -183,33 +185,79 @@ def warp(item: Item, matrix: Matrix, size: tuple[int, int]) -> Item:
     )
 
 
-def remap(item: Item, maps: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Item:
-    """Read each pixel of the result at (x, y) of two maps, as `cv2.remap` does."""
+def remap(
+    item: Item,
+    maps: tuple[NDArray[np.float32], NDArray[np.float32]],
+    fill: tuple[int, int, int] = (0, 0, 0),
+) -> Item:
+    """Read each pixel of the result at (x, y) of two maps, as `cv2.remap` does.
+
+    Args:
+        item: picture or mask.
+        maps: x and y, `H x W` each, in pixels of the item.
+        fill: colour of a picture's pixels that are read outside of it; masks are 0 there.
+    """
     if isinstance(item, tv_tensors.Mask):
         return as_mask(cv2.remap(pixels(item), *maps, cv2.INTER_NEAREST))
-    return as_image(cv2.remap(pixels(item), *maps, cv2.INTER_LINEAR, borderValue=IMAGE_FILL))
+    return as_image(cv2.remap(pixels(item), *maps, cv2.INTER_LINEAR, borderValue=fill))
 
 
-def zoomed_canvas(item: Item, scale: float) -> tuple[Item, Matrix]:
-    """Scale an item about its centre on a canvas of its own size, but keep the pixels it has.
+def varied(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return 255 where the 5 x 5 pixels around a pixel of a mask `H x W` differ, else 0."""
+    square = np.ones((5, 5), np.uint8)
+    return np.where(cv2.dilate(levels, square) > cv2.erode(levels, square), np.uint8(255), np.uint8(0))
 
-    Such a canvas shows the middle of the item when `scale` > 1, the item with a border when it is below:
-    a rectangle of `1 / scale` times the item's size. It is cut out here, nothing is interpolated.
+
+def remap_bicubic(
+    levels: NDArray[np.uint8], where_varied: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Interpolate the grey levels of a mask as Pillow's bicubic affine does; 0 outside of the mask.
+
+    OpenCV's bicubic kernel is another one and gives fewer soft pixels. Levels are constant in most places, so
+    only the pixels that read varied ones are interpolated.
+
+    Args:
+        levels: the mask, `H x W`.
+        where_varied: `varied(levels)`.
+        x: where each pixel of the result reads, in pixels of the mask (0 in the middle of the first one).
+        y: as `x`.
+    """
+    result = cv2.remap(levels, x, y, cv2.INTER_NEAREST)
+    rows, columns = np.nonzero(cv2.remap(where_varied, x, y, cv2.INTER_NEAREST))
+    x, y = x[rows, columns], y[rows, columns]
+    left, top = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
+    taps_x = np.clip(left + np.arange(-1, 3)[:, None], 0, levels.shape[1] - 1)
+    taps_y = np.clip(top + np.arange(-1, 3)[:, None], 0, levels.shape[0] - 1)
+    near = levels[taps_y[:, None], taps_x[None]]  # 4 x 4 x N
+    value = np.einsum("ijn,in,jn->n", near, _bicubic_weights(y - top), _bicubic_weights(x - left))
+    result[rows, columns] = (value.clip(0, 255) + ROUNDING).astype(np.uint8)  # Pillow truncates
+    return result
+
+
+def _bicubic_weights(t: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the weights of the four neighbours, `4 x N`, at a fraction `t` behind the second (a = -1)."""
+    return np.stack((-t + 2 * t**2 - t**3, 1 - 2 * t**2 + t**3, t + t**2 - t**3, t**3 - t**2))
+
+
+def zoomed_canvas(image: tv_tensors.Image, scale: float) -> tuple[tv_tensors.Image, Matrix]:
+    """Scale a picture about its centre on a canvas of its own size, but keep the pixels it has.
+
+    Such a canvas shows the middle of the picture when `scale` > 1, the picture with a border when it is
+    below: a rectangle of `1 / scale` times the picture's size. It is cut out here, nothing is interpolated.
 
     Returns:
         The cut, of whole pixels, so up to one larger on each side; and the shift from points of the cut to
         points of the rectangle.
     """
-    height, width = size_of(item)
+    height, width = size_of(image)
     left, top = (width - width / scale) / 2, (height - height / scale) / 2
     cut_left, cut_top = math.floor(left), math.floor(top)
     cut_width, cut_height = math.ceil(width - left) - cut_left, math.ceil(height - top) - cut_top
     if scale >= 1:
-        cut = F.crop(item, cut_top, cut_left, cut_height, cut_width)
+        cut = F.crop(image, cut_top, cut_left, cut_height, cut_width)
     else:
-        fill = 0 if isinstance(item, tv_tensors.Mask) else list(IMAGE_FILL)
         border = [-cut_left, -cut_top, cut_width - width + cut_left, cut_height - height + cut_top]
-        cut = F.pad(item, border, fill=fill)
+        cut = F.pad(image, border, fill=list(IMAGE_FILL))
     return cut, shift(cut_left - left, cut_top - top)
 
 

@@ -78,18 +78,35 @@ def draw(random: Random, size: tuple[int, int], area: tuple[float, float]) -> Vi
 
 
 def draw_frames(random: Random, length: int, max_jump: int) -> list[int]:
-    """Draw three different frames of a video, forwards or backwards.
+    """Draw the three frames of a sample, in order of time or reversed.
 
     Args:
         random: the sample's generator.
-        length: of the video, at least 3.
-        max_jump: the largest gap between neighbours; smaller where the video is too short for two of them.
+        length: number of frames of the video.
+        max_jump: bound of the gaps, in frames; the length of the video where that is less.
     """
-    jump = max(1, min(max_jump, (length - 1) // 2))
-    first_gap, second_gap = (int(gap) for gap in random.integers(1, jump + 1, size=2))
-    start = int(random.integers(length - first_gap - second_gap))
-    frames = [start, start + first_gap, start + first_gap + second_gap]
+    jump = min(length, max_jump)
+    start = int(random.integers(length - jump + 1))
+    first_step, second_step = (int(step) for step in random.integers(1, jump + 2, size=2))
+    frames = frames_from(length, jump, start, first_step, second_step)
     return frames[::-1] if random.random() < 0.5 else frames
+
+
+def frames_from(length: int, jump: int, start: int, first_step: int, second_step: int) -> list[int]:
+    """Return the frames of a draw, with the limits of the original's rule.
+
+    The steps go up to `jump` + 1, and the limits can bring two frames together, so a frame can occur twice.
+
+    Args:
+        length: number of frames of the video.
+        jump: at most `length`.
+        start: first frame, 0 to `length` - `jump`.
+        first_step: 1 to `jump` + 1.
+        second_step: 1 to `jump` + 1.
+    """
+    middle = min(start + first_step, length - jump, length - 1)
+    last = min(middle + second_step, length - jump // 2, length - 1)
+    return [start, middle, last]
 
 
 class VOSDataset(Dataset[Sample]):
@@ -98,8 +115,8 @@ class VOSDataset(Dataset[Sample]):
     Args:
         image_root: a folder of pictures per video.
         mask_root: a folder of label maps per video; frames without one are left out.
-        max_jump: the largest gap between the frames of a sample, in frames of the video.
-        frame_step: the frames on disk are this far apart in the video (YouTubeVOS: 5).
+        max_jump: bound of the gaps between the frames of a sample, in frames of the video.
+        frame_step: gap between two frames on disk, in frames of the video (YouTubeVOS: 5).
         subset: names of the videos to use; None uses all.
         is_bl: BL30K's crops and its rule about small objects.
         crop_size: of the frames, a side.
@@ -155,7 +172,7 @@ class VOSDataset(Dataset[Sample]):
         self.streams.set_epoch(epoch)
 
     def set_max_jump(self, max_jump: int) -> None:
-        """Change the largest gap, in frames of the video; call it between epochs."""
+        """Change the bound of the gaps, in frames of the video; call it between epochs."""
         self._max_jump[0] = max_jump
 
     def __len__(self) -> int:

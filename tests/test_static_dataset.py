@@ -1,5 +1,6 @@
 import random
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,8 @@ from dataset.training_sets import stage_dataset
 from scripts.benchmark.plain_loading import static_frames
 from scripts.training.sample_pictures import sample_grid
 from tests.conftest import run_main, write_labels
-from tests.training_trees import seen_labels, write_static
+from tests.recipe_statistics import RECIPE, check_share, check_stats
+from tests.training_trees import coloured, seen_labels, write_jpeg, write_static
 from util.errors import InputError
 
 CROP = 96
@@ -43,7 +45,7 @@ def test_form_of_a_sample(dataset):
     assert (sample["rgb"].shape, sample["rgb"].dtype) == ((3, 3, CROP, CROP), torch.float32)
     assert (sample["gt"].shape, sample["gt"].dtype) == ((3, 1, CROP, CROP), torch.float32)
     assert (sample["cls_gt"].shape, sample["cls_gt"].dtype) == ((3, CROP, CROP), torch.int64)
-    assert torch.equal(sample["gt"][:, 0].long(), sample["cls_gt"])
+    assert torch.equal((sample["gt"][:, 0] > 0.5).long(), sample["cls_gt"])
     assert sample["info"] == {"name": "large.jpg", "frames": ["large.jpg"] * 3}
     assert not torch.equal(sample["cls_gt"][0], sample["cls_gt"][1])
 
@@ -71,8 +73,60 @@ def test_samples_are_those_of_the_plain_formulation(dataset):
                 *dataset.pictures[index], draw(dataset.streams.generator(index)), CROP
             )
             assert (sample["rgb"] - frames).abs().mean() < 0.12  # 1 is a standard deviation of ImageNet
-            ours = sample["gt"][:, 0] > 0
+            ours = sample["gt"][:, 0] > 0.5
             assert (ours & masks).sum() > 0.93 * (ours | masks).sum()
+
+
+@pytest.fixture(scope="module")
+def disc_samples(tmp_path_factory):
+    """A hundred samples of the picture that the golden statistics were made with."""
+    golden, folder = RECIPE["static_masks"], tmp_path_factory.mktemp("disc")
+    rows, columns = np.mgrid[: golden["height"], : golden["width"]]
+    x, y = golden["disk_center_x_y"]
+    disc = (columns - x) ** 2 + (rows - y) ** 2 <= golden["disk_radius"] ** 2
+    write_jpeg(folder / "disc.jpg", coloured(disc.astype(np.uint8)))
+    write_labels(folder / "disc.png", disc * np.uint8(255), paletted=False)
+    dataset, samples = StaticDataset(flat_folder(folder)), []
+    for epoch in range(100):
+        dataset.set_epoch(epoch)
+        samples.append({name: dataset[0][name] for name in ("gt", "cls_gt")})
+    return samples
+
+
+def test_masks_are_soft_at_their_borders_as_often_as_the_originals(disc_samples):
+    golden = RECIPE["static_masks"]
+    soft = [((s["gt"] > 0) & (s["gt"] < 1)).float().mean((1, 2, 3)) for s in disc_samples]
+    check_stats([float(shares[0]) for shares in soft], golden["soft_share_first_frame"], 4)
+    check_stats(torch.stack(soft).flatten().tolist(), golden["soft_share_all_three_frames"], 4)
+    check_share([bool(shares[0] > 0) for shares in soft], golden["first_frames_with_soft"])
+
+
+def test_soft_pixels_of_each_pixel_of_contour(disc_samples):
+    def soft_for_each(mask) -> float:
+        inside = (mask > 0.5).astype(np.uint8)
+        contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        return ((mask > 0) & (mask < 1)).sum() / sum(map(len, contours))
+
+    golden = RECIPE["static_masks"]["soft_pixels_per_contour_pixel"]
+    check_stats([soft_for_each(sample["gt"][0, 0].numpy()) for sample in disc_samples], golden, 4)
+
+
+def test_masks_are_as_large_as_the_originals(disc_samples):
+    golden, first = RECIPE["static_masks"], [sample["gt"][0] for sample in disc_samples]
+    check_stats([int((gt > 0.5).sum()) for gt in first], golden["object_pixels_first_frame"], 1)
+    check_stats([float(gt.sum()) for gt in first], golden["mask_sum_first_frame"], 1)
+
+
+def test_the_loss_sees_hard_masks(disc_samples):
+    assert all(torch.equal(s["cls_gt"], (s["gt"][:, 0] > 0.5).long()) for s in disc_samples)
+
+
+def test_grey_levels_of_a_mask_are_memorised(tmp_path):
+    write_static(tmp_path, "a")
+    write_labels(tmp_path / "a.png", np.full((150, 200), 102), paletted=False)
+    sample = StaticDataset(flat_folder(tmp_path), CROP)[0]
+    assert torch.isclose(sample["gt"], torch.tensor(102 / 255)).float().mean() > 0.4
+    assert not sample["cls_gt"].any()
 
 
 def test_draws_follow_the_published_chances():

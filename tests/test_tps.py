@@ -3,10 +3,56 @@ import pytest
 from scipy.interpolate import RBFInterpolator
 
 from dataset.tps import coarse_grid, exact_maps, fast_maps, random_control_points, solve
+from dataset.training_transforms import as_image, as_mask, remap
 from scripts.benchmark.plain_loading import thin_plate_maps
 from tests.conftest import GOLDEN
+from tests.recipe_statistics import RECIPE, check_share, check_stats
 
 SIZE = 384
+
+
+def warped_white(points) -> dict[str, float]:
+    """Warp a white picture and mask; return the golden file's shares of black pixels."""
+    maps = fast_maps(*points, SIZE, SIZE)
+    white = np.full((SIZE, SIZE), 255, np.uint8)
+    mask = remap(as_mask(white), maps).numpy()
+    image = remap(as_image(np.stack([white] * 3, axis=-1)), maps).numpy()
+    return {
+        "mask_black": (mask == 0).mean(),
+        "image_black": (image == 0).all(0).mean(),
+        "image_below_255": (image < 255).any(0).mean(),
+        "mask_black_8_pixels_inside": (mask[8:-8, 8:-8] == 0).mean(),
+        "warps_with_black": bool((mask == 0).any()),
+    }
+
+
+def test_without_noise_the_last_row_and_column_are_black():
+    source, _ = random_control_points(np.random.default_rng(0))
+    shares, golden = warped_white((source, source)), RECIPE["tps_border"]["scale_0"]
+    for name in ("mask_black", "image_black", "image_below_255", "mask_black_8_pixels_inside"):
+        assert shares[name] == pytest.approx(golden[name]["mean"], abs=1e-6), name
+
+
+@pytest.fixture(scope="module")
+def points():
+    random = np.random.default_rng(0)
+    return [random_control_points(random) for _ in range(200)]
+
+
+def test_as_much_is_black_as_in_the_original(points):
+    warps, golden = [warped_white(pair) for pair in points], RECIPE["tps_border"]["scale_0.02"]
+    for name in ("mask_black", "image_black", "image_below_255", "mask_black_8_pixels_inside"):
+        check_stats([warp[name] for warp in warps], golden[name], 6)
+    check_share([warp["warps_with_black"] for warp in warps], golden["warps_with_black"])
+
+
+def test_warps_move_pixels_as_far_as_the_originals(points):
+    still = np.stack(fast_maps(points[0][0], points[0][0], SIZE, SIZE))
+    distances = [np.hypot(*(np.stack(fast_maps(*pair, SIZE, SIZE)) - still)) for pair in points]
+    for name, reduce in (("mean", np.mean), ("max", np.max)):
+        check_stats(
+            [reduce(each) for each in distances], RECIPE["tps_border"][f"displacement_pixels_{name}"], 4
+        )
 
 
 @pytest.fixture(scope="module")

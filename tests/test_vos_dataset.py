@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,9 @@ from torch.utils.data import DataLoader
 
 from dataset.image_io import denormalise
 from dataset.training_sets import stage_dataset
-from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames
+from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames, frames_from
 from scripts.benchmark.plain_loading import video_frames
+from tests.recipe_statistics import RECIPE, check_share
 from tests.training_trees import seen_labels, write_video
 from util.errors import InputError
 
@@ -29,18 +32,35 @@ def dataset(roots):
     return VOSDataset(*roots, max_jump=2, crop_size=CROP)
 
 
-@pytest.mark.parametrize("length, max_jump", [(3, 5), (8, 2), (8, 25), (60, 10)])
-def test_three_different_frames_within_the_gap(length, max_jump):
+@pytest.mark.parametrize("row", RECIPE["vos_gaps"], ids=lambda row: f"{row['length']}-{row['max_jump']}")
+def test_gaps_of_all_draws_are_the_originals(row):
+    jump, steps = row["used_jump"], range(1, row["used_jump"] + 2)
+    assert jump == min(row["length"], row["max_jump"])
+    draws = product(range(row["start_max"] + 1), steps, steps)
+    drawn = np.array([frames_from(row["length"], jump, *draw) for draw in draws])
+    assert len(drawn) == row["total"]
+    for name, gaps in zip(("first_gap", "second_gap"), np.diff(drawn).T, strict=True):
+        assert np.bincount(gaps, minlength=len(row[f"{name}_counts"])).tolist() == row[f"{name}_counts"]
+        assert gaps.mean() == pytest.approx(row[f"{name}_mean"], abs=1e-6)
+    start, middle, last = drawn.T
+    assert (start == middle).sum() + (middle == last).sum() - row["all_three_same"] == row["some_frame_twice"]
+    assert ((start == middle) & (middle == last)).sum() == row["all_three_same"]
+    assert middle.max() <= row["middle_max"]
+    assert last.max() <= row["last_max"]
+    means = [row[f"{name}_mean"] for name in ("start", "middle", "last")]
+    assert drawn.mean(0) == pytest.approx(means, abs=1e-6)
+
+
+def test_draws_are_uniform_and_half_of_them_reversed():
     random = np.random.default_rng(0)
-    drawn = np.array([draw_frames(random, length, max_jump) for _ in range(2000)])
-    gaps = np.abs(np.diff(drawn))
-    limit = min(max_jump, (length - 1) // 2)
-    assert gaps.min() == 1
-    assert gaps.max() == limit
-    assert set(drawn.ravel()) == set(range(length))
-    backwards = (np.diff(drawn) < 0).all(1)
-    assert (backwards | (np.diff(drawn) > 0).all(1)).all()
-    assert 0.45 < backwards.mean() < 0.55
+    row = next(row for row in RECIPE["vos_gaps"] if (row["length"], row["max_jump"]) == (60, 10))
+    drawn = np.array([draw_frames(random, 60, 10) for _ in range(4000)])
+    backwards = drawn[:, 0] > drawn[:, 2]
+    check_share(backwards.tolist(), {"n": 10**9, "p": 0.5})
+    gaps = np.abs(np.diff(np.where(backwards[:, None], drawn[:, ::-1], drawn)))
+    for name, column in zip(("first_gap_counts", "second_gap_counts"), gaps.T, strict=True):
+        for gap, count in enumerate(row[name]):
+            check_share((column == gap).tolist(), {"n": 10**9, "p": count / row["total"]})
 
 
 def test_form_of_a_sample(dataset):
@@ -53,7 +73,6 @@ def test_form_of_a_sample(dataset):
     assert torch.equal(sample["cls_gt"], (sample["gt"] + 2 * sample["sec_gt"])[:, 0].long())
     assert sample["cls_gt"].unique().tolist() == [0, 1, 2]
     assert sample["info"]["name"] == "pair"
-    assert len(set(sample["info"]["frames"])) == 3
 
 
 def test_pictures_and_masks_change_together(dataset):
@@ -93,13 +112,14 @@ def test_tries_until_an_object_shows(roots, tmp_path):
         (tmp_path / "pair" / name).write_bytes((tmp_path / "masks" / "pair" / name).read_bytes())
     write_video(*roots, "pair")  # the pictures as they were
     dataset = VOSDataset(roots[0], tmp_path, max_jump=2, subset=["pair"], crop_size=CROP)
-    hits = 0
+    hits = []
     for epoch in range(100):
         dataset.set_epoch(epoch)
         *_, labels = dataset.find("pair", dataset.streams.generator(0))
-        hits += bool(labels)
-    # frame 0 of a sample is one of them about 3 times in 8
-    assert hits / 100 > 1 - (1 - 3 / 8) ** TRIES - 0.15  # 0.9; a single try would give 0.38
+        hits.append(bool(labels))
+    random = np.random.default_rng(0)
+    single = np.mean([draw_frames(random, 8, 2)[0] < 3 for _ in range(10_000)])
+    check_share(hits, {"n": 10_000, "p": 1 - (1 - single) ** TRIES})  # 0.72; a single try has 0.22
 
 
 def test_small_objects_of_bl30k():
@@ -147,8 +167,8 @@ def test_gaps_change_in_workers_that_are_kept(dataset):
             found += gaps(loader)
         found += gaps([{"info": {"frames": [[n] for n in dataset[0]["info"]["frames"]]}}])
         seen[jump] = set(found)
-    assert max(seen[2]) <= 2
-    assert seen[1] == {1}
+    assert max(seen[2]) == 3  # the bound and 1
+    assert max(seen[1]) == 2
 
 
 def test_gaps_count_frames_of_the_video(roots):

@@ -43,9 +43,10 @@ FIRST_JUMP = 5  # frames
 
 
 def max_jump_at(stage: Stage, epoch: int, epochs: int) -> int:
-    """Return how many frames apart the frames of a video sample may lie in an epoch.
+    """Return the bound of the gaps between the frames of a video sample in an epoch.
 
-    The task is made harder step by step, and as easy as at first for the last epochs.
+    The gaps grow step by step, and are as small as at first in the last epochs. The borders are whole epochs,
+    rounded to even at half an epoch as the original does.
 
     Args:
         stage: of the training.
@@ -54,6 +55,6 @@ def max_jump_at(stage: Stage, epoch: int, epochs: int) -> int:
     """
     jump = FIRST_JUMP
     for fraction, later in ((0.1, 10), (0.2, 15), (0.3, 20), (0.4, 25), (stage.narrow_again, FIRST_JUMP)):
-        if epoch >= fraction * epochs:
+        if epoch >= round(fraction * epochs):
             jump = later
     return jump

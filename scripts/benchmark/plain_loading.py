@@ -42,7 +42,7 @@ def _static_frame(
     image: Image.Image, mask: Image.Image, frame: FrameDraw, crop_size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     image = F.resize(_affine(image, frame.affine), [crop_size], BICUBIC)
-    mask = F.resize(_affine(mask, frame.affine), [crop_size], NEAREST)
+    mask = F.resize(_affine(mask, frame.affine, BICUBIC), [crop_size], NEAREST)
     top, left = (
         round(place * (length - crop_size))
         for place, length in zip(frame.crop, (image.height, image.width), strict=True)
@@ -52,9 +52,7 @@ def _static_frame(
     if frame.control_points is None:
         return pixels, labels
     maps = thin_plate_maps(*frame.control_points, crop_size, crop_size)
-    return cv2.remap(pixels, *maps, cv2.INTER_LINEAR, borderValue=IMAGE_FILL), cv2.remap(
-        labels, *maps, cv2.INTER_NEAREST
-    )
+    return cv2.remap(pixels, *maps, cv2.INTER_LINEAR), cv2.remap(labels, *maps, cv2.INTER_NEAREST)
 
 
 def video_frames(
@@ -96,17 +94,13 @@ def thin_plate_maps(
     return result[..., 0].astype(np.float32), result[..., 1].astype(np.float32)
 
 
-def _affine(image: Image.Image, affine: Affine) -> Image.Image:
-    single = image.mode != "RGB"
-    return F.affine(
-        image,
-        affine.degrees,
-        [0, 0],
-        affine.scale,
-        [affine.shear, 0],
-        NEAREST if single else BICUBIC,
-        0 if single else list(IMAGE_FILL),
-    )
+def _affine(
+    image: Image.Image, affine: Affine, interpolation: InterpolationMode | None = None
+) -> Image.Image:
+    """Apply an affine map: bicubic for pictures, nearest for masks, unless an interpolation is given."""
+    usual, fill = (BICUBIC, list(IMAGE_FILL)) if image.mode == "RGB" else (NEAREST, 0)
+    move = affine.degrees, [0, 0], affine.scale, [affine.shear, 0]
+    return F.affine(image, *move, interpolation or usual, fill)
 
 
 def _colours(image: Image.Image, steps: Sequence[Adjustment], grey: bool) -> Image.Image:
