@@ -167,7 +167,10 @@ def reduced(labels: Tensor, working: tuple[int, int]) -> Tensor:
 
 
 def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """Return (h, w) with the shorter side at `short_side` and the aspect kept."""
+    """Return (h, w) with the shorter side at `short_side` and the aspect kept, the longer side truncated.
+
+    So torchvision's Resize has it, and with it the published YouTubeVOS evaluation.
+    """
     height, width = size
-    scale = short_side / min(height, width)
-    return round(height * scale), round(width * scale)
+    long_side = short_side * max(size) // min(size)
+    return (short_side, long_side) if height <= width else (long_side, short_side)

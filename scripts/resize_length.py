@@ -1,7 +1,7 @@
 """Bring the pictures of a folder, and of all folders in it, to one length of the shorter side.
 
-Meant for large static data (HRSOD, BIG). PNGs with a palette or one channel are masks: nearest
-neighbours, the palette kept. Everything else is a picture: bicubic.
+For large static data (HRSOD, BIG), whose pictures and grey masks are averaged over the area of each pixel, as
+the original does. Paletted PNGs are label maps: the nearest pixel, the palette kept.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def main() -> None:
     add = parser.add_argument
     add("input", type=Path, help="folder with pictures")
     add("output", type=Path, help="folder for the results, with the same names")
-    add("size", type=positive_int, nargs="?", default=480, help="shorter side (default: %(default)s)")
+    add("size", type=positive_int, nargs="?", default=384, help="shorter side (default: %(default)s)")
     add("--workers", type=positive_int, default=os.cpu_count(), help="processes (default: one per core)")
     args = parser.parse_args()
     jobs = folder_jobs(args.input, args.output)
@@ -39,7 +39,7 @@ def folder_jobs(source: Path, target: Path) -> list[Job]:
         InputError: there are none, or the results would lie among them.
     """
     check_apart(source, target)
-    jobs = [Job(path, target / path.relative_to(source)) for path in list_images_below(source)]
+    jobs = [Job(path, target / path.relative_to(source), area=True) for path in list_images_below(source)]
     if not jobs:
         raise InputError(f"there are no pictures in {source}: give a folder that has some.")
     return jobs

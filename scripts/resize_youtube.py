@@ -15,15 +15,20 @@ def main() -> None:
     """Parse the flags and resize what is not done yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--input", type=Path, default=Path("../YouTube/train"), help="default: %(default)s")
-    add("--output", type=Path, default=Path("../YouTube/train_480p"), help="default: %(default)s")
+    default_input, default_output = Path("../YouTube/train"), Path("../YouTube/train_480p")
+    add("folders", type=Path, nargs="*", metavar="INPUT OUTPUT", help="as --input and --output")
+    add("--input", type=Path, help=f"folder with JPEGImages and Annotations (default: {default_input})")
+    add("--output", type=Path, help=f"default: {default_output}")
     add("--size", type=positive_int, default=480, help="length of the shorter side (default: %(default)s)")
     add("--workers", type=positive_int, default=os.cpu_count(), help="processes (default: one per core)")
     args = parser.parse_args()
-    jobs = video_jobs(args.input, args.output)
-    with exclusive(args.output, "resizing"):
+    if args.folders and (len(args.folders) != 2 or args.input or args.output):
+        parser.error("give INPUT OUTPUT, or --input and --output")
+    source, target = args.folders or (args.input or default_input, args.output or default_output)
+    jobs = video_jobs(source, target)
+    with exclusive(target, "resizing"):
         resize_all(jobs, args.size, args.workers)
-    print(f"Done: {args.output}")
+    print(f"Done: {target}")
 
 
 def video_jobs(source: Path, target: Path) -> list[Job]:

@@ -1,6 +1,6 @@
 """Shrinking pictures and masks on disk to a given shorter side.
 
-Pictures are decoded with OpenCV and resized with PyTorch's antialiased bicubic filter: the same
+Frames are decoded with OpenCV and resized with PyTorch's antialiased bicubic filter: the same
 numbers as Pillow's within rounding, several times as fast. JPEGs are decoded at 1/2, 1/4 or 1/8 of
 their size where what is left has at least MARGIN times the wanted size; closer to it the
 decoder's own filter would show (more than a grey level on average for grainy pictures).
@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from dataset.image_io import LARGEST_LABEL, image_size, opened, read_image, read_labels, read_palette
 from dataset.mask_writer import write_mask
+from dataset.video import working_size
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
 from util.progress import CountProgress
@@ -43,11 +44,14 @@ class Job:
         source: a picture, or a mask (see `is_mask`).
         target: where the result goes, in the same format.
         like: the picture whose size decides, for a mask that belongs to one.
+        area: average the pixels under each pixel of the result, in grey masks too; else pictures are
+            filtered bicubically and masks take the nearest pixel.
     """
 
     source: Path
     target: Path
     like: Path | None = None
+    area: bool = False
 
 
 def check_apart(source: Path, target: Path) -> None:
@@ -59,12 +63,6 @@ def check_apart(source: Path, target: Path) -> None:
     inner, outer = target.resolve(), source.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise InputError(f"{target} lies in {source} or around it: give a folder apart for the results.")
-
-
-def wanted_size(height: int, width: int, shorter: int) -> tuple[int, int]:
-    """Return (height, width) with the given shorter side and the same shape, to the nearest pixel."""
-    scale = shorter / min(height, width)
-    return max(shorter, round(height * scale)), max(shorter, round(width * scale))
 
 
 def is_mask(path: Path) -> bool:
@@ -116,8 +114,12 @@ def bicubic(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uin
 def resize_picture(job: Job, size: tuple[int, int]) -> None:
     """Write a picture at (height, width)."""
     is_jpeg = job.source.suffix.lower() in (".jpg", ".jpeg")
-    factor = reduction(*image_size(job.source), size) if is_jpeg else 1
-    resized = bicubic(read_bgr(job.source, factor), size)
+    if job.area:
+        resized = cv2.resize(read_bgr(job.source), size[::-1], interpolation=cv2.INTER_AREA)
+        resized = resized[..., 0] if is_mask(job.source) else resized
+    else:
+        factor = reduction(*image_size(job.source), size) if is_jpeg else 1
+        resized = bicubic(read_bgr(job.source, factor), size)
     options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if is_jpeg else []
     good, data = cv2.imencode(job.target.suffix, resized, options)
     if not good:
@@ -135,11 +137,11 @@ def resize_mask(job: Job, size: tuple[int, int]) -> None:
 def run_job(job: Job, shorter: int) -> str | None:
     """Resize one file unless that is done; return the reason when it cannot be read."""
     try:
-        size = wanted_size(*image_size(job.like or job.source), shorter)
+        size = working_size(image_size(job.like or job.source), shorter)
         if not _is_done(job.target, size):
             if image_size(job.source) == size:
                 _copy(job)
-            elif is_mask(job.source):
+            elif is_mask(job.source) and not (job.area and read_palette(job.source) is None):
                 resize_mask(job, size)
             else:
                 resize_picture(job, size)
