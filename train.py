@@ -5,7 +5,7 @@ import argparse
 
 from torch.utils.data import default_collate
 
-from dataset.training_sets import TrainingSet, stage_dataset
+from dataset.training_sets import PUBLISHED_SUBSET, TrainingSet, stage_dataset
 from model import PropagationNetwork
 from model.checkpoint import load_weights
 from model.resnet import imagenet_state_dict
@@ -36,7 +36,7 @@ def propagation_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         bl_root=settings.bl_root,
         yv_root=settings.yv_root,
         davis_root=settings.davis_root,
-        yv_subset=settings.yv_subset,
+        yv_subset=settings.yv_subset or PUBLISHED_SUBSET,
         seed=settings.seed,
         crop_size=settings.crop_size,
     )

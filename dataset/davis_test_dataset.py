@@ -51,6 +51,12 @@ def davis_2017(root: Path, split: str, late_objects: bool = False) -> list[Video
     return [_video(root / folder, name, merge=False, late_objects=late_objects) for name in names]
 
 
+def davis_trainval(root: Path) -> Path:
+    """Return the folder of DAVIS 2017's trainval set below a root: `2017/trainval`, or `trainval`."""
+    direct = root / "trainval"
+    return direct if direct.is_dir() else root / "2017/trainval"
+
+
 def names_listed(path: Path) -> list[str]:
     """Return the video names of a list file in order, or none when there is no such file.
 

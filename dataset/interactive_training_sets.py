@@ -6,12 +6,13 @@ from pathlib import Path
 
 from torch.utils.data import ConcatDataset
 
-from dataset.davis_test_dataset import RESOLUTION
+from dataset.davis_test_dataset import RESOLUTION, davis_trainval
 from dataset.fusion_dataset import FusionDataset, fusion_videos
 from dataset.s2m_dataset import S2MDataset
 from dataset.s2m_pictures import LVISPictures, StaticPictures
 from dataset.training_sample import Sample
-from dataset.training_sets import present_folders, static_pictures
+from dataset.training_sets import DataSet, find_sets, static_pictures
+from util.data_roots import DEFAULT_ROOTS
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -34,25 +35,34 @@ class S2MTrainingSet(ConcatDataset[Sample]):
             part.set_epoch(epoch)
 
 
-def s2m_training_set(static_root: Path, lvis_root: Path, crop_size: int, seed: int) -> S2MTrainingSet:
+def s2m_training_set(
+    static_root: Path | None, lvis_root: Path | None, crop_size: int, seed: int
+) -> S2MTrainingSet:
     """Find the pictures for the scribble-to-mask network; one of the two folders is enough.
 
     Args:
-        static_root: folder with fss, DUTS-TR, ...
+        static_root: folder with fss, DUTS-TR, ...; None, here and below: the default folder.
         lvis_root: folder with lvis_v1_train.json and train2017.
         crop_size: of a sample, a side.
         seed: of the run.
 
     Raises:
-        InputError: neither folder is there, or one is not as it should be.
+        InputError: neither folder is there, one that the user named is not, or one is not as it should be.
     """
-    needed = "S2M needs pictures at --static_root or LVIS at --lvis_root"
-    there = present_folders([static_root, lvis_root], needed)
+    static, lvis = static_root or DEFAULT_ROOTS["static_root"], lvis_root or DEFAULT_ROOTS["lvis_root"]
+    there = find_sets(
+        [
+            DataSet(
+                "static pictures", static, "--static_root", static_root is not None, "two of three parts"
+            ),
+            DataSet("LVIS", lvis, "--lvis_root", lvis_root is not None, "one of three parts"),
+        ]
+    )
     parts: list[S2MDataset] = []
-    if static_root in there:
-        parts.append(StaticPictures(static_pictures(static_root, needed) * STATIC_REPEATS, crop_size, seed))
-    if lvis_root in there:
-        annotations, images = (lvis_root / name for name in LVIS_FILES)
+    if static in there:
+        parts.append(StaticPictures(static_pictures(static_root) * STATIC_REPEATS, crop_size, seed))
+    if lvis in there:
+        annotations, images = (lvis / name for name in LVIS_FILES)
         if not images.is_dir():
             raise InputError(f"there is no {images}: put the pictures of LVIS v1 (COCO's train2017) there.")
         parts.append(LVISPictures(annotations, images, crop_size, seed))
@@ -61,13 +71,19 @@ def s2m_training_set(static_root: Path, lvis_root: Path, crop_size: int, seed: i
 
 
 def fusion_training_set(
-    stage: int, fusion_root: Path, bl_root: Path, davis_root: Path, crop_size: int, seed: int
+    stage: int,
+    fusion_root: Path | None,
+    bl_root: Path | None,
+    davis_root: Path | None,
+    crop_size: int,
+    seed: int,
 ) -> FusionDataset:
     """Find the generated data of a stage of fusion.
 
     Args:
         stage: 0 (BL30K) or 1 (DAVIS).
-        fusion_root: folder with `bl` and `davis`, and in them a folder for each run of generate_fusion.
+        fusion_root: folder with `bl` and `davis`, and in them a folder for each run of generate_fusion; None,
+            here and below: the default folder.
         bl_root: the videos that the data of stage 0 were made from.
         davis_root: DAVIS 2017, for stage 1.
         crop_size: of a sample, a side.
@@ -77,10 +93,12 @@ def fusion_training_set(
         InputError: there are none.
     """
     if stage == 0:
-        layout = bl_root / "JPEGImages", bl_root / "Annotations"
+        root = bl_root or DEFAULT_ROOTS["bl_root"]
+        layout = root / "JPEGImages", root / "Annotations"
     else:
-        trainval = davis_root / "trainval"
+        trainval = davis_trainval(davis_root or DEFAULT_ROOTS["davis_root"])
         layout = trainval / "JPEGImages" / RESOLUTION, trainval / "Annotations" / RESOLUTION
-    videos = fusion_videos(fusion_root / FUSION_DATA[stage], *layout)
-    log.info("%s: %d videos.", fusion_root / FUSION_DATA[stage], len(videos))
+    generated = (fusion_root or DEFAULT_ROOTS["fusion_root"]) / FUSION_DATA[stage]
+    videos = fusion_videos(generated, *layout)
+    log.info("%s: %d videos.", generated, len(videos))
     return FusionDataset(videos, crop_size, seed)

@@ -4,13 +4,15 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from torch.utils.data import ConcatDataset
 
-from dataset.davis_test_dataset import RESOLUTION, names_listed
+from dataset.davis_test_dataset import RESOLUTION, davis_trainval, names_listed
 from dataset.static_dataset import StaticDataset, check_objects, class_folders, flat_folder
 from dataset.training_sample import Sample
 from dataset.vos_dataset import VOSDataset
+from util.data_roots import DEFAULT_ROOTS
 from util.errors import InputError
 from util.stages import FIRST_JUMP
 
@@ -19,15 +21,38 @@ log = logging.getLogger(__name__)
 YOUTUBE_STEP = 5  # YouTubeVOS annotates every fifth frame
 DAVIS_REPEATS = 5
 
-# folder of --static_root, how its pictures are found, draws from each per epoch
-STATIC_FOLDERS: tuple[tuple[str, Callable[[Path], list[tuple[Path, Path]]], int], ...] = (
-    ("fss", class_folders, 1),
-    ("DUTS-TR", flat_folder, 1),
-    ("DUTS-TE", flat_folder, 1),
-    ("ecssd", flat_folder, 1),
-    ("BIG_small", flat_folder, 5),
-    ("HRSOD_small", flat_folder, 5),
+# Folder of --static_root, how its pictures are found, draws from each per epoch, and the percentage of the
+# samples of stage 0 that come from it in the published recipe.
+STATIC_FOLDERS: tuple[tuple[str, Callable[[Path], list[tuple[Path, Path]]], int, int], ...] = (
+    ("fss", class_folders, 1, 27),
+    ("DUTS-TR", flat_folder, 1, 28),
+    ("DUTS-TE", flat_folder, 1, 13),
+    ("ecssd", flat_folder, 1, 3),
+    ("BIG_small", flat_folder, 5, 2),
+    ("HRSOD_small", flat_folder, 5, 27),
 )
+PUBLISHED_SUBSET = (
+    Path(__file__).parent.parent / "util/yv_subset.txt"
+)  # 3,464 videos; others have wrong masks
+ALL_VIDEOS = Path("all")  # in place of a file: every video of YouTubeVOS
+
+
+class DataSet(NamedTuple):
+    """A data set that a training uses.
+
+    Attributes:
+        name: as users know it.
+        folder: where its files lie.
+        flag: names the folder above on the command line.
+        named: whether the user gave the flag.
+        share: its part of the published recipe, in words.
+    """
+
+    name: str
+    folder: Path
+    flag: str
+    named: bool
+    share: str
 
 
 class TrainingSet(ConcatDataset[Sample]):
@@ -43,7 +68,7 @@ class TrainingSet(ConcatDataset[Sample]):
             part.set_epoch(epoch)
 
     def set_max_jump(self, max_jump: int) -> None:
-        """Change the largest gap between frames of videos; pictures have none. Call it between epochs."""
+        """Change the bound of the gaps between frames of videos; call it between epochs."""
         for part in self.parts:
             if isinstance(part, VOSDataset):
                 part.set_max_jump(max_jump)
@@ -52,50 +77,54 @@ class TrainingSet(ConcatDataset[Sample]):
 def stage_dataset(
     stage: int,
     *,
-    static_root: Path = Path("../static"),
-    bl_root: Path = Path("../BL30K"),
-    yv_root: Path = Path("../YouTube"),
-    davis_root: Path = Path("../DAVIS/2017"),
-    yv_subset: Path | None = None,
+    static_root: Path | None = None,
+    bl_root: Path | None = None,
+    yv_root: Path | None = None,
+    davis_root: Path | None = None,
+    yv_subset: Path = PUBLISHED_SUBSET,
     max_jump: int = FIRST_JUMP,
     seed: int = 0,
     crop_size: int = 384,
 ) -> TrainingSet:
-    """Find the training data of a stage, and log which folders are there and which are not.
+    """Find the training data of a stage, and log which data sets are there and which are not.
 
     Args:
         stage: 0 (pictures), 1 (BL30K or its like) or 2 (YouTubeVOS and DAVIS).
-        static_root: folder with fss, DUTS-TR, ...; stage 0.
+        static_root: folder with fss, DUTS-TR, ...; stage 0. None, here and below: the default folder.
         bl_root: folder with JPEGImages and Annotations; stage 1.
         yv_root: folder with train_480p; stage 2.
-        davis_root: folder with trainval; stage 2.
-        yv_subset: file with the YouTubeVOS videos to use, a name per line; None uses all.
-        max_jump: the largest gap between frames at the start.
+        davis_root: folder with 2017/trainval or trainval; stage 2.
+        yv_subset: file with the YouTubeVOS videos to use, a name per line; `ALL_VIDEOS` uses all.
+        max_jump: bound of the gaps between frames at the start.
         seed: of the run.
         crop_size: of the frames, a side.
 
     Raises:
-        InputError: none of the stage's folders is there, or one is not as it should be or shows no object.
+        InputError: none of the stage's data sets is there, one that the user named is not, or one is not as
+            it should be or shows no object.
     """
     if stage == 0:
-        pictures = static_pictures(static_root, "stage 0 needs pictures at --static_root")
-        return TrainingSet([StaticDataset(pictures, crop_size, seed)])
+        return TrainingSet([StaticDataset(static_pictures(static_root), crop_size, seed)])
     videos = partial(VOSDataset, max_jump=max_jump, crop_size=crop_size, seed=seed)
     if stage == 1:
-        present_folders([bl_root / "JPEGImages"], f"stage 1 needs BL30K, or {_SYNTHETIC}, at --bl_root")
-        return TrainingSet([videos(*_layout(bl_root), is_bl=True)])
+        root = bl_root or DEFAULT_ROOTS["bl_root"]
+        find_sets([DataSet(_SYNTHETIC, root / "JPEGImages", "--bl_root", bl_root is not None, "all")])
+        return TrainingSet([videos(*_layout(root), is_bl=True)])
 
-    youtube, davis = yv_root / "train_480p", davis_root / "trainval"
-    present = present_folders(
-        [youtube, davis], "stage 2 needs YouTubeVOS at --yv_root or DAVIS at --davis_root"
+    youtube = (yv_root or DEFAULT_ROOTS["yv_root"]) / "train_480p"
+    davis = davis_trainval(davis_root or DEFAULT_ROOTS["davis_root"])
+    there = find_sets(
+        [
+            DataSet("YouTubeVOS", youtube, "--yv_root", yv_root is not None, "92 % of the samples"),
+            DataSet("DAVIS 2017", davis, "--davis_root", davis_root is not None, "8 % of the samples"),
+        ]
     )
     parts = []
-    if youtube in present:
-        subset = names_listed(yv_subset) if yv_subset is not None else None
-        if yv_subset is not None and not subset:
-            raise InputError(f"--yv_subset {yv_subset} names no video: give a file with a name per line.")
-        parts.append(videos(*_layout(youtube), frame_step=YOUTUBE_STEP, subset=subset))
-    if davis in present:
+    if youtube in there:
+        parts.append(
+            videos(*_layout(youtube), frame_step=YOUTUBE_STEP, subset=_youtube_subset(yv_subset, youtube))
+        )
+    if davis in there:
         listed = davis / "ImageSets/2017/train.txt"
         subset = names_listed(listed)
         if not subset:
@@ -105,46 +134,85 @@ def stage_dataset(
     return TrainingSet(parts)
 
 
-_SYNTHETIC = "what scripts/make_synthetic_dataset.py makes"
+def _youtube_subset(path: Path, youtube: Path) -> list[str] | None:
+    """Read the names of the videos to use; None for all."""
+    if path == ALL_VIDEOS:
+        return None
+    names = names_listed(path)
+    if not names:
+        raise InputError(
+            f"--yv_subset {path} names no video: give a file with a name per line, or {ALL_VIDEOS}."
+        )
+    if not any((youtube / "Annotations" / name).is_dir() for name in names):
+        raise InputError(
+            f"{youtube / 'Annotations'} has none of the {len(names)} videos listed in {path}: "
+            f"give --yv_subset {ALL_VIDEOS} for videos of your own."
+        )
+    return names
+
+
+_SYNTHETIC = "BL30K, or what scripts.make_synthetic_dataset makes"
 
 
 def _layout(root: Path) -> tuple[Path, Path]:
     return root / "JPEGImages", root / "Annotations"
 
 
-def static_pictures(root: Path, needed: str) -> list[tuple[Path, Path]]:
-    """Gather all pictures under --static_root with their masks, those of small sets several times.
+def static_pictures(root: Path | None) -> list[tuple[Path, Path]]:
+    """Gather the static pictures with their masks, those of small sets several times.
 
     Args:
-        root: folder with fss, DUTS-TR, ...
-        needed: what needs them, for the error message.
+        root: folder with fss, DUTS-TR, ...; None: the default folder.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or a mask is missing.
     """
-    present = present_folders([root / name for name, _, _ in STATIC_FOLDERS], needed)
+    folder = root or DEFAULT_ROOTS["static_root"]
+    there = find_sets(
+        # the user names the root, not the folders in it: some of them are enough
+        [
+            DataSet(name, folder / name, "--static_root", False, f"{percent} % of the static pictures")
+            for name, *_, percent in STATIC_FOLDERS
+        ]
+    )
     pictures = []
-    for name, find, repeats in STATIC_FOLDERS:
-        if root / name in present:
-            found = find(root / name)
-            log.info("%s: %d pictures%s.", root / name, len(found), f", each {repeats} times" * (repeats > 1))
-            check_objects(found, root / name)
+    for name, find, repeats, _ in STATIC_FOLDERS:
+        if folder / name in there:
+            found = find(folder / name)
+            log.info(
+                "%s: %d pictures%s.", folder / name, len(found), f", each {repeats} times" * (repeats > 1)
+            )
+            check_objects(found, folder / name)
             pictures += found * repeats
     if not pictures:
         raise InputError(
-            f"the folders under {root} hold no picture x.jpg with a mask x.png: put them there, "
+            f"the folders under {folder} hold no picture x.jpg with a mask x.png: put them there, "
             "and no pictures as PNG, which would be taken for masks."
         )
     return pictures
 
 
-def present_folders(folders: Sequence[Path], needed: str) -> set[Path]:
-    """Return the folders that exist and log which; none is an error that says what is `needed`."""
-    present = {folder for folder in folders if folder.is_dir()}
-    for folder in folders:
-        log.info("training data: %s is %s.", folder, "there" if folder in present else "not there")
-    if not present:
+def find_sets(sets: Sequence[DataSet]) -> set[Path]:
+    """Return the folders of the data sets that are there; log these, and warn of the others.
+
+    Raises:
+        InputError: none is there, or one that the user named is not.
+    """
+    there = {each.folder for each in sets if each.folder.is_dir()}
+    if not there:
+        wanted = " or ".join(dict.fromkeys(f"{each.name} at {each.flag}" for each in sets))
         raise InputError(
-            f"{needed}; looked for {', '.join(map(str, folders))}: see 'Training data' in README.md."
+            f"there is nothing to train on: give {wanted}; "
+            f"looked for {', '.join(str(each.folder) for each in sets)}."
         )
-    return present
+    for each in sets:
+        if each.folder in there:
+            log.info("training data: %s is there.", each.folder)
+        elif each.named:
+            raise InputError(f"{each.flag} holds no {each.name}: there is no folder {each.folder}.")
+        else:
+            log.warning(
+                "training data: %s is not there (%s); it is about %s in the published recipe.",
+                *(each.name, each.folder, each.share),
+            )
+    return there

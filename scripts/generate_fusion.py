@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dataset.davis_test_dataset import RESOLUTION, names_listed
+from dataset.davis_test_dataset import RESOLUTION, davis_trainval, names_listed
 from dataset.image_io import list_images, normalise, read_image, read_label_map
 from dataset.mask_writer import write_mask
 from model import InferenceCore, PropagationNetwork, load_network
@@ -112,7 +112,7 @@ def davis_videos(root: Path) -> dict[str, Frames]:
     Raises:
         InputError: there are none.
     """
-    folder = root / "trainval"
+    folder = davis_trainval(root)
     names = names_listed(folder / "ImageSets/2017/train.txt")
     if not names:
         raise InputError(

@@ -5,7 +5,6 @@ truth) or of a stage of fusion (both masks, what the correction added and took a
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from scripts.evaluation.flags import add_network_flags
 from scripts.training.interactive_pictures import fusion_grid, s2m_grid
 from scripts.training.loop import TrainingData
 from scripts.training.sample_pictures import sample_grid
+from util.data_roots import DEFAULT_ROOTS, add_root_flags
 from util.device import set_up_device
 from util.errors import run_script
 from util.files import atomic_path
@@ -46,12 +46,8 @@ def main() -> None:
     add("--max_jump", type=positive_int, default=FIRST_JUMP, help="default: %(default)s")
     add("--crop_size", type=crop_size, default=384, help="default: %(default)s")
     add("--seed", type=whole_number, default=0, help="default: %(default)s")
-    add("--static_root", type=Path, default=Path("../static"), help="default: %(default)s")
-    add("--bl_root", type=Path, default=Path("../BL30K"), help="default: %(default)s")
-    add("--yv_root", type=Path, default=Path("../YouTube"), help="default: %(default)s")
-    add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="default: %(default)s")
-    add("--lvis_root", type=Path, default=Path("../lvis"), help="default: %(default)s")
-    add("--fusion_root", type=Path, default=Path("../fusion_data"), help="default: %(default)s")
+    uses = ("stage 0 and S2M", "stage 1 and fusion 0", "stage 2", "stage 2 and fusion 1", "S2M", "fusion")
+    add_root_flags(add, **dict(zip(DEFAULT_ROOTS, uses, strict=True)))
     add_network_flags(add)
     args = parser.parse_args()
     with atomic_path(args.output) as temporary:

@@ -13,6 +13,7 @@ from model.training.fusion_forward import FrozenAttention, FusionForward
 from model.training.losses import Bootstrap
 from scripts.training.interactive_pictures import fusion_grid
 from scripts.training.loop import Task, run_training
+from util.data_roots import add_root_flags
 from util.errors import run_script
 from util.hyper_para import add_training_flags, complete_settings
 from util.ranks import Ranks
@@ -37,9 +38,7 @@ def main() -> None:
         help="the propagation network, which is not trained (default: %(default)s)",
     )
     add = parser.add_argument_group("data").add_argument
-    add("--fusion_root", type=Path, default=Path("../fusion_data"), help="default: %(default)s")
-    add("--bl_root", type=Path, default=Path("../BL30K"), help="stage 0 (default: %(default)s)")
-    add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="stage 1 (default: %(default)s)")
+    add_root_flags(add, fusion_root="made by generate_fusion", bl_root="stage 0", davis_root="stage 1")
     add_training_flags(parser, crop=384, lr=1e-4, images=500, saves=5_000)
     settings = parser.parse_args()
     complete_settings(settings, f"fusion{settings.stage}", SCHEDULES[settings.stage])

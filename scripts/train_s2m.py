@@ -16,6 +16,7 @@ from model.training.s2m_start import start_from_deeplab, start_from_imagenet
 from model.training.synchronised_norm import synchronise_batch_norm
 from scripts.training.interactive_pictures import s2m_grid
 from scripts.training.loop import Task, run_training
+from util.data_roots import add_root_flags
 from util.errors import InputError, run_script
 from util.hyper_para import add_training_flags, complete_settings
 from util.ranks import Ranks
@@ -33,8 +34,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument_group("data").add_argument
-    add("--static_root", type=Path, default=Path("../static"), help="default: %(default)s")
-    add("--lvis_root", type=Path, default=Path("../lvis"), help="default: %(default)s")
+    add_root_flags(add, static_root="the static pictures, twice", lvis_root="LVIS v1")
     add_training_flags(parser, crop=480, lr=1e-4, images=800, saves=20_000)
     parser.add_argument("--load_deeplab", type=Path, help="start from the public DeepLabV3+ of Pascal VOC")
     settings = parser.parse_args()

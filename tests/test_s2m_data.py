@@ -113,7 +113,7 @@ def test_both_sources_make_samples_whose_truth_follows_the_picture(roots):
 
 def test_missing_and_damaged_annotations_are_one_sentence(roots, tmp_path):
     static = roots[0]
-    with pytest.raises(InputError, match="S2M needs pictures at --static_root or LVIS"):
+    with pytest.raises(InputError, match="give static pictures at --static_root or LVIS"):
         s2m_training_set(tmp_path / "no", tmp_path / "none", 96, 0)
     (tmp_path / "train2017").mkdir()
     for text in ("{", "[]", '{"images": [], "annotations": [{}], "categories": []}'):

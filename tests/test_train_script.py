@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -20,12 +21,15 @@ from model.checkpoint import load_file
 from scripts.training import loop
 from tests.conftest import ROOT, run_script, runs, slow
 from tests.golden_weights import fill
+from tests.recipe_statistics import RECIPE
 from tests.training_trees import write_video
 from util.errors import InputError
 from util.hyper_para import check_same_run, training_settings
 from util.ranks import Ranks
 from util.stages import STAGES, max_jump_at
 
+with torch.device("meta"):
+    SINGLE = PropagationNetwork(single_object=True)  # for the order of its parameters
 FLAGS = ["--stage", 0, "-b", 2, "--steps", 4, "--crop_size", 32, "--lr", 1e-4]
 LOGS = ["--num_workers", 1, "--log_interval", 1, "--image_interval", 5, "--device", "cpu"]
 
@@ -176,24 +180,80 @@ def test_two_processes_of_torchrun_take_the_same_steps_and_stop_together(tmp_pat
     assert losses(one)[1] == pytest.approx(losses(two)[1], rel=1e-4)
 
 
-def test_jumps_between_frames_grow_and_shrink_again():
-    jumps = [max_jump_at(STAGES[2], epoch, 20) for epoch in range(20)]
-    assert jumps == [5, 5, 10, 10, 15, 15, 20, 20, *[25] * 10, 5, 5]
-    assert max_jump_at(STAGES[1], 16, 20) == 5
-    assert max_jump_at(STAGES[1], 15, 20) == 25
+@pytest.mark.parametrize("stage", [1, 2])
+def test_gaps_change_at_the_epochs_of_the_original(stage):
+    golden = RECIPE["max_jump_epochs"]
+    for epochs, _, changes in golden[f"stage_{stage}"]["rows"]:
+        bounds, bound = dict(changes), golden["start_skip"]
+        for epoch in range(epochs):
+            bound = bounds.get(epoch, bound)
+            assert max_jump_at(STAGES[stage], epoch, epochs) == bound, (epochs, epoch)
+
+
+def test_a_run_named_null_writes_nothing(tmp_path, monkeypatch, flags, caplog):
+    caplog.set_level("INFO")
+    run_here(tmp_path, monkeypatch, *flags, "-i", 1, "--id", "NULL", "--debug")
+    assert not list(tmp_path.iterdir())
+    assert "it 1: loss/total" in caplog.text
+
+
+def test_debug_draws_every_iteration_and_saves_nothing_at_the_end(tmp_path, monkeypatch, flags):
+    usual = [flag for flag in flags if flag not in ("--image_interval", 5)]
+    run_here(tmp_path, monkeypatch, *usual, "-i", 2, "--debug")
+    assert [image.step for image in events(tmp_path).Images("samples")] == [1, 2]
+    assert not list(tmp_path.glob("saves/*/*"))
+
+
+def test_a_checkpoint_of_the_original_goes_on(tmp_path, monkeypatch, flags, single_object_weights, caplog):
+    """The state is that of an older PyTorch: steps are whole numbers, newer settings are not there."""
+    network = load_file(single_object_weights)
+    params = {name: torch.nn.Parameter(network[name]) for name, _ in SINGLE.named_parameters()}
+    adam = torch.optim.Adam(params.values(), lr=1e-4, weight_decay=1e-7)
+    for parameter in params.values():
+        parameter.grad = torch.full_like(parameter, 1e-3)
+    adam.step()
+    state = adam.state_dict()
+    for moments in state["state"].values():
+        moments["step"] = 3
+    kept = ("lr", "betas", "eps", "weight_decay", "amsgrad", "params")
+    state["param_groups"] = [{name: group[name] for name in kept} for group in state["param_groups"]]
+    state["param_groups"][0] |= {"initial_lr": 1e-4, "lr": 1e-5}
+    counted = {"last_epoch": 3, "_step_count": 4, "verbose": False, "_get_lr_called_within_step": False}
+    schedule = {
+        "milestones": Counter({2: 1}),
+        "gamma": 0.1,
+        "base_lrs": [1e-4],
+        "_last_lr": [1e-5],
+        **counted,
+    }
+    path = tmp_path / "original_checkpoint.pth"
+    torch.save({"it": 3, "network": network, "optimizer": state, "scheduler": schedule}, path)
+
+    caplog.set_level("INFO")
+    where = flags.index("--load_network")
+    again = [*flags[:where], *flags[where + 2 :], "-i", 4]
+    run_here(tmp_path / "run", monkeypatch, *again, "--load_model", path)
+    assert "samples that follow are not those of the old run" in caplog.text
+    accumulator = events(tmp_path / "run")
+    rates = [(event.step, event.value) for event in accumulator.Scalars("optimiser/learning_rate")]
+    assert rates == [(4, pytest.approx(1e-5))]
+    after = load_file(saved(tmp_path / "run", "checkpoint.pth"))["optimizer"]["state"][0]
+    assert after["step"] == 4
+    # the first moment is the old one's part and the new gradient's, so it is not as if it began anew
+    assert not torch.allclose(after["exp_avg"], torch.zeros(()), atol=1e-5)
 
 
 def test_defaults_are_those_of_the_stage():
     for stage, expected in enumerate(
         ((7, 300_000, [250_000]), (4, 500_000, [450_000]), (4, 150_000, [125_000]))
     ):
-        settings = training_settings(["--stage", str(stage)])
+        settings = training_settings(["--stage", str(stage)] if stage else [])
         assert (settings.batch_size, settings.iterations, settings.steps) == expected
     assert training_settings(["--stage", "2", "-i", "300000", "--steps"]).steps == []
 
 
 def test_bad_input_is_one_clear_sentence(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match=r"stage 0 needs pictures at --static_root; looked for .*none"):
+    with pytest.raises(InputError, match=r"give fss at --static_root or .*; looked for .*none"):
         run_here(tmp_path, monkeypatch, "--stage", 0, "--static_root", tmp_path / "none")
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="give one of them"):
@@ -224,12 +284,13 @@ def test_the_three_stages_one_after_the_other(tmp_path, static_root):
     generated = ["--videos", 2, "--frames", 6, "--height", 64, "--width", 96, "--workers", 1]
     run_script("-m", "scripts.make_synthetic_dataset", "--output", bl, *generated)
     write_video(youtube / "train_480p/JPEGImages", youtube / "train_480p/Annotations", "a", step=5)
-    trainval = davis / "trainval"
+    trainval = davis / "2017/trainval"
     write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", "b", labels=(1,))
     (trainval / "ImageSets/2017").mkdir(parents=True)
     (trainval / "ImageSets/2017/train.txt").write_text("b\n")
 
-    common = ["--crop_size", 32, "-b", 1, "-i", 2, "--num_workers", 0, "--debug", "--device", "cpu"]
+    common = ["--crop_size", 32, "-b", 1, "-i", 2, "--num_workers", 0, "--log_interval", 1, "--device", "cpu"]
+    common += ["--yv_subset", "all"]
     roots = ["--static_root", static_root, "--bl_root", bl, "--yv_root", youtube, "--davis_root", davis]
     before = None
     for stage in range(3):

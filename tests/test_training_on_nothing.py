@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 import train
-from dataset.training_sets import stage_dataset
+from dataset.training_sets import ALL_VIDEOS, stage_dataset
 from dataset.vos_dataset import VOSDataset
 from scripts.training import loop
 from tests.conftest import runs, write_labels
@@ -64,13 +64,15 @@ def test_each_folder_of_stage_2_has_to_show_objects(tmp_path):
     (davis / "ImageSets/2017").mkdir(parents=True)
     (davis / "ImageSets/2017/train.txt").write_text("c\n")
     roots = {"yv_root": tmp_path / "YouTube", "davis_root": tmp_path / "DAVIS", "crop_size": CROP}
+    roots["yv_subset"] = ALL_VIDEOS
     with pytest.raises(InputError, match=r"nothing to train on in \S*DAVIS/trainval/Annotations/480p: "):
         stage_dataset(2, **roots)
     refill(youtube / "Annotations/a", np.zeros((120, 214)))  # one video of two is in order
-    assert len(stage_dataset(2, **{**roots, "davis_root": tmp_path / "none"})) == 2
+    del roots["davis_root"]
+    assert len(stage_dataset(2, **roots)) == 2
     refill(youtube / "Annotations/b", np.zeros((120, 214)))
     with pytest.raises(InputError, match=r"nothing to train on in \S*train_480p/Annotations: "):
-        stage_dataset(2, **{**roots, "davis_root": tmp_path / "none"})
+        stage_dataset(2, **roots)
 
 
 def test_one_video_of_many_is_enough(tmp_path):

@@ -1,4 +1,6 @@
+import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from dataset.image_io import denormalise
-from dataset.training_sets import stage_dataset
+from dataset.training_sets import ALL_VIDEOS, PUBLISHED_SUBSET, stage_dataset
 from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames, frames_from
 from scripts.benchmark.plain_loading import video_frames
 from tests.recipe_statistics import RECIPE, check_share
@@ -186,24 +188,28 @@ def test_no_video_is_an_error(roots, tmp_path):
         VOSDataset(tmp_path / "a", tmp_path / "b", max_jump=5)
 
 
-def test_stage_2_mixes_what_is_there(tmp_path, caplog):
-    yv, davis = tmp_path / "YouTube", tmp_path / "DAVIS/2017"
-    roots = {"yv_root": yv, "davis_root": davis, "crop_size": CROP}
-    with pytest.raises(InputError, match="stage 2 needs YouTubeVOS at --yv_root or DAVIS at --davis_root"):
-        stage_dataset(2, **roots)
+@pytest.fixture
+def stage_2(tmp_path, monkeypatch):
+    """The data of stage 2 at the default places of a project in `project`, and where its parts lie."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    youtube, davis = tmp_path / "YouTube/train_480p", tmp_path / "DAVIS/2017/trainval"
     for name in ("a", "b", "c"):
-        write_video(yv / "train_480p/JPEGImages", yv / "train_480p/Annotations", name, step=5)
-    assert len(stage_dataset(2, **roots)) == 3
-    layout = [davis / "trainval" / kind / "480p" for kind in ("JPEGImages", "Annotations")]
+        write_video(youtube / "JPEGImages", youtube / "Annotations", name, step=5)
     for name in ("train-1", "train-2", "val-1"):
-        write_video(*layout, name)
-    with pytest.raises(InputError, match=r"train\.txt"):
-        stage_dataset(2, **roots)
-    listed = davis / "trainval/ImageSets/2017/train.txt"
-    listed.parent.mkdir(parents=True)
-    listed.write_text("train-1\ntrain-2\n")
+        write_video(*[davis / kind / "480p" for kind in ("JPEGImages", "Annotations")], name)
+    (davis / "ImageSets/2017").mkdir(parents=True)
+    (davis / "ImageSets/2017/train.txt").write_text("train-1\ntrain-2\n")
+    return youtube, davis
+
+
+def names_of(dataset):
+    return [part.videos for part in dataset.parts]
+
+
+def test_stage_2_mixes_youtube_and_five_times_davis(stage_2, caplog):
     caplog.set_level("INFO")
-    dataset = stage_dataset(2, **roots)
+    dataset = stage_dataset(2, yv_subset=ALL_VIDEOS, crop_size=CROP)
     assert "train_480p is there." in caplog.text
     assert len(dataset) == 3 + 5 * 2
     names = [dataset[i]["info"]["name"] for i in range(len(dataset))]
@@ -211,14 +217,67 @@ def test_stage_2_mixes_what_is_there(tmp_path, caplog):
     assert not torch.equal(dataset[3]["rgb"], dataset[5]["rgb"])  # each of the five is drawn anew
     dataset.set_max_jump(10)
     assert [part._jump() for part in dataset.parts] == [2, 10]
+
+
+@pytest.mark.parametrize("root", ["../DAVIS", "../DAVIS/2017"])
+def test_davis_is_found_in_the_originals_layout_and_in_its_own(stage_2, root):
+    dataset = stage_dataset(2, davis_root=Path(root), yv_subset=ALL_VIDEOS, crop_size=CROP)
+    assert names_of(dataset) == [["a", "b", "c"], ["train-1", "train-2"]]
+
+
+def test_a_davis_without_its_list_is_an_error(stage_2):
+    (stage_2[1] / "ImageSets/2017/train.txt").unlink()
+    with pytest.raises(InputError, match=r"no list of training videos at .*train\.txt"):
+        stage_dataset(2, yv_subset=ALL_VIDEOS, crop_size=CROP)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        (0, r"YouTubeVOS is not there \(\.\./YouTube/train_480p\); it is about 92 % of the samples"),
+        (1, r"DAVIS 2017 is not there \(\.\./DAVIS/2017/trainval\); it is about 8 % of the samples"),
+    ],
+)
+def test_a_default_set_that_is_missing_is_a_warning(stage_2, caplog, gone, said):
+    stage_2[gone].rename(stage_2[gone].parent / "elsewhere")
+    assert len(stage_dataset(2, yv_subset=ALL_VIDEOS, crop_size=CROP).parts) == 1
+    (warning,) = [record.message for record in caplog.records if "not there" in record.message]
+    assert re.search(said, warning)
+
+
+@pytest.mark.parametrize(("flag", "name"), [("yv_root", "YouTubeVOS"), ("davis_root", "DAVIS 2017")])
+def test_a_named_root_without_its_set_is_an_error(stage_2, tmp_path, flag, name):
+    with pytest.raises(InputError, match=f"--{flag} holds no {name}: there is no folder {tmp_path}/none"):
+        stage_dataset(2, **{flag: tmp_path / "none"}, yv_subset=ALL_VIDEOS, crop_size=CROP)
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InputError, match="give YouTubeVOS at --yv_root or DAVIS 2017 at --davis_root; looked"
+    ):
+        stage_dataset(2)
+
+
+def test_the_published_videos_of_youtube_are_the_default(stage_2):
+    published = PUBLISHED_SUBSET.read_text().split()
+    assert len(set(published)) == 3464
+    with pytest.raises(InputError, match=r"has none of the 3464 videos .*: give --yv_subset all"):
+        stage_dataset(2, crop_size=CROP)
+    for kind in ("JPEGImages", "Annotations"):
+        (stage_2[0] / kind / "b").rename(stage_2[0] / kind / published[0])
+    assert names_of(stage_dataset(2, crop_size=CROP))[0] == [published[0]]
+
+
+def test_a_subset_of_youtube(stage_2, tmp_path, caplog):
     subset = tmp_path / "subset.txt"
     subset.write_text("b\nmissing\n")
-    assert len(stage_dataset(2, **roots, yv_subset=subset)) == 1 + 5 * 2
+    assert names_of(stage_dataset(2, yv_subset=subset, crop_size=CROP))[0] == ["b"]
     assert "1 of the listed videos are not used" in caplog.text
-    assert caplog.text.strip().endswith("missing")
+    assert caplog.records[-1].message.endswith("missing")
     subset.write_text("")
     with pytest.raises(InputError, match="names no video"):
-        stage_dataset(2, **roots, yv_subset=subset)
+        stage_dataset(2, yv_subset=subset)
 
 
 def test_stage_1_without_its_data_says_what_to_do(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from util.data_roots import add_root_flags
 from util.device import add_device_flags
 from util.errors import InputError
 from util.flag_types import positive_float, positive_int, whole_number
@@ -18,7 +19,8 @@ SAME_WHEN_RESUMED = (
     "model",  # which gives fusion its attention
 )
 
-LOG_INTERVAL, DEBUG_LOG_INTERVAL, DEBUG_IMAGE_INTERVAL = 100, 1, 10
+LOG_INTERVAL = 100
+UNRECORDED = "NULL"  # name of a run that writes neither logs nor files
 
 
 def add_training_flags(
@@ -34,7 +36,7 @@ def add_training_flags(
         saves: iterations between two files of the network, by default.
     """
     add = parser.add_argument_group("run").add_argument
-    add("--id", type=_run_name, help="name of the run in its files' names")
+    add("--id", type=_run_name, help=f"name of the run in its files' names; {UNRECORDED}: no files, no logs")
     add("--load_network", type=Path, help="start from these weights (of the stage before)")
     add("--load_model", type=Path, help="continue the stopped run of this X_checkpoint.pth, exactly")
     add("--seed", type=whole_number, default=14159265, help="of all randomness (default: %(default)s)")
@@ -66,7 +68,7 @@ def add_training_flags(
         default=5_000,
         help="of the one checkpoint to resume from (default: %(default)s)",
     )
-    add("--debug", action="store_true", help="metrics every iteration and images every tenth")
+    add("--debug", action="store_true", help="metrics and images every iteration; nothing saved at the end")
     parser.set_defaults(usual_image_interval=images)
 
 
@@ -87,8 +89,8 @@ def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedul
     settings.steps = sorted(schedule.steps if settings.steps is None else settings.steps)
     usual = settings.usual_image_interval
     del settings.usual_image_interval
-    settings.log_interval = settings.log_interval or (DEBUG_LOG_INTERVAL if settings.debug else LOG_INTERVAL)
-    settings.image_interval = settings.image_interval or (DEBUG_IMAGE_INTERVAL if settings.debug else usual)
+    settings.log_interval = settings.log_interval or (1 if settings.debug else LOG_INTERVAL)
+    settings.image_interval = settings.image_interval or (1 if settings.debug else usual)
     if settings.load_model is not None and settings.load_network is not None:
         raise InputError(
             "--load_model continues a stopped run and --load_network starts a new one: give one of them."
@@ -98,14 +100,16 @@ def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedul
 def training_parser() -> argparse.ArgumentParser:
     """Return the parser of train.py."""
     parser = argparse.ArgumentParser(description="Train the propagation network, one stage at a time.")
-    parser.add_argument("--stage", type=int, choices=range(len(STAGES)), required=True, help=_stage_help())
+    parser.add_argument("--stage", type=int, choices=range(len(STAGES)), default=0, help=_stage_help())
     add_training_flags(parser, crop=384, lr=1e-5, images=800, saves=50_000)
     add = parser.add_argument_group("data").add_argument
-    add("--static_root", type=Path, default=Path("../static"), help="stage 0 (default: %(default)s)")
-    add("--bl_root", type=Path, default=Path("../BL30K"), help="stage 1 (default: %(default)s)")
-    add("--yv_root", type=Path, default=Path("../YouTube"), help="stage 2 (default: %(default)s)")
-    add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="stage 2 (default: %(default)s)")
-    add("--yv_subset", type=Path, help="train on the YouTubeVOS videos listed in this file only")
+    uses = {"static_root": "stage 0", "bl_root": "stage 1", "yv_root": "stage 2", "davis_root": "stage 2"}
+    add_root_flags(add, **uses)
+    add(
+        "--yv_subset",
+        type=Path,
+        help="file with the YouTubeVOS videos to train on, or `all` (default: the 3,464 of the original)",
+    )
     return parser
 
 
@@ -160,7 +164,8 @@ def plain_settings(settings: argparse.Namespace, processes: int, samples: int) -
 
 
 def _stage_help() -> str:
-    return "; ".join(f"{number}: {stage.data}" for number, stage in enumerate(STAGES))
+    stages = "; ".join(f"{number}: {stage.data}" for number, stage in enumerate(STAGES))
+    return f"{stages} (default: %(default)s)"
 
 
 def _run_name(text: str) -> str:

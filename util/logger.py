@@ -32,12 +32,14 @@ class TrainingLogger:
     """Writes metrics and pictures of one run; only the first process has one.
 
     Args:
-        folder: for TensorBoard's files.
+        folder: for TensorBoard's files; None prints metrics and writes no file.
         settings: of the run, recorded as text with the git commit.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        self.writer = SummaryWriter(folder)
+    def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
+        self.writer = None if folder is None else SummaryWriter(folder)
+        if folder is None:
+            return
         commit = git_commit(Path(__file__).parent) or "unknown (not a git checkout)"
         self.text("git commit", commit)
         self.text("settings", json.dumps(settings, indent=1))
@@ -45,17 +47,20 @@ class TrainingLogger:
 
     def text(self, name: str, text: str) -> None:
         """Record a text."""
-        self.writer.add_text(name, "\n".join(f"    {line}" for line in text.splitlines()))
+        if self.writer is not None:
+            self.writer.add_text(name, "\n".join(f"    {line}" for line in text.splitlines()))
 
     def metrics(self, iteration: int, values: Mapping[str, float]) -> None:
         """Record numbers by name, and print them."""
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, iteration)
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, iteration)
         log.info("it %d: %s", iteration, ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
 
     def picture(self, iteration: int, name: str, image: NDArray[np.uint8]) -> None:
         """Record an RGB picture `H x W x 3`."""
-        self.writer.add_image(name, image, iteration, dataformats="HWC")
+        if self.writer is not None:
+            self.writer.add_image(name, image, iteration, dataformats="HWC")
 
     def __enter__(self) -> "TrainingLogger":
         return self
@@ -63,4 +68,5 @@ class TrainingLogger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()

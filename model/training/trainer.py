@@ -21,7 +21,8 @@ from util.ranks import Ranks
 
 WEIGHT_DECAY = 1e-7
 MakeOptimizer = Callable[[Iterable[nn.Parameter], float, float], torch.optim.Optimizer]
-CHECKPOINT_PARTS = {"it", "network", "optimizer", "scheduler", "scaler", "settings"}
+ORIGINAL_PARTS = {"it", "network", "optimizer", "scheduler"}  # of a checkpoint of the original code
+CHECKPOINT_PARTS = ORIGINAL_PARTS | {"scaler", "settings"}
 
 
 class StepResult(NamedTuple):
@@ -168,7 +169,8 @@ class Trainer:
         try:
             self.optimizer.load_state_dict(content["optimizer"])
             self.scheduler.load_state_dict(content["scheduler"])
-            self.scaler.load_state_dict(content["scaler"])
+            if "scaler" in content:
+                self.scaler.load_state_dict(content["scaler"])
         except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise InputError(
                 f"the optimiser's state in {path} does not fit ({error}): start a new run from its weights "
@@ -221,14 +223,19 @@ class Trainer:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a training checkpoint.
+    """Read a training checkpoint, of this code or of the original's; the latter has None for "settings".
 
     Raises:
         InputError: the file cannot be read, or is none.
     """
     content = load_file(path)
-    missing = CHECKPOINT_PARTS - content.keys()
-    if not missing and not (isinstance(content["it"], int) and isinstance(content["settings"], dict)):
+    if content.keys() == ORIGINAL_PARTS:
+        content["settings"] = None
+        parts = ORIGINAL_PARTS
+    else:
+        parts = CHECKPOINT_PARTS
+    missing = parts - content.keys()
+    if not missing and not (isinstance(content["it"], int) and isinstance(content["settings"], dict | None)):
         missing = {"it", "settings"}
     if missing:
         raise InputError(

@@ -27,7 +27,7 @@ from scripts.training.metric_means import LogIntegrator
 from util.device import set_up_device
 from util.errors import InputError
 from util.files import remove_leftovers
-from util.hyper_para import check_same_run, plain_settings
+from util.hyper_para import UNRECORDED, check_same_run, plain_settings
 from util.logger import TrainingLogger
 from util.ranks import Ranks, joined_ranks
 from util.stop_request import StopRequest, leave_process_group
@@ -123,7 +123,14 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     checkpoint = None
     if settings.load_model is not None:
         checkpoint = read_checkpoint(settings.load_model)
-        check_same_run(checkpoint["settings"], plain, settings.load_model)
+        if checkpoint["settings"] is not None:
+            check_same_run(checkpoint["settings"], plain, settings.load_model)
+        else:
+            log.info(
+                "%s is a checkpoint of the original code: weights, Adam's state, schedule and iteration are "
+                "taken over; the samples that follow are not those of the old run.",
+                settings.load_model,
+            )
         if checkpoint["it"] >= settings.iterations:
             raise InputError(f"{settings.load_model} has finished its {checkpoint['it']} iterations already.")
 
@@ -151,6 +158,8 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     # Names of files and logs.
     name = f"{time.strftime('%Y-%m-%d_%H.%M.%S')}_{settings.id}"
     files = SAVES / name / name  # what their paths start with
+    recorded = settings.id != UNRECORDED
+    keeps = recorded and not settings.debug  # what there is at the end
     if ranks.is_first:
         for folder in SAVES.glob("*"):
             remove_leftovers(folder)
@@ -162,7 +171,9 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
 
     metrics = LogIntegrator(ranks)
     with (
-        TrainingLogger(Path("log") / name, plain) if ranks.is_first else nullcontext() as logger,
+        TrainingLogger(Path("log") / name if recorded else None, plain)
+        if ranks.is_first
+        else nullcontext() as logger,
         StopRequest() as stop,
     ):
         before = time.perf_counter()
@@ -183,17 +194,18 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
                 means = metrics.conclude()
                 if logger is not None:
                     logger.metrics(iteration, means)
-            if logger is not None and iteration % settings.image_interval == 0:
+            if logger is not None and recorded and iteration % settings.image_interval == 0:
                 logger.picture(iteration, "samples", task.picture(batch, result.logits))
-            if ranks.is_first and (ending or iteration % settings.save_interval == 0):
+            saving = ranks.is_first and recorded
+            if saving and ((ending and keeps) or iteration % settings.save_interval == 0):
                 save_checkpoint(network.state_dict(), Path(f"{files}_{iteration}.pth"))
-            if ranks.is_first and (ending or iteration % settings.checkpoint_interval == 0):
+            if saving and ((ending and keeps) or iteration % settings.checkpoint_interval == 0):
                 save_checkpoint(trainer.state(plain), Path(f"{files}_checkpoint.pth"))
             if stopping:
-                reason = stop.received or "a signal to another process"
-                log.info("Stopped by %s; continue with --load_model %s_checkpoint.pth", reason, files)
+                after = f"continue with --load_model {files}_checkpoint.pth" if keeps else "nothing was saved"
+                log.info("Stopped by %s; %s.", stop.received or "a signal to another process", after)
                 return stop.status
-    log.info("Finished: %s_%d.pth", files, trainer.iteration)
+    log.info("Finished%s.", f": {files}_{trainer.iteration}.pth" if keeps else "; the network was not saved")
     return 0
 
 
