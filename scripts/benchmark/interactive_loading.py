@@ -9,7 +9,7 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 
-from dataset import fusion_dataset, s2m_dataset, static_dataset
+from dataset import fusion_dataset, random_scribbles, s2m_dataset, static_dataset
 from dataset.fusion_dataset import FusionDataset, FusionVideo
 from dataset.image_io import list_images, read_label_map
 from dataset.mask_writer import write_mask
@@ -26,8 +26,8 @@ S2M_PARTS: dict[str, Sequence[Place]] = {
     "cropping and turning": [(S2MDataset, "cropped")],
     "colours": [(s2m_dataset, "adjust")],
     "mistaken masks": [(s2m_dataset, "perturbed")],
-    "scribbles of the robot": [(s2m_dataset, "scribbles_by_robot")],
-    "other scribbles": [(s2m_dataset, "scribbles_on_error"), (s2m_dataset, "at_large")],
+    "scribbles of the robot": [(random_scribbles, "robot_lines")],
+    "other scribbles": [(random_scribbles, "scribbles_on_regions"), (random_scribbles, "free_curves")],
 }
 FUSION_PARTS: dict[str, Sequence[Place]] = {
     "choosing frames": [(fusion_dataset, "draw")],
