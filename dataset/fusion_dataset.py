@@ -1,4 +1,4 @@
-"""Samples for the fusion network: a frame between two others, and what was carried to it from both.
+"""Samples for the fusion network: a frame, and what was carried to it from two others.
 
 The data are what `scripts/generate_fusion.py` writes: `<run>/<video>/<begun at>/<object>/<frame>.png`.
 """
@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -33,19 +34,20 @@ log = logging.getLogger(__name__)
 
 JITTER = JitterRange(0.1, 0.03, 0.03, 0.01)
 TRIES = 20  # at frames and crops
+OWN_TRIES = 5  # of them at the sample's own video; the others at any
 DIFFERENT_TRIES = 15  # of them insist that the two masks differ
 DIFFERENCE, LEAST_DIFFERENT = 0.1, 100  # pixels whose probabilities are further apart
 NO_OBJECT = -1  # a label that no pixel has
 
+Choice = TypeVar("Choice")
+
 
 @dataclass(frozen=True)
-class FusionVideo:
-    """A video of which data were made: which frames reach which, and where the rest is."""
+class FusionRun:
+    """What one run of `generate_fusion` made of a video."""
 
-    folder: Path  # of a run
-    frames: list[Path]
-    masks: list[Path]  # as many
-    beginnings: list[int]  # frames that masks were carried from
+    folder: Path
+    beginnings: tuple[int, ...]  # frames that masks were carried from
 
     def prob(self, begun: int, label: int, frame: int) -> Path:
         """Return the file of an object's probabilities on a frame."""
@@ -53,11 +55,30 @@ class FusionVideo:
 
     def labels(self, begun: int) -> list[int]:
         """Return the objects that were carried from a frame."""
-        return sorted(int(path.name) for path in (self.folder / f"{begun:05}").iterdir())
+        return numbers(self.folder / f"{begun:05}")
 
-    def reach(self, a: int, b: int, label: int, frame: int) -> bool:
-        """Tell whether a frame was reached from two others; all objects of a frame reach as far."""
-        return self.prob(a, label, frame).is_file() and self.prob(b, label, frame).is_file()
+    def reached(self, begun: int, label: int) -> list[int]:
+        """Return the frames that an object was carried to, the one it was carried from included."""
+        return numbers(self.folder / f"{begun:05}" / f"{label:05}")
+
+    def reach(self, label: int, a: int, b: int, t: int) -> bool:
+        """Tell whether an object was carried from a to b and t, and from b to t."""
+        return all(self.prob(begun, label, frame).is_file() for begun, frame in ((a, b), (a, t), (b, t)))
+
+
+@dataclass(frozen=True)
+class FusionVideo:
+    """A video of which data were made, in one run or several."""
+
+    name: str
+    frames: list[Path]
+    masks: list[Path]  # as many
+    runs: list[FusionRun]
+
+
+def numbers(folder: Path) -> list[int]:
+    """Return the numbers that name the files or folders in a folder, sorted."""
+    return sorted(int(path.stem) for path in folder.iterdir() if path.stem.isdigit())
 
 
 class FusionDataset(Dataset[Sample]):
@@ -95,22 +116,23 @@ class FusionDataset(Dataset[Sample]):
             cls_gt: `H x W` int64, the truth at t.
             info: video and frames.
         """
-        video = self.videos[index]
         random = self.streams.generator(index)
         found = None
         for attempt in range(TRIES):
+            video = self.videos[index if attempt < OWN_TRIES else random.integers(len(self.videos))]
             tried = draw(video, random)
             if tried is None:
                 continue
-            found = tried, [self._levels(video, *pair, tried) for pair in tried.pairs]
+            found = tried, [self._levels(*pair, tried) for pair in tried.pairs]
             if different(found[1][0][0], found[1][1][0]) >= LEAST_DIFFERENT or attempt >= DIFFERENT_TRIES:
                 break
         if found is None:
             raise InputError(
-                f"{video.folder} holds no frame between two others that share an object: make its data with "
-                "a smaller --separation or a larger --range."
+                f"{self.videos[index].runs[0].folder} holds no frames that reach each other with an object: "
+                "make its data with a smaller --separation or a larger --range."
             )
         drawn, levels = found
+        video = drawn.video
         jitter = JITTER.draw(random)
         images = [
             adjust(self.cropped(as_image(read_image(video.frames[frame])), drawn), jitter)
@@ -130,15 +152,15 @@ class FusionDataset(Dataset[Sample]):
             **{"seg1": from_a[:1], "seg12": from_a[1:], "seg2": from_b[:1], "seg22": from_b[1:]},
             "was_b": was_b,
             "mask_b": mask_b.float(),
-            "dist": torch.tensor([drawn.of_a, 1 - drawn.of_a]),
+            "dist": torch.tensor(drawn.distances),
             "selector": torch.tensor([1.0, float(drawn.labels[1] != NO_OBJECT)]),
             "cls_gt": mask_t[0].long() + 2 * mask_t[1].long(),
-            "info": {"name": video.folder.name, "frames": f"{drawn.a} and {drawn.b} to {drawn.t}"},
+            "info": {"name": video.name, "frames": f"{drawn.a} and {drawn.b} to {drawn.t}"},
         }
 
-    def _levels(self, video: FusionVideo, begun: int, frame: int, drawn: "Draw") -> tv_tensors.Mask:
+    def _levels(self, begun: int, frame: int, drawn: "Draw") -> tv_tensors.Mask:
         """Return the probabilities of both objects, `2 x crop x crop`, as levels; a missing one has none."""
-        paths = [video.prob(begun, label, frame) for label in drawn.labels if label != NO_OBJECT]
+        paths = [drawn.run.prob(begun, label, frame) for label in drawn.labels if label != NO_OBJECT]
         found = [torch.from_numpy(read_labels(path)) for path in paths]
         found += [torch.zeros_like(found[0])] * (2 - len(found))
         return self.cropped(tv_tensors.Mask(torch.stack(found)), drawn)
@@ -159,11 +181,13 @@ class FusionDataset(Dataset[Sample]):
 
 @dataclass(frozen=True)
 class Draw:
-    """What is drawn for a sample: frames (a and b were begun at, t lies between), objects, and a crop."""
+    """What is drawn for a sample: frames, objects, and a crop."""
 
-    a: int
-    b: int
-    t: int
+    video: FusionVideo
+    run: FusionRun
+    a: int  # the first frame that masks were carried from
+    b: int  # the second; it was reached from the first
+    t: int  # reached from both, perhaps one of them
     labels: tuple[int, int]  # the second may be `NO_OBJECT`
     place: tuple[float, float]  # of the crop between top and bottom, left and right; 0 to 1
     flip: bool
@@ -174,25 +198,35 @@ class Draw:
         return (self.a, self.t), (self.b, self.t), (self.a, self.b)
 
     @property
-    def of_a(self) -> float:
-        """Return how far t lies from a, as a part of the way to b."""
-        return abs(self.a - self.t) / abs(self.a - self.b)
+    def distances(self) -> tuple[float, float]:
+        """Return how far t lies from a and from b; 1 is the distance of these two."""
+        between = abs(self.a - self.b)
+        return abs(self.a - self.t) / between, abs(self.b - self.t) / between
 
 
 def draw(video: FusionVideo, random: Random) -> Draw | None:
-    """Draw a sample of a video; None where the frames drawn share no object or have none between them."""
-    a, b = (int(frame) for frame in random.choice(video.beginnings, 2, replace=False))
-    shared = [
-        label for label in video.labels(a) if label in video.labels(b) and video.prob(a, label, b).is_file()
-    ]
-    between = [
-        frame for frame in range(min(a, b) + 1, max(a, b)) if shared and video.reach(a, b, shared[0], frame)
-    ]
-    if not between:
+    """Draw a sample of a video; None where no second frame fits to the first and t.
+
+    Every choice is uniform over what there is: the run, the frame a, an object carried from it, a frame t
+    that it was carried to, then a frame b that it was carried to and from which t was reached, too.
+    """
+    run = chosen(video.runs, random)
+    a = chosen(run.beginnings, random)
+    label = chosen(run.labels(a), random)
+    t = chosen(run.reached(a, label), random)
+    seconds = [b for b in run.beginnings if b != a and run.reach(label, a, b, t)]
+    if not seconds:
         return None
-    labels = [int(label) for label in random.permutation(shared)[:2]] + [NO_OBJECT]
-    t = int(between[random.integers(len(between))])
-    return Draw(a, b, t, (labels[0], labels[1]), (random.random(), random.random()), random.random() < 0.5)
+    b = chosen(seconds, random)
+    others = [other for other in run.labels(a) if other != label and run.reach(other, a, b, t)]
+    second = chosen(others, random) if others else NO_OBJECT
+    place = random.random(), random.random()
+    return Draw(video, run, a, b, t, (label, second), place, random.random() < 0.5)
+
+
+def chosen(choices: Sequence[Choice], random: Random) -> Choice:
+    """Draw one of several."""
+    return choices[int(random.integers(len(choices)))]
 
 
 def different(first: Tensor, second: Tensor) -> int:
@@ -211,27 +245,39 @@ def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
     Raises:
         InputError: there are none, or the video of some is not there.
     """
-    found = []
+    found: dict[str, FusionVideo] = {}
     for folder in sorted(
         path for path in runs.glob("*/*") if path.is_dir() and not path.name.startswith(".")
     ):
-        begun = sorted(
-            int(path.name) for path in folder.iterdir() if path.name.isdigit() and any(path.iterdir())
-        )
+        begun = [number for number in numbers(folder) if any((folder / f"{number:05}").iterdir())]
         if len(begun) < 2:
             log.warning("%s is left out: masks were carried from less than two of its frames.", folder)
             continue
-        frames = list_images(images / folder.name)
-        truth = {path.stem: path for path in list_images(masks / folder.name)}
-        if not frames or any(path.stem not in truth for path in frames) or len(frames) <= begun[-1]:
-            raise InputError(
-                f"the video of {folder} is not in {images} and {masks}, or not whole: give the data that it "
-                "was made from."
-            )
-        found.append(FusionVideo(folder, frames, [truth[path.stem] for path in frames], begun))
+        if folder.name not in found:
+            found[folder.name] = FusionVideo(folder.name, *_pictures(folder, images, masks), [])
+        video = found[folder.name]
+        if len(video.frames) <= begun[-1]:
+            raise _not_whole(folder, images, masks)
+        video.runs.append(FusionRun(folder, tuple(begun)))
     if not found:
         raise InputError(
             f"there are no data for fusion in {runs}: make some with scripts/generate_fusion.py, in a folder "
             "for each run, or fetch them with download_datasets.py --only fusion."
         )
-    return found
+    return [found[name] for name in sorted(found)]
+
+
+def _pictures(folder: Path, images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
+    """Return the pictures and label maps of the video of a generated folder."""
+    frames = list_images(images / folder.name)
+    truth = {path.stem: path for path in list_images(masks / folder.name)}
+    if not frames or any(path.stem not in truth for path in frames):
+        raise _not_whole(folder, images, masks)
+    return frames, [truth[path.stem] for path in frames]
+
+
+def _not_whole(folder: Path, images: Path, masks: Path) -> InputError:
+    return InputError(
+        f"the video of {folder} is not in {images} and {masks}, or not whole: give the data that it was made "
+        "from."
+    )

@@ -197,16 +197,15 @@ def propagated(
 
 
 def chosen_objects(labels: NDArray[np.uint8]) -> list[int]:
-    """Return the objects of a label map that are large enough, the largest five of them."""
+    """Return the first five objects of a label map that are large enough."""
     counts = np.bincount(labels.ravel(), minlength=1)
-    large = [int(label) for label in np.flatnonzero(counts > LEAST_PIXELS) if label > 0]
-    return sorted(sorted(large, key=lambda label: -counts[label])[:MOST_OBJECTS])
+    return [int(label) for label in np.flatnonzero(counts >= LEAST_PIXELS) if label > 0][:MOST_OBJECTS]
 
 
 def write_frame(folder: Path, index: int, objects: Sequence[int], prob: Iterable[NDArray[Any]]) -> None:
-    """Write the probabilities of each object on a frame, 255 for one."""
+    """Write the probabilities of each object on a frame as levels: 255 for one, fractions cut off."""
     for label, one in zip(objects, prob, strict=True):
-        levels = np.rint(np.asarray(one, np.float32) * 255).astype(np.uint8)
+        levels = (np.asarray(one, np.float32) * 255).astype(np.uint8)
         write_mask(folder / f"{label:05}" / f"{index:05}.png", levels, None)
 
 
