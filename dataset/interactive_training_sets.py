@@ -67,7 +67,7 @@ def fusion_training_set(
 
     Args:
         stage: 0 (BL30K) or 1 (DAVIS).
-        fusion_root: folder with `bl` and `davis`, and in them a folder for each run of generate_fusion.
+        fusion_root: see `generated_data`.
         bl_root: the videos that the data of stage 0 were made from.
         davis_root: DAVIS 2017, for stage 1.
         crop_size: of a sample, a side.
@@ -81,6 +81,18 @@ def fusion_training_set(
     else:
         trainval = davis_root / "trainval"
         layout = trainval / "JPEGImages" / RESOLUTION, trainval / "Annotations" / RESOLUTION
-    videos = fusion_videos(fusion_root / FUSION_DATA[stage], *layout)
-    log.info("%s: %d videos.", fusion_root / FUSION_DATA[stage], len(videos))
+    generated = generated_data(fusion_root, stage)
+    videos = fusion_videos(generated, *layout)
+    log.info("%s: %d videos.", generated, len(videos))
     return FusionDataset(videos, crop_size, seed)
+
+
+def generated_data(root: Path, stage: int) -> Path:
+    """Return the folder that holds the runs of generate_fusion for a stage.
+
+    Args:
+        root: a folder with `bl` or `davis` and in them the runs, or the folder of the runs itself.
+        stage: 0 (BL30K) or 1 (DAVIS).
+    """
+    both_stages = any((root / name).is_dir() for name in FUSION_DATA)
+    return root / FUSION_DATA[stage] if both_stages or not root.is_dir() else root

@@ -14,6 +14,7 @@ from model.training.losses import Bootstrap
 from scripts.training.interactive_pictures import fusion_grid
 from scripts.training.loop import Task, run_training
 from util.errors import run_script
+from util.flag_types import add_alias
 from util.hyper_para import add_training_flags, complete_settings
 from util.ranks import Ranks
 from util.stages import Schedule
@@ -36,7 +37,9 @@ def main() -> None:
         default=Path("saves/propagation_model.pth"),
         help="the propagation network, which is not trained (default: %(default)s)",
     )
+    add_alias(parser.add_argument, "--load_prop", "model", type=Path)
     add = parser.add_argument_group("data").add_argument
+    add("--fusion_bl_root", type=Path, help=argparse.SUPPRESS)  # the original's, for stage 0
     add("--fusion_root", type=Path, default=Path("../fusion_data"), help="default: %(default)s")
     add("--bl_root", type=Path, default=Path("../BL30K"), help="stage 0 (default: %(default)s)")
     add("--davis_root", type=Path, default=Path("../DAVIS/2017"), help="stage 1 (default: %(default)s)")
@@ -54,7 +57,7 @@ def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         title=f"Fusion, stage {settings.stage}",
         dataset=fusion_training_set(
             settings.stage,
-            settings.fusion_root,
+            (settings.stage == 0 and settings.fusion_bl_root) or settings.fusion_root,
             settings.bl_root,
             settings.davis_root,
             settings.crop_size,
