@@ -5,9 +5,7 @@ The data are what `scripts/generate_fusion.py` writes: `<run>/<video>/<begun at>
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +13,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
+from dataset.fusion_draws import NO_OBJECT, Draw, FusionRun, FusionVideo, draw, numbers
 from dataset.image_io import list_images, read_image, read_label_map, read_labels
 from dataset.random_streams import SampleStreams
 from dataset.training_sample import Sample, stack_images
@@ -22,7 +21,6 @@ from dataset.training_transforms import (
     IMAGE_FILL,
     Item,
     JitterRange,
-    Random,
     adjust,
     as_image,
     as_mask,
@@ -37,48 +35,6 @@ TRIES = 20  # at frames and crops
 OWN_TRIES = 5  # of them at the sample's own video; the others at any
 DIFFERENT_TRIES = 15  # of them insist that the two masks differ
 DIFFERENCE, LEAST_DIFFERENT = 0.1, 100  # pixels whose probabilities are further apart
-NO_OBJECT = -1  # a label that no pixel has
-
-Choice = TypeVar("Choice")
-
-
-@dataclass(frozen=True)
-class FusionRun:
-    """What one run of `generate_fusion` made of a video."""
-
-    folder: Path
-    beginnings: tuple[int, ...]  # frames that masks were carried from
-
-    def prob(self, begun: int, label: int, frame: int) -> Path:
-        """Return the file of an object's probabilities on a frame."""
-        return self.folder / f"{begun:05}" / f"{label:05}" / f"{frame:05}.png"
-
-    def labels(self, begun: int) -> list[int]:
-        """Return the objects that were carried from a frame."""
-        return numbers(self.folder / f"{begun:05}")
-
-    def reached(self, begun: int, label: int) -> list[int]:
-        """Return the frames that an object was carried to, the one it was carried from included."""
-        return numbers(self.folder / f"{begun:05}" / f"{label:05}")
-
-    def reach(self, label: int, a: int, b: int, t: int) -> bool:
-        """Tell whether an object was carried from a to b and t, and from b to t."""
-        return all(self.prob(begun, label, frame).is_file() for begun, frame in ((a, b), (a, t), (b, t)))
-
-
-@dataclass(frozen=True)
-class FusionVideo:
-    """A video of which data were made, in one run or several."""
-
-    name: str
-    frames: list[Path]
-    masks: list[Path]  # as many
-    runs: list[FusionRun]
-
-
-def numbers(folder: Path) -> list[int]:
-    """Return the numbers that name the files or folders in a folder, sorted."""
-    return sorted(int(path.stem) for path in folder.iterdir() if path.stem.isdigit())
 
 
 class FusionDataset(Dataset[Sample]):
@@ -123,15 +79,16 @@ class FusionDataset(Dataset[Sample]):
             tried = draw(video, random)
             if tried is None:
                 continue
-            found = tried, [self._levels(*pair, tried) for pair in tried.pairs]
-            if different(found[1][0][0], found[1][1][0]) >= LEAST_DIFFERENT or attempt >= DIFFERENT_TRIES:
+            found = tried, self._levels(tried.a, tried.t, tried), self._levels(tried.b, tried.t, tried)
+            if different(found[1][0], found[2][0]) >= LEAST_DIFFERENT or attempt >= DIFFERENT_TRIES:
                 break
         if found is None:
             raise InputError(
                 f"{self.videos[index].runs[0].folder} holds no frames that reach each other with an object: "
                 "make its data with a smaller --separation or a larger --range."
             )
-        drawn, levels = found
+        drawn, *levels = found
+        levels.append(self._levels(drawn.a, drawn.b, drawn))
         video = drawn.video
         jitter = JITTER.draw(random)
         images = [
@@ -158,14 +115,14 @@ class FusionDataset(Dataset[Sample]):
             "info": {"name": video.name, "frames": f"{drawn.a} and {drawn.b} to {drawn.t}"},
         }
 
-    def _levels(self, begun: int, frame: int, drawn: "Draw") -> tv_tensors.Mask:
+    def _levels(self, begun: int, frame: int, drawn: Draw) -> tv_tensors.Mask:
         """Return the probabilities of both objects, `2 x crop x crop`, as levels; a missing one has none."""
         paths = [drawn.run.prob(begun, label, frame) for label in drawn.labels if label != NO_OBJECT]
         found = [torch.from_numpy(read_labels(path)) for path in paths]
         found += [torch.zeros_like(found[0])] * (2 - len(found))
         return self.cropped(tv_tensors.Mask(torch.stack(found)), drawn)
 
-    def cropped(self, item: Item, drawn: "Draw") -> Item:
+    def cropped(self, item: Item, drawn: Draw) -> Item:
         """Crop an item, padded to the right and below where it is too small, and flip it perhaps."""
         side = self.crop_size
         height, width = size_of(item)
@@ -177,56 +134,6 @@ class FusionDataset(Dataset[Sample]):
         )
         part = F.crop(padded, top, left, side, side)
         return F.horizontal_flip(part) if drawn.flip else part
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What is drawn for a sample: frames, objects, and a crop."""
-
-    video: FusionVideo
-    run: FusionRun
-    a: int  # the first frame that masks were carried from
-    b: int  # the second; it was reached from the first
-    t: int  # reached from both, perhaps one of them
-    labels: tuple[int, int]  # the second may be `NO_OBJECT`
-    place: tuple[float, float]  # of the crop between top and bottom, left and right; 0 to 1
-    flip: bool
-
-    @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """Where masks begin and the frame to look at: t from a, t from b, b from a."""
-        return (self.a, self.t), (self.b, self.t), (self.a, self.b)
-
-    @property
-    def distances(self) -> tuple[float, float]:
-        """Return how far t lies from a and from b; 1 is the distance of these two."""
-        between = abs(self.a - self.b)
-        return abs(self.a - self.t) / between, abs(self.b - self.t) / between
-
-
-def draw(video: FusionVideo, random: Random) -> Draw | None:
-    """Draw a sample of a video; None where no second frame fits to the first and t.
-
-    Every choice is uniform over what there is: the run, the frame a, an object carried from it, a frame t
-    that it was carried to, then a frame b that it was carried to and from which t was reached, too.
-    """
-    run = chosen(video.runs, random)
-    a = chosen(run.beginnings, random)
-    label = chosen(run.labels(a), random)
-    t = chosen(run.reached(a, label), random)
-    seconds = [b for b in run.beginnings if b != a and run.reach(label, a, b, t)]
-    if not seconds:
-        return None
-    b = chosen(seconds, random)
-    others = [other for other in run.labels(a) if other != label and run.reach(other, a, b, t)]
-    second = chosen(others, random) if others else NO_OBJECT
-    place = random.random(), random.random()
-    return Draw(video, run, a, b, t, (label, second), place, random.random() < 0.5)
-
-
-def chosen(choices: Sequence[Choice], random: Random) -> Choice:
-    """Draw one of several."""
-    return choices[int(random.integers(len(choices)))]
 
 
 def different(first: Tensor, second: Tensor) -> int:

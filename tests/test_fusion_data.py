@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from dataset import fusion_dataset
-from dataset.fusion_dataset import FusionDataset, FusionRun, FusionVideo, draw, fusion_videos
+from dataset import fusion_dataset, fusion_draws
+from dataset.fusion_dataset import FusionDataset, fusion_videos
+from dataset.fusion_draws import FusionRun, FusionVideo, draw
 from dataset.image_io import normalise, read_image, read_label_map, read_labels
 from model import InferenceCore, load_network
 from model.training.fusion_forward import FrozenAttention
@@ -187,7 +188,7 @@ def all_draws(video):
 def test_frames_are_drawn_with_the_probabilities_of_the_original(kind, reached, monkeypatch):
     """All draws are enumerated, so there is no chance in this."""
     golden = RECIPE["fusion_triples"][kind]
-    monkeypatch.setattr(fusion_dataset, "numbers", functools.cache(fusion_dataset.numbers))
+    monkeypatch.setattr(fusion_draws, "numbers", functools.cache(fusion_draws.numbers))
     monkeypatch.setattr(FusionRun, "reach", functools.cache(FusionRun.reach))
     draws, p = zip(*all_draws(reached(golden["range"])), strict=True)
     p = np.array(p)
