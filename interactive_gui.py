@@ -1,9 +1,12 @@
-"""Show where points or a region of one picture lie in another, in two windows or as files.
+"""Show where points or a region of one picture lie in another, or annotate a video in the browser.
 
-Two windows: --src_image and --tar_image, or --frames. Files, without a display: --click or --mask.
+Correspondences in two windows: --src_image and --tar_image, or --frames. As files, without a display: --click
+or --mask. Annotation: --video FILE or --images FOLDER, with any flag of `python -m scripts.annotate`.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +31,10 @@ def point(text: str) -> tuple[float, float]:
 
 
 def parse_args() -> argparse.Namespace:
-    """Return the flags."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Return the flags of correspondences."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, parents=[video_parser()]
+    )
     add = parser.add_argument_group("pictures").add_argument
     add("--src_image", type=Path, help="source picture")
     add("--tar_image", type=Path, help="target picture; it may have another size")
@@ -63,8 +68,32 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def video_parser() -> argparse.ArgumentParser:
+    """Return a parser of the flags that name a video to annotate."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    group = parser.add_argument_group("annotation in the browser (more flags: python -m scripts.annotate -h)")
+    add = group.add_mutually_exclusive_group().add_argument
+    add("--video", type=Path, help="video file to annotate")
+    add("--images", type=Path, help="folder of pictures to annotate")
+    return parser
+
+
+def annotate_video(arguments: Sequence[str]) -> bool:
+    """Start the annotator when the command line names a video; tell whether it does."""
+    args, others = video_parser().parse_known_args(arguments)
+    video = args.video or args.images
+    if video is None:
+        return False
+    from scripts import annotate  # brings a web server
+
+    annotate.main([str(video), *others])
+    return True
+
+
 def main() -> None:
-    """Parse the flags; write files or open the windows."""
+    """Parse the flags; write files, open the windows, or start the annotator."""
+    if annotate_video(sys.argv[1:]):
+        return
     args = parse_args()
     if args.click is not None or args.mask is not None:
         write_files(args)

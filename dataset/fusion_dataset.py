@@ -1,11 +1,10 @@
-"""Samples for the fusion network: a frame between two others, and what was carried to it from both.
+"""Samples for the fusion network: a frame, and what was carried to it from two others.
 
 The data are what `scripts/generate_fusion.py` writes: `<run>/<video>/<begun at>/<object>/<frame>.png`.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
+from dataset.fusion_draws import NO_OBJECT, Draw, FusionRun, FusionVideo, draw, numbers
 from dataset.image_io import list_images, read_image, read_label_map, read_labels
 from dataset.random_streams import SampleStreams
 from dataset.training_sample import Sample, stack_images
@@ -21,7 +21,6 @@ from dataset.training_transforms import (
     IMAGE_FILL,
     Item,
     JitterRange,
-    Random,
     adjust,
     as_image,
     as_mask,
@@ -33,31 +32,9 @@ log = logging.getLogger(__name__)
 
 JITTER = JitterRange(0.1, 0.03, 0.03, 0.01)
 TRIES = 20  # at frames and crops
+OWN_TRIES = 5  # of them at the sample's own video; the others at any
 DIFFERENT_TRIES = 15  # of them insist that the two masks differ
 DIFFERENCE, LEAST_DIFFERENT = 0.1, 100  # pixels whose probabilities are further apart
-NO_OBJECT = -1  # a label that no pixel has
-
-
-@dataclass(frozen=True)
-class FusionVideo:
-    """A video of which data were made: which frames reach which, and where the rest is."""
-
-    folder: Path  # of a run
-    frames: list[Path]
-    masks: list[Path]  # as many
-    beginnings: list[int]  # frames that masks were carried from
-
-    def prob(self, begun: int, label: int, frame: int) -> Path:
-        """Return the file of an object's probabilities on a frame."""
-        return self.folder / f"{begun:05}" / f"{label:05}" / f"{frame:05}.png"
-
-    def labels(self, begun: int) -> list[int]:
-        """Return the objects that were carried from a frame."""
-        return sorted(int(path.name) for path in (self.folder / f"{begun:05}").iterdir())
-
-    def reach(self, a: int, b: int, label: int, frame: int) -> bool:
-        """Tell whether a frame was reached from two others; all objects of a frame reach as far."""
-        return self.prob(a, label, frame).is_file() and self.prob(b, label, frame).is_file()
 
 
 class FusionDataset(Dataset[Sample]):
@@ -95,22 +72,24 @@ class FusionDataset(Dataset[Sample]):
             cls_gt: `H x W` int64, the truth at t.
             info: video and frames.
         """
-        video = self.videos[index]
         random = self.streams.generator(index)
         found = None
         for attempt in range(TRIES):
+            video = self.videos[index if attempt < OWN_TRIES else random.integers(len(self.videos))]
             tried = draw(video, random)
             if tried is None:
                 continue
-            found = tried, [self._levels(video, *pair, tried) for pair in tried.pairs]
-            if different(found[1][0][0], found[1][1][0]) >= LEAST_DIFFERENT or attempt >= DIFFERENT_TRIES:
+            found = tried, self._levels(tried.a, tried.t, tried), self._levels(tried.b, tried.t, tried)
+            if different(found[1][0], found[2][0]) >= LEAST_DIFFERENT or attempt >= DIFFERENT_TRIES:
                 break
         if found is None:
             raise InputError(
-                f"{video.folder} holds no frame between two others that share an object: make its data with "
-                "a smaller --separation or a larger --range."
+                f"{self.videos[index].runs[0].folder} holds no frames that reach each other with an object: "
+                "make its data with a smaller --separation or a larger --range."
             )
-        drawn, levels = found
+        drawn, *levels = found
+        levels.append(self._levels(drawn.a, drawn.b, drawn))
+        video = drawn.video
         jitter = JITTER.draw(random)
         images = [
             adjust(self.cropped(as_image(read_image(video.frames[frame])), drawn), jitter)
@@ -130,20 +109,20 @@ class FusionDataset(Dataset[Sample]):
             **{"seg1": from_a[:1], "seg12": from_a[1:], "seg2": from_b[:1], "seg22": from_b[1:]},
             "was_b": was_b,
             "mask_b": mask_b.float(),
-            "dist": torch.tensor([drawn.of_a, 1 - drawn.of_a]),
+            "dist": torch.tensor(drawn.distances),
             "selector": torch.tensor([1.0, float(drawn.labels[1] != NO_OBJECT)]),
             "cls_gt": mask_t[0].long() + 2 * mask_t[1].long(),
-            "info": {"name": video.folder.name, "frames": f"{drawn.a} and {drawn.b} to {drawn.t}"},
+            "info": {"name": video.name, "frames": f"{drawn.a} and {drawn.b} to {drawn.t}"},
         }
 
-    def _levels(self, video: FusionVideo, begun: int, frame: int, drawn: "Draw") -> tv_tensors.Mask:
+    def _levels(self, begun: int, frame: int, drawn: Draw) -> tv_tensors.Mask:
         """Return the probabilities of both objects, `2 x crop x crop`, as levels; a missing one has none."""
-        paths = [video.prob(begun, label, frame) for label in drawn.labels if label != NO_OBJECT]
+        paths = [drawn.run.prob(begun, label, frame) for label in drawn.labels if label != NO_OBJECT]
         found = [torch.from_numpy(read_labels(path)) for path in paths]
         found += [torch.zeros_like(found[0])] * (2 - len(found))
         return self.cropped(tv_tensors.Mask(torch.stack(found)), drawn)
 
-    def cropped(self, item: Item, drawn: "Draw") -> Item:
+    def cropped(self, item: Item, drawn: Draw) -> Item:
         """Crop an item, padded to the right and below where it is too small, and flip it perhaps."""
         side = self.crop_size
         height, width = size_of(item)
@@ -155,44 +134,6 @@ class FusionDataset(Dataset[Sample]):
         )
         part = F.crop(padded, top, left, side, side)
         return F.horizontal_flip(part) if drawn.flip else part
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What is drawn for a sample: frames (a and b were begun at, t lies between), objects, and a crop."""
-
-    a: int
-    b: int
-    t: int
-    labels: tuple[int, int]  # the second may be `NO_OBJECT`
-    place: tuple[float, float]  # of the crop between top and bottom, left and right; 0 to 1
-    flip: bool
-
-    @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """Where masks begin and the frame to look at: t from a, t from b, b from a."""
-        return (self.a, self.t), (self.b, self.t), (self.a, self.b)
-
-    @property
-    def of_a(self) -> float:
-        """Return how far t lies from a, as a part of the way to b."""
-        return abs(self.a - self.t) / abs(self.a - self.b)
-
-
-def draw(video: FusionVideo, random: Random) -> Draw | None:
-    """Draw a sample of a video; None where the frames drawn share no object or have none between them."""
-    a, b = (int(frame) for frame in random.choice(video.beginnings, 2, replace=False))
-    shared = [
-        label for label in video.labels(a) if label in video.labels(b) and video.prob(a, label, b).is_file()
-    ]
-    between = [
-        frame for frame in range(min(a, b) + 1, max(a, b)) if shared and video.reach(a, b, shared[0], frame)
-    ]
-    if not between:
-        return None
-    labels = [int(label) for label in random.permutation(shared)[:2]] + [NO_OBJECT]
-    t = int(between[random.integers(len(between))])
-    return Draw(a, b, t, (labels[0], labels[1]), (random.random(), random.random()), random.random() < 0.5)
 
 
 def different(first: Tensor, second: Tensor) -> int:
@@ -211,27 +152,39 @@ def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
     Raises:
         InputError: there are none, or the video of some is not there.
     """
-    found = []
+    found: dict[str, FusionVideo] = {}
     for folder in sorted(
         path for path in runs.glob("*/*") if path.is_dir() and not path.name.startswith(".")
     ):
-        begun = sorted(
-            int(path.name) for path in folder.iterdir() if path.name.isdigit() and any(path.iterdir())
-        )
+        begun = [number for number in numbers(folder) if any((folder / f"{number:05}").iterdir())]
         if len(begun) < 2:
             log.warning("%s is left out: masks were carried from less than two of its frames.", folder)
             continue
-        frames = list_images(images / folder.name)
-        truth = {path.stem: path for path in list_images(masks / folder.name)}
-        if not frames or any(path.stem not in truth for path in frames) or len(frames) <= begun[-1]:
-            raise InputError(
-                f"the video of {folder} is not in {images} and {masks}, or not whole: give the data that it "
-                "was made from."
-            )
-        found.append(FusionVideo(folder, frames, [truth[path.stem] for path in frames], begun))
+        if folder.name not in found:
+            found[folder.name] = FusionVideo(folder.name, *_pictures(folder, images, masks), [])
+        video = found[folder.name]
+        if len(video.frames) <= begun[-1]:
+            raise _not_whole(folder, images, masks)
+        video.runs.append(FusionRun(folder, tuple(begun)))
     if not found:
         raise InputError(
             f"there are no data for fusion in {runs}: make some with scripts/generate_fusion.py, in a folder "
             "for each run, or fetch them with download_datasets.py --only fusion."
         )
-    return found
+    return [found[name] for name in sorted(found)]
+
+
+def _pictures(folder: Path, images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
+    """Return the pictures and label maps of the video of a generated folder."""
+    frames = list_images(images / folder.name)
+    truth = {path.stem: path for path in list_images(masks / folder.name)}
+    if not frames or any(path.stem not in truth for path in frames):
+        raise _not_whole(folder, images, masks)
+    return frames, [truth[path.stem] for path in frames]
+
+
+def _not_whole(folder: Path, images: Path, masks: Path) -> InputError:
+    return InputError(
+        f"the video of {folder} is not in {images} and {masks}, or not whole: give the data that it was made "
+        "from."
+    )

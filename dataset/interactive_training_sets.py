@@ -82,8 +82,7 @@ def fusion_training_set(
 
     Args:
         stage: 0 (BL30K) or 1 (DAVIS).
-        fusion_root: folder with `bl` and `davis`, and in them a folder for each run of generate_fusion; None,
-            here and below: the default folder.
+        fusion_root: see `generated_data`; None, here and below: the default folder.
         bl_root: the videos that the data of stage 0 were made from.
         davis_root: DAVIS 2017, for stage 1.
         crop_size: of a sample, a side.
@@ -98,7 +97,18 @@ def fusion_training_set(
     else:
         trainval = davis_trainval(davis_root or DEFAULT_ROOTS["davis_root"])
         layout = trainval / "JPEGImages" / RESOLUTION, trainval / "Annotations" / RESOLUTION
-    generated = (fusion_root or DEFAULT_ROOTS["fusion_root"]) / FUSION_DATA[stage]
+    generated = generated_data(fusion_root or DEFAULT_ROOTS["fusion_root"], stage)
     videos = fusion_videos(generated, *layout)
     log.info("%s: %d videos.", generated, len(videos))
     return FusionDataset(videos, crop_size, seed)
+
+
+def generated_data(root: Path, stage: int) -> Path:
+    """Return the folder that holds the runs of generate_fusion for a stage.
+
+    Args:
+        root: a folder with `bl` or `davis` and in them the runs, or the folder of the runs itself.
+        stage: 0 (BL30K) or 1 (DAVIS).
+    """
+    both_stages = any((root / name).is_dir() for name in FUSION_DATA)
+    return root / FUSION_DATA[stage] if both_stages or not root.is_dir() else root

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.mask_perturbation import Mask, perturbed
+from dataset.mask_perturbation import TARGET_IOU, Mask, perturbed
 from dataset.training_transforms import Random
 
 EDGES_CHANCE = 0.5  # of mistakes along the edges; else parts are confused
@@ -22,7 +22,8 @@ def misremembered(masks: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]
         return np.stack([labels == number for number in range(1, len(masks) + 1)]).astype(np.uint8)
     worse = np.zeros_like(masks)
     for place, mask in zip(worse, masks, strict=True):
-        place[:] = perturbed(mask, random) & ~worse.any(axis=0)
+        if mask.any():
+            place[:] = perturbed(mask, random, random.uniform(*TARGET_IOU)) & ~worse.any(axis=0)
     return worse
 
 

@@ -10,8 +10,8 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import normalise_into
-from dataset.mask_perturbation import Mask, perturbed
-from dataset.random_scribbles import in_curves, rubbed_out, scribbles_by_robot, scribbles_on_error
+from dataset.mask_perturbation import TARGET_IOU, Mask, perturbed
+from dataset.random_scribbles import correcting_scribbles, scribbles_on_regions
 from dataset.random_streams import SampleStreams
 from dataset.static_dataset import FrameDraw, frame_matrix
 from dataset.training_sample import Sample
@@ -29,12 +29,11 @@ from dataset.training_transforms import (
 
 JITTER = JitterRange(0.1, 0.03, 0.03)
 GREY_CHANCE = 0.05
-TRIES = 5  # at a crop that shows the object
 
 NO_PREVIOUS_CHANCE = 1 / 3
-ROBOT_CHANCE = 3 / 4  # where there is a previous mask
-OTHER_CHANCE = 3 / 4  # of another object, where there is a previous mask
-AT_LARGE_CHANCE = 0.3
+OTHER_CHANCE = 3 / 4  # that another object takes part, where there is a previous mask
+OTHER_SCRIBBLED_CHANCE = 1 / 2  # that it is scribbled on; else its damaged mask joins the previous one
+OTHER_TARGET_IOU = 0.6
 
 
 class Picture(NamedTuple):
@@ -116,15 +115,11 @@ class S2MDataset(Dataset[Sample], ABC):
         image, unshrink = shrunk(image, round(self.crop_size * max(1.0, self.affine.scale[1])))
         canvas = size_of(mask)
         size = (self.crop_size, self.crop_size)
-        for _ in range(TRIES):
-            draw = FrameDraw(self.affine.draw(random), (random.random(), random.random()), [], None)
-            matrix = frame_matrix(canvas, draw, self.crop_size)
-            cropped = warp(mask, matrix, size)
-            if (cropped == 1).any():
-                break
+        draw = FrameDraw(self.affine.draw(random), (random.random(), random.random()), [], None)
+        matrix = frame_matrix(canvas, draw, self.crop_size)
         # the picture may be of another resolution than its mask
         to_mask = np.diag([canvas[1] / size_of(picture.image)[1], canvas[0] / size_of(picture.image)[0], 1.0])
-        return warp(image, matrix @ to_mask @ unshrink, size), cropped
+        return warp(image, matrix @ to_mask @ unshrink, size), warp(mask, matrix, size)
 
 
 def mistaken(truth: Mask, other: Mask, random: Random) -> Drawn:
@@ -135,25 +130,13 @@ def mistaken(truth: Mask, other: Mask, random: Random) -> Drawn:
         other: `H x W`, another object of the picture, empty when there is none.
         random: source of all draws.
     """
-    has_previous = random.random() >= NO_PREVIOUS_CHANCE
-    previous = perturbed(truth, random) if has_previous else np.zeros_like(truth)
-    also_not = np.zeros_like(truth)  # an other object that is scribbled on as background
-    if has_previous and other.any() and random.random() < OTHER_CHANCE:
-        if random.random() < 0.5:
-            also_not = scribbles_on_error(other, random)
+    is_first = random.random() < NO_PREVIOUS_CHANCE
+    previous = np.zeros_like(truth) if is_first else perturbed(truth, random, random.uniform(*TARGET_IOU))
+    beside = np.zeros_like(truth)  # scribbles on the other object
+    if not is_first and other.any() and random.random() < OTHER_CHANCE:
+        if random.random() < OTHER_SCRIBBLED_CHANCE:
+            beside = scribbles_on_regions(other, random)
         else:
-            previous |= perturbed(other, random) & (1 - truth)
-
-    missing, wrong = truth & (1 - previous), previous & (1 - truth)
-    by_robot = has_previous and random.random() < ROBOT_CHANCE
-    scribbled = scribbles_by_robot if by_robot else scribbles_on_error
-    positive, negative = scribbled(missing, random), scribbled(wrong, random) | also_not
-    if random.random() < AT_LARGE_CHANCE or not (positive.any() or negative.any()):
-        positive |= at_large(truth, random)
-        negative |= at_large(1 - truth, random)
-    return Drawn(previous, rubbed_out(positive, random), rubbed_out(negative, random))
-
-
-def at_large(region: Mask, random: Random) -> Mask:
-    """Return curves anywhere in a region, or nothing where there is no region."""
-    return in_curves(region, random) & region if region.any() else region.copy()
+            previous |= perturbed(other, random, OTHER_TARGET_IOU)
+    drawn = correcting_scribbles(previous, truth, is_first, random)
+    return Drawn(previous, drawn.positive, drawn.negative | beside)

@@ -20,8 +20,8 @@ from util.errors import InputError
 log = logging.getLogger(__name__)
 
 STATIC_SCALE, LVIS_SCALE = (0.8, 1.25), (0.8, 1.0)
-LEAST_AREA = 50 * 50  # of an object of LVIS, pixels
-LEAST_OTHER_AREA = 30 * 30
+SMALL_AREA = 50 * 50  # pixels; an object of LVIS is larger
+SMALL_OTHER_AREA = 30 * 30
 
 
 class StaticPictures(S2MDataset):
@@ -65,10 +65,10 @@ class LVISPictures(S2MDataset):
         super().__init__(crop_size, seed, part=1, scale=LVIS_SCALE)
         self.images = images
         self.coco = read_coco(annotations)
-        self.objects = [one["id"] for one in self.coco.dataset["annotations"] if one["area"] >= LEAST_AREA]
+        self.objects = [one["id"] for one in self.coco.dataset["annotations"] if one["area"] > SMALL_AREA]
         if not self.objects:
             raise InputError(
-                f"{annotations} holds no object of {LEAST_AREA} pixels or more: give LVIS v1's training file."
+                f"{annotations} holds no object above {SMALL_AREA} pixels: give LVIS v1's training file."
             )
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class LVISPictures(S2MDataset):
         others = [
             other
             for other in self.coco.imgToAnns[image_id]
-            if other["id"] != annotation["id"] and other["area"] >= LEAST_OTHER_AREA
+            if other["id"] != annotation["id"] and other["area"] > SMALL_OTHER_AREA
         ]
         if others:
             another = self._mask(others[random.integers(len(others))], image, path)

@@ -7,21 +7,30 @@ at random, so there is a seed: the same error gives the same scribbles, in whate
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import cv2
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
-from skimage.morphology import disk, medial_axis
+from scipy.special import gammaln
+from skimage.morphology import disk
+
+from dataset.medial_axis import medial_axis
 
 Scribble = dict[str, Any]  # {"path": [[x, y], ...] in 0..1, "object_id": label}, as in `dataset.scribbles`
 
 Pixels: TypeAlias = "nx.Graph"  # its nodes are (y, x)
 
-RADIUS_SHARE = 0.1  # of the square root of the error's area: radius of the disk that smooths it
-LARGEST_RADIUS = 16
+
+class Smoothing(NamedTuple):
+    """The radius of the disk that an error is opened by."""
+
+    share: float  # of the square root of the error's area
+    largest: float  # pixels
+
+
+SMOOTHING = Smoothing(share=0.1, largest=16)
 SHRINK = 0.9
 FEWEST_PIXELS = 4  # of a part of the axis that is drawn along
 CURVE_POINTS = 1000
@@ -52,22 +61,36 @@ def robot_scribbles(
     return scribbles
 
 
-def paths_on(error: NDArray[np.bool_], seed: int = 0) -> list[NDArray[np.float64]]:
-    """Return smooth paths through the parts of an error `H x W`, each 1,000 positions (x, y) in pixels."""
+def paths_on(
+    error: NDArray[np.bool_],
+    seed: int | np.random.Generator = 0,
+    smoothing: Smoothing = SMOOTHING,
+    fewest: int = FEWEST_PIXELS,
+) -> list[NDArray[np.float64]]:
+    """Return smooth paths through the parts of an error.
+
+    Args:
+        error: `H x W`.
+        seed: of the ties in the medial axis.
+        smoothing: of the error.
+        fewest: pixels of a part of the axis that is drawn along.
+
+    Returns:
+        1,000 positions (x, y) in pixels for each path.
+    """
     if not error.any():
         return []
-    padded = np.pad(smoothed(error), 1)  # the axis keeps away from the picture's border as from any other
-    axis = medial_axis(padded, rng=seed)[1:-1, 1:-1]
+    axis = medial_axis(smoothed(error, smoothing), np.random.default_rng(seed))
     graph = pixel_graph(axis)
     parts = sorted(nx.connected_components(graph), key=min)  # in order of their first pixels
-    trees = (without_cycles(graph.subgraph(part)) for part in parts if len(part) >= FEWEST_PIXELS)
+    trees = (without_cycles(graph.subgraph(part)) for part in parts if len(part) >= fewest)
     lines = (np.array([(x, y) for y, x in longest_path(tree)], np.float64) for tree in trees)
     return [bezier(line, CURVE_POINTS) for line in lines]
 
 
-def smoothed(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Open a region `H x W` by the largest disk, down from a tenth of its size, that leaves something."""
-    radius = min(RADIUS_SHARE * math.sqrt(region.sum()), LARGEST_RADIUS)
+def smoothed(region: NDArray[np.bool_], smoothing: Smoothing) -> NDArray[np.bool_]:
+    """Open a region `H x W` by the largest disk, down from the given one, that leaves something."""
+    radius = min(smoothing.share * math.sqrt(region.sum()), smoothing.largest)
     plane = region.astype(np.uint8)
     while radius > 1:
         footprint = disk(radius)  # not symmetric when the radius is no whole number
@@ -125,6 +148,7 @@ def bezier(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """
     degree = len(points) - 1
     i = np.arange(degree + 1)
-    t = np.linspace(0, 1, count)[:, None]
+    t = np.linspace(0, 1, count)[1:-1, None]
     choose = gammaln(degree + 1) - gammaln(i + 1) - gammaln(degree - i + 1)
-    return np.exp(choose + xlogy(i, t) + xlogy(degree - i, 1 - t)) @ points  # xlogy(0, 0) is 0
+    weights = np.exp(choose + i * np.log(t) + (degree - i) * np.log1p(-t))
+    return np.concatenate([points[:1], weights @ points, points[-1:]])

@@ -38,7 +38,7 @@ class ScribbleSegmenter(Protocol):
 
         Returns:
             Probabilities `(K+1) x H x W`, nearly 0 and 1, background first, objects as in `labels`. An
-            object with neither a mask so far nor a scribble stays empty.
+            object with neither a mask so far nor a scribble stays empty, unless the segmenter says otherwise.
 
         Raises:
             InputError: sizes differ, or a scribble is of an object that is not listed.
@@ -52,11 +52,14 @@ class S2MSegmenter:
     Args:
         network: as `model.load_s2m` returns it.
         widen: dilate scribbles by 3x3 first: those of the DAVIS interactive track are one pixel wide.
+        every_object: ask the network for every object, as published; else an object with neither a mask nor
+            a scribble stays empty.
     """
 
-    def __init__(self, network: S2MNetwork, widen: bool = False) -> None:
+    def __init__(self, network: S2MNetwork, widen: bool = False, every_object: bool = False) -> None:
         self.network = network
         self.widen = widen
+        self.every_object = every_object
 
     @torch.inference_mode()
     def segment(
@@ -70,7 +73,7 @@ class S2MSegmenter:
             for channel, label in enumerate(labels):
                 positive, negative = sides(scribbles, label, self.widen)
                 mask = previous == label
-                if positive.any() or mask.any():
+                if self.every_object or positive.any() or mask.any():
                     prob[channel] = self._probability(frame, mask, positive, negative)
         return aggregate(prob.to(next(self.network.parameters()).device), hard=True)
 

@@ -1,19 +1,24 @@
 """Annotate a video in the browser: draw masks, let them propagate, mend them, export them."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.annotator.export import KINDS
 from scripts.annotator.run import annotate
 from scripts.evaluation.flags import add_network_flags
 from util.errors import run_script
-from util.flag_types import positive_int
+from util.flag_types import add_alias, positive_int
 
 PORT = 8765
 
 
-def main() -> None:
-    """Parse the flags and annotate."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the flags and annotate.
+
+    Args:
+        arguments: of the command line, `sys.argv[1:]` when None.
+    """
     parser = argparse.ArgumentParser(prog="python -m scripts.annotate", description=__doc__)
     add = parser.add_argument
     add("input", type=Path, help="video file, or folder of jpg, png, bmp or webp pictures")
@@ -33,7 +38,12 @@ def main() -> None:
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
     add_network_flags(add)
-    annotate(parser.parse_args(), PORT)
+    # of the original's window
+    add_alias(add, "--prop_model", "model", type=Path)
+    add_alias(add, "--resolution", "size", type=positive_int)
+    add_alias(add, "--no_amp", "amp", action="store_false")
+    add("--num_objects", type=positive_int, default=0, help=argparse.SUPPRESS)
+    annotate(parser.parse_args(arguments), PORT)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from scripts.evaluation.flags import add_network_flags
 from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
-from util.flag_types import positive_int
+from util.flag_types import add_alias, positive_int, whole_number
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import joined_ranks, share
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 MOST_OBJECTS = 5  # of a frame
 LEAST_PIXELS = 100  # of an object there
 BL_RANGE = 30  # frames either way, as many as fit into half of a video of BL30K
+DATASETS = {"DAVIS": ("davis_root", Path("../DAVIS/2017")), "BL": ("bl_root", Path("../BL30K"))}
 UNFINISHED = ".part"
 
 Frames = Sequence[tuple[Path, Path]]  # picture and label map of each frame
@@ -56,6 +57,7 @@ def main() -> None:
         "--davis_root", type=Path, help="DAVIS 2017: its training videos, carried to their ends"
     )
     roots.add_argument("--bl_root", type=Path, help="BL30K, or what make_synthetic_dataset makes")
+    roots.add_argument("--dataset", choices=DATASETS, help="one of the two, at its usual place")
     add("--output", type=Path, required=True, help="folder of this run, such as ../fusion_data/davis/s012")
     add("--separation", type=positive_int, default=5, help="begin at every n-th frame (default: %(default)s)")
     add(
@@ -63,10 +65,17 @@ def main() -> None:
         type=positive_int,
         help=f"frames to carry either way (default: all of DAVIS, {BL_RANGE} of BL30K)",
     )
+    add("--start", type=whole_number, default=0, help="number of the first video (default: %(default)s)")
+    add("--end", type=positive_int, help="number of the video to stop before (default: all)")
     add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
+    add_alias(add, "--mem_freq", "mem_every", type=positive_int)
+    add_alias(add, "--prop_model", "model", type=Path)
     add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
     add_network_flags(add)
-    generate(parser.parse_args())
+    args = parser.parse_args()
+    if args.dataset is not None:
+        setattr(args, *DATASETS[args.dataset])
+    generate(args)
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -94,7 +103,7 @@ def generate(args: argparse.Namespace) -> None:
             record_settings(args.output, settings, "give another --output.")
             remove_unfinished(args.output)
         ranks.from_first(None)  # the others begin when the first has cleared up
-        names = list(videos)
+        names = list(videos)[args.start : args.end]
         mine = share([len(videos[name]) for name in names], ranks.count)[ranks.rank]
         work = [(names[i], start) for i in mine for start in range(0, len(videos[names[i]]), args.separation)]
         with FrameProgress(len(work), shown=ranks.is_first) as progress:
@@ -197,16 +206,15 @@ def propagated(
 
 
 def chosen_objects(labels: NDArray[np.uint8]) -> list[int]:
-    """Return the objects of a label map that are large enough, the largest five of them."""
+    """Return the first five objects of a label map that are large enough."""
     counts = np.bincount(labels.ravel(), minlength=1)
-    large = [int(label) for label in np.flatnonzero(counts > LEAST_PIXELS) if label > 0]
-    return sorted(sorted(large, key=lambda label: -counts[label])[:MOST_OBJECTS])
+    return [int(label) for label in np.flatnonzero(counts >= LEAST_PIXELS) if label > 0][:MOST_OBJECTS]
 
 
 def write_frame(folder: Path, index: int, objects: Sequence[int], prob: Iterable[NDArray[Any]]) -> None:
-    """Write the probabilities of each object on a frame, 255 for one."""
+    """Write the probabilities of each object on a frame as levels: 255 for one, fractions cut off."""
     for label, one in zip(objects, prob, strict=True):
-        levels = np.rint(np.asarray(one, np.float32) * 255).astype(np.uint8)
+        levels = (np.asarray(one, np.float32) * 255).astype(np.uint8)
         write_mask(folder / f"{label:05}" / f"{index:05}.png", levels, None)
 
 

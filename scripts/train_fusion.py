@@ -15,6 +15,7 @@ from scripts.training.interactive_pictures import fusion_grid
 from scripts.training.loop import Task, run_training
 from util.data_roots import add_root_flags
 from util.errors import run_script
+from util.flag_types import add_alias
 from util.hyper_para import add_training_flags, complete_settings
 from util.ranks import Ranks
 from util.stages import Schedule
@@ -37,7 +38,9 @@ def main() -> None:
         default=Path("saves/propagation_model.pth"),
         help="the propagation network, which is not trained (default: %(default)s)",
     )
+    add_alias(parser.add_argument, "--load_prop", "model", type=Path)
     add = parser.add_argument_group("data").add_argument
+    add("--fusion_bl_root", type=Path, help=argparse.SUPPRESS)  # the original's, for stage 0
     add_root_flags(add, fusion_root="made by generate_fusion", bl_root="stage 0", davis_root="stage 1")
     add_training_flags(parser, crop=384, lr=1e-4, images=500, saves=5_000)
     settings = parser.parse_args()
@@ -53,7 +56,7 @@ def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         title=f"Fusion, stage {settings.stage}",
         dataset=fusion_training_set(
             settings.stage,
-            settings.fusion_root,
+            (settings.stage == 0 and settings.fusion_bl_root) or settings.fusion_root,
             settings.bl_root,
             settings.davis_root,
             settings.crop_size,

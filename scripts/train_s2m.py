@@ -24,6 +24,7 @@ from util.stages import Schedule
 
 SCHEDULE = Schedule(16, 80_000)
 BOOTSTRAP = Bootstrap(10_000, 30_000)
+LOG_INTERVAL = 50
 
 
 def main() -> None:
@@ -38,6 +39,8 @@ def main() -> None:
     add_training_flags(parser, crop=480, lr=1e-4, images=800, saves=20_000)
     parser.add_argument("--load_deeplab", type=Path, help="start from the public DeepLabV3+ of Pascal VOC")
     settings = parser.parse_args()
+    if not settings.debug:
+        settings.log_interval = settings.log_interval or LOG_INTERVAL
     complete_settings(settings, "s2m", SCHEDULE)
     if settings.load_deeplab is not None and (settings.load_network or settings.load_model):
         raise InputError("--load_deeplab starts a new network: leave --load_network and --load_model out.")

@@ -36,6 +36,13 @@ def test_what_is_no_video_is_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "w").exists()
 
 
+def test_a_new_workspace_begins_with_as_many_objects_as_are_asked_for(video, tmp_path):
+    for count in (2, 3):  # the second time there are edits already
+        assert Server(video, "--workspace", tmp_path / "w", "--num_objects", count).stop() == 143
+    with session(video, tmp_path / "w") as opened:
+        assert [each.name for each in opened.document.objects] == ["Object 1", "Object 2"]
+
+
 def test_masks_to_begin_with_are_a_result_to_mend(video, tmp_path):
     for index in range(12):
         write_labels(tmp_path / f"masks/{index}.png", (read_png(video / "00003.png")[..., 0] > 200) * 3)

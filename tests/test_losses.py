@@ -1,9 +1,17 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from model.training.losses import bootstrapped_cross_entropy, frame_losses, hard_fraction, overlap
+from model.training.losses import (
+    Bootstrap,
+    bootstrapped_cross_entropy,
+    frame_losses,
+    hard_fraction,
+    overlap,
+)
 from tests.conftest import GOLDEN
 
 
@@ -42,6 +50,21 @@ def test_frame_losses_equal_a_loop_over_samples_and_frames(batch, fraction):
     ours = torch.autograd.grad(losses.sum(), logits)[0]
     torch.testing.assert_close(ours, torch.autograd.grad(by_hand.sum(), logits)[0])
     assert not ours[1, :, 2].any()
+
+
+def test_s2m_takes_the_hardest_pixels_of_the_whole_batch():
+    golden = json.loads((GOLDEN / "recipe.json").read_text())["s2m_loss"]
+    for example in golden["examples"]:
+        logits = torch.tensor(example["logits"]).view(golden["shape"]).unsqueeze(1)
+        target = torch.tensor([int(label) for label in example["targets"]])
+        target = target.view(golden["target_shape"]).unsqueeze(1)
+        for iteration, loss, p, _, per_picture in example["results"]:
+            fraction = hard_fraction(iteration, Bootstrap(10_000, 30_000))
+            assert fraction == pytest.approx(p, abs=1e-6)
+            pooled = frame_losses(logits, target, None, fraction, pooled=True)
+            assert pooled.tolist() == pytest.approx([loss], abs=1e-5)
+            apart = frame_losses(logits, target, None, fraction)
+            assert apart.tolist() == pytest.approx([per_picture], abs=1e-5)
 
 
 def test_without_a_selector_all_objects_are_there(batch):

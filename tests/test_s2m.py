@@ -140,6 +140,19 @@ def test_what_was_never_marked_stays_empty_and_odd_sizes_fit(prepared, clip):
     assert S2MSegmenter(prepared).segment(image, only_background, None, []).shape == (1, 37, 53)
 
 
+def test_in_the_track_the_network_is_asked_for_every_object(prepared, clip):
+    image, scribbles = clip["frames"][0], no_scribbles((88, 136))
+    scribbles[5, 5:20] = 7
+    asked = []
+    for every_object in (True, False):
+        segmenter = S2MSegmenter(prepared, widen=True, every_object=every_object)
+        ask = segmenter._probability
+        segmenter._probability = lambda *planes, ask=ask: asked.append(planes) or ask(*planes)
+        segmenter.segment(image, scribbles, None, [7, 9])
+    assert len(asked) == 2 + 1
+    assert not asked[1][2].any() and asked[1][3].any()  # object 9 has negative scribbles alone
+
+
 def test_what_does_not_fit_is_refused(prepared, clip):
     image, segmenter = clip["frames"][0], S2MSegmenter(prepared)
     with pytest.raises(InputError, match="scribbles are 3 x 2, their frame 136 x 88"):

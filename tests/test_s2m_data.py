@@ -5,8 +5,8 @@ import pytest
 
 from dataset.image_io import denormalise
 from dataset.interactive_training_sets import s2m_training_set
-from dataset.mask_perturbation import TARGET_IOU, overlap, perturbed
-from dataset.random_scribbles import rubbed_out, scribble, scribbles_by_robot, scribbles_on_error
+from dataset.mask_perturbation import perturbed
+from dataset.random_scribbles import scribbles_on_regions
 from dataset.s2m_dataset import mistaken
 from tests.training_trees import coloured, disc, seen_labels, write_jpeg, write_static
 from util.errors import InputError
@@ -18,50 +18,31 @@ def drawn_from(seed):
     return np.random.default_rng(seed)
 
 
-def test_a_perturbed_mask_overlaps_less_than_it_may_and_no_draw_is_lost():
-    results = [perturbed(MASK, drawn_from(seed)) for seed in range(40)]
-    overlaps = [overlap(result, MASK) for result in results]
-    assert max(overlaps) < TARGET_IOU[1]
-    assert min(overlaps) > 0.1  # it stops as soon as it is bad enough
-    assert np.ptp(overlaps) > 0.3
-    grown = [result.sum() > MASK.sum() for result in results]
-    assert 5 < sum(grown) < 35  # some are too large, some too small
-    assert np.array_equal(perturbed(MASK, drawn_from(3)), results[3])
-    assert not perturbed(np.zeros_like(MASK), drawn_from(0)).any()
+def test_damage_follows_from_the_seed():
+    damaged = [perturbed(MASK, drawn_from(seed), 0.7) for seed in (3, 3, 4)]
+    assert np.array_equal(damaged[0], damaged[1])
+    assert not np.array_equal(damaged[0], damaged[2])
 
 
-@pytest.mark.parametrize("draw", [scribbles_on_error, scribbles_by_robot, scribble])
-def test_scribbles_lie_on_the_error_and_cover_little_of_it(draw):
-    error = MASK | np.roll(MASK[::-1], 30, axis=1)
-    shares = []
-    for seed in range(12):
-        lines = draw(error, drawn_from(seed))
-        assert not (lines & (1 - error)).any()
-        shares.append(lines.sum() / error.sum())
-    assert 0.005 < np.median(shares) < 0.4
-
-
-def test_small_errors_are_left_alone_and_scribbles_rubbed_out_in_part():
+def test_small_errors_are_left_alone():
     speck = np.zeros_like(MASK)
     speck[10:13, 20:23] = 1
-    assert not any(scribbles_on_error(speck, drawn_from(seed)).any() for seed in range(10))
-    lines = scribble(MASK, drawn_from(1))
-    left = [rubbed_out(lines, drawn_from(seed)) for seed in range(20)]
-    assert all(not (part & (1 - lines)).any() for part in left)
-    assert 3 < sum((part != lines).any() for part in left) < 18
+    assert not any(scribbles_on_regions(speck, drawn_from(seed)).any() for seed in range(10))
 
 
-def test_mistakes_and_scribbles_are_on_the_right_side():
+def test_another_object_is_scribbled_on_or_joins_the_mask_half_the_time():
+    """Bounds of four standard errors: a new seed fails with a chance of 1 in 4,000."""
     other = disc(120, 160, 25, 30, 15).astype(np.uint8)
-    with_previous = with_other = 0
-    for seed in range(60):
-        drawn = mistaken(MASK, other, drawn_from(seed))
-        with_previous += drawn.previous.any()
-        with_other += (drawn.previous & other).any() or (drawn.negative & other).any()
-        assert not (drawn.positive & (1 - MASK)).any()
-        assert not (drawn.negative & MASK).any()
-    assert 28 < with_previous < 52  # two thirds
-    assert with_other > 15
+    drawn = [mistaken(MASK, other, drawn_from(seed)) for seed in range(240)]
+    with_previous = [one for one in drawn if one.previous.any()]
+    assert abs(len(with_previous) / 240 - 2 / 3) < 0.12
+    joined = np.mean([(one.previous & other).sum() > 0.5 * other.sum() for one in with_previous])
+    assert abs(joined - 3 / 8) < 0.15
+    scribbled = [
+        one for one in with_previous if not (one.previous & other).any() and (one.negative & other).any()
+    ]
+    assert 0.1 < len(scribbled) / len(with_previous) < 3 / 8 + 0.15  # some scribbles are eroded away
+    assert not any((one.positive & other).any() for one in drawn)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +81,7 @@ def test_both_sources_make_samples_whose_truth_follows_the_picture(roots):
         assert all((sample[name] == again[name]).all() for name in ("rgb", "seg", "srb", "gt"))
         assert sample["rgb"].shape == (3, 96, 96)
         assert [sample[name].shape[0] for name in ("seg", "srb", "gt")] == [1, 2, 1]
-        assert sample["gt"].any() and sample["srb"].any()
+        assert sample["gt"].any() and sample["srb"].any()  # in these pictures no crop can miss the object
         if sample["info"]["name"].startswith("0000"):
             colours = seen_labels(denormalise(sample["rgb"]))
             label = {4: 1, 5: 2}[index]

@@ -1,8 +1,21 @@
-"""Types of flags: each parses a flag's text, or says what is wrong with it."""
+"""Types of flags, each of which parses a flag's text or says what is wrong with it, and hidden flags."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+
+def add_alias(add: Callable[..., Any], alias: str, dest: str, **options: Any) -> None:
+    """Add a name that the original's users know for a flag of ours; the help does not show it.
+
+    Args:
+        add: `add_argument` of a parser or group.
+        alias: the name.
+        dest: what our flag sets.
+        options: as for our flag, such as its type.
+    """
+    add(alias, dest=dest, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **options)
 
 
 def positive_int(text: str) -> int:

@@ -59,7 +59,7 @@ def add_training_flags(
     add("--benchmark", action="store_true", help="let cuDNN look for the fastest convolutions")
 
     add = parser.add_argument_group("logs and files").add_argument
-    add("--log_interval", type=positive_int, help=f"of metrics (default: {LOG_INTERVAL})")
+    add("--log_interval", type=positive_int, help=f"of metrics (default: {LOG_INTERVAL}; of S2M 50)")
     add("--image_interval", type=positive_int, help=f"of image grids (default: {images})")
     add("--save_interval", type=positive_int, default=saves, help="of networks (default: %(default)s)")
     add(

@@ -27,9 +27,11 @@ class TrainingForward(nn.Module, ABC):
 
     Attributes:
         memory_format: of the features.
+        pooled_loss: the loss takes the hardest pixels of the whole batch, not of each picture.
     """
 
     memory_format = torch.channels_last
+    pooled_loss = False
 
     def __init__(self, network: nn.Module, amp: bool = False) -> None:
         super().__init__()

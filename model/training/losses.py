@@ -44,7 +44,9 @@ def bootstrapped_cross_entropy(logits: Tensor, target: Tensor, fraction: float) 
     return pixels.mean(dim=1)
 
 
-def frame_losses(logits: Tensor, target: Tensor, selector: Tensor | None, fraction: float) -> Tensor:
+def frame_losses(
+    logits: Tensor, target: Tensor, selector: Tensor | None, fraction: float, pooled: bool = False
+) -> Tensor:
     """Return the loss of each segmented frame, averaged over the batch.
 
     Args:
@@ -53,6 +55,7 @@ def frame_losses(logits: Tensor, target: Tensor, selector: Tensor | None, fracti
         selector: `B x K`, 1 where a sample has that object and 0 where it has not; a channel without
             an object takes no part in the sample's softmax. None: all have all objects.
         fraction: of the pixels that count, see `hard_fraction`.
+        pooled: take the hardest pixels of the whole batch, not of each picture.
 
     Returns:
         `T` losses.
@@ -60,6 +63,9 @@ def frame_losses(logits: Tensor, target: Tensor, selector: Tensor | None, fracti
     if selector is not None:
         absent = F.pad(selector < 0.5, (1, 0), value=False)  # B x (K+1): there is always a background
         logits = logits.masked_fill(absent[:, None, :, None, None], -torch.inf)
+    if pooled:  # one picture for each frame, as high as those of the batch together
+        logits, target = logits.permute(1, 2, 0, 3, 4).flatten(2, 3), target.transpose(0, 1).flatten(1, 2)
+        return bootstrapped_cross_entropy(logits, target, fraction)
     losses = bootstrapped_cross_entropy(logits.flatten(0, 1), target.flatten(0, 1), fraction)
     return losses.unflatten(0, target.shape[:2]).mean(dim=0)
 

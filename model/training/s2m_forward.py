@@ -21,6 +21,7 @@ class S2MForward(TrainingForward):
 
     network: S2MNetwork
     memory_format = torch.contiguous_format  # CPUs sum up channels-last features for batch norm less exactly
+    pooled_loss = True
 
     def inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, ...]:
         """Return what the network takes.

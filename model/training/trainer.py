@@ -115,7 +115,7 @@ class Trainer:
 
         torch.manual_seed(self._step_seed())
         logits = self.forward(*self.task.inputs(tensors))
-        losses = frame_losses(logits, target, selector, fraction)
+        losses = frame_losses(logits, target, selector, fraction, self.task.pooled_loss)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(losses.sum()).backward()
         self.scaler.unscale_(self.optimizer)

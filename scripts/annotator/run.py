@@ -84,6 +84,7 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
         try:
             if args.masks is not None:
                 _bring_in(args.masks, tasks)
+            _add_objects(args.num_objects, session)
             print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}")
             print(f"Open {address}")
             print("Everything is saved at once; Ctrl-C ends.", flush=True)
@@ -105,6 +106,15 @@ def _bring_in(path: Path, tasks: "Tasks") -> None:
     if not files or not files[0].is_file():
         raise InputError(f"there are no masks at {path}: give a PNG, or a folder of PNGs named after frames.")
     tasks.bring_in([(file.name, file.read_bytes()) for file in files], frame=0, mend=True)
+
+
+def _add_objects(count: int, session: Session) -> None:
+    """Add objects to a workspace without edits."""
+    if len(session.workspace.log.entries) > 1:
+        return
+    for _ in range(count):
+        name, colour = f"Object {session.document.free_label()}", session.document.free_colour()
+        session.edit({"kind": "add", "name": name, "colour": colour})
 
 
 def listening(host: str, port: int | None, usual: int) -> socket.socket:

@@ -9,8 +9,9 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 
-from dataset import fusion_dataset, s2m_dataset, static_dataset
-from dataset.fusion_dataset import FusionDataset, FusionVideo
+from dataset import fusion_dataset, random_scribbles, s2m_dataset, static_dataset
+from dataset.fusion_dataset import FusionDataset
+from dataset.fusion_draws import FusionRun, FusionVideo
 from dataset.image_io import list_images, read_label_map
 from dataset.mask_writer import write_mask
 from dataset.s2m_dataset import S2MDataset
@@ -26,8 +27,8 @@ S2M_PARTS: dict[str, Sequence[Place]] = {
     "cropping and turning": [(S2MDataset, "cropped")],
     "colours": [(s2m_dataset, "adjust")],
     "mistaken masks": [(s2m_dataset, "perturbed")],
-    "scribbles of the robot": [(s2m_dataset, "scribbles_by_robot")],
-    "other scribbles": [(s2m_dataset, "scribbles_on_error"), (s2m_dataset, "at_large")],
+    "scribbles of the robot": [(random_scribbles, "robot_lines")],
+    "other scribbles": [(random_scribbles, "scribbles_on_regions"), (random_scribbles, "free_curves")],
 }
 FUSION_PARTS: dict[str, Sequence[Place]] = {
     "choosing frames": [(fusion_dataset, "draw")],
@@ -47,9 +48,9 @@ def time_s2m(name: str, folder: Path, samples: int, report: Report) -> None:
 def time_fusion(name: str, images: Path, masks: Path, folder: Path, samples: int, report: Report) -> None:
     """Time samples of fusion; the masks carried through the one video there are made up in `folder`."""
     frames, truth = list_images(images / "video"), list_images(masks / "video")
-    beginnings = [0, len(frames) - 1]
-    video = FusionVideo(folder, frames, truth, beginnings)
-    for begun in beginnings:
+    made = FusionRun(folder, (0, len(frames) - 1))
+    video = FusionVideo("video", frames, truth, [made])
+    for begun in made.beginnings:
         _make_probabilities(video, begun)
     _time(name, FusionDataset([video], FUSION_CROP), samples, FUSION_PARTS, report)
 
@@ -62,7 +63,7 @@ def _make_probabilities(video: FusionVideo, begun: int) -> None:
         for label in np.unique(labels[labels > 0]):
             soft = cv2.GaussianBlur(np.where(labels == label, 255, 0).astype(np.uint8), (0, 0), 2)
             moved = cv2.warpAffine(soft, off, labels.shape[::-1])
-            write_mask(video.prob(begun, int(label), index), moved.astype(np.uint8), None)
+            write_mask(video.runs[0].prob(begun, int(label), index), moved.astype(np.uint8), None)
 
 
 def _time(

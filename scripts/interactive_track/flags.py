@@ -6,7 +6,7 @@ from pathlib import Path
 from scripts.evaluation.flags import add_core_flags
 from scripts.interactive_track.method import POLICIES
 from scripts.interactive_track.session import INTERACTIONS, SECONDS
-from util.flag_types import positive_float, positive_int
+from util.flag_types import add_alias, positive_float, positive_int
 
 WEIGHTS_FOLDER = Path("saves")
 
@@ -19,6 +19,7 @@ def parse_args(description: str | None) -> argparse.Namespace:
     add("--subset", default="val", help="name of its list of sequences (default: %(default)s)")
     add("--output", type=Path, required=True, help="folder for report, summary and curve")
     add("--save_masks", action="store_true", help="also write the masks of each interaction there")
+    add_alias(add, "--save_mask", "save_masks", action="store_true")
     add(
         "--policy",
         choices=POLICIES,
@@ -46,7 +47,12 @@ def parse_args(description: str | None) -> argparse.Namespace:
         type=Path,
         help="weights (default: saves/fusion.pth if there; without, old and new masks blend by distance)",
     )
-    add_core_flags(parser.add_argument_group("network and memory").add_argument)
+    for name in ("s2m", "fusion"):
+        add_alias(add, f"--{name}_model", name, type=Path)
+    add = parser.add_argument_group("network and memory").add_argument
+    add_core_flags(add)
+    add_alias(add, "--prop_model", "model", type=Path)
+    add_alias(add, "--mem_freq", "mem_every", type=positive_int)
     args = parser.parse_args()
     for name in ("s2m", "fusion"):
         usual = WEIGHTS_FOLDER / f"{name}.pth"

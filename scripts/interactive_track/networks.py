@@ -48,7 +48,7 @@ class Networks:
         self.segmenter: ScribbleSegmenter = GrabCutSegmenter()
         self.options = core_options(args)
         if args.s2m is not None:
-            self.segmenter = S2MSegmenter(load_s2m(args.s2m, device, args.amp), widen=True)
+            self.segmenter = S2MSegmenter(load_s2m(args.s2m, device, args.amp), widen=True, every_object=True)
         elif told:
             log.info("No scribble-to-mask weights (--s2m): masks of scribbles are made by GrabCut.")
         if args.fusion is not None:
