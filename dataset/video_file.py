@@ -3,6 +3,8 @@
 import logging
 from contextlib import suppress
 from fractions import Fraction
+from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -13,7 +15,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from dataset.packet_decoder import PacketDecoder, no_video
-from dataset.packet_table import rising
+from dataset.packet_table import PacketTable, rising
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,12 @@ BT601 = 5  # swscale's number of this coding of colours: that of files that say 
 MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # its numbers of others (BT.709 is 1), by those in files
 BUILT_UPON = {PictureType.P, PictureType.B}  # kinds of frames that need others
 HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
+
+
+INTERLACED = (
+    "{} is interlaced: each frame shows two moments, line by line, and masks follow their combed edges. "
+    "Deinterlace it first for smooth ones: ffmpeg -i IN -vf bwdif=send_frame OUT.mp4"
+)
 
 
 class MissingFrameError(InputError):
@@ -57,18 +65,18 @@ class VideoFile:
         self.path = self.place = path
         self.threads = 1
         self._decoder = PacketDecoder(path)
-        self._table = self._decoder.read_table()
-        if not self._table.timed:
-            self._decoder.seek(0, self._table)
-            self._table = self._table.reordered([packet for packet, _ in self._decoder])
-        self._frame_of = {packet: frame for frame, packet in enumerate(self._table.order)}
         self._readable: set[int] | None = None  # packets; None as long as there is no sign of damage
-        self._held: dict[int, VideoFrame] = {}  # by index
-        self._last = -1  # the frame that came last
-        self.names = [f"{index:05}" for index in range(len(self._table.order))]
         self._reformatter = VideoReformatter()
-        self._decoder.seek(0, self._table)
+        table = self._decoder.read_table()
+        self._number_frames(table)
+        if not table.timed:
+            self._put_in_order()
         first = self._first_frame()
+        if first.interlaced_frame:
+            if table.timed and self._decoder.stream.codec_context.name == "h264":  # a packet may hold every second line
+                self._put_in_order()
+                first = self._first_frame()
+            say_once(INTERLACED.format(path))
         self._size = first.width, first.height
         self._turn = display_turn(first)
         stream = self._decoder.stream
@@ -101,6 +109,33 @@ class VideoFile:
             interpolation=Interpolation.BICUBIC,
         )
         return turned(cast(NDArray[np.uint8], shown.to_ndarray()), self._turn)
+
+    def _number_frames(self, table: PacketTable) -> None:
+        """Give each frame its number, and begin at the first."""
+        self._table = table
+        self._frame_of = {packet: frame for frame, packet in enumerate(table.order)}
+        self.names = [f"{index:05}" for index in range(len(table.order))]
+        self._held: dict[int, VideoFrame] = {}  # by index
+        self._last = -1  # the frame that came last
+        self._decoder.seek(0, table)
+
+    def _put_in_order(self) -> None:
+        """Number the frames as they come out of the decoder, which takes to decode everything once."""
+        came: list[int] = []
+        fields = False
+        missing = set(self._table.order)
+        self._decoder.seek(0, self._table)
+        for packet, frame in self._decoder:
+            fields |= frame.interlaced_frame
+            if packet in missing:
+                missing.remove(packet)
+                came.append(packet)
+        if missing and not fields:
+            log.warning(
+                "%s is damaged: %d of its %d frames can be read; the others are left out.",
+                *(self.path, len(came), len(self.names)),
+            )
+        self._number_frames(self._table.reordered(came))
 
     def _first_frame(self) -> VideoFrame:
         for index in range(len(self.names)):
@@ -193,6 +228,13 @@ class VideoFile:
                 "%s is damaged: %d of its %d frames can be read; the others, from frame %d on, are left out.",
                 *(self.path, len(self._readable), len(self.names), lost[0]),
             )
+
+
+@cache
+def say_once(message: str) -> None:
+    """Warn, but not when the same video is opened again, here or in a computing process."""
+    if parent_process() is None:
+        log.warning(message)
 
 
 def display_turn(frame: VideoFrame) -> Turn:
