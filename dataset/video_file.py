@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dataset.packet_decoder import PacketDecoder, no_video
 from dataset.packet_table import PacketTable, rising
+from dataset.tone_mapping import ToneMapper, is_high_range
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -73,12 +74,15 @@ class VideoFile:
             self._put_in_order()
         first = self._first_frame()
         if first.interlaced_frame:
-            if table.timed and self._decoder.stream.codec_context.name == "h264":  # a packet may hold every second line
+            if (
+                table.timed and self._decoder.stream.codec_context.name == "h264"
+            ):  # a packet may hold every second line
                 self._put_in_order()
                 first = self._first_frame()
             say_once(INTERLACED.format(path))
         self._size = first.width, first.height
         self._turn = display_turn(first)
+        self._tone_mapper = ToneMapper(self._size)
         stream = self._decoder.stream
         self.fps = float(stream.average_rate or stream.guessed_rate or 1)
         self.time_base = Fraction(stream.time_base or 1)
@@ -99,6 +103,8 @@ class VideoFile:
         """
         width, height = self._size  # streams may change theirs on the way
         frame = self._decoded(index)
+        if is_high_range(frame):
+            return turned(self._tone_mapper.convert(frame), self._turn)
         shown = self._reformatter.reformat(
             frame,
             width,
