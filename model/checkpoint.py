@@ -6,12 +6,12 @@ our training checkpoints under "network", those of others under "state_dict", "m
 
 import logging
 import pickle
+import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -45,14 +45,33 @@ KINDS: dict[type[nn.Module], Kind] = {
 
 MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
 WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile add to names, anywhere
-# NumPy's numbers, which some checkpoints hold beside their tensors; the second name is that of NumPy 1.
-NUMBERS: list[Any] = [
-    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")),
-    np.dtype,
-    type(np.dtype(np.float64)),
-    type(np.dtype(np.float32)),
-]
+BATCHES = "num_batches_tracked"  # of batch norm; inference needs none, and PyTorch before 0.4.1 wrote none
+LFS_POINTER = b"version https://git-lfs"
+WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 LISTED = 4  # names listed in an error message before "and N more"
+
+
+class _Beside:
+    """Stands for an object beside the weights, such as the settings of a training; nothing of it is run."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> "_Beside":
+        return super().__new__(cls)
+
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+BESIDE: list[Any] = [
+    (_Beside, name)
+    for name in (
+        *("argparse.Namespace", "types.SimpleNamespace", "numpy.dtype", "numpy.ndarray"),
+        *(f"numpy.{core}.multiarray.scalar" for core in ("_core", "core")),  # of NumPy 2, of NumPy 1
+        *(f"numpy.{core}.multiarray._reconstruct" for core in ("_core", "core")),
+        *(f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in PATHS),
+    )
+]
 
 
 def load_file(path: str | Path) -> dict[str, Any]:
@@ -66,13 +85,16 @@ def load_file(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
+    _check_start(path)
     try:
-        with torch.serialization.safe_globals(NUMBERS):
+        with torch.serialization.safe_globals(BESIDE):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        stranger = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+        what = f"it holds {stranger[1]}, which" if stranger else "it is damaged, not a PyTorch file, or"
         raise InputError(
-            f"{path} is refused: it is damaged, not a PyTorch file, or would run code when loaded "
-            "(only tensors and plain containers are accepted)."
+            f"{path} is refused: {what} would run code when loaded (only tensors and plain containers are "
+            "accepted): save its weights alone."
         ) from error
     except OSError:
         raise
@@ -81,6 +103,18 @@ def load_file(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}, not a state dict.")
     return content
+
+
+def _check_start(path: Path) -> None:
+    """Raise InputError where a file's first bytes say that something else was fetched in its place."""
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    if start.startswith(LFS_POINTER):
+        raise InputError(
+            f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull` where it is from."
+        )
+    if start.startswith(WEB_PAGES):
+        raise InputError(f"{path} is a web page, not a checkpoint: fetch it again, past the page's notice.")
 
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
@@ -149,6 +183,7 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path)
                     f"{wanted.title} here."
                 )
     own = network.state_dict()
+    state = {name: torch.tensor(0) for name in own if name.endswith(BATCHES)} | state
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
     mis_shaped = [
