@@ -36,6 +36,7 @@ class PacketTable:
         timed: the packets say when their frames are shown; else `order` and `stamps` are those of decoding,
             and the decoder alone knows the order of the frames.
         lacking: frames that the file should have, by its own word, but ends before.
+        counted: the file has no times, and `stamps` count its packets.
     """
 
     stamps: list[int]
@@ -44,6 +45,7 @@ class PacketTable:
     keys: list[int]
     timed: bool
     lacking: int
+    counted: bool
 
     def number_at(self, place: int | None) -> int | None:
         """Return the number of the packet that a container has sought, or None when it cannot be told."""
@@ -68,6 +70,8 @@ class PacketTable:
         """Return the table with the order in which frames came out of the decoder."""
         stamps = list(self.stamps)
         in_turn = rising(sorted(self.stamps[packet] for packet in order))
+        if self.counted:  # frames, of which each may have two packets
+            in_turn = self.stamps[: len(order)]
         for packet, stamp in zip(order, in_turn, strict=True):
             stamps[packet] = stamp
         return replace(self, stamps=stamps, order=list(order), timed=True)
@@ -114,7 +118,7 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
     ends = {stream.index: clock.end} | (ends if stream.duration is None else {})
     seconds = [float(end * (container.streams[index].time_base or 1)) for index, end in ends.items()]
     lacking = _lacking(container, stream, len(order), max(seconds, default=0.0))
-    return PacketTable(stamps, places, order, keys, timed, lacking)
+    return PacketTable(stamps, places, order, keys, timed, lacking, counted=not clock.has_times)
 
 
 class _Clock:
@@ -123,6 +127,7 @@ class _Clock:
     Attributes:
         codec: name of the stream's codec.
         end: when the last frame so far ends.
+        has_times: the container stores times.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -131,14 +136,14 @@ class _Clock:
         self._may_reorder = bool(stream.codec_context.has_b_frames)
         rate = Fraction(stream.average_rate or stream.guessed_rate or USUAL_RATE)
         self._step = 1 / (rate * (stream.time_base or 1))
-        self._has_times = not container.format.flags & NO_TIMES
+        self.has_times = not container.format.flags & NO_TIMES
         self._complete = not (container.format.name == "avi" and self.codec in UNTIMED)
         self._last: int | None = None  # when the last packet is decoded, shifted
         self._shift = 0
 
     def stamp(self, number: int, packet: "Packet[Any]") -> int:
         """Return when a packet's frame is shown; times that start again go on from where they were."""
-        if not self._has_times:
+        if not self.has_times:
             stamp = round(number * self._step)
         else:
             self._complete &= packet.pts is not None
@@ -160,7 +165,7 @@ class _Clock:
             each_alone: no frame is built upon another, so that none is decoded before its turn.
         """
         rise = all(before <= after for before, after in pairwise(stamps))
-        return self._has_times and self._complete and (each_alone or not (self._may_reorder and rise))
+        return self.has_times and self._complete and (each_alone or not (self._may_reorder and rise))
 
 
 def _lacking(container: InputContainer, stream: VideoStream, count: int, end: float) -> int:

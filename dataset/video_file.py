@@ -6,14 +6,14 @@ from fractions import Fraction
 from functools import cache
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
-from av.sidedata.sidedata import SideData
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from dataset.display_turn import display_turn, turned
 from dataset.packet_decoder import PacketDecoder, no_video
 from dataset.packet_table import PacketTable, rising
 from dataset.tone_mapping import ToneMapper, is_high_range
@@ -37,18 +37,11 @@ class MissingFrameError(InputError):
     """A frame of a video file that is damaged there."""
 
 
-class Turn(NamedTuple):
-    """How a stored picture is turned to be shown: transposed first, then mirrored where a step is -1."""
-
-    transposed: bool = False
-    down: int = 1
-    right: int = 1
-
-
 class VideoFile:
     """Frames of a video file, named by their number: 00000, 00001, ...
 
-    Opening it reads the packets, but decodes no more than the first frame. A frame is decoded from the last
+    Opening it reads the packets, but decodes no more than the first frame; everything is decoded once where
+    only the decoder knows the order of the frames (see `PacketTable.timed`). A frame is decoded from the last
     key frame before it on, or from the frame read last where that is nearer. On the way back, the frames
     passed are kept, up to `HELD_BYTES`, so that each part between two key frames is decoded once.
 
@@ -73,18 +66,19 @@ class VideoFile:
         if not table.timed:
             self._put_in_order()
         first = self._first_frame()
+        packets_per_frame = 1.0
         if first.interlaced_frame:
-            if (
-                table.timed and self._decoder.stream.codec_context.name == "h264"
-            ):  # a packet may hold every second line
+            # a packet of H.264 may hold every second line alone
+            if table.timed and self._decoder.stream.codec_context.name == "h264":
                 self._put_in_order()
                 first = self._first_frame()
+                packets_per_frame = len(table.order) / len(self.names)
             say_once(INTERLACED.format(path))
         self._size = first.width, first.height
         self._turn = display_turn(first)
         self._tone_mapper = ToneMapper(self._size)
         stream = self._decoder.stream
-        self.fps = float(stream.average_rate or stream.guessed_rate or 1)
+        self.fps = float(stream.average_rate or stream.guessed_rate or 1) / packets_per_frame
         self.time_base = Fraction(stream.time_base or 1)
         self.stamps = rising([self._table.stamps[packet] for packet in self._table.order])
         aspect = Fraction(stream.sample_aspect_ratio or 1)
@@ -241,28 +235,6 @@ def say_once(message: str) -> None:
     """Warn, but not when the same video is opened again, here or in a computing process."""
     if parent_process() is None:
         log.warning(message)
-
-
-def display_turn(frame: VideoFrame) -> Turn:
-    """Return the turn by quarters and mirroring that comes nearest to a frame's display matrix.
-
-    The matrix (a b u, c d v, x y w) shows the pixel (p, q) at (ap + cq + x, bp + dq + y), in fixed point.
-    """
-    data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
-    if data is None:
-        return Turn()
-    a, b, _, c, d = np.frombuffer(memoryview(data), np.int32)[:5].astype(int)
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return Turn(False, -1 if d < 0 else 1, -1 if a < 0 else 1)
-    return Turn(True, -1 if b < 0 else 1, -1 if c < 0 else 1)
-
-
-def turned(picture: NDArray[np.uint8], turn: Turn) -> NDArray[np.uint8]:
-    """Turn a picture `H x W x 3`, or `W x H x 3` when it is transposed."""
-    if turn == Turn():
-        return picture
-    upright = picture.transpose(1, 0, 2) if turn.transposed else picture
-    return np.ascontiguousarray(upright[:: turn.down, :: turn.right])
 
 
 def _bytes_of(frame: VideoFrame) -> int:

@@ -5,8 +5,6 @@ our training checkpoints under "network", those of others under "state_dict", "m
 """
 
 import logging
-import pickle
-import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from model.checkpoint_file import load_file
 from model.fast_inference.preparation import prepare_for_inference
 from model.fusion import FusionNetwork
 from model.network import PropagationNetwork
@@ -46,75 +45,7 @@ KINDS: dict[type[nn.Module], Kind] = {
 MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
 WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile add to names, anywhere
 BATCHES = "num_batches_tracked"  # of batch norm; inference needs none, and PyTorch before 0.4.1 wrote none
-LFS_POINTER = b"version https://git-lfs"
-WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 LISTED = 4  # names listed in an error message before "and N more"
-
-
-class _Beside:
-    """Stands for an object beside the weights, such as the settings of a training; nothing of it is run."""
-
-    def __new__(cls, *args: object, **kwargs: object) -> "_Beside":
-        return super().__new__(cls)
-
-    def __init__(self, *args: object, **kwargs: object) -> None: ...
-
-    def __setstate__(self, state: object) -> None: ...
-
-
-PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
-BESIDE: list[Any] = [
-    (_Beside, name)
-    for name in (
-        *("argparse.Namespace", "types.SimpleNamespace", "numpy.dtype", "numpy.ndarray"),
-        *(f"numpy.{core}.multiarray.scalar" for core in ("_core", "core")),  # of NumPy 2, of NumPy 1
-        *(f"numpy.{core}.multiarray._reconstruct" for core in ("_core", "core")),
-        *(f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in PATHS),
-    )
-]
-
-
-def load_file(path: str | Path) -> dict[str, Any]:
-    """Load a checkpoint file onto the CPU without running any code from it.
-
-    Raises:
-        InputError: the file is missing, truncated, no checkpoint, or holds more than tensors.
-    """
-    if not isinstance(path, str | Path):
-        raise InputError(f"the path of a checkpoint cannot be {path!r}: give that of a .pth file.")
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
-    _check_start(path)
-    try:
-        with torch.serialization.safe_globals(BESIDE):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        stranger = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
-        what = f"it holds {stranger[1]}, which" if stranger else "it is damaged, not a PyTorch file, or"
-        raise InputError(
-            f"{path} is refused: {what} would run code when loaded (only tensors and plain containers are "
-            "accepted): save its weights alone."
-        ) from error
-    except OSError:
-        raise
-    except Exception as error:  # a damaged pickle can raise anything
-        raise InputError(f"{path} is not a whole PyTorch checkpoint (truncated?): fetch it again.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not a state dict.")
-    return content
-
-
-def _check_start(path: Path) -> None:
-    """Raise InputError where a file's first bytes say that something else was fetched in its place."""
-    with path.open("rb") as file:
-        start = file.read(512).lstrip().lower()
-    if start.startswith(LFS_POINTER):
-        raise InputError(
-            f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull` where it is from."
-        )
-    if start.startswith(WEB_PAGES):
-        raise InputError(f"{path} is a web page, not a checkpoint: fetch it again, past the page's notice.")
 
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from dataset.frame_source import open_source
 from tests.encoded_videos import HEIGHT, WIDTH, encode, number_of, packets_of
+from tests.field_stream import write_fields
 from util.errors import InputError
 
 FINE = {"g": "8", "qmin": "1", "qmax": "1"}
@@ -102,6 +103,19 @@ def test_interlaced_video_is_said_once(tmp_path, caplog):
         check_frames(open_source(path), range(40))
     assert len(caplog.messages) == 1
     assert f"{path} is interlaced" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["h264", "mts", "mp4"])
+def test_fields_with_a_packet_of_their_own_are_one_frame(suffix, tmp_path, caplog):
+    path = write_fields(tmp_path / "x.h264", 20)
+    if suffix != "h264":
+        path = copied(path, tmp_path / f"copy.{suffix}", lambda number: number / 2)
+    assert len(packets_of(path)) == 40
+    source = open_source(path)
+    check_frames(source, range(20))
+    assert source.fps == pytest.approx(25, rel=0.05)
+    assert np.allclose(np.diff(source.stamps) * float(source.time_base), 1 / 25, atol=1e-3)
+    assert [message.partition(":")[0] for message in caplog.messages] == [f"{path} is interlaced"]
 
 
 def pq(light):
