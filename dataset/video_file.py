@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 BT601 = 5  # swscale's number of this coding of colours: that of files that say nothing, and of RGB
 MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # its numbers of others (BT.709 is 1), by those in files
 BUILT_UPON = {PictureType.P, PictureType.B}  # kinds of frames that need others
+SAME_RATE = 0.1  # share by which two rates may differ: the last frame's duration counts in one of them
 HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
 
 
@@ -66,21 +67,19 @@ class VideoFile:
         if not table.timed:
             self._put_in_order()
         first = self._first_frame()
-        packets_per_frame = 1.0
         if first.interlaced_frame:
             # a packet of H.264 may hold every second line alone
             if table.timed and self._decoder.stream.codec_context.name == "h264":
                 self._put_in_order()
                 first = self._first_frame()
-                packets_per_frame = len(table.order) / len(self.names)
             say_once(INTERLACED.format(path))
         self._size = first.width, first.height
         self._turn = display_turn(first)
         self._tone_mapper = ToneMapper(self._size)
         stream = self._decoder.stream
-        self.fps = float(stream.average_rate or stream.guessed_rate or 1) / packets_per_frame
         self.time_base = Fraction(stream.time_base or 1)
         self.stamps = rising([self._table.stamps[packet] for packet in self._table.order])
+        self.fps = self._rate(float(stream.average_rate or stream.guessed_rate or 1))
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         self.pixel_aspect = 1 / aspect if self._turn.transposed else aspect
         if self._table.lacking:
@@ -109,6 +108,13 @@ class VideoFile:
             interpolation=Interpolation.BICUBIC,
         )
         return turned(cast(NDArray[np.uint8], shown.to_ndarray()), self._turn)
+
+    def _rate(self, declared: float) -> float:
+        """Return the frames a second: as declared, unless times tell that fields or ticks are meant."""
+        if len(self.stamps) == 1:
+            return declared
+        measured = float((len(self.stamps) - 1) / ((self.stamps[-1] - self.stamps[0]) * self.time_base))
+        return declared if abs(declared / measured - 1) < SAME_RATE else measured
 
     def _number_frames(self, table: PacketTable) -> None:
         """Give each frame its number, and begin at the first."""

@@ -1,5 +1,7 @@
 """Video files of camcorders and recorders: any container and suffix, raw streams, wrong times, HDR."""
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 from dataset.frame_source import open_source
-from tests.encoded_videos import HEIGHT, WIDTH, encode, number_of, packets_of
+from tests.encoded_videos import HEIGHT, WIDTH, encode, number_of, packets_of, picture
 from tests.field_stream import write_fields
 from util.errors import InputError
 
@@ -63,6 +65,19 @@ def copied(path, target, stamp):
             packet.stream = track
             written.mux(packet)
     return target
+
+
+def test_a_digital_tape_has_the_rate_of_its_frames(tmp_path):
+    path = tmp_path / "x.dv"
+    with av.open(str(path), "w") as film:
+        track = film.add_stream("dvvideo", 25)
+        track.width, track.height, track.pix_fmt = 720, 576, "yuv420p"
+        for number in range(5):
+            frame = VideoFrame.from_ndarray(picture(number), format="rgb24")
+            film.mux(track.encode(frame.reformat(720, 576, "yuv420p")))
+    source = open_source(path)
+    check_frames(source, range(5))
+    assert (source.fps, source.pixel_aspect) == (25, Fraction(16, 15))
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "ts"])
