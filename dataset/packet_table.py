@@ -112,8 +112,8 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
     times_used = Counter(found_at)  # small packets can share a place
     places = {
         place: key
-        for key, place in ((key, found_at[key]) for key in keys[: len(stamps)])
-        if place is not None and times_used[place] == 1
+        for key in keys[: len(stamps)]
+        if (place := found_at[key]) is not None and times_used[place] == 1
     }
     ends = {stream.index: clock.end} | (ends if stream.duration is None else {})
     seconds = [float(end * (container.streams[index].time_base or 1)) for index, end in ends.items()]
@@ -152,7 +152,8 @@ class _Clock:
                     self._shift = self._last + (packet.duration or round(self._step)) - packet.dts
                 self._last = packet.dts + self._shift
             stamp = stamp_of(packet) + self._shift
-        self.end = max(self.end, stamp + (packet.duration or 0)) if number else stamp + (packet.duration or 0)
+        end = stamp + (packet.duration or 0)
+        self.end = max(self.end, end) if number else end
         return stamp
 
     def is_right(self, stamps: Sequence[int], each_alone: bool) -> bool:

@@ -127,21 +127,25 @@ class VideoFile:
 
     def _put_in_order(self) -> None:
         """Number the frames as they come out of the decoder, which takes to decode everything once."""
-        came: list[int] = []
-        fields = False
-        missing = set(self._table.order)
-        self._decoder.seek(0, self._table)
-        for packet, frame in self._decoder:
-            fields |= frame.interlaced_frame
-            if packet in missing:
-                missing.remove(packet)
-                came.append(packet)
-        if missing and not fields:
+        log.info("%s is decoded once to put its frames in order: its times do not tell it.", self.path)
+        came, fields = self._packets_decoded()
+        if len(came) < len(self.names) and not fields:
+            self._decoder = PacketDecoder(self.path, damaged=True)
+            came, _ = self._packets_decoded()
             log.warning(
                 "%s is damaged: %d of its %d frames can be read; the others are left out.",
                 *(self.path, len(came), len(self.names)),
             )
         self._number_frames(self._table.reordered(came))
+
+    def _packets_decoded(self) -> tuple[list[int], bool]:
+        """Return the packets that give a frame, in the order of these, and whether some are interlaced."""
+        came: dict[int, bool] = {}
+        self._decoder.seek(0, self._table)
+        for packet, frame in self._decoder:
+            if packet in self._frame_of:
+                came.setdefault(packet, frame.interlaced_frame)
+        return list(came), any(came.values())
 
     def _first_frame(self) -> VideoFrame:
         for index in range(len(self.names)):

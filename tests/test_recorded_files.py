@@ -109,6 +109,7 @@ def test_a_raw_stream_with_damage_says_how_much_is_lost(tmp_path, caplog):
     path.write_bytes(path.read_bytes()[packets_of(path)[3].pos :])  # begins between two key frames
     source = open_source(path)
     check_frames(source, range(8, 20))
+    assert len(caplog.messages) == 1
     assert f"{path} is damaged: 12 of its 17 frames can be read" in caplog.text
 
 
