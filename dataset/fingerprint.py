@@ -23,7 +23,7 @@ def frames_fingerprint(frames: FrameSource) -> str:
         files = {path.stem: path for path in list_images(frames.place)}
         chosen = [files[name] for name in frames.names]
         for name, path in zip(frames.names, chosen, strict=True):
-            digest.update(f"{name}/{path.stat().st_size}\n".encode())
+            digest.update(os.fsencode(f"{name}/{path.stat().st_size}\n"))
         ends = [chosen[0], chosen[-1]] if chosen else []
     else:
         digest.update("".join(f"{name}\n" for name in frames.names).encode())
@@ -38,7 +38,7 @@ def masks_fingerprint(video: Video) -> str:
     digest = hashlib.sha256()
     for index in sorted(video.masks):
         labels = sorted(video.given_labels.get(index, ()))
-        digest.update(f"{video.frames.names[index]}/{labels}/".encode())
+        digest.update(os.fsencode(f"{video.frames.names[index]}/{labels}/"))
         digest.update(hashlib.sha256(video.masks[index].read_bytes()).digest())
     return digest.hexdigest()[:DIGITS]
 

@@ -9,12 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import DEEP, list_images, read_image
+from dataset.image_io import DEEP, IMAGE_SUFFIXES, list_images, read_image
 from dataset.odd_pictures import bits_of_frames
 from dataset.video_file import VideoFile
 from util.errors import InputError
 
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".webm", ".gif", ".mkv", ".m4v"}
 FOLDER_FPS = 24.0  # pictures carry no frame rate; this is DAVIS's
 
 
@@ -131,13 +130,23 @@ def open_source(path: Path) -> FrameSource:
     if path.is_dir():
         pictures = sorted(list_images(path), key=natural_order)
         if not pictures:
-            raise InputError(f"there are no pictures in {path}: it needs jpg, png, bmp or webp files.")
+            raise _no_pictures(path)
         stems = {picture.stem for picture in pictures}
         if len(stems) < len(pictures):
             raise InputError(f"{path} has pictures of the same name but for the suffix: keep one of each.")
         return PictureFiles(pictures, upright=True, bits=bits_of_frames(pictures))
     if not path.is_file():
         raise InputError(f"there is no video file and no folder of frames at {path}.")
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise InputError(f"{path} is neither a folder nor a video ({', '.join(sorted(VIDEO_SUFFIXES))}).")
     return VideoFile(path)
+
+
+def _no_pictures(folder: Path) -> InputError:
+    """Return the error of a folder without frames, which says what is there instead."""
+    if list_images(folder, {".exr"}):
+        return InputError(
+            f"{folder} holds OpenEXR pictures, whose light has no fixed white: convert them to PNG or TIFF "
+            "of 8 or 16 bits, as they are to look."
+        )
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.glob(".[!_]*")):
+        return InputError(f"the pictures in {folder} have names that begin with a dot: give them others.")
+    return InputError(f"there are no pictures in {folder}: it needs jpg, png, bmp, webp or tiff files.")

@@ -34,9 +34,9 @@ NORMALISED = ((np.arange(256, dtype=np.float32)[:, None, None] / np.float32(255)
     np.float32
 )
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 # what masks may come as; some of these are refused, with the reason, and not passed over
-MASK_SUFFIXES = IMAGE_SUFFIXES | {".tif", ".tiff", ".gif", ".tga", ".pgm", ".ppm", ".pbm", ".jpe", ".jfif"}
+MASK_SUFFIXES = IMAGE_SUFFIXES | {".gif", ".tga", ".pgm", ".ppm", ".pbm", ".jpe", ".jfif"}
 MASK_SUFFIXES |= {".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"}
 ORIENTATION = 0x0112  # EXIF's number of it; 1 is upright, and from FIRST_TURNED to 8 it lies on its side
 FIRST_TURNED = 5
@@ -80,6 +80,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture; a missing or damaged one raises InputError, also while its pixels are decoded."""
     try:
         with Image.open(path) as image:
+            if image.format == "TIFF" and _orientation(image) != 1:  # Pillow turns some, but not all
+                raise InputError(f"{path} is a TIFF that lies on its side or is mirrored: save it upright.")
             yield image
     except InputError:
         raise
@@ -108,6 +110,8 @@ def read_image(
         if short_side is not None:
             image.draft(None, (short_side, short_side))  # does nothing for other formats
         shown = image
+        if image.mode == "F":
+            raise InputError(f"{path} holds floating point numbers: save it with 8 or 16 bits a channel.")
         if _is_deep(image):
             shown = Image.fromarray(np.clip(read_levels(path) >> (bits - 8), 0, 255).astype(np.uint8))
             shown.info = image.info  # its EXIF data among it
@@ -127,7 +131,8 @@ def frames_and_depth(path: Path) -> tuple[int, bool]:
 
 def _is_deep(image: Image.Image) -> bool:
     tiles = getattr(image, "tile", [])  # how each part is decoded: colours are cut to 8 bits, if need be
-    return image.mode.startswith("I") or any(str(tile[3]).endswith(";16B") for tile in tiles)
+    deep_colours = image.mode != "CMYK" and any(";16" in str(tile[3]) for tile in tiles)
+    return image.mode.startswith("I") or deep_colours
 
 
 def read_levels(path: Path) -> NDArray[Any]:

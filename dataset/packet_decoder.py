@@ -23,6 +23,9 @@ av.logging.set_level(None)  # what FFmpeg has to say about damage is said here, 
 BEFORE_19 = int(av.__version__.partition(".")[0]) < 19
 LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if BEFORE_19 else {}
 
+# What FFmpeg reads as a video, too, by its names of formats; those of pictures also end in _pipe.
+A_PICTURE = "a picture, not a video"
+NO_VIDEO = {"image2": A_PICTURE, "ico": A_PICTURE, "tty": "a text, not a video"}
 FLUSH_ERRORS = 64  # more than a decoder has threads, each of which may hold a damaged frame
 
 
@@ -36,9 +39,15 @@ def open_container(path: Path) -> InputContainer:
     path.open("rb").close()  # fails in the system's own words
     try:
         # without the protocol, FFmpeg takes what comes before a colon for one
-        return av.open(f"file:{os.fspath(path)}", **LENIENT)
+        container = av.open(f"file:{os.fspath(path)}", **LENIENT)
     except (av.FFmpegError, ValueError) as error:
         raise no_video(path) from error
+    kind = container.format.name
+    if kind in NO_VIDEO or kind.endswith("_pipe"):
+        container.close()
+        what = NO_VIDEO.get(kind, A_PICTURE)
+        raise InputError(f"{path} is {what}: give a video file, or the folder of a video's pictures.")
+    return container
 
 
 def no_video(path: Path) -> InputError:

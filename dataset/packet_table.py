@@ -1,9 +1,12 @@
 """Which frames a video file holds, when they are shown and where decoding can start, without decoding."""
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -14,6 +17,8 @@ from av.video.stream import VideoStream
 
 VP8_SHOWN = 0x10  # bit of a packet's first byte: its frame is to be shown (RFC 6386, 9.1)
 UNTIMED = {"h264", "hevc"}  # codecs that AVI stores in the order of decoding, without times
+NO_TIMES = 0x80  # FFmpeg's flag of containers without times: raw streams
+USUAL_RATE = 25  # frames a second, as FFmpeg assumes it of raw streams
 
 LACKING_FRAMES = 1.5  # files are taken for cut off from here on: times are rounded
 
@@ -28,8 +33,10 @@ class PacketTable:
         order: by frame, its packet: frames are numbered in the order in which they are shown. Packets
             whose frames are not shown (outside an edit list, alternate references) are not in it.
         keys: packets where decoding can start, rising; packet 0 always counts as one.
-        timed: the packets say when their frames are shown; else `order` and `stamps` are those of decoding.
+        timed: the packets say when their frames are shown; else `order` and `stamps` are those of decoding,
+            and the decoder alone knows the order of the frames.
         lacking: frames that the file should have, by its own word, but ends before.
+        counted: the file has no times, and `stamps` count its packets.
     """
 
     stamps: list[int]
@@ -38,6 +45,7 @@ class PacketTable:
     keys: list[int]
     timed: bool
     lacking: int
+    counted: bool
 
     def number_at(self, place: int | None) -> int | None:
         """Return the number of the packet that a container has sought, or None when it cannot be told."""
@@ -61,7 +69,10 @@ class PacketTable:
     def reordered(self, order: Sequence[int]) -> "PacketTable":
         """Return the table with the order in which frames came out of the decoder."""
         stamps = list(self.stamps)
-        for packet, stamp in zip(order, sorted(self.stamps[packet] for packet in order), strict=True):
+        in_turn = rising(sorted(self.stamps[packet] for packet in order))
+        if self.counted:  # frames, of which each may have two packets
+            in_turn = self.stamps[: len(order)]
+        for packet, stamp in zip(order, in_turn, strict=True):
             stamps[packet] = stamp
         return replace(self, stamps=stamps, order=list(order), timed=True)
 
@@ -76,34 +87,86 @@ class PacketTable:
 
 def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
     """Go through the packets of a file that stands at its start, or to where nothing more can be found."""
+    clock = _Clock(container, stream)
     stamps: list[int] = []
-    places: dict[int, int] = {}
+    found_at: list[int | None] = []
     hidden: set[int] = set()
-    keys = [0]
-    codec = stream.codec_context.name
-    timed = not (container.format.name == "avi" and codec in UNTIMED)
-    ends: dict[int, int] = {}  # by stream, in its own time base
+    starts = [0]
+    ends: dict[int, int] = {}  # of the other streams, in their own time base
     for packet in packets_of(container, *container.streams.video, *container.streams.audio):
-        end = stamp_of(packet) + (packet.duration or 0)
-        ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
         if packet.stream_index != stream.index:
+            end = stamp_of(packet) + (packet.duration or 0)
+            ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
             continue
         number = len(stamps)
-        timed = timed and packet.pts is not None
-        stamps.append(stamp_of(packet))
-        if packet.pos is not None and (number == 0 or packet.is_keyframe):
-            places.setdefault(packet.pos, number)
-        if packet.is_discard or (codec == "vp8" and not memoryview(packet)[0] & VP8_SHOWN):
+        stamps.append(clock.stamp(number, packet))
+        found_at.append(packet.pos)
+        if packet.is_discard or (clock.codec == "vp8" and not memoryview(packet)[0] & VP8_SHOWN):
             hidden.add(number)
-        elif number and packet.is_keyframe and codec != "gif":  # whose frames are drawn over those before
-            keys.append(number)
+        elif number and packet.is_keyframe:
+            starts.append(number)
     shown = [number for number in range(len(stamps)) if number not in hidden]
+    timed = clock.is_right(stamps, each_alone=len(starts) == len(stamps))
     order = sorted(shown, key=lambda number: stamps[number]) if timed else shown
-    if stream.duration is not None:
-        ends = {stream.index: ends.get(stream.index, 0)}
+    keys = starts if clock.codec != "gif" else [0]  # whose frames are drawn over those before
+    times_used = Counter(found_at)  # small packets can share a place
+    places = {
+        place: key
+        for key in keys[: len(stamps)]
+        if (place := found_at[key]) is not None and times_used[place] == 1
+    }
+    ends = {stream.index: clock.end} | (ends if stream.duration is None else {})
     seconds = [float(end * (container.streams[index].time_base or 1)) for index, end in ends.items()]
     lacking = _lacking(container, stream, len(order), max(seconds, default=0.0))
-    return PacketTable(stamps, places, order, keys, timed, lacking)
+    return PacketTable(stamps, places, order, keys, timed, lacking, counted=not clock.has_times)
+
+
+class _Clock:
+    """When the frames of a stream's packets are shown, and whether the file knows it.
+
+    Attributes:
+        codec: name of the stream's codec.
+        end: when the last frame so far ends.
+        has_times: the container stores times.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.codec = stream.codec_context.name
+        self.end = 0
+        self._may_reorder = bool(stream.codec_context.has_b_frames)
+        rate = Fraction(stream.average_rate or stream.guessed_rate or USUAL_RATE)
+        self._step = 1 / (rate * (stream.time_base or 1))
+        self.has_times = not container.format.flags & NO_TIMES
+        self._complete = not (container.format.name == "avi" and self.codec in UNTIMED)
+        self._last: int | None = None  # when the last packet is decoded, shifted
+        self._shift = 0
+
+    def stamp(self, number: int, packet: "Packet[Any]") -> int:
+        """Return when a packet's frame is shown; times that start again go on from where they were."""
+        if not self.has_times:
+            stamp = round(number * self._step)
+        else:
+            self._complete &= packet.pts is not None
+            if packet.dts is not None:
+                if self._last is not None and packet.dts + self._shift < self._last:
+                    self._shift = self._last + (packet.duration or round(self._step)) - packet.dts
+                self._last = packet.dts + self._shift
+            stamp = stamp_of(packet) + self._shift
+        end = stamp + (packet.duration or 0)
+        self.end = max(self.end, end) if number else end
+        return stamp
+
+    def is_right(self, stamps: Sequence[int], each_alone: bool) -> bool:
+        """Tell whether frames can be put in order by the packets' times.
+
+        Those that only rise are the times of decoding where frames can be shown in another order.
+
+        Args:
+            stamps: of all packets.
+            each_alone: no frame is built upon another, so that none is decoded before its turn.
+        """
+        rise = all(before <= after for before, after in pairwise(stamps))
+        return self.has_times and self._complete and (each_alone or not (self._may_reorder and rise))
 
 
 def _lacking(container: InputContainer, stream: VideoStream, count: int, end: float) -> int:
@@ -117,6 +180,8 @@ def _lacking(container: InputContainer, stream: VideoStream, count: int, end: fl
         count: frames that there are.
         end: when they end, in seconds; where the stream has no duration, when all streams end.
     """
+    if container.format.flags & NO_TIMES:  # FFmpeg guesses
+        return 0
     if stream.duration is not None:
         declared = float((stream.duration + (stream.start_time or 0)) * (stream.time_base or 1))
     elif container.duration is not None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from dataset.frame_source import FrameSource, Selection, open_source
 from dataset.image_io import IMAGE_SUFFIXES, MASK_SUFFIXES, list_images
@@ -134,7 +135,7 @@ def _new_objects(video: Video, size: tuple[int, int], masks: Path) -> dict[int, 
 
 def _number(name: str) -> tuple[str, int] | None:
     """Split a name such as `shot 12` at the number at its end; None when there is none."""
-    match = re.fullmatch(r"(.*?)(\d+)", name, re.DOTALL)
+    match = re.fullmatch(r"(.*?)(\d+)", normalize("NFC", name), re.DOTALL)  # Macs decompose letters
     return (match[1], int(match[2])) if match else None
 
 
@@ -195,18 +196,19 @@ def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> d
 
 
 def _frames_by_name(names: Sequence[str]) -> dict[str | tuple[str, int], int]:
-    """Return the indices of frames by name, and by what `_number` makes of it."""
+    """Return the indices of frames by name, by its composed form, and by what `_number` makes of it."""
     found: dict[str | tuple[str, int], int] = {}
     for index, name in enumerate(names):
         number = _number(name)
         if number is not None:
             found[number] = index
-    return found | {name: index for index, name in enumerate(names)}
+    composed = {normalize("NFC", name): index for index, name in enumerate(names)}
+    return found | composed | {name: index for index, name in enumerate(names)}
 
 
 def _frame_of(mask: Path, index_of: Mapping[str | tuple[str, int], int]) -> int | None:
-    number = _number(mask.stem)
-    return index_of.get(mask.stem, None if number is None else index_of.get(number))
+    keys = (mask.stem, normalize("NFC", mask.stem), _number(mask.stem))
+    return next((index_of[key] for key in keys if key is not None and key in index_of), None)
 
 
 def _position_of_only(mask: Path, names: Sequence[str], chosen: Sequence[int]) -> int:

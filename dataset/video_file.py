@@ -3,17 +3,20 @@
 import logging
 from contextlib import suppress
 from fractions import Fraction
+from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
-from av.sidedata.sidedata import SideData
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from dataset.display_turn import display_turn, turned
 from dataset.packet_decoder import PacketDecoder, no_video
-from dataset.packet_table import rising
+from dataset.packet_table import PacketTable, rising
+from dataset.tone_mapping import ToneMapper, is_high_range
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -21,25 +24,25 @@ log = logging.getLogger(__name__)
 BT601 = 5  # swscale's number of this coding of colours: that of files that say nothing, and of RGB
 MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # its numbers of others (BT.709 is 1), by those in files
 BUILT_UPON = {PictureType.P, PictureType.B}  # kinds of frames that need others
+SAME_RATE = 0.1  # share by which two rates may differ: the last frame's duration counts in one of them
 HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
+
+
+INTERLACED = (
+    "{} is interlaced: each frame shows two moments, line by line, and masks follow their combed edges. "
+    "Deinterlace it first for smooth ones: ffmpeg -i IN -vf bwdif=send_frame OUT.mp4"
+)
 
 
 class MissingFrameError(InputError):
     """A frame of a video file that is damaged there."""
 
 
-class Turn(NamedTuple):
-    """How a stored picture is turned to be shown: transposed first, then mirrored where a step is -1."""
-
-    transposed: bool = False
-    down: int = 1
-    right: int = 1
-
-
 class VideoFile:
     """Frames of a video file, named by their number: 00000, 00001, ...
 
-    Opening it reads the packets, but decodes no more than the first frame. A frame is decoded from the last
+    Opening it reads the packets, but decodes no more than the first frame; everything is decoded once where
+    only the decoder knows the order of the frames (see `PacketTable.timed`). A frame is decoded from the last
     key frame before it on, or from the frame read last where that is nearer. On the way back, the frames
     passed are kept, up to `HELD_BYTES`, so that each part between two key frames is decoded once.
 
@@ -57,24 +60,26 @@ class VideoFile:
         self.path = self.place = path
         self.threads = 1
         self._decoder = PacketDecoder(path)
-        self._table = self._decoder.read_table()
-        if not self._table.timed:
-            self._decoder.seek(0, self._table)
-            self._table = self._table.reordered([packet for packet, _ in self._decoder])
-        self._frame_of = {packet: frame for frame, packet in enumerate(self._table.order)}
         self._readable: set[int] | None = None  # packets; None as long as there is no sign of damage
-        self._held: dict[int, VideoFrame] = {}  # by index
-        self._last = -1  # the frame that came last
-        self.names = [f"{index:05}" for index in range(len(self._table.order))]
         self._reformatter = VideoReformatter()
-        self._decoder.seek(0, self._table)
+        table = self._decoder.read_table()
+        self._number_frames(table)
+        if not table.timed:
+            self._put_in_order()
         first = self._first_frame()
+        if first.interlaced_frame:
+            # a packet of H.264 may hold every second line alone
+            if table.timed and self._decoder.stream.codec_context.name == "h264":
+                self._put_in_order()
+                first = self._first_frame()
+            say_once(INTERLACED.format(path))
         self._size = first.width, first.height
         self._turn = display_turn(first)
+        self._tone_mapper = ToneMapper(self._size)
         stream = self._decoder.stream
-        self.fps = float(stream.average_rate or stream.guessed_rate or 1)
         self.time_base = Fraction(stream.time_base or 1)
         self.stamps = rising([self._table.stamps[packet] for packet in self._table.order])
+        self.fps = self._rate(float(stream.average_rate or stream.guessed_rate or 1))
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         self.pixel_aspect = 1 / aspect if self._turn.transposed else aspect
         if self._table.lacking:
@@ -91,6 +96,8 @@ class VideoFile:
         """
         width, height = self._size  # streams may change theirs on the way
         frame = self._decoded(index)
+        if is_high_range(frame):
+            return turned(self._tone_mapper.convert(frame), self._turn)
         shown = self._reformatter.reformat(
             frame,
             width,
@@ -101,6 +108,44 @@ class VideoFile:
             interpolation=Interpolation.BICUBIC,
         )
         return turned(cast(NDArray[np.uint8], shown.to_ndarray()), self._turn)
+
+    def _rate(self, declared: float) -> float:
+        """Return the frames a second: as declared, unless times tell that fields or ticks are meant."""
+        if len(self.stamps) == 1:
+            return declared
+        measured = float((len(self.stamps) - 1) / ((self.stamps[-1] - self.stamps[0]) * self.time_base))
+        return declared if abs(declared / measured - 1) < SAME_RATE else measured
+
+    def _number_frames(self, table: PacketTable) -> None:
+        """Give each frame its number, and begin at the first."""
+        self._table = table
+        self._frame_of = {packet: frame for frame, packet in enumerate(table.order)}
+        self.names = [f"{index:05}" for index in range(len(table.order))]
+        self._held: dict[int, VideoFrame] = {}  # by index
+        self._last = -1  # the frame that came last
+        self._decoder.seek(0, table)
+
+    def _put_in_order(self) -> None:
+        """Number the frames as they come out of the decoder, which takes to decode everything once."""
+        log.info("%s is decoded once to put its frames in order: its times do not tell it.", self.path)
+        came, fields = self._packets_decoded()
+        if len(came) < len(self.names) and not fields:
+            self._decoder = PacketDecoder(self.path, damaged=True)
+            came, _ = self._packets_decoded()
+            log.warning(
+                "%s is damaged: %d of its %d frames can be read; the others are left out.",
+                *(self.path, len(came), len(self.names)),
+            )
+        self._number_frames(self._table.reordered(came))
+
+    def _packets_decoded(self) -> tuple[list[int], bool]:
+        """Return the packets that give a frame, in the order of these, and whether some are interlaced."""
+        came: dict[int, bool] = {}
+        self._decoder.seek(0, self._table)
+        for packet, frame in self._decoder:
+            if packet in self._frame_of:
+                came.setdefault(packet, frame.interlaced_frame)
+        return list(came), any(came.values())
 
     def _first_frame(self) -> VideoFrame:
         for index in range(len(self.names)):
@@ -195,26 +240,11 @@ class VideoFile:
             )
 
 
-def display_turn(frame: VideoFrame) -> Turn:
-    """Return the turn by quarters and mirroring that comes nearest to a frame's display matrix.
-
-    The matrix (a b u, c d v, x y w) shows the pixel (p, q) at (ap + cq + x, bp + dq + y), in fixed point.
-    """
-    data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
-    if data is None:
-        return Turn()
-    a, b, _, c, d = np.frombuffer(memoryview(data), np.int32)[:5].astype(int)
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return Turn(False, -1 if d < 0 else 1, -1 if a < 0 else 1)
-    return Turn(True, -1 if b < 0 else 1, -1 if c < 0 else 1)
-
-
-def turned(picture: NDArray[np.uint8], turn: Turn) -> NDArray[np.uint8]:
-    """Turn a picture `H x W x 3`, or `W x H x 3` when it is transposed."""
-    if turn == Turn():
-        return picture
-    upright = picture.transpose(1, 0, 2) if turn.transposed else picture
-    return np.ascontiguousarray(upright[:: turn.down, :: turn.right])
+@cache
+def say_once(message: str) -> None:
+    """Warn, but not when the same video is opened again, here or in a computing process."""
+    if parent_process() is None:
+        log.warning(message)
 
 
 def _bytes_of(frame: VideoFrame) -> int:

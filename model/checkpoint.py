@@ -5,16 +5,15 @@ our training checkpoints under "network", those of others under "state_dict", "m
 """
 
 import logging
-import pickle
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.checkpoint_file import load_file
 from model.fast_inference.preparation import prepare_for_inference
 from model.fusion import FusionNetwork
 from model.network import PropagationNetwork
@@ -45,42 +44,8 @@ KINDS: dict[type[nn.Module], Kind] = {
 
 MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
 WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile add to names, anywhere
-# NumPy's numbers, which some checkpoints hold beside their tensors; the second name is that of NumPy 1.
-NUMBERS: list[Any] = [
-    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")),
-    np.dtype,
-    type(np.dtype(np.float64)),
-    type(np.dtype(np.float32)),
-]
+BATCHES = "num_batches_tracked"  # of batch norm; inference needs none, and PyTorch before 0.4.1 wrote none
 LISTED = 4  # names listed in an error message before "and N more"
-
-
-def load_file(path: str | Path) -> dict[str, Any]:
-    """Load a checkpoint file onto the CPU without running any code from it.
-
-    Raises:
-        InputError: the file is missing, truncated, no checkpoint, or holds more than tensors.
-    """
-    if not isinstance(path, str | Path):
-        raise InputError(f"the path of a checkpoint cannot be {path!r}: give that of a .pth file.")
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
-    try:
-        with torch.serialization.safe_globals(NUMBERS):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path} is refused: it is damaged, not a PyTorch file, or would run code when loaded "
-            "(only tensors and plain containers are accepted)."
-        ) from error
-    except OSError:
-        raise
-    except Exception as error:  # a damaged pickle can raise anything
-        raise InputError(f"{path} is not a whole PyTorch checkpoint (truncated?): fetch it again.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not a state dict.")
-    return content
 
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
@@ -149,6 +114,7 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path)
                     f"{wanted.title} here."
                 )
     own = network.state_dict()
+    state = {name: torch.tensor(0) for name in own if name.endswith(BATCHES)} | state
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
     mis_shaped = [

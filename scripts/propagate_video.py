@@ -29,7 +29,12 @@ def main() -> None:
     """Parse the flags and propagate."""
     parser = argparse.ArgumentParser(prog="python -m scripts.propagate_video", description=__doc__)
     add = parser.add_argument
-    add("--input", type=Path, required=True, help="video file, or folder of jpg, png, bmp or webp pictures")
+    add(
+        "--input",
+        type=Path,
+        required=True,
+        help="video file, or folder of jpg, png, bmp, webp or tiff pictures",
+    )
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
     add_overwrite_flag(add)

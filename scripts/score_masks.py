@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def videos_in(folder: Path, what: str) -> dict[str | None, list[Path]]:
         return {None: pictures}
     below = sorted(path for path in folder.glob("[!.]*") if path.is_dir())
     videos: dict[str | None, list[Path]] = {
-        path.name: pictures for path in below if (pictures := list_images(path))
+        normalize("NFC", path.name): pictures for path in below if (pictures := list_images(path))
     }
     if not videos:
         raise InputError(f"{folder} holds no {what}: it needs PNG files, or a folder of them for each video.")
@@ -119,7 +120,9 @@ def score_pictures(
 
 
 def by_frame(video: str, masks: Sequence[Path], frames: Sequence[str]) -> dict[str, Path]:
-    """Return masks by the frames that they are named after; a number finds its frame with any count of zeros.
+    """Return masks by the frames that they are named after.
+
+    A number finds its frame with any count of zeros, a name with its letters composed or not.
 
     Raises:
         InputError: two masks belong to one frame, or none to any.
@@ -134,15 +137,15 @@ def by_frame(video: str, masks: Sequence[Path], frames: Sequence[str]) -> dict[s
             f"{video}: none of its masks ({masks[0]} first) is named after a frame with ground truth; "
             f"these are called {frames[0]} to {frames[-1]}."
         )
-    renamed = [frame for frame, path in matched.items() if path.stem != frame]
+    renamed = [frame for frame, path in matched.items() if path.stem != frame and frame.isdecimal()]
     if renamed:
         log.info("%s: by its number, mask %s is taken for %s.", *(video, matched[renamed[0]], renamed[0]))
     return matched
 
 
 def _number(stem: str) -> str:
-    """Return a name without leading zeros, if it is a number."""
-    return str(int(stem)) if stem.isdecimal() else stem
+    """Return a name without leading zeros, if it is a number, else with its letters composed."""
+    return str(int(stem)) if stem.isdecimal() else normalize("NFC", stem)
 
 
 def _check_unique(video: str, paths: Sequence[Path]) -> None:

@@ -128,6 +128,10 @@ def loudness(path):
         ("x.webm", "libopus", "matroska", "opus"),
         ("x.mov", "pcm_s16le", "mov", "aac"),
         ("x.mkv", "mp2", "matroska", "aac"),
+        ("x.avi", "libmp3lame", "avi", "mp3"),
+        ("x.avi", "mp2", "avi", "aac"),
+        ("x.mts", "ac3", "mpegts", "ac3"),
+        ("x.ts", "aac", "mpegts", "aac"),
     ],
 )
 def test_the_sound_of_the_chosen_part_is_heard_at_its_place(name, codec, container, heard, tmp_path):

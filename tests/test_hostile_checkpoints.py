@@ -1,14 +1,17 @@
 """Weights and checkpoints that are damaged, foreign, hostile or of another time."""
 
+import argparse
 import io
 import pickle
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from model import PropagationNetwork
-from model.checkpoint import load_file, load_network, load_state, network_state
+from model.checkpoint import load_file, load_network, load_state, network_state, read_network
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer, read_checkpoint
 from util.errors import InputError
@@ -63,7 +66,7 @@ def test_whatever_is_in_a_file_it_is_loaded_or_named(kind, tmp_path):
 )
 def test_files_of_something_else_do_not_fit(content, tmp_path):
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(InputError, match=r"w\.pth does not fit the propagation network \(597 missing"):
+    with pytest.raises(InputError, match=r"w\.pth does not fit the propagation network \(511 missing"):
         load_network(tmp_path / "w.pth")
 
 
@@ -124,3 +127,53 @@ def test_an_optimiser_of_something_else_is_refused(state, target, tmp_path):
         ):
             trainer.load_checkpoint({**PARTS, "network": state, "optimizer": optimizer}, tmp_path / "c.pth")
     assert trainer.iteration == 0
+
+
+SETTINGS = argparse.Namespace(lr=1e-5, root=Path("data"), seed=np.int64(3))
+BESIDE = [
+    SETTINGS,
+    np.int64(3),
+    np.bool_(True),
+    np.float32(0.5),
+    np.arange(4),
+    {"rng": np.random.get_state()},
+]
+
+
+@pytest.mark.parametrize("beside", BESIDE, ids=[type(each).__name__ for each in BESIDE])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_lies_beside_the_weights_does_not_matter(beside, zipped, tmp_path):
+    content = {"args": beside, "state_dict": SMALL["network"]}
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    found = network_state(load_file(tmp_path / "w.pth"))
+    assert found.keys() == SMALL["network"].keys()
+    assert torch.equal(found["b"], SMALL["network"]["b"])
+
+
+def test_what_is_not_known_is_named(tmp_path):
+    torch.save({"args": Fraction(1, 2), "state_dict": SMALL["network"]}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"w\.pth is refused: it holds fractions\.Fraction, which would run"):
+        load_file(tmp_path / "w.pth")
+
+
+def test_weights_without_counts_of_batches_are_loaded(state, tmp_path):
+    counted = [name for name in state if name.endswith("num_batches_tracked")]
+    torch.save({name: tensor for name, tensor in state.items() if name not in counted}, tmp_path / "w.pth")
+    read = read_network(tmp_path / "w.pth").state_dict()
+    assert len(counted) == 86
+    assert all(torch.equal(read[name], state[name]) for name in state if name not in counted)
+    assert all(read[name] == 0 for name in counted)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "is a pointer of Git LFS"),
+        (b"\n<!DOCTYPE html>\n<html><body>Quota exceeded</body></html>", "is a web page, not a checkpoint"),
+        (b'<HTML lang="en">', "is a web page, not a checkpoint"),
+    ],
+)
+def test_what_was_fetched_in_place_of_a_file_is_said(content, reason, tmp_path):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(InputError, match=rf"w\.pth {reason}"):
+        load_file(tmp_path / "w.pth")

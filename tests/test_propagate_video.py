@@ -218,7 +218,7 @@ def test_masks_of_any_mode_are_the_same_labels(folder, masks, tmp_path):
     ("change", "message"),
     [
         ({"path": "nowhere.mp4"}, "there is no video file and no folder"),
-        ({"path": "README.md"}, "neither a folder nor a video"),
+        ({"path": "README.md"}, "README.md cannot be read as a video"),
         ({"masks": "nowhere.png"}, "there is no mask"),
         ({"start": 90}, "leaves none of the 11 frames"),
     ],

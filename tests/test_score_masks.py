@@ -1,5 +1,7 @@
 """Ready masks of any folder, scored against ground truth."""
 
+from unicodedata import normalize
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,6 +100,13 @@ def test_numbers_find_their_frames(truth, tmp_path, scored, caplog):
     write_labels(masks / "01.png", square(1, 5, 5))
     with pytest.raises(InputError, match=r"01.png and .*/1.png belong to the same frame"):
         scored("--masks", masks, "--truth", truth / "b")
+
+
+def test_names_match_however_their_letters_are_composed(tmp_path, scored):
+    for folder, form in (("truth", "NFC"), ("masks", "NFD")):
+        write_all(tmp_path / folder / normalize(form, "Hündin"), square(1, 5, 5), normalize(form, "ä {}.png"))
+    rows = scored("--masks", tmp_path / "masks", "--truth", tmp_path / "truth")
+    assert rows[2:] == [["Hündin", "1", "100.0", "100.0", "100.0"]]
 
 
 def test_what_does_not_fit_is_one_sentence(truth, tmp_path, scored, caplog):

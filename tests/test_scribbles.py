@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from dataset.scribbles import (
     NONE,
@@ -14,7 +15,9 @@ from dataset.scribbles import (
     scribble_map,
     sides,
 )
-from tests.conftest import GOLDEN
+from scripts.annotator.scribbling import SHORT_SIDE, Segmenters
+from scripts.annotator.worker import WorkerSettings
+from tests.conftest import GOLDEN, write_frames
 from util.errors import InputError
 
 SESSION = GOLDEN / "interactive" / "davis_interactive"
@@ -178,3 +181,22 @@ def test_a_missing_file_and_bytes(tmp_path):
     (tmp_path / "b.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="is no whole JSON file"):
         read_scribbles(tmp_path / "b.json")
+
+
+def test_a_stroke_on_a_large_picture_lies_where_the_person_drew_it(tmp_path, monkeypatch):
+    """At a quarter of the size, pixel 20 of the small picture is made of the pixels from 80 to 84."""
+    seen = []
+
+    def segment(self, picture, scribbles, previous, labels):
+        seen.append(scribbles)
+        return torch.zeros(2, *scribbles.shape)
+
+    monkeypatch.setattr("model.grab_cut.GrabCutSegmenter.segment", segment)
+    write_frames(tmp_path / "frames", [np.zeros((4 * SHORT_SIDE, 4 * SHORT_SIDE, 3), np.uint8)])
+    settings = WorkerSettings(tmp_path / "frames", tmp_path, tmp_path, 480, "cpu", amp=False, no_tf32=False)
+    stroke = [[80.5, 123.5], [203.5, 120.5]]  # of the small pixels 20 to 50, row 30
+    old = np.zeros((4 * SHORT_SIDE, 4 * SHORT_SIDE), np.uint8)
+    request = {"frame": 0, "old": old, "label": 1, "strokes": [(stroke, 1)], "weights": None}
+    list(Segmenters(settings).run(request))
+    rows, columns = np.nonzero(seen[0] == 1)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (29, 31, 19, 51)  # 3 pixels wide

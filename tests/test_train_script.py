@@ -277,6 +277,18 @@ def test_a_damaged_picture_is_named_though_another_process_reads_it(tmp_path):
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_little_shared_memory_is_one_sentence(tmp_path, flags):
+    mount = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("a small /dev/shm takes the right to mount in a private namespace (unshare -m)")
+    command = [sys.executable, ROOT / "train.py", *flags, "--crop_size", 320, "-i", 2]
+    run = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+    done = subprocess.run([*map(str, run)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.search(r"^error: the shared memory \(/dev/shm\), .* is full: make it larger", done.stderr, re.M)
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_the_three_stages_one_after_the_other(tmp_path, static_root):
     """The real commands on tiny trees in the real layouts; each stage starts from the last one's network."""

@@ -103,7 +103,7 @@ class Segmenters:
         small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
         scribbles = no_scribbles((size[1], size[0]))
         for points, of in request["strokes"]:
-            draw_stroke(scribbles, (np.array(points) - 0.5) * scale, of)
+            draw_stroke(scribbles, np.array(points) * scale - 0.5, of)  # pixel centres: n + 0.5, to n
         previous = np.asarray(cv2.resize(old, size, interpolation=cv2.INTER_NEAREST))
         labels = sorted({*np.unique(previous).tolist(), *np.unique(scribbles).tolist(), label} - {-1, 0})
         prob = self._segmenter(request["weights"]).segment(small, scribbles, previous, labels)

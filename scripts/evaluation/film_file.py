@@ -160,7 +160,7 @@ class _Sound:
         found = cast(AudioStream | None, self._container.streams.best("audio"))
         if found is None:
             return
-        if found.codec_context.name in COPIED_SOUND:
+        if found.codec_context.codec.canonical_name in COPIED_SOUND:
             self._packets = self._copied(found, film.add_stream_from_template(found))
         else:
             rate = min(AAC_RATES, key=lambda possible: abs(possible - found.codec_context.sample_rate))
@@ -186,25 +186,39 @@ class _Sound:
             if packet.pts is not None and packet.dts is not None:
                 packet.pts -= shift
                 packet.dts -= shift
-                packet.stream = track
-                yield packet
+            packet.stream = track
+            yield packet
 
     def _encoded(self, found: AudioStream, track: AudioStream) -> Iterator["Packet[Any]"]:
+        end = None  # of the frames so far, in samples
         for packet in self._part(found):
             with suppress(av.FFmpegError):  # what is damaged is not heard
                 for frame in packet.decode():
                     if frame.pts is not None and frame.time_base is not None:
-                        frame.pts -= round(self._start / frame.time_base)
+                        begin = round((frame.pts * frame.time_base - self._start) * frame.sample_rate)
+                        # times are rounded in some containers, and must not go back
+                        frame.pts = begin if end is None else max(begin, end)
+                        frame.time_base = Fraction(1, frame.sample_rate)
+                        end = frame.pts + frame.samples
                     yield from track.encode(frame)
         yield from track.encode(None)
 
     def _part(self, found: AudioStream) -> Iterator["Packet[AudioStream]"]:
+        """Yield the packets of the part; times that go back go on from where they were."""
+        last, shift = None, 0
         with suppress(av.FFmpegError):
             for packet in self._container.demux(found):
-                begin = None if packet.pts is None else packet.pts * packet.time_base
-                if begin is not None and begin >= self._end:
+                if packet.pts is None or packet.dts is None:
+                    continue
+                if last is not None and packet.dts + shift <= last:
+                    shift = last + max(1, packet.duration or 0) - packet.dts
+                packet.pts += shift
+                packet.dts += shift
+                last = packet.dts
+                begin = packet.pts * packet.time_base
+                if begin >= self._end:
                     return
-                if begin is not None and begin + (packet.duration or 0) * packet.time_base > self._start:
+                if begin + (packet.duration or 0) * packet.time_base > self._start:
                     yield packet
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.frame_source import FrameSource
 from dataset.video import Video
 from util.errors import InputError
-from util.files import sha256
+from util.files import check_name, sha256
 from util.settings_record import check_same, plain, read_settings, write_settings
 
 log = logging.getLogger(__name__)
@@ -97,8 +98,11 @@ def begin_run(run: Run, overwrite: bool) -> None:
         overwrite: remove what the run before made, and what has the names of this run's files.
 
     Raises:
-        InputError: the folder belongs to another run, or has files that no run recorded.
+        InputError: the folder belongs to another run, or has files that no run recorded, or a result
+            would have too long a name.
     """
+    for path in chain(run.products, *(each.paths for each in run.files)):
+        check_name(path)
     try:
         before = read_settings(run.output, run.advice)
     except InputError:

@@ -292,7 +292,7 @@ def report(scores: Sequence[ObjectScore], csv_path: Path | None) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows((HEADER, *rows))
         with atomic_path(csv_path) as temporary:
-            temporary.write_text(text.getvalue())
+            temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
 
 
 def _mean(scores: Iterable[ObjectScore]) -> tuple[str, str, str]:

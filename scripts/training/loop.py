@@ -35,6 +35,10 @@ from util.stop_request import StopRequest, leave_process_group
 log = logging.getLogger(__name__)
 
 SAVES = Path("saves")
+NO_SHARED_MEMORY = (
+    "the shared memory (/dev/shm), by which loading processes hand batches over, is full: make it larger "
+    "(docker run --shm-size=8g), or take a smaller --num_workers; 0 needs none."
+)
 
 Batch = dict[str, Any]  # of the data loader: tensors by name, and `info` on where they are from
 
@@ -213,7 +217,8 @@ def batches(loader: DataLoader[Any], task: Task, order: BatchOrder, first: int, 
     """Yield the batches of the iterations `first` to `last` - 1, epoch after epoch.
 
     Raises:
-        InputError: a sample cannot be read; without the loading process's trace around it.
+        InputError: a sample cannot be read, or shared memory is full; without the loading process's trace
+            around it.
     """
     epochs = math.ceil(last / order.batches)
     iteration = first
@@ -227,6 +232,10 @@ def batches(loader: DataLoader[Any], task: Task, order: BatchOrder, first: int, 
                 iteration += 1
         except InputError as error:
             raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from error
+        except RuntimeError as error:
+            if "shared memory" not in str(error):  # PyTorch's words, for a killed worker too
+                raise
+            raise InputError(NO_SHARED_MEMORY) from error
 
 
 def add_metrics(metrics: LogIntegrator, result: StepResult) -> None:

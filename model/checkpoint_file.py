@@ -1,0 +1,79 @@
+"""Reading of PyTorch files without running any code from them."""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from util.errors import InputError
+
+LFS_POINTER = b"version https://git-lfs"
+WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
+
+
+class _Beside:
+    """Stands for an object beside the weights, such as the settings of a training; nothing of it is run."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> "_Beside":
+        return super().__new__(cls)
+
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+BESIDE: list[Any] = [
+    (_Beside, name)
+    for name in (
+        *("argparse.Namespace", "types.SimpleNamespace", "numpy.dtype", "numpy.ndarray"),
+        *(f"numpy.{core}.multiarray.scalar" for core in ("_core", "core")),  # of NumPy 2, of NumPy 1
+        *(f"numpy.{core}.multiarray._reconstruct" for core in ("_core", "core")),
+        *(f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in PATHS),
+    )
+]
+
+
+def load_file(path: str | Path) -> dict[str, Any]:
+    """Load a checkpoint file onto the CPU without running any code from it.
+
+    Raises:
+        InputError: the file is missing, truncated, no checkpoint, or holds more than tensors.
+    """
+    if not isinstance(path, str | Path):
+        raise InputError(f"the path of a checkpoint cannot be {path!r}: give that of a .pth file.")
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
+    _check_start(path)
+    try:
+        with torch.serialization.safe_globals(BESIDE):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        stranger = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+        what = f"it holds {stranger[1]}, which" if stranger else "it is damaged, not a PyTorch file, or"
+        raise InputError(
+            f"{path} is refused: {what} would run code when loaded (only tensors and plain containers are "
+            "accepted): save its weights alone."
+        ) from error
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle can raise anything
+        raise InputError(f"{path} is not a whole PyTorch checkpoint (truncated?): fetch it again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}, not a state dict.")
+    return content
+
+
+def _check_start(path: Path) -> None:
+    """Raise InputError where a file's first bytes say that something else was fetched in its place."""
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    if start.startswith(LFS_POINTER):
+        raise InputError(
+            f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull` where it is from."
+        )
+    if start.startswith(WEB_PAGES):
+        raise InputError(f"{path} is a web page, not a checkpoint: fetch it again, past the page's notice.")
