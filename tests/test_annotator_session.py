@@ -174,7 +174,7 @@ def test_results_do_not_touch_what_came_later_or_no_longer_counts(video, tmp_pat
         assert not opened.label_map(1).any()
 
 
-def test_locked_and_reviewed_objects_keep_their_pixels(video, tmp_path):
+def test_locked_objects_keep_their_pixels(video, tmp_path):
     with session(video, tmp_path / "w") as opened:
         add(opened, "a", "b")
         opened.edit(stroke(LINE))
@@ -192,10 +192,24 @@ def test_locked_and_reviewed_objects_keep_their_pixels(video, tmp_path):
         opened.edit({"kind": "change", "object": 1, "locked": True})
         propagate(opened, {4: plain(0)})
         assert np.array_equal(opened.label_map(4), np.where(half == 1, 1, 0))
-        opened.edit({"kind": "change", "object": 1, "locked": False})
-        opened.edit({"kind": "review", "first": 4, "last": 4, "on": True})
-        propagate(opened, {4: plain(2)})
-        assert np.array_equal(opened.label_map(4), half)
+
+
+def test_nothing_comes_to_reviewed_frames_nor_leaves_them(video, tmp_path):
+    """Objects that are rightly absent stay away, also from frames that show none, and so do later ones."""
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        opened.edit(stroke(LINE))
+        propagate(opened, {4: plain(1)})
+        opened.edit({"kind": "review", "first": 4, "last": 5, "on": True})
+        add(opened, "c")
+        for label in (2, 3):
+            propagate(opened, {frame: plain(label) for frame in (4, 5, 6)})
+        assert [opened.label_map(frame).max() for frame in (4, 5, 6)] == [1, 0, 3]
+        assert opened.label_map(4).all()
+    with session(video, tmp_path / "w") as opened:
+        opened.edit({"kind": "review", "first": 4, "last": 5, "on": False})
+        propagate(opened, {frame: plain(2) for frame in (4, 5)})
+        assert [opened.label_map(frame).min() for frame in (4, 5)] == [2, 2]
 
 
 def test_an_object_taken_off_a_range_does_not_come_back(video, tmp_path):

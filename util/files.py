@@ -14,6 +14,7 @@ from util.errors import InputError
 
 HOST = socket.gethostname().replace(".", "-")
 TEMPORARY = re.compile(r"\..*\.([^.]*)\.(\d+)\.part.*")  # of `atomic_path`: host and process
+LONGEST_STEM = 150  # bytes of a name that a temporary one repeats
 QUIET = 120  # seconds without a write after which a file of another host is taken to be left over
 
 
@@ -25,7 +26,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     dot, and is removed when the block fails. Missing parent folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{HOST}.{os.getpid()}.part{path.suffix}")
+    stem = path.stem
+    if len(os.fsencode(stem)) > LONGEST_STEM:  # names can be 255 bytes long
+        stem = hashlib.sha256(os.fsencode(stem)).hexdigest()
+    temporary = path.with_name(f".{stem}.{HOST}.{os.getpid()}.part{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)

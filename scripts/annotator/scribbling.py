@@ -1,6 +1,6 @@
 """Masks made of scribbles or of a box around the object."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.grab_cut import GrabCutSegmenter, mask_in_box
+from scripts.annotator.edit_log import Entry
 from scripts.annotator.edits import Edit
 from scripts.annotator.masks import Labels, merged
 from scripts.annotator.session import Change, Session, labels_in
@@ -49,8 +50,7 @@ class Scribbling:
                 return known
             session.check_object(edit)
             old = session.label_map(frame)
-            history = [each for each in session.document.history(frame) if each["kind"] == "scribble"]
-            strokes = [(each["points"], each["object"] if each["positive"] else 0) for each in history]
+            strokes = strokes_of(session.document.history(frame))
         if edit["kind"] == "guess":
             mask = guessed(session.pictures.read(frame), edit["points"])
         else:
@@ -63,7 +63,9 @@ class Scribbling:
             session.check_object(edit)
             now = session.label_map(frame)
             kept = session.document.locked - {label}
-            new = np.where(mask, np.uint8(label), np.where(now == label, np.uint8(0), now))
+            adds = edit["kind"] == "guess" and not edit.get("replace", False)
+            rest = now if adds else np.where(now == label, np.uint8(0), now)
+            new = np.where(mask, np.uint8(label), rest)
             labels = merged(now, new, kept)
             return session.write_masks({**edit, "labels": labels_in(labels)}, {frame: labels})
 
@@ -76,6 +78,22 @@ class Scribbling:
         weights = self.weights if self.weights.is_file() else None
         ((_, mask),) = self.worker.ask({**request, "weights": weights})
         return mask
+
+
+def strokes_of(history: Iterable[Entry]) -> list[tuple[list[list[float]], int]]:
+    """Return a frame's scribbles that still count, as pairs of points (x, y) and label, 0 for background.
+
+    Clearing the frame ends them all, and taking an object off it those of the object.
+    """
+    counting: list[Entry] = []
+    for entry in history:
+        if entry["kind"] == "clear":
+            counting = []
+        elif entry["kind"] in ("erase", "remove"):
+            counting = [each for each in counting if each["object"] != entry["object"]]
+        elif entry["kind"] == "scribble":
+            counting.append(entry)
+    return [(each["points"], each["object"] if each["positive"] else 0) for each in counting]
 
 
 class Segmenters:
