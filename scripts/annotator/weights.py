@@ -98,7 +98,7 @@ def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:
     """
     attached = [sys.executable, "-m", "scripts.annotator.attached", *command]
     process = subprocess.Popen(
-        attached, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        attached, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     start = time.monotonic()
     output = None
