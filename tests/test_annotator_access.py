@@ -224,14 +224,15 @@ def test_frames_and_masks_may_be_kept_for_ever_and_the_state_never(server):
         assert ask(server, path)[0].headers["cache-control"] == "no-store"
 
 
-def bring_in(server, name, content, frame="0"):
+def bring_in(server, name, content, frame="0", other=None):
     boundary = "x"
-    body = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="frame"\r\n\r\n{frame}\r\n'
-        f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
-        f"{content}\r\n--{boundary}--\r\n"
-    )
+    body = f'--{boundary}\r\nContent-Disposition: form-data; name="frame"\r\n\r\n{frame}\r\n'
+    for each in filter(None, (name, other)):
+        body += (
+            f"--{boundary}\r\n"
+            f'Content-Disposition: form-data; name="files"; filename="{each}"\r\n\r\n{content}\r\n'
+        )
+    body += f"--{boundary}--\r\n"
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     headers = {
         "Cookie": f"annotator_{server.port}={server.token}",
@@ -242,9 +243,22 @@ def bring_in(server, name, content, frame="0"):
     return answer.status, answer.read().decode()
 
 
-def test_names_of_files_that_are_brought_in_stay_in_the_workspace(server):
+def test_errors_of_what_is_brought_in_name_the_users_file_alone(server):
     status, said = bring_in(server, "../../../escaped.png", "no picture")
-    assert status == 422 and "cannot be read as a picture" in said
+    assert status == 422
+    assert json.loads(said)["error"].startswith("escaped.png cannot be read as a picture")
+
+
+def test_two_files_of_one_name_are_not_brought_in(server):
+    status, said = bring_in(server, "a/00003.png", "one", other="b/00003.png")
+    assert status == 422
+    assert json.loads(said)["error"] == "00003.png is there twice: bring in one file of a name."
+
+
+def test_strange_files_are_named_without_a_folder(server):
+    status, said = bring_in(server, "00003.png", "one", other="mask of mine.png")
+    assert status == 422
+    assert json.loads(said)["error"].startswith("mask of mine.png in the files (1 such) is not named after")
 
 
 @pytest.mark.parametrize("frame", ["x", "-1", "77", "", "9" * 5000])

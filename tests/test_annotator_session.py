@@ -345,6 +345,7 @@ def test_a_workspace_is_of_one_video_and_one_run(video, tmp_path):
         ({"kind": "add", "name": "a", "colour": "red"}, "colour"),
         ({"kind": "erase", "first": 5, "last": 3}, "is empty"),
         ({"kind": "polygon"}, "3 points"),
+        ({"kind": "guess", "points": [[1, 1], [9, 9]], "replace": "yes"}, "true or false"),
     ],
 )
 def test_bad_edits_are_refused(change, message):

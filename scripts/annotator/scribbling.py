@@ -14,6 +14,7 @@ from scripts.annotator.edits import Edit
 from scripts.annotator.masks import Labels, merged
 from scripts.annotator.session import Change, Session, labels_in
 from scripts.annotator.worker import Worker, WorkerSettings
+from util.errors import InputError
 
 if TYPE_CHECKING:
     from model.scribble_to_mask import ScribbleSegmenter
@@ -143,7 +144,7 @@ class Segmenters:
 
 
 def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
-    """Guess which pixels of a box are the object; all of them where nothing stands out.
+    """Guess which pixels of a box are the object.
 
     Args:
         picture: RGB `H x W x 3`.
@@ -153,11 +154,14 @@ def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> ND
         `H x W`.
 
     Raises:
-        InputError: the box holds no pixel of the picture.
+        InputError: the box holds no pixel of the picture, or nothing that stands out.
     """
     (x0, y0), (x1, y1) = points
     left, right, top, bottom = round(min(x0, x1)), round(max(x0, x1)), round(min(y0, y1)), round(max(y0, y1))
-    return mask_in_box(picture, (left, top, right, bottom))
+    mask = mask_in_box(picture, (left, top, right, bottom))
+    if not mask.any():
+        raise InputError("nothing stands out in the box: draw it around the whole object.")
+    return mask
 
 
 def enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
