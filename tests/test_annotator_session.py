@@ -14,6 +14,7 @@ from scripts.annotator.events import Events
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.tasks import Tasks
 from scripts.annotator.weights import Weights
+from scripts.one_shot.held_out import verdict
 from tests.annotator_parts import (
     FRAMES,
     SIZE,
@@ -395,6 +396,25 @@ def test_a_fit_that_ends_early_leaves_the_earlier_network(video, tmp_path, monke
             weights.fit(Job(1, "fit", Events()), opened, minutes=1)
     assert weights.fitted.read_text() == "earlier"
     assert sorted(path.name for path in weights.fitted.parent.iterdir()) == ["masks", "network.pth"]
+
+
+@pytest.mark.parametrize(("overlap", "warning"), [(0.2, True), (0.9, False)])
+def test_the_verdict_on_a_fit_is_for_the_page(overlap, warning, video, tmp_path, monkeypatch):
+    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0])
+
+    def fitted(command, job, seconds):
+        Path(command[command.index("--output") + 1]).write_text("new")
+        return f"One-shot fit to 1 annotated frames.\n{verdict({1: overlap}, [1])}\n"
+
+    monkeypatch.setattr("scripts.annotator.weights._run", fitted)
+    job = Job(1, "fit", Events())
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke(LINE))
+        said = weights.fit(job, opened, minutes=1)
+    assert said.endswith(job.as_json()["result"]["verdict"])
+    assert f"object 1 {100 * overlap:.0f} %" in said
+    assert ("may be lost" in said) == job.as_json()["result"]["warning"] == warning
 
 
 @pytest.mark.slow
