@@ -114,7 +114,9 @@ def test_the_near_end_of_a_tunnel_is_let_in_whatever_its_port(server):
         assert ask(server, "/api/undo", "POST", {}, Host=host, Origin=f"http://{host}")[0].status == 422
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://["]
+)
 def test_other_origins_are_refused(server, origin):
     body = {"kind": "add", "name": "a", "colour": "#000000"}
     assert ask(server, "/api/edit", "POST", body, Origin=origin)[0].status == 403

@@ -8,8 +8,11 @@ from PIL import Image
 
 from scripts.annotator.scribbling import Scribbling
 from scripts.annotator.worker import WorkerSettings
+from tests.annotator_browser import needs_browser
 from tests.annotator_parts import add, in_stroke, session, stroke, write_frames
 from util.errors import InputError
+
+pytest_plugins = ["tests.annotator_page"]
 
 ON, OFF = [[50.0, 48.0], [58.0, 48.0]], [[120.0, 20.0], [150.0, 20.0]]
 FAR = [[100.0, 80.0], [130.0, 90.0]]
@@ -97,3 +100,19 @@ def test_a_guess_adds_to_what_is_there_and_replaces_it_on_request(opened, scribb
     with pytest.raises(InputError, match="nothing stands out in the box"):
         scribbling.edit(opened, box((150, 85), (158, 93), replace=True))
     assert np.array_equal(found(), with_both & ~with_disc)
+
+
+@needs_browser
+def test_a_box_adds_and_with_shift_replaces(hands):
+    hands.add()
+    hands.drag(*FAR)
+    by_hand = hands.labels() == 1
+    hands.key("g")
+    hands.drag((25, 22), (76, 75))
+    found = hands.labels() == 1
+    assert found[by_hand].all()
+    assert found[48, 50]
+    hands.page.keyboard.down("Shift")
+    hands.drag((25, 22), (76, 75))
+    hands.page.keyboard.up("Shift")
+    assert np.array_equal(hands.labels() == 1, found & ~by_hand)

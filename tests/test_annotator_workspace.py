@@ -82,8 +82,14 @@ def test_masks_without_their_log_stay(damage, video, tmp_path):
     assert damage == "missing" or log.read_text() == ("" if damage == "empty" else '{"n":1,"ki')
 
 
-def test_after_a_full_disk_changes_are_saved_again(video, tmp_path):
-    server = Server(video, "--workspace", tmp_path / "w")
+@pytest.fixture
+def server(video, tmp_path):
+    running = Server(video, "--workspace", tmp_path / "w")
+    yield running
+    running.stop()
+
+
+def test_after_a_full_disk_changes_are_saved_again(server, tmp_path):
     log = tmp_path / "w/edits.jsonl"
 
     def send(body):
@@ -94,7 +100,7 @@ def test_after_a_full_disk_changes_are_saved_again(video, tmp_path):
     before = log.read_bytes()
     limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
-    for edit in (stroke(LINE), {"kind": "guess", "frame": 0, "object": 1, "points": [[40, 20], [80, 60]]}):
+    for edit in (stroke(LINE), {"kind": "guess", "frame": 0, "object": 1, "points": [[25, 22], [76, 75]]}):
         status, said = send({**edit, "id": edit["kind"]})
         assert status == 507
         assert said["error"].startswith("Not saved: the disk is full")
@@ -105,7 +111,6 @@ def test_after_a_full_disk_changes_are_saved_again(video, tmp_path):
     status, said = send({**stroke(LINE), "id": "stroke"})
     assert (status, len(said["frames"])) == (200, 1)
     assert [json.loads(line)["n"] for line in log.read_text().splitlines()] == [1, 2, 3]
-    server.stop()
 
 
 def test_after_a_log_was_mended_nothing_of_the_lines_removed_is_shown(video, tmp_path):
@@ -129,6 +134,22 @@ def test_after_a_log_was_mended_nothing_of_the_lines_removed_is_shown(video, tmp
     with session(video, tmp_path / "w") as opened:
         assert np.array_equal(opened.label_map(0), expected)
         assert opened.label_map(0)[50, 100]
+
+
+@pytest.mark.parametrize("lost", [3, 4])
+def test_a_log_that_lacks_a_line_in_the_middle_is_refused(lost, video, tmp_path):
+    log = tmp_path / "w/edits.jsonl"
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        opened.write({"kind": "propagate", "first": 0, "last": 3, "forward": True, "backward": True})
+        opened.add_result(3, 2, np.ones(opened.pictures.size, np.uint8))
+        for _ in range(2):
+            opened.undo()
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if json.loads(line)["n"] not in (2, lost)))
+    with pytest.raises(InputError, match=r"edit \d of the log builds on one"), session(video, tmp_path / "w"):
+        pass
+    assert len(mask_files(tmp_path / "w")) == 1
 
 
 def test_frames_of_several_sizes_are_refused_at_the_start(video, tmp_path, monkeypatch):

@@ -74,7 +74,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is None:
             return kind == "http"  # browsers send it with every WebSocket
-        return urlsplit(origin).netloc == host and urlsplit(origin).scheme in ("http", "https")
+        return origin in (f"http://{host}", f"https://{host}")
 
 
 def _name_of(address: str) -> str:

@@ -60,6 +60,9 @@ class Document:
 
     Attributes:
         objects: in the order in which they were added.
+
+    Raises:
+        InputError: an entry cannot be applied.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -69,8 +72,16 @@ class Document:
         self._undone: list[_Done] = []
         self._by_number: dict[int, _Done] = {}
         self._largest_label = 0
-        for entry in entries:
-            self.apply(entry)
+        number = 0
+        try:
+            for entry in entries:
+                number = entry["n"]
+                self.apply(entry)
+        except (LookupError, TypeError, ValueError) as error:
+            raise InputError(
+                f"edit {number} of the log builds on one that is not there, or is damaged: remove its line "
+                "and those behind it to go on from there."
+            ) from error
 
     def apply(self, entry: Entry) -> list[int]:
         """Apply the next entry of the log; return the frames that changed."""
