@@ -14,7 +14,7 @@ from util.errors import InputError
 
 HOST = socket.gethostname().replace(".", "-")
 TEMPORARY = re.compile(r"\..*\.([^.]*)\.(\d+)\.part.*")  # of `atomic_path`: host and process
-LONGEST_STEM = 150  # bytes of a name that a temporary one repeats
+NAME_BYTES = 255  # that a file's name may have
 QUIET = 120  # seconds without a write after which a file of another host is taken to be left over
 
 
@@ -26,16 +26,30 @@ def atomic_path(path: Path) -> Iterator[Path]:
     dot, and is removed when the block fails. Missing parent folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    stem = path.stem
-    if len(os.fsencode(stem)) > LONGEST_STEM:  # names can be 255 bytes long
-        stem = hashlib.sha256(os.fsencode(stem)).hexdigest()
-    temporary = path.with_name(f".{stem}.{HOST}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(_temporary_name(path))
     try:
         yield temporary
         temporary.replace(path)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _temporary_name(path: Path) -> str:
+    end = f".{HOST}.{os.getpid()}.part{path.suffix}"
+    whole = f".{path.stem}{end}"
+    if len(os.fsencode(whole)) <= NAME_BYTES:
+        return whole
+    return f".{hashlib.sha256(os.fsencode(path.stem)).hexdigest()[:16]}{end}"
+
+
+def check_name(path: Path) -> None:
+    """Make sure that a file can have its name; raises InputError when that is too long."""
+    if len(os.fsencode(path.name)) > NAME_BYTES:
+        raise InputError(
+            f"a result would be called {path.name}, and names of files have at most {NAME_BYTES} bytes: "
+            "shorten the name that it is made of."
+        )
 
 
 def check_output_file(path: Path) -> None:
