@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.grab_cut import GrabCutSegmenter, mask_in_box
-from scripts.annotator.edit_log import Entry
 from scripts.annotator.edits import Edit
 from scripts.annotator.masks import Labels, merged
 from scripts.annotator.session import Change, Session, labels_in
@@ -81,12 +80,12 @@ class Scribbling:
         return mask
 
 
-def strokes_of(history: Iterable[Entry]) -> list[tuple[list[list[float]], int]]:
+def strokes_of(history: Iterable[Edit]) -> list[tuple[list[list[float]], int]]:
     """Return a frame's scribbles that still count, as pairs of points (x, y) and label, 0 for background.
 
     Clearing the frame ends them all, and taking an object off it those of the object.
     """
-    counting: list[Entry] = []
+    counting: list[Edit] = []
     for entry in history:
         if entry["kind"] == "clear":
             counting = []
