@@ -11,6 +11,7 @@ from util.errors import run_script
 from util.flag_types import add_alias, positive_int
 
 PORT = 8765
+LARGEST_PORT = 65535
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--workspace", type=Path, help="folder for everything (default: output/annotate/<name of the input>)")
     add("--masks", type=Path, help="masks to begin with: a PNG, or a folder of PNGs named after their frames")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine alone)")
-    add("--port", type=positive_int, help=f"default: {PORT}, or another one where that is taken")
+    add("--port", type=port_number, help=f"default: {PORT}, or another one where that is taken")
     add("--no_browser", action="store_true", help="do not open a browser")
     add(
         "--export",
@@ -44,6 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_alias(add, "--no_amp", "amp", action="store_false")
     add("--num_objects", type=positive_int, default=0, help=argparse.SUPPRESS)
     annotate(parser.parse_args(arguments), PORT)
+
+
+def port_number(text: str) -> int:
+    """Parse the number of a port."""
+    number = positive_int(text)
+    if number > LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is above {LARGEST_PORT}, the last port")
+    return number
 
 
 if __name__ == "__main__":

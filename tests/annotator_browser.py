@@ -59,7 +59,7 @@ class Annotator:
             tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings))
             number = sock.getsockname()[1]
             self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
-            app = application(self.session, tasks, "127.0.0.1", number)
+            app = application(self.session, tasks, "127.0.0.1")
             self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
             tasks.start()
             self.ready.set()

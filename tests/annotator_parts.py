@@ -104,6 +104,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="surrogateescape",
         )
         self.output = ""
         for line in self.process.stdout:

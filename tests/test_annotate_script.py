@@ -21,11 +21,20 @@ def video(tmp_path):
         (["--export", "png"], "nothing has been annotated in"),
         (["--masks", "nowhere"], "there are no masks at nowhere"),
         (["--host", "192.0.2.1", "--no_browser"], "cannot be listened on"),
+        (["--host", "a..b", "--no_browser"], "cannot be listened on"),
     ],
 )
 def test_bad_flags_are_refused(flags, message, video, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=message):
         run_main(monkeypatch, SCRIPT, video, "--workspace", tmp_path / "w", *flags)
+
+
+@pytest.mark.parametrize("port", ["80000", "0"])
+def test_what_is_no_port_is_refused(port, video, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_main(monkeypatch, SCRIPT, video, "--port", port)
+    assert end.value.code == 2
+    assert f"argument --port: {port} is " in capsys.readouterr().err
 
 
 def test_what_is_no_video_is_refused(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Who is answered: pages of the server itself alone, with its token, and with nothing from elsewhere."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -9,7 +10,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.annotator_parts import Server, write_frames
+from scripts.annotator.access import Guard
+from tests.annotator_parts import Server, stroke, write_frames
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +23,14 @@ def server(tmp_path_factory):
     assert running.stop() == 143
 
 
-def ask(server, path, method="GET", body=None, token=True, **headers):
+def ask(server, path, method="GET", body=None, token=True, raw=False, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     if token:
         headers["Cookie"] = f"annotator_{server.port}={server.token}"
     if body is not None:
         headers.setdefault("Content-Type", "application/json")
-    connection.request(method, path, body if body is None else json.dumps(body), headers)
+    connection.request(method, path, body if raw or body is None else json.dumps(body), headers)
     answer = connection.getresponse()
     content = answer.read()
     connection.close()
@@ -49,11 +51,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 def test_nothing_is_answered_without_the_token(server, path):
-    for wrong in (
-        {},
-        {"Cookie": f"annotator_{server.port}=wrong"},
-        {"Cookie": "annotator_1=" + server.token},
-    ):
+    for wrong in ({}, {"Cookie": "annotator_1=wrong"}, {"Cookie": "another=" + server.token}):
         answer, content = ask(server, path, token=False, **wrong)
         assert answer.status == 403
         assert b"Open the address" in content
@@ -77,13 +75,48 @@ def test_other_names_of_the_host_are_refused(server, host):
     assert ask(server, "/api/state", Host=host)[0].status in (400, 403)
 
 
+def test_a_server_for_all_addresses_is_found_by_the_full_name_of_its_machine(monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "Box")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "Box.lab.example")
+    guard = Guard(None, "token", "0.0.0.0")
+    assert "Open the address, with its token" in answer_of(guard, "box.lab.example:80")
+    assert "start it with --host NAME." in answer_of(guard, "other.example")
+
+
+def answer_of(application, host):
+    """What an application says to a request without a token."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/", "query_string": b"", "headers": [(b"host", host.encode())]}
+    asyncio.run(application(scope, None, send))
+    return sent[1]["body"].decode()
+
+
+def test_servers_behind_tunnels_do_not_log_each_other_out(server, tmp_path):
+    """Browsers keep one cookie of a name for all ports."""
+    other = Server(write_frames(tmp_path / "clip"), "--workspace", tmp_path / "w")
+    names = set()
+    for each in (server, other):
+        answer, _ = ask(each, f"/?token={each.token}", token=False, Host="localhost:8765")
+        names.add(answer.headers["set-cookie"].partition("=")[0])
+    assert len(names) == 2
+    both = f"annotator_a={server.token}; annotator_b={other.token}"
+    assert [ask(each, "/", token=False, Cookie=both)[0].status for each in (server, other)] == [200, 200]
+    other.stop()
+
+
 def test_the_near_end_of_a_tunnel_is_let_in_whatever_its_port(server):
     for host in ("localhost:9999", "127.0.0.1:1", "[::1]:80"):
         assert ask(server, "/api/state", Host=host)[0].status == 200
         assert ask(server, "/api/undo", "POST", {}, Host=host, Origin=f"http://{host}")[0].status == 422
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://["]
+)
 def test_other_origins_are_refused(server, origin):
     body = {"kind": "add", "name": "a", "colour": "#000000"}
     assert ask(server, "/api/edit", "POST", body, Origin=origin)[0].status == 403
@@ -136,7 +169,11 @@ def test_no_path_leads_outside(server, path):
         ("/api/edit", {"kind": "scribble", "frame": 0, "object": 7, "points": [[1, 2]], "positive": True}),
         ("/api/propagate", {}),
         ("/api/propagate", {"first": 5, "last": 2}),
+        ("/api/edit", {"kind": ["stroke"]}),
+        ("/api/edit", {**stroke([[10**400, 1]]), "object": 1}),
+        ("/api/edit", stroke([[1, 2]] * 20_001)),
         ("/api/export", {"kind": "../x"}),
+        ("/api/export", {"kind": ["png"]}),
         ("/api/fit", {"minutes": "long"}),
         ("/api/undo", {}),
         *((f"/api/{name}", [1]) for name in ("undo", "redo", "propagate", "cancel", "export", "fit")),
@@ -146,6 +183,28 @@ def test_what_cannot_be_done_is_explained(server, path, body):
     answer, content = ask(server, path, "POST", body)
     assert answer.status == 422
     assert json.loads(content)["error"].endswith(".")
+
+
+def test_json_that_is_nested_too_deeply_is_refused(server):
+    answer, content = ask(server, "/api/edit", "POST", "[" * 100_000 + "]" * 100_000, raw=True)
+    assert (answer.status, json.loads(content)["error"]) == (422, "this JSON is nested too deeply.")
+
+
+def test_text_that_is_no_unicode_does_not_lock_the_page_out(server):
+    """Half a character, as JSON can write it."""
+    answer, _ = ask(server, "/api/edit", "POST", {"kind": "add", "name": "a\ud800", "colour": "#000000"})
+    assert answer.status == 200
+    assert json.loads(ask(server, "/api/state")[1])["objects"][0]["name"] == "a\ud800"
+    assert ask(server, "/api/undo", "POST", {})[0].status == 200
+
+
+def test_a_fault_of_the_server_is_said(server):
+    headers = {"Content_Type": "multipart/form-data; boundary=x"}
+    part = '--x\r\nContent-Disposition: form-data; name="files"; filename="{}.png"\r\n\r\na\r\n'
+    form = part.format(1) + part.format("\0") + "--x--\r\n"  # no file system takes the second name
+    answer, content = ask(server, "/api/import", "POST", form, raw=True, **headers)
+    assert answer.status == 500
+    assert json.loads(content)["error"].startswith("Not saved: the annotator failed with ValueError")
 
 
 def test_damaged_requests_do_no_harm(server):
@@ -167,14 +226,15 @@ def test_frames_and_masks_may_be_kept_for_ever_and_the_state_never(server):
         assert ask(server, path)[0].headers["cache-control"] == "no-store"
 
 
-def bring_in(server, name, content, frame="0"):
+def bring_in(server, name, content, frame="0", other=None):
     boundary = "x"
-    body = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="frame"\r\n\r\n{frame}\r\n'
-        f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
-        f"{content}\r\n--{boundary}--\r\n"
-    )
+    body = f'--{boundary}\r\nContent-Disposition: form-data; name="frame"\r\n\r\n{frame}\r\n'
+    for each in filter(None, (name, other)):
+        body += (
+            f"--{boundary}\r\n"
+            f'Content-Disposition: form-data; name="files"; filename="{each}"\r\n\r\n{content}\r\n'
+        )
+    body += f"--{boundary}--\r\n"
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     headers = {
         "Cookie": f"annotator_{server.port}={server.token}",
@@ -185,9 +245,22 @@ def bring_in(server, name, content, frame="0"):
     return answer.status, answer.read().decode()
 
 
-def test_names_of_files_that_are_brought_in_stay_in_the_workspace(server):
+def test_errors_of_what_is_brought_in_name_the_users_file_alone(server):
     status, said = bring_in(server, "../../../escaped.png", "no picture")
-    assert status == 422 and "cannot be read as a picture" in said
+    assert status == 422
+    assert json.loads(said)["error"].startswith("escaped.png cannot be read as a picture")
+
+
+def test_two_files_of_one_name_are_not_brought_in(server):
+    status, said = bring_in(server, "a/00003.png", "one", other="b/00003.png")
+    assert status == 422
+    assert json.loads(said)["error"] == "00003.png is there twice: bring in one file of a name."
+
+
+def test_strange_files_are_named_without_a_folder(server):
+    status, said = bring_in(server, "00003.png", "one", other="mask of mine.png")
+    assert status == 422
+    assert json.loads(said)["error"].startswith("mask of mine.png in the files (1 such) is not named after")
 
 
 @pytest.mark.parametrize("frame", ["x", "-1", "77", "", "9" * 5000])

@@ -244,9 +244,8 @@ def test_masks_given_on_the_command_line_are_there(tmp_path, expected):
     folder = write_frames(tmp_path / "clip")
     write_labels(tmp_path / "masks/3.png", expected[3])
     files = [("3.png", (tmp_path / "masks/3.png").read_bytes())]
-    found = read_masks(files, 0, Pictures(folder), tmp_path / "import")
+    found = read_masks(files, 0, Pictures(folder))
     assert list(found) == [3]
     assert np.array_equal(found[3], expected[3])
-    found = read_masks([("any name.png", files[0][1])], 5, Pictures(folder), tmp_path / "import")
+    found = read_masks([("any name.png", files[0][1])], 5, Pictures(folder))
     assert list(found) == [5]
-    assert not (tmp_path / "import").exists()

@@ -14,6 +14,7 @@ from scripts.annotator.events import Events
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.tasks import Tasks
 from scripts.annotator.weights import Weights
+from scripts.one_shot.held_out import verdict
 from tests.annotator_parts import (
     FRAMES,
     SIZE,
@@ -174,7 +175,7 @@ def test_results_do_not_touch_what_came_later_or_no_longer_counts(video, tmp_pat
         assert not opened.label_map(1).any()
 
 
-def test_locked_and_reviewed_objects_keep_their_pixels(video, tmp_path):
+def test_locked_objects_keep_their_pixels(video, tmp_path):
     with session(video, tmp_path / "w") as opened:
         add(opened, "a", "b")
         opened.edit(stroke(LINE))
@@ -192,10 +193,24 @@ def test_locked_and_reviewed_objects_keep_their_pixels(video, tmp_path):
         opened.edit({"kind": "change", "object": 1, "locked": True})
         propagate(opened, {4: plain(0)})
         assert np.array_equal(opened.label_map(4), np.where(half == 1, 1, 0))
-        opened.edit({"kind": "change", "object": 1, "locked": False})
-        opened.edit({"kind": "review", "first": 4, "last": 4, "on": True})
-        propagate(opened, {4: plain(2)})
-        assert np.array_equal(opened.label_map(4), half)
+
+
+def test_nothing_comes_to_reviewed_frames_nor_leaves_them(video, tmp_path):
+    """Objects that are rightly absent stay away, also from frames that show none, and so do later ones."""
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        opened.edit(stroke(LINE))
+        propagate(opened, {4: plain(1)})
+        opened.edit({"kind": "review", "first": 4, "last": 5, "on": True})
+        add(opened, "c")
+        for label in (2, 3):
+            propagate(opened, {frame: plain(label) for frame in (4, 5, 6)})
+        assert [opened.label_map(frame).max() for frame in (4, 5, 6)] == [1, 0, 3]
+        assert opened.label_map(4).all()
+    with session(video, tmp_path / "w") as opened:
+        opened.edit({"kind": "review", "first": 4, "last": 5, "on": False})
+        propagate(opened, {frame: plain(2) for frame in (4, 5)})
+        assert [opened.label_map(frame).min() for frame in (4, 5)] == [2, 2]
 
 
 def test_an_object_taken_off_a_range_does_not_come_back(video, tmp_path):
@@ -331,6 +346,7 @@ def test_a_workspace_is_of_one_video_and_one_run(video, tmp_path):
         ({"kind": "add", "name": "a", "colour": "red"}, "colour"),
         ({"kind": "erase", "first": 5, "last": 3}, "is empty"),
         ({"kind": "polygon"}, "3 points"),
+        ({"kind": "guess", "points": [[1, 1], [9, 9]], "replace": "yes"}, "true or false"),
     ],
 )
 def test_bad_edits_are_refused(change, message):
@@ -380,6 +396,25 @@ def test_a_fit_that_ends_early_leaves_the_earlier_network(video, tmp_path, monke
             weights.fit(Job(1, "fit", Events()), opened, minutes=1)
     assert weights.fitted.read_text() == "earlier"
     assert sorted(path.name for path in weights.fitted.parent.iterdir()) == ["masks", "network.pth"]
+
+
+@pytest.mark.parametrize(("overlap", "warning"), [(0.2, True), (0.9, False)])
+def test_the_verdict_on_a_fit_is_for_the_page(overlap, warning, video, tmp_path, monkeypatch):
+    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0])
+
+    def fitted(command, job, seconds):
+        Path(command[command.index("--output") + 1]).write_text("new")
+        return f"One-shot fit to 1 annotated frames.\n{verdict({1: overlap}, [1])}\n"
+
+    monkeypatch.setattr("scripts.annotator.weights._run", fitted)
+    job = Job(1, "fit", Events())
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke(LINE))
+        said = weights.fit(job, opened, minutes=1)
+    assert said.endswith(job.as_json()["result"]["verdict"])
+    assert f"object 1 {100 * overlap:.0f} %" in said
+    assert ("may be lost" in said) == job.as_json()["result"]["warning"] == warning
 
 
 @pytest.mark.slow

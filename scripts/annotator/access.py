@@ -1,5 +1,6 @@
 """Who may talk to the server: pages of this server alone, which know its token."""
 
+import hashlib
 import hmac
 import ipaddress
 import socket
@@ -12,6 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # also at the near end of an SSH tunnel, whatever its port
 EVERYWHERE = ("0.0.0.0", "::")  # what --host is to listen on all addresses of the machine
 ASK_AGAIN = "Open the address, with its token, that was printed where the annotator was started.\n"
+NOT_OURS = (
+    "This page or name is not the annotator's own. To open it under another name of its machine, start it "
+    "with --host NAME.\n"
+)
+COOKIE = "annotator_"  # and what tells a server's cookie from those of others
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -29,17 +35,17 @@ class Guard:
         app: what is guarded.
         token: that requests must carry.
         host: name or address that the server listens on.
-        cookie: name of the cookie; other servers on the same machine share cookies, whatever their ports.
     """
 
-    def __init__(self, app: ASGIApp, token: str, host: str, cookie: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, host: str) -> None:
         self.app = app
         self.token = token
         self.names = {*LOCAL_NAMES, host.lower()}
         self.everywhere = host in EVERYWHERE
         if self.everywhere:
-            self.names.add(socket.gethostname().lower())
-        self.cookie = cookie
+            self.names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+        # browsers send a name's cookies to all servers under it, also to those at the near ends of tunnels
+        self.cookie = COOKIE + hashlib.sha256(token.encode()).hexdigest()[:16]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -48,10 +54,10 @@ class Guard:
             return
         headers = Headers(scope=scope)
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        given = query.get("token", [_cookies(headers).get(self.cookie, "")])[0]
+        given = query.get("token", _cookies(headers))
         if not self._is_ours(headers, scope["type"]):
-            await _refuse(scope, receive, send, "This page or name is not the annotator's own.\n")
-        elif not hmac.compare_digest(given.encode(), self.token.encode()):
+            await _refuse(scope, receive, send, NOT_OURS)
+        elif not any(hmac.compare_digest(each.encode(), self.token.encode()) for each in given):
             await _refuse(scope, receive, send, ASK_AGAIN)
         elif scope["type"] == "http" and "token" in query and scope["path"] == "/":
             response = RedirectResponse("/", status_code=303)
@@ -68,7 +74,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is None:
             return kind == "http"  # browsers send it with every WebSocket
-        return urlsplit(origin).netloc == host and urlsplit(origin).scheme in ("http", "https")
+        return origin in (f"http://{host}", f"https://{host}")
 
 
 def _name_of(address: str) -> str:
@@ -86,9 +92,10 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _cookies(headers: Headers) -> dict[str, str]:
+def _cookies(headers: Headers) -> list[str]:
+    """Return the tokens that a browser has of annotators."""
     pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
-    return {name: value for name, _, value in pairs}
+    return [value for name, _, value in pairs if name.startswith(COOKIE)]
 
 
 def _with_policy(send: Send) -> Send:

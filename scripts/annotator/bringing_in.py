@@ -1,7 +1,10 @@
 """Masks that come from files."""
 
-import shutil
-from collections.abc import Sequence
+import tempfile
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -17,7 +20,7 @@ ANY_SIZE = 1 << 30  # shorter side beyond which frames would be reduced
 
 
 def read_masks(
-    files: Sequence[tuple[str, bytes]], frame: int, pictures: Pictures, folder: Path
+    files: Sequence[tuple[str, bytes]], frame: int, pictures: Pictures
 ) -> dict[int, NDArray[np.uint8]]:
     """Read masks of any kind that `propagate_video` takes, as label maps `H x W` by frame.
 
@@ -25,29 +28,29 @@ def read_masks(
         files: name and content of each; names say the frame, by name or number.
         frame: which one file belongs to whose name is no frame's.
         pictures: of the video.
-        folder: to put the files in meanwhile; it is emptied first and removed afterwards.
 
     Raises:
         InputError: one is no mask, belongs to no frame or is of another size, or they show no object.
     """
     if not files:
         raise InputError("there are no files: choose PNGs named after their frames.")
-    names = [PurePath(name.replace("\\", "/")).name for name, _ in files]  # nothing but the name itself
+    names = [PurePath(name.replace("\\", "/")).name.lstrip(".") for name, _ in files]
     if not all(PurePath(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
         raise InputError("masks are picture files: choose PNGs named after their frames.")
-    if len(files) == 1 and not _is_of_a_frame(PurePath(names[0]).stem, pictures.source.names):
-        names = [f"{pictures.source.names[frame]}{PurePath(names[0]).suffix}"]
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{twice[0]} is there twice: bring in one file of a name.")
+    given = names[0]
+    if len(files) == 1 and not _is_of_a_frame(PurePath(given).stem, pictures.source.names):
+        names = [f"{pictures.source.names[frame]}{PurePath(given).suffix}"]
+    with tempfile.TemporaryDirectory() as place, _named_as_given(place, names[0], given):
+        folder = Path(place)
         for name, (_, content) in zip(names, files, strict=True):
-            (folder / name.lstrip(".")).write_bytes(content)
+            (folder / name).write_bytes(content)
         video = open_user_video(pictures.path, folder, short_side=ANY_SIZE).forward
         frames = video.frames
         assert isinstance(frames, Selection)
         masks = {frames.indices[index]: video.read_labels(path) for index, path in video.masks.items()}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     for index, labels in masks.items():
         if labels.shape != pictures.size:
             raise InputError(
@@ -57,6 +60,23 @@ def read_masks(
     return masks
 
 
+@contextmanager
+def _named_as_given(folder: str, name: str, given: str) -> Iterator[None]:
+    """Let errors name files as the user does.
+
+    Args:
+        folder: in which they lie.
+        name: of the first file there.
+        given: its name for the user.
+    """
+    try:
+        yield
+    except InputError as error:
+        text = str(error).replace(f"{folder}/", "").replace(folder, "the files").replace(name, given)
+        raise InputError(text) from error
+
+
 def _is_of_a_frame(stem: str, names: Sequence[str]) -> bool:
     numbers = {int(name) for name in names if name.isdecimal()}
-    return stem in names or (stem.isdecimal() and int(stem) in numbers)
+    known = {unicodedata.normalize("NFC", name) for name in names}
+    return unicodedata.normalize("NFC", stem) in known or (stem.isdecimal() and int(stem) in numbers)

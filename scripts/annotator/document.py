@@ -39,7 +39,8 @@ class FrameState:
     drawn: frozenset[int] = (
         frozenset()
     )  # labels that a person drew, rubbed out or took over: the frame is given
-    reviewed: frozenset[int] = frozenset()
+    reviewed: bool = False  # a person found it right: no propagation changes anything of it
+    absent: frozenset[int] = frozenset()  # labels that a person took off: no propagation brings them back
 
 
 UNTOUCHED = FrameState()
@@ -59,6 +60,9 @@ class Document:
 
     Attributes:
         objects: in the order in which they were added.
+
+    Raises:
+        InputError: an entry cannot be applied.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -68,8 +72,16 @@ class Document:
         self._undone: list[_Done] = []
         self._by_number: dict[int, _Done] = {}
         self._largest_label = 0
-        for entry in entries:
-            self.apply(entry)
+        number = 0
+        try:
+            for entry in entries:
+                number = entry["n"]
+                self.apply(entry)
+        except (LookupError, TypeError, ValueError) as error:
+            raise InputError(
+                f"edit {number} of the log builds on one that is not there, or is damaged: remove its line "
+                "and those behind it to go on from there."
+            ) from error
 
     def apply(self, entry: Entry) -> list[int]:
         """Apply the next entry of the log; return the frames that changed."""
@@ -236,26 +248,37 @@ class Document:
             drawn = state.present or frozenset(each.label for each in self.objects)
             yield entry["frame"], replace(state, version=number, drawn=state.drawn | drawn)
         elif kind == "review":
-            for frame in (f for f in self.touched if entry["first"] <= f <= entry["last"]):
-                state = self.state(frame)
-                reviewed = state.present if entry["on"] else frozenset()
-                if state.reviewed != reviewed:
-                    yield frame, replace(state, version=number, reviewed=reviewed)
-        elif kind == "erase":
-            label = frozenset([entry["object"]])
             for frame in range(entry["first"], entry["last"] + 1):
                 state = self.state(frame)
-                drawn = state.drawn | label if state.drawn else state.drawn
-                # counts as reviewed, so that the next propagation does not bring it back
-                yield frame, FrameState(number, state.present - label, drawn, state.reviewed | label)
+                absent = state.absent if entry["on"] else frozenset[int]()
+                after = replace(state, reviewed=entry["on"], absent=absent)
+                if after != state:
+                    yield frame, replace(after, version=number)
+        elif kind == "erase":
+            for frame in range(entry["first"], entry["last"] + 1):
+                after = _without(self.state(frame), entry["object"])
+                label = frozenset([entry["object"]])
+                drawn = after.drawn | label if self.state(frame).drawn else after.drawn
+                yield frame, replace(after, version=number, drawn=drawn, absent=after.absent | label)
         elif kind == "remove":
-            label = frozenset([entry["object"]])
             for frame in self.touched:
                 state = self.state(frame)
-                after = FrameState(number, state.present - label, state.drawn - label, state.reviewed - label)
-                if replace(after, version=state.version) != state:
-                    yield frame, after
+                after = _without(state, entry["object"])
+                if after != state:
+                    yield frame, replace(after, version=number)
 
     def _drawn_on(self, frame: int, number: int, labels: Iterable[int], drawn: Iterable[int]) -> FrameState:
         before, new = self.state(frame), frozenset(drawn)
-        return FrameState(number, frozenset(labels), before.drawn | new, before.reviewed - new)
+        return replace(
+            before,
+            version=number,
+            present=frozenset(labels),
+            drawn=before.drawn | new,
+            absent=before.absent - new,
+        )
+
+
+def _without(state: FrameState, label: int) -> FrameState:
+    """Return a frame's state without one of the labels."""
+    sets = {name: getattr(state, name) - {label} for name in ("present", "drawn", "absent")}
+    return replace(state, **sets)

@@ -7,6 +7,7 @@ work.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ class EditLog:
         self.path = path
         self.entries = list(_whole_lines(path))
         self._next = max((entry["n"] for entry in self.entries), default=0) + 1
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)  # a buffer would hold back what could not be written
+        self._end = path.stat().st_size
         _sync_folder(path.parent)
 
     @property
@@ -45,16 +47,18 @@ class EditLog:
             OSError: it could not be written; nothing of it stays behind.
         """
         numbered = {"n": self._next, **entry}
-        end = self._file.tell()
+        line = json.dumps(numbered, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        written = 0
         try:
-            self._file.write(json.dumps(numbered, separators=(",", ":"), allow_nan=False).encode() + b"\n")
-            self._file.flush()
+            self._file.truncate(self._end)  # where the last write failed, and this could not be done then
+            while written < len(line):
+                written += self._file.write(line[written:])
             os.fsync(self._file.fileno())
         except OSError:
-            self._file.close()  # what it holds back must not come later
-            os.truncate(self.path, end)
-            self._file = self.path.open("ab")
+            with suppress(OSError):
+                self._file.truncate(self._end)
             raise
+        self._end += len(line)
         self._next += 1
         return numbered
 

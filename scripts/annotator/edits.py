@@ -4,7 +4,8 @@ Edits are dicts with a "kind":
 
     stroke, polygon, box  frame, object, points, erase (and radius): one shape drawn or rubbed out by hand
     scribble              frame, object, points, positive: a line on the object or off it becomes a mask
-    guess                 frame, object, points: a box around the object becomes a mask
+    guess                 frame, object, points (and replace): a box around the object becomes a mask, added
+                          to the object, or with replace takes the place of its mask
     clear                 frame: back to a frame that nobody has drawn on
     key                   frame: take its masks, wherever they come from, as drawn
     erase                 object, first, last: the object leaves these frames
@@ -15,7 +16,6 @@ Edits are dicts with a "kind":
 Positions are those of `shapes.py`. `object` is a label from 1 to 255; 0, to rub out, means every object.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +25,7 @@ from util.errors import InputError
 SHAPES = {"stroke": 1, "polygon": 3, "box": 2}  # and how many points each needs at least
 FROM_HINTS = ("scribble", "guess")  # whose masks have to be computed
 MOST_POINTS = 20_000
+LARGEST_NUMBER = 1_000_000
 LARGEST_RADIUS = 2000.0
 LONGEST_NAME = 80
 LONGEST_ID = 64
@@ -43,14 +44,14 @@ def checked_edit(raw: Any, frames: int) -> Edit:
     Raises:
         InputError: names what is wrong.
     """
-    if not isinstance(raw, Mapping) or raw.get("kind") not in _KINDS:
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("kind"), str) or raw["kind"] not in _KINDS:
         raise InputError(f"an edit needs a kind, one of {', '.join(_KINDS)}.")
     kind = raw["kind"]
     edit: Edit = {"kind": kind, **edit_id(raw)}
     for name in _KINDS[kind]:
         if name in raw:
             edit[name] = _FIELDS[name](raw[name], name)
-        elif not (kind == "change" and name in ("name", "colour", "hidden", "locked")):
+        elif name not in _OPTIONAL.get(kind, ()):
             raise InputError(f"the edit {kind} needs {name}.")
     for name in ("frame", "first", "last"):
         if edit.get(name, 0) >= frames:
@@ -89,7 +90,7 @@ def _label(value: Any, name: str) -> int:
 
 def _points(value: Any, name: str) -> list[list[float]]:
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_POINTS:
-        raise InputError(f"{name} must be a list of 1 to {MOST_POINTS} positions [x, y].")
+        raise InputError(f"{name} must be a list of 1 to {MOST_POINTS} positions [x, y]: split longer lines.")
     return [[_number(x, name) for x in _pair(point, name)] for point in value]
 
 
@@ -101,8 +102,8 @@ def _pair(value: Any, name: str) -> list[Any]:
 
 def _number(value: Any, name: str) -> float:
     good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not math.isfinite(value) or abs(value) > 1e6:
-        raise InputError(f"{name} must hold finite numbers.")
+    if not good or not abs(value) <= LARGEST_NUMBER:  # what is no number is not
+        raise InputError(f"{name} must hold finite numbers, up to {LARGEST_NUMBER}.")
     return round(float(value), 3)
 
 
@@ -140,6 +141,7 @@ _FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "radius": _radius,
     "erase": _flag,
     "positive": _flag,
+    "replace": _flag,
     "on": _flag,
     "hidden": _flag,
     "locked": _flag,
@@ -151,7 +153,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "polygon": ("frame", "object", "points", "erase"),
     "box": ("frame", "object", "points", "erase"),
     "scribble": ("frame", "object", "points", "positive"),
-    "guess": ("frame", "object", "points"),
+    "guess": ("frame", "object", "points", "replace"),
     "clear": ("frame",),
     "key": ("frame",),
     "erase": ("object", "first", "last"),
@@ -160,3 +162,4 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "change": ("object", "name", "colour", "hidden", "locked"),
     "remove": ("object",),
 }
+_OPTIONAL = {"change": ("name", "colour", "hidden", "locked"), "guess": ("replace",)}

@@ -39,7 +39,7 @@ def export(kind: str, session: Session, folder: Path, show: Show, archive: bool 
     """
     suffix, write = KINDS[kind]
     moment = Moment(session)
-    path = folder / f"{moment.pictures.path.resolve().stem}_{kind}{suffix}"
+    path = folder / f"{moment.pictures.name}_{kind}{suffix}"
     folder.mkdir(parents=True, exist_ok=True)
     if suffix:
         with atomic_path(path) as temporary:
@@ -83,11 +83,12 @@ def palette_of(moment: Moment) -> list[int]:
 
 
 def _masks(moment: Moment, show: Show) -> Iterator[tuple[int, str, Labels]]:
-    """Yield each frame's number, name and labels."""
+    """Yield each frame's number, name and labels; frames that a damaged video file lacks are left out."""
     names = moment.pictures.source.names
     for index, name in enumerate(names):
         show(index, len(names), f"frame {name}")
-        yield index, name, moment.label_map(index)
+        if not moment.pictures.is_missing(index):
+            yield index, name, moment.label_map(index)
 
 
 def _write_pngs(moment: Moment, folder: Path, show: Show) -> None:
@@ -98,7 +99,7 @@ def _write_pngs(moment: Moment, folder: Path, show: Show) -> None:
 
 def _write_davis(moment: Moment, folder: Path, show: Show) -> None:
     """Write the layout of DAVIS 2017, both as training and as validation set."""
-    name = moment.pictures.path.resolve().stem
+    name = moment.pictures.name
     root = folder / SPLITS_2017["val"][0]
     _write_pictures_and_masks(moment, root / "JPEGImages/480p" / name, root / "Annotations/480p" / name, show)
     lists = folder.joinpath(*SPLITS_2017["val"]).parent
@@ -109,7 +110,7 @@ def _write_davis(moment: Moment, folder: Path, show: Show) -> None:
 
 def _write_youtube(moment: Moment, folder: Path, show: Show) -> None:
     """Write the layout of YouTube-VOS, with `meta.json`: which object is on which frames."""
-    name = moment.pictures.path.resolve().stem
+    name = moment.pictures.name
     frames = _write_pictures_and_masks(
         moment, folder / "JPEGImages" / name, folder / "Annotations" / name, show
     )
@@ -150,10 +151,12 @@ def _write_jpeg(moment: Moment, index: int, path: Path) -> None:
 def _write_coco(moment: Moment, path: Path, show: Show) -> None:
     """Write COCO's JSON with run-length encoded masks; `track_id` is the object's label in all frames."""
     height, width = moment.pictures.size
+    source = moment.pictures.source
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for index, name, labels in _masks(moment, show):
-        images.append({"id": index, "file_name": f"{name}.jpg", "width": width, "height": height})
+        file_name = source.paths[index].name if isinstance(source, PictureFiles) else f"{name}.jpg"
+        images.append({"id": index, "file_name": file_name, "width": width, "height": height})
         for label in sorted(moment.present(index)):
             code = coco.encode(np.asfortranarray(labels == label).astype(np.uint8, order="F"))
             annotations.append(

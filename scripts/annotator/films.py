@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from dataset.video_file import MissingFrameError, VideoFile
+from dataset.video_file import VideoFile
 from scripts.annotator.pictures import Pictures
 from scripts.evaluation.film_file import write_film
 from scripts.evaluation.films import draw_masks
@@ -48,8 +48,8 @@ def write_overlay(path: Path, pictures: Pictures, masks: Masks, palette: list[in
     """Write an MP4 with colours, contours and labels drawn in, and the source's sound."""
 
     def drawn() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for index, picture, labels in _readable(pictures, masks):
-            yield index, draw_masks(picture, labels, palette)
+        for index, _, labels in masks:
+            yield index, draw_masks(pictures.read(index), labels, palette)
 
     write_film(path, pictures.source, drawn(), _sound(pictures))
 
@@ -59,8 +59,8 @@ def write_green(path: Path, pictures: Pictures, masks: Masks) -> None:
     green = np.array(GREEN, np.uint8)
 
     def keyed() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for index, picture, labels in _readable(pictures, masks):
-            yield index, np.where((labels > 0)[:, :, None], picture, green)
+        for index, _, labels in masks:
+            yield index, np.where((labels > 0)[:, :, None], pictures.read(index), green)
 
     write_film(path, pictures.source, keyed(), _sound(pictures))
 
@@ -71,7 +71,7 @@ def write_cut_out(path: Path, pictures: Pictures, masks: Masks, kind: str) -> No
     Args:
         path: of the film.
         pictures: of the video.
-        masks: all frames.
+        masks: of all frames that can be decoded.
         kind: a key of `ALPHA_FORMATS`.
     """
     form, source = ALPHA_FORMATS[kind], pictures.source
@@ -84,8 +84,8 @@ def write_cut_out(path: Path, pictures: Pictures, masks: Masks, kind: str) -> No
         context.time_base = source.time_base
         context.sample_aspect_ratio = source.pixel_aspect
         context.colorspace = context.color_primaries = context.color_trc = BT709
-        for index, picture, labels in _readable(pictures, masks):
-            frame = VideoFrame.from_ndarray(cut_out(picture, labels), format="rgba").reformat(
+        for index, _, labels in masks:
+            frame = VideoFrame.from_ndarray(cut_out(pictures.read(index), labels), format="rgba").reformat(
                 format=form.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
             frame.pts, frame.time_base = source.stamps[index] - source.stamps[0], source.time_base
@@ -98,16 +98,6 @@ def cut_out(picture: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np
     inside = (labels > 0).astype(np.uint8)
     near = cv2.dilate(inside, np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8))
     return np.dstack([picture * near[:, :, None], inside * np.uint8(255)])
-
-
-def _readable(pictures: Pictures, masks: Masks) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Yield the frames that can be decoded, `H x W x 3`, with their labels."""
-    for index, _, labels in masks:
-        try:
-            picture = pictures.read(index)
-        except MissingFrameError:
-            continue
-        yield index, picture, labels
 
 
 def _sound(pictures: Pictures) -> Path | None:

@@ -106,7 +106,7 @@ def _share(source: Sequence[int], frame: int, forward: bool, backward: bool) -> 
     return (frame - before) / (after - before)
 
 
-def unsettled(found: Sequence[Gap], versions: Mapping[int, int], drawn: Collection[int]) -> list[Gap]:
+def unsettled(found: Sequence[Gap], versions: Mapping[int, float], drawn: Collection[int]) -> list[Gap]:
     """Return the gaps that have to be filled (again); all of them when none has.
 
     A gap is settled when all that was carried into it is newer than the drawn frames that it comes from, so
@@ -114,13 +114,13 @@ def unsettled(found: Sequence[Gap], versions: Mapping[int, int], drawn: Collecti
 
     Args:
         found: all gaps.
-        versions: of the frames that have masks: the number of the last entry that changed each.
+        versions: of the frames that have masks: the number of the last entry that filled each.
         drawn: frames that masks are carried from.
     """
     return [gap for gap in found if _is_behind(gap, versions, drawn)] or list(found)
 
 
-def _is_behind(gap: Gap, versions: Mapping[int, int], drawn: Collection[int]) -> bool:
+def _is_behind(gap: Gap, versions: Mapping[int, float], drawn: Collection[int]) -> bool:
     sources = {frame for frame in drawn if gap.frames.start - 1 <= frame <= gap.frames.stop}
     sources |= {passed[0] for passed in (gap.forward, gap.backward) if passed}
     newest = max(versions.get(frame, 0) for frame in sources)

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ class MaskStore:
         if history:
             self._hold(frame, history[-1]["n"], labels)
             if len(todo) >= SNAPSHOT_EVERY:
-                self._write(self._snapshot(frame, history[-1]["n"]), labels)
+                with suppress(OSError):  # it only saves time
+                    self._write(self._snapshot(frame, history[-1]["n"]), labels)
         return labels
 
     def write(self, number: int, frame: int, labels: Labels) -> None:
@@ -70,12 +72,20 @@ class MaskStore:
         self._held.pop((frame, number), None)
         self._write(self.path(number, frame), labels)
 
+    def forget(self, number: int) -> None:
+        """Remove the whole label maps of an entry that could not be written."""
+        shutil.rmtree(self.path(number, 0).parent, ignore_errors=True)
+
     def remove_unreachable(self) -> None:
-        """Remove the whole label maps of entries that neither undo nor redo leads to any more."""
+        """Remove the files of entries that neither undo nor redo leads to, or that the log has lost."""
         reachable = self.document.reachable
         for folder in self.folder.glob("*"):
             if folder.name.isdecimal() and int(folder.name) not in reachable:
                 shutil.rmtree(folder)
+        for path in self.folder.glob("snapshots/*.png"):
+            version = path.stem.rpartition("-")[2]
+            if not version.isdecimal() or int(version) not in reachable:
+                path.unlink()
 
     def path(self, number: int, frame: int) -> Path:
         """Return the file of the whole label map that an entry made of a frame."""
@@ -144,7 +154,7 @@ def merged(old: Labels, new: Labels, kept: Collection[int]) -> Labels:
     Args:
         old: `H x W`.
         new: `H x W`.
-        kept: labels of locked and reviewed objects.
+        kept: labels of objects that do not change.
     """
     if not kept:
         return new

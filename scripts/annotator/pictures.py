@@ -1,6 +1,7 @@
 """Frames as pictures for the page: decoded when asked for, within bounds of memory."""
 
 import hashlib
+import re
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -9,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.frame_source import FrameSource, open_source
+from dataset.frame_source import FrameSource, PictureFiles, open_source
+from dataset.video_checks import frame_size
+from dataset.video_file import MissingFrameError
 from util.errors import InputError
 from util.files import atomic_path
 
@@ -17,6 +20,8 @@ JPEG_QUALITY = 92
 HELD_BYTES = 1 << 26  # of JPEG, in memory
 THUMBNAIL_HEIGHT = 54
 THUMBNAILS = 48  # of a video, evenly spaced
+NO_UNICODE = re.compile("[\\ud800-\\udfff]")  # what Python puts for bytes that are no UTF-8
+LONGEST_NAME = 200  # bytes of the name of results; file systems allow 255, and kind and suffix are added
 
 
 class Pictures:
@@ -28,6 +33,10 @@ class Pictures:
     Attributes:
         size: (H, W).
         fingerprint: changes when the file or folder does.
+
+    Raises:
+        InputError: there are no frames, one cannot be read or has another size, or has a name that cannot be
+            written in results.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,25 +45,37 @@ class Pictures:
         self.fingerprint = _fingerprint(path)
         self._lock = threading.Lock()
         self._jpegs: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self.size: tuple[int, int] = self.read(0).shape[:2]
+        _check_names(self.source)
+        self.size = frame_size(self.source, self.name)
 
     def __len__(self) -> int:
         return len(self.source.names)
+
+    @property
+    def name(self) -> str:
+        """What results are called: the name of the video without suffix, as every system can write it."""
+        stem = self.path.resolve().stem.lstrip(".")
+        readable = "".join(letter if letter.isprintable() else "_" for letter in stem)
+        return readable.encode()[:LONGEST_NAME].decode(errors="ignore") or "video"
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Decode a frame, `H x W x 3`.
 
         Raises:
-            InputError: it cannot be decoded, or is of another size than the first.
+            MissingFrameError: the video file is damaged there.
         """
         with self._lock:  # decoders are not made for several threads
-            picture = self.source.read(index)
-        if index > 0 and picture.shape[:2] != self.size:
-            raise InputError(
-                f"frame {self.source.names[index]} is {picture.shape[1]} x {picture.shape[0]}, the first "
-                f"{self.size[1]} x {self.size[0]}: frames must have one size."
-            )
-        return picture
+            return self.source.read(index)
+
+    def is_missing(self, index: int) -> bool:
+        """Tell whether a frame cannot be decoded: the video file is damaged there."""
+        if isinstance(self.source, PictureFiles):
+            return False
+        try:
+            self.read(index)
+        except MissingFrameError:
+            return True
+        return False
 
     def jpeg(self, index: int, reduce: int = 1) -> bytes:
         """Return a frame as JPEG, `reduce` times smaller; raises InputError when it cannot be decoded."""
@@ -94,6 +115,13 @@ def _encoded(picture: NDArray[np.uint8]) -> bytes:
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
     return encoded.tobytes()
+
+
+def _check_names(source: FrameSource) -> None:
+    """Make sure that files can be named after all frames; raises InputError."""
+    strange = [name for name in source.names if NO_UNICODE.search(name)]
+    if strange:
+        raise InputError(f"{source.place} has a picture whose name is not UTF-8, {strange[0]!r}: rename it.")
 
 
 def _fingerprint(path: Path) -> str:

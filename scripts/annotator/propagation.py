@@ -1,9 +1,11 @@
 """Carrying masks through the video: what is sent to the computing process, and where its results go."""
 
+import math
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from scripts.annotator.document import Document
 from scripts.annotator.gaps import gaps, unsettled
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
@@ -75,7 +77,8 @@ def _known(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         edges = (frame for frame in (first - 1, last + 1) if document.state(frame).present)
         given |= {frame: document.state(frame) for frame in edges}
         masks = {frame: session.label_map(frame) for frame in given}
-        versions = {frame: document.state(frame).version for frame in document.touched}
+        filled = {frame: _filled_by(document, frame) for frame in document.touched}
+        versions = {**filled, **{frame: state.version for frame, state in given.items()}}
     spoken = {frame: sorted((state.present | state.drawn) & {*labels}) for frame, state in given.items()}
     found = gaps(spoken, labels, first, last, request["forward"], request["backward"])
     return {
@@ -83,3 +86,11 @@ def _known(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "given": {frame: (masks[frame], about) for frame, about in spoken.items()},
         "gaps": unsettled(found, versions, given),
     }
+
+
+def _filled_by(document: Document, frame: int) -> float:
+    """Return the number of the last entry that carried masks to a frame; infinity where none may."""
+    if document.state(frame).reviewed:
+        return math.inf
+    entries = document.history(frame)
+    return max((entry["n"] for entry in entries if entry["kind"] in ("propagate", "masks")), default=0)

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from dataset.image_io import normalise
 from dataset.video import working_size
+from dataset.video_checks import first_readable
+from dataset.video_file import MissingFrameError
 from model import (
     FusionNetwork,
     InferenceCore,
@@ -46,10 +48,14 @@ class WorkingFrames(Sequence[Tensor]):
     Args:
         pictures: of the video.
         short_side: larger frames are reduced to it.
+
+    Attributes:
+        missing: frames that could not be decoded; the nearest one before them stands in.
     """
 
     def __init__(self, pictures: Pictures, short_side: int) -> None:
         self.pictures = pictures
+        self.missing: set[int] = set()
         larger = min(pictures.size) > short_side
         self.size = working_size(pictures.size, short_side) if larger else pictures.size
 
@@ -58,10 +64,19 @@ class WorkingFrames(Sequence[Tensor]):
 
     def __getitem__(self, index: Any) -> Any:
         """Return a frame, `3 x h x w`, normalised."""
-        image = normalise(self.pictures.read(index))
+        image = normalise(self._picture(index))
         if self.size == self.pictures.size:
             return image
         return F.interpolate(image[None], self.size, mode="bicubic", align_corners=False, antialias=True)[0]
+
+    def _picture(self, index: int) -> NDArray[np.uint8]:
+        try:
+            return self.pictures.read(index)
+        except MissingFrameError:
+            self.missing.add(index)
+        readable = (each for each in range(index - 1, -1, -1) if not self.pictures.is_missing(each))
+        nearest = next(readable, None)
+        return first_readable(self.pictures.source) if nearest is None else self.pictures.read(nearest)
 
     def reduced(self, labels: NDArray[np.uint8]) -> Tensor:
         """Bring a label map `H x W` to the size of the frames, `h x w`."""
@@ -88,6 +103,8 @@ class Rounds:
         What is carried forward from one drawn frame and backward from another is fused, by the fusion network
         where there is one, else by distance.
 
+        A frame that a damaged video file lacks gets an empty mask.
+
         Args:
             request: "weights", "remember_previous" (see `InferenceCore`), "gaps", "given" and "labels".
             is_stopped: asked after every frame; what was yielded until then is right.
@@ -103,6 +120,8 @@ class Rounds:
                     else self._filled_by_object(network, gap, given, labels, room)
                 )
                 for frame, mask in filled:
+                    if mask is not None and frame in self.frames.missing:
+                        mask = np.zeros_like(mask)
                     yield "step" if mask is None else "frame", frame, mask
                     if is_stopped():
                         return

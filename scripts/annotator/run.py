@@ -129,9 +129,10 @@ def listening(host: str, port: int | None, usual: int) -> socket.socket:
             return socket.create_server((host, usual), family=family)
     try:
         return socket.create_server((host, port or 0), family=family)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: no name can be written like this
+        reason = error.strerror if isinstance(error, OSError) else "no name of a machine"
         raise InputError(
-            f"{host}:{port or usual} cannot be listened on ({error.strerror}): give another --host or --port."
+            f"{host}:{port or usual} cannot be listened on ({reason}): give another --host or --port."
         ) from error
 
 

@@ -1,6 +1,6 @@
 """Masks made of scribbles or of a box around the object."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from scripts.annotator.edits import Edit
 from scripts.annotator.masks import Labels, merged
 from scripts.annotator.session import Change, Session, labels_in
 from scripts.annotator.worker import Worker, WorkerSettings
+from util.errors import InputError
 
 if TYPE_CHECKING:
     from model.scribble_to_mask import ScribbleSegmenter
@@ -49,8 +50,7 @@ class Scribbling:
                 return known
             session.check_object(edit)
             old = session.label_map(frame)
-            history = [each for each in session.document.history(frame) if each["kind"] == "scribble"]
-            strokes = [(each["points"], each["object"] if each["positive"] else 0) for each in history]
+            strokes = strokes_of(session.document.history(frame))
         if edit["kind"] == "guess":
             mask = guessed(session.pictures.read(frame), edit["points"])
         else:
@@ -63,7 +63,9 @@ class Scribbling:
             session.check_object(edit)
             now = session.label_map(frame)
             kept = session.document.locked - {label}
-            new = np.where(mask, np.uint8(label), np.where(now == label, np.uint8(0), now))
+            adds = edit["kind"] == "guess" and not edit.get("replace", False)
+            rest = now if adds else np.where(now == label, np.uint8(0), now)
+            new = np.where(mask, np.uint8(label), rest)
             labels = merged(now, new, kept)
             return session.write_masks({**edit, "labels": labels_in(labels)}, {frame: labels})
 
@@ -76,6 +78,22 @@ class Scribbling:
         weights = self.weights if self.weights.is_file() else None
         ((_, mask),) = self.worker.ask({**request, "weights": weights})
         return mask
+
+
+def strokes_of(history: Iterable[Edit]) -> list[tuple[list[list[float]], int]]:
+    """Return a frame's scribbles that still count, as pairs of points (x, y) and label, 0 for background.
+
+    Clearing the frame ends them all, and taking an object off it those of the object.
+    """
+    counting: list[Edit] = []
+    for entry in history:
+        if entry["kind"] == "clear":
+            counting = []
+        elif entry["kind"] in ("erase", "remove"):
+            counting = [each for each in counting if each["object"] != entry["object"]]
+        elif entry["kind"] == "scribble":
+            counting.append(entry)
+    return [(each["points"], each["object"] if each["positive"] else 0) for each in counting]
 
 
 class Segmenters:
@@ -125,7 +143,7 @@ class Segmenters:
 
 
 def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
-    """Guess which pixels of a box are the object; all of them where nothing stands out.
+    """Guess which pixels of a box are the object.
 
     Args:
         picture: RGB `H x W x 3`.
@@ -135,11 +153,14 @@ def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> ND
         `H x W`.
 
     Raises:
-        InputError: the box holds no pixel of the picture.
+        InputError: the box holds no pixel of the picture, or nothing that stands out.
     """
     (x0, y0), (x1, y1) = points
     left, right, top, bottom = round(min(x0, x1)), round(max(x0, x1)), round(min(y0, y1)), round(max(y0, y1))
-    return mask_in_box(picture, (left, top, right, bottom))
+    mask = mask_in_box(picture, (left, top, right, bottom))
+    if not mask.any():
+        raise InputError("nothing stands out in the box: draw it around the whole object.")
+    return mask
 
 
 def enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -17,15 +17,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from scripts.annotator.access import Guard
 from scripts.annotator.session import Session
 from scripts.annotator.tasks import Tasks
-from util.errors import InputError, explained
+from util.errors import NO_ROOM, InputError, explained
 
 STATIC = Path(__file__).parent / "static"
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # what has its version in its address
@@ -44,7 +44,7 @@ def serve(session: Session, tasks: Tasks, listening: socket.socket, host: str) -
         host: name or address that it listens on.
     """
     config = uvicorn.Config(
-        application(session, tasks, host, listening.getsockname()[1]),
+        application(session, tasks, host),
         log_level="error",
         timeout_graceful_shutdown=1,
         ws_max_size=1 << 16,
@@ -52,7 +52,7 @@ def serve(session: Session, tasks: Tasks, listening: socket.socket, host: str) -
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def application(session: Session, tasks: Tasks, host: str, port: int) -> Starlette:
+def application(session: Session, tasks: Tasks, host: str) -> Starlette:
     """Return the whole application, guarded."""
     answers = Answers(session, tasks)
     posts: dict[str, Callable[[Any], Any]] = {
@@ -78,12 +78,22 @@ def application(session: Session, tasks: Tasks, host: str, port: int) -> Starlet
             *(Route(path, _json_post(function), methods=["POST"]) for path, function in posts.items()),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        exception_handlers={InputError: _explain, OSError: _explain},
+        exception_handlers={InputError: _explain, OSError: _explain, Exception: _explain},
         middleware=[
-            Middleware(Guard, token=session.workspace.token, host=host, cookie=f"annotator_{port}"),
+            Middleware(Guard, token=session.workspace.token, host=host),
             Middleware(GZipMiddleware, minimum_size=4096),
         ],
     )
+
+
+class Json(Response):
+    """An answer in JSON, in ASCII: names of files may be no Unicode."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the answer's bytes."""
+        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
 class Answers:
@@ -100,7 +110,7 @@ class Answers:
     async def state(self, request: Request) -> Response:
         """Return all that the page begins with."""
         state = await run_in_threadpool(self.session.state)
-        return JSONResponse({**state, "model": self.tasks.model_state()}, headers=NEVER)
+        return Json({**state, "model": self.tasks.model_state()}, headers=NEVER)
 
     async def frame(self, request: Request) -> Response:
         """Return a frame as JPEG; `?reduce=2` halves its size."""
@@ -154,7 +164,7 @@ class Answers:
             mend = form.get("mend") == "true"
             frame = self._frame_of(str(form.get("frame", "0")))
         change = await run_in_threadpool(self.tasks.bring_in, files, frame, mend)
-        return JSONResponse(change, headers=NEVER)
+        return Json(change, headers=NEVER)
 
     async def events(self, page: WebSocket) -> None:
         """Send all that happens."""
@@ -162,9 +172,8 @@ class Answers:
         queue = self.session.events.listen()
         try:
             sender = asyncio.create_task(_send_all(page, queue))
-            with suppress(WebSocketDisconnect):
-                while True:
-                    await page.receive_text()  # nothing comes but the end
+            while (await page.receive())["type"] != "websocket.disconnect":
+                pass  # nothing else has a meaning
         finally:
             sender.cancel()
             self.session.events.leave(queue)
@@ -185,9 +194,9 @@ class Answers:
 
 
 async def _send_all(page: WebSocket, queue: "asyncio.Queue[dict[str, Any]]") -> None:
-    await page.send_json({"hello": True})
+    await page.send_text(json.dumps({"hello": True}))
     while True:
-        await page.send_json(await queue.get())
+        await page.send_text(json.dumps(await queue.get()))
 
 
 def _json_post(function: Callable[[Any], Any]) -> Callable[[Request], Any]:
@@ -202,15 +211,25 @@ def _json_post(function: Callable[[Any], Any]) -> Callable[[Request], Any]:
             body = json.loads(await request.body())
         except ValueError as error:
             raise HTTPException(400, "this is no JSON.") from error
+        except RecursionError as error:
+            raise InputError("this JSON is nested too deeply.") from error
         if not isinstance(body, dict):
             raise InputError("send a JSON object.")
         result = await run_in_threadpool(function, body)
-        return JSONResponse(result, headers=NEVER)
+        return Json(result, headers=NEVER)
 
     return answer
 
 
 async def _explain(request: Request, error: Exception) -> Response:
-    text = explained(error) if isinstance(error, OSError) else str(error)
-    status = 507 if isinstance(error, OSError) else 422
-    return JSONResponse({"error": text}, status_code=status, headers=NEVER)
+    """Say why a request failed; a change that is refused has not been saved, not even in part."""
+    status, text = 422, str(error)
+    if isinstance(error, OSError):
+        full = error.errno in NO_ROOM
+        status = 507 if full else 500
+        text = f"the disk is full ({error.strerror}): make room." if full else explained(error)
+    elif not isinstance(error, InputError):
+        status, text = 500, f"the annotator failed with {type(error).__name__}: {error}"
+    if status >= 500 and request.method == "POST":
+        text = f"Not saved: {text}"
+    return Json({"error": text}, status, headers=NEVER)

@@ -117,9 +117,14 @@ class Session:
     def write_masks(self, entry: Mapping[str, Any], masks: Mapping[int, Labels]) -> Change:
         """Keep whole label maps `H x W`, by frame, and the entry that made them."""
         with self.lock:
-            for frame, labels in masks.items():
-                self.masks.write(self.workspace.log.next_number, frame, labels)
-            return self.write(entry)
+            number = self.workspace.log.next_number
+            try:
+                for frame, labels in masks.items():
+                    self.masks.write(number, frame, labels)
+                return self.write(entry)
+            except OSError:
+                self.masks.forget(number)
+                raise
 
     def undo(self, raw: Mapping[str, Any] | None = None) -> Change:
         """Take the last entry back; a propagation that is at work is stopped first."""
@@ -143,8 +148,8 @@ class Session:
     def add_result(self, number: int, frame: int, labels: Labels) -> bool:
         """Take one frame's mask from propagation `number`; return False when it no longer counts.
 
-        Frames that a person has drawn on stay as they are, and so do objects that are locked or reviewed
-        there.
+        Reviewed frames stay as they are, and so do objects that are locked, and those that a person drew on
+        the frame or took off it.
         """
         with self.lock:
             if not self.document.counts(number):
@@ -152,8 +157,9 @@ class Session:
             state = self.document.state(frame)
             if state.version > number:
                 return True
-            kept = self.document.locked | state.reviewed | state.drawn
-            labels = merged(self.masks.label_map(frame), labels, kept)
+            before = self.masks.label_map(frame)
+            kept = self.document.locked | state.absent | state.drawn
+            labels = before if state.reviewed else merged(before, labels, kept)
             self.masks.write(number, frame, labels)
             self.write({"kind": "result", "of": number, "frame": frame, "labels": labels_in(labels)})
             return True
@@ -184,13 +190,9 @@ class Session:
             return None
 
     def _row(self, frame: int) -> list[Any]:
-        """Return what pages know of a frame: its number, version, and labels present, drawn and reviewed."""
+        """Return what pages know of a frame: number, version, labels present and drawn, whether reviewed."""
         state = self.document.state(frame)
-        return [
-            frame,
-            state.version,
-            *(sorted(part) for part in (state.present, state.drawn, state.reviewed)),
-        ]
+        return [frame, state.version, sorted(state.present), sorted(state.drawn), state.reviewed]
 
     def _with_labels(self, edit: Edit) -> Edit:
         """Return a shape with the locked labels and the labels that are there after it, for its replay."""

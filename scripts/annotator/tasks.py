@@ -82,7 +82,7 @@ class Tasks:
     def export(self, body: Any) -> dict[str, Any]:
         """Start to export one kind of result."""
         kind = body.get("kind")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise InputError(f"there is no export {kind}; choose one of {', '.join(KINDS)}.")
 
         def work(job: Job) -> str:
@@ -122,7 +122,7 @@ class Tasks:
             mend: they are a result to be mended; else they count as drawn, and stay.
         """
         session = self.session
-        brought = read_masks(files, frame, session.pictures, session.workspace.folder / "import")
+        brought = read_masks(files, frame, session.pictures)
         with session.lock:
             locked = session.document.locked
             masks, about = {}, {}

@@ -13,7 +13,7 @@ from typing import Any
 from dataset.mask_writer import write_mask
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
-from scripts.one_shot import OVERLAP
+from scripts.one_shot import OVERLAP, WARNING
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
 from util.palette import voc_palette
@@ -75,6 +75,7 @@ class Weights:
         with atomic_path(self.fitted.resolve()) as temporary:
             said = _run([*command, "--output", str(temporary), *self.flags], job, seconds=60 * minutes)
         verdict = " ".join(said[said.index(OVERLAP) :].split())
+        job.result = {"verdict": verdict, "warning": WARNING in verdict}
         return f"A network has been fitted to this video. Propagate with it now. {verdict}"
 
     def download(self, job: Job) -> str:
@@ -97,7 +98,7 @@ def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:
     """
     attached = [sys.executable, "-m", "scripts.annotator.attached", *command]
     process = subprocess.Popen(
-        attached, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        attached, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     start = time.monotonic()
     output = None

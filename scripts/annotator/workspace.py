@@ -1,19 +1,20 @@
 """The folder in which everything about one video is kept.
 
-edits.jsonl   the log; its first line says which video it is of
+edits.jsonl   the log; its first line says how many frames of which size its video has
+video         digest of the frames, by which another video of the same name, length and size is told apart
 masks/        whole label maps by the entry that made them: masks/000017/00003.png is entry 17's frame 3
 token         what a page must know; kept, so that an open page finds its server after a restart
 thumbnails/, fit/, exports/   made from the others, and safe to remove while nothing runs
 """
 
-import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dataset.fingerprint import frames_fingerprint
 from scripts.annotator.edit_log import EditLog
 from scripts.annotator.pictures import Pictures
 from util.errors import InputError
@@ -25,16 +26,20 @@ FORMAT = 1  # of the log
 
 @dataclass(frozen=True)
 class Workspace:
-    """An open workspace, which no other process has open."""
+    """An open workspace, which no other process has open.
+
+    Attributes:
+        folder: where it is.
+        log: of its edits.
+        token: what pages must know.
+        identity: differs from that of any other workspace, and from that of this one when it was open before:
+            the log may have been mended since, and its entries have numbers that others had.
+    """
 
     folder: Path
     log: EditLog
     token: str
-
-    @property
-    def identity(self) -> str:
-        """What tells it from other workspaces, whose entries have the same numbers; no secret."""
-        return hashlib.sha256(self.token.encode()).hexdigest()[:16]
+    identity: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def masks(self) -> Path:
@@ -52,18 +57,29 @@ def open_workspace(folder: Path, pictures: Pictures) -> Iterator[Workspace]:
     """Open a video's workspace, or make it.
 
     Raises:
-        InputError: another run has it open, or it is of another video.
+        InputError: another run has it open, it is of another video, or its log is lost.
     """
     if pictures.source.place.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(f"--workspace {folder} lies in the folder of the frames: give another place.")
     with exclusive(folder, "annotation"):
         remove_leftovers(folder)
-        log = EditLog(folder / "edits.jsonl")
+        path = folder / "edits.jsonl"
+        _check_log_is_there(path, folder / "masks")
+        log = EditLog(path)
         try:
             _check_video(log, pictures, folder)
-            yield Workspace(folder, log, _token(folder / "token"))
+            yield Workspace(folder, log, _kept(folder / "token", secrets.token_urlsafe(24)))
         finally:
             log.close()
+
+
+def _check_log_is_there(path: Path, masks: Path) -> None:
+    """Make sure that masks have a log, without which all of them would be taken for left over."""
+    if any(masks.rglob("*.png")) and not (path.is_file() and b"\n" in path.read_bytes()):
+        raise InputError(
+            f"{path} is missing or empty, and {masks} holds masks: bring the log back from a copy, or move "
+            "both away to begin anew."
+        )
 
 
 def _check_video(log: EditLog, pictures: Pictures, folder: Path) -> None:
@@ -82,11 +98,18 @@ def _check_video(log: EditLog, pictures: Pictures, folder: Path) -> None:
             f"{begun['height']}, and this video has {len(pictures)} of {width} x {height}: "
             "give another --workspace."
         )
+    fingerprint = frames_fingerprint(pictures.source)
+    if _kept(folder / "video", fingerprint) != fingerprint:
+        raise InputError(
+            f"{folder} belongs to another video, {begun['name']}: give another --workspace; only if it is "
+            f"the same one, with its files written anew, remove {folder / 'video'}."
+        )
 
 
-def _token(path: Path) -> str:
+def _kept(path: Path, text: str) -> str:
+    """Return what a file says; one that is not there is made, to say a text."""
     if not path.is_file():
         with atomic_path(path) as temporary:
             temporary.touch(mode=0o600)
-            temporary.write_text(secrets.token_urlsafe(24))
+            temporary.write_text(text)
     return path.read_text().strip()

@@ -7,7 +7,7 @@ from torch.utils.data import default_collate
 
 from dataset.annotated_frames import AnnotatedFrames
 from model.training.forward import TrainingForward
-from scripts.one_shot import OVERLAP
+from scripts.one_shot import OVERLAP, WARNING
 from util.ranks import Ranks
 
 FIRST_HELD_OUT = 1_000_000  # number of the first sample that no fit is trained on
@@ -60,7 +60,7 @@ def verdict(scores: Mapping[int, float], labels: Iterable[int]) -> str:
     poor = [str(label) for label, score in scores.items() if score < POOR]
     if poor:
         lines.append(
-            f"warning: object {', '.join(poor)} may be lost: give masks on more frames (--masks FOLDER), or "
-            "more --minutes; a small object needs a larger --size."
+            f"{WARNING} object {', '.join(poor)} may be lost: give masks on more frames, or more minutes; a "
+            "small object needs a larger --size."
         )
     return "\n".join(lines)

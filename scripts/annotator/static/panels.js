@@ -93,9 +93,7 @@ function makeItem(object) {
 function refreshFrame() {
   if (!store.video) return;
   const state = frameState(store.frame);
-  const reviewed = state.reviewed.length > 0;
-  $("review").setAttribute("aria-pressed", String(reviewed));
-  $("review").disabled = !reviewed && !state.present.length;
+  $("review").setAttribute("aria-pressed", String(state.reviewed));
   $("key").disabled = !state.version || state.drawn.length > 0;
   $("clear").disabled = !state.version;
   if (document.activeElement !== $("frame")) $("frame").value = String(store.frame); // it may be being typed
@@ -106,7 +104,7 @@ function refreshFrame() {
 }
 
 export const toggleReview = () => {
-  const on = !frameState(store.frame).reviewed.length;
+  const on = !frameState(store.frame).reviewed;
   edit({ kind: "review", first: store.frame, last: store.frame, on });
 };
 export const keep = () => edit({ kind: "key", frame: store.frame });

@@ -64,10 +64,13 @@ export function fetchFrame(frame) {
   });
 }
 
+/** A server that was started anew may give other labels the same version. */
+const labelKey = (frame, version) => `${store.video.workspace_id}/${frame}/${version}`;
+
 /** A frame's labels, one byte a pixel, at its version now, if they are at hand; null when it has none. */
 export function heldLabels(frame) {
   const { version } = frameState(frame);
-  return version ? labelMaps.get(`${frame}/${version}`) : null;
+  return version ? labelMaps.get(labelKey(frame, version)) : null;
 }
 
 export function fetchLabels(frame) {
@@ -85,7 +88,7 @@ export function fetchLabels(frame) {
     const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
     const labels = new Uint8Array(pixels.length);
     for (let i = 0; i < pixels.length; i++) labels[i] = pixels[i] & 255;
-    labelMaps.set(`${frame}/${version}`, labels, labels.length);
+    labelMaps.set(labelKey(frame, version), labels, labels.length);
     return labels;
   });
 }

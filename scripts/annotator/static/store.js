@@ -37,7 +37,7 @@ export function announce(topic, detail) {
   for (const listener of listeners.get(topic) ?? []) listener(detail);
 }
 
-const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: [] });
+const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: false });
 
 export function frameState(frame) {
   return store.frames.get(frame) ?? UNTOUCHED;

@@ -78,7 +78,7 @@ function stateOf(frame, label) {
   if (!state) return 0;
   const drawn = state.drawn.includes(label);
   const kind = drawn ? 2 : state.present.includes(label) ? 1 : 0;
-  return kind + (state.reviewed.includes(label) ? 4 : 0);
+  return kind + (state.reviewed ? 4 : 0);
 }
 
 function paintRow(object, y) {

@@ -13,7 +13,7 @@ export const TOOLS = {
   polygon: { name: "Polygon", key: "P", hint: "Click corners; Enter or a double click closes. With Alt, it cuts out." },
   box: { name: "Box", key: "X", hint: "Drag a filled box. With Alt, it cuts out." },
   scribble: { name: "Scribble", key: "S", hint: "Draw a line on the object, with the right button one beside it: a mask is made of them." },
-  guess: { name: "Guess", key: "G", hint: "Drag a box around the object: its mask is guessed." },
+  guess: { name: "Guess", key: "G", hint: "Drag a box around the object: its mask is guessed. With Shift, it replaces the object's mask." },
   pan: { name: "Move", key: "V", hint: "Drag to move the video. Also: space or the middle button." },
 };
 
@@ -104,7 +104,7 @@ function begin(event) {
     const all = erase && event.altKey;
     view.draft = { kind: "stroke", ...base, object: all ? 0 : base.object, erase, radius: store.radius, points: [at] };
   } else if (tool === "scribble") view.draft = { kind: "scribble", ...base, positive: !second, points: [at] };
-  else view.draft = { kind: tool, ...base, points: [at, at], ...(tool === "box" ? { erase: event.altKey || second } : {}) };
+  else view.draft = { kind: tool, ...base, points: [at, at], ...(tool === "box" ? { erase: event.altKey || second } : { replace: event.shiftKey }) };
   draw();
 }
 

@@ -126,7 +126,7 @@ function refreshOverlay() {
   if (!labels) return false;
   const { width, height } = store.video;
   const looks = store.objects.map((each) => `${each.label}${each.colour}${each.hidden}`).join();
-  const wanted = `${store.frame}/${frameState(store.frame).version}/${store.opacity}/${looks}`;
+  const wanted = `${store.video.workspace_id}/${store.frame}/${frameState(store.frame).version}/${store.opacity}/${looks}`;
   if (tinted === wanted) return true;
   if (overlay.width !== width || overlay.height !== height) Object.assign(overlay, { width, height });
   const target = overlay.getContext("2d");
