@@ -59,7 +59,7 @@ class Annotator:
             tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings))
             number = sock.getsockname()[1]
             self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
-            app = application(self.session, tasks, "127.0.0.1", number)
+            app = application(self.session, tasks, "127.0.0.1")
             self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
             tasks.start()
             self.ready.set()
@@ -104,11 +104,11 @@ class Hands:
 
     def screen(self, x, y):
         """Return where a position of the video is on the screen."""
-        left, top, scale = self.js(
-            "(() => { const r = document.getElementById('view').getBoundingClientRect();"
-            "return [r.left + annotator.view.x, r.top + annotator.view.y, annotator.view.scale]; })()"
+        left, top, scale, aspect = self.js(
+            "(() => { const r = document.getElementById('view').getBoundingClientRect(), v = annotator.view;"
+            "return [r.left + v.x, r.top + v.y, v.scale, annotator.store.video.pixel_aspect]; })()"
         )
-        return left + x * scale, top + y * scale
+        return left + x * scale * aspect, top + y * scale
 
     def add(self, count=1):
         for _ in range(count):
@@ -169,8 +169,9 @@ def shown_pixels(hands, *points):
     """Return the colours on the canvas at positions of the video."""
     return hands.js(
         "(points => { const c = document.getElementById('view'), r = devicePixelRatio, v = annotator.view;"
+        "const wide = v.scale * annotator.store.video.pixel_aspect;"
         "return points.map(([x, y]) => [...c.getContext('2d').getImageData("
-        "Math.floor((v.x + x * v.scale) * r), Math.floor((v.y + y * v.scale) * r), 1, 1).data]"
+        "Math.floor((v.x + x * wide) * r), Math.floor((v.y + y * v.scale) * r), 1, 1).data]"
         ".slice(0, 3)); })"
         f"({json.dumps(points)})"
     )

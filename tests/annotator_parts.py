@@ -1,7 +1,9 @@
 """A small video, its annotation without a server, and masks worked out pixel by pixel."""
 
+import hashlib
 import math
 import re
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -92,6 +94,12 @@ def in_polygon(points, size=SIZE):
     return result
 
 
+def free_port():
+    """Return a port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
 class Server:
     """The annotator as a user starts it."""
 
@@ -113,6 +121,7 @@ class Server:
         found = re.search(r"http://[^/]+:(\d+)/\?token=(\S+)", self.output)
         assert found, self.output
         self.url, self.port, self.token = found[0], int(found[1]), found[2]
+        self.cookie = f"annotator_{hashlib.sha256(self.token.encode()).hexdigest()[:16]}={self.token}"
 
     def kill(self):
         self.process.kill()

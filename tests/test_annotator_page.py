@@ -9,7 +9,7 @@ import numpy as np
 
 from scripts.annotator.weights import Weights
 from tests.annotator_browser import Annotator, Hands, last_entry, needs_browser, until_shown
-from tests.annotator_parts import FRAMES, Server, disc, frames, in_stroke, session
+from tests.annotator_parts import FRAMES, Server, disc, frames, free_port, in_stroke, session
 from tests.conftest import read_png, write_labels
 from tests.test_propagate_video import write_video
 
@@ -263,7 +263,7 @@ def test_without_weights_the_page_offers_what_can_be_done(hands):
 
 
 def test_the_server_is_killed_in_the_middle_of_a_stroke(new_page, video, tmp_path):
-    server = Server(video, "--workspace", tmp_path / "w")
+    server = Server(video, "--workspace", tmp_path / "w", port=free_port())
     person = Hands(new_page(), server.url)
     person.add()
     person.drag(*LINE)

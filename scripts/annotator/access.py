@@ -1,5 +1,6 @@
 """Who may talk to the server: pages of this server alone, which know its token."""
 
+import hashlib
 import hmac
 import ipaddress
 import socket
@@ -12,6 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # also at the near end of an SSH tunnel, whatever its port
 EVERYWHERE = ("0.0.0.0", "::")  # what --host is to listen on all addresses of the machine
 ASK_AGAIN = "Open the address, with its token, that was printed where the annotator was started.\n"
+OTHER_WORK = "Another annotation is served at this address now: load the page again to see it.\n"
+COOKIE = "annotator_"  # and what tells a server's cookie from those of others
+WORKSPACE = "x-workspace"  # header by which a page and a server know that they belong together
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -29,17 +33,17 @@ class Guard:
         app: what is guarded.
         token: that requests must carry.
         host: name or address that the server listens on.
-        cookie: name of the cookie; other servers on the same machine share cookies, whatever their ports.
     """
 
-    def __init__(self, app: ASGIApp, token: str, host: str, cookie: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, host: str) -> None:
         self.app = app
         self.token = token
         self.names = {*LOCAL_NAMES, host.lower()}
         self.everywhere = host in EVERYWHERE
         if self.everywhere:
             self.names.add(socket.gethostname().lower())
-        self.cookie = cookie
+        # browsers send a name's cookies to all servers under it, also to those at the near ends of tunnels
+        self.cookie = COOKIE + hashlib.sha256(token.encode()).hexdigest()[:16]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -53,12 +57,14 @@ class Guard:
             await _refuse(scope, receive, send, "This page or name is not the annotator's own.\n")
         elif not hmac.compare_digest(given.encode(), self.token.encode()):
             await _refuse(scope, receive, send, ASK_AGAIN)
+        elif headers.get(WORKSPACE, self.cookie) != self.cookie:
+            await _refuse(scope, receive, send, OTHER_WORK)
         elif scope["type"] == "http" and "token" in query and scope["path"] == "/":
             response = RedirectResponse("/", status_code=303)
             response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", max_age=10**8)
             await response(scope, receive, send)
         else:
-            await self.app(scope, receive, _with_policy(send))
+            await self.app(scope, receive, _with_headers(send, self.cookie))
 
     def _is_ours(self, headers: Headers, kind: str) -> bool:
         host = headers.get("host", "")
@@ -91,12 +97,13 @@ def _cookies(headers: Headers) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _with_policy(send: Send) -> Send:
-    """Let browsers load nothing into the page but what this server has, and show it in no other page."""
+def _with_headers(send: Send, workspace: str) -> Send:
+    """Say whose answer it is; let browsers load nothing else into the page, and show it in no other page."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            headers[WORKSPACE] = workspace
             headers["content-security-policy"] = POLICY
             headers["x-content-type-options"] = "nosniff"
             headers["referrer-policy"] = "no-referrer"

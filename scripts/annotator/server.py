@@ -44,7 +44,7 @@ def serve(session: Session, tasks: Tasks, listening: socket.socket, host: str) -
         host: name or address that it listens on.
     """
     config = uvicorn.Config(
-        application(session, tasks, host, listening.getsockname()[1]),
+        application(session, tasks, host),
         log_level="error",
         timeout_graceful_shutdown=1,
         ws_max_size=1 << 16,
@@ -52,7 +52,7 @@ def serve(session: Session, tasks: Tasks, listening: socket.socket, host: str) -
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def application(session: Session, tasks: Tasks, host: str, port: int) -> Starlette:
+def application(session: Session, tasks: Tasks, host: str) -> Starlette:
     """Return the whole application, guarded."""
     answers = Answers(session, tasks)
     posts: dict[str, Callable[[Any], Any]] = {
@@ -80,7 +80,7 @@ def application(session: Session, tasks: Tasks, host: str, port: int) -> Starlet
         ],
         exception_handlers={InputError: _explain, OSError: _explain},
         middleware=[
-            Middleware(Guard, token=session.workspace.token, host=host, cookie=f"annotator_{port}"),
+            Middleware(Guard, token=session.workspace.token, host=host),
             Middleware(GZipMiddleware, minimum_size=4096),
         ],
     )
