@@ -40,26 +40,26 @@ def browser():
 class Annotator:
     """A server in a thread, which starts at once; what is to be killed is an `annotator_parts.Server`."""
 
-    def __init__(self, video, workspace, weights=None, size=480, amp=False, port=None):
+    def __init__(self, video, workspace, weights=None, size=480, amp=False, port=None, host="127.0.0.1"):
         self.workspace = workspace
         self.closing = threading.Event()
         self.ready = threading.Event()
-        self.arguments = video, workspace, weights, size, amp, port
+        self.arguments = video, workspace, weights, size, amp, port, host
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self.ready.wait(PATIENCE)
 
     def _run(self):
-        video, workspace, weights, size, amp, port = self.arguments
-        with session(video, workspace) as self.session, listening("127.0.0.1", port, 0) as sock:
+        video, workspace, weights, size, amp, port, host = self.arguments
+        with session(video, workspace) as self.session, listening(host, port, 0) as sock:
             settings = WorkerSettings(video, workspace, workspace, size, "cpu", amp, False)
             flags = ["--device", "cpu", *(["--amp"] if amp else [])]
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
             known = Weights(published, fitted, size, flags)
             tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings))
-            number = sock.getsockname()[1]
-            self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
-            app = application(self.session, tasks, "127.0.0.1")
+            self.port = sock.getsockname()[1]
+            self.url = f"http://{host}:{self.port}/?token={self.session.workspace.token}"
+            app = application(self.session, tasks, host)
             self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
             tasks.start()
             self.ready.set()

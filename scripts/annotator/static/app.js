@@ -3,7 +3,7 @@
 import { isOpen, openExport, openHelp } from "./dialogs.js";
 import { icon, placeIcons } from "./icons.js";
 import { shortcutOf } from "./keys.js";
-import { edit, listen, pending } from "./link.js";
+import { edit, link, listen, pending } from "./link.js";
 import * as panels from "./panels.js";
 import * as pictures from "./pictures.js";
 import { activeObject, announce, on, rangeOf, setFrame, store } from "./store.js";
@@ -124,5 +124,5 @@ on("problem", (text) => {
 
 placeIcons();
 listen();
-window.annotator = { store, view, pictures }; // for whoever looks from the console, and for tests
+window.annotator = { store, view, pictures, link, pending }; // for whoever looks from the console, and for tests
 announce("tool");
