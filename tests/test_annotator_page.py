@@ -323,7 +323,7 @@ def test_a_network_is_fitted_again_to_what_was_drawn_since(hands, annotator, mon
         network = annotator.workspace / "fit/network.pth"
         network.parent.mkdir(exist_ok=True)
         network.write_text("the network")
-        return "A network has been fitted."
+        return "A network has been fitted. warning: object 1 may be lost."
 
     monkeypatch.setattr(Weights, "fit", lambda weights, job, session, minutes: fit(session))
     hands.add()
@@ -332,6 +332,11 @@ def test_a_network_is_fitted_again_to_what_was_drawn_since(hands, annotator, mon
     hands.key("t")
     hands.page.click("#weights-fit")
     hands.until("annotator.store.model.kind === 'fitted'")
+    hands.until("annotator.store.job.state === 'done'")
+    assert "warning: object 1 may be lost." in hands.page.inner_text("#job")
+    hands.page.reload()
+    hands.saved()
+    assert "warning: object 1 may be lost." in hands.page.inner_text("#job")
     hands.go(3)
     hands.drag(*LINE)
     hands.page.click("#fit-again")
