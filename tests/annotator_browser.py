@@ -57,10 +57,11 @@ class Annotator:
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
             known = Weights(published, fitted, size, flags)
             tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings))
-            self.port = sock.getsockname()[1]
-            self.url = f"http://{host}:{self.port}/?token={self.session.workspace.token}"
-            app = application(self.session, tasks, host)
+            number = sock.getsockname()[1]
+            self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
+            app = application(self.session, tasks, "127.0.0.1")
             self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+            self.port = number
             tasks.start()
             self.ready.set()
             try:

@@ -1,6 +1,5 @@
 """A small video, its annotation without a server, and masks worked out pixel by pixel."""
 
-import hashlib
 import math
 import re
 import socket
@@ -121,7 +120,6 @@ class Server:
         found = re.search(r"http://[^/]+:(\d+)/\?token=(\S+)", self.output)
         assert found, self.output
         self.url, self.port, self.token = found[0], int(found[1]), found[2]
-        self.cookie = f"annotator_{hashlib.sha256(self.token.encode()).hexdigest()[:16]}={self.token}"
 
     def kill(self):
         self.process.kill()

@@ -19,7 +19,7 @@ KILLS = 8
 
 def post(server, path, body):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    headers = {"Cookie": server.cookie, "Content-Type": "application/json"}
+    headers = {"Cookie": f"annotator_{server.port}={server.token}", "Content-Type": "application/json"}
     connection.request("POST", path, json.dumps(body), headers)
     answer = connection.getresponse()
     content = answer.read()

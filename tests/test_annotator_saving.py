@@ -53,7 +53,7 @@ def test_a_stroke_of_more_points_than_the_server_takes_is_thinned(hands, annotat
     points = last_entry(annotator.workspace)["points"]
     assert 30 <= len(points) < 60
     expected = in_stroke(corners, 12)
-    assert (shown == 1)[expected].mean() > 0.98
+    assert (shown == 1)[expected].mean() > 0.95
     assert np.array_equal(shown == 1, in_stroke(points, 12))
 
 

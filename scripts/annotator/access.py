@@ -13,13 +13,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # also at the near end of an SSH tunnel, whatever its port
 EVERYWHERE = ("0.0.0.0", "::")  # what --host is to listen on all addresses of the machine
 ASK_AGAIN = "Open the address, with its token, that was printed where the annotator was started.\n"
-OTHER_WORK = "Another annotation is served at this address now: load the page again to see it.\n"
+NOT_OURS = (
+    "This page or name is not the annotator's own. To open it under another name of its machine, start it "
+    "with --host NAME.\n"
+)
 COOKIE = "annotator_"  # and what tells a server's cookie from those of others
-WORKSPACE = "x-workspace"  # header by which a page and a server know that they belong together
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
+WORKSPACE = "x-workspace"  # header of a page and its server, which change nothing for others at their address
+OTHER_WORK = "Another annotation is served at this address now: load the page again to see it.\n"
 
 
 class Guard:
@@ -41,7 +45,7 @@ class Guard:
         self.names = {*LOCAL_NAMES, host.lower()}
         self.everywhere = host in EVERYWHERE
         if self.everywhere:
-            self.names.add(socket.gethostname().lower())
+            self.names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
         # browsers send a name's cookies to all servers under it, also to those at the near ends of tunnels
         self.cookie = COOKIE + hashlib.sha256(token.encode()).hexdigest()[:16]
 
@@ -52,10 +56,10 @@ class Guard:
             return
         headers = Headers(scope=scope)
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        given = query.get("token", [_cookies(headers).get(self.cookie, "")])[0]
+        given = query.get("token", _cookies(headers))
         if not self._is_ours(headers, scope["type"]):
-            await _refuse(scope, receive, send, "This page or name is not the annotator's own.\n")
-        elif not hmac.compare_digest(given.encode(), self.token.encode()):
+            await _refuse(scope, receive, send, NOT_OURS)
+        elif not any(hmac.compare_digest(each.encode(), self.token.encode()) for each in given):
             await _refuse(scope, receive, send, ASK_AGAIN)
         elif headers.get(WORKSPACE, self.cookie) != self.cookie:
             await _refuse(scope, receive, send, OTHER_WORK)
@@ -92,9 +96,10 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _cookies(headers: Headers) -> dict[str, str]:
+def _cookies(headers: Headers) -> list[str]:
+    """Return the tokens that a browser has of annotators."""
     pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
-    return {name: value for name, _, value in pairs}
+    return [value for name, _, value in pairs if name.startswith(COOKIE)]
 
 
 def _with_headers(send: Send, workspace: str) -> Send:
