@@ -303,7 +303,7 @@ class Walk:
 
 ACTIONS = {
     **{"stroke": 20, "polygon": 8, "box": 5, "guess": 4, "scribble": 2, "undo": 14, "redo": 8, "add": 5},
-    **{"mark": 8, "rename": 6, "remove": 3, "go": 12, "clear": 3, "keep": 3, "review": 4, "propagate": 5},
+    **{"mark": 8, "rename": 6, "remove": 3, "go": 12, "clear": 3, "keep": 3, "review": 4, "propagate": 3},
     **{"reload": 4, "kill": 3, "fill": 3},
 }
 
