@@ -313,11 +313,11 @@ def test_what_is_called_saved_is_on_the_disk_on_a_long_random_walk(new_page, vid
     with small_disk(tmp_path / "disk") as mounted:
         weights = {name: weight for name, weight in ACTIONS.items() if mounted or name != "fill"}
         walk = Walk(new_page(), video, tmp_path / "disk", weights_file, chance)
-        actions: list[str] = []
+        first, actions = chance.sample(list(weights), len(weights)), []  # each once, then as they come
         end = time.monotonic() + SECONDS
         try:
             while time.monotonic() < end:
-                actions += chance.choices(list(weights), list(weights.values()))
+                actions.append(first.pop() if first else chance.choices(list(weights), weights.values())[0])
                 walk.step(actions[-1])
         except BaseException:
             print(f"seed {SEED}, step {len(actions)}, after {', '.join(actions[-12:])}")

@@ -89,13 +89,13 @@ addEventListener("keyup", (event) => {
   announce("tool");
   if (!spaceMoved && !isOpen()) setPlaying(!store.playing);
 });
-addEventListener("blur", () => { // where the key comes up is not told then
+addEventListener("blur", () => { // the window that has the focus now gets the keyup
   tools.held.space = false;
   announce("tool");
 });
 $("view").addEventListener("pointerdown", () => { spaceMoved = true; });
 
-// A button that was clicked would take the next space or Enter: only one that was reached by key keeps the focus
+// A clicked button gives the focus back, or the next space would press it again
 addEventListener("click", (event) => {
   if (event.detail && !isOpen() && event.target.closest?.("button")) $("view").focus({ preventScroll: true });
 }, true);

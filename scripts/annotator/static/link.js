@@ -9,12 +9,12 @@ const FINAL = [400, 413, 415, 422]; // answers by which the server will never ta
 /** Changes that are not known to be saved: {path, body, unknown, resolve}; unknown: the server may have it. */
 export const pending = [];
 
-/** How it stands: whether events come in, why the last try failed, and why a change was not taken at all. */
+/** listening: events come in. trouble: why the last request failed. refused: why the last change was rejected. */
 export const link = { listening: false, trouble: "", refused: "" };
 
-let wanted = 0, loaded = 0; // how often the state had to be loaded, and up to which of them it has been
+let wanted = 0, loaded = 0; // number of the last reload that was asked for, and of the last one that is done
 let working = false;
-let workspace = null; // which the page shows; the server at this address may come to serve another one
+let workspace = null; // identity of the workspace on the page; the address may later serve another one
 
 /** Queue a change; resolves to the server's answer once it is on its disk, or to null when it was refused. */
 export function send(path, body = {}) {
@@ -29,12 +29,12 @@ export function send(path, body = {}) {
 
 export const edit = (body) => send("/api/edit", body);
 
-/** Take back the last change while it waits for a server that answers but does not save it. */
+/** Take back the last change if the server answers but cannot save it; false when there is no such change. */
 export function takeBack() {
   const last = pending.at(-1);
   if (!link.trouble || link.trouble === NO_SERVER || !last || last.unknown || last.path !== "/api/edit") return false;
   forget(pending.pop());
-  reload(); // should it be there all the same, it is shown
+  reload(); // in case the server has saved it all the same
   return true;
 }
 
@@ -45,7 +45,7 @@ export function reload() {
   work();
 }
 
-/** Load what is to be loaded and send what is pending, until all is done. */
+/** Load the state and send pending changes until both are done; the only place that retries. */
 async function work() {
   if (working) return;
   working = true;
@@ -139,7 +139,7 @@ export function listen() {
   socket.addEventListener("message", (event) => {
     const message = JSON.parse(event.data);
     if (message.hello) {
-      store.revision = -1; // whatever this server has is right
+      store.revision = -1; // accept whatever this server has
       setListening(true);
       reload();
     } else if (message.reload) reload();
@@ -164,7 +164,7 @@ function setListening(listening) {
   announce("connection");
 }
 
-/** What is to be said of how it stands; "Saved" only when the server has everything, and the page its state. */
+/** Text of the status line; "Saved" means that nothing is pending and that the page shows the server's state. */
 export function linkState() {
   const count = pending.length;
   const waiting = count === 1 ? "1 change is" : `${count} changes are`;

@@ -27,12 +27,12 @@ export function chooseByNumber(number) {
   if (object) choose(object.label);
 }
 
-/** An object with what was changed of it and is not saved yet. */
+/** An object with its pending changes. */
 const changed = (object) => pending.reduce((sofar, { body }) => (body.kind === "change" && body.object === object.label ? { ...sofar, ...body } : sofar), object);
 
 const rows = new Map(); // label -> {item, show}
 
-/** Bring the rows up to date where they are: results come in all the time, and a click or a name being typed needs its row to stay. */
+/** Update the rows in place: a click or a name that is being typed needs its row to stay. */
 function refreshObjects() {
   const list = $("objects");
   const labels = new Set(store.objects.map((each) => each.label));
@@ -46,7 +46,7 @@ function refreshObjects() {
   $("no-objects").hidden = store.objects.length > 0;
 }
 
-/** Make the row of an object; `show` brings it up to date. */
+/** Make the row of an object, and the function that updates it. */
 function makeRow(label) {
   const item = document.createElement("li");
   const now = () => changed(store.objects.find((each) => each.label === label));
@@ -123,7 +123,7 @@ export const toggleReview = () => {
 export const keep = () => edit({ kind: "key", frame: store.frame });
 export const clearFrame = () => edit({ kind: "clear", frame: store.frame });
 
-/** Undo or redo on the server, and go to a frame that it changed: it must not happen unseen. */
+/** Undo or redo on the server, then go to the nearest frame that it changed, so that the user sees it. */
 async function step(path, what) {
   if (what === null && !pending.length) return;
   const change = await send(path);
@@ -168,7 +168,7 @@ function refreshPropagation() {
   $("propagate").hidden = running;
   $("fit-again").disabled = !drawn;
   $("fit-again").hidden = running || store.model.kind !== "fitted";
-  $("job").hidden = !job || (job.state === "done" && job.kind !== "fit"); // which says what may be lost
+  $("job").hidden = !job || (job.state === "done" && job.kind !== "fit"); // whose text says which objects may be lost
   if (!job) return;
   const titles = { propagate: "Propagating", export: "Exporting", fit: "Fitting a network", download: "Fetching weights" };
   $("job-text").textContent = running ? `${titles[job.kind]}${job.text ? `: ${job.text}` : ""}` : job.text;

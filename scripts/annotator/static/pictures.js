@@ -5,7 +5,7 @@ import { frameState, store } from "./store.js";
 const FRAME_BYTES = 160e6; // of decoded frames
 const LABEL_BYTES = 48e6; // of label maps
 
-/** What was asked for last, by keys that end in a frame and its version; what the screen needs stays. */
+/** Keeps what was used last. Keys end in frame/version; the current frame and the shown bitmap are never dropped. */
 class Cache {
   constructor(limit, dispose = () => {}) {
     Object.assign(this, { limit, dispose, items: new Map(), bytes: 0, shown: null });
@@ -38,7 +38,7 @@ const frames = new Cache(FRAME_BYTES, (bitmap) => bitmap.close());
 const labelMaps = new Cache(LABEL_BYTES);
 const wanted = new Map(); // address -> promise
 
-/** Say which bitmap is shown: it stays open until another one is. */
+/** Set the bitmap that is shown; it stays open until another one is set. */
 export function setShown(bitmap) {
   frames.shown = bitmap;
 }

@@ -36,7 +36,7 @@ export function on(topics, listener) {
 
 export function announce(topic, detail) {
   for (const listener of listeners.get(topic) ?? []) {
-    try { listener(detail); } catch (error) { reportError(error); } // it must keep nothing else from going on
+    try { listener(detail); } catch (error) { reportError(error); } // the other listeners and the link go on
   }
 }
 

@@ -19,11 +19,11 @@ export const TOOLS = {
 
 const NEAR = 0.35; // points nearer to the last one than this many pixels of the screen are left out
 
-const SNAP = 8; // pixels of the screen around the first corner in which a click closes the polygon
-const STILL = 10; // pixels of the screen: a finger that has moved less was only the first of two
+const SNAP = 8; // a click this near to the first corner closes the polygon, in pixels of the screen
+const STILL = 10; // a finger that moved less when a second one came down has drawn nothing, in pixels of the screen
 
 let panning = null; // where the pointer was
-let drawing = null; // {id, x, y, before} of the pointer that draws or moves the video, as it was when it came down
+let drawing = null; // the pointer that draws or moves the video: {id, x, y, before} with the draft before it came down
 let pinching = false; // until all fingers are up
 const fingers = new Map(); // id -> [x, y]
 export const held = { space: false };
@@ -40,7 +40,7 @@ export function setRadius(radius) {
   draw();
 }
 
-/** Save what is being drawn; a polygon stays open until it is closed, also while other frames are shown. */
+/** Save the shape that is being drawn; a polygon stays open until it is closed, also while other frames are shown. */
 export function finish() {
   const draft = view.draft;
   if (!draft || draft.kind === "polygon") return;
@@ -51,7 +51,7 @@ export function finish() {
 
 const openHere = () => view.draft?.kind === "polygon" && view.draft.frame === store.frame;
 
-/** Close the polygon; one of less than three corners has nothing inside. */
+/** Save the open polygon; one of fewer than three corners stays open. */
 export function closePolygon() {
   const draft = view.draft;
   if (draft?.kind !== "polygon" || draft.points.length < 4) return; // the last point follows the pointer
@@ -153,7 +153,7 @@ function end() {
   } else finish();
 }
 
-/** Zoom and move the video with two fingers; what the first of them has begun is not kept, unless it has drawn. */
+/** Begin to zoom and move with two fingers; what the first one drew is kept only if that finger has moved. */
 function beginPinch() {
   if (!drawing || !fingers.has(drawing.id)) return;
   const [x, y] = fingers.get(drawing.id);
