@@ -40,18 +40,18 @@ def browser():
 class Annotator:
     """A server in a thread, which starts at once; what is to be killed is an `annotator_parts.Server`."""
 
-    def __init__(self, video, workspace, weights=None, size=480, amp=False, port=None):
+    def __init__(self, video, workspace, weights=None, size=480, amp=False, port=None, host="127.0.0.1"):
         self.workspace = workspace
         self.closing = threading.Event()
         self.ready = threading.Event()
-        self.arguments = video, workspace, weights, size, amp, port
+        self.arguments = video, workspace, weights, size, amp, port, host
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self.ready.wait(PATIENCE)
 
     def _run(self):
-        video, workspace, weights, size, amp, port = self.arguments
-        with session(video, workspace) as self.session, listening("127.0.0.1", port, 0) as sock:
+        video, workspace, weights, size, amp, port, host = self.arguments
+        with session(video, workspace) as self.session, listening(host, port, 0) as sock:
             settings = WorkerSettings(video, workspace, workspace, size, "cpu", amp, False)
             flags = ["--device", "cpu", *(["--amp"] if amp else [])]
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
@@ -61,6 +61,7 @@ class Annotator:
             self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
             app = application(self.session, tasks, "127.0.0.1")
             self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+            self.port = number
             tasks.start()
             self.ready.set()
             try:
@@ -104,11 +105,11 @@ class Hands:
 
     def screen(self, x, y):
         """Return where a position of the video is on the screen."""
-        left, top, scale = self.js(
-            "(() => { const r = document.getElementById('view').getBoundingClientRect();"
-            "return [r.left + annotator.view.x, r.top + annotator.view.y, annotator.view.scale]; })()"
+        left, top, scale, aspect = self.js(
+            "(() => { const r = document.getElementById('view').getBoundingClientRect(), v = annotator.view;"
+            "return [r.left + v.x, r.top + v.y, v.scale, annotator.store.video.pixel_aspect]; })()"
         )
-        return left + x * scale, top + y * scale
+        return left + x * scale * aspect, top + y * scale
 
     def add(self, count=1):
         for _ in range(count):
@@ -169,8 +170,9 @@ def shown_pixels(hands, *points):
     """Return the colours on the canvas at positions of the video."""
     return hands.js(
         "(points => { const c = document.getElementById('view'), r = devicePixelRatio, v = annotator.view;"
+        "const wide = v.scale * annotator.store.video.pixel_aspect;"
         "return points.map(([x, y]) => [...c.getContext('2d').getImageData("
-        "Math.floor((v.x + x * v.scale) * r), Math.floor((v.y + y * v.scale) * r), 1, 1).data]"
+        "Math.floor((v.x + x * wide) * r), Math.floor((v.y + y * v.scale) * r), 1, 1).data]"
         ".slice(0, 3)); })"
         f"({json.dumps(points)})"
     )

@@ -28,8 +28,8 @@ def annotator(video, tmp_path):
 def new_page(chromium):
     contexts = []
 
-    def opened():
-        contexts.append(chromium.new_context(viewport={"width": 1366, "height": 768}))
+    def opened(**options):
+        contexts.append(chromium.new_context(viewport={"width": 1366, "height": 768}, **options))
         return contexts[-1].new_page()
 
     yield opened

@@ -2,6 +2,7 @@
 
 import math
 import re
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -90,6 +91,12 @@ def in_polygon(points, size=SIZE):
                     inside = not inside
             result[row, column] = inside
     return result
+
+
+def free_port():
+    """Return a port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
 
 
 class Server:

@@ -9,7 +9,7 @@ import numpy as np
 
 from scripts.annotator.weights import Weights
 from tests.annotator_browser import Annotator, Hands, last_entry, needs_browser, until_shown
-from tests.annotator_parts import FRAMES, Server, disc, frames, in_stroke, session
+from tests.annotator_parts import FRAMES, Server, disc, frames, free_port, in_stroke, session
 from tests.conftest import read_png, write_labels
 from tests.test_propagate_video import write_video
 
@@ -263,7 +263,7 @@ def test_without_weights_the_page_offers_what_can_be_done(hands):
 
 
 def test_the_server_is_killed_in_the_middle_of_a_stroke(new_page, video, tmp_path):
-    server = Server(video, "--workspace", tmp_path / "w")
+    server = Server(video, "--workspace", tmp_path / "w", port=free_port())
     person = Hands(new_page(), server.url)
     person.add()
     person.drag(*LINE)
@@ -323,7 +323,7 @@ def test_a_network_is_fitted_again_to_what_was_drawn_since(hands, annotator, mon
         network = annotator.workspace / "fit/network.pth"
         network.parent.mkdir(exist_ok=True)
         network.write_text("the network")
-        return "A network has been fitted."
+        return "A network has been fitted. warning: object 1 may be lost."
 
     monkeypatch.setattr(Weights, "fit", lambda weights, job, session, minutes: fit(session))
     hands.add()
@@ -332,6 +332,11 @@ def test_a_network_is_fitted_again_to_what_was_drawn_since(hands, annotator, mon
     hands.key("t")
     hands.page.click("#weights-fit")
     hands.until("annotator.store.model.kind === 'fitted'")
+    hands.until("annotator.store.job.state === 'done'")
+    assert "warning: object 1 may be lost." in hands.page.inner_text("#job")
+    hands.page.reload()
+    hands.saved()
+    assert "warning: object 1 may be lost." in hands.page.inner_text("#job")
     hands.go(3)
     hands.drag(*LINE)
     hands.page.click("#fit-again")

@@ -22,6 +22,8 @@ POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
+WORKSPACE = "x-workspace"  # header of a page and its server, which change nothing for others at their address
+OTHER_WORK = "Another annotation is served at this address now: load the page again to see it.\n"
 
 
 class Guard:
@@ -59,12 +61,14 @@ class Guard:
             await _refuse(scope, receive, send, NOT_OURS)
         elif not any(hmac.compare_digest(each.encode(), self.token.encode()) for each in given):
             await _refuse(scope, receive, send, ASK_AGAIN)
+        elif headers.get(WORKSPACE, self.cookie) != self.cookie:
+            await _refuse(scope, receive, send, OTHER_WORK)
         elif scope["type"] == "http" and "token" in query and scope["path"] == "/":
             response = RedirectResponse("/", status_code=303)
             response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", max_age=10**8)
             await response(scope, receive, send)
         else:
-            await self.app(scope, receive, _with_policy(send))
+            await self.app(scope, receive, _with_headers(send, self.cookie))
 
     def _is_ours(self, headers: Headers, kind: str) -> bool:
         host = headers.get("host", "")
@@ -98,12 +102,13 @@ def _cookies(headers: Headers) -> list[str]:
     return [value for name, _, value in pairs if name.startswith(COOKIE)]
 
 
-def _with_policy(send: Send) -> Send:
-    """Let browsers load nothing into the page but what this server has, and show it in no other page."""
+def _with_headers(send: Send, workspace: str) -> Send:
+    """Say whose answer it is; let browsers load nothing else into the page, and show it in no other page."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            headers[WORKSPACE] = workspace
             headers["content-security-policy"] = POLICY
             headers["x-content-type-options"] = "nosniff"
             headers["referrer-policy"] = "no-referrer"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.annotator.document import Document
-from scripts.annotator.edits import SHAPES, Edit, checked_edit, edit_id
+from scripts.annotator.edits import MOST_POINTS, SHAPES, Edit, checked_edit, edit_id
 from scripts.annotator.events import Events
 from scripts.annotator.jobs import Jobs
 from scripts.annotator.masks import MaskStore, covered, merged, painted
@@ -33,7 +33,7 @@ class Session:
         pictures: of its video.
 
     Attributes:
-        revision: counts changes since the start; pages that missed one load the whole state again.
+        revision: number of the last entry in the log; pages that missed one load the whole state again.
     """
 
     def __init__(self, workspace: Workspace, pictures: Pictures) -> None:
@@ -46,7 +46,7 @@ class Session:
         self.masks = MaskStore(workspace.masks, pictures.size, self.document)
         self.masks.remove_unreachable()
         self.lock = threading.RLock()
-        self.revision = 0
+        self.revision = workspace.log.next_number - 1
         self._known_ids = {entry["id"] for entry in entries if "id" in entry}
 
     def state(self) -> dict[str, Any]:
@@ -59,12 +59,14 @@ class Session:
                     "frames": len(self.pictures),
                     "width": width,
                     "height": height,
+                    "pixel_aspect": float(self.pictures.source.pixel_aspect),
                     "fps": self.pictures.source.fps,
                     "fingerprint": self.pictures.fingerprint,
                     "workspace_id": self.workspace.identity,
                     "thumbnails": self.pictures.thumbnail_frames(),
                 },
                 "workspace": str(self.workspace.folder),
+                "most_points": MOST_POINTS,
                 "job": self.jobs.current.as_json() if self.jobs.current is not None else None,
                 **self._change(self.document.touched),
             }
@@ -166,7 +168,7 @@ class Session:
 
     def _applied(self, entry: dict[str, Any]) -> Change:
         frames = self.document.apply(entry)
-        self.revision += 1
+        self.revision = entry["n"]
         change = self._change(frames)
         self.events.send(change)
         return change

@@ -2,7 +2,8 @@
 
 import { isOpen, openExport, openHelp } from "./dialogs.js";
 import { icon, placeIcons } from "./icons.js";
-import { edit, listen } from "./link.js";
+import { shortcutOf } from "./keys.js";
+import { edit, link, listen, pending } from "./link.js";
 import * as panels from "./panels.js";
 import * as pictures from "./pictures.js";
 import { activeObject, announce, on, rangeOf, setFrame, store } from "./store.js";
@@ -42,6 +43,8 @@ function takeOff() {
   if (object) edit({ kind: "erase", object: object.label, first: store.frame, last: store.frame });
 }
 
+const undo = () => tools.dropCorner() || tools.dropDraft() || panels.undo();
+
 const KEYS = {
   ArrowLeft: () => step(-1), ArrowRight: () => step(1), "shift+ArrowLeft": () => step(-10), "shift+ArrowRight": () => step(10),
   Home: () => step(-Infinity), End: () => step(store.video.frames), ",": () => jump(-1), ".": () => jump(1),
@@ -50,9 +53,9 @@ const KEYS = {
   i: rangeIn, u: rangeOut, a: rangeAll, Delete: takeOff,
   "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), f: fit, "0": () => zoom(1 / view.scale / devicePixelRatio),
   m: () => { store.masksShown = !store.masksShown; announce("look"); },
-  "?": openHelp, "ctrl+z": panels.undo, "ctrl+shift+z": panels.redo, "ctrl+y": panels.redo, "ctrl+e": openExport,
+  "?": openHelp, "ctrl+z": undo, "ctrl+shift+z": panels.redo, "ctrl+y": panels.redo, "ctrl+e": openExport,
   Enter: tools.closePolygon, Backspace: tools.dropCorner,
-  Escape: () => tools.dropDraft() || panels.cancelJob(),
+  Escape: () => tools.dropDraft() || panels.cancelPropagation(),
 };
 for (const [tool, { key }] of Object.entries(tools.TOOLS)) KEYS[key.toLowerCase()] = () => tools.chooseTool(tool);
 for (let number = 1; number <= 9; number++) KEYS[String(number)] = () => panels.chooseByNumber(number);
@@ -60,11 +63,13 @@ for (let number = 1; number <= 9; number++) KEYS[String(number)] = () => panels.
 const typing = (element) => element.matches("input:not([type=range]):not([type=color]), textarea, select");
 const pressing = (element) => element.matches("button, input[type=color], a");
 
+const isSpace = (event) => event.code === "Space" || event.key === " ";
+
 let spaceMoved = false;
 
 addEventListener("keydown", (event) => {
   if (!store.video || isOpen() || typing(event.target)) return;
-  if (event.key === " ") {
+  if (isSpace(event)) {
     if (pressing(event.target)) return;
     event.preventDefault();
     if (!event.repeat) { tools.held.space = true; spaceMoved = false; announce("tool"); }
@@ -72,25 +77,35 @@ addEventListener("keydown", (event) => {
   }
   if (event.key === "Enter" && pressing(event.target)) return;
   if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const shift = event.shiftKey && (event.ctrlKey || event.metaKey || event.key.length > 1);
-  const name = `${event.ctrlKey || event.metaKey ? "ctrl+" : ""}${shift ? "shift+" : ""}${key}`;
-  if (!KEYS[name] || event.altKey) return;
+  const name = shortcutOf(event, KEYS);
+  if (!name) return;
   event.preventDefault();
   KEYS[name]();
 });
 
 addEventListener("keyup", (event) => {
-  if (event.key !== " " || !tools.held.space) return;
+  if (!isSpace(event) || !tools.held.space) return;
   tools.held.space = false;
   announce("tool");
   if (!spaceMoved && !isOpen()) setPlaying(!store.playing);
 });
+addEventListener("blur", () => { // the window that has the focus now gets the keyup
+  tools.held.space = false;
+  announce("tool");
+});
 $("view").addEventListener("pointerdown", () => { spaceMoved = true; });
+
+// A clicked button gives the focus back, or the next space would press it again
+addEventListener("click", (event) => {
+  if (event.detail && !isOpen() && event.target.closest?.("button")) $("view").focus({ preventScroll: true });
+}, true);
+addEventListener("beforeunload", (event) => {
+  if (pending.length || view.draft) event.preventDefault();
+});
 
 const actions = {
   prev: () => step(-1), next: () => step(1), "prev-drawn": () => jump(-1), "next-drawn": () => jump(1), play: () => setPlaying(!store.playing),
-  "zoom-in": () => zoom(1.25), "zoom-out": () => zoom(0.8), "zoom-fit": fit, "range-in": rangeIn, "range-out": rangeOut, "range-all": rangeAll,
+  undo, redo: panels.redo, "zoom-in": () => zoom(1.25), "zoom-out": () => zoom(0.8), "zoom-fit": fit, "range-in": rangeIn, "range-out": rangeOut, "range-all": rangeAll,
 };
 for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
 $("frame").addEventListener("change", () => step(Number($("frame").value) - store.frame));
@@ -109,5 +124,5 @@ on("problem", (text) => {
 
 placeIcons();
 listen();
-window.annotator = { store, view, pictures }; // for whoever looks from the console, and for tests
+window.annotator = { store, view, pictures, link, pending }; // for whoever looks from the console, and for tests
 announce("tool");

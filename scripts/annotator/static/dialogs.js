@@ -1,6 +1,6 @@
 /** Dialogs: help, export, bringing in masks, weights, removing an object. */
 
-import { answerOf, edit, load, post } from "./link.js";
+import { edit, post, take } from "./link.js";
 import { announce, on, rangeOf, store } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
@@ -17,7 +17,7 @@ const EXPORTS = [
 ];
 
 const KEYS = {
-  Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S G", "Scribble, guess from a box"], ["V, space", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a job"]],
+  Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S G", "Scribble, guess from a box"], ["V, space", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a propagation"]],
   Objects: [["N", "New object"], ["1 to 9", "Choose an object"], ["H L", "Hide, lock the chosen object"], ["Delete", "Take it off this frame"]],
   Frames: [["← →", "One frame back, on"], ["Shift ← →", "Ten frames"], ["Home End", "First, last frame"], [", .", "Previous, next drawn frame"], ["Space", "Play, pause"], ["R", "Reviewed"], ["K", "Keep as drawn"]],
   Propagation: [["I U A", "Range in, out, all"], ["T", "Propagate"], ["Ctrl Z", "Undo"], ["Ctrl Shift Z", "Redo"]],
@@ -95,8 +95,7 @@ export function openImport() {
     start.disabled = true;
     state.textContent = "Working";
     try {
-      await answerOf(await fetch("/api/import", { method: "POST", body: form }));
-      await load();
+      take(await post("/api/import", form));
       dialog.close();
     } catch (error) {
       state.textContent = error.message;

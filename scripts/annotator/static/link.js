@@ -3,95 +3,146 @@
 import { announce, applyChange, store } from "./store.js";
 
 const RETRY = 700; // ms between two tries to reach the server
+const NO_SERVER = "No server";
+const FINAL = [400, 413, 415, 422]; // answers by which the server will never take a change
 
-/** Changes that are not known to be saved: {id, path, body, frame, resolve}. */
+/** Changes that are not known to be saved: {path, body, unknown, resolve}; unknown: the server may have it. */
 export const pending = [];
-export const link = { connected: false, refused: "" };
 
-let sending = false;
+/** listening: events come in. trouble: why the last request failed. refused: why the last change was rejected. */
+export const link = { listening: false, trouble: "", refused: "" };
 
-/** Queue a change; resolves to true when it is on the server's disk, to false when it was refused. */
+let wanted = 0, loaded = 0; // number of the last reload that was asked for, and of the last one that is done
+let working = false;
+let workspace = null; // identity of the workspace on the page; the address may later serve another one
+
+/** Queue a change; resolves to the server's answer once it is on its disk, or to null when it was refused. */
 export function send(path, body = {}) {
   const id = crypto.getRandomValues(new Uint32Array(3)).join("-");
   return new Promise((resolve) => {
-    pending.push({ id, path, body: { ...body, id }, frame: body.frame ?? null, resolve });
+    link.refused = "";
+    pending.push({ path, body: { ...body, id }, unknown: false, resolve });
     announce("pending");
-    flush();
+    work();
   });
 }
 
 export const edit = (body) => send("/api/edit", body);
 
-async function flush() {
-  if (sending) return;
-  sending = true;
-  while (pending.length) {
-    const first = pending[0];
-    let answer;
+/** Take back the last change if the server answers but cannot save it; false when there is no such change. */
+export function takeBack() {
+  const last = pending.at(-1);
+  if (!link.trouble || link.trouble === NO_SERVER || !last || last.unknown || last.path !== "/api/edit") return false;
+  forget(pending.pop());
+  reload(); // in case the server has saved it all the same
+  return true;
+}
+
+/** Load the whole state, as soon as it can be had. */
+export function reload() {
+  wanted += 1;
+  announce("connection");
+  work();
+}
+
+/** Load the state and send pending changes until both are done; the only place that retries. */
+async function work() {
+  if (working) return;
+  working = true;
+  while (loaded < wanted || pending.length) {
+    let trouble = "";
     try {
-      answer = await post(first.path, first.body);
+      await (loaded < wanted ? load() : deliver(pending[0]));
     } catch (error) {
-      if (!(error instanceof Refused)) {
-        setConnected(false);
-        await new Promise((resolve) => setTimeout(resolve, RETRY));
-        continue;
-      }
-      pending.shift();
-      first.resolve(false);
-      announce("pending");
-      announce("problem", error.message);
-      continue;
+      trouble = error instanceof Refused ? error.message : NO_SERVER;
     }
-    pending.shift();
-    if (!applyChange(answer)) await load();
-    first.resolve(true);
-    announce("pending");
+    if (trouble !== link.trouble) {
+      link.trouble = trouble;
+      announce("connection");
+    }
+    if (trouble) await new Promise((resolve) => setTimeout(resolve, RETRY));
   }
-  sending = false;
+  working = false;
+  announce("connection");
 }
 
-export class Refused extends Error {}
-
-/** Send a request that is not queued; throws Refused with the server's reason. */
-export async function post(path, body = {}) {
-  const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  return answerOf(response);
-}
-
-export async function answerOf(response) {
-  if (response.ok) return response.json();
-  const text = await response.text();
-  let reason = text;
-  try { reason = JSON.parse(text).error ?? text; } catch { /* plain text */ }
-  throw new Refused(reason || `The server answered ${response.status}.`);
-}
-
-/** Load the whole state. */
-export async function load() {
-  const response = await fetch("/api/state");
-  if (response.status === 403) {
-    link.refused = await response.text();
-    announce("connection");
-    return;
-  }
+async function load() {
+  const mine = wanted, { job, model } = store;
+  const response = await fetch("/api/state", { headers: headers() });
   const state = await answerOf(response);
-  Object.assign(store, { video: state.video, workspace: state.workspace, model: state.model, job: state.job });
+  workspace = response.headers.get("x-workspace");
+  if (state.revision < store.revision) return; // a change has come in since
+  loaded = mine;
+  Object.assign(store, { video: state.video, workspace: state.workspace, mostPoints: state.most_points });
+  if (store.job === job) store.job = state.job;
+  if (store.model === model) store.model = state.model;
   applyChange(state, true);
   announce("loaded");
   announce("job");
   announce("model");
 }
 
+async function deliver(change) {
+  change.unknown = true;
+  let answer = null;
+  try {
+    answer = await post(change.path, change.body);
+  } catch (error) {
+    change.unknown = !(error instanceof Refused);
+    if (!FINAL.includes(error.status)) throw error;
+    link.refused = error.message;
+    announce("problem", error.message);
+  }
+  pending.shift();
+  if (answer) take(answer);
+  forget(change, answer);
+}
+
+function forget(change, answer = null) {
+  change.resolve(answer);
+  announce("pending");
+}
+
+/** Take over a change that the server tells of. */
+export function take(change) {
+  if (!applyChange(change)) reload();
+}
+
+export class Refused extends Error {
+  constructor(reason, status) {
+    super(reason);
+    this.status = status;
+  }
+}
+
+const headers = () => (workspace ? { "X-Workspace": workspace } : {});
+
+/** Send a request that is not queued; throws Refused with the server's reason. */
+export async function post(path, body = {}) {
+  const type = body instanceof FormData ? {} : { "Content-Type": "application/json" };
+  const content = body instanceof FormData ? body : JSON.stringify(body);
+  return answerOf(await fetch(path, { method: "POST", headers: { ...type, ...headers() }, body: content }));
+}
+
+async function answerOf(response) {
+  if (response.ok) return response.json();
+  const text = await response.text();
+  let reason = text;
+  try { reason = JSON.parse(text).error ?? text; } catch { /* plain text */ }
+  throw new Refused(reason.trim() || `The server answered ${response.status}.`, response.status);
+}
+
 /** Listen for events, for ever; after a break everything is loaded again. */
 export function listen() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/api/events`);
-  socket.addEventListener("message", async (event) => {
+  socket.addEventListener("message", (event) => {
     const message = JSON.parse(event.data);
     if (message.hello) {
-      await load();
-      setConnected(true);
-    } else if (message.reload) await load();
+      store.revision = -1; // accept whatever this server has
+      setListening(true);
+      reload();
+    } else if (message.reload) reload();
     else if (message.job) {
       store.job = message.job;
       announce("job", message.job);
@@ -99,20 +150,28 @@ export function listen() {
       store.model = message.model;
       announce("model");
     } else if (message.thumbnail !== undefined) announce("thumbnail", message.thumbnail);
-    else if (message.revision !== undefined && !applyChange(message)) await load();
+    else if (message.revision !== undefined) take(message);
   });
   socket.addEventListener("close", () => {
-    setConnected(false);
-    if (!link.refused) setTimeout(listen, RETRY);
+    setListening(false);
+    reload();
+    setTimeout(listen, RETRY);
   });
 }
 
-function setConnected(connected) {
-  if (link.connected === connected) return;
-  link.connected = connected;
+function setListening(listening) {
+  link.listening = listening;
   announce("connection");
 }
 
-addEventListener("beforeunload", (event) => {
-  if (pending.length) event.preventDefault();
-});
+/** Text of the status line; "Saved" means that nothing is pending and that the page shows the server's state. */
+export function linkState() {
+  const count = pending.length;
+  const waiting = count === 1 ? "1 change is" : `${count} changes are`;
+  const unsaved = (reason) => (reason.startsWith("Not saved") ? reason : `Not saved: ${reason}`);
+  if (link.trouble && link.trouble !== NO_SERVER) return count ? unsaved(link.trouble) : link.trouble;
+  if (link.trouble || !link.listening) return count ? `${NO_SERVER}; ${waiting} not saved yet` : `${NO_SERVER}; trying again`;
+  if (count) return "Saving";
+  if (link.refused) return unsaved(link.refused);
+  return loaded < wanted ? "Loading" : "Saved";
+}

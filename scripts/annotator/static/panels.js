@@ -2,8 +2,9 @@
 
 import { askRemoval, openWeights } from "./dialogs.js";
 import { icon } from "./icons.js";
-import { edit, link, pending, post, send } from "./link.js";
-import { announce, frameState, on, rangeOf, store } from "./store.js";
+import { edit, link, linkState, pending, post, send, takeBack } from "./link.js";
+import { announce, frameState, on, rangeOf, setFrame, store } from "./store.js";
+import { setPlaying } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -16,7 +17,7 @@ export function addObject() {
   const { label, colour } = store.next;
   if (label === null) return announce("problem", "There are 255 objects, which is as many as a mask can hold.");
   store.choosesNext = true;
-  edit({ kind: "add", name: `Object ${label}`, colour });
+  edit({ kind: "add", name: `Object ${label}`, colour }).then((saved) => { if (!saved) store.choosesNext = false; });
 }
 
 const objectAt = (index) => store.objects[index];
@@ -26,68 +27,78 @@ export function chooseByNumber(number) {
   if (object) choose(object.label);
 }
 
-let listed = ""; // what the list shows
+/** An object with its pending changes. */
+const changed = (object) => pending.reduce((sofar, { body }) => (body.kind === "change" && body.object === object.label ? { ...sofar, ...body } : sofar), object);
 
-/** Make the list again when it has changed, but leave it alone while a name is being typed. */
+const rows = new Map(); // label -> {item, show}
+
+/** Update the rows in place: a click or a name that is being typed needs its row to stay. */
 function refreshObjects() {
   const list = $("objects");
-  const wanted = JSON.stringify([store.objects, store.active]);
-  if (wanted === listed) return; // results come in all the time, and a click needs its button to stay
-  if (list.contains(document.activeElement) && document.activeElement.type === "text" && list.children.length === store.objects.length) {
-    for (const item of list.children) markItem(item, store.objects.find((each) => String(each.label) === item.dataset.label));
-    return;
-  }
-  listed = wanted;
-  list.replaceChildren(...store.objects.map(makeItem));
+  const labels = new Set(store.objects.map((each) => each.label));
+  for (const [label, { item }] of rows) if (!labels.has(label)) { rows.delete(label); item.remove(); }
+  store.objects.forEach((object, index) => {
+    if (!rows.has(object.label)) rows.set(object.label, makeRow(object.label));
+    const { item, show } = rows.get(object.label);
+    if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
+    show(changed(object));
+  });
   $("no-objects").hidden = store.objects.length > 0;
 }
 
-function markItem(item, object) {
-  if (!object) return;
-  item.classList.toggle("active", object.label === store.active);
-  item.classList.toggle("is-hidden", object.hidden);
-}
-
-function makeItem(object) {
+/** Make the row of an object, and the function that updates it. */
+function makeRow(label) {
   const item = document.createElement("li");
-  item.dataset.label = String(object.label);
-  markItem(item, object);
-  item.setAttribute("aria-current", String(object.label === store.active));
-  item.addEventListener("pointerdown", () => { if (store.active !== object.label) choose(object.label); });
+  const now = () => changed(store.objects.find((each) => each.label === label));
+  const change = (body) => edit({ kind: "change", object: label, ...body });
+  const choosing = () => { if (store.active !== label) choose(label); };
+  item.dataset.label = String(label);
+  item.addEventListener("pointerdown", choosing);
 
-  const colour = Object.assign(document.createElement("input"), { type: "color", value: object.colour });
-  colour.setAttribute("aria-label", `Colour of ${object.name}`);
-  colour.addEventListener("change", () => edit({ kind: "change", object: object.label, colour: colour.value }));
+  const colour = Object.assign(document.createElement("input"), { type: "color" });
+  colour.addEventListener("change", () => change({ colour: colour.value }));
 
-  const name = Object.assign(document.createElement("input"), { type: "text", value: object.name, maxLength: 80 });
-  name.setAttribute("aria-label", `Name of object ${object.label}`);
-  name.title = `Label ${object.label} in masks`;
-  name.addEventListener("focus", () => { if (store.active !== object.label) choose(object.label); });
+  const name = Object.assign(document.createElement("input"), { type: "text", maxLength: 80, title: `Label ${label} in masks` });
+  name.setAttribute("aria-label", `Name of object ${label}`);
+  name.addEventListener("focus", choosing);
   name.addEventListener("change", () => {
-    if (name.value.trim()) edit({ kind: "change", object: object.label, name: name.value });
-    else name.value = object.name;
+    if (name.value.trim()) change({ name: name.value });
   });
+  name.addEventListener("blur", refreshObjects);
   name.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") name.value = object.name;
-    if (event.key === "Enter" || event.key === "Escape") $("view").focus();
+    if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+    if (event.key === "Escape") name.value = now().name;
+    $("view").focus();
   });
 
-  const toggle = (field, on, off, label) => {
-    const button = document.createElement("button");
-    button.append(icon(object[field] ? on : off));
-    button.setAttribute("aria-pressed", String(object[field]));
-    button.setAttribute("aria-label", `${label} ${object.name}`);
-    button.title = `${label} ${object.name}`;
-    button.addEventListener("click", () => edit({ kind: "change", object: object.label, [field]: !object[field] }));
-    return button;
+  const button = (action) => {
+    const made = document.createElement("button");
+    made.addEventListener("click", action);
+    return made;
   };
-  const remove = document.createElement("button");
-  remove.append(icon("trash"));
-  remove.title = `Remove ${object.name}`;
-  remove.setAttribute("aria-label", remove.title);
-  remove.addEventListener("click", () => askRemoval(object));
-  item.append(colour, name, toggle("hidden", "eyeoff", "eye", "Hide"), toggle("locked", "lock", "unlock", "Lock"), remove);
-  return item;
+  const mark = (made, look, title) => {
+    if (made.dataset.icon !== look) made.replaceChildren(icon(made.dataset.icon = look));
+    made.title = title;
+    made.setAttribute("aria-label", title);
+  };
+  const hide = button(() => change({ hidden: !now().hidden })), lock = button(() => change({ locked: !now().locked }));
+  const remove = button(() => askRemoval(now()));
+  item.append(colour, name, hide, lock, remove);
+
+  const show = (object) => {
+    item.classList.toggle("active", label === store.active);
+    item.classList.toggle("is-hidden", object.hidden);
+    item.setAttribute("aria-current", String(label === store.active));
+    if (document.activeElement !== colour) colour.value = object.colour;
+    colour.setAttribute("aria-label", `Colour of ${object.name}`);
+    if (document.activeElement !== name) name.value = object.name;
+    mark(hide, object.hidden ? "eyeoff" : "eye", `Hide ${object.name}`);
+    mark(lock, object.locked ? "lock" : "unlock", `Lock ${object.name}`);
+    hide.setAttribute("aria-pressed", String(object.hidden));
+    lock.setAttribute("aria-pressed", String(object.locked));
+    mark(remove, "trash", `Remove ${object.name}`);
+  };
+  return { item, show };
 }
 
 function refreshFrame() {
@@ -109,8 +120,19 @@ export const toggleReview = () => {
 };
 export const keep = () => edit({ kind: "key", frame: store.frame });
 export const clearFrame = () => edit({ kind: "clear", frame: store.frame });
-export const undo = () => store.undo !== null || pending.length ? send("/api/undo") : null;
-export const redo = () => store.redo !== null || pending.length ? send("/api/redo") : null;
+
+/** Undo or redo on the server, then go to the nearest frame that it changed, so that the user sees it. */
+async function step(path, what) {
+  if (what === null && !pending.length) return;
+  const change = await send(path);
+  const frames = change ? change.frames.map(([frame]) => frame) : [];
+  if (!frames.length || frames.includes(store.frame)) return;
+  setPlaying(false);
+  const away = (frame) => Math.abs(frame - store.frame);
+  setFrame(frames.reduce((best, frame) => (away(frame) < away(best) ? frame : best)));
+}
+export const undo = () => takeBack() || step("/api/undo", store.undo);
+export const redo = () => step("/api/redo", store.redo);
 
 const NAMES = {
   stroke: "a stroke", polygon: "a polygon", box: "a box", scribble: "a scribble", guess: "a guess", clear: "clearing a frame",
@@ -119,7 +141,7 @@ const NAMES = {
 };
 
 function refreshHistory() {
-  $("undo").disabled = store.undo === null;
+  $("undo").disabled = store.undo === null && !pending.length;
   $("redo").disabled = store.redo === null;
   $("undo").title = store.undo ? `Undo ${NAMES[store.undo]} (Ctrl+Z)` : "Nothing to undo";
   $("redo").title = store.redo ? `Redo ${NAMES[store.redo]} (Ctrl+Shift+Z)` : "Nothing to redo";
@@ -127,13 +149,9 @@ function refreshHistory() {
 
 function refreshSaved() {
   const saved = $("saved");
-  const count = pending.length;
-  const waiting = count === 1 ? "1 change is" : `${count} changes are`;
-  saved.classList.toggle("busy", count > 0 && link.connected);
-  saved.classList.toggle("lost", !link.connected);
-  if (link.refused) saved.textContent = link.refused;
-  else if (!link.connected) saved.textContent = count ? `No server; ${waiting} not saved yet` : "No server; trying again";
-  else saved.textContent = count ? "Saving" : "Saved";
+  saved.textContent = linkState();
+  saved.classList.toggle("lost", Boolean(link.trouble || link.refused || !link.listening));
+  saved.classList.toggle("busy", saved.textContent !== "Saved");
 }
 
 function refreshPropagation() {
@@ -148,7 +166,7 @@ function refreshPropagation() {
   $("propagate").hidden = running;
   $("fit-again").disabled = !drawn;
   $("fit-again").hidden = running || store.model.kind !== "fitted";
-  $("job").hidden = !job || job.state === "done";
+  $("job").hidden = !job || (job.state === "done" && job.kind !== "fit"); // whose text says which objects may be lost
   if (!job) return;
   const titles = { propagate: "Propagating", export: "Exporting", fit: "Fitting a network", download: "Fetching weights" };
   $("job-text").textContent = running ? `${titles[job.kind]}${job.text ? `: ${job.text}` : ""}` : job.text;
@@ -169,10 +187,12 @@ export async function propagate() {
   }
 }
 
-export function cancelJob() {
-  if (store.job?.state !== "running") return false;
-  post("/api/cancel").catch((error) => announce("problem", error.message));
-  return true;
+function cancelJob() {
+  if (store.job?.state === "running") post("/api/cancel").catch((error) => announce("problem", error.message));
+}
+
+export function cancelPropagation() {
+  if (store.job?.kind === "propagate") cancelJob();
 }
 
 function refreshStart() {
@@ -192,15 +212,14 @@ $("add").addEventListener("click", addObject);
 $("review").addEventListener("click", toggleReview);
 $("key").addEventListener("click", keep);
 $("clear").addEventListener("click", clearFrame);
-$("undo").addEventListener("click", undo);
-$("redo").addEventListener("click", redo);
 $("propagate").addEventListener("click", propagate);
 $("fit-again").addEventListener("click", openWeights);
 $("cancel").addEventListener("click", cancelJob);
 
-on("document active", refreshObjects);
+on("document active pending", refreshObjects);
 on("document frame", refreshFrame);
 on("document loaded", () => { refreshHistory(); refreshStart(); });
+on("pending", refreshHistory);
 on("pending connection", refreshSaved);
 on("document job range loaded model", refreshPropagation);
 on("job", (job) => { if (job?.state === "failed") announce("problem", job.text); });

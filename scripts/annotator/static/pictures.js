@@ -5,9 +5,10 @@ import { frameState, store } from "./store.js";
 const FRAME_BYTES = 160e6; // of decoded frames
 const LABEL_BYTES = 48e6; // of label maps
 
+/** Keeps what was used last. Keys end in frame/version; the current frame and the shown bitmap are never dropped. */
 class Cache {
   constructor(limit, dispose = () => {}) {
-    Object.assign(this, { limit, dispose, items: new Map(), bytes: 0 });
+    Object.assign(this, { limit, dispose, items: new Map(), bytes: 0, shown: null });
   }
   get(key) {
     const item = this.items.get(key);
@@ -18,9 +19,10 @@ class Cache {
     this.drop(key);
     this.items.set(key, { value, bytes });
     this.bytes += bytes;
-    for (const oldest of this.items.keys()) {
-      if (this.bytes <= this.limit || this.items.size <= 2) break;
-      this.drop(oldest);
+    for (const [oldest, item] of this.items) {
+      if (this.bytes <= this.limit) break;
+      const frame = Number(oldest.split("/").at(-2));
+      if (item.value !== this.shown && frame !== store.frame) this.drop(oldest);
     }
   }
   drop(key) {
@@ -35,6 +37,11 @@ class Cache {
 const frames = new Cache(FRAME_BYTES, (bitmap) => bitmap.close());
 const labelMaps = new Cache(LABEL_BYTES);
 const wanted = new Map(); // address -> promise
+
+/** Set the bitmap that is shown; it stays open until another one is set. */
+export function setShown(bitmap) {
+  frames.shown = bitmap;
+}
 
 /** Decoded bytes that are held, for tests. */
 export const held = () => ({ frames: frames.bytes, labels: labelMaps.bytes });

@@ -1,7 +1,7 @@
 /** What the page knows: a copy of the server's state, and what is only on this page (frame, tool, range). */
 
 export const store = {
-  video: null, // {name, frames, width, height, fps, fingerprint, workspace_id, thumbnails}
+  video: null, // {name, frames, width, height, pixel_aspect, fps, fingerprint, workspace_id, thumbnails}
   workspace: "",
   model: { kind: null, scribbles: "" },
   objects: [], // {label, name, colour, hidden, locked}
@@ -11,6 +11,7 @@ export const store = {
   next: { label: 1, colour: "#e69f00" },
   revision: -1,
   job: null,
+  mostPoints: Infinity, // of one stroke
   frame: 0,
   active: null, // label of the chosen object
   choosesNext: false, // the next object that appears was added here, and becomes the chosen one
@@ -34,7 +35,9 @@ export function on(topics, listener) {
 }
 
 export function announce(topic, detail) {
-  for (const listener of listeners.get(topic) ?? []) listener(detail);
+  for (const listener of listeners.get(topic) ?? []) {
+    try { listener(detail); } catch (error) { reportError(error); } // the other listeners and the link go on
+  }
 }
 
 const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: false });

@@ -1,6 +1,5 @@
 /** The timeline: small pictures, a row for each object, the range and the position; and playback. */
 
-import { link } from "./link.js";
 import { heldFrame } from "./pictures.js";
 import { announce, on, rangeOf, setFrame, store } from "./store.js";
 
@@ -55,7 +54,7 @@ function paint() {
 function paintPictures() {
   context.fillStyle = "#22272d";
   context.fillRect(0, 0, width(), pictures);
-  const shown = (pictures * store.video.width) / store.video.height;
+  const shown = (pictures * store.video.width * store.video.pixel_aspect) / store.video.height;
   const count = Math.ceil(width() / shown);
   const known = [...thumbnails.keys()];
   for (let i = 0; i < count && known.length; i++) {
@@ -169,6 +168,6 @@ new ResizeObserver(refresh).observe(canvas);
 on("frame document range active", refresh);
 on("thumbnail", loadThumbnail);
 on("loaded", () => {
-  if (link.connected || !thumbnails.size) for (const frame of store.video.thumbnails) loadThumbnail(frame);
+  for (const frame of store.video.thumbnails) loadThumbnail(frame);
   refresh();
 });

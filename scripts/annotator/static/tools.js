@@ -3,14 +3,14 @@
 import { icon } from "./icons.js";
 import { edit } from "./link.js";
 import { activeObject, announce, on, store } from "./store.js";
-import { draw, pan, toVideo, view, zoom } from "./view.js";
+import { draw, pan, pixelSize, toVideo, view, zoom } from "./view.js";
 
 const canvas = document.getElementById("view");
 
 export const TOOLS = {
   brush: { name: "Brush", key: "B", hint: "Draw the object. The right button rubs out." },
   eraser: { name: "Eraser", key: "E", hint: "Rub out the chosen object; with Alt, every object." },
-  polygon: { name: "Polygon", key: "P", hint: "Click corners; Enter or a double click closes. With Alt, it cuts out." },
+  polygon: { name: "Polygon", key: "P", hint: "Click corners; the first one, Enter or a double click closes. With Alt, it cuts out." },
   box: { name: "Box", key: "X", hint: "Drag a filled box. With Alt, it cuts out." },
   scribble: { name: "Scribble", key: "S", hint: "Draw a line on the object, with the right button one beside it: a mask is made of them." },
   guess: { name: "Guess", key: "G", hint: "Drag a box around the object: its mask is guessed. With Shift, it replaces the object's mask." },
@@ -19,7 +19,13 @@ export const TOOLS = {
 
 const NEAR = 0.35; // points nearer to the last one than this many pixels of the screen are left out
 
-let panning = null;
+const SNAP = 8; // a click this near to the first corner closes the polygon, in pixels of the screen
+const STILL = 10; // a finger that moved less when a second one came down has drawn nothing, in pixels of the screen
+
+let panning = null; // where the pointer was
+let drawing = null; // the pointer that draws or moves the video: {id, x, y, before} with the draft before it came down
+let pinching = false; // until all fingers are up
+const fingers = new Map(); // id -> [x, y]
 export const held = { space: false };
 
 export function chooseTool(tool) {
@@ -34,53 +40,64 @@ export function setRadius(radius) {
   draw();
 }
 
-/** End what is being drawn: a stroke is kept, a polygon that is not closed is dropped. */
+/** Save the shape that is being drawn; a polygon stays open until it is closed, also while other frames are shown. */
 export function finish() {
   const draft = view.draft;
+  if (!draft || draft.kind === "polygon") return;
   view.draft = null;
-  if (draft && draft.kind !== "polygon") commit(draft);
+  commit(draft);
   draw();
 }
 
+const openHere = () => view.draft?.kind === "polygon" && view.draft.frame === store.frame;
+
+/** Save the open polygon; one of fewer than three corners stays open. */
 export function closePolygon() {
   const draft = view.draft;
-  if (draft?.kind !== "polygon") return false;
+  if (draft?.kind !== "polygon" || draft.points.length < 4) return; // the last point follows the pointer
   view.draft = null;
-  const points = draft.points.slice(0, -1); // the last one follows the pointer
-  if (points.length >= 3) commit({ ...draft, points });
+  commit({ ...draft, points: draft.points.slice(0, -1) });
+  draw();
+}
+
+/** Give up what is being drawn on this frame; false when there is nothing. */
+export function dropDraft() {
+  if (view.draft?.frame !== store.frame) return false;
+  view.draft = null;
   draw();
   return true;
 }
 
-export function dropDraft() {
-  const had = view.draft !== null;
-  view.draft = null;
-  draw();
-  return had;
-}
-
+/** Take back the last corner of the polygon on this frame; false when there is none. */
 export function dropCorner() {
-  if (view.draft?.kind !== "polygon") return false;
+  if (!openHere()) return false;
   if (view.draft.points.length > 2) view.draft.points.splice(-2, 1);
   else view.draft = null;
   draw();
   return true;
 }
 
+function addCorner(at) {
+  const { points } = view.draft;
+  const [wide, high] = pixelSize();
+  const away = Math.hypot((at[0] - points[0][0]) * wide, (at[1] - points[0][1]) * high);
+  if (points.length > 3 && away < SNAP) return closePolygon();
+  points.splice(-1, 1, at, at);
+  draw();
+}
+
 function commit(draft) {
-  const { anew, ...shape } = draft;
+  if (drawing) drawing.before = null; // what is saved does not come back
+  const shape = { ...draft };
   if ((shape.kind === "box" || shape.kind === "guess") && shape.points.length < 2) return;
   shape.points = shape.points.map((point) => point.map((x) => Math.round(x * 1000) / 1000));
   edit(shape);
 }
 
 function begin(event) {
-  canvas.focus({ preventScroll: true });
-  if (!store.video) return;
   if (event.button === 1 || held.space || store.tool === "pan") {
     panning = [event.clientX, event.clientY];
     canvas.classList.add("panning");
-    canvas.setPointerCapture(event.pointerId);
     event.preventDefault();
     return;
   }
@@ -94,11 +111,12 @@ function begin(event) {
   const { tool } = store;
   if (tool === "polygon") {
     if (second) return void dropCorner();
-    if (view.draft?.kind === "polygon" && view.draft.frame === store.frame) view.draft.points.push(at);
-    else view.draft = { kind: "polygon", ...base, erase: event.altKey, points: [at, at] };
+    if (openHere()) return addCorner(at);
+    closePolygon(); // on another frame
+    view.draft = { kind: "polygon", ...base, erase: event.altKey, points: [at, at] };
     return draw();
   }
-  canvas.setPointerCapture(event.pointerId);
+  closePolygon();
   if (tool === "brush" || tool === "eraser") {
     const erase = tool === "eraser" || second;
     const all = erase && event.altKey;
@@ -114,7 +132,6 @@ function move(event) {
     panning = [event.clientX, event.clientY];
     return;
   }
-  if (!store.video) return;
   const round = (store.tool === "brush" || store.tool === "eraser") && !held.space;
   view.cursor = round ? toVideo(event) : null;
   const draft = view.draft;
@@ -123,7 +140,9 @@ function move(event) {
       const at = toVideo(each), last = draft.points.at(-1);
       if (Math.hypot(at[0] - last[0], at[1] - last[1]) * view.scale >= NEAR) draft.points.push(at);
     }
-  } else if (draft) draft.points[draft.points.length - 1] = toVideo(event);
+    const { length } = draft.points;
+    if (length >= store.mostPoints) draft.points = draft.points.filter((_, index) => index % 2 === 0 || index === length - 1);
+  } else if (draft?.frame === store.frame) draft.points[draft.points.length - 1] = toVideo(event);
   if (draft || round) draw();
 }
 
@@ -131,18 +150,59 @@ function end() {
   if (panning) {
     panning = null;
     canvas.classList.remove("panning");
-  } else if (view.draft && view.draft.kind !== "polygon") finish();
+  } else finish();
 }
 
-canvas.addEventListener("pointerdown", begin);
-canvas.addEventListener("pointermove", move);
-canvas.addEventListener("pointerup", end);
-canvas.addEventListener("pointercancel", end);
+/** Begin to zoom and move with two fingers; what the first one drew is kept only if that finger has moved. */
+function beginPinch() {
+  if (!drawing || !fingers.has(drawing.id)) return;
+  const [x, y] = fingers.get(drawing.id);
+  if (Math.hypot(x - drawing.x, y - drawing.y) < STILL) view.draft = drawing.before;
+  end();
+  drawing = null;
+  pinching = true;
+}
+
+const middleAndDistance = ([[x0, y0], [x1, y1]]) => [(x0 + x1) / 2, (y0 + y1) / 2, Math.hypot(x1 - x0, y1 - y0)];
+
+function pinch(event) {
+  const before = middleAndDistance([...fingers.values()]);
+  fingers.set(event.pointerId, [event.clientX, event.clientY]);
+  const [x, y, distance] = middleAndDistance([...fingers.values()]);
+  const corner = canvas.getBoundingClientRect();
+  pan(x - before[0], y - before[1]);
+  zoom(distance / Math.max(1, before[2]), [x - corner.left, y - corner.top]);
+}
+
+canvas.addEventListener("pointerdown", (event) => {
+  canvas.focus({ preventScroll: true });
+  if (!store.video) return;
+  const { pointerId: id, clientX: x, clientY: y } = event;
+  canvas.setPointerCapture(id);
+  if (event.pointerType === "touch") fingers.set(id, [x, y]);
+  if (fingers.size === 2) return beginPinch();
+  if (pinching || (drawing && drawing.id !== id)) return;
+  drawing = { id, x, y, before: view.draft && { ...view.draft, points: [...view.draft.points] } };
+  begin(event);
+});
+canvas.addEventListener("pointermove", (event) => {
+  const finger = fingers.has(event.pointerId);
+  if (pinching && finger && fingers.size > 1) return pinch(event);
+  if (finger) fingers.set(event.pointerId, [event.clientX, event.clientY]);
+  if (store.video && !pinching && (!drawing || drawing.id === event.pointerId)) move(event);
+});
+function up(event) {
+  fingers.delete(event.pointerId);
+  if (!fingers.size) pinching = false;
+  if (drawing?.id !== event.pointerId) return;
+  drawing = null;
+  end();
+}
+canvas.addEventListener("pointerup", up);
+canvas.addEventListener("pointercancel", up);
 canvas.addEventListener("pointerleave", () => { view.cursor = null; draw(); });
 canvas.addEventListener("dblclick", () => {
-  if (view.draft?.kind !== "polygon") return;
-  view.draft.points.splice(-2, 1); // both clicks set a corner
-  closePolygon();
+  if (dropCorner()) closePolygon(); // both clicks have set one
 });
 canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 canvas.addEventListener("wheel", (event) => {
@@ -179,12 +239,13 @@ function refresh() {
   canvas.classList.toggle("brush", drawsRound && !held.space);
   canvas.classList.toggle("pan", store.tool === "pan" || held.space);
   if (!drawsRound) view.cursor = null;
+  const elsewhere = view.draft?.kind === "polygon" && !openHere();
   const how = store.model.scribbles && store.tool === "scribble" ? ` (${store.model.scribbles})` : "";
   const computed = store.tool === "scribble" || store.tool === "guess";
-  document.getElementById("tool-hint").textContent = TOOLS[store.tool].hint.replace(/\.$/, computed ? `${how}.` : ".");
+  document.getElementById("tool-hint").textContent = elsewhere ? `A polygon is open on frame ${view.draft.frame}.` : TOOLS[store.tool].hint.replace(/\.$/, computed ? `${how}.` : ".");
   size.value = String(store.radius);
   document.getElementById("size-out").textContent = String(Math.round(store.radius * 2) / 2);
 }
 
-on("tool model loaded", refresh);
+on("tool model loaded frame", refresh);
 on("leaving", finish);

@@ -1,7 +1,7 @@
 /** The canvas: the frame, its masks, what is being drawn; zoom and pan. */
 
 import { pending } from "./link.js";
-import { fetchFrame, fetchLabels, heldFrame, heldLabels, prefetch, setReduction, tint } from "./pictures.js";
+import { fetchFrame, fetchLabels, heldFrame, heldLabels, prefetch, setReduction, setShown, tint } from "./pictures.js";
 import { frameState, on, store } from "./store.js";
 
 const canvas = document.getElementById("view");
@@ -18,14 +18,17 @@ let tinted = ""; // what the overlay holds
 let requested = 0;
 let drawing = false;
 
+/** CSS pixels of a pixel of the video: its height is `view.scale`, and an anamorphic one is not square. */
+export const pixelSize = () => [view.scale * store.video.pixel_aspect, view.scale];
+
 /** Position in the video, continuous: pixel (i, j) reaches from (i, j) to (i + 1, j + 1). */
 export function toVideo(event) {
-  const corner = canvas.getBoundingClientRect();
-  return [(event.clientX - corner.left - view.x) / view.scale, (event.clientY - corner.top - view.y) / view.scale];
+  const corner = canvas.getBoundingClientRect(), [wide, high] = pixelSize();
+  return [(event.clientX - corner.left - view.x) / wide, (event.clientY - corner.top - view.y) / high];
 }
 
 export function fit() {
-  const { width, height } = store.video;
+  const { height } = store.video, width = store.video.width * store.video.pixel_aspect;
   const room = [stage.clientWidth - 2 * MARGIN, stage.clientHeight - 2 * MARGIN];
   view.scale = Math.max(0.02, Math.min(room[0] / width, room[1] / height));
   view.x = (stage.clientWidth - width * view.scale) / 2;
@@ -52,7 +55,7 @@ export function pan(dx, dy) {
 }
 
 function zoomed() {
-  const shown = view.scale * devicePixelRatio;
+  const shown = Math.max(...pixelSize()) * devicePixelRatio;
   setReduction(shown <= 0.26 ? 4 : shown <= 0.51 ? 2 : 1);
   document.getElementById("zoom-fit").textContent = view.fitted ? "Fit" : `${Math.round(view.scale * 100)} %`;
   show();
@@ -80,6 +83,7 @@ export async function show() {
     error.textContent = problem.message;
     error.hidden = false;
   }
+  setShown(bitmap);
   view.shown = { frame, version: frameState(frame).version };
   draw();
   prefetch(frame, 1, store.playing ? 6 : 2);
@@ -106,7 +110,8 @@ function paint() {
   context.fillStyle = "#0d0f11";
   context.fillRect(0, 0, width, height);
   if (!store.video) return;
-  context.setTransform(view.scale * ratio, 0, 0, view.scale * ratio, view.x * ratio, view.y * ratio);
+  const [wide, high] = pixelSize();
+  context.setTransform(wide * ratio, 0, 0, high * ratio, view.x * ratio, view.y * ratio);
   context.imageSmoothingEnabled = view.scale * ratio < 3;
   const size = [store.video.width, store.video.height];
   if (bitmap) context.drawImage(bitmap, 0, 0, ...size);
@@ -166,12 +171,17 @@ function paintShape(shape) {
     if (!shape.positive) context.setLineDash([6 / view.scale, 6 / view.scale]);
     context.stroke(path);
   } else {
-    if (shape.kind !== "guess") { context.globalAlpha = 0.35; context.fill(path); }
+    if (shape.kind !== "guess") { context.globalAlpha = 0.35; context.fill(path, "evenodd"); } // as it is saved
     context.globalAlpha = 1;
     context.lineWidth = thin;
     if (shape.kind === "guess") context.setLineDash([6 / view.scale, 4 / view.scale]);
     context.stroke(path);
-    if (shape.kind === "polygon") for (const [x, y] of shape.points) context.fillRect(x - 2 * thin, y - 2 * thin, 4 * thin, 4 * thin);
+    if (shape.kind !== "polygon") return context.restore();
+    const closable = shape === view.draft && shape.points.length > 3;
+    shape.points.forEach(([x, y], index) => {
+      const half = index === 0 && closable ? 4 * thin : 2 * thin; // a click there closes it
+      context.fillRect(x - half, y - half, 2 * half, 2 * half);
+    });
   }
   context.restore();
 }
