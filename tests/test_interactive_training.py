@@ -9,7 +9,7 @@ import torch
 from model.fusion import FusionNetwork
 from model.s2m import S2MNetwork
 from model.training.fusion_forward import FusionForward
-from model.training.losses import Bootstrap
+from model.training.losses import Bootstrap, frame_losses
 from model.training.s2m_forward import S2MForward
 from model.training.s2m_start import start_from_deeplab
 from model.training.trainer import Trainer
@@ -84,6 +84,18 @@ def assert_seven_steps_match_golden(name, device=CPU, is_double=False):
 @pytest.mark.parametrize("name", ["s2m", "fusion"])
 def test_seven_steps_match_golden(name):
     assert_seven_steps_match_golden(name)
+
+
+@pytest.mark.parametrize(("name", "is_pooled"), [("s2m", True), ("fusion", False)])
+def test_the_hardest_pixels_are_those_of_the_batch_for_s2m_alone(name, is_pooled):
+    _, trainer, batch = golden_run(name)
+    trainer.bootstrap = Bootstrap(-2, -1)  # so that few pixels count at once
+    result, truth = trainer.step(batch), trainer.task.truth(batch)
+    pooled, apart = (
+        frame_losses(result.logits, *truth, result.fraction, pooled=each).sum() for each in (True, False)
+    )
+    assert (pooled - apart).abs() > 1e-3
+    torch.testing.assert_close(result.losses.sum(), pooled if is_pooled else apart)
 
 
 @pytest.mark.slow

@@ -47,13 +47,13 @@ def test_another_object_is_scribbled_on_or_joins_the_mask_half_the_time():
 
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory):
-    """Static pictures, and LVIS of one picture with three objects, one of them small."""
+    """Static pictures, and LVIS of one picture with three objects; one is just too small to be learnt."""
     static = tmp_path_factory.mktemp("static")
     for name in ("a", "b"):
         write_static(static / "ecssd", name)
     lvis = tmp_path_factory.mktemp("lvis")
     labels = np.zeros((200, 260), np.uint8)
-    boxes = {1: (20, 30, 80, 90), 2: (140, 60, 90, 100), 3: (5, 5, 12, 12)}  # x, y, width, height
+    boxes = {1: (20, 30, 80, 90), 2: (140, 60, 90, 100), 3: (0, 140, 50, 50)}  # x, y, width, height
     annotations = []
     for label, (x, y, width, height) in boxes.items():
         labels[y : y + height, x : x + width] = label
