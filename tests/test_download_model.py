@@ -121,10 +121,10 @@ def wrong(request, network, server, tmp_path):
     if request.param == "single object":
         return saved(PropagationNetwork(single_object=True).state_dict(), tmp_path / "w"), "single-object"
     if request.param == "names":
-        return saved({"a": torch.zeros(2)}, tmp_path / "w"), "597 missing"
+        return saved({"a": torch.zeros(2)}, tmp_path / "w"), "511 missing"
     if request.param == "truncated":
         return server.good[:1_000_000], "not a whole PyTorch checkpoint|is refused"
-    return b"<html>Quota exceeded</html>", "is refused"
+    return b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"
 
 
 def test_a_wrong_file_is_kept_aside(wrong, fetch, server, tmp_path):
