@@ -187,6 +187,9 @@ def test_locked_objects_keep_their_pixels(video, tmp_path):
         assert np.array_equal(labels == 2, in_stroke(LINE, 9) & ~in_stroke(LINE, 5))
         with pytest.raises(InputError, match="a is locked"):
             opened.edit(stroke(LINE))
+        opened.edit({"kind": "clear", "frame": 0})
+        assert np.array_equal(opened.label_map(0), in_stroke(LINE, 5))
+        assert (opened.document.state(0).present, opened.document.state(0).drawn) == ({1}, {1})
         half = plain(2)
         half[:, :80] = 1
         opened.edit({"kind": "change", "object": 1, "locked": False})
