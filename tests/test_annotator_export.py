@@ -1,5 +1,6 @@
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -235,6 +236,24 @@ def test_a_film_of_odd_size_keeps_it(tmp_path):
             pictures, _ = pictures_of(path, "rgba")
             assert pictures.shape == (FRAMES, 75, 121, 4)
             assert ((pictures[0, ..., 3] > 127) == (opened.label_map(0) > 0)).mean() > 0.999
+
+
+def test_several_imports_at_once_do_not_mix(tmp_path, expected):
+    from scripts.annotator.bringing_in import read_masks
+    from scripts.annotator.pictures import Pictures
+
+    pictures = Pictures(write_frames(tmp_path / "clip"))
+    for index, labels in enumerate(expected):
+        write_labels(tmp_path / f"masks/{index}.png", labels)
+
+    def read(index):
+        return read_masks([("mask.png", (tmp_path / f"masks/{index}.png").read_bytes())], index, pictures)
+
+    shown = [index for index, labels in enumerate(expected) if labels.any()]
+    with ThreadPoolExecutor(4) as pool:
+        for index, found in zip(shown, pool.map(read, shown), strict=True):
+            assert list(found) == [index]
+            assert np.array_equal(found[index], expected[index])
 
 
 def test_masks_given_on_the_command_line_are_there(tmp_path, expected):

@@ -12,6 +12,7 @@ from scripts.annotator.edit_log import EditLog
 from scripts.annotator.edits import checked_edit
 from scripts.annotator.events import Events
 from scripts.annotator.jobs import Cancelled, Job
+from scripts.annotator.propagation import Propagation
 from scripts.annotator.tasks import Tasks
 from scripts.annotator.weights import Weights
 from scripts.one_shot.held_out import verdict
@@ -186,6 +187,9 @@ def test_locked_objects_keep_their_pixels(video, tmp_path):
         assert np.array_equal(labels == 2, in_stroke(LINE, 9) & ~in_stroke(LINE, 5))
         with pytest.raises(InputError, match="a is locked"):
             opened.edit(stroke(LINE))
+        opened.edit({"kind": "clear", "frame": 0})
+        assert np.array_equal(opened.label_map(0), in_stroke(LINE, 5))
+        assert (opened.document.state(0).present, opened.document.state(0).drawn) == ({1}, {1})
         half = plain(2)
         half[:, :80] = 1
         opened.edit({"kind": "change", "object": 1, "locked": False})
@@ -211,6 +215,29 @@ def test_nothing_comes_to_reviewed_frames_nor_leaves_them(video, tmp_path):
         opened.edit({"kind": "review", "first": 4, "last": 5, "on": False})
         propagate(opened, {frame: plain(2) for frame in (4, 5)})
         assert [opened.label_map(frame).min() for frame in (4, 5)] == [2, 2]
+
+
+def test_frames_that_were_only_reviewed_are_not_taken_for_filled(video, tmp_path):
+    asked = []
+
+    def ask(request):
+        asked.append([gap.frames for gap in request["gaps"]])
+        yield from ()
+
+    propagation = Propagation(None)
+    propagation.worker = SimpleNamespace(ask=ask)
+    request = {"first": 0, "last": FRAMES - 1, "forward": True, "backward": True}
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        for frame in (0, 6):
+            opened.edit(stroke(LINE, frame=frame))
+        propagate(
+            opened, {frame: plain(1) for frame in (1, 2, 3, 7, 8, 9, 10, 11)}
+        )  # cancelled in the first gap
+        for on in (True, False):
+            opened.edit({"kind": "review", "first": 4, "last": 5, "on": on})
+        propagation.run(Job(1, "propagate", Events()), opened, request, None, True)
+    assert asked == [[range(1, 6)]]
 
 
 def test_an_object_taken_off_a_range_does_not_come_back(video, tmp_path):

@@ -242,7 +242,8 @@ class Document:
             labels = [entry["object"]] if entry["object"] else [each.label for each in self.objects]
             yield entry["frame"], self._drawn_on(entry["frame"], number, entry["labels"], labels)
         elif kind == "clear":
-            yield entry["frame"], FrameState(number)
+            state, locked = self.state(entry["frame"]), frozenset(entry.get("locked", ()))
+            yield entry["frame"], FrameState(number, state.present & locked, state.drawn & locked)
         elif kind == "key":
             state = self.state(entry["frame"])
             drawn = state.present or frozenset(each.label for each in self.objects)

@@ -97,7 +97,7 @@ class MaskStore:
         if held is not None:
             self._held.move_to_end((frame, entry["n"]))
             return held
-        if entry["kind"] == "clear":
+        if entry["kind"] == "clear" and not entry.get("locked"):
             return np.zeros(self.size, np.uint8)
         if entry["kind"] in ("masks", "scribble", "guess", "propagate"):
             return read_labels(self.path(entry["n"], frame))
@@ -122,6 +122,8 @@ class MaskStore:
 def drawn(labels: Labels, entry: Entry) -> Labels:
     """Return a label map `H x W` after an entry that draws, or the same one when it changes no pixel."""
     match entry["kind"]:
+        case "clear":
+            return np.where(np.isin(labels, entry.get("locked", [])), labels, np.uint8(0))
         case "erase" | "remove":
             return np.where(labels == entry["object"], np.uint8(0), labels)
         case kind if kind in SHAPES:

@@ -93,6 +93,9 @@ class Session:
             self.check_object(edit)
             if edit["kind"] == "add":
                 edit["object"] = self.document.free_label()
+            locked = sorted(self.document.locked)
+            if locked and edit["kind"] in (*SHAPES, "clear"):
+                edit["locked"] = locked
             if edit["kind"] in SHAPES:
                 edit = self._with_labels(edit)
             return self.write(edit)
@@ -197,9 +200,7 @@ class Session:
         return [frame, state.version, sorted(state.present), sorted(state.drawn), state.reviewed]
 
     def _with_labels(self, edit: Edit) -> Edit:
-        """Return a shape with the locked labels and the labels that are there after it, for its replay."""
-        locked = sorted(self.document.locked)
-        edit = {**edit, "locked": locked} if locked else edit
+        """Return a shape with the labels that are there after it, for its replay."""
         before = self.masks.label_map(edit["frame"])
         after = painted(before, covered(edit, before.shape), edit)
         return {**edit, "labels": labels_in(after)}
