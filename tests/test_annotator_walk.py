@@ -287,7 +287,7 @@ class Walk:
         self.done[action] += 1
         self.hands.saved()
         if self.running():
-            self.hands.done()
+            self.hands.until("annotator.store.job?.state !== 'running'", seconds=600)
             kind = None
         self.hands.saved()
         if kind and not (kind == "guess" and self.page.inner_text("#saved").startswith("Not saved")):
