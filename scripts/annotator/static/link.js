@@ -6,7 +6,7 @@ const RETRY = 700; // ms between two tries to reach the server
 const NO_SERVER = "No server";
 const FINAL = [400, 413, 415, 422]; // answers by which the server will never take a change
 
-/** Changes that are not known to be saved: {path, body, unknown, resolve}; unknown: the server may have it. */
+/** Changes that are not known to be saved: {path, body, unknown, resolve}; unknown: the server may have it, null before it is sent. */
 export const pending = [];
 
 /** listening: events come in. trouble: why the last request failed. refused: why the last change was rejected. */
@@ -21,7 +21,7 @@ export function send(path, body = {}) {
   const id = crypto.getRandomValues(new Uint32Array(3)).join("-");
   return new Promise((resolve) => {
     link.refused = "";
-    pending.push({ path, body: { ...body, id }, unknown: false, resolve });
+    pending.push({ path, body: { ...body, id }, unknown: null, resolve });
     announce("pending");
     work();
   });
@@ -83,6 +83,7 @@ async function load() {
 }
 
 async function deliver(change) {
+  const again = change.unknown !== null;
   change.unknown = true;
   let answer = null;
   try {
@@ -94,7 +95,8 @@ async function deliver(change) {
     announce("problem", error.message);
   }
   pending.shift();
-  if (answer) take(answer);
+  if (answer && again) reload(); // the server may have answered before what the change did
+  else if (answer) take(answer);
   forget(change, answer);
 }
 
