@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dataset.image_io import normalise
-from model.fusion import FusionNetwork
+from model.interactive.fusion import FusionNetwork
 from util.errors import InputError
 
 Array = Tensor | NDArray[Any]

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from model.fast_inference.preparation import prepare_for_inference
-from model.fusion import FusionNetwork
+from model.interactive.fusion import FusionNetwork
+from model.interactive.s2m import S2MNetwork
 from model.network import PropagationNetwork
 from model.resnet import orthogonal_channels
-from model.s2m import S2MNetwork
 from util.device import usable_device
 from util.errors import InputError
 from util.files import atomic_path

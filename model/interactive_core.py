@@ -20,7 +20,7 @@ from model.arguments import (
     label_list,
 )
 from model.array_store import ArrayStore
-from model.fusion import FusionNetwork
+from model.interactive.fusion import FusionNetwork
 from model.interactive_frames import InteractiveFrames
 from model.interactive_history import History
 from model.interactive_rounds import Rounds

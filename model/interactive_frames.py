@@ -10,7 +10,7 @@ from model.aggregation import aggregate
 from model.arguments import frame_tensor
 from model.array_store import ArrayStore
 from model.frame_propagation import FramePropagation
-from model.fusion import FusionNetwork, fuse, moved_difference
+from model.interactive.fusion import FusionNetwork, fuse, moved_difference
 from model.interactive_state import Certain, Remembered, State
 from model.memory_bank import MemoryBank, ObjectMemory
 from model.network import PropagationNetwork, Query
@@ -139,7 +139,7 @@ class InteractiveFrames(FramePropagation):
             new: the one propagated from the corrected frame.
             difference: what the correction changed there, `K x H x W`.
             keys: memory keys of the corrected frame, `K x (h*w) x 128`.
-            shares: of `model.fusion.time_shares`.
+            shares: of `model.interactive.fusion.time_shares`.
         """
         query_key = query.key.float()
         logits = []

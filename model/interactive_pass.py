@@ -5,7 +5,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from model.fusion import time_shares
+from model.interactive.fusion import time_shares
 from model.interactive_frames import InteractiveFrames
 from model.interactive_state import Remembered, Round, State
 from model.network import Query

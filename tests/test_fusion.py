@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from model import FusionNetwork, load_fusion, load_network, load_s2m
 from model.checkpoint import save_checkpoint
 from model.correspondence import affinity, transfer
-from model.fusion import fuse, moved_difference, time_shares
+from model.interactive.fusion import fuse, moved_difference, time_shares
 from model.padding import pad, padding_for
 from tests.conftest import GOLDEN
 from tests.interactive_networks import fusion_network, relative_error

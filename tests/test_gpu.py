@@ -12,9 +12,9 @@ import torch
 from dataset.davis_test_dataset import davis_2016
 from model import InferenceCore, PropagationNetwork, load_fusion, load_network, load_s2m
 from model.fast_inference.cuda_graphs import RECORDED, ReplayedFunction, Workspace, replay_on_gpu
-from model.fusion import fuse, time_shares
+from model.interactive.fusion import fuse, time_shares
+from model.interactive.scribble_to_mask import S2MSegmenter
 from model.padding import pad, padding_for
-from model.scribble_to_mask import S2MSegmenter
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import tf32

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.fusion import FusionNetwork
-from model.s2m import S2MNetwork
+from model.interactive.fusion import FusionNetwork
+from model.interactive.s2m import S2MNetwork
 from model.training.fusion_forward import FusionForward
 from model.training.losses import Bootstrap
 from model.training.s2m_forward import S2MForward

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from model.network import PropagationNetwork
-from model.training.muon import (
+from scripts.one_shot.muon import (
     EVERY,
     REACH,
     Muon,

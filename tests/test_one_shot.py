@@ -12,13 +12,13 @@ from torch import nn
 from model.modules import CompressBlock
 from model.network import PropagationNetwork
 from model.training.adam import ViewingAdam
-from model.training.carried_masks import DOUBT, at_positions, between_positions, carried_logits
-from model.training.key_forward import KeyForward
 from model.training.losses import frame_losses
-from model.training.muon import Muon
 from model.training.propagation_forward import PropagationForward
-from model.training.remembered_forward import RememberedForward
+from scripts.one_shot.carried_masks import DOUBT, at_positions, between_positions, carried_logits
 from scripts.one_shot.held_out import held_out_scores, verdict
+from scripts.one_shot.key_forward import KeyForward
+from scripts.one_shot.muon import Muon
+from scripts.one_shot.remembered_forward import RememberedForward
 from scripts.one_shot.schedule import LAST_RATE, WARM_UP, rate
 from scripts.one_shot.training import KEY_BATCH, MUON_FROM, MUON_TO, SCRATCH_SAMPLES, Fit
 from tests.golden_weights import fill

@@ -9,7 +9,7 @@ import torch
 from dataset.batch_order import BatchOrder
 from model import PropagationNetwork
 from model.checkpoint import load_file, load_state, load_weights, save_checkpoint
-from model.training import winograd_steps
+from model.fast_inference import winograd_steps
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer, read_checkpoint
 from scripts.training.metric_means import LogIntegrator

@@ -9,15 +9,15 @@ from model import PropagationNetwork
 from model.fast_inference import winograd
 from model.fast_inference.preparation import prepare_for_inference
 from model.fast_inference.winograd import WinogradConv2d
-from model.modules import PartialConv2d
-from model.training.propagation_forward import PropagationForward
-from model.training.trainer import Trainer
-from model.training.winograd_steps import (
+from model.fast_inference.winograd_steps import (
     WinogradConvolution,
     WinogradTrainedConv2d,
     WinogradTrainedPartialConv2d,
     use_winograd_in_training,
 )
+from model.modules import PartialConv2d
+from model.training.propagation_forward import PropagationForward
+from model.training.trainer import Trainer
 from util.ranks import Ranks
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate_logits
-from model.s2m import S2MNetwork
+from model.interactive.s2m import S2MNetwork
 from model.training.forward import TrainingForward, Truth
 from util.device import amp_dtype
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoint import load_file
+from model.interactive.s2m import INPUTS, S2MNetwork
 from model.resnet import load_imagenet, orthogonal_channels
-from model.s2m import INPUTS, S2MNetwork
 from util.errors import InputError
 
 FIRST, LAST = "backbone.conv1.weight", "classifier.classifier.3"

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.checkpoint import load_file, load_state, network_state
+from model.fast_inference.winograd_steps import use_winograd_in_training
 from model.training.adam import ViewingAdam
 from model.training.forward import TrainingForward
 from model.training.losses import PROPAGATION_BOOTSTRAP, Bootstrap, frame_losses, hard_fraction, overlap
-from model.training.winograd_steps import use_winograd_in_training
 from util.device import amp_dtype
 from util.errors import InputError
 from util.ranks import Ranks

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from model import PropagationNetwork
-from model.training.from_scratch import initialise_from_scratch
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import compare, precision, tf32
 from scripts.benchmark.plain_training import PlainTrainer
 from scripts.benchmark.timing import Report
+from scripts.one_shot.from_scratch import initialise_from_scratch
 from util.device import add_device_flags, set_up_device
 from util.flag_types import positive_int
 from util.hyper_para import crop_size

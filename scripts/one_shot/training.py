@@ -15,12 +15,12 @@ from dataset.annotated_frames import AnnotatedFrames
 from dataset.training_sample import Sample
 from model import PropagationNetwork
 from model.training.adam import ViewingAdam
-from model.training.from_scratch import initialise_from_scratch
-from model.training.key_forward import KeyForward
 from model.training.losses import Bootstrap
-from model.training.muon import Muon
-from model.training.remembered_forward import RememberedForward
 from model.training.trainer import MakeOptimizer, Trainer
+from scripts.one_shot.from_scratch import initialise_from_scratch
+from scripts.one_shot.key_forward import KeyForward
+from scripts.one_shot.muon import Muon
+from scripts.one_shot.remembered_forward import RememberedForward
 from scripts.one_shot.schedule import WARM_UP, rate
 from util.device import amp_dtype
 from util.ranks import Ranks

@@ -8,9 +8,9 @@ from torch import Tensor
 from model.memory import to_rows
 from model.modules import cat_frame_and_masks
 from model.network import PropagationNetwork
-from model.training.carried_masks import carried_logits
 from model.training.forward import TrainingForward, Truth
 from model.training.propagation_forward import frames_and_given_masks
+from scripts.one_shot.carried_masks import carried_logits
 from util.device import amp_dtype
 
 

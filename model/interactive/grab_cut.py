@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dataset.scribbles import NONE, sides
 from model.aggregation import aggregate
-from model.scribble_to_mask import Labels, checked_previous, masks_of
+from model.interactive.scribble_to_mask import Labels, checked_previous, masks_of
 from util.errors import InputError
 
 Mask = NDArray[np.bool_]  # H x W
@@ -32,7 +32,7 @@ SEED = 0  # of OpenCV's clustering of colours, so that the same scribbles give t
 
 
 class GrabCutSegmenter:
-    """Segments by GrabCut, a `model.scribble_to_mask.ScribbleSegmenter`.
+    """Segments by GrabCut, a `model.interactive.scribble_to_mask.ScribbleSegmenter`.
 
     An object that is not scribbled on keeps its mask, unless a scribble of another one runs into it. What
     several objects claim goes to the one whose scribble is nearest.

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from model.network import PropagationNetwork
-from model.training.carried_masks import carried_logits
 from model.training.forward import TrainingForward, Truth
 from model.training.propagation_forward import cut_weights, segment
+from scripts.one_shot.carried_masks import carried_logits
 from util.device import amp_dtype
 
 
@@ -24,7 +24,7 @@ class RememberedForward(TrainingForward):
         network: trained in place.
         amp: run the network (not the memory read) by autocast in reduced precision; weights stay float32.
         carry_masks: also return what the read alone makes of the masks, as one more frame with the same
-            truth, see `model.training.carried_masks`.
+            truth, see `scripts.one_shot.carried_masks`.
     """
 
     network: PropagationNetwork
