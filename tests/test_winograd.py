@@ -1,4 +1,3 @@
-import copy
 import os
 import subprocess
 import sys
@@ -19,12 +18,10 @@ from model.fast_inference.winograd import (
     COARSE_TILE,
     FINE_TILE,
     WinogradConv2d,
-    WinogradResBlock,
     is_suited,
     tile_of,
-    use_winograd,
 )
-from model.modules import ALL, PartialConv2d, ResBlock
+from model.modules import PartialConv2d
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -99,39 +96,6 @@ def test_some_input_channels_alone_and_no_bias(dtype, tile):
     ours = WinogradConv2d(conv, dtype, tile)
     halves = ours(x[:, first], first, bias=False).double() + ours(x[:, rest], rest).double()
     torch.testing.assert_close(halves, in_double(conv, x), atol=LARGEST[tile] * UNIT[dtype], rtol=0)
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize(("dtype", "tile"), TILES)
-@pytest.mark.parametrize("rectify_input", [False, True])
-@pytest.mark.parametrize("rectify", [False, True])
-@pytest.mark.parametrize("adds", [False, True])
-def test_what_is_around_a_convolution_is_done_with_it(dtype, tile, rectify_input, rectify, adds):
-    conv, x = drawn(2, 128, 128, 9, 10, dtype)
-    shortcut = torch.randn(2, 128, 9, 10).to(dtype) if adds else None
-    given = x.clone()
-    ours = WinogradConv2d(conv, dtype, tile)(x, ALL, True, rectify_input, rectify, shortcut)
-    expected = in_double(conv, x.relu() if rectify_input else x)
-    expected = expected + shortcut.double() if adds else expected
-    expected = expected.relu() if rectify else expected
-    torch.testing.assert_close(ours.double(), expected, atol=LARGEST[tile] * UNIT[dtype], rtol=UNIT[dtype])
-    assert torch.equal(x, given)
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize(
-    ("outputs", "kind"), [(64, WinogradResBlock), (128, WinogradResBlock), (100, ResBlock)]
-)
-def test_blocks_take_in_what_is_around_their_convolutions(outputs, kind):
-    torch.manual_seed(0)
-    plain = nn.Sequential(ResBlock(64, outputs)).eval()
-    ours = copy.deepcopy(plain)
-    use_winograd(ours, torch.float32)
-    assert type(ours[0]) is kind
-    x = torch.randn(2, 64, 9, 10)
-    given = x.clone()
-    torch.testing.assert_close(ours(x), plain(x), atol=1e-4, rtol=0)
-    assert torch.equal(x, given)
 
 
 @torch.inference_mode()

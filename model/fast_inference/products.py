@@ -1,9 +1,8 @@
-"""Many products of inputs with kernels that stay, by the quickest way there is on this processor.
+"""Batched matrix products with constant weights; picks MKL or oneDNN by a short trial.
 
-PyTorch gives float32 products to MKL, which does not use all that some processors can do: oneDNN, with
-kernels that were brought into its own order beforehand, was 1.1 to 1.5 times as fast on an AMD EPYC (Zen 4).
-That call is none of PyTorch's public ones (those that reorder the kernels at each call were no faster than
-MKL there), so it is only used where it exists, computes the same and won a short trial.
+PyTorch gives float32 products to MKL. oneDNN, with weights in its own order, was 1.1 to 1.5 times as fast on
+an AMD EPYC (Zen 4). That call is none of PyTorch's public ones, so it is only used where it exists, computes
+the same and won the trial.
 """
 
 import time
@@ -15,7 +14,6 @@ from torch import Tensor
 
 TRIAL = (16, 180, 512, 256)  # kernels, rows, inputs and outputs: a quarter of the decoder's at 854 x 480
 ROUNDS = 8  # to take the fastest of
-MOST_ROWS, ANY_NUMBER = 144, 1 << 30  # with more, MKL was 1.1 times as slow on an Intel Xeon
 LEAST_GAIN = 1.03  # below it the public way is as good
 
 
@@ -24,14 +22,10 @@ class Products:
 
     Args:
         kernels: `P x C x O`.
-
-    Attributes:
-        most_rows: with which it is quickest.
     """
 
     def __init__(self, kernels: Tensor) -> None:
         self.kernels = kernels
-        self.most_rows = MOST_ROWS if kernels.dtype == torch.float32 else ANY_NUMBER
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """Multiply `P x rows x C`; return P times `rows x O`, contiguous."""
@@ -47,7 +41,6 @@ class ReorderedProducts(Products):
 
     def __init__(self, kernels: Tensor) -> None:
         reorder = torch.ops.mkldnn._reorder_linear_weight
-        self.most_rows = ANY_NUMBER
         self.reordered = [reorder(kernel.T.contiguous()) for kernel in kernels]
 
     def __call__(self, x: Tensor) -> list[Tensor]:

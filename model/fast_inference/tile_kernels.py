@@ -1,7 +1,6 @@
-"""The sums of Winograd's way on tiles, compiled when they are first needed: one pass over memory each.
+"""Winograd's transforms of tiles, compiled when they are first needed: one pass over memory each.
 
-Written as tensor operations they are some twenty passes over all tiles, which took a third of a convolution.
-Here a block of channels of one tile stays in the processor's nearest cache until it is done.
+As tensor operations they are some twenty passes, which took a third of a convolution.
 """
 
 from functools import cache
@@ -26,7 +25,7 @@ BITS: dict[torch.dtype, tuple[torch.dtype, type]] = {  # integers of the same si
     torch.bfloat16: (torch.int16, np.uint16),
 }
 UPPER = np.uint32(16)  # a bfloat16 is the upper half of a float32
-BELOW_HALF, ODD, MINUS = np.uint32(0x7FFF), np.uint32(1), np.uint32(1 << 31)
+BELOW_HALF, ODD = np.uint32(0x7FFF), np.uint32(1)
 
 
 def bits_of(x: Tensor) -> NDArray[np.generic]:
@@ -101,7 +100,7 @@ def input_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
 
 @cache
 def gradient_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
-    """Return what combines the gradients of tiles of outputs, at least 4 each way, into those of products."""
+    """Return what transforms output-tile gradients to the Winograd domain; see `_combined_windows`."""
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
     return _combined_windows(tile, a_rows.T, a_columns.T, 0, dtype)
 
@@ -111,8 +110,8 @@ def _combined_windows(
 ) -> Kernel:
     """Return what combines the rows and columns of a window for each tile; it is kept on disk between runs.
 
-    It is called with bits of x `N x H x W x C`, whether to combine the ReLU of x, the number of the first
-    tile, and bits of the results `P x tiles x C`. C is a multiple of LANES.
+    It is called with bits of x `N x H x W x C`, the number of the first tile, and bits of the results
+    `P x tiles x C`. C is a multiple of LANES.
 
     Args:
         tile: how far windows are apart.
@@ -128,7 +127,7 @@ def _combined_windows(
     then_sums = _combination(of_columns, len(of_rows), False)
     place, widened, rounded = _inlined(tile, dtype)
 
-    def combine(x: Any, rectify: bool, first: int, combined: Any) -> None:
+    def combine(x: Any, first: int, combined: Any) -> None:
         _, height, width, channels = x.shape
         tiles = combined.shape[1]
         for chunk in prange((tiles + TILES - 1) // TILES):
@@ -142,8 +141,7 @@ def _combined_windows(
                         y, z, to = top - reach + i // across, left - reach + i % across, i * LANES
                         if y >= 0 and y < height and z >= 0 and z < width:
                             for c in range(LANES):
-                                number = widened(x[image, y, z, channel + c])
-                                bits[to + c] = np.uint32(0) if rectify and number >= MINUS else number
+                                bits[to + c] = widened(x[image, y, z, channel + c])
                         else:
                             for c in range(LANES):
                                 bits[to + c] = 0
@@ -154,7 +152,7 @@ def _combined_windows(
                             combined[i, tile, channel + c] = rounded(bits[i * LANES + c])
 
     numbers = from_dtype(np.dtype(BITS[dtype][1]))
-    return compiled(combine, numbers[:, :, :, ::1], types.boolean, types.intp, numbers[:, :, ::1])
+    return compiled(combine, numbers[:, :, :, ::1], types.intp, numbers[:, :, ::1])
 
 
 @cache
@@ -162,8 +160,7 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
     """Return what combines the products of tiles; it is kept on disk between runs.
 
     It is called with the addresses of P times `tiles x O`, the number of tiles, that of the first, the bias
-    `O`, bits of the result `N x H x W x O` and of the like that may be added, whether to add that, and
-    whether to return the ReLU. O is a multiple of LANES.
+    `O`, and bits of the result `N x H x W x O`. O is a multiple of LANES.
     """
     rows, columns = tile
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
@@ -174,22 +171,11 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
     place, widened, rounded = _inlined(tile, dtype)
     numbers = BITS[dtype][1]
 
-    def combine(
-        addresses: Any,
-        tiles: int,
-        first: int,
-        bias: Any,
-        result: Any,
-        other: Any,
-        add: bool,
-        rectify: bool,
-    ) -> None:
+    def combine(addresses: Any, tiles: int, first: int, bias: Any, result: Any) -> None:
         _, height, width, channels = result.shape
         for chunk in prange((tiles + TILES - 1) // TILES):
             bits, lines = np.empty(squares * LANES, np.uint32), np.empty(squares * LANES, np.float32)
             square = bits.view(np.float32)
-            other_bits = np.empty(LANES, np.uint32)
-            others = other_bits.view(np.float32)
             for tile in range(chunk * TILES, min(tiles, (chunk + 1) * TILES)):
                 image, top, left = place(first + tile, height, width)
                 for block in range(channels // LANES):
@@ -205,21 +191,12 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
                             at_block = (i * columns + j) * LANES
                             for c in range(LANES):
                                 square[at_block + c] += bias[channel + c]
-                            if add:
-                                for c in range(LANES):
-                                    other_bits[c] = widened(other[image, top + i, left + j, channel + c])
-                                for c in range(LANES):
-                                    square[at_block + c] += others[c]
-                            if rectify:
-                                for c in range(LANES):
-                                    square[at_block + c] = max(square[at_block + c], np.float32(0))
                             for c in range(LANES):
                                 result[image, top + i, left + j, channel + c] = rounded(bits[at_block + c])
 
     bits = from_dtype(np.dtype(numbers))
-    images, whole, yes = bits[:, :, :, ::1], types.intp, types.boolean
     addresses, biases = types.uintp[::1], types.float32[::1]
-    return compiled(combine, addresses, whole, whole, biases, images, images, yes, yes)
+    return compiled(combine, addresses, types.intp, types.intp, biases, bits[:, :, :, ::1])
 
 
 def _inlined(tile: Tile, dtype: torch.dtype) -> tuple[Any, Any, Any]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model.fast_inference.compilation import SERIAL, Kernel, compiled, use_threads_of_torch
 from model.fast_inference.products import quickest_products
-from model.memory import weighted_values
+from model.memory import read, weighted_values
 
 BLOCK = 1024  # memory positions whose affinities exist at once
 LANES = 32  # queries that are compared at once
@@ -107,3 +107,12 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
         (scores,) = affinity(keys[None, start : start + BLOCK].float())  # positions x Q
         update(scores.numpy(), start, best.numpy(), where.numpy())
     return weighted_values(best[None, :count], where[None, :count], memory_value).float()
+
+
+def quickest_read(
+    memory_key: Tensor, memory_value: Tensor, query_key: Tensor, *, top_k: int | None, **options: Any
+) -> Tensor:
+    """Read the memory of one object the quickest way on its device; all is as for `model.memory.read`."""
+    if top_k is not None and options.get("km_sigma") is None and query_key.device.type == "cpu":
+        return top_k_read(memory_key, memory_value, query_key, top_k)
+    return read(memory_key, memory_value, query_key, top_k=top_k, **options)

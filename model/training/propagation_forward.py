@@ -1,7 +1,6 @@
 """The training forward over three frames, as one module: DDP and torch.compile wrap it once."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -49,10 +48,7 @@ class PropagationForward(TrainingForward):
             selector: `B x K`, 0 for an object that a sample has not: its probability is 0 throughout.
                 None: all samples have all objects.
         """
-        with (
-            cut_weights(self.network),
-            torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp),
-        ):
+        with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
             # The two query frames do not wait for each other: one batch, ordered frame by frame.
             queries = self.network.encode_query(rgb[:, 1:].transpose(0, 1).flatten(0, 1))
             first, second = split(queries, len(rgb))
@@ -65,11 +61,6 @@ class PropagationForward(TrainingForward):
             both = torch.cat([memory[0], newer[0]], dim=1), torch.cat([memory[1], newer[1]], dim=1)
             logits_2 = segment(self.network, both, second, selector)
         return torch.stack([logits_1, logits_2], dim=1)
-
-
-def cut_weights(network: PropagationNetwork) -> AbstractContextManager[None]:
-    """Return the context of a training step: partial weights are cut once, see `CompressBlock`."""
-    return nullcontext() if torch.compiler.is_compiling() else network.decoder.compress.cut()
 
 
 def segment(

@@ -17,7 +17,7 @@ from dataset.frame_source import open_source
 from dataset.image_io import normalise, read_label_map
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
-from model.memory_bank import quickest_read
+from model.fast_inference.top_k_read import quickest_read
 from scripts.benchmark.comparison import compare, precision, tf32, wait_for
 from scripts.benchmark.plain_propagation import PlainCore, plain_read
 from scripts.benchmark.timing import Report, Timing, in_turns

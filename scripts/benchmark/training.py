@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from model import PropagationNetwork
+from model.fast_inference.preparation import quicken_training
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import compare, precision, tf32
@@ -41,7 +42,10 @@ def run(args: argparse.Namespace, report: Report) -> None:
     batch = {name: tensor.to(ranks.device) for name, tensor in batch.items()}
 
     def start_ours() -> Callable[[int], float]:
-        trainer = Trainer(PropagationForward(copy.deepcopy(network).to(ranks.device), args.amp), ranks)
+        own = copy.deepcopy(network).to(ranks.device)
+        if not args.amp:
+            quicken_training(own, ranks.device)
+        trainer = Trainer(PropagationForward(own, args.amp), ranks)
 
         def loss(_: int) -> float:
             with tf32(not args.no_tf32):

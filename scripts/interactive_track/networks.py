@@ -64,6 +64,6 @@ class Networks:
         frames = PictureFiles(sequence.frames)
         labels = list(sequence.labels)
         core = InteractiveCore(
-            self.propagation, NormalisedFrames(frames), labels, self.fusion, undo_levels=1, **self.options
+            self.propagation, NormalisedFrames(frames), labels, self.fusion, **self.options
         )
         return InteractiveMethod(frames, labels, self.segmenter, core, POLICIES[policy], interactions)
