@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from model import PropagationNetwork
-from model.fast_inference import preparation, winograd
+from model.fast_inference import preparation, products, winograd
 from model.fast_inference.preparation import prepare_for_inference
-from model.fast_inference.products import Products, ReorderedProducts, quickest_products
 from model.fast_inference.toom_cook import POINTS, matrices
 from model.fast_inference.winograd import (
     BFLOAT16_TILE,
@@ -99,36 +98,24 @@ def test_some_input_channels_alone_and_no_bias(dtype, tile):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("dtype", UNIT)
-@pytest.mark.parametrize("way", [Products, ReorderedProducts])
-def test_both_ways_to_multiply_give_the_products(way, dtype):
+def test_the_other_way_to_multiply_gives_the_product():
     torch.manual_seed(0)
-    x, kernels = torch.randn(5, 33, 64).to(dtype), torch.randn(5, 64, 96).to(dtype)
-    expected = x.double() @ kernels.double()
-    for product, right in zip(way(kernels)(x), expected, strict=True):
-        assert product.is_contiguous() and product.dtype == dtype
-        torch.testing.assert_close(product.double(), right, atol=200 * UNIT[dtype], rtol=UNIT[dtype])
+    x, factor = torch.randn(33, 64), torch.randn(64, 96)
+    expected = (x.double() @ factor.double()).float()
+    torch.testing.assert_close(products.by_onednn(factor)(x), expected, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("broken", ["absent", "wrong"])
 def test_the_public_way_to_multiply_is_taken_where_the_other_does_not_work(broken, monkeypatch):
-    def construct(self, kernels):
-        if broken == "absent":
-            return torch.ops.mkldnn._no_such_call(kernels)
-        self.reordered = [kernel.T.contiguous() for kernel in kernels + 1]
-        return None
+    def by_onednn(factor):
+        return torch.ops.mkldnn._no_such_call(factor) if broken == "absent" else lambda x: x @ (factor + 1)
 
-    monkeypatch.setattr(ReorderedProducts, "__init__", construct)
-    monkeypatch.setattr(
-        ReorderedProducts,
-        "__call__",
-        lambda self, x: [a @ b.T for a, b in zip(x, self.reordered, strict=True)],
-    )
-    quickest_products.cache_clear()
+    monkeypatch.setattr(products, "by_onednn", by_onednn)
+    products.onednn_is_quicker.cache_clear()
     try:
-        assert quickest_products(torch.float32) is Products
+        assert not products.onednn_is_quicker()
     finally:
-        quickest_products.cache_clear()
+        products.onednn_is_quicker.cache_clear()
 
 
 def test_only_wide_convolutions_of_stride_one_are_replaced():

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from llvmlite import ir
-from numba import carray, from_dtype, prange, types
-from numba.extending import intrinsic
+from numba import from_dtype, prange, types
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -32,18 +30,6 @@ def bits_of(x: Tensor) -> NDArray[np.generic]:
     """Return the numbers of a tensor as integers of the same size, without a copy."""
     integers, unsigned = BITS[x.dtype]
     return x.view(integers).numpy().view(unsigned)
-
-
-def _pointer_code(_: Any, address: Any) -> Any:
-    """Return the type of a pointer, and what makes one of an address."""
-
-    def codegen(_: Any, builder: Any, __: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-
-    return types.voidptr(address), codegen
-
-
-_pointer: Any = intrinsic(_pointer_code)  # of an address, as `numba.carray` takes it
 
 
 def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
@@ -159,8 +145,8 @@ def _combined_windows(
 def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
     """Return what combines the products of tiles; it is kept on disk between runs.
 
-    It is called with the addresses of P times `tiles x O`, the number of tiles, that of the first, the bias
-    `O`, and bits of the result `N x H x W x O`. O is a multiple of LANES.
+    It is called with bits of products `P x tiles x O`, the number of the first tile, the bias `O`, and bits
+    of the result `N x H x W x O`. O is a multiple of LANES.
     """
     rows, columns = tile
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
@@ -169,10 +155,10 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
     first_sums = _combination(a_rows, around, True)
     then_sums = _combination(a_columns, rows, False)
     place, widened, rounded = _inlined(tile, dtype)
-    numbers = BITS[dtype][1]
 
-    def combine(addresses: Any, tiles: int, first: int, bias: Any, result: Any) -> None:
+    def combine(products: Any, first: int, bias: Any, result: Any) -> None:
         _, height, width, channels = result.shape
+        tiles = products.shape[1]
         for chunk in prange((tiles + TILES - 1) // TILES):
             bits, lines = np.empty(squares * LANES, np.uint32), np.empty(squares * LANES, np.float32)
             square = bits.view(np.float32)
@@ -181,9 +167,8 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
                 for block in range(channels // LANES):
                     channel = block * LANES
                     for i in range(squares):
-                        product: Any = carray(_pointer(addresses[i]), (tiles, channels), numbers)
                         for c in range(LANES):
-                            bits[i * LANES + c] = widened(product[tile, channel + c])
+                            bits[i * LANES + c] = widened(products[i, tile, channel + c])
                     first_sums(square, lines)
                     then_sums(lines, square)
                     for i in range(min(rows, height - top)):
@@ -194,9 +179,9 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
                             for c in range(LANES):
                                 result[image, top + i, left + j, channel + c] = rounded(bits[at_block + c])
 
-    bits = from_dtype(np.dtype(numbers))
-    addresses, biases = types.uintp[::1], types.float32[::1]
-    return compiled(combine, addresses, types.intp, types.intp, biases, bits[:, :, :, ::1])
+    numbers = from_dtype(np.dtype(BITS[dtype][1]))
+    biases, results = types.float32[::1], numbers[:, :, :, ::1]
+    return compiled(combine, numbers[:, :, ::1], types.intp, biases, results)
 
 
 def _inlined(tile: Tile, dtype: torch.dtype) -> tuple[Any, Any, Any]:

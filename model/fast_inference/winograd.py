@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.fast_inference.compilation import use_threads_of_torch
-from model.fast_inference.products import Products, quickest_products
 from model.fast_inference.replacement import replace_modules
 from model.fast_inference.tile_kernels import LANES, bits_of, input_sums, product_sums
 from model.fast_inference.toom_cook import POINTS, TAPS, Tile, matrices
@@ -57,12 +56,11 @@ class WinogradConv2d(nn.Module):
         bias = no_bias if conv.bias is None else F.pad(conv.bias.detach().float(), (0, filled))
         self.bias, self.no_bias = bias.numpy().copy(), no_bias.numpy()
         parts = conv.parts if isinstance(conv, PartialConv2d) else (ALL,)
-        self.products = {}
+        self.kernels = {}
         for part in parts:
             weight = conv.weight.detach()[:, part]
             weight = F.pad(weight, (0, 0, 0, 0, 0, -weight.shape[1] % LANES, 0, filled))
-            kernels = combined_kernels(weight, tile).to(dtype)
-            self.products[_key(part)] = quickest_products(dtype)(kernels)
+            self.kernels[_key(part)] = combined_kernels(weight, tile).to(dtype)
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `N x C x H x W`.
@@ -79,15 +77,15 @@ class WinogradConv2d(nn.Module):
         if x.shape[3] % LANES:  # or else padding would copy it for nothing
             x = F.pad(x, (0, -x.shape[3] % LANES))
         added = self.bias if bias else self.no_bias
-        return convolve(x, self.products[_key(channels)], self.tile, added)[:, : self.outputs]
+        return convolve(x, self.kernels[_key(channels)], self.tile, added)[:, : self.outputs]
 
 
-def convolve(x: Tensor, products: Products, tile: Tile, bias: NDArray[np.float32]) -> Tensor:
+def convolve(x: Tensor, kernels: Tensor, tile: Tile, bias: NDArray[np.float32]) -> Tensor:
     """Convolve by tiles; C and O are multiples of LANES.
 
     Args:
         x: the input, `N x H x W x C`, contiguous.
-        products: with the combined kernels.
+        kernels: combined, `P x C x O`.
         tile: outputs of one, down and across.
         bias: `O`.
 
@@ -100,10 +98,7 @@ def convolve(x: Tensor, products: Products, tile: Tile, bias: NDArray[np.float32
     y = bits_of(result.permute(0, 2, 3, 1))
     combine_products = product_sums(tile, x.dtype)
     for first, combined in combined_inputs(x, tile):
-        multiplied = products(combined)  # P times tiles x O
-        assert multiplied[0].dtype == x.dtype
-        addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
-        combine_products(addresses, combined.shape[1], first, bias, y)
+        combine_products(bits_of(torch.bmm(combined, kernels)), first, bias, y)
     return result
 
 

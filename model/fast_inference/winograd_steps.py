@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from model.fast_inference.products import Products
 from model.fast_inference.replacement import replace_modules
 from model.fast_inference.tile_kernels import LANES, bits_of, gradient_sums
 from model.fast_inference.toom_cook import TAPS, Tile
@@ -63,8 +62,7 @@ class WinogradConvolution(torch.autograd.Function):
         """Convolve `N x H x W x C` by kernels `O x C x 3 x 3`; return `N x O x H x W`, all float32."""
         ctx.save_for_backward(x, weight)
         added = x.new_zeros(len(weight)) if bias is None else bias.detach()
-        products = Products(combined(weight, turned=False).transpose(1, 2))
-        return convolve(x, products, TILE, added.numpy())
+        return convolve(x, combined(weight, turned=False).transpose(1, 2), TILE, added.numpy())
 
     @staticmethod
     @once_differentiable
@@ -79,9 +77,7 @@ class WinogradConvolution(torch.autograd.Function):
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             no_bias = np.zeros(x.shape[3], np.float32)
-            of_x = convolve(gradient, Products(combined(weight, turned=True)), TILE, no_bias).permute(
-                0, 2, 3, 1
-            )
+            of_x = convolve(gradient, combined(weight, turned=True), TILE, no_bias).permute(0, 2, 3, 1)
         if ctx.needs_input_grad[1]:
             of_weight = weight_gradient(x, gradient)
         if ctx.needs_input_grad[2]:
