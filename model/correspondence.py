@@ -1,13 +1,9 @@
 """Dense correspondences: where each part of a source picture lies in a target picture.
 
-The matrix W is a softmax over the source positions of the space-time affinity, for each target
-position (the read of STM section 3.2, without top-k): target position t is made of W[s, t] of source
-position s. It comes from the source's memory key, encoded with empty masks, and the target's query
-key. Any feature on the source grid moves to the target as feature @ W; a point or a region is such
-a feature.
-
-W of two 480p pictures has 2.6 million numbers, of two 4K pictures a thousand million (4 GB). Only its column
-normalisers are kept; the rows that a question needs are computed when it is asked.
+The matrix W is a softmax over the source positions of the space-time affinity, for each target position (the
+read of STM section 3.2, without top-k). It comes from the source's memory key, encoded with empty masks, and
+the target's query key. Any feature on the source grid, such as a point or a region, moves to the target as
+feature @ W. W of two 4K pictures has 4 GB: only its column normalisers are kept, and needed rows computed.
 """
 
 from dataclasses import dataclass

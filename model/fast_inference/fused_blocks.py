@@ -1,8 +1,7 @@
 """Blocks in fewer passes over the memory of a GPU: convolutions with bias, shortcut and ReLU in one.
 
-By themselves these are passes of their own, each as long as a 1x1 convolution. cuDNN does them with a
-convolution, by calls that PyTorch has for its own compilers: they are used where they exist and compute the
-same. On a CPU it is no faster.
+cuDNN does them with a convolution, by calls that PyTorch has for its own compilers: they are used where they
+exist and compute the same. On a CPU this is no faster.
 """
 
 import torch

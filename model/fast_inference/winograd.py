@@ -25,14 +25,10 @@ from model.modules import ALL, PartialConv2d
 # edge and kernels weigh more than what they are applied to. In bfloat16 the error of rounding is 3.7 times
 # that of summing up with these tiles, and would be 7 times with 4 x 4.
 FINE_TILE, COARSE_TILE, BFLOAT16_TILE = (6, 6), (4, 4), (2, 4)
-FINE = frozenset(
-    {"res2", "layer1", "layer2", "up_16_8", "up_8_4"}
-)  # parts of networks at a fourth and an eighth
+FINE = {"res2", "layer1", "layer2", "up_16_8", "up_8_4"}  # parts of networks at a fourth and an eighth
 
-LEAST_CHANNELS = {
-    torch.float32: LANES,
-    torch.bfloat16: 2 * LANES,
-}  # with fewer, combining takes as long as is saved
+# with fewer, combining takes as long as is saved
+LEAST_CHANNELS = {torch.float32: LANES, torch.bfloat16: 2 * LANES}
 BAND_BYTES = 24 << 20  # of combined inputs held at once: much more would be new pages of memory each time
 
 
@@ -87,10 +83,7 @@ def convolve(x: Tensor, kernels: Tensor, tile: Tile, bias: NDArray[np.float32]) 
         x: the input, `N x H x W x C`, contiguous.
         kernels: combined, `P x C x O`.
         tile: outputs of one, down and across.
-        bias: `O`.
-
-    Returns:
-        `N x O x H x W`, channels last.
+        bias: `O`; the result is `N x O x H x W`, channels last.
     """
     images, height, width, _ = x.shape
     # no view, or else each operation on it in place would cost copies on the way back (training)

@@ -106,14 +106,10 @@ def _changed_mask(image: NDArray[np.uint8], positive: Mask, negative: Mask, befo
 
 
 def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable: Mask, window: Mask) -> Mask:
-    """Return what GrabCut takes for the object.
+    """Return what GrabCut takes for the object in an RGB picture `H x W x 3`.
 
-    Args:
-        image: RGB, `H x W x 3`.
-        positive: surely object.
-        negative: surely background.
-        probable: object unless colours tell otherwise; the rest is background unless they do.
-        window: everything outside of it is surely background.
+    Surely object is what is positive, surely background what is negative or outside of the window; the rest
+    is object where that is probable, unless colours tell otherwise.
     """
     size = _working_size(image.shape[:2])
     small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
@@ -135,10 +131,7 @@ def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable
 def _random_walk(
     image: NDArray[np.uint8], positive: Mask, negative: Mask, probable: Mask, window: Mask
 ) -> Mask:
-    """Return what the random walker takes for the object; arguments as of `_grab_cut`.
-
-    It starts from the scribbles, the window's outside, and what is surely right of the mask so far.
-    """
+    """Return what the random walker takes for the object; arguments as of `_grab_cut`."""
     size = _working_size(image.shape[:2])
     sure_object, sure_background = _sure_parts(_reduced(probable, size), positive, negative)
     starts = np.zeros(size, np.int32)  # 1 is object, 2 is background, 0 is to be found out
@@ -158,13 +151,7 @@ def _random_walk(
 
 
 def _sure_parts(probable: Mask, positive: Mask, negative: Mask) -> tuple[Mask, Mask]:
-    """Return what is surely object and surely background by the mask so far, of its size.
-
-    Args:
-        probable: the mask so far, reduced; an empty one says nothing.
-        positive: scribbles, at the picture's size.
-        negative: likewise.
-    """
+    """Return what is surely object and surely background by the mask so far (reduced) and scribbles on it."""
     if not probable.any():
         return probable, probable
     extent = np.sqrt(probable.sum())

@@ -98,7 +98,7 @@ class Round(Iterator[int]):
             index = self.running.next
             is_kept = self.kept[0] <= index <= self.kept[1]
             self.running.do(is_kept)
-            if self.running.is_done:
+            if self.running.next == self.running.this.stop:
                 self.passes, self.running = self.passes[1:], None
             if not self.passes:
                 for source in self.sources:
@@ -128,11 +128,6 @@ class RunningPass:
         self.bank = core.bank(self.labels)
         self.next = this.source + this.step
         self.last_permanent = this.source
-
-    @property
-    def is_done(self) -> bool:
-        """Whether no frame is left."""
-        return self.next == self.this.stop
 
     @torch.inference_mode()
     def do(self, is_kept: bool) -> None:

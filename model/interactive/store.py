@@ -142,13 +142,7 @@ class ProbabilityStore:
 
 
 class QueryCache:
-    """Keeps encoded frames within a budget; beyond it those farthest from the current frame go first.
-
-    Passes run back and forth over stretches of a video: near frames will be needed next.
-
-    Args:
-        budget: bytes.
-    """
+    """Keeps encoded frames within a budget of bytes; those farthest from the current frame go first."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget

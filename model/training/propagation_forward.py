@@ -1,4 +1,4 @@
-"""The training forward over three frames, as one module: DDP and torch.compile wrap it once."""
+"""The training forward over three frames."""
 
 from collections.abc import Mapping
 
@@ -33,7 +33,8 @@ class PropagationForward(TrainingForward):
             batch: `rgb` `B x 3 x 3 x H x W`, `gt` `B x 3 x 1 x H x W`, `cls_gt` `B x 3 x H x W`; with two
                 objects also `sec_gt` like `gt` and `selector` `B x 2`.
         """
-        return frames_and_given_masks(batch)
+        masks = [batch[name][:, 0] for name in ("gt", "sec_gt") if name in batch]
+        return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
 
     def truth(self, batch: Mapping[str, Tensor]) -> Truth:
         """Return the classes of frames 1 and 2, and which objects there are."""
@@ -83,12 +84,6 @@ def segment(
     if selector is not None:
         prob = prob * selector[:, :, None, None]
     return aggregate_logits(prob, dim=1)
-
-
-def frames_and_given_masks(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return frames, masks of frame 0 and the selector of a batch, see `PropagationForward.inputs`."""
-    masks = [batch[name][:, 0] for name in ("gt", "sec_gt") if name in batch]
-    return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
 
 
 def split(query: Query, batch: int) -> list[Query]:

@@ -9,26 +9,16 @@ from model.memory import to_rows
 from model.modules import cat_frame_and_masks
 from model.network import PropagationNetwork
 from model.training.forward import TrainingForward, Truth
-from model.training.propagation_forward import frames_and_given_masks, segment
+from model.training.propagation_forward import PropagationForward, segment
 from scripts.one_shot.carried_masks import carried_logits
 from util.device import amp_dtype
 
 
-class KeyForward(TrainingForward):
+class KeyForward(PropagationForward):
     """Carries the masks of frame 0 of each sample to frames 1 and 2, without values and decoder.
 
     It trains both encoders and key heads, in a fifth of the time of `PropagationForward`.
     """
-
-    network: PropagationNetwork
-
-    def inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor | None, ...]:
-        """Return frames, masks of frame 0 and the selector; the batch is as for `PropagationForward`."""
-        return frames_and_given_masks(batch)
-
-    def truth(self, batch: Mapping[str, Tensor]) -> Truth:
-        """Return the classes of frames 1 and 2, and which objects there are."""
-        return Truth(batch["cls_gt"][:, 1:], batch.get("selector"))
 
     def forward(self, rgb: Tensor, masks: Tensor, selector: Tensor | None = None) -> Tensor:
         """Return aggregated logits of frames 1 and 2; arguments and shapes as of `PropagationForward`."""

@@ -97,10 +97,7 @@ def randomise(encoder: Encoder) -> None:
 
 
 def reserve_channels(encoder: Encoder, count: int) -> None:
-    """Let the first channels pass along the shortcuts, from `conv1` to f16, apart from all others.
-
-    Nothing enters them yet; that batch norm has no statistics to subtract there follows.
-    """
+    """Let the first channels pass along the shortcuts, from `conv1` to f16, apart from all others."""
     encoder.conv1.weight[:count] = 0
     for block in encoder.modules():
         if not isinstance(block, Bottleneck):
@@ -141,13 +138,9 @@ def copy_encoder(query: RGBEncoder, memory: MaskRGBEncoder) -> None:
 
 
 def start_head(head: nn.Conv2d, feature: Tensor, ignored: int, scale: float = 1.0) -> None:
-    """Make a head random, each channel with mean 0 over a feature `N x C x h x w`.
+    """Make a head random, its channels with mean 0 and standard deviation `scale` over `N x C x h x w`.
 
-    Args:
-        head: 3x3 convolution with bias.
-        feature: what it is to be applied to.
-        ignored: number of first channels that take no part.
-        scale: standard deviation of each channel.
+    The first `ignored` channels of the feature take no part.
     """
     weight = torch.randn_like(head.weight) / math.sqrt(head.weight[0].numel())
     weight[:, :ignored] = 0

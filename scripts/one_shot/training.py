@@ -108,13 +108,7 @@ class Fit:
             quicken_training(network, self.ranks.device)
 
     def train(self, task: RememberedForward, lr: float, batch_size: int) -> int:
-        """Train a whole network; return the number of steps taken.
-
-        Args:
-            task: with the network.
-            lr: the highest learning rate.
-            batch_size: samples of a step.
-        """
+        """Train a whole network with learning rates up to `lr`; return the number of steps taken."""
         self.quicken(task.network)
         trainer = Trainer(task, self.ranks, lr=lr)
         before = self.passed()
