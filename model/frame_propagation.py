@@ -117,9 +117,9 @@ class FramePropagation:
             # outside the handler, which holds on to the tensors of the failed attempt
             self.objects_at_once = max(1, at_once // 2)
             self.chunk_numbers = max(MIN_CHUNK_NUMBERS, self.chunk_numbers // 2)
-            if self.free_memory is not None:
-                self.free_memory()
-            self.network.free_memory()
+            for free in (self.free_memory, self.network.free_memory):
+                if free is not None:
+                    free()
             torch.cuda.empty_cache()
             log.warning(
                 "frame %d needs more memory than the GPU has: going on with %d objects at once.",

@@ -36,7 +36,7 @@ class PropagationNetwork(nn.Module):
 
     Attributes:
         read_memory: `model.memory.read`, or a quicker way to compute the same.
-        free_memory: frees memory that is held for speed alone.
+        free_memory: frees memory that is held for speed alone; None where there is none.
     """
 
     def __init__(self, single_object: bool = False) -> None:
@@ -48,7 +48,7 @@ class PropagationNetwork(nn.Module):
         self.kv_q_f16 = KeyValue()
         self.decoder = Decoder()
         self.read_memory: Callable[..., Tensor] = read
-        self.free_memory: Callable[[], None] = lambda: None
+        self.free_memory: Callable[[], None] | None = None
         self.train()  # so that batch norm is frozen from the start
 
     def train(self, mode: bool = True) -> "PropagationNetwork":

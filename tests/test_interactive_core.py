@@ -1,3 +1,4 @@
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,11 @@ def test_a_round_left_early_goes_on_or_is_given_up(network, small):
     core.undo()  # while the iterator waits
     assert list(iterator) == []
     assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+    next(core.propagate(sources=[6]))
+    session = weakref.ref(core)
+    del core, iterator
+    assert session() is None  # and all that it held, at once: a round refers to no session
 
 
 def test_objects_come_and_are_corrected(network, small, fusion):

@@ -211,8 +211,15 @@ class InteractiveCore:
             if not passes:
                 return iter(())
             self._earlier.append(self.state.snapshot())
-            self.round = Round(self, passes, kept, chosen if is_whole else [])
-        return self.round
+            self.round = Round(passes, kept, chosen if is_whole else [])
+        return self._frames_of(self.round)
+
+    def _frames_of(self, current: Round) -> Iterator[int]:
+        """Do a round until it ends or the session has another; yield frames whose results are kept."""
+        while self.round is current:
+            index = current.do_next(self)
+            if index is not None:
+                yield index
 
     def image(self, index: int) -> Tensor:
         """Return a frame as the network takes it, `1 x 3 x H x W`, padded.

@@ -1,7 +1,7 @@
 """A round of an interactive session: passes from given frames to the nearest others, frame by frame."""
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -68,52 +68,43 @@ def passes_of(
     return passes
 
 
-class Round(Iterator[int]):
-    """Does a round; yields each frame whose result is kept when it is done (MiVOS section 3).
+@dataclass
+class Round:
+    """A propagation that has begun; a frame that fails leaves everything as it was, to be tried again.
 
-    A frame that fails leaves everything as it was, so that it can be tried again. The round ends early when
-    the session has another.
-
-    Args:
-        core: the session.
-        passes: what to do.
+    Attributes:
+        passes: to be done, the first of which is under way.
         kept: first and last frame whose results are kept.
         sources: given frames that are pending no more when all is done.
+        running: the first pass.
     """
 
-    def __init__(
-        self, core: "InteractiveCore", passes: list[Pass], kept: tuple[int, int], sources: Sequence[int]
-    ) -> None:
-        self.core = core
-        self.passes = passes
-        self.kept = kept
-        self.sources = sources
-        self.running: RunningPass | None = None
+    passes: list[Pass]
+    kept: tuple[int, int]
+    sources: Sequence[int]
+    running: "RunningPass | None" = None
 
-    def __next__(self) -> int:
-        """Do frames up to the next one that is kept; return its number."""
-        while self.core.round is self:
-            if self.running is None:
-                self.running = RunningPass(self.core, self.passes[0])
-            index = self.running.next
-            is_kept = self.kept[0] <= index <= self.kept[1]
-            self.running.do(is_kept)
-            if self.running.next == self.running.this.stop:
-                self.passes, self.running = self.passes[1:], None
-            if not self.passes:
-                for source in self.sources:
-                    self.core.state.pending.pop(source, None)
-                self.core.round = None
-            if is_kept:
-                return index
-        raise StopIteration
+    def do_next(self, core: "InteractiveCore") -> int | None:
+        """Do the next frame in a session, whose round this is; return its index if its result is kept."""
+        if self.running is None:
+            self.running = RunningPass(core, self.passes[0])
+        index = self.running.next
+        is_kept = self.kept[0] <= index <= self.kept[1]
+        self.running.do(core, is_kept)
+        if self.running.next == self.running.this.stop:
+            self.passes, self.running = self.passes[1:], None
+        if not self.passes:
+            for source in self.sources:
+                core.state.pending.pop(source, None)
+            core.round = None
+        return index if is_kept else None
 
 
 class RunningPass:
-    """A pass under way.
+    """A pass under way (MiVOS section 3).
 
     Args:
-        core: the session.
+        core: the session. It refers to its round, and so to this, which must not refer to it in turn.
         this: the pass.
 
     Attributes:
@@ -122,66 +113,63 @@ class RunningPass:
     """
 
     def __init__(self, core: "InteractiveCore", this: Pass) -> None:
-        self.core = core
         self.this = this
         self.labels = core.state.shown()
         self.bank = core.bank(self.labels)
         self.next = this.source + this.step
         self.last_permanent = this.source
+        self._correction: tuple[Tensor, Tensor] | None = None
 
     @torch.inference_mode()
-    def do(self, is_kept: bool) -> None:
-        """Segment the next frame.
-
-        Args:
-            is_kept: store the result.
-        """
-        core, index, labels = self.core, self.next, self.labels
+    def do(self, core: "InteractiveCore", is_kept: bool) -> None:
+        """Segment the next frame, and store the result if it is kept."""
+        index, labels = self.next, self.labels
         image = core.image(index)
 
         def results() -> tuple[Tensor, Tensor]:
             query = core.queries.get(index, lambda: core.network.encode_query(image))
             new = core.propagation.segment(self.bank, query, len(labels))
-            return new, self._fused(index, image, query, new) if is_kept else new
+            return new, self._fused(core, index, image, query, new) if is_kept else new
 
         new, result = core.propagation.in_available_memory(results, index, len(labels))
         stored = core.store.put(result, labels) if is_kept else None
         if labels and index + self.this.step != self.this.stop:
-            self._remember(index, image, new[1:])
+            self._remember(core, index, image, new[1:])
         if stored is not None:
             core.state.frames[index] = stored
         self.next += self.this.step
 
-    def _remember(self, index: int, image: Tensor, objects: Tensor) -> None:
+    def _remember(self, core: "InteractiveCore", index: int, image: Tensor, objects: Tensor) -> None:
         """Remember a frame `1 x 3 x H x W` with its objects `K x H x W`, in place of a temporary one."""
-        permanent = abs(index - self.last_permanent) >= self.core.mem_every
-        if permanent or self.core.remember_previous:
-            self.bank.write(*self.core.encode(index, image, objects), index, permanent)
+        permanent = abs(index - self.last_permanent) >= core.mem_every
+        if permanent or core.remember_previous:
+            self.bank.write(*core.encode(index, image, objects), index, permanent)
         if permanent:
             self.last_permanent = index
 
-    def _fused(self, index: int, image: Tensor, query: Query, new: Tensor) -> Tensor:
+    def _fused(self, core: "InteractiveCore", index: int, image: Tensor, query: Query, new: Tensor) -> Tensor:
         """Return what a frame is to have, `(K+1) x H x W`, where the pass made `new` of it."""
-        this, stored = self.this, self.core.state.frames.get(index)
+        this, stored = self.this, core.state.frames.get(index)
         if this.bound is None or not this.fuse or stored is None or not self.labels:
             return new
-        old = self.core.store.get(stored, self.labels)
+        old = core.store.get(stored, self.labels)
         shares = time_shares(index, this.source, this.bound)
-        network = self.core.fusion
+        network = core.fusion
         if network is None:
             return torch.lerp(old, new, shares[0])
+        if self._correction is None:
+            self._correction = self._corrected(core)
         difference, keys = self._correction
         query_key = query.key.float()
         logits = []
-        for part in self.core.propagation.parts(len(keys), old[0].numel()):
+        for part in core.propagation.parts(len(keys), old[0].numel()):
             attention = moved_difference(difference[part], keys[part], query_key, query.grid)
             logits.append(fuse(network, image[0], old[1:][part], new[1:][part], attention, shares))
         return aggregate(torch.cat(logits).sigmoid_())
 
-    @cached_property
-    def _correction(self) -> tuple[Tensor, Tensor]:
+    def _corrected(self, core: "InteractiveCore") -> tuple[Tensor, Tensor]:
         """What was changed on the pass's source, `K x H x W`, and its memory keys `K x (h*w) x 128`."""
-        core, source, labels = self.core, self.this.source, self.labels
+        source, labels = self.this.source, self.labels
         prob = core.store.get(core.state.frames[source], labels)[1:]
         difference = prob - core.store.get(self.this.before, labels)[1:]
         rows = next(each for each in reversed(core.state.memory) if each.frame == source).rows
