@@ -137,9 +137,8 @@ class InferenceCore:
     def remove(self, label: int) -> None:
         """Forget an object: its label and all that is remembered of it; its room is freed.
 
-        The results of later frames have no channel for it, so turn the last result into labels
-        before. Its pixels are background again, or another object's. A mask with the same label may
-        come later; that object is a new one.
+        Later results have no channel for it, so turn the last one into labels before. A mask with the same
+        label may come later; that object is a new one.
 
         Raises:
             InputError: no object has this label.

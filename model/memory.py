@@ -1,8 +1,7 @@
 """The space-time memory read as pure functions (STM section 3.2, MiVOS top-k, KMN kernel).
 
-Layout: memory and query positions are rows, `B x positions x channels`. A query's affinity to all
-N memory positions is then one contiguous row, which is what softmax, top-k and the gathered
-readout want, and remembering a frame appends rows without moving any.
+Memory and query positions are rows, `B x positions x channels`: a query's affinity to all N memory positions
+is one contiguous row, as softmax and top-k want it, and remembering a frame appends rows.
 """
 
 import math
@@ -143,9 +142,8 @@ def read(
 ) -> Tensor:
     """Read the memory for every query position.
 
-    Affinity is computed for a chunk of queries at a time. The Gaussian kernel enters as its
-    logarithm: softmax(A + log g) equals exp(A - max) * g normalised, with the same order for top-k,
-    and cannot underflow to 0/0.
+    Affinity is computed for a chunk of queries at a time. The Gaussian kernel enters as its logarithm, which
+    keeps the order for top-k and cannot underflow to 0/0.
 
     Args:
         memory_key: `B x N x Ck`; in half precision or in that of the query, as the value.

@@ -16,11 +16,9 @@ class ObjectMemory:
     Permanent frames fill the storage from the front; the temporary one (the previous frame) lies
     behind them and is overwritten by the next write. Storage grows geometrically.
 
-    With `max_frames`, a write beyond the limit takes the place of the permanent frame whose
-    removal leaves the most even spread: the one with the smallest gap between its neighbours in
-    time, never the first, and one whose mask was given only for another such. Where there is none to
-    replace, it is remembered as a temporary one: a limit of 1 keeps the first frame alone. Reading does
-    not depend on the order of frames.
+    With `max_frames`, a write beyond the limit replaces the permanent frame with the smallest gap between its
+    neighbours in time: never the first, and one whose mask was given only for another such. Where there is
+    none, the frame is remembered as a temporary one: a limit of 1 keeps the first frame alone.
 
     Args:
         max_frames: permanent frames kept; None keeps all.

@@ -33,11 +33,10 @@ class InteractiveCore:
     results are fused with what was there; elsewhere they replace it. Between two frames given in one round,
     the pass forward replaces, and the one backward is fused with it. Given frames never change.
 
-    What is stored, for a frame of K objects and P pixels (padded to multiples of 16): its probabilities,
-    `2 * (K+1) * P` bytes ("uint8": 1, "float32": 4 in place of 2), beyond `store_bytes` in files; where masks
-    were given on it, also `10 * K * P` bytes of memory. What is only kept for speed: its encoding, `114 * P`
-    bytes in float32, within `query_bytes`. A pass holds `10 * K * P` bytes for each frame that it reads,
-    `max_memory_frames` and one at most.
+    A frame of K objects and P pixels takes `2 * (K+1) * P` bytes of probabilities ("uint8": 1, "float32": 4
+    in place of 2), beyond `store_bytes` in files; if its masks were given, `10 * K * P` bytes of memory; and
+    for speed alone `114 * P` bytes of its encoding, within `query_bytes`. A pass holds `10 * K * P` bytes for
+    each frame that it reads, `max_memory_frames` and one at most.
 
     Args:
         network: as `model.load_network` returns it.

@@ -64,17 +64,11 @@ class GrabCutSegmenter:
 
 
 def mask_in_box(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Mask:
-    """Return the mask of the object that a box is drawn around.
+    """Return the mask `H x W` of the object that a box is drawn around; raise InputError for an empty box.
 
     Args:
         image: RGB, `H x W x 3`.
         box: left, top, right and bottom in pixels, right and bottom excluded; cut to the picture.
-
-    Returns:
-        `H x W`, nowhere outside of the box.
-
-    Raises:
-        InputError: nothing of the picture is in the box.
     """
     height, width = image.shape[:2]
     left, top, right, bottom = box

@@ -41,9 +41,8 @@ def passes_of(
 ) -> list[Pass]:
     """Return what a round has to do: all passes forward, then all backward.
 
-    A pass runs from its source to the nearest given frame, or to an end of the video. Where both ends of a
-    stretch are sources, the pass forward replaces what was there, which is older than both masks, and the one
-    backward is fused with it.
+    Where both ends of a stretch are sources, the pass forward replaces what was there, which is older than
+    both masks, and the one backward is fused with it.
 
     Args:
         state: of the session.

@@ -37,8 +37,7 @@ class ScribbleSegmenter(Protocol):
             labels: of the K objects, those that are not scribbled on included.
 
         Returns:
-            Probabilities `(K+1) x H x W`, nearly 0 and 1, background first, objects as in `labels`. An
-            object with neither a mask so far nor a scribble stays empty.
+            Probabilities `(K+1) x H x W`, nearly 0 and 1, background first, objects as in `labels`.
 
         Raises:
             InputError: sizes differ, or a scribble is of an object that is not listed.

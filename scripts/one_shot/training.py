@@ -34,13 +34,10 @@ Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
 
 @dataclass
 class Fit:
-    """Trains a network on samples of one video.
+    """Trains a network on samples of one video, never the same twice.
 
     Attributes:
-        dataset: never the same sample twice.
-        ranks: of one process.
-        amp: reduced precision.
-        seconds: that it may take.
+        seconds: the limit of all of it.
         steps: of the whole network; None for as many as there is time for.
         show: called after every step.
     """
