@@ -9,7 +9,7 @@ from dataset.training_sets import PUBLISHED_SUBSET, TrainingSet, stage_dataset
 from model import PropagationNetwork
 from model.checkpoint import load_weights
 from model.resnet import imagenet_state_dict
-from model.training.from_scratch import initialise_from_scratch
+from scripts.one_shot.from_scratch import initialise_from_scratch
 from model.training.losses import PROPAGATION_BOOTSTRAP
 from model.training.propagation_forward import PropagationForward
 from scripts.training.batch_pictures import image_grid

@@ -2,11 +2,11 @@
 
 import util.openmp  # noqa: F401 - before PyTorch
 from model.checkpoint import load_fusion, load_network, load_s2m
-from model.fusion import FusionNetwork
 from model.inference_core import InferenceCore
-from model.interactive_core import InteractiveCore
+from model.interactive.core import InteractiveCore
+from model.interactive.fusion import FusionNetwork
+from model.interactive.s2m import S2MNetwork
 from model.network import PropagationNetwork
-from model.s2m import S2MNetwork
 
 __all__ = [
     "FusionNetwork",

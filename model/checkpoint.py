@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from model.checkpoint_file import load_file
 from model.fast_inference.preparation import prepare_for_inference
-from model.fusion import FusionNetwork
+from model.interactive.fusion import FusionNetwork
+from model.interactive.s2m import S2MNetwork
 from model.network import PropagationNetwork
 from model.resnet import orthogonal_channels
-from model.s2m import S2MNetwork
 from util.device import usable_device
 from util.errors import InputError
 from util.files import atomic_path
@@ -224,21 +224,16 @@ def load_fusion(path: str | Path, device: torch.device | str = "cpu", amp: bool 
     return prepare_for_inference(read_fusion(path), usable_device(device), amp)
 
 
-def load_weights(network: PropagationNetwork, path: str | Path) -> None:
+def load_weights(network: nn.Module, path: str | Path) -> None:
     """Load a file into a network that is to be trained; single-object weights fit either variant.
 
     Raises:
         InputError: the file cannot be read or does not fit.
     """
     state = network_state(load_file(path))
-    if is_single_object(state) and not network.single_object:
+    if is_single_object(state) and isinstance(network, PropagationNetwork) and not network.single_object:
         state = to_two_objects(state)
     load_state(network, state, path)
-
-
-def load_into(network: nn.Module, path: str | Path) -> None:
-    """Load a file of the same network; arguments and errors as of `load_weights`."""
-    load_state(network, network_state(load_file(path)), path)
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:

@@ -1,13 +1,9 @@
 """Dense correspondences: where each part of a source picture lies in a target picture.
 
-The matrix W is a softmax over the source positions of the space-time affinity, for each target
-position (the read of STM section 3.2, without top-k): target position t is made of W[s, t] of source
-position s. It comes from the source's memory key, encoded with empty masks, and the target's query
-key. Any feature on the source grid moves to the target as feature @ W; a point or a region is such
-a feature.
-
-W of two 480p pictures has 2.6 million numbers, of two 4K pictures a thousand million (4 GB). Only its column
-normalisers are kept; the rows that a question needs are computed when it is asked.
+The matrix W is a softmax over the source positions of the space-time affinity, for each target position (the
+read of STM section 3.2, without top-k). It comes from the source's memory key, encoded with empty masks, and
+the target's query key. Any feature on the source grid, such as a point or a region, moves to the target as
+feature @ W. W of two 4K pictures has 4 GB: only its column normalisers are kept, and needed rows computed.
 """
 
 from dataclasses import dataclass
@@ -116,38 +112,6 @@ def encode_target(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Fe
     return Features(memory.to_rows(key).float(), picture.shape[:2])
 
 
-def affinity(source: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return W, `B x N x M`; each of its columns sums to one.
-
-    Args:
-        source: memory keys, `B x N x C`.
-        target: query keys, `B x M x C`.
-        temperature: divides the affinity; below one the columns are sharper.
-
-    Raises:
-        InputError: the temperature is not above zero.
-    """
-    check_positive(temperature=temperature)
-    weights = source.new_empty(source.shape[0], source.shape[1], target.shape[1])
-    for start, scores in memory.affinity_chunks(source, target / temperature, _columns(source)):
-        weights[:, :, start : start + scores.shape[1]] = scores.softmax(dim=-1).transpose(1, 2)
-    return weights
-
-
-def transfer(weights: Tensor, feature: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
-    """Move a feature from the source grid to the target grid.
-
-    Args:
-        weights: W, `B x N x M`.
-        feature: `B x C x h x w`, h * w = N.
-        grid: (h', w') of the target, h' * w' = M; None when it is that of the source.
-
-    Returns:
-        `B x C x h' x w'`.
-    """
-    return (feature.flatten(2) @ weights).unflatten(2, grid or feature.shape[-2:])
-
-
 class Correspondence:
     """Answers questions about W of two pictures without holding it.
 
@@ -184,7 +148,7 @@ class Correspondence:
 
         Args:
             feature: `C x h x w` on the source grid.
-            temperature: as in `affinity`.
+            temperature: divides the affinity; below one the columns of W are sharper.
 
         Returns:
             `C x h' x w'` on the target grid.

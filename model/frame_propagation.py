@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.fast_inference.cuda_graphs import forget_recordings
 from model.memory import chunk_numbers_on
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork, Query
+from model.padding import Padding, pad
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ MIN_CHUNK_NUMBERS = 1 << 16  # of the read; beyond this, smaller chunks save not
 
 
 class FramePropagation:
-    """The part of an engine that knows the network and how much goes through it at once.
+    """The network of an engine, and how much goes through it at once.
 
     Args:
         network: in eval mode, on the device to compute on.
@@ -35,13 +35,35 @@ class FramePropagation:
             CPU for one, or as many small ones as have the pixels of 864 x 480. When a GPU runs out of
             memory, this and the size of the read's chunks are halved until the frame fits; results do
             not depend on them beyond rounding.
+        free_memory: frees what the engine holds for speed alone.
+
+    Raises:
+        InputError: the network is none.
     """
 
-    def __init__(self, network: PropagationNetwork, objects_at_once: int | None) -> None:
+    def __init__(
+        self,
+        network: PropagationNetwork,
+        objects_at_once: int | None,
+        free_memory: Callable[[], None] | None = None,
+    ) -> None:
+        if not hasattr(network, "encode_memory"):
+            raise InputError(f"a network is what load_network returns, not a {type(network).__name__}.")
         self.network = network
         self.device = next(network.parameters()).device
         self.objects_at_once = objects_at_once
         self.chunk_numbers = chunk_numbers_on(self.device)
+        self.free_memory = free_memory
+
+    def on_device(self, x: Tensor) -> Tensor:
+        """Return a frame or mask on the network's device."""
+        # to a CPU never without waiting: it would compute on what has not come yet
+        return x.to(self.device, non_blocking=self.device.type == "cuda")
+
+    def image(self, frame: Tensor, padding: Padding) -> Tensor:
+        """Return a frame `3 x H x W` as the network takes it, `1 x 3 x H x W`, padded."""
+        padded = pad(self.on_device(frame).unsqueeze(0), padding)
+        return padded.contiguous(memory_format=torch.channels_last)
 
     def segment(self, bank: MemoryBank, query: Query, count: int) -> Tensor:
         """Return aggregated probabilities `(K+1) x H x W` of the K objects of a bank on a padded frame."""
@@ -74,9 +96,9 @@ class FramePropagation:
         """Return compute(), tried again with smaller parts while the GPU has not enough memory.
 
         Args:
-            compute: to be called.
-            frame: number of the frame that it is about, for messages.
-            count: how many objects there are.
+            compute: what to do; a try that fails must leave no trace.
+            frame: number of the frame, for messages.
+            count: number of objects.
 
         Raises:
             InputError: the smallest parts do not fit either.
@@ -95,24 +117,17 @@ class FramePropagation:
             # outside the handler, which holds on to the tensors of the failed attempt
             self.objects_at_once = max(1, at_once // 2)
             self.chunk_numbers = max(MIN_CHUNK_NUMBERS, self.chunk_numbers // 2)
-            self.release()
+            for free in (self.free_memory, self.network.free_memory):
+                if free is not None:
+                    free()
+            torch.cuda.empty_cache()
             log.warning(
                 "frame %d needs more memory than the GPU has: going on with %d objects at once.",
                 *(frame, self.objects_at_once),
             )
 
-    def release(self) -> None:
-        """Free what is only kept for speed."""
-        forget_recordings(self.network)
-        torch.cuda.empty_cache()
-
-    def brought(self, x: Tensor) -> Tensor:
-        """Return a frame or mask on the engine's device."""
-        # to a CPU never without waiting: it would compute on what has not come yet
-        return x.to(self.device, non_blocking=self.device.type == "cuda")
-
     def parts(self, count: int, pixels: int) -> list[slice]:
-        """Return `count` objects of so many pixels each in parts of at most `objects_at_once`."""
+        """Return `count` objects of `pixels` each in parts of at most `objects_at_once`."""
         size = self.objects_at_once
         if size is None:
             size = count if self.device.type != "cpu" else max(1, CPU_PIXELS_AT_ONCE // pixels)

@@ -1,7 +1,7 @@
 """The engine: carries masks through a video, one frame at a time."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -9,15 +9,13 @@ from torch import Tensor
 from model.aggregation import aggregate, most_probable
 from model.arguments import (
     Array,
+    as_tensor,
     check_counts,
-    check_needed,
-    check_network,
     check_positive,
-    check_result,
     frame_tensor,
     given_objects,
 )
-from model.frame_propagation import FramePropagation, Result
+from model.frame_propagation import FramePropagation
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
@@ -26,7 +24,7 @@ from util.errors import InputError
 log = logging.getLogger(__name__)
 
 
-class InferenceCore(FramePropagation):
+class InferenceCore:
     """Propagates object masks through one video (MiVOS section 3.2; protocol of STM).
 
     Frames are given in order; objects may arrive on any frame. Only the memory bank grows with the
@@ -64,14 +62,15 @@ class InferenceCore(FramePropagation):
         half_memory: bool = False,
         objects_at_once: int | None = None,
     ) -> None:
-        check_network(network)
         check_counts(top_k=top_k, max_memory_frames=max_memory_frames, objects_at_once=objects_at_once)
-        check_needed(mem_every=mem_every)
+        check_counts(mem_every=mem_every)
         check_positive(km_sigma=km_sigma)
-        super().__init__(network, objects_at_once)
+        self.network = network
+        self.propagation = FramePropagation(network, objects_at_once)
+        self.device = self.propagation.device
         self.mem_every = mem_every
         self.remember_previous = remember_previous
-        self.bank = MemoryBank(top_k, km_sigma, max_memory_frames, half_memory)
+        self.bank = MemoryBank(top_k, km_sigma, max_memory_frames, half_memory, network.read_memory)
         self.labels: list[int] = []
         self.time = -1
         self.last_permanent = 0
@@ -103,7 +102,8 @@ class InferenceCore(FramePropagation):
             engine's device.
 
         Raises:
-            InputError: frame, mask or labels cannot be used or do not fit; the engine is as it was before.
+            InputError: frame, mask or labels cannot be used or do not fit, or a GPU has too little memory.
+                After this and any other error the engine is as it was before.
         """
         frame = frame_tensor(frame)
         size = (frame.shape[1], frame.shape[2])
@@ -113,33 +113,32 @@ class InferenceCore(FramePropagation):
                 "bring all to one size."
             )
         mask, labels = given_objects(mask, labels, size)
-        self.size = size
-        self.time += 1
-        padding = padding_for(*frame.shape[-2:])
-        image = self.brought(frame).unsqueeze(0)
-        image = pad(image, padding).contiguous(memory_format=torch.channels_last)
-
-        prob = self._in_available_memory(lambda: self._segment(image))
+        time, known = self.time + 1, self.labels
+        padding = padding_for(*size)
+        image = self.propagation.image(frame, padding)
+        prob = self.propagation.in_available_memory(lambda: self._segment(image), time, len(known))
         if mask is not None and labels:
-            corrected = self.bank.max_frames == 1 and not set(self.labels).isdisjoint(labels)
+            corrected = self.bank.max_frames == 1 and not set(known).isdisjoint(labels)
             if corrected and not last:
                 log.warning(
                     "frame %d: its corrected mask does not outlast the next frame that is remembered, since "
                     "one is remembered for good, and that is the first: allow two (--max_memory_frames 2).",
-                    self.time,
+                    time,
                 )
-            given = _by_label(self.brought(mask), labels)
-            prob = self._put_in(prob, {label: pad(given[label], padding) for label in given})
-        if self.labels and not last:
-            self._in_available_memory(lambda: self._memorise(image, prob[1:], labels))
+            given = _by_label(self.propagation.on_device(mask), labels)
+            known = known + [label for label in labels if label not in known]
+            prob = _with_given(prob, {label: pad(given[label], padding) for label in given}, known)
+        if known and not last:
+            self._remember(image, prob[1:], time, {known.index(label) for label in labels})
+        # what may fail comes before: a step that failed has changed nothing
+        self.size, self.time, self.labels = size, time, known
         return unpad(prob, padding)
 
     def remove(self, label: int) -> None:
         """Forget an object: its label and all that is remembered of it; its room is freed.
 
-        The results of later frames have no channel for it, so turn the last result into labels
-        before. Its pixels are background again, or another object's. A mask with the same label may
-        come later; that object is a new one.
+        Later results have no channel for it, so turn the last one into labels before. A mask with the same
+        label may come later; that object is a new one.
 
         Raises:
             InputError: no object has this label.
@@ -161,51 +160,62 @@ class InferenceCore(FramePropagation):
             `H x W`, uint8 (int32 when a label exceeds 255), on the device of `prob`.
 
         Raises:
-            InputError: `prob` is not of the objects known now, or the size is none.
+            InputError: `prob` is not of the objects known now.
         """
-        prob = check_result(prob, len(self.labels), size)
+        prob = as_tensor(prob, "a result")
+        if prob.dim() != 3 or len(prob) != len(self.labels) + 1:
+            raise InputError(
+                f"a result of {tuple(prob.shape)} is not of the background and {len(self.labels)} objects: "
+                "turn it into labels before objects come or are removed."
+            )
         return most_probable(prob, [0, *self.labels], size)
 
     def _segment(self, image: Tensor) -> Tensor:
         """Return aggregated probabilities `(K+1) x H x W` of the known objects on a padded frame."""
         if not self.labels:
             return image.new_ones(1, *image.shape[-2:])
-        return self.segment(self.bank, self.network.encode_query(image), len(self.labels))
+        query = self.network.encode_query(image)
+        return self.propagation.segment(self.bank, query, len(self.labels))
 
-    def _put_in(self, prob: Tensor, given: dict[int, Tensor]) -> Tensor:
-        """Return `prob` with the given masks in it, and learn the labels that are new.
-
-        Every probability becomes 0 where the given masks cover (their sum exceeds 0.5); a given
-        mask replaces whatever was predicted for its own object.
-        """
-        self.labels += [label for label in given if label not in self.labels]
-        objects = prob.new_zeros(len(self.labels), *prob.shape[-2:])
-        objects[: prob.shape[0] - 1] = prob[1:]
-        covered = torch.stack(list(given.values())).sum(dim=0) > 0.5
-        objects.masked_fill_(covered, 0)
-        for label, mask in given.items():
-            objects[self.labels.index(label)] = mask
-        return aggregate(objects)
-
-    def _memorise(self, image: Tensor, objects: Tensor, given: list[int]) -> None:
-        """Remember a padded frame with its objects.
+    def _remember(self, image: Tensor, objects: Tensor, time: int, given: set[int]) -> None:
+        """Remember a padded frame with its objects, if it is one to be remembered.
 
         Args:
             image: `1 x 3 x H x W`.
             objects: their probabilities, `K x H x W`.
-            given: labels of the objects whose masks were given on it.
+            time: index of the frame.
+            given: indices of the objects whose masks were given on it.
         """
-        permanent = bool(given) or self.time - self.last_permanent >= self.mem_every
+        permanent = bool(given) or time - self.last_permanent >= self.mem_every
         if not permanent and not self.remember_previous:
             return
-        keys, values = self.encode(image, objects)
-        indices = {self.labels.index(label) for label in given}
-        self.bank.write(keys, values, self.time, permanent, indices)
-        if permanent:
-            self.last_permanent = self.time
 
-    def _in_available_memory(self, compute: Callable[[], Result]) -> Result:
-        return self.in_available_memory(compute, self.time, len(self.labels))
+        def write() -> None:
+            self.bank.write(*self.propagation.encode(image, objects), time, permanent, given)
+
+        self.propagation.in_available_memory(write, time, len(objects))
+        if permanent:
+            self.last_permanent = time
+
+
+def _with_given(prob: Tensor, given: dict[int, Tensor], known: list[int]) -> Tensor:
+    """Return probabilities with given masks in them.
+
+    Every probability becomes 0 where the given masks cover (their sum exceeds 0.5); a given mask replaces
+    whatever was predicted for its own object.
+
+    Args:
+        prob: `(K+1) x H x W`, of the objects known before.
+        given: masks `H x W` by label.
+        known: all labels, those of `prob` first.
+    """
+    objects = prob.new_zeros(len(known), *prob.shape[-2:])
+    objects[: prob.shape[0] - 1] = prob[1:]
+    covered = torch.stack(list(given.values())).sum(dim=0) > 0.5
+    objects.masked_fill_(covered, 0)
+    for label, mask in given.items():
+        objects[known.index(label)] = mask
+    return aggregate(objects)
 
 
 def _by_label(mask: Tensor, labels: list[int]) -> dict[int, Tensor]:

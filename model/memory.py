@@ -1,8 +1,7 @@
 """The space-time memory read as pure functions (STM section 3.2, MiVOS top-k, KMN kernel).
 
-Layout: memory and query positions are rows, `B x positions x channels`. A query's affinity to all
-N memory positions is then one contiguous row, which is what softmax, top-k and the gathered
-readout want, and remembering a frame appends rows without moving any.
+Memory and query positions are rows, `B x positions x channels`: a query's affinity to all N memory positions
+is one contiguous row, as softmax and top-k want it, and remembering a frame appends rows.
 """
 
 import math
@@ -42,19 +41,6 @@ def affinity(memory_key: Tensor, query_key: Tensor) -> Tensor:
     return (query_key / math.sqrt(query_key.shape[-1])) @ memory_key.transpose(1, 2)
 
 
-def full_readout(scores: Tensor, memory_value: Tensor) -> Tensor:
-    """Softmax over all memory positions, then the weighted mean of their values.
-
-    Args:
-        scores: `B x Q x N`.
-        memory_value: `B x N x C`.
-
-    Returns:
-        `B x Q x C`.
-    """
-    return scores.softmax(dim=-1).to(memory_value.dtype) @ memory_value
-
-
 def k_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the k greatest numbers of each row and where they are, in any order.
 
@@ -83,20 +69,6 @@ def k_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, torch.where(member < GROUP, in_group, chosen + (groups - k) * GROUP)
 
 
-def top_k_readout(scores: Tensor, memory_value: Tensor, k: int) -> Tensor:
-    """Softmax over the k best memory positions of each query only (MiVOS section 3.2).
-
-    Args:
-        scores: `B x Q x N`.
-        memory_value: `B x N x C`.
-        k: positions kept for each query, clamped to N.
-
-    Returns:
-        `B x Q x C`. The k values are summed where they lie; no `Q x k x C` copy is made.
-    """
-    return weighted_values(*k_best(scores, k), memory_value)
-
-
 def weighted_values(best: Tensor, index: Tensor, memory_value: Tensor) -> Tensor:
     """Return the mean of the values at `index`, weighted by the softmax of `best`.
 
@@ -106,7 +78,7 @@ def weighted_values(best: Tensor, index: Tensor, memory_value: Tensor) -> Tensor
         memory_value: `B x N x C`.
 
     Returns:
-        `B x Q x C`.
+        `B x Q x C`. The k values are summed where they lie; no `Q x k x C` copy is made.
     """
     batch, positions, channels = memory_value.shape
     weights = best.softmax(dim=-1)
@@ -170,9 +142,8 @@ def read(
 ) -> Tensor:
     """Read the memory for every query position.
 
-    Affinity is computed for a chunk of queries at a time. The Gaussian kernel enters as its
-    logarithm: softmax(A + log g) equals exp(A - max) * g normalised, with the same order for top-k,
-    and cannot underflow to 0/0.
+    Affinity is computed for a chunk of queries at a time. The Gaussian kernel enters as its logarithm, which
+    keeps the order for top-k and cannot underflow to 0/0.
 
     Args:
         memory_key: `B x N x Ck`; in half precision or in that of the query, as the value.
@@ -198,9 +169,8 @@ def read(
             queries = torch.arange(start, start + scores.shape[1], device=scores.device)
             scores = scores + log_kernel(centres, queries, width, km_sigma)
         part = readout[:, start : start + scores.shape[1]]
-        part.copy_(
-            full_readout(scores, memory_value)
-            if top_k is None
-            else top_k_readout(scores, memory_value, top_k)
-        )
+        if top_k is None:
+            part.copy_(scores.softmax(dim=-1).to(memory_value.dtype) @ memory_value)
+        else:  # a softmax over the k best positions of each query only (MiVOS section 3.2)
+            part.copy_(weighted_values(*k_best(scores, top_k), memory_value))
     return readout

@@ -1,14 +1,13 @@
 """What the engine remembers of each object."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from model.fast_inference.top_k_read import top_k_read
-from model.memory import read
+from model import memory
 
 
 class ObjectMemory:
@@ -17,11 +16,9 @@ class ObjectMemory:
     Permanent frames fill the storage from the front; the temporary one (the previous frame) lies
     behind them and is overwritten by the next write. Storage grows geometrically.
 
-    With `max_frames`, a write beyond the limit takes the place of the permanent frame whose
-    removal leaves the most even spread: the one with the smallest gap between its neighbours in
-    time, never the first, and one whose mask was given only for another such. Where there is none to
-    replace, it is remembered as a temporary one: a limit of 1 keeps the first frame alone. Reading does
-    not depend on the order of frames.
+    With `max_frames`, a write beyond the limit replaces the permanent frame with the smallest gap between its
+    neighbours in time: never the first, and one whose mask was given only for another such. Where there is
+    none, the frame is remembered as a temporary one: a limit of 1 keeps the first frame alone.
 
     Args:
         max_frames: permanent frames kept; None keeps all.
@@ -75,11 +72,6 @@ class ObjectMemory:
         frames = len(self.times) + self.has_temporary
         return self.keys[:frames].flatten(0, 1)[None], self.values[:frames].flatten(0, 1)[None]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of storage held."""
-        return self.keys.nbytes + self.values.nbytes
-
     def _least_useful_slot(self, given: bool) -> int | None:
         """Return the slot that a frame with a given or predicted mask takes; None when all are worth more."""
         by_time = sorted(range(len(self.times)), key=self.times.__getitem__)
@@ -105,11 +97,18 @@ class MemoryBank:
         km_sigma: standard deviation of the KMN kernel; None for no kernel.
         max_frames: permanent frames kept for each object; None keeps all.
         half: store in half precision.
+        read: `model.memory.read`, or what computes the same, such as `PropagationNetwork.read_memory`.
     """
 
     def __init__(
-        self, top_k: int | None, km_sigma: float | None, max_frames: int | None, half: bool = False
+        self,
+        top_k: int | None,
+        km_sigma: float | None,
+        max_frames: int | None,
+        half: bool = False,
+        read: Callable[..., Tensor] = memory.read,
     ) -> None:
+        self.read_one = read
         self.top_k = top_k
         self.km_sigma = km_sigma
         self.max_frames = max_frames
@@ -128,12 +127,13 @@ class MemoryBank:
             permanent: keep the frame, rather than only until the next write.
             given: indices of the objects whose masks were given on it, rather than predicted.
         """
-        while len(self.objects) < keys.shape[0]:
-            self.objects.append(ObjectMemory(self.max_frames, self.half))
-        for memory, key, value in zip(self.objects, keys, values, strict=True):
-            memory.reserve(key, value)  # for all first: out of memory, nothing is half-written
-        for index, (memory, key, value) in enumerate(zip(self.objects, keys, values, strict=True)):
-            memory.write(key, value, time, permanent, index in given)
+        new = range(len(self.objects), len(keys))
+        objects = [*self.objects, *(ObjectMemory(self.max_frames, self.half) for _ in new)]
+        for each, key, value in zip(objects, keys, values, strict=True):
+            each.reserve(key, value)  # for all first: out of memory, nothing is half-written
+        self.objects = objects
+        for index, (each, key, value) in enumerate(zip(objects, keys, values, strict=True)):
+            each.write(key, value, time, permanent, index in given)
 
     def remove(self, index: int) -> None:
         """Forget object `index`; those behind it move up by one."""
@@ -154,21 +154,12 @@ class MemoryBank:
         options: dict[str, Any] = {"width": width, "top_k": self.top_k, "km_sigma": self.km_sigma}
         return torch.cat(
             [
-                quickest_read(*memory.view(), query_key, **options, chunk_numbers=chunk_numbers)
-                for memory in self.objects[objects]
+                self.read_one(*each.view(), query_key, **options, chunk_numbers=chunk_numbers)
+                for each in self.objects[objects]
             ]
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes of storage held."""
-        return sum(memory.nbytes for memory in self.objects)
-
-
-def quickest_read(
-    memory_key: Tensor, memory_value: Tensor, query_key: Tensor, *, top_k: int | None, **options: Any
-) -> Tensor:
-    """Read the memory of one object the quickest way on its device; all is as for `model.memory.read`."""
-    if top_k is not None and options.get("km_sigma") is None and query_key.device.type == "cpu":
-        return top_k_read(memory_key, memory_value, query_key, top_k)
-    return read(memory_key, memory_value, query_key, top_k=top_k, **options)
+        return sum(each.keys.nbytes + each.values.nbytes for each in self.objects)

@@ -3,8 +3,6 @@
 Attribute names are a public file format (the published checkpoints); they must not change.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -103,24 +101,10 @@ class PartialConv2d(nn.Conv2d):
     def __init__(self, parts: tuple[slice, slice], in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1)
         self.parts = parts
-        self.pieces: tuple[Tensor, ...] | None = None
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
-        return F.conv2d(x, self.piece(channels), self.bias if bias else None, self.stride, self.padding)
-
-    def piece(self, channels: slice) -> Tensor:
-        """Return the weight for some input channels, `O x C x 3 x 3`."""
-        return self.weight[:, channels] if self.pieces is None else self.pieces[self.parts.index(channels)]
-
-    def cut(self) -> None:
-        """Cut the weight for all calls until `join`: its gradient is put together once, not in each call."""
-        sizes = [len(range(self.in_channels)[part]) for part in self.parts]
-        self.pieces = self.weight.split(sizes, dim=1)
-
-    def join(self) -> None:
-        """Undo `cut`."""
-        self.pieces = None
+        return F.conv2d(x, self.weight[:, channels], self.bias if bias else None, self.stride, self.padding)
 
 
 class CompressBlock(nn.Module):
@@ -139,17 +123,6 @@ class CompressBlock(nn.Module):
         self.downsample = PartialConv2d(parts, in_channels, out_channels)
         self.conv1 = PartialConv2d(parts, in_channels, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-
-    @contextmanager
-    def cut(self) -> Iterator[None]:
-        """Within the context, cut both weights but once, which saves a training step time."""
-        try:
-            self.conv1.cut()
-            self.downsample.cut()
-            yield
-        finally:
-            self.conv1.join()
-            self.downsample.join()
 
     def frame_half(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `B x frame_channels x h x w` adds to (conv1, downsample), biases included."""

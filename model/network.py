@@ -1,11 +1,12 @@
 """The propagation network: one class for training, evaluation and correspondences."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from model.memory import to_map, to_rows
+from model.memory import read, to_map, to_rows
 from model.modules import (
     ALL,
     Decoder,
@@ -32,6 +33,10 @@ class PropagationNetwork(nn.Module):
     Args:
         single_object: build the variant of training stage 0, whose memory encoder does not see the
             other objects. It differs by one input channel.
+
+    Attributes:
+        read_memory: `model.memory.read`, or a quicker way to compute the same.
+        free_memory: frees memory that is held for speed alone; None where there is none.
     """
 
     def __init__(self, single_object: bool = False) -> None:
@@ -42,6 +47,8 @@ class PropagationNetwork(nn.Module):
         self.kv_m_f16 = KeyValue()
         self.kv_q_f16 = KeyValue()
         self.decoder = Decoder()
+        self.read_memory: Callable[..., Tensor] = read
+        self.free_memory: Callable[[], None] | None = None
         self.train()  # so that batch norm is frozen from the start
 
     def train(self, mode: bool = True) -> "PropagationNetwork":

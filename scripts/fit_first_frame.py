@@ -22,7 +22,7 @@ from dataset.video_dataset import open_user_video
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
 from model.training.propagation_forward import PropagationForward
-from model.training.remembered_forward import RememberedForward
+from scripts.one_shot.forwards import RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
 from scripts.one_shot.training import Fit
 from util.device import add_device_flags, set_up_device

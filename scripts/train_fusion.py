@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataset.interactive_training_sets import fusion_training_set
 from model import FusionNetwork, load_network
-from model.checkpoint import load_into
+from model.checkpoint import load_weights
 from model.training.fusion_forward import FrozenAttention, FusionForward
 from model.training.losses import Bootstrap
 from scripts.training.interactive_pictures import fusion_grid
@@ -64,7 +64,7 @@ def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         ),
         forward=FusionForward(network, attention, settings.amp),
         initialise=lambda: None,  # as PyTorch makes it
-        load=lambda path: load_into(network, path),
+        load=lambda path: load_weights(network, path),
         bootstrap=Bootstrap(HARDEST_FROM * settings.iterations, HARDEST_TO * settings.iterations),
         picture=fusion_grid,
     )

@@ -6,14 +6,15 @@ python -m torch.distributed.run --nproc_per_node=2 -m scripts.train_s2m --id s2m
 import argparse
 from pathlib import Path
 
+from torch import nn
+
 from dataset.interactive_training_sets import s2m_training_set
 from model import S2MNetwork
-from model.checkpoint import load_into
-from model.resnet import imagenet_state_dict
+from model.checkpoint import load_weights
+from model.resnet import imagenet_state_dict, load_imagenet
 from model.training.losses import Bootstrap
 from model.training.s2m_forward import S2MForward
-from model.training.s2m_start import start_from_deeplab, start_from_imagenet
-from model.training.synchronised_norm import synchronise_batch_norm
+from model.training.s2m_start import start_from_deeplab
 from scripts.training.interactive_pictures import s2m_grid
 from scripts.training.loop import Task, run_training
 from util.data_roots import add_root_flags
@@ -50,13 +51,18 @@ def main() -> None:
 def s2m_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
     """Return the data, the network and the schedule."""
     network = S2MNetwork()
-    synchronise_batch_norm(network)
+    if ranks.is_distributed:
+        if ranks.device.type == "cpu":
+            raise InputError(
+                "several processes share statistics of batch norm on GPUs alone: train S2M on a CPU in one."
+            )
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     return Task(
         title="Scribbles to masks",
         dataset=s2m_training_set(settings.static_root, settings.lvis_root, settings.crop_size, settings.seed),
         forward=S2MForward(network, settings.amp),
         initialise=lambda: initialise(network, settings.load_deeplab),
-        load=lambda path: load_into(network, path),
+        load=lambda path: load_weights(network, path),
         bootstrap=BOOTSTRAP,
         picture=s2m_grid,
     )
@@ -69,7 +75,7 @@ def initialise(network: S2MNetwork, deeplab: Path | None) -> None:
         return
     imagenet = imagenet_state_dict()
     if imagenet is not None:
-        start_from_imagenet(network, imagenet)
+        load_imagenet(network.backbone, imagenet)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from model import FusionNetwork, load_fusion, load_network, load_s2m
 from model.checkpoint import save_checkpoint
-from model.correspondence import affinity, transfer
-from model.fusion import fuse, moved_difference, time_shares
+from model.correspondence import Correspondence, Features
+from model.interactive.fusion import fuse, moved_difference, time_shares
 from model.padding import pad, padding_for
 from tests.conftest import GOLDEN
 from tests.interactive_networks import fusion_network, relative_error
@@ -73,12 +73,11 @@ def test_attention_is_the_difference_times_the_correspondence():
     key, query = torch.randn(3, 5 * 7, 128), torch.randn(1, 5 * 7, 128)
     difference = torch.rand(3, 80, 112) * 2 - 1
     ours = moved_difference(difference, key, query, (5, 7))
-    weights = affinity(key, query.expand(3, -1, -1))
+    pairs = [Correspondence(Features(each[None], (80, 112)), Features(query, (80, 112))) for each in key]
     for sign, channel in ((1, 0), (-1, 1)):
         coarse = F.avg_pool2d((sign * difference).clamp(0, 1)[:, None], 16)
-        moved = F.interpolate(
-            transfer(weights, coarse), scale_factor=16, mode="bilinear", align_corners=False
-        )
+        moved = torch.stack([pair.transfer(each) for pair, each in zip(pairs, coarse, strict=True)])
+        moved = F.interpolate(moved, scale_factor=16, mode="bilinear", align_corners=False)
         torch.testing.assert_close(ours[:, channel], moved[:, 0])
     assert not moved_difference(torch.zeros(3, 80, 112), key, query, (5, 7)).any()
 

@@ -1,7 +1,6 @@
 """What only a GPU can show (skipped without one), and what can be known of it without one."""
 
 import argparse
-import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,10 +10,10 @@ import torch
 
 from dataset.davis_test_dataset import davis_2016
 from model import InferenceCore, PropagationNetwork, load_fusion, load_network, load_s2m
-from model.fast_inference.cuda_graphs import RECORDED, ReplayedFunction, Workspace, replay_on_gpu
-from model.fusion import fuse, time_shares
+from model.fast_inference.cuda_graphs import RECORDED, ReplayedFunction, Workspace
+from model.interactive.fusion import fuse, time_shares
+from model.interactive.scribble_to_mask import S2MSegmenter
 from model.padding import pad, padding_for
-from model.scribble_to_mask import S2MSegmenter
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import tf32
@@ -61,7 +60,7 @@ def test_all_that_the_engine_makes_lies_on_the_device_of_its_network(options, dt
     with META:
         network = PropagationNetwork().eval().to(dtype)
     engine = InferenceCore(network, **options)
-    engine.chunk_numbers = 100
+    engine.propagation.chunk_numbers = 100
     given = {0: [1, 2], 6: [2, 3]}
     for index in range(8):
         mask = torch.arange(4).repeat(40, 18) if index in given else None
@@ -140,16 +139,6 @@ def test_results_of_replays_are_their_own_in_every_thread(weights_file, clip_fra
                 torch.testing.assert_close(key, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_copies_of_a_network_replay_their_own():
-    network = PropagationNetwork().eval()
-    replay_on_gpu(network)
-    copied = copy.deepcopy(network)
-    functions = [getattr(copied, name) for name in RECORDED]
-    assert all(each.network is copied and each.function.__self__ is copied for each in functions)
-    workspaces = {each.workspace for each in functions}
-    assert len(workspaces) == 1 and network.decode.workspace not in workspaces
-
-
 @needs_gpu
 def test_what_cannot_be_recorded_is_computed(caplog):
     linear = torch.nn.Linear(2, 2, device=GPU)
@@ -225,12 +214,10 @@ def test_fusion_matches_golden(amp, most, fusion_file, clip_frames):
 
 
 @needs_gpu
-@pytest.mark.parametrize("is_resumed", [False, True])
-def test_interactive_rounds_match_golden(is_resumed, weights_file, fusion_file, clip_frames, tmp_path):
-    folder = tmp_path / "session" if is_resumed else None
+def test_interactive_rounds_match_golden(weights_file, fusion_file, clip_frames):
     with tf32(False):
         networks = load_network(weights_file, GPU), load_fusion(fusion_file, GPU)
-        assert_three_rounds_match_golden(networks[0], clip_frames, networks[1], folder)
+        assert_three_rounds_match_golden(networks[0], clip_frames, networks[1])
 
 
 @needs_gpu

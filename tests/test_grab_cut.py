@@ -4,7 +4,7 @@ import pytest
 
 from dataset.image_io import read_image, read_merged
 from dataset.scribbles import draw_stroke, no_scribbles
-from model.grab_cut import GrabCutSegmenter, mask_in_box
+from model.interactive.grab_cut import GrabCutSegmenter, mask_in_box
 from tests.conftest import SHARED_DATA, needs_shared_data
 from util.errors import InputError
 

@@ -253,7 +253,7 @@ def test_without_the_previous_frame_each_is_read_from_those_remembered_for_good(
 
 def test_wrong_shapes_are_refused(network, clip_frames, clip_labels):
     engine = InferenceCore(network)
-    with pytest.raises(InputError, match=r"mask is 100 x 88, its frame 136 x 88"):
+    with pytest.raises(InputError, match=r"its frame, 88 x 136, not 88 x 100 of"):
         engine.step(clip_frames[0], clip_labels[0][:, :100])
     engine.step(clip_frames[0], clip_labels[0])
     with pytest.raises(InputError, match=r"a frame is 136 x 80, those before it 136 x 88"):
@@ -332,7 +332,7 @@ def test_a_full_gpu_is_met_with_smaller_chunks(network, clip_frames, clip_labels
         prob = engine.step(frame, clip_labels[2] if index == 0 else None)
         torch.testing.assert_close(prob, expected[index], atol=1e-5, rtol=0)
     assert full.failures == 1  # three objects on the first frame; one at a time from then on
-    assert engine.objects_at_once == 1
+    assert engine.propagation.objects_at_once == 1
     assert [memory.times for memory in engine.bank.objects] == [[0]] * 3
     assert "more memory" in caplog.text
 
@@ -343,6 +343,36 @@ def test_a_gpu_that_holds_not_even_one_object_is_an_error(network, clip_frames, 
     with pytest.raises(InputError, match="--max_memory_frames"):
         engine.step(clip_frames[0], clip_labels[2])
     assert 1 < full.failures < 20
+
+
+@pytest.mark.parametrize("error", [RuntimeError, torch.cuda.OutOfMemoryError])
+@pytest.mark.parametrize("method", ["encode_query", "decode", "encode_memory"])
+def test_a_failed_step_has_changed_nothing(method, error, network, clip_frames, clip_labels, monkeypatch):
+    """A new object comes with the step, of which nothing must stay."""
+    small, labels = [frame[:, :48, :80] for frame in clip_frames], clip_labels[1][:48, :80]
+    whole, engine = (InferenceCore(network, mem_every=2, objects_at_once=1) for _ in range(2))
+    for each in (whole, engine):
+        propagate(each, small[:3], {0: (labels, [1])})
+
+    def state():
+        memory = [(each.times, each.given, each.has_temporary) for each in engine.bank.objects]
+        held = [rows.clone() for each in engine.bank.objects for rows in each.view()]
+        return (engine.time, list(engine.labels), engine.last_permanent, engine.size, memory), held
+
+    def fail(*_):
+        raise error
+
+    before = state()
+    with monkeypatch.context() as patch:
+        patch.setattr(network, method, fail)
+        with pytest.raises(InputError if error is torch.cuda.OutOfMemoryError else error):
+            engine.step(small[3], labels, labels=[2])
+    after = state()
+    assert after[0] == before[0]
+    assert all(torch.equal(a, b) for a, b in zip(after[1], before[1], strict=True))
+    for frame, given in ((small[3], [2]), (small[4], None)):
+        expected, prob = (each.step(frame, labels if given else None, given) for each in (whole, engine))
+        torch.testing.assert_close(prob, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("options", [{"objects_at_once": 2}, {"half_memory": True}])

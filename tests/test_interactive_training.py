@@ -1,19 +1,16 @@
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 
-from model.fusion import FusionNetwork
-from model.s2m import S2MNetwork
+from model.fast_inference.preparation import quicken_training
+from model.interactive.fusion import FusionNetwork
+from model.interactive.s2m import S2MNetwork
 from model.training.fusion_forward import FusionForward
 from model.training.losses import Bootstrap, frame_losses
 from model.training.s2m_forward import S2MForward
 from model.training.s2m_start import start_from_deeplab
 from model.training.trainer import Trainer
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import GOLDEN
 from tests.golden_weights import fill
 from util.errors import InputError
 from util.ranks import Ranks
@@ -42,6 +39,7 @@ def golden_run(name, device=CPU):
             return torch.stack([batch["attn1"], batch["attn2"]], dim=1)
 
         task = FusionForward(fill(FusionNetwork(), "fusion.").to(device), attention)
+    quicken_training(task.network, device)
     return golden, Trainer(task, Ranks(device), lr=1e-4, steps=[4], bootstrap=bootstrap), golden_batch(name)
 
 
@@ -96,36 +94,6 @@ def test_the_hardest_pixels_are_those_of_the_batch_for_s2m_alone(name, is_pooled
     )
     assert (pooled - apart).abs() > 1e-3
     torch.testing.assert_close(result.losses.sum(), pooled if is_pooled else apart)
-
-
-@pytest.mark.slow
-def test_two_processes_with_synchronised_batch_norm_equal_one(tmp_path):
-    launcher = ["torch.distributed.run", "--nproc_per_node=2", "--master_port=29547"]
-    done = subprocess.run(
-        [sys.executable, "-m", *launcher, ROOT / "tests/interactive_step.py", tmp_path / "both.pth"],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    both = torch.load(tmp_path / "both.pth")
-    _, trainer, batch = golden_run("s2m")
-    trainer.network.double()
-    trainer.step(batch)
-    for name, parameter in trainer.network.named_parameters():
-        difference = (both["gradients"][name] - parameter.grad).norm()
-        assert difference <= 1e-4 * parameter.grad.norm(), name
-    running = {name: tensor for name, tensor in trainer.network.named_buffers() if "running" in name}
-    for name, tensor in running.items():
-        torch.testing.assert_close(both["state"][name], tensor, rtol=1e-4, atol=1e-6)
-
-
-def test_a_process_alone_could_not_normalise_its_share():
-    """So what makes the test above pass is the exchange of statistics."""
-    _, trainer, batch = golden_run("s2m")
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        trainer.step({name: value[:1] for name, value in batch.items()})
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_thousand_frames_stay_within_their_budget(loaded):
     stored = FRAMES * 2 * (OBJECTS + 1) * PIXELS
     print(f"{FRAMES} frames, {stored / 1e6:.0f} MB stored; at most {most / 1e6:.0f} MB more resident")
     found = [digest(core, index) for index in range(COMPARED)]
-    assert core.arrays.held_bytes <= BUDGET
+    assert core.store.held_bytes <= BUDGET
     assert most < 2 * BUDGET + BANK + WORKING
     core.give(FRAMES // 2, mask.roll(FRAMES, dims=1))
     for _ in islice(core.propagate(), COMPARED):

@@ -12,7 +12,7 @@ from model import PropagationNetwork
 from model.aggregation import aggregate, aggregate_logits, most_probable
 from model.memory import affinity, to_map, to_rows
 from model.resnet import imagenet_state_dict
-from model.training.from_scratch import KEY_SCALE, initialise_from_scratch
+from scripts.one_shot.from_scratch import KEY_SCALE, initialise_from_scratch
 from tests.conftest import GOLDEN
 
 

@@ -1,78 +1,24 @@
-"""What a one-shot fit is made of: masks carried by the read, its schedule, its verdict, and quicker steps."""
+"""What a one-shot fit is made of: masks carried by the read, its schedule and its verdict."""
 
 import math
 import re
-from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model.modules import CompressBlock
 from model.network import PropagationNetwork
-from model.training.adam import ViewingAdam
-from model.training.carried_masks import DOUBT, at_positions, between_positions, carried_logits
-from model.training.key_forward import KeyForward
 from model.training.losses import frame_losses
-from model.training.muon import Muon
 from model.training.propagation_forward import PropagationForward
-from model.training.remembered_forward import RememberedForward
+from scripts.one_shot.carried_masks import DOUBT, at_positions, between_positions, carried_logits
+from scripts.one_shot.forwards import KeyForward, RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
-from scripts.one_shot.schedule import LAST_RATE, WARM_UP, rate
-from scripts.one_shot.training import KEY_BATCH, MUON_FROM, MUON_TO, SCRATCH_SAMPLES, Fit
+from scripts.one_shot.training import KEY_BATCH, LAST_RATE, SCRATCH_SAMPLES, WARM_UP, Fit, rate
 from tests.golden_weights import fill
 from util.ranks import Ranks
 
 SELECTOR = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
-
-
-def test_adam_on_views_is_adam_and_copies_no_weight():
-    torch.manual_seed(0)
-    networks = []
-    for kind in (partial(torch.optim.Adam, fused=True), ViewingAdam):
-        torch.manual_seed(1)
-        network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.LazyLinear(2))
-        network(torch.zeros(1, 3, 9, 9))
-        network.to(memory_format=torch.channels_last)
-        networks.append((network, kind(network.parameters(), lr=1e-2, weight_decay=1e-3)))
-    for step in range(4):
-        x = torch.randn(2, 3, 9, 9)
-        for network, adam in networks:
-            adam.zero_grad()
-            network(x).square().sum().backward()
-            with torch.profiler.profile() as profile:
-                adam.step()
-            cloned = sum(event.count for event in profile.key_averages() if event.key == "aten::clone")
-            assert (cloned == 0) == (isinstance(adam, ViewingAdam) and step > 0)
-    (plain, plain_adam), (ours, our_adam) = networks
-    for expected, found in zip(plain.parameters(), ours.parameters(), strict=True):
-        assert torch.equal(found, expected)
-        assert found.stride() == expected.stride()
-        assert found.grad.shape == found.shape
-    expected_state, found_state = (adam.state_dict()["state"] for adam in (plain_adam, our_adam))
-    for number, expected in expected_state.items():
-        assert torch.equal(found_state[number]["exp_avg_sq"], expected["exp_avg_sq"])
-
-
-def test_a_weight_cut_once_has_the_same_gradient():
-    torch.manual_seed(0)
-    block = CompressBlock(6, 4, 8)
-    readout, value = torch.randn(4, 6, 5, 5), torch.randn(2, 4, 5, 5)
-
-    def gradients():
-        block.zero_grad()
-        total = sum(block(readout * scale, block.frame_half(value * scale)).sum() for scale in (1, 2))
-        total.backward()
-        return [parameter.grad.clone() for parameter in block.parameters()]
-
-    expected = gradients()
-    with block.cut():
-        found = gradients()
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs)
-    assert block.conv1.pieces is None
-    assert block.downsample.pieces is None
 
 
 def test_positions_are_where_the_network_has_them():
@@ -133,7 +79,6 @@ def test_masks_that_are_carried_add_a_frame_and_teach_keys_alone(batch, network)
     frame_losses(found, truth.target, truth.selector, 1.0)[1].backward()
     assert network.kv_q_f16.key_proj.weight.grad.abs().max() > 0
     assert not network.decoder.up_8_4.skip_conv1.weight.grad.any()
-    assert network.decoder.compress.conv1.pieces is None
 
 
 def test_keys_alone_carry_as_in_the_whole(batch, network):
@@ -193,52 +138,6 @@ def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, se
     assert shown[-1] == 1
     assert len(samples.drawn) == SCRATCH_SAMPLES + KEY_BATCH * keys + taken
     assert len(set(samples.drawn)) == len(samples.drawn)
-
-
-@pytest.mark.parametrize("amp", [False, True])
-@pytest.mark.parametrize(
-    ("steps", "key_step", "muon"),
-    [
-        (MUON_FROM, 9, True),
-        (MUON_FROM - 1, 9, False),
-        (MUON_TO + 1, 9, False),
-        (None, 0.4, True),  # 250 steps in three minutes
-        (None, 0.6, False),  # 167
-        (None, 0.1, False),  # 1,000
-    ],
-)
-def test_muon_takes_the_steps_of_a_fit_that_has_about_enough(steps, key_step, muon, amp):
-    run = Fit(Samples({}), Ranks(torch.device("cpu")), amp, 180, steps, lambda *_: None)
-    run.choose_optimizer(key_step)
-    made = run.optimizer([nn.Parameter(torch.zeros(16, 16, 1, 1))], 1e-5, 0.0)
-    assert isinstance(made, Muon) == muon
-    assert not muon or made.dtype == (torch.bfloat16 if amp else torch.float32)
-
-
-@pytest.mark.parametrize("muon", [False, True])
-def test_an_optimizer_is_chosen_when_keys_are_warm_and_kept(batch, monkeypatch, muon):
-    made, measured = [], []
-
-    def recorded(*args):
-        made.append(Muon(*args))
-        return made[-1]
-
-    def choose(self, key_step):
-        measured.append(key_step)
-        self.optimizer = recorded if muon else ViewingAdam
-
-    monkeypatch.setattr(Fit, "choose_optimizer", choose)
-    run = Fit(Samples(batch), Ranks(torch.device("cpu")), False, 1e9, 14, lambda *_: None)
-    network = PropagationNetwork()
-    assert run.start_from_scratch(network) == WARM_UP + 1
-    (key_step,) = measured
-    assert 0 < key_step < run.passed() / WARM_UP
-    if muon:
-        (keys,) = made
-        assert keys.state[network.rgb_encoder.conv1.weight]["step"] == 1  # the others were Adam's
-        run.steps = 1
-        run.train(RememberedForward(network, carry_masks=True), 1e-5, 1)
-    assert len(made) == (2 if muon else 0)
 
 
 def test_samples_drawn_ahead_for_a_gpu_are_those_of_a_cpu(batch):

@@ -10,8 +10,8 @@ from dataset.scribbles import NONE, no_scribbles, sides
 from model import S2MNetwork, load_s2m
 from model.aggregation import aggregate
 from model.fast_inference.winograd import WinogradConv2d
+from model.interactive.scribble_to_mask import S2MSegmenter
 from model.padding import pad, padding_for, unpad
-from model.scribble_to_mask import S2MSegmenter
 from tests.conftest import GOLDEN
 from tests.interactive_networks import relative_error, s2m_network
 from util.errors import InputError

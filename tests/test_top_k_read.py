@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.fast_inference.top_k_read import BLOCK, LANES, top_k_read
+from model.fast_inference.top_k_read import BLOCK, LANES, quickest_read, top_k_read
 from model.memory import read
 from model.memory_bank import MemoryBank
 
@@ -56,7 +56,7 @@ def test_a_memory_in_half_precision_is_read_as_it_is_stored():
 @pytest.mark.parametrize(("km_sigma", "top_k"), [(None, 20), (7.0, 20), (None, None)])
 def test_a_bank_reads_the_same_whichever_way_it_takes(km_sigma, top_k):
     key, value, query = drawn(60, 60)
-    bank = MemoryBank(top_k, km_sigma, None)
+    bank = MemoryBank(top_k, km_sigma, None, read=quickest_read)
     bank.write(key, value, time=0, permanent=True)
     expected = read(key, value, query, width=10, top_k=top_k, km_sigma=km_sigma)
     torch.testing.assert_close(bank.read(query, 10, slice(0, 1), 1 << 20), expected)

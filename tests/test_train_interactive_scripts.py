@@ -1,20 +1,25 @@
 """The real commands that train S2M and fusion, on tiny data."""
 
+import argparse
 import os
 import re
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
-from model import load_fusion, load_s2m
+from model import S2MNetwork, load_fusion, load_s2m
 from model.checkpoint import load_file
 from scripts import show_samples
+from scripts.train_s2m import s2m_task
 from tests.conftest import ROOT, read_png, run_main, runs
 from tests.test_train_script import events, run_until, saved
 from tests.training_trees import write_static, write_video
+from util.errors import InputError
 
 COMMON = ["-b", 2, "--num_workers", 0, "--debug", "--device", "cpu", "--seed", 3]
 
@@ -105,6 +110,18 @@ def test_both_are_trained_by_their_commands(static_root, fusion_tree, weights_fi
     data = ["--fusion_root", fusion_tree / "fusion_data", "--davis_root", fusion_tree / "DAVIS"]
     run(tmp_path / "f", "scripts.train_fusion", "--stage", 1, *data, "--model", weights_file, *small)
     load_fusion(saved(tmp_path / "f", "1.pth"))
+
+
+def test_batch_norm_of_s2m_is_shared_between_gpus_and_refused_between_cpu_processes(static_root, tmp_path):
+    roots = {"static_root": static_root, "lvis_root": tmp_path / "none"}
+    settings = argparse.Namespace(**roots, crop_size=64, seed=0, amp=False, load_deeplab=None)
+    on_gpus, on_cpus = (SimpleNamespace(device=torch.device(d), is_distributed=True) for d in ("cuda", "cpu"))
+    network = s2m_task(settings, on_gpus).forward.network
+    kinds = {type(module) for module in network.modules()}
+    assert nn.SyncBatchNorm in kinds and nn.BatchNorm2d not in kinds
+    assert list(network.state_dict()) == list(S2MNetwork().state_dict())
+    with pytest.raises(InputError, match="train S2M on a CPU in one"):
+        s2m_task(settings, on_cpus)
 
 
 @pytest.mark.slow

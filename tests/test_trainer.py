@@ -9,7 +9,8 @@ import torch
 from dataset.batch_order import BatchOrder
 from model import PropagationNetwork
 from model.checkpoint import load_file, load_state, load_weights, save_checkpoint
-from model.training import winograd_steps
+from model.fast_inference import winograd_steps
+from model.fast_inference.preparation import quicken_training
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer, read_checkpoint
 from scripts.training.metric_means import LogIntegrator
@@ -45,7 +46,10 @@ def golden_network(variant):
 
 
 def golden_trainer(variant, amp=False, **options):
-    return Trainer(PropagationForward(golden_network(variant), amp), ALONE, **options)
+    network = golden_network(variant)
+    if not (amp or options.get("compiled")):
+        quicken_training(network, ALONE.device)
+    return Trainer(PropagationForward(network, amp), ALONE, **options)
 
 
 def gradient(trainer, name):

@@ -1,4 +1,3 @@
-import copy
 import os
 import subprocess
 import sys
@@ -10,21 +9,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from model import PropagationNetwork
-from model.fast_inference import preparation, winograd
+from model.fast_inference import preparation, products, winograd
 from model.fast_inference.preparation import prepare_for_inference
-from model.fast_inference.products import Products, ReorderedProducts, quickest_products
 from model.fast_inference.toom_cook import POINTS, matrices
 from model.fast_inference.winograd import (
     BFLOAT16_TILE,
     COARSE_TILE,
     FINE_TILE,
     WinogradConv2d,
-    WinogradResBlock,
     is_suited,
     tile_of,
-    use_winograd,
 )
-from model.modules import ALL, PartialConv2d, ResBlock
+from model.modules import PartialConv2d
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -102,69 +98,24 @@ def test_some_input_channels_alone_and_no_bias(dtype, tile):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize(("dtype", "tile"), TILES)
-@pytest.mark.parametrize("rectify_input", [False, True])
-@pytest.mark.parametrize("rectify", [False, True])
-@pytest.mark.parametrize("adds", [False, True])
-def test_what_is_around_a_convolution_is_done_with_it(dtype, tile, rectify_input, rectify, adds):
-    conv, x = drawn(2, 128, 128, 9, 10, dtype)
-    shortcut = torch.randn(2, 128, 9, 10).to(dtype) if adds else None
-    given = x.clone()
-    ours = WinogradConv2d(conv, dtype, tile)(x, ALL, True, rectify_input, rectify, shortcut)
-    expected = in_double(conv, x.relu() if rectify_input else x)
-    expected = expected + shortcut.double() if adds else expected
-    expected = expected.relu() if rectify else expected
-    torch.testing.assert_close(ours.double(), expected, atol=LARGEST[tile] * UNIT[dtype], rtol=UNIT[dtype])
-    assert torch.equal(x, given)
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize(
-    ("outputs", "kind"), [(64, WinogradResBlock), (128, WinogradResBlock), (100, ResBlock)]
-)
-def test_blocks_take_in_what_is_around_their_convolutions(outputs, kind):
+def test_the_other_way_to_multiply_gives_the_product():
     torch.manual_seed(0)
-    plain = nn.Sequential(ResBlock(64, outputs)).eval()
-    ours = copy.deepcopy(plain)
-    use_winograd(ours, torch.float32)
-    assert type(ours[0]) is kind
-    x = torch.randn(2, 64, 9, 10)
-    given = x.clone()
-    torch.testing.assert_close(ours(x), plain(x), atol=1e-4, rtol=0)
-    assert torch.equal(x, given)
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("dtype", UNIT)
-@pytest.mark.parametrize("way", [Products, ReorderedProducts])
-def test_both_ways_to_multiply_give_the_products(way, dtype):
-    torch.manual_seed(0)
-    x, kernels = torch.randn(5, 33, 64).to(dtype), torch.randn(5, 64, 96).to(dtype)
-    expected = x.double() @ kernels.double()
-    for product, right in zip(way(kernels)(x), expected, strict=True):
-        assert product.is_contiguous() and product.dtype == dtype
-        torch.testing.assert_close(product.double(), right, atol=200 * UNIT[dtype], rtol=UNIT[dtype])
+    x, factor = torch.randn(33, 64), torch.randn(64, 96)
+    expected = (x.double() @ factor.double()).float()
+    torch.testing.assert_close(products.by_onednn(factor)(x), expected, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("broken", ["absent", "wrong"])
 def test_the_public_way_to_multiply_is_taken_where_the_other_does_not_work(broken, monkeypatch):
-    def construct(self, kernels):
-        if broken == "absent":
-            return torch.ops.mkldnn._no_such_call(kernels)
-        self.reordered = [kernel.T.contiguous() for kernel in kernels + 1]
-        return None
+    def by_onednn(factor):
+        return torch.ops.mkldnn._no_such_call(factor) if broken == "absent" else lambda x: x @ (factor + 1)
 
-    monkeypatch.setattr(ReorderedProducts, "__init__", construct)
-    monkeypatch.setattr(
-        ReorderedProducts,
-        "__call__",
-        lambda self, x: [a @ b.T for a, b in zip(x, self.reordered, strict=True)],
-    )
-    quickest_products.cache_clear()
+    monkeypatch.setattr(products, "by_onednn", by_onednn)
+    products.onednn_is_quicker.cache_clear()
     try:
-        assert quickest_products(torch.float32) is Products
+        assert not products.onednn_is_quicker()
     finally:
-        quickest_products.cache_clear()
+        products.onednn_is_quicker.cache_clear()
 
 
 def test_only_wide_convolutions_of_stride_one_are_replaced():

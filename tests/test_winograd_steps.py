@@ -7,18 +7,13 @@ from torch import nn
 
 from model import PropagationNetwork
 from model.fast_inference import winograd
-from model.fast_inference.preparation import prepare_for_inference
-from model.fast_inference.winograd import WinogradConv2d
-from model.modules import PartialConv2d
-from model.training.propagation_forward import PropagationForward
-from model.training.trainer import Trainer
-from model.training.winograd_steps import (
+from model.fast_inference.preparation import quicken_training
+from model.fast_inference.winograd_steps import (
     WinogradConvolution,
     WinogradTrainedConv2d,
-    WinogradTrainedPartialConv2d,
     use_winograd_in_training,
 )
-from util.ranks import Ranks
+from model.modules import PartialConv2d
 
 CPU = torch.device("cpu")
 PARTS = slice(None, 128), slice(128, None)
@@ -95,17 +90,14 @@ def test_what_is_not_finite_is_seen_in_gradients(number, where):
     assert not gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("is_cut", [True, False])
-def test_parts_of_input_channels(is_cut, monkeypatch):
+def test_parts_of_input_channels(monkeypatch):
     torch.manual_seed(0)
     network = nn.Sequential(PartialConv2d(PARTS, 320, 128))
     (exact,) = copy.deepcopy(network).double()
-    (conv,) = network
     x = torch.randn(1, 320, 40, 40)
     calls = taken(network, monkeypatch)
-    assert type(conv) is WinogradTrainedPartialConv2d
-    if is_cut:
-        conv.cut()
+    (conv,) = network
+    assert type(conv) is WinogradTrainedConv2d
     ours = gradients(
         lambda x: conv(x[:, PARTS[0]], PARTS[0], bias=False) + conv(x[:, PARTS[1]], PARTS[1]),
         list(conv.parameters()),
@@ -129,6 +121,7 @@ def test_what_would_gain_nothing_is_computed_as_ever(monkeypatch):
     network = nn.ModuleList([conv, narrow, ragged, strided, nn.Conv2d(128, 128, 1)])
     calls = taken(network, monkeypatch)
     assert [type(module) is nn.Conv2d for module in network] == [False, True, True, True, True]
+    conv = network[0]
     few = torch.randn(1, 128, 36, 36)  # 81 tiles
     assert torch.equal(conv(few), F.conv2d(few, conv.weight, conv.bias, padding=1))
     many = torch.randn(1, 128, 40, 40).double()
@@ -136,15 +129,12 @@ def test_what_would_gain_nothing_is_computed_as_ever(monkeypatch):
     assert not calls
 
 
-@pytest.mark.parametrize(
-    ("amp", "compiled", "takes_it"), [(False, False, True), (True, False, False), (False, True, False)]
-)
-def test_trainers_take_it_in_float32_and_weights_keep_their_names(amp, compiled, takes_it):
+def test_weights_keep_their_names_and_are_trained():
     network = PropagationNetwork()
-    names = list(network.state_dict())
-    Trainer(PropagationForward(network, amp), Ranks(CPU), compiled=compiled)
-    assert isinstance(network.decoder.up_8_4.skip_conv1, WinogradTrainedConv2d) is takes_it
-    assert isinstance(network.decoder.compress.conv1, WinogradTrainedPartialConv2d) is takes_it
+    names, weights = list(network.state_dict()), dict(network.named_parameters())
+    quicken_training(network, CPU)
+    quicken_training(network, CPU)  # as a fit does, for its keys and for all
+    assert isinstance(network.decoder.up_8_4.skip_conv1, WinogradTrainedConv2d)
+    assert isinstance(network.decoder.compress.conv1, WinogradTrainedConv2d)
     assert list(network.state_dict()) == names
-    if takes_it:  # what was trained is made quick for inference as what was loaded is
-        assert type(prepare_for_inference(network, CPU).decoder.up_8_4.skip_conv1) is WinogradConv2d
+    assert all(parameter is weights[name] for name, parameter in network.named_parameters())

@@ -1,7 +1,6 @@
-"""How loops are compiled by Numba: once, kept on disk between runs, and with the threads of PyTorch.
+"""Compiles loops by Numba: once, kept on disk between runs, and with the threads of PyTorch.
 
-Numba finds the OpenMP library that PyTorch has loaded, so that the threads of both are the same. It finds a
-loop on disk by its code and by what its closure holds, which must be plain: a function that `njit` has made
+Numba finds a loop on disk by its code and its closure, which must be plain: a function that `njit` has made
 is another in every process, and what closes over it would be compiled, and kept, each time.
 """
 

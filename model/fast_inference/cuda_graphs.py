@@ -1,16 +1,16 @@
-"""Replays what a GPU is asked for, again and again, as one request.
+"""Captures network calls as CUDA graphs and replays them.
 
-A frame of 854 x 480 is hundreds of kernels. Asking for them one by one takes the processor longer than a
-large GPU takes to do them; a CUDA graph asks for all at once.
+A frame of 854 x 480 is hundreds of kernels. Launching them one by one takes the processor longer than a
+large GPU takes to compute them; a CUDA graph launches all at once.
 """
 
-import copy
 import logging
 import sys
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +20,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 log = logging.getLogger(__name__)
 
 RECORDED = ("encode_query", "encode_memory", "decode")  # of the propagation network
-CALLS_BEFORE = 3  # of one shape: recording is not worth it for one that hardly comes again
+CALLS_BEFORE = 3  # of one shape: recording is not worth it for a shape that hardly comes again
 MOST_RECORDINGS = 8  # of a function; the one replayed longest ago is dropped
 
 
@@ -35,11 +35,7 @@ class Recording(NamedTuple):
 
 
 class Workspace:
-    """The memory in which recordings compute, so that one of them is replayed at a time.
-
-    Attributes:
-        replaying: whether there are recordings at all.
-    """
+    """The memory in which the recordings of a network compute, one of them at a time."""
 
     replaying = True
 
@@ -47,21 +43,15 @@ class Workspace:
         self.memory = torch.cuda.graph_pool_handle()
         self.lock = threading.Lock()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Workspace":
-        """Return another, for a copy of the network."""
-        return Workspace()
-
 
 class ReplayedFunction:
     """Calls a function of tensors on a GPU, and from the fourth call with the same shapes on replays it.
 
-    Results are tensors of their own, as those of the function. Outside inference mode, and where arguments
-    lie on a processor, it is the function itself. Several threads may call it.
+    Outside inference mode, and for tensors on a CPU, it is the function itself. Several threads may call it.
 
     Args:
-        function: a method of a network. What is no tensor in its arguments decides with the shapes which
-            calls are alike.
-        network: its own. Recordings hold while its weights stay where they are; they may change in value.
+        function: a method of a network. Calls with equal shapes and other arguments share a recording.
+        network: the network. A recording is valid while its weights stay where they are.
         workspace: of all functions of the network.
     """
 
@@ -87,11 +77,6 @@ class ReplayedFunction:
                     return self.function(*args)
             self.recordings.move_to_end(key)
             return replay(self.recordings[key], tensors)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "ReplayedFunction":
-        """Return the same for a copy of the network, with nothing recorded."""
-        function, network = copy.deepcopy(self.function, memo), copy.deepcopy(self.network, memo)
-        return ReplayedFunction(function, network, copy.deepcopy(self.workspace, memo))
 
     def forget(self) -> None:
         """Free the memory of all recordings; what is called often is recorded again."""
@@ -122,7 +107,7 @@ class ReplayedFunction:
 
 
 def alike(leaf: object) -> object:
-    """Return what of an argument must be the same in a call that can be replayed."""
+    """Return what must be equal in an argument of a call that can be replayed."""
     if isinstance(leaf, Tensor):
         return leaf.shape, leaf.stride(), leaf.dtype, leaf.device
     return str(leaf)
@@ -135,15 +120,7 @@ def record(
     weights: list[Tensor],
     workspace: Workspace,
 ) -> Recording:
-    """Record a call of a function, on tensors of the graph's own.
-
-    Args:
-        function: to call.
-        leaves: its arguments, flattened.
-        structure: of them.
-        weights: that it reads.
-        workspace: to compute in.
-    """
+    """Record a call of a function on copies of its arguments, which are given flattened."""
     own = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     inputs = [leaf for leaf in own if isinstance(leaf, Tensor)]
     arguments = tree_unflatten(own, structure)
@@ -174,16 +151,17 @@ def replay(recording: Recording, tensors: list[Tensor]) -> Any:
 
 
 def replay_on_gpu(network: nn.Module) -> None:
-    """Let the methods of a network that make up a frame be replayed, in place."""
+    """Replace the methods of a network that make up a frame by replayed ones."""
     workspace = Workspace()
     for name in RECORDED:
         if hasattr(network, name):
             setattr(network, name, ReplayedFunction(getattr(network, name), network, workspace))
+            setattr(network, "free_memory", partial(forget_recordings, network))  # noqa: B010
 
 
 @contextmanager
 def no_replays() -> Iterator[None]:
-    """Compute everything meanwhile, in the whole process, so that single operations can be seen."""
+    """Replay nothing within the context, in the whole process, so that single operations can be seen."""
     Workspace.replaying = False
     try:
         yield
@@ -192,8 +170,6 @@ def no_replays() -> Iterator[None]:
 
 
 def forget_recordings(network: nn.Module) -> None:
-    """Free the GPU memory that recordings of a network hold, if it has any."""
+    """Free the GPU memory that recordings of a network hold."""
     for name in RECORDED:
-        function = getattr(network, name, None)
-        if isinstance(function, ReplayedFunction):
-            function.forget()
+        getattr(network, name).forget()

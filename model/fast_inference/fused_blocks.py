@@ -1,28 +1,25 @@
 """Blocks in fewer passes over the memory of a GPU: convolutions with bias, shortcut and ReLU in one.
 
-By themselves these are passes of their own, each as long as a 1x1 convolution. cuDNN does them with a
-convolution, by calls that PyTorch has for its own compilers: they are used where they exist and compute the
-same. On a CPU Winograd's way does it itself; by oneDNN it was no faster.
+cuDNN does them with a convolution, by calls that PyTorch has for its own compilers: they are used where they
+exist and compute the same. On a CPU this is no faster.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.modules import MaskRGBEncoder, ResBlock, RGBEncoder
+from model.fast_inference.replacement import replace_modules
+from model.modules import ResBlock
 from model.resnet import Bottleneck
 
 
-class ReLUConv2d(nn.Conv2d):
-    """A convolution with bias whose result is rectified."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve `B x C x H x W`."""
-        return rectified(self, x)
-
-
-class FusedBottleneck(Bottleneck):
+class FusedBottleneck(nn.Module):
     """`Bottleneck`, its batch norms folded."""
+
+    def __init__(self, block: Bottleneck) -> None:
+        super().__init__()
+        self.downsample = block.downsample
+        self.conv1, self.conv2, self.conv3 = block.conv1, block.conv2, block.conv3
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block; see `Bottleneck` for shapes."""
@@ -30,8 +27,12 @@ class FusedBottleneck(Bottleneck):
         return rectified_sum(self.conv3, rectified(self.conv2, rectified(self.conv1, x)), shortcut)
 
 
-class FusedResBlock(ResBlock):
+class FusedResBlock(nn.Module):
     """`ResBlock`."""
+
+    def __init__(self, block: ResBlock) -> None:
+        super().__init__()
+        self.downsample, self.conv1, self.conv2 = block.downsample, block.conv1, block.conv2
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `B x in_channels x h x w` to `B x out_channels x h x w`."""
@@ -71,10 +72,10 @@ def fuses(device: torch.device, dtype: torch.dtype) -> bool:
 
 def fuse_blocks(network: nn.Module) -> None:
     """Let the blocks of a network, whose batch norms have been folded, compute in fewer passes, in place."""
-    for module in network.modules():
-        if type(module) is Bottleneck:
-            module.__class__ = FusedBottleneck
-        elif type(module) is ResBlock:
-            module.__class__ = FusedResBlock
-        elif isinstance(module, (RGBEncoder, MaskRGBEncoder)):
-            module.conv1.__class__ = ReLUConv2d
+
+    def quicker(_: str, module: nn.Module) -> nn.Module | None:
+        if isinstance(module, Bottleneck):
+            return FusedBottleneck(module)
+        return FusedResBlock(module) if isinstance(module, ResBlock) else None
+
+    replace_modules(network, quicker)

@@ -1,5 +1,10 @@
-"""What makes a trained network quick: the same function in fewer and cheaper steps, for inference alone."""
+"""What makes a network quick: the same function in fewer and cheaper steps.
 
+All that is quicker than plain PyTorch is installed here, and nowhere else.
+"""
+
+import logging
+from functools import cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -9,8 +14,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.fast_inference.cuda_graphs import replay_on_gpu
 from model.fast_inference.fused_blocks import fuse_blocks, fuses
-from model.fast_inference.winograd import use_winograd
+from model.network import PropagationNetwork
 from util.device import amp_dtype, has_matrix_unit
+
+log = logging.getLogger(__name__)
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -19,10 +26,10 @@ Network = TypeVar("Network", bound=nn.Module)
 def prepare_for_inference(network: Network, device: torch.device, amp: bool = False) -> Network:
     """Prepare a network in place; its state dict is no longer that of a checkpoint.
 
-    Batch norm is folded into convolutions, features have their channels last, and on a CPU the wide
-    convolutions are computed by Winograd's way. Not so where bfloat16 products of whole matrices are
-    instructions of their own (AMX), beside which Winograd's sums would be dear. On a GPU what follows a
-    convolution is done with it, and a frame is asked for in few requests.
+    Batch norm is folded into convolutions, and features have their channels last. On a CPU with Numba the
+    memory is read by compiled code, and wide convolutions are computed by Winograd's way: not where bfloat16
+    products of whole matrices are instructions of their own (AMX), beside which its sums would be dear.
+    On a GPU what follows a convolution is done with it, and a frame is asked for in few requests.
 
     Args:
         network: with its weights, in float32.
@@ -34,14 +41,39 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
     """
     dtype = amp_dtype(device) if amp else next(network.parameters()).dtype
     fold_batch_norm(network.eval().requires_grad_(False))
-    if device.type == "cpu" and not (amp and has_matrix_unit()):
-        use_winograd(network, dtype)
+    if device.type == "cpu" and has_numba():
+        from model.fast_inference.top_k_read import quickest_read
+        from model.fast_inference.winograd import use_winograd
+
+        if isinstance(network, PropagationNetwork):
+            network.read_memory = quickest_read
+        if not (amp and has_matrix_unit()):
+            use_winograd(network, dtype)
     network.to(device, dtype).to(memory_format=torch.channels_last)
     if device.type == "cuda":
         if fuses(device, dtype):
             fuse_blocks(network)
         replay_on_gpu(network)
     return network
+
+
+def quicken_training(network: nn.Module, device: torch.device) -> None:
+    """Let wide convolutions take Winograd's way in float32 training steps on a CPU; names stay."""
+    if device.type == "cpu" and has_numba():
+        from model.fast_inference.winograd_steps import use_winograd_in_training
+
+        use_winograd_in_training(network)
+
+
+@cache
+def has_numba() -> bool:
+    """Tell whether Numba can be used, and say once what it means when it cannot."""
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:
+        log.warning("Numba cannot be used (%s): networks compute the same, but slower.", error)
+        return False
+    return True
 
 
 @torch.no_grad()

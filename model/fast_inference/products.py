@@ -1,9 +1,8 @@
-"""Many products of inputs with kernels that stay, by the quickest way there is on this processor.
+"""Matrix products with a constant factor; picks MKL or oneDNN by a short trial.
 
-PyTorch gives float32 products to MKL, which does not use all that some processors can do: oneDNN, with
-kernels that were brought into its own order beforehand, was 1.1 to 1.5 times as fast on an AMD EPYC (Zen 4).
-That call is none of PyTorch's public ones (those that reorder the kernels at each call were no faster than
-MKL there), so it is only used where it exists, computes the same and won a short trial.
+PyTorch gives float32 products to MKL. oneDNN, with the constant factor in its own order, made the memory read
+1.1 times as fast on an AMD EPYC (Zen 4). That call is none of PyTorch's public ones, so it is only used where
+it exists, computes the same and won the trial.
 """
 
 import time
@@ -13,71 +12,44 @@ from functools import cache
 import torch
 from torch import Tensor
 
-TRIAL = (16, 180, 512, 256)  # kernels, rows, inputs and outputs: a quarter of the decoder's at 854 x 480
+Product = Callable[[Tensor], Tensor]  # from `rows x C` to `rows x O`
+
+TRIAL = (1024, 128, 1620)  # rows, C and O: a block of the memory and the queries of 854 x 480
 ROUNDS = 8  # to take the fastest of
-MOST_ROWS, ANY_NUMBER = 144, 1 << 30  # with more, MKL was 1.1 times as slow on an Intel Xeon
 LEAST_GAIN = 1.03  # below it the public way is as good
 
 
-class Products:
-    """P products `rows x C` times `C x O`, with one call for all.
-
-    Args:
-        kernels: `P x C x O`.
-
-    Attributes:
-        most_rows: with which it is quickest.
-    """
-
-    def __init__(self, kernels: Tensor) -> None:
-        self.kernels = kernels
-        self.most_rows = MOST_ROWS if kernels.dtype == torch.float32 else ANY_NUMBER
-
-    def __call__(self, x: Tensor) -> list[Tensor]:
-        """Multiply `P x rows x C`; return P times `rows x O`, contiguous."""
-        return list(torch.bmm(x, self.kernels))
+def product_with(factor: Tensor) -> Product:
+    """Return the quickest product with a factor `C x O`, float32."""
+    return by_onednn(factor) if onednn_is_quicker() else lambda x: x @ factor
 
 
-class ReorderedProducts(Products):
-    """The same by oneDNN, with a call for each; arguments as those of `Products`.
+def by_onednn(factor: Tensor) -> Product:
+    """Return the product with a factor by oneDNN.
 
     Raises:
-        AttributeError, RuntimeError: this PyTorch has no such call, or not for this dtype.
+        AttributeError, RuntimeError: this PyTorch has no such call.
     """
-
-    def __init__(self, kernels: Tensor) -> None:
-        reorder = torch.ops.mkldnn._reorder_linear_weight
-        self.most_rows = ANY_NUMBER
-        self.reordered = [reorder(kernel.T.contiguous()) for kernel in kernels]
-
-    def __call__(self, x: Tensor) -> list[Tensor]:
-        """Multiply `P x rows x C`; return P times `rows x O`, contiguous."""
-        multiply = torch.ops.mkldnn._linear_pointwise
-        return [
-            multiply(rows, kernel, None, "none", [], "")
-            for rows, kernel in zip(x, self.reordered, strict=True)
-        ]
+    reordered = torch.ops.mkldnn._reorder_linear_weight(factor.T.contiguous())
+    return lambda x: torch.ops.mkldnn._linear_pointwise(x, reordered, None, "none", [], "")
 
 
 @cache
 @torch.inference_mode()
-def quickest_products(dtype: torch.dtype) -> type[Products]:
-    """Return the way to multiply that is quickest here in a dtype, by trying both."""
-    count, rows, inputs, outputs = TRIAL
-    x, kernels = torch.randn(count, rows, inputs).to(dtype), torch.randn(count, inputs, outputs).to(dtype)
-    usual = Products(kernels)
+def onednn_is_quicker() -> bool:
+    """Tell whether oneDNN is there, right, and quicker on this processor."""
+    rows, inputs, outputs = TRIAL
+    x, factor = torch.randn(rows, inputs), torch.randn(inputs, outputs)
     try:
-        reordered = ReorderedProducts(kernels)
-        results, expected = torch.stack(reordered(x)), torch.stack(usual(x))
+        other = by_onednn(factor)
+        is_right = torch.allclose(other(x), x @ factor, rtol=0.02, atol=0.02 * inputs**0.5)
     except (AttributeError, RuntimeError):
-        return Products
-    if not torch.allclose(results, expected, rtol=0.02, atol=0.02 * inputs**0.5):
-        return Products
-    return ReorderedProducts if gain(lambda: usual(x), lambda: reordered(x)) > LEAST_GAIN else Products
+        return False
+    return is_right and gain(lambda: x @ factor, lambda: other(x)) > LEAST_GAIN
 
 
 def gain(usual: Callable[[], object], other: Callable[[], object]) -> float:
-    """Return how many times as fast the other is, by the fastest of some rounds in turns: others disturb."""
+    """Return how many times as fast the other is, by the fastest of some alternating rounds."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for compute, taken in zip((usual, other), seconds, strict=True):

@@ -1,7 +1,6 @@
-"""The sums of Winograd's way on tiles, compiled when they are first needed: one pass over memory each.
+"""Winograd's transforms of tiles, compiled when they are first needed: one pass over memory each.
 
-Written as tensor operations they are some twenty passes over all tiles, which took a third of a convolution.
-Here a block of channels of one tile stays in the processor's nearest cache until it is done.
+As tensor operations they are some twenty passes, which took a third of a convolution.
 """
 
 from functools import cache
@@ -9,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from llvmlite import ir
-from numba import carray, from_dtype, prange, types
-from numba.extending import intrinsic
+from numba import from_dtype, prange, types
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,25 +23,13 @@ BITS: dict[torch.dtype, tuple[torch.dtype, type]] = {  # integers of the same si
     torch.bfloat16: (torch.int16, np.uint16),
 }
 UPPER = np.uint32(16)  # a bfloat16 is the upper half of a float32
-BELOW_HALF, ODD, MINUS = np.uint32(0x7FFF), np.uint32(1), np.uint32(1 << 31)
+BELOW_HALF, ODD = np.uint32(0x7FFF), np.uint32(1)
 
 
 def bits_of(x: Tensor) -> NDArray[np.generic]:
     """Return the numbers of a tensor as integers of the same size, without a copy."""
     integers, unsigned = BITS[x.dtype]
     return x.view(integers).numpy().view(unsigned)
-
-
-def _pointer_code(_: Any, address: Any) -> Any:
-    """Return the type of a pointer, and what makes one of an address."""
-
-    def codegen(_: Any, builder: Any, __: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-
-    return types.voidptr(address), codegen
-
-
-_pointer: Any = intrinsic(_pointer_code)  # of an address, as `numba.carray` takes it
 
 
 def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
@@ -101,7 +86,7 @@ def input_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
 
 @cache
 def gradient_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
-    """Return what combines the gradients of tiles of outputs, at least 4 each way, into those of products."""
+    """Return what transforms output-tile gradients to the Winograd domain; see `_combined_windows`."""
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
     return _combined_windows(tile, a_rows.T, a_columns.T, 0, dtype)
 
@@ -111,8 +96,8 @@ def _combined_windows(
 ) -> Kernel:
     """Return what combines the rows and columns of a window for each tile; it is kept on disk between runs.
 
-    It is called with bits of x `N x H x W x C`, whether to combine the ReLU of x, the number of the first
-    tile, and bits of the results `P x tiles x C`. C is a multiple of LANES.
+    It is called with bits of x `N x H x W x C`, the number of the first tile, and bits of the results
+    `P x tiles x C`. C is a multiple of LANES.
 
     Args:
         tile: how far windows are apart.
@@ -128,7 +113,7 @@ def _combined_windows(
     then_sums = _combination(of_columns, len(of_rows), False)
     place, widened, rounded = _inlined(tile, dtype)
 
-    def combine(x: Any, rectify: bool, first: int, combined: Any) -> None:
+    def combine(x: Any, first: int, combined: Any) -> None:
         _, height, width, channels = x.shape
         tiles = combined.shape[1]
         for chunk in prange((tiles + TILES - 1) // TILES):
@@ -142,8 +127,7 @@ def _combined_windows(
                         y, z, to = top - reach + i // across, left - reach + i % across, i * LANES
                         if y >= 0 and y < height and z >= 0 and z < width:
                             for c in range(LANES):
-                                number = widened(x[image, y, z, channel + c])
-                                bits[to + c] = np.uint32(0) if rectify and number >= MINUS else number
+                                bits[to + c] = widened(x[image, y, z, channel + c])
                         else:
                             for c in range(LANES):
                                 bits[to + c] = 0
@@ -154,16 +138,15 @@ def _combined_windows(
                             combined[i, tile, channel + c] = rounded(bits[i * LANES + c])
 
     numbers = from_dtype(np.dtype(BITS[dtype][1]))
-    return compiled(combine, numbers[:, :, :, ::1], types.boolean, types.intp, numbers[:, :, ::1])
+    return compiled(combine, numbers[:, :, :, ::1], types.intp, numbers[:, :, ::1])
 
 
 @cache
 def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
     """Return what combines the products of tiles; it is kept on disk between runs.
 
-    It is called with the addresses of P times `tiles x O`, the number of tiles, that of the first, the bias
-    `O`, bits of the result `N x H x W x O` and of the like that may be added, whether to add that, and
-    whether to return the ReLU. O is a multiple of LANES.
+    It is called with bits of products `P x tiles x O`, the number of the first tile, the bias `O`, and bits
+    of the result `N x H x W x O`. O is a multiple of LANES.
     """
     rows, columns = tile
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
@@ -172,32 +155,20 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
     first_sums = _combination(a_rows, around, True)
     then_sums = _combination(a_columns, rows, False)
     place, widened, rounded = _inlined(tile, dtype)
-    numbers = BITS[dtype][1]
 
-    def combine(
-        addresses: Any,
-        tiles: int,
-        first: int,
-        bias: Any,
-        result: Any,
-        other: Any,
-        add: bool,
-        rectify: bool,
-    ) -> None:
+    def combine(products: Any, first: int, bias: Any, result: Any) -> None:
         _, height, width, channels = result.shape
+        tiles = products.shape[1]
         for chunk in prange((tiles + TILES - 1) // TILES):
             bits, lines = np.empty(squares * LANES, np.uint32), np.empty(squares * LANES, np.float32)
             square = bits.view(np.float32)
-            other_bits = np.empty(LANES, np.uint32)
-            others = other_bits.view(np.float32)
             for tile in range(chunk * TILES, min(tiles, (chunk + 1) * TILES)):
                 image, top, left = place(first + tile, height, width)
                 for block in range(channels // LANES):
                     channel = block * LANES
                     for i in range(squares):
-                        product: Any = carray(_pointer(addresses[i]), (tiles, channels), numbers)
                         for c in range(LANES):
-                            bits[i * LANES + c] = widened(product[tile, channel + c])
+                            bits[i * LANES + c] = widened(products[i, tile, channel + c])
                     first_sums(square, lines)
                     then_sums(lines, square)
                     for i in range(min(rows, height - top)):
@@ -205,21 +176,12 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
                             at_block = (i * columns + j) * LANES
                             for c in range(LANES):
                                 square[at_block + c] += bias[channel + c]
-                            if add:
-                                for c in range(LANES):
-                                    other_bits[c] = widened(other[image, top + i, left + j, channel + c])
-                                for c in range(LANES):
-                                    square[at_block + c] += others[c]
-                            if rectify:
-                                for c in range(LANES):
-                                    square[at_block + c] = max(square[at_block + c], np.float32(0))
                             for c in range(LANES):
                                 result[image, top + i, left + j, channel + c] = rounded(bits[at_block + c])
 
-    bits = from_dtype(np.dtype(numbers))
-    images, whole, yes = bits[:, :, :, ::1], types.intp, types.boolean
-    addresses, biases = types.uintp[::1], types.float32[::1]
-    return compiled(combine, addresses, whole, whole, biases, images, images, yes, yes)
+    numbers = from_dtype(np.dtype(BITS[dtype][1]))
+    biases, results = types.float32[::1], numbers[:, :, :, ::1]
+    return compiled(combine, numbers[:, :, ::1], types.intp, biases, results)
 
 
 def _inlined(tile: Tile, dtype: torch.dtype) -> tuple[Any, Any, Any]:

@@ -1,8 +1,7 @@
 """The top-k read on a CPU: the memory is passed over once, and each query keeps the best it has met.
 
-The affinity of a block of memory positions to all queries is used while it lies in the cache, and only where
-it exceeds the least of a query's k best so far is it looked at twice. So time grows with the memory and no
-faster, and no more than a block of affinities ever exists.
+The affinity of a block of memory positions to all queries is used while it lies in the cache. Time grows with
+the memory and no faster, and no more than a block of affinities ever exists.
 """
 
 import math
@@ -16,8 +15,8 @@ from numba import njit, prange, types
 from torch import Tensor
 
 from model.fast_inference.compilation import SERIAL, Kernel, compiled, use_threads_of_torch
-from model.fast_inference.products import quickest_products
-from model.memory import weighted_values
+from model.fast_inference.products import product_with
+from model.memory import read, weighted_values
 
 BLOCK = 1024  # memory positions whose affinities exist at once
 LANES = 32  # queries that are compared at once
@@ -26,14 +25,7 @@ NO_AFFINITY = np.float32(-1e30)  # less than any: compiled code takes no number 
 
 @njit(**SERIAL)
 def _replace_least(best: Any, where: Any, score: float, position: int) -> None:
-    """Put a score in place of the least, which is the first: the rest is a heap.
-
-    Args:
-        best: k scores, each not greater than the two at twice its place.
-        where: k positions of the scores.
-        score: to put in, greater than the first.
-        position: of the score.
-    """
+    """Put a greater score and its position in place of the least, the first of a heap."""
     place = 0
     while 2 * place + 1 < len(best):
         child = 2 * place + 1
@@ -47,13 +39,9 @@ def _replace_least(best: Any, where: Any, score: float, position: int) -> None:
 
 
 def _keep_best(scores: Any, first: int, best: Any, where: Any) -> None:
-    """Update the k best of each query with the affinities `positions x Q` of a block.
+    """Update the k best of each query, `best` and their positions `where`, both `Q x k`.
 
-    Args:
-        scores: affinities; Q is a multiple of LANES.
-        first: position of the first row.
-        best: `Q x k`, updated.
-        where: `Q x k`, positions, updated.
+    The scores `positions x Q` are those of a block that begins at position `first`; Q is a multiple of LANES.
     """
     positions, queries = scores.shape
     for chunk in prange(queries // LANES):
@@ -82,17 +70,7 @@ def keep_best() -> Kernel:
 
 @torch.inference_mode()
 def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: int) -> Tensor:
-    """Read the memory of one object, as `model.memory.read` does with `top_k`.
-
-    Args:
-        memory_key: `1 x N x Ck`, in half precision or float32.
-        memory_value: `1 x N x Cv`, likewise.
-        query_key: `1 x Q x Ck`, float32.
-        k: positions kept for each query, clamped to N.
-
-    Returns:
-        `1 x Q x Cv`, float32.
-    """
+    """Read the memory of one object, as `model.memory.read` does with `top_k`; the query is float32."""
     use_threads_of_torch()
     keys = memory_key[0]
     count, channels = query_key.shape[1:]
@@ -100,10 +78,19 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
     k = min(k, len(keys))
     best = torch.full((len(queries), k), NO_AFFINITY.item())
     where = torch.zeros(len(queries), k, dtype=torch.int64)
-    affinity = quickest_products(torch.float32)(queries.T[None])
+    affinity = product_with(queries.T)
     update = keep_best()
     # the newest come first, which are most akin to the queries: then few are better than what is kept
     for start in reversed(range(0, len(keys), BLOCK)):
-        (scores,) = affinity(keys[None, start : start + BLOCK].float())  # positions x Q
+        scores = affinity(keys[start : start + BLOCK].float())  # positions x Q
         update(scores.numpy(), start, best.numpy(), where.numpy())
     return weighted_values(best[None, :count], where[None, :count], memory_value).float()
+
+
+def quickest_read(
+    memory_key: Tensor, memory_value: Tensor, query_key: Tensor, *, top_k: int | None, **options: Any
+) -> Tensor:
+    """Read the memory of one object the quickest way on its device; all is as for `model.memory.read`."""
+    if top_k is not None and options.get("km_sigma") is None and query_key.device.type == "cpu":
+        return top_k_read(memory_key, memory_value, query_key, top_k)
+    return read(memory_key, memory_value, query_key, top_k=top_k, **options)

@@ -16,23 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.fast_inference.compilation import use_threads_of_torch
-from model.fast_inference.products import ANY_NUMBER, Products, quickest_products
+from model.fast_inference.replacement import replace_modules
 from model.fast_inference.tile_kernels import LANES, bits_of, input_sums, product_sums
 from model.fast_inference.toom_cook import POINTS, TAPS, Tile, matrices
-from model.modules import ALL, PartialConv2d, ResBlock
+from model.modules import ALL, PartialConv2d
 
 # Of float32 at a fourth and an eighth of a frame's size, and at a sixteenth, where large tiles reach over the
 # edge and kernels weigh more than what they are applied to. In bfloat16 the error of rounding is 3.7 times
 # that of summing up with these tiles, and would be 7 times with 4 x 4.
 FINE_TILE, COARSE_TILE, BFLOAT16_TILE = (6, 6), (4, 4), (2, 4)
-FINE = frozenset(
-    {"res2", "layer1", "layer2", "up_16_8", "up_8_4"}
-)  # parts of networks at a fourth and an eighth
+FINE = {"res2", "layer1", "layer2", "up_16_8", "up_8_4"}  # parts of networks at a fourth and an eighth
 
-LEAST_CHANNELS = {
-    torch.float32: LANES,
-    torch.bfloat16: 2 * LANES,
-}  # with fewer, combining takes as long as is saved
+# with fewer, combining takes as long as is saved
+LEAST_CHANNELS = {torch.float32: LANES, torch.bfloat16: 2 * LANES}
 BAND_BYTES = 24 << 20  # of combined inputs held at once: much more would be new pages of memory each time
 
 
@@ -56,31 +52,19 @@ class WinogradConv2d(nn.Module):
         bias = no_bias if conv.bias is None else F.pad(conv.bias.detach().float(), (0, filled))
         self.bias, self.no_bias = bias.numpy().copy(), no_bias.numpy()
         parts = conv.parts if isinstance(conv, PartialConv2d) else (ALL,)
-        self.products = {}
+        self.kernels = {}
         for part in parts:
             weight = conv.weight.detach()[:, part]
             weight = F.pad(weight, (0, 0, 0, 0, 0, -weight.shape[1] % LANES, 0, filled))
-            kernels = combined_kernels(weight, tile).to(dtype)
-            self.products[_key(part)] = quickest_products(dtype)(kernels)
+            self.kernels[_key(part)] = combined_kernels(weight, tile).to(dtype)
 
-    def forward(
-        self,
-        x: Tensor,
-        channels: slice = ALL,
-        bias: bool = True,
-        rectify_input: bool = False,
-        rectify: bool = False,
-        shortcut: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `N x C x H x W`.
 
         Args:
-            x: to convolve.
+            x: the input.
             channels: input channels of the convolution, C in number.
             bias: add it.
-            rectify_input: convolve the ReLU of `x`.
-            rectify: return the ReLU of the result.
-            shortcut: added to the result, of its shape; O must be a multiple of LANES.
 
         Returns:
             `N x O x H x W`, channels last; a view of more when O is no multiple of LANES.
@@ -89,80 +73,45 @@ class WinogradConv2d(nn.Module):
         if x.shape[3] % LANES:  # or else padding would copy it for nothing
             x = F.pad(x, (0, -x.shape[3] % LANES))
         added = self.bias if bias else self.no_bias
-        other = None if shortcut is None else shortcut.permute(0, 2, 3, 1).contiguous()
-        y = convolve(x, self.products[_key(channels)], self.tile, added, rectify_input, rectify, other)
-        return y[:, : self.outputs]
+        return convolve(x, self.kernels[_key(channels)], self.tile, added)[:, : self.outputs]
 
 
-class WinogradResBlock(ResBlock):
-    """`ResBlock` with both convolutions by Winograd's way, which take what is around them in."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `B x in_channels x h x w` to `B x out_channels x h x w`."""
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return self.conv2(self.conv1(x, rectify_input=True, rectify=True), shortcut=shortcut)
-
-
-def convolve(
-    x: Tensor,
-    products: Products,
-    tile: Tile,
-    bias: NDArray[np.float32],
-    rectify_input: bool = False,
-    rectify: bool = False,
-    shortcut: Tensor | None = None,
-) -> Tensor:
+def convolve(x: Tensor, kernels: Tensor, tile: Tile, bias: NDArray[np.float32]) -> Tensor:
     """Convolve by tiles; C and O are multiples of LANES.
 
     Args:
-        x: to convolve, `N x H x W x C`, contiguous.
-        products: with the combined kernels.
+        x: the input, `N x H x W x C`, contiguous.
+        kernels: combined, `P x C x O`.
         tile: outputs of one, down and across.
-        bias: `O`.
-        rectify_input: convolve the ReLU of `x`.
-        rectify: return the ReLU of the result.
-        shortcut: added to the result, `N x H x W x O`, contiguous.
-
-    Returns:
-        `N x O x H x W`, channels last.
+        bias: `O`; the result is `N x O x H x W`, channels last.
     """
     images, height, width, _ = x.shape
     # no view, or else each operation on it in place would cost copies on the way back (training)
     result = torch.empty(images, len(bias), height, width, dtype=x.dtype, memory_format=torch.channels_last)
-    y = result.permute(0, 2, 3, 1)
-    other = y if shortcut is None else shortcut
-    assert other.shape == y.shape  # compiled code would read beyond its end
-    ends = bits_of(y), bits_of(other), shortcut is not None, rectify
+    y = bits_of(result.permute(0, 2, 3, 1))
     combine_products = product_sums(tile, x.dtype)
-    for first, combined in combined_inputs(x, tile, products.most_rows, rectify_input):
-        multiplied = products(combined)  # P times tiles x O
-        assert multiplied[0].dtype == x.dtype
-        addresses = np.array([product.data_ptr() for product in multiplied], np.uintp)
-        combine_products(addresses, combined.shape[1], first, bias, *ends)
+    for first, combined in combined_inputs(x, tile):
+        combine_products(bits_of(torch.bmm(combined, kernels)), first, bias, y)
     return result
 
 
-def combined_inputs(
-    x: Tensor, tile: Tile, most: int = ANY_NUMBER, rectify: bool = False
-) -> Iterator[tuple[int, Tensor]]:
+def combined_inputs(x: Tensor, tile: Tile) -> Iterator[tuple[int, Tensor]]:
     """Yield the combined inputs of bands of tiles, `P x tiles x C`, and the number of the first tile of each.
 
     Args:
         x: `N x H x W x C`, contiguous; C is a multiple of LANES.
         tile: outputs of one, down and across.
-        most: tiles of a band.
-        rectify: combine the ReLU of `x`.
     """
     use_threads_of_torch()
     images, height, width, inputs = x.shape
     rows, columns = tile
     count = (rows + 2) * (columns + 2)  # products of a tile
     tiles = images * math.ceil(height / rows) * math.ceil(width / columns)
-    at_once = max(1, min(most, BAND_BYTES // (count * inputs * x.element_size())))
+    at_once = max(1, BAND_BYTES // (count * inputs * x.element_size()))
     at_once = math.ceil(tiles / math.ceil(tiles / at_once))  # bands of one size
     for first in range(0, tiles, at_once):
         combined = x.new_empty(count, min(at_once, tiles - first), inputs)
-        input_sums(tile, x.dtype)(bits_of(x), rectify, first, bits_of(combined))
+        input_sums(tile, x.dtype)(bits_of(x), first, bits_of(combined))
         yield first, combined
 
 
@@ -181,18 +130,13 @@ def kernel_sums(tile: Tile) -> Tensor:
 
 def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
     """Replace the convolutions in place that are quicker by Winograd's way, to compute in `dtype`."""
-    convs = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
-    for name in convs:  # one after the other: what is replaced makes room
-        conv = network.get_submodule(name)
-        if isinstance(conv, nn.Conv2d) and is_suited(conv, dtype):
-            parent, _, attribute = name.rpartition(".")
-            winograd = WinogradConv2d(conv, dtype, tile_of(name, dtype))
-            setattr(network.get_submodule(parent), attribute, winograd)
-    for module in network.modules():
-        if type(module) is ResBlock:
-            of_block: list[nn.Module] = [module.conv1, module.conv2]
-            if all(isinstance(conv, WinogradConv2d) and conv.outputs % LANES == 0 for conv in of_block):
-                module.__class__ = WinogradResBlock
+
+    def quicker(name: str, module: nn.Module) -> nn.Module | None:
+        if isinstance(module, nn.Conv2d) and is_suited(module, dtype):
+            return WinogradConv2d(module, dtype, tile_of(name, dtype))
+        return None
+
+    replace_modules(network, quicker)
 
 
 def tile_of(name: str, dtype: torch.dtype) -> Tile:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate_logits
-from model.fusion import FusionNetwork, fusion_input, moved_difference
+from model.interactive.fusion import FusionNetwork, fusion_input, moved_difference
 from model.memory import to_rows
 from model.network import PropagationNetwork
 from model.training.forward import TrainingForward, Truth
@@ -53,7 +53,7 @@ class FusionForward(TrainingForward):
             old: `B x K x H x W`.
             new: `B x K x H x W`.
             attention: `B x K x 2 x H x W`.
-            time: `B x 2`, see `model.fusion.time_shares`.
+            time: `B x 2`, see `model.interactive.fusion.time_shares`.
             selector: `B x K`, 0 for an object that a sample has not.
         """
         samples = zip(rgb, old, new, attention, time, strict=True)

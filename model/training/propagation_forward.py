@@ -1,7 +1,6 @@
-"""The training forward over three frames, as one module: DDP and torch.compile wrap it once."""
+"""The training forward over three frames."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -34,7 +33,8 @@ class PropagationForward(TrainingForward):
             batch: `rgb` `B x 3 x 3 x H x W`, `gt` `B x 3 x 1 x H x W`, `cls_gt` `B x 3 x H x W`; with two
                 objects also `sec_gt` like `gt` and `selector` `B x 2`.
         """
-        return frames_and_given_masks(batch)
+        masks = [batch[name][:, 0] for name in ("gt", "sec_gt") if name in batch]
+        return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
 
     def truth(self, batch: Mapping[str, Tensor]) -> Truth:
         """Return the classes of frames 1 and 2, and which objects there are."""
@@ -49,10 +49,7 @@ class PropagationForward(TrainingForward):
             selector: `B x K`, 0 for an object that a sample has not: its probability is 0 throughout.
                 None: all samples have all objects.
         """
-        with (
-            cut_weights(self.network),
-            torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp),
-        ):
+        with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
             # The two query frames do not wait for each other: one batch, ordered frame by frame.
             queries = self.network.encode_query(rgb[:, 1:].transpose(0, 1).flatten(0, 1))
             first, second = split(queries, len(rgb))
@@ -65,11 +62,6 @@ class PropagationForward(TrainingForward):
             both = torch.cat([memory[0], newer[0]], dim=1), torch.cat([memory[1], newer[1]], dim=1)
             logits_2 = segment(self.network, both, second, selector)
         return torch.stack([logits_1, logits_2], dim=1)
-
-
-def cut_weights(network: PropagationNetwork) -> AbstractContextManager[None]:
-    """Return the context of a training step: partial weights are cut once, see `CompressBlock`."""
-    return nullcontext() if torch.compiler.is_compiling() else network.decoder.compress.cut()
 
 
 def segment(
@@ -92,12 +84,6 @@ def segment(
     if selector is not None:
         prob = prob * selector[:, :, None, None]
     return aggregate_logits(prob, dim=1)
-
-
-def frames_and_given_masks(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return frames, masks of frame 0 and the selector of a batch, see `PropagationForward.inputs`."""
-    masks = [batch[name][:, 0] for name in ("gt", "sec_gt") if name in batch]
-    return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
 
 
 def split(query: Query, batch: int) -> list[Query]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate_logits
-from model.s2m import S2MNetwork
+from model.interactive.s2m import S2MNetwork
 from model.training.forward import TrainingForward, Truth
 from util.device import amp_dtype
 
@@ -38,11 +38,7 @@ class S2MForward(TrainingForward):
         return Truth(batch["gt"].long(), None)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return aggregated logits `B x 1 x 2 x H x W` of background and object.
-
-        Args:
-            x: `B x 6 x H x W`, see `S2MNetwork`.
-        """
+        """Return aggregated logits `B x 1 x 2 x H x W` of background and object; `x` as of `S2MNetwork`."""
         with torch.autocast(x.device.type, amp_dtype(x.device), enabled=self.amp):
             logits = self.network(x)
         return aggregate_logits(logits.float().sigmoid(), dim=1).unsqueeze(1)

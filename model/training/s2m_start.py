@@ -1,4 +1,4 @@
-"""Where the training of the scribble-to-mask network starts: from DeepLabV3+, or from ImageNet."""
+"""Where the training of the scribble-to-mask network may start: from DeepLabV3+."""
 
 from pathlib import Path
 
@@ -6,17 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoint import load_file
-from model.resnet import load_imagenet, orthogonal_channels
-from model.s2m import INPUTS, S2MNetwork
+from model.interactive.s2m import INPUTS, S2MNetwork
+from model.resnet import orthogonal_channels
 from util.errors import InputError
 
 FIRST, LAST = "backbone.conv1.weight", "classifier.classifier.3"
 COLOURS = 3
-
-
-def start_from_imagenet(network: S2MNetwork, imagenet: dict[str, Tensor]) -> None:
-    """Start the trunk in place from torchvision's ImageNet weights; see `model.resnet.load_imagenet`."""
-    load_imagenet(network.backbone, imagenet)
 
 
 @torch.no_grad()

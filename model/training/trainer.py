@@ -1,6 +1,6 @@
 """One training step, and all that has to be saved to take the next one later."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,16 +11,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.checkpoint import load_file, load_state, network_state
-from model.training.adam import ViewingAdam
 from model.training.forward import TrainingForward
 from model.training.losses import PROPAGATION_BOOTSTRAP, Bootstrap, frame_losses, hard_fraction, overlap
-from model.training.winograd_steps import use_winograd_in_training
 from util.device import amp_dtype
 from util.errors import InputError
 from util.ranks import Ranks
 
 WEIGHT_DECAY = 1e-7
-MakeOptimizer = Callable[[Iterable[nn.Parameter], float, float], torch.optim.Optimizer]
 ORIGINAL_PARTS = {"it", "network", "optimizer", "scheduler"}  # of a checkpoint of the original code
 CHECKPOINT_PARTS = ORIGINAL_PARTS | {"scaler", "settings"}
 
@@ -54,7 +51,6 @@ class Trainer:
         compiled: use torch.compile.
         clip_grad: greatest norm of the gradient; None for no limit.
         seed: of what a network draws while it trains, such as dropout.
-        optimizer: what takes the steps, made from parameters, learning rate and weight decay.
 
     Attributes:
         iteration: number of steps taken.
@@ -72,7 +68,6 @@ class Trainer:
         compiled: bool = False,
         clip_grad: float | None = None,
         seed: int = 0,
-        optimizer: MakeOptimizer = ViewingAdam,
     ) -> None:
         self.iteration = 0
         self.seed = seed
@@ -81,20 +76,18 @@ class Trainer:
         self.task = task
         self.bootstrap = bootstrap
         self.network = network = task.network.to(memory_format=task.memory_format).train()
-        if ranks.device.type == "cpu" and not (task.amp or compiled):
-            use_winograd_in_training(network)
         self.forward: nn.Module = task
         if compiled:
             self.forward.compile()
         if ranks.is_distributed:
             # DDP copies the first process's parameters to all. Statistics of batch norm are copied once: they
-            # are frozen, or the same in all processes (`synchronise_batch_norm`).
+            # are frozen, or the same in all processes (`nn.SyncBatchNorm`).
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
             self.forward = DistributedDataParallel(
                 self.forward, broadcast_buffers=False, gradient_as_bucket_view=True
             )
-        self.optimizer = optimizer(network.parameters(), lr, WEIGHT_DECAY)
+        self.optimizer = torch.optim.Adam(network.parameters(), lr, weight_decay=WEIGHT_DECAY, fused=True)
         self.scheduler = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, list(steps), gamma)
         needs_scaling = task.amp and amp_dtype(ranks.device) == torch.float16
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=needs_scaling)

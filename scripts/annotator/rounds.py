@@ -143,7 +143,6 @@ class Rounds:
             labels,
             self._fusion(),
             store="uint8",
-            undo_levels=1,
             query_bytes=QUERY_BYTES,
             **self.options,
         )

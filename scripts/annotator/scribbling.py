@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.grab_cut import GrabCutSegmenter, mask_in_box
+from model.interactive.grab_cut import GrabCutSegmenter, mask_in_box
 from scripts.annotator.edits import Edit
 from scripts.annotator.masks import Labels, merged
 from scripts.annotator.session import Change, Session, labels_in
@@ -16,7 +16,7 @@ from scripts.annotator.worker import Worker, WorkerSettings
 from util.errors import InputError
 
 if TYPE_CHECKING:
-    from model.scribble_to_mask import ScribbleSegmenter
+    from model.interactive.scribble_to_mask import ScribbleSegmenter
 
 SHORT_SIDE = 480  # frames are reduced to it: more takes long and finds no more
 S2M_FILE = "s2m.pth"
@@ -134,7 +134,7 @@ class Segmenters:
         key = weights, weights.stat().st_mtime_ns
         if key not in self._loaded:
             from model import load_s2m
-            from model.scribble_to_mask import S2MSegmenter
+            from model.interactive.scribble_to_mask import S2MSegmenter
             from util.device import set_up_device
 
             network = load_s2m(weights, set_up_device(self.settings), self.settings.amp)

@@ -17,7 +17,6 @@ from dataset.frame_source import open_source
 from dataset.image_io import normalise, read_label_map
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
-from model.memory_bank import quickest_read
 from scripts.benchmark.comparison import compare, precision, tf32, wait_for
 from scripts.benchmark.plain_propagation import PlainCore, plain_read
 from scripts.benchmark.timing import Report, Timing, in_turns
@@ -157,6 +156,8 @@ def time_read(
     frames: int, grid: Sequence[int], top_k: int, turns: int, device: torch.device = CPU
 ) -> tuple[Timing, float]:
     """Time our read and the plain one on the same random memory; also return their largest difference."""
+    from model.fast_inference.top_k_read import quickest_read  # needs Numba
+
     torch.manual_seed(0)
     positions = frames * grid[0] * grid[1]
     key = torch.randn(1, positions, 128, device=device)

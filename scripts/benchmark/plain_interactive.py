@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.fusion import FusionNetwork, time_shares
+from model.interactive.fusion import FusionNetwork, time_shares
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 from scripts.benchmark.plain_propagation import PlainCore

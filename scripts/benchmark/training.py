@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from model import PropagationNetwork
-from model.training.from_scratch import initialise_from_scratch
+from model.fast_inference.preparation import quicken_training
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from scripts.benchmark.comparison import compare, precision, tf32
 from scripts.benchmark.plain_training import PlainTrainer
 from scripts.benchmark.timing import Report
+from scripts.one_shot.from_scratch import initialise_from_scratch
 from util.device import add_device_flags, set_up_device
 from util.flag_types import positive_int
 from util.hyper_para import crop_size
@@ -41,7 +42,10 @@ def run(args: argparse.Namespace, report: Report) -> None:
     batch = {name: tensor.to(ranks.device) for name, tensor in batch.items()}
 
     def start_ours() -> Callable[[int], float]:
-        trainer = Trainer(PropagationForward(copy.deepcopy(network).to(ranks.device), args.amp), ranks)
+        own = copy.deepcopy(network).to(ranks.device)
+        if not args.amp:
+            quicken_training(own, ranks.device)
+        trainer = Trainer(PropagationForward(own, args.amp), ranks)
 
         def loss(_: int) -> float:
             with tf32(not args.no_tf32):

@@ -11,7 +11,7 @@ from torch import Tensor
 from dataset.frame_source import FrameSource
 from dataset.image_io import normalise
 from dataset.scribbles import NONE, scribble_map
-from model.scribble_to_mask import ScribbleSegmenter
+from model.interactive.scribble_to_mask import ScribbleSegmenter
 
 ROUND = 3  # interactions on a frame before it is propagated, as published
 

@@ -9,8 +9,8 @@ import torch
 from dataset.davis_interactive import TrackSequence
 from dataset.frame_source import PictureFiles
 from model import FusionNetwork, InteractiveCore, PropagationNetwork, load_fusion, load_network, load_s2m
-from model.grab_cut import GrabCutSegmenter
-from model.scribble_to_mask import S2MSegmenter, ScribbleSegmenter
+from model.interactive.grab_cut import GrabCutSegmenter
+from model.interactive.scribble_to_mask import S2MSegmenter, ScribbleSegmenter
 from scripts.evaluation.flags import core_options
 from scripts.interactive_track.method import POLICIES, InteractiveMethod, NormalisedFrames
 from util.errors import InputError
@@ -64,6 +64,6 @@ class Networks:
         frames = PictureFiles(sequence.frames)
         labels = list(sequence.labels)
         core = InteractiveCore(
-            self.propagation, NormalisedFrames(frames), labels, self.fusion, undo_levels=1, **self.options
+            self.propagation, NormalisedFrames(frames), labels, self.fusion, **self.options
         )
         return InteractiveMethod(frames, labels, self.segmenter, core, POLICIES[policy], interactions)

@@ -18,15 +18,12 @@ POOR = 0.5  # overlap of an object that was hardly learnt
 
 @torch.no_grad()
 def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Ranks) -> dict[int, float]:
-    """Return the overlap (IoU) with the truth of each object in the last frame of samples not trained on.
+    """Return the IoU of each object by label, in the last frames of samples that the fit was not trained on.
 
     Args:
-        task: `PropagationForward` with the network that was fitted.
-        dataset: what it was fitted to.
+        task: `PropagationForward` with the fitted network.
+        dataset: what it was fitted to; an object that no sample shows has no IoU.
         ranks: where the network is.
-
-    Returns:
-        Overlaps by label, of all pixels of all samples together; an object that no sample shows has none.
     """
     agree, either = (dict.fromkeys(dataset.objects, 0) for _ in range(2))
     for number in range(min(MOST_SAMPLES, SAMPLES_FOR_EACH * len(dataset.objects))):
@@ -47,12 +44,7 @@ def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Rank
 
 
 def verdict(scores: Mapping[int, float], labels: Iterable[int]) -> str:
-    """Say how sure a fit is of each object, and what to do about those that it does not know.
-
-    Args:
-        scores: of `held_out_scores`.
-        labels: of all objects.
-    """
+    """Say how sure a fit is of each of its objects, and what to do about those that it does not know."""
     said = ", ".join(f"object {label} {100 * score:.0f} %" for label, score in scores.items())
     unseen = ", ".join(str(label) for label in sorted(labels) if label not in scores)
     said += f"; object {unseen} is in none of them" if unseen else ""

@@ -1,28 +1,22 @@
 """The training of a one-shot fit: keys first when it starts from scratch, then the whole network."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import pairwise
 
-import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
 from dataset.annotated_frames import AnnotatedFrames
 from dataset.training_sample import Sample
 from model import PropagationNetwork
-from model.training.adam import ViewingAdam
-from model.training.from_scratch import initialise_from_scratch
-from model.training.key_forward import KeyForward
+from model.fast_inference.preparation import quicken_training
 from model.training.losses import Bootstrap
-from model.training.muon import Muon
-from model.training.remembered_forward import RememberedForward
-from model.training.trainer import MakeOptimizer, Trainer
-from scripts.one_shot.schedule import WARM_UP, rate
-from util.device import amp_dtype
+from model.training.trainer import Trainer
+from scripts.one_shot.forwards import KeyForward, RememberedForward
+from scripts.one_shot.from_scratch import initialise_from_scratch
 from util.ranks import Ranks
 
 SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
@@ -30,10 +24,9 @@ KEY_BATCH = 2  # samples of a step that trains keys alone
 KEY_RATE = 6e-5  # learning rate of these steps
 KEY_PART = 0.25  # of the time
 KEY_STEPS_PER_STEP = 0.45  # takes about that part
-MUON_FROM, MUON_TO = (
-    200,
-    500,
-)  # steps of the whole network; with fewer Adam's are better, with more good enough
+WARM_UP = 5  # steps with a growing rate: Adam's first ones change every weight as much as it allows
+FULL_PART = 0.25  # of the fit at the full rate
+LAST_RATE = 0.02  # of the rate, at the end: the weights settle
 HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the fit between which fewer pixels come to count
 
 Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
@@ -41,16 +34,12 @@ Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
 
 @dataclass
 class Fit:
-    """Trains a network on samples of one video.
+    """Trains a network on samples of one video, never the same twice.
 
     Attributes:
-        dataset: never the same sample twice.
-        ranks: of one process.
-        amp: reduced precision.
-        seconds: that it may take.
+        seconds: the limit of all of it.
         steps: of the whole network; None for as many as there is time for.
         show: called after every step.
-        optimizer: what takes the steps, see `choose_optimizer`.
     """
 
     dataset: AnnotatedFrames
@@ -59,7 +48,6 @@ class Fit:
     seconds: float
     steps: int | None
     show: Show
-    optimizer: MakeOptimizer = ViewingAdam
     start: float = field(default_factory=time.perf_counter)
     drawn: int = 0
     shown: float = 0.0  # how much was done when the training of the whole network began
@@ -89,11 +77,7 @@ class Fit:
                 yield batch
 
     def start_from_scratch(self, network: PropagationNetwork) -> int:
-        """Initialise a network in place and train its keys alone; return the number of steps taken.
-
-        Args:
-            network: on the device of the ranks.
-        """
+        """Initialise a network in place and train its keys alone; return the number of steps taken."""
         device = self.ranks.device
         first = {
             name: value.to(device)
@@ -101,47 +85,29 @@ class Fit:
             if isinstance(value, Tensor)
         }
         initialise_from_scratch(network, first)
+        self.quicken(network)
         task = KeyForward(network, self.amp)
         trainer = Trainer(task, self.ranks, lr=KEY_RATE)
         batches = self.batches(KEY_BATCH)
         steps = None if self.steps is None else max(1, round(KEY_STEPS_PER_STEP * self.steps))
-        done, before, ends = 0.0, 0, [self.passed()]
+        done = 0.0
         while done < 1:
-            if trainer.iteration == WARM_UP and self.optimizer is ViewingAdam:
-                self.choose_optimizer(min(end - start for start, end in pairwise(ends)))
-                if self.optimizer is not ViewingAdam:
-                    before = WARM_UP
-                    trainer = Trainer(task, self.ranks, lr=KEY_RATE, optimizer=self.optimizer)
             trainer.set_learning_rate(KEY_RATE * min(1.0, (trainer.iteration + 1) / WARM_UP))
             loss = trainer.step(next(batches)).losses.sum().item()
-            ends.append(self.passed())
-            done = self._done(before + trainer.iteration, steps, ends[-1], KEY_PART * self.seconds)
-            self.show(KEY_PART * done, f"keys, step {before + trainer.iteration}, loss {loss:.3f}")
+            done = self._done(trainer.iteration, steps, self.passed(), KEY_PART * self.seconds)
+            self.show(KEY_PART * done, f"keys, step {trainer.iteration}, loss {loss:.3f}")
         self.shown = KEY_PART
-        return before + trainer.iteration
+        return trainer.iteration
 
-    def choose_optimizer(self, key_step: float) -> None:
-        """Choose Muon if there will be about as many steps as it is known to be good for.
-
-        After few, each convolution was moved far and seldom, and the network is worse than it was at first.
-
-        Args:
-            key_step: seconds that a step of the keys takes.
-        """
-        steps = self.steps or KEY_PART * self.seconds / key_step / KEY_STEPS_PER_STEP
-        if MUON_FROM <= steps <= MUON_TO:
-            reduced = self.amp and amp_dtype(self.ranks.device) == torch.bfloat16
-            self.optimizer = partial(Muon, dtype=torch.bfloat16 if reduced else torch.float32)
+    def quicken(self, network: PropagationNetwork) -> None:
+        """Let training steps be quick, see `quicken_training`."""
+        if not self.amp:
+            quicken_training(network, self.ranks.device)
 
     def train(self, task: RememberedForward, lr: float, batch_size: int) -> int:
-        """Train a whole network; return the number of steps taken.
-
-        Args:
-            task: with the network.
-            lr: the highest learning rate.
-            batch_size: samples of a step.
-        """
-        trainer = Trainer(task, self.ranks, lr=lr, optimizer=self.optimizer)
+        """Train a whole network with learning rates up to `lr`; return the number of steps taken."""
+        self.quicken(task.network)
+        trainer = Trainer(task, self.ranks, lr=lr)
         before = self.passed()
         batches = self.batches(batch_size)
         done = 0.0
@@ -161,3 +127,15 @@ class Fit:
         if steps is not None:
             return min(1.0, taken / steps)
         return min(1.0, seconds / most) if most > 0 else 1.0
+
+
+def rate(step: int, done: float) -> float:
+    """Return the factor of the learning rate: a warm-up, a while at 1, then half a cosine down.
+
+    Args:
+        step: counted from 0.
+        done: part of the fit that is over, by steps or by time, 0 to 1.
+    """
+    falling = max(0.0, min(1.0, done) - FULL_PART) / (1 - FULL_PART)
+    cosine = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * falling)) / 2
+    return min((step + 1) / WARM_UP, cosine)

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dataset.batch_order import BatchOrder
 from model.checkpoint import save_checkpoint
+from model.fast_inference.preparation import quicken_training
 from model.training.forward import TrainingForward
 from model.training.losses import Bootstrap
 from model.training.trainer import StepResult, Trainer, read_checkpoint
@@ -144,6 +145,8 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     elif checkpoint is None and ranks.is_first:  # the trainer copies them to the others
         task.initialise()
     network.to(ranks.device)
+    if not (settings.amp or settings.compile):
+        quicken_training(network, ranks.device)
     trainer = Trainer(
         task.forward,
         ranks,

@@ -1,13 +1,11 @@
 """The start of a network that has no weights to start from, fitted to a few samples.
 
-Training from random weights is slow to find what this network is for: that a place of the query
-is like a place of the memory, and that the mask there is the answer. So it starts as a network that
-does that, roughly, with random features:
+Random weights are slow to find that the mask at a similar place of the memory is the answer. So the network
+starts as one that does that, roughly, with random features:
 
 - Both encoders begin as the same function, and both keys as the same projection, centred and of unit
   variance: memory is found where texture is alike, sharply enough for top-k.
-- The masks pass the memory encoder in channels of their own, along the shortcuts, and reach the
-  value, not the key: what is read tells of the mask that was there.
+- The masks pass the memory encoder in channels of their own, along the shortcuts, and reach the value alone.
 - Batch norm, which is frozen throughout training, has the statistics of random features on these
   samples (data-dependent initialisation, Krähenbühl et al., ICLR 2016).
 """
@@ -67,13 +65,12 @@ def initialise_from_scratch(network: PropagationNetwork, batch: dict[str, Any]) 
 
 def carry_through_decoder(decoder: Decoder) -> None:
     """Let the first channel of the readout, the mask that was there, come out as the logit."""
-    for block in (decoder.compress, decoder.up_16_8.skip_conv2, decoder.up_16_8.out_conv):
+    up_8, up_4 = decoder.up_16_8, decoder.up_8_4
+    for block in (decoder.compress, up_8.skip_conv2, up_8.out_conv, up_4.skip_conv2, up_4.out_conv):
         isolate(block.conv2)
-    isolate(decoder.up_8_4.skip_conv2.conv2)
-    isolate(decoder.up_8_4.out_conv.conv2)
-    isolate(decoder.up_16_8.skip_conv1)
-    isolate(decoder.up_8_4.skip_conv1)
-    for block in (decoder.compress, decoder.up_16_8.out_conv):
+    isolate(up_8.skip_conv1)
+    isolate(up_4.skip_conv1)
+    for block in (decoder.compress, up_8.out_conv):
         isolate(block.get_submodule("downsample"))
         block.get_parameter("downsample.weight")[0, 0, 1, 1] = 1
     decoder.pred.weight.mul_(0.1)
@@ -100,10 +97,7 @@ def randomise(encoder: Encoder) -> None:
 
 
 def reserve_channels(encoder: Encoder, count: int) -> None:
-    """Let the first channels pass along the shortcuts, from `conv1` to f16, apart from all others.
-
-    Nothing enters them yet; that batch norm has no statistics to subtract there follows.
-    """
+    """Let the first channels pass along the shortcuts, from `conv1` to f16, apart from all others."""
     encoder.conv1.weight[:count] = 0
     for block in encoder.modules():
         if not isinstance(block, Bottleneck):
@@ -144,13 +138,9 @@ def copy_encoder(query: RGBEncoder, memory: MaskRGBEncoder) -> None:
 
 
 def start_head(head: nn.Conv2d, feature: Tensor, ignored: int, scale: float = 1.0) -> None:
-    """Make a head random, each channel with mean 0 over a feature `N x C x h x w`.
+    """Make a head random, its channels with mean 0 and standard deviation `scale` over `N x C x h x w`.
 
-    Args:
-        head: 3x3 convolution with bias.
-        feature: what it is to be applied to.
-        ignored: number of first channels that take no part.
-        scale: standard deviation of each channel.
+    The first `ignored` channels of the feature take no part.
     """
     weight = torch.randn_like(head.weight) / math.sqrt(head.weight[0].numel())
     weight[:, :ignored] = 0

@@ -1,8 +1,7 @@
-"""Masks carried by the memory read alone: what keys are worth, whatever the decoder makes of the values.
+"""Masks carried by the memory read alone.
 
-Training from scratch, the way through values and decoder tells keys little at first. But the read can carry
-the masks of the memory themselves to the query, as it carries values; compared with the truth there, they
-teach keys directly what belongs together.
+In training from scratch the way through values and decoder teaches keys little at first. The read can carry
+the masks of the memory as it carries values: compared with the truth, they teach keys directly.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ def carried_logits(
     grid: tuple[int, int],
     selector: Tensor | None,
 ) -> Tensor:
-    """Carry masks from remembered frames to queried ones.
+    """Return aggregated logits `B x (K+1) x H x W` of masks carried from remembered frames to queried ones.
 
     Args:
         memory_key: `(B*K) x positions x Ck`, float32, of all remembered frames.
@@ -33,9 +32,6 @@ def carried_logits(
         query_key: `B x (h*w) x Ck`, float32, of the B frames to carry them to.
         grid: h, w.
         selector: `B x K`, 0 for an object that a sample has not: its probability is 0 throughout.
-
-    Returns:
-        Aggregated logits `B x (K+1) x H x W`, background first.
     """
     batch, objects, height, width = masks[0].shape
     values = torch.cat([at_positions(mask.float()) for mask in masks], dim=1)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dataset.scribbles import NONE, sides
 from model.aggregation import aggregate
-from model.scribble_to_mask import Labels, checked_previous, masks_of
+from model.interactive.scribble_to_mask import Labels, checked_previous, masks_of
 from util.errors import InputError
 
 Mask = NDArray[np.bool_]  # H x W
@@ -32,7 +32,7 @@ SEED = 0  # of OpenCV's clustering of colours, so that the same scribbles give t
 
 
 class GrabCutSegmenter:
-    """Segments by GrabCut, a `model.scribble_to_mask.ScribbleSegmenter`.
+    """Segments by GrabCut, a `model.interactive.scribble_to_mask.ScribbleSegmenter`.
 
     An object that is not scribbled on keeps its mask, unless a scribble of another one runs into it. What
     several objects claim goes to the one whose scribble is nearest.
@@ -64,17 +64,11 @@ class GrabCutSegmenter:
 
 
 def mask_in_box(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Mask:
-    """Return the mask of the object that a box is drawn around.
+    """Return the mask `H x W` of the object that a box is drawn around; raise InputError for an empty box.
 
     Args:
         image: RGB, `H x W x 3`.
         box: left, top, right and bottom in pixels, right and bottom excluded; cut to the picture.
-
-    Returns:
-        `H x W`, nowhere outside of the box.
-
-    Raises:
-        InputError: nothing of the picture is in the box.
     """
     height, width = image.shape[:2]
     left, top, right, bottom = box
@@ -106,14 +100,10 @@ def _changed_mask(image: NDArray[np.uint8], positive: Mask, negative: Mask, befo
 
 
 def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable: Mask, window: Mask) -> Mask:
-    """Return what GrabCut takes for the object.
+    """Return what GrabCut takes for the object in an RGB picture `H x W x 3`.
 
-    Args:
-        image: RGB, `H x W x 3`.
-        positive: surely object.
-        negative: surely background.
-        probable: object unless colours tell otherwise; the rest is background unless they do.
-        window: everything outside of it is surely background.
+    Surely object is what is positive, surely background what is negative or outside of the window; the rest
+    is object where that is probable, unless colours tell otherwise.
     """
     size = _working_size(image.shape[:2])
     small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
@@ -135,10 +125,7 @@ def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable
 def _random_walk(
     image: NDArray[np.uint8], positive: Mask, negative: Mask, probable: Mask, window: Mask
 ) -> Mask:
-    """Return what the random walker takes for the object; arguments as of `_grab_cut`.
-
-    It starts from the scribbles, the window's outside, and what is surely right of the mask so far.
-    """
+    """Return what the random walker takes for the object; arguments as of `_grab_cut`."""
     size = _working_size(image.shape[:2])
     sure_object, sure_background = _sure_parts(_reduced(probable, size), positive, negative)
     starts = np.zeros(size, np.int32)  # 1 is object, 2 is background, 0 is to be found out
@@ -158,13 +145,7 @@ def _random_walk(
 
 
 def _sure_parts(probable: Mask, positive: Mask, negative: Mask) -> tuple[Mask, Mask]:
-    """Return what is surely object and surely background by the mask so far, of its size.
-
-    Args:
-        probable: the mask so far, reduced; an empty one says nothing.
-        positive: scribbles, at the picture's size.
-        negative: likewise.
-    """
+    """Return what is surely object and surely background by the mask so far (reduced) and scribbles on it."""
     if not probable.any():
         return probable, probable
     extent = np.sqrt(probable.sum())

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from model.fast_inference.products import Products
+from model.fast_inference.replacement import replace_modules
 from model.fast_inference.tile_kernels import LANES, bits_of, gradient_sums
 from model.fast_inference.toom_cook import TAPS, Tile
 from model.fast_inference.winograd import combined_inputs, convolve, is_suited, kernel_sums
@@ -29,22 +30,22 @@ LEAST_CHANNELS = 2 * LANES
 _kept = threading.local()
 
 
-class WinogradTrainedConv2d(nn.Conv2d):
-    """Computes what a convolution computes, which `use_winograd_in_training` makes one of this class."""
+class WinogradTrainedConv2d(nn.Module):
+    """Computes what a convolution computes, with the same parameters under the same names.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve `B x C x h x w`."""
-        return convolved(x, self.weight, self.bias) if is_gain(x) else super().forward(x)
+    Args:
+        conv: 3x3, of stride and padding 1.
+    """
 
-
-class WinogradTrainedPartialConv2d(PartialConv2d):
-    """The same of a `PartialConv2d`."""
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
-        if not is_gain(x):
-            return super().forward(x, channels, bias)
-        return convolved(x, self.piece(channels), self.bias if bias else None)
+        weight = self.weight if channels == ALL else self.weight[:, channels]
+        added = self.bias if bias else None
+        return convolved(x, weight, added) if is_gain(x) else F.conv2d(x, weight, added, padding=1)
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -61,8 +62,7 @@ class WinogradConvolution(torch.autograd.Function):
         """Convolve `N x H x W x C` by kernels `O x C x 3 x 3`; return `N x O x H x W`, all float32."""
         ctx.save_for_backward(x, weight)
         added = x.new_zeros(len(weight)) if bias is None else bias.detach()
-        products = Products(combined(weight, turned=False).transpose(1, 2))
-        return convolve(x, products, TILE, added.numpy())
+        return convolve(x, combined(weight, turned=False).transpose(1, 2), TILE, added.numpy())
 
     @staticmethod
     @once_differentiable
@@ -77,9 +77,7 @@ class WinogradConvolution(torch.autograd.Function):
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             no_bias = np.zeros(x.shape[3], np.float32)
-            of_x = convolve(gradient, Products(combined(weight, turned=True)), TILE, no_bias).permute(
-                0, 2, 3, 1
-            )
+            of_x = convolve(gradient, combined(weight, turned=True), TILE, no_bias).permute(0, 2, 3, 1)
         if ctx.needs_input_grad[1]:
             of_weight = weight_gradient(x, gradient)
         if ctx.needs_input_grad[2]:
@@ -89,11 +87,14 @@ class WinogradConvolution(torch.autograd.Function):
 
 def use_winograd_in_training(network: nn.Module) -> None:
     """Let the convolutions of a network that gain by it take Winograd's way; weights and names stay."""
-    for module in network.modules():
-        if type(module) is nn.Conv2d and is_wide(module, (ALL,)):
-            module.__class__ = WinogradTrainedConv2d
-        elif type(module) is PartialConv2d and is_wide(module, module.parts):
-            module.__class__ = WinogradTrainedPartialConv2d
+
+    def quicker(_: str, module: nn.Module) -> nn.Module | None:
+        if not isinstance(module, nn.Conv2d):
+            return None
+        parts = module.parts if isinstance(module, PartialConv2d) else (ALL,)
+        return WinogradTrainedConv2d(module) if is_wide(module, parts) else None
+
+    replace_modules(network, quicker)
 
 
 def is_wide(conv: nn.Conv2d, parts: tuple[slice, ...]) -> bool:
@@ -133,7 +134,7 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     of_products = kept_memory("gradient", len(sums), gradient.shape[3], x.shape[3])
     for first, inputs in combined_inputs(x, TILE):  # P x tiles x C
         results = x.new_empty(*inputs.shape[:2], gradient.shape[3])
-        gradient_sums(TILE, x.dtype)(bits_of(gradient), False, first, bits_of(results))
+        gradient_sums(TILE, x.dtype)(bits_of(gradient), first, bits_of(results))
         of_products.baddbmm_(results.transpose(1, 2), inputs, beta=1 if first else 0)
     of_taps = sums.T @ of_products.transpose(0, 1)  # O x 9 x C: kernels whose channels lie last
     return of_taps.unflatten(1, (TAPS, TAPS)).permute(0, 3, 1, 2)

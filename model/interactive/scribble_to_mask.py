@@ -1,6 +1,6 @@
 """From scribbles on one frame to masks of its objects, with the scribble-to-mask network.
 
-`model.grab_cut` does the same without weights; `ScribbleSegmenter` is what both are.
+`model.interactive.grab_cut` does the same without weights; `ScribbleSegmenter` is what both are.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from torch import Tensor
 from dataset.image_io import normalise
 from dataset.scribbles import NONE, sides
 from model.aggregation import aggregate
+from model.interactive.s2m import S2MNetwork
 from model.padding import pad, padding_for, unpad
-from model.s2m import S2MNetwork
 from util.errors import InputError
 
 Labels = NDArray[np.integer]  # H x W

@@ -1,30 +1,50 @@
-"""The forward of a one-shot fit: two frames are remembered, the second with mistakes, the third segmented."""
+"""The forwards of a one-shot fit: first of the keys alone, then of the whole network."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from model.memory import to_rows
+from model.modules import cat_frame_and_masks
 from model.network import PropagationNetwork
-from model.training.carried_masks import carried_logits
 from model.training.forward import TrainingForward, Truth
-from model.training.propagation_forward import cut_weights, segment
+from model.training.propagation_forward import PropagationForward, segment
+from scripts.one_shot.carried_masks import carried_logits
 from util.device import amp_dtype
+
+
+class KeyForward(PropagationForward):
+    """Carries the masks of frame 0 of each sample to frames 1 and 2, without values and decoder.
+
+    It trains both encoders and key heads, in a fifth of the time of `PropagationForward`.
+    """
+
+    def forward(self, rgb: Tensor, masks: Tensor, selector: Tensor | None = None) -> Tensor:
+        """Return aggregated logits of frames 1 and 2; arguments and shapes as of `PropagationForward`."""
+        network = self.network
+        with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
+            f16, _, _ = network.rgb_encoder(rgb[:, 1:].transpose(0, 1).flatten(0, 1))
+            query_map = network.kv_q_f16.key_proj(f16)
+            with_masks = cat_frame_and_masks(rgb[:, 0], masks, network.single_object)
+            memory_key = to_rows(network.kv_m_f16.key_proj(network.mask_rgb_encoder(with_masks)))
+        grid = (query_map.shape[-2], query_map.shape[-1])
+        frames = to_rows(query_map).float().split(len(rgb))  # frame by frame, as they were put in
+        carried = [carried_logits(memory_key.float(), [masks], key, grid, selector) for key in frames]
+        return torch.stack(carried, dim=1)
 
 
 class RememberedForward(TrainingForward):
     """Segments frame 2 of each sample, given masks of frames 0 and 1.
 
-    A video is mostly lost by small mistakes that grow: a mask is remembered a little too small or too large,
-    and the next one follows it. So the mask of frame 1 may have such mistakes, and the truth of frame 2 has
-    none. It takes three fifths of the time of `PropagationForward`, which segments frame 1 as well; a fit is
-    short of steps.
+    A video is mostly lost by small mistakes that grow. So the mask of frame 1 may have such mistakes, and the
+    truth of frame 2 has none. It takes three fifths of the time of `PropagationForward`.
 
     Args:
         network: trained in place.
-        amp: run the network (not the memory read) by autocast in reduced precision; weights stay float32.
+        amp: as in `TrainingForward`.
         carry_masks: also return what the read alone makes of the masks, as one more frame with the same
-            truth, see `model.training.carried_masks`.
+            truth, see `scripts.one_shot.carried_masks`.
     """
 
     network: PropagationNetwork
@@ -55,15 +75,13 @@ class RememberedForward(TrainingForward):
         With `carry_masks` there are two: the other by the read alone.
 
         Args:
-            rgb: `B x 3 x 3 x H x W` (sample, frame, colour), normalised; H and W multiples of 16.
+            rgb: as for `PropagationForward`.
             masks: `B x 2 x K x H x W`, the K objects on frames 0 and 1 as they are remembered, 0 or 1.
             true_masks: as they are, which the read carries.
-            selector: `B x K`, 0 for an object that a sample has not: its probability is 0 throughout.
-                None: all samples have all objects.
+            selector: as for `PropagationForward`.
         """
         shape = (masks.shape[0], masks.shape[1], masks.shape[2])
-        amp = torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp)
-        with cut_weights(self.network), amp:
+        with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
             query = self.network.encode_query(rgb[:, 2])
             encoded = self.network.encode_memory(rgb[:, :2].flatten(0, 1), masks.flatten(0, 1))
             # (B*2*K) x h*w x channels, to the positions of both frames: (B*K) x 2*h*w x channels

@@ -1,0 +1,272 @@
+"""The interactive engine: rounds of "masks given -> propagated both ways -> fused" (MiVOS section 3)."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from model.aggregation import aggregate, most_probable
+from model.arguments import Array, check_counts, frame_tensor, given_objects, label_list
+from model.frame_propagation import FramePropagation
+from model.interactive.fusion import FusionNetwork
+from model.interactive.rounds import Round, passes_of
+from model.interactive.store import DTYPES, Given, ProbabilityStore, QueryCache, State
+from model.memory_bank import MemoryBank, ObjectMemory
+from model.network import PropagationNetwork
+from model.padding import pad, padding_for, unpad
+from util.errors import InputError
+
+log = logging.getLogger(__name__)
+
+STORE_BYTES, QUERY_BYTES = 1 << 30, 1 << 30
+UNDO_LEVELS = 4  # given masks and rounds
+
+
+class InteractiveCore:
+    """Segments a video in rounds: masks are given on some frames, and carried to the others.
+
+    A pass runs from each frame given since the last round, forward and backward, to the nearest given frame
+    or to an end of the video. It reads the permanent memory (the given masks of all frames), each
+    `mem_every`-th of its own frames and, with `remember_previous`, its last one. Between two given frames its
+    results are fused with what was there; elsewhere they replace it. Between two frames given in one round,
+    the pass forward replaces, and the one backward is fused with it. Given frames never change.
+
+    A frame of K objects and P pixels takes `2 * (K+1) * P` bytes of probabilities ("uint8": 1, "float32": 4
+    in place of 2), beyond `store_bytes` in files; if its masks were given, `10 * K * P` bytes of memory; and
+    for speed alone `114 * P` bytes of its encoding, within `query_bytes`. A pass holds `10 * K * P` bytes for
+    each frame that it reads, `max_memory_frames` and one at most.
+
+    Args:
+        network: as `model.load_network` returns it.
+        frames: normalised frames `3 x H x W` of one size, decoded when they are asked for.
+        labels: of the objects known at the start; more may come with masks.
+        fusion: as `model.load_fusion` returns it; without, old and new results are blended by distance.
+        top_k: memory positions kept for each query position; None reads all.
+        mem_every: a pass remembers a frame for good when this many have passed since the last one.
+        max_memory_frames: frames that a pass reads at most, given ones first; None for no limit.
+        remember_previous: see `InferenceCore`.
+        objects_at_once: see `FramePropagation`.
+        append_memory: when a frame is corrected again, remember what was given before as well, as published.
+        store: form of the stored probabilities: "uint8", "half" or "float32".
+        store_bytes: of stored probabilities held in memory.
+        query_bytes: of encoded frames kept for the next pass over them, on the network's device.
+
+    Attributes:
+        round: the propagation that has begun and not ended.
+
+    Raises:
+        InputError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        network: PropagationNetwork,
+        frames: Sequence[Tensor],
+        labels: Iterable[int] = (),
+        fusion: FusionNetwork | None = None,
+        top_k: int | None = 50,
+        mem_every: int = 5,
+        *,
+        max_memory_frames: int | None = None,
+        remember_previous: bool = True,
+        objects_at_once: int | None = None,
+        append_memory: bool = False,
+        store: str = "half",
+        store_bytes: int = STORE_BYTES,
+        query_bytes: int = QUERY_BYTES,
+    ) -> None:
+        check_counts(top_k=top_k, max_memory_frames=max_memory_frames, objects_at_once=objects_at_once)
+        check_counts(mem_every=mem_every, store_bytes=store_bytes, query_bytes=query_bytes)
+        if store not in DTYPES:
+            raise InputError(f"store must be one of {', '.join(DTYPES)}, not {store!r}.")
+        if not len(frames):
+            raise InputError("there are no frames: give a sequence of at least one.")
+        self.network = network
+        self.frames = frames
+        self.fusion = fusion
+        self.top_k = top_k
+        self.mem_every = mem_every
+        self.max_memory_frames = max_memory_frames
+        self.remember_previous = remember_previous
+        self.append_memory = append_memory
+        height, width = frame_tensor(frames[0]).shape[1:]
+        self.size = height, width
+        self.padding = left, right, top, bottom = padding_for(height, width)
+        padded = height + top + bottom, width + left + right
+        self.queries = QueryCache(query_bytes)
+        self.propagation = FramePropagation(network, objects_at_once, self.queries.queries.clear)
+        self.store = ProbabilityStore(store, store_bytes, padded, self.propagation.device)
+        self.state = State(label_list(labels))
+        self.round: Round | None = None
+        self._earlier: deque[State] = deque(maxlen=UNDO_LEVELS)
+        if fusion is None:
+            log.info("no fusion network: old and new results are blended by distance.")
+
+    @property
+    def labels(self) -> list[int]:
+        """Labels of the known objects, in the order of the probability channels."""
+        return list(self.state.labels)
+
+    @torch.inference_mode()
+    def give(self, index: int, mask: Array, labels: Iterable[int] | None = None) -> None:
+        """Set the masks of a frame: of all objects; those that it does not show are absent there.
+
+        Args:
+            index: of the frame.
+            mask: a label map `H x W`, or probabilities `K x H x W`.
+            labels: of the probabilities; those known, in their order, by default. New ones are learned.
+
+        Raises:
+            InputError: there is no such frame, or it or the mask cannot be used. After this and any other
+                error the engine is as it was before.
+        """
+        index = self._index(index)
+        if labels is None and getattr(mask, "ndim", 2) == 3:
+            labels = self.labels
+        given, listed = given_objects(mask, labels, self.size)
+        if given is None:
+            raise InputError("a mask is needed: give a label map of zeros where there is no object.")
+        known = self.labels + [label for label in listed if label not in self.state.labels]
+        given = self.propagation.on_device(given)
+        objects = torch.zeros(len(known), *self.size, device=given.device)
+        for label in known if given.dim() == 2 else listed:
+            objects[known.index(label)] = given == label if given.dim() == 2 else given[listed.index(label)]
+        prob = aggregate(pad(objects, self.padding), hard=given.dim() == 2)
+        remembered = self._remembered(index, prob, known)
+        stored = self.store.put(prob, known)
+
+        self._earlier.append(self.state.snapshot())
+        state = self.state
+        state.labels = known
+        state.pending.setdefault(index, state.frames.get(index))
+        state.frames[index] = stored
+        if not self.append_memory:
+            state.memory = [each for each in state.memory if each.frame != index]
+        state.memory.append(remembered)
+        self.round = None
+
+    def undo(self) -> None:
+        """Bring back the state before the last given mask or round, bit for bit.
+
+        Raises:
+            InputError: there is nothing to undo.
+        """
+        if not self._earlier:
+            raise InputError("there is nothing to undo.")
+        self.state, self.round = self._earlier.pop(), None
+
+    @torch.inference_mode()
+    def prob(self, index: int) -> Tensor:
+        """Return the probabilities of a frame, `(K+1) x H x W`: background, then `labels`.
+
+        Raises:
+            InputError: there is no such frame.
+        """
+        stored = self.state.frames.get(self._index(index))
+        return unpad(self.store.get(stored, self.state.labels), self.padding)
+
+    def label_map(self, index: int) -> Tensor:
+        """Return the labels of a frame, `H x W`, as `model.aggregation.most_probable` does."""
+        return most_probable(self.prob(index), [0, *self.state.labels])
+
+    def propagate(
+        self,
+        first: int | None = None,
+        last: int | None = None,
+        forward: bool = True,
+        backward: bool = True,
+        sources: Iterable[int] | None = None,
+    ) -> Iterator[int]:
+        """Carry masks to other frames; yields each frame when it is done.
+
+        What is done stays when the iterator is left early. Called again without any argument, it goes on with
+        that round; with arguments, or after another change, a new one begins.
+
+        Args:
+            first: results are kept from this frame on; None for the start.
+            last: results are kept up to this frame; None for the end.
+            forward: pass towards the end.
+            backward: pass towards the start.
+            sources: given frames to go from; those given since the last whole round by default.
+
+        Raises:
+            InputError: the range is none, or a source was not given.
+        """
+        end = len(self.frames) - 1
+        kept = 0 if first is None else self._index(first), end if last is None else self._index(last)
+        chosen = sorted(self.state.pending if sources is None else {self._index(index) for index in sources})
+        strange = [index for index in chosen if index not in self.state.given]
+        if kept[0] > kept[1]:
+            raise InputError(f"there is no range of frames from {kept[0]} to {kept[1]}: nothing can be kept.")
+        if strange:
+            raise InputError(f"frame {strange[0]} was not given: masks are carried from given frames.")
+        is_whole = kept == (0, end) and forward and backward
+        if self.round is None or not is_whole or sources is not None:
+            steps = [step for step, wanted in ((1, forward), (-1, backward)) if wanted]
+            passes = passes_of(self.state, chosen, kept, len(self.frames), steps)
+            self.round = None
+            if not passes:
+                return iter(())
+            self._earlier.append(self.state.snapshot())
+            self.round = Round(passes, kept, chosen if is_whole else [])
+        return self._frames_of(self.round)
+
+    def _frames_of(self, current: Round) -> Iterator[int]:
+        """Do a round until it ends or the session has another; yield frames whose results are kept."""
+        while self.round is current:
+            index = current.do_next(self)
+            if index is not None:
+                yield index
+
+    def image(self, index: int) -> Tensor:
+        """Return a frame as the network takes it, `1 x 3 x H x W`, padded.
+
+        Raises:
+            InputError: it is no frame, or of another size than the first.
+        """
+        frame = frame_tensor(self.frames[index])
+        if tuple(frame.shape[1:]) != self.size:
+            raise InputError(
+                f"frame {index} is {frame.shape[2]} x {frame.shape[1]}, the first one {self.size[1]} x "
+                f"{self.size[0]}: bring all to one size."
+            )
+        return self.propagation.image(frame, self.padding)
+
+    def encode(self, index: int, image: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a frame with its objects, see `FramePropagation.encode`, in the memory that there is."""
+        encode = self.propagation.encode
+        return self.propagation.in_available_memory(lambda: encode(image, objects), index, len(objects))
+
+    @torch.inference_mode()
+    def bank(self, labels: Sequence[int]) -> MemoryBank:
+        """Return a memory bank of some objects that holds their permanent memory."""
+        bank = MemoryBank(self.top_k, None, self.max_memory_frames, read=self.network.read_memory)
+        for label in labels:
+            memory = ObjectMemory(bank.max_frames)
+            for each in self.state.memory:
+                if label in each.rows:
+                    key, value = (rows.to(self.propagation.device) for rows in each.rows[label])
+                    memory.write(key, value, each.frame, permanent=True, given=True)
+            bank.objects.append(memory)
+        return bank
+
+    def _remembered(self, index: int, prob: Tensor, labels: Sequence[int]) -> Given:
+        """Encode a given frame with its probabilities `(K+1) x H x W`, for all passes to come.
+
+        An object that no given mask has shown, neither this one nor another, is left out.
+        """
+        known = self.state.shown()
+        shown = [k for k, label in enumerate(labels) if label in known or (prob[k + 1] > 0.5).any()]
+        if not shown:
+            return Given(index, {})
+        encoded = self.encode(index, self.image(index), prob[[k + 1 for k in shown]])
+        rows = zip(*(each.cpu() for each in encoded), strict=True)
+        return Given(index, {labels[k]: row for k, row in zip(shown, rows, strict=True)})
+
+    def _index(self, index: int) -> int:
+        """Return the index of a frame; raise InputError when there is none."""
+        if not 0 <= index < len(self.frames):
+            raise InputError(f"there is no frame {index}: they go from 0 to {len(self.frames) - 1}.")
+        return index

@@ -1,0 +1,177 @@
+"""A round of an interactive session: passes from given frames to the nearest others, frame by frame."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.aggregation import aggregate
+from model.interactive.fusion import fuse, moved_difference, time_shares
+from model.interactive.store import State, Stored
+from model.network import Query
+
+if TYPE_CHECKING:
+    from model.interactive.core import InteractiveCore
+
+
+class Pass(NamedTuple):
+    """One way through a stretch of frames.
+
+    Attributes:
+        source: the given frame that it begins beside.
+        step: 1 forward, -1 backward.
+        stop: the frame before which it ends.
+        bound: the given frame beyond its end; None where it runs to an end of the video.
+        fuse: join results with what was there, rather than replace it.
+        before: what was stored of the source before it was given.
+    """
+
+    source: int
+    step: int
+    stop: int
+    bound: int | None
+    fuse: bool
+    before: Stored | None
+
+
+def passes_of(
+    state: State, sources: Sequence[int], kept: tuple[int, int], count: int, steps: Collection[int]
+) -> list[Pass]:
+    """Return what a round has to do: all passes forward, then all backward.
+
+    Where both ends of a stretch are sources, the pass forward replaces what was there, which is older than
+    both masks, and the one backward is fused with it.
+
+    Args:
+        state: of the session.
+        sources: given frames to go from.
+        kept: first and last frame whose results are wanted.
+        count: frames of the video.
+        steps: 1 for forward, -1 for backward, or both.
+    """
+    passes = []
+    for step in sorted(steps, reverse=True):
+        for source in sources:
+            beyond = [frame for frame in state.given if (frame - source) * step > 0]
+            bound = min(beyond, key=lambda frame: abs(frame - source), default=None)
+            end = count if step > 0 else -1
+            stop = end if bound is None else bound
+            stop = min(stop, kept[1] + 1) if step > 0 else max(stop, kept[0] - 1)
+            if (stop - source) * step <= 1:  # nothing lies between
+                continue
+            is_first_of_two = bound in sources and step > 0 and -1 in steps
+            fuse = bound is not None and not is_first_of_two
+            passes.append(Pass(source, step, stop, bound, fuse, state.pending.get(source)))
+    return passes
+
+
+@dataclass
+class Round:
+    """A propagation that has begun; a frame that fails leaves everything as it was, to be tried again.
+
+    Attributes:
+        passes: to be done, the first of which is under way.
+        kept: first and last frame whose results are kept.
+        sources: given frames that are pending no more when all is done.
+        running: the first pass.
+    """
+
+    passes: list[Pass]
+    kept: tuple[int, int]
+    sources: Sequence[int]
+    running: "RunningPass | None" = None
+
+    def do_next(self, core: "InteractiveCore") -> int | None:
+        """Do the next frame in a session, whose round this is; return its index if its result is kept."""
+        if self.running is None:
+            self.running = RunningPass(core, self.passes[0])
+        index = self.running.next
+        is_kept = self.kept[0] <= index <= self.kept[1]
+        self.running.do(core, is_kept)
+        if self.running.next == self.running.this.stop:
+            self.passes, self.running = self.passes[1:], None
+        if not self.passes:
+            for source in self.sources:
+                core.state.pending.pop(source, None)
+            core.round = None
+        return index if is_kept else None
+
+
+class RunningPass:
+    """A pass under way (MiVOS section 3).
+
+    Args:
+        core: the session. It refers to its round, and so to this, which must not refer to it in turn.
+        this: the pass.
+
+    Attributes:
+        next: the frame that is done next.
+        bank: what the pass reads: the permanent memory, and frames of its own.
+    """
+
+    def __init__(self, core: "InteractiveCore", this: Pass) -> None:
+        self.this = this
+        self.labels = core.state.shown()
+        self.bank = core.bank(self.labels)
+        self.next = this.source + this.step
+        self.last_permanent = this.source
+        self._correction: tuple[Tensor, Tensor] | None = None
+
+    @torch.inference_mode()
+    def do(self, core: "InteractiveCore", is_kept: bool) -> None:
+        """Segment the next frame, and store the result if it is kept."""
+        index, labels = self.next, self.labels
+        image = core.image(index)
+
+        def results() -> tuple[Tensor, Tensor]:
+            query = core.queries.get(index, lambda: core.network.encode_query(image))
+            new = core.propagation.segment(self.bank, query, len(labels))
+            return new, self._fused(core, index, image, query, new) if is_kept else new
+
+        new, result = core.propagation.in_available_memory(results, index, len(labels))
+        stored = core.store.put(result, labels) if is_kept else None
+        if labels and index + self.this.step != self.this.stop:
+            self._remember(core, index, image, new[1:])
+        if stored is not None:
+            core.state.frames[index] = stored
+        self.next += self.this.step
+
+    def _remember(self, core: "InteractiveCore", index: int, image: Tensor, objects: Tensor) -> None:
+        """Remember a frame `1 x 3 x H x W` with its objects `K x H x W`, in place of a temporary one."""
+        permanent = abs(index - self.last_permanent) >= core.mem_every
+        if permanent or core.remember_previous:
+            self.bank.write(*core.encode(index, image, objects), index, permanent)
+        if permanent:
+            self.last_permanent = index
+
+    def _fused(self, core: "InteractiveCore", index: int, image: Tensor, query: Query, new: Tensor) -> Tensor:
+        """Return what a frame is to have, `(K+1) x H x W`, where the pass made `new` of it."""
+        this, stored = self.this, core.state.frames.get(index)
+        if this.bound is None or not this.fuse or stored is None or not self.labels:
+            return new
+        old = core.store.get(stored, self.labels)
+        shares = time_shares(index, this.source, this.bound)
+        network = core.fusion
+        if network is None:
+            return torch.lerp(old, new, shares[0])
+        if self._correction is None:
+            self._correction = self._corrected(core)
+        difference, keys = self._correction
+        query_key = query.key.float()
+        logits = []
+        for part in core.propagation.parts(len(keys), old[0].numel()):
+            attention = moved_difference(difference[part], keys[part], query_key, query.grid)
+            logits.append(fuse(network, image[0], old[1:][part], new[1:][part], attention, shares))
+        return aggregate(torch.cat(logits).sigmoid_())
+
+    def _corrected(self, core: "InteractiveCore") -> tuple[Tensor, Tensor]:
+        """What was changed on the pass's source, `K x H x W`, and its memory keys `K x (h*w) x 128`."""
+        source, labels = self.this.source, self.labels
+        prob = core.store.get(core.state.frames[source], labels)[1:]
+        difference = prob - core.store.get(self.this.before, labels)[1:]
+        rows = next(each for each in reversed(core.state.memory) if each.frame == source).rows
+        if not all(label in rows for label in labels):  # some became known after it was given
+            return difference, core.encode(source, core.image(source), prob)[0]
+        return difference, torch.stack([rows[label][0] for label in labels]).to(difference.device)

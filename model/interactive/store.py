@@ -1,0 +1,165 @@
+"""What an interactive session knows of its frames, in memory within budgets or in files."""
+
+import tempfile
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.network import Query
+
+DTYPES = {"uint8": torch.uint8, "half": torch.half, "float32": torch.float32}
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Probabilities of a frame in a `ProbabilityStore`, which forgets them when nothing refers to this.
+
+    Attributes:
+        number: of the array `(K+1) x H x W`.
+        labels: of its K objects.
+    """
+
+    number: int
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What is remembered of a given frame: by label key `(h*w) x 128` and value `(h*w) x 512`, on the CPU."""
+
+    frame: int
+    rows: dict[int, tuple[Tensor, Tensor]]
+
+
+@dataclass(eq=False)
+class State:
+    """All that a round or a given mask changes; what lies in it never changes itself.
+
+    Attributes:
+        labels: of the objects, in the order of the channels.
+        frames: probabilities by frame.
+        memory: the permanent memory, in the order in which masks were given.
+        pending: frames given since the last whole propagation, with what was stored of them before.
+    """
+
+    labels: list[int]
+    frames: dict[int, Stored] = field(default_factory=dict)
+    memory: list[Given] = field(default_factory=list)
+    pending: dict[int, Stored | None] = field(default_factory=dict)
+
+    @property
+    def given(self) -> list[int]:
+        """Frames whose masks were given, which no propagation changes."""
+        return list(dict.fromkeys(each.frame for each in self.memory))
+
+    def shown(self) -> list[int]:
+        """Return the labels of the objects that some given mask has shown."""
+        known = {label for each in self.memory for label in each.rows}
+        return [label for label in self.labels if label in known]
+
+    def snapshot(self) -> "State":
+        """Return a state that changes apart from this one."""
+        return State(**{name: copy(value) for name, value in vars(self).items()})
+
+
+class ProbabilityStore:
+    """Keeps probabilities in fewer bits than they are computed in; beyond a budget, the oldest in files.
+
+    Args:
+        form: one of `DTYPES`.
+        budget: bytes held in memory.
+        size: (H, W) of the padded frames.
+        device: of the probabilities that are returned.
+    """
+
+    def __init__(self, form: str, budget: int, size: tuple[int, int], device: torch.device) -> None:
+        self.form = form
+        self.budget = budget
+        self.size = size
+        self.device = device
+        self.held: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self.held_bytes = 0
+        self._numbers = count()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def put(self, prob: Tensor, labels: Sequence[int]) -> Stored:
+        """Store probabilities `(K+1) x H x W` of the background and of objects."""
+        rounded = (prob * 255).round_() if self.form == "uint8" else prob
+        array = rounded.to(DTYPES[self.form]).cpu().numpy()
+        stored = Stored(next(self._numbers), tuple(labels))
+        weakref.finalize(stored, self._forget, stored.number).atexit = False
+        self.held[stored.number] = array
+        self.held_bytes += array.nbytes
+        while self.held_bytes > self.budget:
+            oldest = next(iter(self.held))
+            np.save(self._path(oldest), self.held[oldest])
+            self.held_bytes -= self.held.pop(oldest).nbytes
+        return stored
+
+    def get(self, stored: Stored | None, labels: Sequence[int]) -> Tensor:
+        """Return probabilities `(K+1) x H x W` of the background and of some objects.
+
+        An object that was not there has none; one that is not asked for is background. Where nothing is
+        stored, all is background.
+        """
+        prob = torch.zeros(len(labels) + 1, *self.size, device=self.device)
+        if stored is None:
+            prob[0] = 1
+            return prob
+        if stored.number in self.held:
+            self.held.move_to_end(stored.number)
+            array = self.held[stored.number]
+        else:
+            array = np.load(self._path(stored.number))
+        there = torch.from_numpy(array).to(self.device).float()
+        if self.form == "uint8":
+            there = there / 255
+        prob[0] = there[0]
+        for label, channel in zip(stored.labels, there[1:], strict=True):
+            prob[labels.index(label) + 1 if label in labels else 0] += channel
+        return prob
+
+    def _forget(self, number: int) -> None:
+        if number in self.held:
+            self.held_bytes -= self.held.pop(number).nbytes
+        elif self._folder is not None:
+            self._path(number).unlink(missing_ok=True)
+
+    def _path(self, number: int) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="interactive_")
+        return Path(self._folder.name) / f"{number}.npy"
+
+
+class QueryCache:
+    """Keeps encoded frames within a budget of bytes; those farthest from the current frame go first."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.queries: dict[int, Query] = {}
+
+    def get(self, frame: int, encode: Callable[[], Query]) -> Query:
+        """Return the encoding of a frame, made by `encode` unless it is kept."""
+        if frame in self.queries:
+            return self.queries[frame]
+        query = self.queries[frame] = encode()
+        most = self.budget // size_of(query)  # all frames have the same size
+        while len(self.queries) > most:
+            del self.queries[max(self.queries, key=lambda other: abs(other - frame))]
+        return query
+
+
+def size_of(query: Query) -> int:
+    """Return the bytes of an encoding."""
+    decoder = query.decoder
+    return sum(tensor.nbytes for tensor in (query.key, *decoder.compress, decoder.skip_8, decoder.skip_4))
