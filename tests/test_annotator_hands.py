@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scripts.annotator.jobs import Cancelled
-from tests.annotator_browser import Hands, last_entry, needs_browser, shown_pixels
-from tests.annotator_parts import in_polygon, in_stroke
+from tests.annotator_browser import Hands, last_entry, needs_browser, shown_pixels, until_shown
+from tests.annotator_parts import FRAMES, in_polygon, in_stroke
 
 pytest_plugins = ["tests.annotator_page"]
 pytestmark = needs_browser
@@ -58,7 +58,7 @@ def test_a_button_of_an_object_that_is_not_chosen_works_at_once(hands, button, d
     hands.add(2)
     assert hands.js("annotator.store.active") == 2
     hands.page.mouse.click(*middle(hands, f"[aria-label='{button}']"))
-    hands.until(done, seconds=10)
+    hands.until(done)
 
 
 def test_a_name_of_an_object_that_is_not_chosen_is_typed_and_runs_no_shortcut(hands):
@@ -92,7 +92,7 @@ def test_space_plays_after_a_button_was_clicked(hands):
     hands.page.click("#undo")
     hands.until("annotator.store.redo === 'stroke'")
     hands.key(" ")
-    hands.until("annotator.store.playing")
+    hands.until(f"annotator.store.frame === {FRAMES - 1}")
     hands.saved()
     assert hands.js("annotator.store.undo") == "stroke"  # the first one
 
@@ -186,10 +186,8 @@ def test_a_polygon_that_crosses_itself_is_filled_as_it_is_saved(hands):
     for corner in PENTAGRAM:
         hands.click(*corner)
     hands.page.mouse.move(*hands.screen(*PENTAGRAM[-1]))
-    hands.page.wait_for_timeout(100)
-    open_ = shown_pixels(hands, centre, arm)
-    assert open_[0] == bare[0]
-    assert open_[1] != bare[1]
+    until_shown(hands, arm, lambda colour: colour.tolist() != bare[1])
+    assert shown_pixels(hands, centre)[0] == bare[0]
     hands.key("Enter")
     shown = hands.labels()
     assert (shown[centre[1], centre[0]], shown[arm[1], arm[0]]) == (0, 1)
@@ -234,7 +232,7 @@ def test_an_undo_or_redo_goes_to_the_frame_that_it_changes(hands, redo):
     hands.key("Home")
     hands.until("annotator.view.shown.frame === 0")
     hands.key("Control+y" if redo else "Control+z")
-    hands.until("annotator.view.shown.frame === 4", seconds=10)
+    hands.until("annotator.view.shown.frame === 4")
     assert hands.labels().any() == redo
 
 
@@ -262,7 +260,7 @@ def test_shortcuts_work_on_keyboards_of_all_languages(hands):
     for key, code, modifiers, done in KEYS:
         assert not hands.js(done)
         press(hands, key, code, modifiers)
-        hands.until(done, seconds=10)
+        hands.until(done)
 
 
 def test_a_latin_letter_is_not_taken_by_its_place(hands):
