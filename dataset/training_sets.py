@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from torch.utils.data import ConcatDataset
 
-from dataset.davis_test_dataset import RESOLUTION, davis_trainval, names_listed
+from dataset.davis_test_dataset import RESOLUTION, davis_trainval
 from dataset.static_dataset import StaticDataset, check_objects, class_folders, flat_folder
 from dataset.training_sample import Sample
+from dataset.video_folders import names_listed
 from dataset.vos_dataset import VOSDataset
 from util.data_roots import DEFAULT_ROOTS
 from util.errors import InputError

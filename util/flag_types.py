@@ -39,6 +39,18 @@ def film_path(text: str) -> Path:
     return _with_suffix(text, (".mp4",))
 
 
+def zip_path(text: str) -> Path:
+    """Parse the path of a ZIP archive to write."""
+    return _with_suffix(text, (".zip",))
+
+
+def folder_name(text: str) -> str:
+    """Parse the name of one folder; empty for none."""
+    if Path(text).name != text or text == "..":
+        raise argparse.ArgumentTypeError(f"{text} is not the name of a folder")
+    return text
+
+
 def _with_suffix(text: str, suffixes: Sequence[str]) -> Path:
     path = Path(text)
     if path.suffix.lower() not in suffixes:
