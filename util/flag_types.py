@@ -29,6 +29,12 @@ def positive_float(text: str) -> float:
     return value
 
 
+def root_and_repeats(text: str) -> tuple[str, int]:
+    """Parse `ROOT` or `ROOT:repeats` as plain values, which checkpoints can hold."""
+    root, colon, repeats = text.rpartition(":")
+    return (root, positive_int(repeats)) if colon and repeats.isdecimal() else (text, 1)
+
+
 def picture_path(text: str) -> Path:
     """Parse the path of a picture to write."""
     return _with_suffix(text, (".jpg", ".jpeg", ".png"))
