@@ -4,7 +4,6 @@ Defaults that show as None depend on the preset; what holds is said at the start
 """
 
 import argparse
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from scripts.evaluation.loop import evaluate
 from util.errors import InputError, run_script
 from util.files import sha256
 from util.flag_types import folder_name, whole_number
-
-log = logging.getLogger(__name__)
 
 OWN_VIDEOS = Preset(Path(), {}, Protocol(Given.FIRST, short_side=480), ANY_VIDEO_MEMORY_FRAMES)
 
@@ -34,12 +31,12 @@ def main() -> None:
         args.max_memory_frames = preset.memory_frames
     protocol = chosen_protocol(args, preset.protocol)
     videos = folder_videos(args.images, args.masks, protocol, args.subset, args.meta)
-    log.info("%d videos of %s. %s", len(videos), args.images, said(protocol, args))
     evaluate(
         videos,
         args,
         script="eval_videos",
         data=args.images,
+        about=f"{len(videos)} videos of {args.images}. {said(protocol, args)}",
         zip_folder=preset.zip_folder if args.zip_folder is None else args.zip_folder,
         masks=str(args.masks.resolve()),
         given=protocol.given.value,

@@ -10,6 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dataset.presets import PRESETS
 from dataset.video_folders import Given, Protocol, folder_videos
@@ -182,6 +183,10 @@ def other_size(tree):
     write_labels(tree / "m/a/00000.png", truth("a", 0)[:40])
 
 
+def coloured(tree):
+    Image.new("RGB", SIZE[::-1], (9, 9, 9)).save(tree / "m/b/00000.png")
+
+
 def stranger(tree):
     write_labels(tree / "m/b/00009.png", truth("b", 0))
 
@@ -239,6 +244,7 @@ PLAIN = ["--images", "{tree}/i", "--masks", "{tree}/m"]
             PLAIN,
             r"^mask \S*a/00000\.png is 64 x 40, its frame 64 x 48: give a mask of the frame's",
         ),
+        (coloured, ["--preset", "mose", *PLAIN], r"^mask \S*b/00000\.png is a RGB picture: save it with"),
         (stranger, PLAIN, r"^\S*m/b/00009\.png has no frame in \S*/i/b"),
         (
             unknown_video,

@@ -69,6 +69,7 @@ def evaluate(
     script: str,
     data: Path,
     zip_folder: str = "",
+    about: str = "",
     **protocol: str | int | bool | None,
 ) -> None:
     """Propagate through every unfinished video, write its masks, print the speed and the scores.
@@ -82,6 +83,7 @@ def evaluate(
         script: name of the benchmark's script.
         data: root of the benchmark's data.
         zip_folder: of the archive that --zip asks for, see `write_submission`.
+        about: what to say at the start.
         protocol: what else the masks depend on; it is recorded with the settings.
     """
     options = engine_options(args)
@@ -94,6 +96,8 @@ def evaluate(
         videos = [first_frames(video, args.max_frames) for video in videos]
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         if ranks.is_first:
+            if about:
+                log.info("%s", about)
             for video in videos:
                 check_video(video, scored=args.score)
             if args.zip is not None:
