@@ -80,6 +80,9 @@ def complete_places(args: argparse.Namespace, preset: Preset) -> None:
     args.masks = args.masks or root / folders.masks
     if args.subset is None and folders.subset is not None:
         args.subset = root / folders.subset
+    for folder in (args.images, args.masks):
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder}: point --root to the data of {args.preset}.")
 
 
 def chosen_protocol(args: argparse.Namespace, protocol: Protocol) -> Protocol:
@@ -95,12 +98,12 @@ def said(protocol: Protocol, args: argparse.Namespace) -> str:
     if protocol.short_side is not None:
         verb = "resized" if protocol.published_resizing else "reduced"
         size = f"{verb} to a shorter side of {protocol.short_side}"
-    memory = f"at most {args.max_memory_frames}" if args.max_memory_frames else "no limit"
+    memory = f"at most {args.max_memory_frames} frames" if args.max_memory_frames else "no limit"
     written = "all frames" if args.meta is None else f"the frames listed in {args.meta}"
     start = "" if protocol.first_frame else " from the first object on"
     return (
         f"Given: {protocol.given.value}; frames {size}; masks of {written}{start}; "
-        f"permanent memory: {memory} frames."
+        f"permanent memory: {memory}."
     )
 
 

@@ -267,6 +267,11 @@ PLAIN = ["--images", "{tree}/i", "--masks", "{tree}/m"]
         ),
         (None, ["--images", "{tree}/none", "--masks", "{tree}/m"], r"^there is no folder \S*/none: give one"),
         (None, ["--images", "{tree}/i"], r"^give --images and --masks, or the --preset of a benchmark\.$"),
+        (
+            None,
+            ["--preset", "mose", "--root", "{tree}"],
+            r"valid/JPEGImages: point --root to the data of mose",
+        ),
         (None, [*PLAIN, "--split", "val"], r"^--root and --split are those of a preset"),
         (
             None,

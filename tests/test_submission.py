@@ -1,6 +1,7 @@
 """Archives for the servers of benchmarks, and the average with the mirrored video."""
 
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,13 @@ def test_the_archive_holds_every_mask_where_the_server_looks(folder, done, tmp_p
     assert listed(tmp_path / "x.zip") == [f"{around}v/{index:05}.png" for index in range(COUNT)]
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
         assert archive.read(f"{around}v/00002.png") == (output / "v/00002.png").read_bytes()
+
+
+def test_masks_of_one_object_are_grey(done):
+    video, output = done
+    for name in video.results:
+        write_labels(output / f"v/{name}.png", labelled(1), paletted=False)
+    check_submission(replace(video, palette=None), output / "v")
 
 
 def remove(path):
