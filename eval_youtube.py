@@ -14,7 +14,8 @@ def main() -> None:
     parser.add_argument("--yv", type=Path, default=Path("../YouTube"), help="default: %(default)s")
     parser.add_argument("--split", default="valid", help="default: %(default)s")
     args = parse_evaluation_args(parser)
-    evaluate(youtube_vos(args.yv, args.split), args, script="eval_youtube", data=args.yv, split=args.split)
+    videos = youtube_vos(args.yv, args.split)
+    evaluate(videos, args, script="eval_youtube", data=args.yv, zip_folder="Annotations", split=args.split)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,9 @@ def propagation_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         yv_root=settings.yv_root,
         davis_root=settings.davis_root,
         yv_subset=settings.yv_subset or PUBLISHED_SUBSET,
+        videos=settings.videos,
+        pictures=settings.pictures,
+        only_own=settings.only_own,
         seed=settings.seed,
         crop_size=settings.crop_size,
     )

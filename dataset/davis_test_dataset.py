@@ -1,17 +1,15 @@
 """The DAVIS benchmarks: which frames and masks belong to each video."""
 
-import re
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from dataset.frame_source import PictureFiles
-from dataset.image_io import joined_palette, list_images, read_label_map, read_merged
+from dataset.image_io import read_merged
 from dataset.video import Video
+from dataset.video_folders import Given, Protocol, names_listed, open_video
 from util.errors import InputError
 
 RESOLUTION = "480p"
+DAVIS = Protocol(first_frame=True)
 SPLITS_2017 = {  # folder and list of each split
     "val": ("trainval", "ImageSets/2017/val.txt"),
     "testdev": ("test-dev", "ImageSets/2017/test-dev.txt"),
@@ -57,65 +55,11 @@ def davis_trainval(root: Path) -> Path:
     return direct if direct.is_dir() else root / "2017/trainval"
 
 
-def names_listed(path: Path) -> list[str]:
-    """Return the video names of a list file in order, or none when there is no such file.
-
-    A line is a name, or paths such as `/JPEGImages/480p/dog/00000.jpg /Annotations/...`.
-
-    Raises:
-        InputError: the file is no text.
-    """
-    if not path.is_file():
-        return []
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin files with a mark
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is no text in UTF-8: give a list with the name of a video per line."
-        ) from error
-    lines = [re.split(r"\s+(?=/)", line.strip())[0] for line in text.splitlines() if line.strip()]
-    return list(dict.fromkeys(Path(line).parent.name if "/" in line else line for line in lines))
-
-
-def first_appearances(annotations: Sequence[Path | None]) -> dict[int, frozenset[int]]:
-    """Return the labels that each frame is the first to have, for those frames that have any.
-
-    Args:
-        annotations: a label map for each frame, or None.
-    """
-    known: set[int] = set()
-    new: dict[int, frozenset[int]] = {}
-    for index, path in enumerate(annotations):
-        if path is not None:
-            labels = frozenset(np.unique(read_label_map(path)).tolist()) - known - {0}
-            if labels:
-                new[index] = labels
-                known |= labels
-    return new
-
-
 def _video(root: Path, name: str, merge: bool, late_objects: bool = False) -> Video:
     """Return a video whose objects are given on its first frame, or where they first appear."""
-    folder = root / "JPEGImages" / RESOLUTION / name
-    frames = list_images(folder)
-    if not frames:
-        raise InputError(f"there are no frames in {folder}: put the video's pictures there.")
-    mask_folder = root / "Annotations" / RESOLUTION / name
-    annotations = {path.stem: path for path in list_images(mask_folder)}
-    first = annotations.get(frames[0].stem)
-    if first is None:
-        raise InputError(
-            f"video {name} has no mask of its first frame {frames[0].name}: put {frames[0].stem}.png "
-            f"into {mask_folder}."
-        )
-    new_labels = first_appearances([annotations.get(frame.stem) for frame in frames]) if late_objects else {}
-    masks = {0: first} | {index: annotations[frames[index].stem] for index in new_labels}
-    return Video(
-        name=name,
-        frames=PictureFiles(frames),
-        masks=masks,
-        given_labels=new_labels,
-        palette=None if merge else joined_palette([first, *(masks[index] for index in sorted(new_labels))]),
-        ground_truth=annotations,
-        read_labels=read_merged if merge else read_label_map,
+    video = open_video(
+        root / "JPEGImages" / RESOLUTION / name,
+        root / "Annotations" / RESOLUTION / name,
+        replace(DAVIS, given=Given.LATE) if late_objects else DAVIS,
     )
+    return replace(video, palette=None, read_labels=read_merged) if merge else video

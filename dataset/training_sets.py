@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from torch.utils.data import ConcatDataset
 
-from dataset.davis_test_dataset import RESOLUTION, davis_trainval, names_listed
+from dataset.davis_test_dataset import RESOLUTION, davis_trainval
+from dataset.own_training_data import RootAndRepeats, layout, own_pictures, own_video_folders, times
 from dataset.static_dataset import StaticDataset, check_objects, class_folders, flat_folder
 from dataset.training_sample import Sample
+from dataset.video_folders import names_listed
 from dataset.vos_dataset import VOSDataset
 from util.data_roots import DEFAULT_ROOTS
 from util.errors import InputError
@@ -82,6 +84,9 @@ def stage_dataset(
     yv_root: Path | None = None,
     davis_root: Path | None = None,
     yv_subset: Path = PUBLISHED_SUBSET,
+    videos: Sequence[RootAndRepeats] = (),
+    pictures: Sequence[RootAndRepeats] = (),
+    only_own: bool = False,
     max_jump: int = FIRST_JUMP,
     seed: int = 0,
     crop_size: int = 384,
@@ -95,6 +100,9 @@ def stage_dataset(
         yv_root: folder with train_480p; stage 2.
         davis_root: folder with 2017/trainval or trainval; stage 2.
         yv_subset: file with the YouTubeVOS videos to use, a name per line; `ALL_VIDEOS` uses all.
+        videos: the user's own folders with JPEGImages and Annotations; stage 2.
+        pictures: the user's own folders of pictures with masks; stage 0.
+        only_own: leave the published sets out, though they are there.
         max_jump: bound of the gaps between frames at the start.
         seed: of the run.
         crop_size: of the frames, a side.
@@ -104,33 +112,35 @@ def stage_dataset(
             it should be or shows no object.
     """
     if stage == 0:
-        return TrainingSet([StaticDataset(static_pictures(static_root), crop_size, seed)])
-    videos = partial(VOSDataset, max_jump=max_jump, crop_size=crop_size, seed=seed)
+        found = [] if only_own else static_pictures(static_root, bool(pictures))
+        return TrainingSet([StaticDataset(found + own_pictures(pictures), crop_size, seed)])
+    make = partial(VOSDataset, max_jump=max_jump, crop_size=crop_size, seed=seed)
     if stage == 1:
         root = bl_root or DEFAULT_ROOTS["bl_root"]
         find_sets([DataSet(_SYNTHETIC, root / "JPEGImages", "--bl_root", bl_root is not None, "all")])
-        return TrainingSet([videos(*_layout(root), is_bl=True)])
+        return TrainingSet([make(*layout(root), is_bl=True)])
 
     youtube = (yv_root or DEFAULT_ROOTS["yv_root"]) / "train_480p"
     davis = davis_trainval(davis_root or DEFAULT_ROOTS["davis_root"])
-    there = find_sets(
-        [
-            DataSet("YouTubeVOS", youtube, "--yv_root", yv_root is not None, "92 % of the samples"),
-            DataSet("DAVIS 2017", davis, "--davis_root", davis_root is not None, "8 % of the samples"),
-        ]
-    )
+    published = [
+        DataSet("YouTubeVOS", youtube, "--yv_root", yv_root is not None, "92 % of the samples"),
+        DataSet("DAVIS 2017", davis, "--davis_root", davis_root is not None, "8 % of the samples"),
+    ]
+    there = set() if only_own else find_sets(published, bool(videos))
     parts = []
     if youtube in there:
         parts.append(
-            videos(*_layout(youtube), frame_step=YOUTUBE_STEP, subset=_youtube_subset(yv_subset, youtube))
+            make(*layout(youtube), frame_step=YOUTUBE_STEP, subset=_youtube_subset(yv_subset, youtube))
         )
     if davis in there:
         listed = davis / "ImageSets/2017/train.txt"
         subset = names_listed(listed)
         if not subset:
             raise InputError(f"there is no list of training videos at {listed}: put DAVIS 2017's there.")
-        images, masks = (root / RESOLUTION for root in _layout(davis))
-        parts.append(videos(images, masks, subset=subset, part=1, repeats=DAVIS_REPEATS))
+        parts.append(make(*layout(davis, RESOLUTION), subset=subset, part=1, repeats=DAVIS_REPEATS))
+    for part, (own, repeats) in enumerate(videos, start=len(published)):
+        parts.append(make(*own_video_folders(Path(own)), part=part, repeats=repeats))
+        log.info("training data: %d videos of %s%s.", len(parts[-1].videos), own, times(repeats))
     return TrainingSet(parts)
 
 
@@ -154,15 +164,12 @@ def _youtube_subset(path: Path, youtube: Path) -> list[str] | None:
 _SYNTHETIC = "BL30K, or what scripts.make_synthetic_dataset makes"
 
 
-def _layout(root: Path) -> tuple[Path, Path]:
-    return root / "JPEGImages", root / "Annotations"
-
-
-def static_pictures(root: Path | None) -> list[tuple[Path, Path]]:
+def static_pictures(root: Path | None, optional: bool = False) -> list[tuple[Path, Path]]:
     """Gather the static pictures with their masks, those of small sets several times.
 
     Args:
         root: folder with fss, DUTS-TR, ...; None: the default folder.
+        optional: that default folder may be missing.
 
     Raises:
         InputError: there are none, or a mask is missing.
@@ -173,18 +180,17 @@ def static_pictures(root: Path | None) -> list[tuple[Path, Path]]:
         [
             DataSet(name, folder / name, "--static_root", False, f"{percent} % of the static pictures")
             for name, *_, percent in STATIC_FOLDERS
-        ]
+        ],
+        optional and root is None,
     )
     pictures = []
     for name, find, repeats, _ in STATIC_FOLDERS:
         if folder / name in there:
             found = find(folder / name)
-            log.info(
-                "%s: %d pictures%s.", folder / name, len(found), f", each {repeats} times" * (repeats > 1)
-            )
+            log.info("%s: %d pictures%s.", folder / name, len(found), times(repeats))
             check_objects(found, folder / name)
             pictures += found * repeats
-    if not pictures:
+    if there and not pictures:
         raise InputError(
             f"the folders under {folder} hold no picture x.jpg with a mask x.png: put them there, "
             "and no pictures as PNG, which would be taken for masks."
@@ -192,14 +198,18 @@ def static_pictures(root: Path | None) -> list[tuple[Path, Path]]:
     return pictures
 
 
-def find_sets(sets: Sequence[DataSet]) -> set[Path]:
+def find_sets(sets: Sequence[DataSet], optional: bool = False) -> set[Path]:
     """Return the folders of the data sets that are there; log these, and warn of the others.
+
+    Args:
+        sets: to look for.
+        optional: there is other data, so all that the user did not name may be missing without a word.
 
     Raises:
         InputError: none is there, or one that the user named is not.
     """
     there = {each.folder for each in sets if each.folder.is_dir()}
-    if not there:
+    if not there and not optional:
         wanted = " or ".join(dict.fromkeys(f"{each.name} at {each.flag}" for each in sets))
         raise InputError(
             f"there is nothing to train on: give {wanted}; "
@@ -210,7 +220,7 @@ def find_sets(sets: Sequence[DataSet]) -> set[Path]:
             log.info("training data: %s is there.", each.folder)
         elif each.named:
             raise InputError(f"{each.flag} holds no {each.name}: there is no folder {each.folder}.")
-        else:
+        elif there:
             log.warning(
                 "training data: %s is not there (%s); it is about %s in the published recipe.",
                 *(each.name, each.folder, each.share),

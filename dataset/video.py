@@ -53,6 +53,7 @@ class Video:
         palette: colours of the written masks, R G B R G B ...; None writes grey levels.
         short_side: resize frames so that their shorter side has this many pixels; None keeps them.
         antialias: filter while reducing. The published YouTubeVOS protocol does not.
+        written: names of the frames that get a result; None: all. The others are propagated through as well.
         pinned: give images and masks in page-locked memory, which a GPU copies while the processor goes on.
     """
 
@@ -65,10 +66,16 @@ class Video:
     read_labels: Callable[[Path], NDArray[np.uint8]] = read_label_map
     short_side: int | None = None
     antialias: bool = False
+    written: frozenset[str] | None = None
     pinned: bool = False
 
     def __len__(self) -> int:
         return len(self.frames.names)
+
+    @property
+    def results(self) -> list[str]:
+        """The names of the frames that get a result, in order."""
+        return [name for name in self.frames.names if self.written is None or name in self.written]
 
     def check_apart(self, folder: Path) -> None:
         """Make sure that masks written to a folder replace nothing that is read, and are not read as frames.

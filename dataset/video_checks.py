@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 
 
 def check_video(video: Video, scored: bool = False) -> None:
-    """Check all sizes, and say which given objects vanish at working size.
+    """Check all sizes, read the masks given, and say which of their objects vanish at working size.
 
     Args:
         video: frames and the masks given.
         scored: check the ground truth, too.
 
     Raises:
-        InputError: a picture cannot be read or differs in size from those before it, or a mask does not
-            fit its frame.
+        InputError: a picture cannot be read or differs in size from those before it, or a mask cannot be
+            read or does not fit its frame.
     """
     size = frame_size(video.frames, video.name)
     check_masks(video.masks.values(), size)
@@ -42,17 +42,13 @@ def check_video(video: Video, scored: bool = False) -> None:
                 "%s: ground truth %s (%d such): fitted to the frames for the score.",
                 *(video.name, sizes_of(others[0], image_size(others[0]), size), len(others)),
             )
-    if video.short_side is not None:
-        known: set[int] = set()  # only what is lost where it is first given is lost for good
-        for index in sorted(video.masks):
-            counts = id_counts(video.read_given(index, size))
-            lost = vanishing(video, index, size) if counts.keys() - known else {}
-            warn_of_vanishing(
-                video.masks[index],
-                {label: count for label, count in lost.items() if label not in known},
-                working_size(size, video.short_side),
-            )
-            known |= counts.keys()
+    known: set[int] = set()  # only what is lost where it is first given is lost for good
+    for index in sorted(video.masks):
+        counts = id_counts(video.read_given(index, size))
+        if video.short_side is not None and counts.keys() - known:
+            lost = {label: n for label, n in vanishing(video, index, size).items() if label not in known}
+            warn_of_vanishing(video.masks[index], lost, working_size(size, video.short_side))
+        known |= counts.keys()
 
 
 def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:

@@ -121,7 +121,7 @@ def test_max_frames_takes_the_first_ones(evaluate, tmp_path):
 
 
 def test_a_stopped_run_with_overwrite_leaves_no_old_mask_that_passes_for_new(evaluate, monkeypatch):
-    def stop(*args):
+    def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
     evaluate("--max_frames", 2)

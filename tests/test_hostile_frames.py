@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.davis_test_dataset import davis_2017, names_listed
+from dataset.davis_test_dataset import davis_2017
 from dataset.frame_source import PictureFiles, open_source
 from dataset.image_io import list_images, list_images_below, read_colours, read_image, read_label_map
+from dataset.video_folders import names_listed
 from dataset.yv_test_dataset import youtube_vos
 from scripts.resizing.shrinking import Job, read_bgr, run_job
 from tests.conftest import write_frames, write_labels

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dataset.davis_test_dataset import davis_2017, first_appearances
+from dataset.davis_test_dataset import davis_2017
+from dataset.video_folders import first_appearances
 from scripts.evaluation.loop import first_frames
 from scripts.evaluation.scores import score_video
 from scripts.score_static_masks import static_masks

@@ -7,6 +7,10 @@ import torch
 from tests.conftest import ROOT, write_frames, write_labels
 
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKS = sorted(
+    {(page, link) for page in PAGES for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())}
+)
 
 
 def test_the_python_examples_run(tmp_path, monkeypatch, clip, weights_file):
@@ -25,9 +29,9 @@ def test_the_python_examples_run(tmp_path, monkeypatch, clip, weights_file):
     assert names["last_round"] == [1]
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
-def test_files_it_points_to_exist(link):
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_files_that_pages_point_to_exist(page, link):
+    assert (page.parent / link).exists()
 
 
 def test_every_script_is_described():
@@ -51,6 +55,7 @@ def test_the_conversion_of_weights_runs(tmp_path, monkeypatch):
 def test_every_flag_in_a_command_exists():
     patterns = ("*.py", "scripts/**/*.py", "util/*.py")
     sources = "".join(path.read_text() for pattern in patterns for path in ROOT.glob(pattern))
-    commands = [line for line in README.splitlines() if re.match(r"    (python|torchrun) ", line)]
+    lines = [line for page in PAGES for line in page.read_text().splitlines()]
+    commands = [line for line in lines if re.match(r"    (python|torchrun) ", line)]
     flags = {flag for line in commands for flag in re.findall(r" (--\w+)", line)}
     assert [flag for flag in sorted(flags - {"--nproc_per_node"}) if f'"{flag}"' not in sources] == []

@@ -42,6 +42,12 @@ def positive_float(text: str) -> float:
     return value
 
 
+def root_and_repeats(text: str) -> tuple[str, int]:
+    """Parse `ROOT` or `ROOT:repeats` as plain values, which checkpoints can hold."""
+    root, colon, repeats = text.rpartition(":")
+    return (root, positive_int(repeats)) if colon and repeats.isdecimal() else (text, 1)
+
+
 def picture_path(text: str) -> Path:
     """Parse the path of a picture to write."""
     return _with_suffix(text, (".jpg", ".jpeg", ".png"))
@@ -50,6 +56,18 @@ def picture_path(text: str) -> Path:
 def film_path(text: str) -> Path:
     """Parse the path of a film to write."""
     return _with_suffix(text, (".mp4",))
+
+
+def zip_path(text: str) -> Path:
+    """Parse the path of a ZIP archive to write."""
+    return _with_suffix(text, (".zip",))
+
+
+def folder_name(text: str) -> str:
+    """Parse the name of one folder; empty for none."""
+    if Path(text).name != text or text == "..":
+        raise argparse.ArgumentTypeError(f"{text} is not the name of a folder")
+    return text
 
 
 def _with_suffix(text: str, suffixes: Sequence[str]) -> Path:

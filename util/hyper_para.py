@@ -9,7 +9,7 @@ from typing import Any
 from util.data_roots import add_root_flags
 from util.device import add_device_flags
 from util.errors import InputError
-from util.flag_types import positive_float, positive_int, whole_number
+from util.flag_types import positive_float, positive_int, root_and_repeats, whole_number
 from util.stages import STAGES, Schedule
 
 # What a resumed run must have in common with the stopped one to be the same run.
@@ -20,6 +20,10 @@ SAME_WHEN_RESUMED = (
 )
 
 LOG_INTERVAL = 100
+OWN_DATA = {  # flags of the user's own data: the stage that trains on it, and what it is
+    "pictures": (0, "own pictures x.jpg with masks x.png, in ROOT or in folders in it"),
+    "videos": (2, "own videos, with JPEGImages/<video> and Annotations/<video> in ROOT"),
+}
 UNRECORDED = "NULL"  # name of a run that writes neither logs nor files
 
 
@@ -110,6 +114,16 @@ def training_parser() -> argparse.ArgumentParser:
         type=Path,
         help="file with the YouTubeVOS videos to train on, or `all` (default: the 3,464 of the original)",
     )
+    for name, (stage, text) in OWN_DATA.items():
+        add(
+            f"--{name}",
+            type=root_and_repeats,
+            action="append",
+            default=[],
+            metavar="ROOT[:REPEATS]",
+            help=f"stage {stage}: {text}; may be given several times",
+        )
+    add("--only_own", action="store_true", help="train on these alone, without the published sets")
     return parser
 
 
@@ -123,6 +137,11 @@ def training_settings(arguments: Sequence[str] | None = None) -> argparse.Namesp
         InputError: two flags contradict each other.
     """
     settings = training_parser().parse_args(arguments)
+    for name, (stage, _) in OWN_DATA.items():
+        if getattr(settings, name) and settings.stage != stage:
+            raise InputError(f"--{name} is for stage {stage}, and this is stage {settings.stage}.")
+    if settings.only_own and not any(getattr(settings, name) for name in OWN_DATA):
+        raise InputError("--only_own needs own data: give --videos or --pictures, too.")
     complete_settings(settings, f"s{settings.stage}", STAGES[settings.stage])
     return settings
 

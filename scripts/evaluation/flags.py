@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from util.device import add_device_flags
-from util.flag_types import positive_float, positive_int, whole_number
+from util.flag_types import positive_float, positive_int, whole_number, zip_path
 
 BESIDE_OUTPUT = Path()  # stands for a folder beside the output, so that the output holds masks alone
 ANY_VIDEO_MEMORY_FRAMES = 50  # bound of tools for videos of any length, which would get ever slower
@@ -111,6 +111,12 @@ def evaluation_parser(description: str) -> argparse.ArgumentParser:
         ("--contact_sheet", "a picture of eight frames a video (default: OUTPUT_contact_sheet)"),
     ):
         add(flag, type=Path, nargs="?", const=BESIDE_OUTPUT, metavar="DIR", help=text)
+    add(
+        "--zip",
+        type=zip_path,
+        help="also pack the masks, checked, in the form that the benchmark's server takes",
+    )
+    add("--flip", action="store_true", help="average with the result on the mirrored video: twice the time")
     add_engine_flags(parser)
     return parser
 

@@ -20,12 +20,14 @@ from dataset.video_checks import check_video
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options
+from scripts.evaluation.mirrored import MirroredPair
 from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings, end_run
 from scripts.evaluation.scores import TABLE, report, score_video
+from scripts.evaluation.submission import check_submission, write_submission
 from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
-from util.files import atomic_path, remove_leftovers, sha256
+from util.files import atomic_path, check_output_file, remove_leftovers, sha256
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import Ranks, joined_ranks, share
@@ -44,7 +46,7 @@ class Segmented:
     seconds: float  # processing time: the engine and the label map, without reading and writing
 
 
-def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
+def segment(video: Video, engine: InferenceCore | MirroredPair) -> Iterator[Segmented]:
     """Carry the given masks through a video; frames are decoded in the background."""
     video = replace(video, pinned=engine.device.type == "cuda")
     last = len(video) - 1
@@ -61,7 +63,14 @@ def segment(video: Video, engine: InferenceCore) -> Iterator[Segmented]:
 
 
 def evaluate(
-    videos: Sequence[Video], args: argparse.Namespace, *, script: str, data: Path, **protocol: str | bool
+    videos: Sequence[Video],
+    args: argparse.Namespace,
+    *,
+    script: str,
+    data: Path,
+    zip_folder: str = "",
+    about: str = "",
+    **protocol: str | int | bool | None,
 ) -> None:
     """Propagate through every unfinished video, write its masks, print the speed and the scores.
 
@@ -73,26 +82,35 @@ def evaluate(
         args: flags of `evaluation_parser`.
         script: name of the benchmark's script.
         data: root of the benchmark's data.
+        zip_folder: of the archive that --zip asks for, see `write_submission`.
+        about: what to say at the start.
         protocol: what else the masks depend on; it is recorded with the settings.
     """
     options = engine_options(args)
     whole_videos = videos
+    if args.zip is not None and args.max_frames is not None:
+        raise InputError("--zip needs the masks of all frames: leave --max_frames out.")
     for video in videos:
         video.check_apart(args.output / video.name)
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         if ranks.is_first:
+            if about:
+                log.info("%s", about)
             for video in videos:
                 check_video(video, scored=args.score)
+            if args.zip is not None:
+                check_output_file(args.zip)
         network = load_network(args.model, ranks.device, args.amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
             remove_leftovers(args.output)
-            more = {"max_frames": args.max_frames, "amp": args.amp, "model": sha256(args.model)}
+            more = {"max_frames": args.max_frames, "flip": args.flip, "amp": args.amp}
+            more["model"] = sha256(args.model)
             settings = benchmark_settings(script, data, videos, {**protocol, **options, **more})
-            files = [FileSet(args.output / each.name, ".png", each.frames.names) for each in whole_videos]
-            run = Run(args.output, settings, files, [args.output / TABLE, *pictures(videos, args)])
+            files = [FileSet(args.output / each.name, ".png", each.results) for each in whole_videos]
+            run = Run(args.output, settings, files, products(videos, args))
             begin_run(run, args.overwrite)
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]
         unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
@@ -104,19 +122,23 @@ def evaluate(
         seconds = 0.0
         with FrameProgress(frames, shown=ranks.is_first) as progress:
             for video in my_videos:
-                seconds += evaluate_video(video, network, options, args.output / video.name, progress)
+                folder = args.output / video.name
+                seconds += evaluate_video(video, network, options, folder, progress, flip=args.flip)
         report_speed(ranks.gather((seconds, frames)), ranks)
         finish(videos, args, ranks)
+        if ranks.is_first and args.zip is not None:
+            write_submission(args.zip, videos, args.output, zip_folder)
         if ranks.is_first:
             end_run(args.output)
 
 
-def pictures(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
-    """Return the films and contact sheets that the flags ask for."""
-    films = [] if args.overlay is None else [args.overlay / f"{video.name}.mp4" for video in videos]
-    if args.contact_sheet is None:
-        return films
-    return films + [args.contact_sheet / f"{video.name}.jpg" for video in videos]
+def products(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
+    """Return what may be made of the masks: the table, films, contact sheets and the archive."""
+    made = [args.output / TABLE] + ([] if args.zip is None else [args.zip])
+    for folder, suffix in ((args.overlay, ".mp4"), (args.contact_sheet, ".jpg")):
+        if folder is not None:
+            made += [folder / f"{video.name}{suffix}" for video in videos]
+    return made
 
 
 def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> None:
@@ -130,7 +152,7 @@ def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> N
 
 
 def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> None:
-    """Make what is asked for of the written masks: films, contact sheets, scores.
+    """Make what is asked for of the written masks: films, contact sheets, scores; check them for --zip.
 
     Args:
         videos: all of them; each rank takes every count-th.
@@ -150,6 +172,8 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
             write_overlay(video.frames, folder, video.palette, args.overlay / f"{video.name}.mp4")
         if args.contact_sheet is not None:
             write_contact_sheet(video.frames, folder, video.palette, args.contact_sheet / f"{video.name}.jpg")
+        if args.zip is not None:
+            check_submission(video, folder)
     scores = [score_video(video, args.output / video.name) if args.score else [] for video in mine]
     shares = ranks.gather(scores)  # after which all ranks have made their films, too
     if ranks.is_first and args.score:
@@ -164,6 +188,7 @@ def evaluate_video(
     folder: Path,
     progress: FrameProgress,
     probs: Path | None = None,
+    flip: bool = False,
 ) -> float:
     """Write one video's masks as `folder/<frame>.png`; return the processing time in seconds.
 
@@ -174,15 +199,19 @@ def evaluate_video(
         folder: for the masks.
         progress: advanced by each frame.
         probs: folder for the probabilities, `<frame>.npz`; None writes none.
+        flip: average with the result on the mirrored video.
     """
+    engine = MirroredPair(network, options) if flip else InferenceCore(network, **options)
+    written = set(video.results)
     remove_leftovers(folder)
     if probs is not None:
         remove_leftovers(probs)
     seconds = 0.0
     with BackgroundWriter() as writer:
-        for result in segment(video, InferenceCore(network, **options)):
+        for result in segment(video, engine):
             name = result.frame.name
-            writer.submit(write_mask, folder / f"{name}.png", result.labels, video.palette)
+            if name in written:
+                writer.submit(write_mask, folder / f"{name}.png", result.labels, video.palette)
             if probs is not None:
                 writer.submit(
                     write_probs, probs / f"{name}.npz", result.prob.half().cpu().numpy(), result.objects
@@ -200,7 +229,7 @@ def write_probs(path: Path, prob: NDArray[np.float16], objects: list[int]) -> No
 
 def is_finished(video: Video, output: Path) -> bool:
     """Tell whether every mask of a video is there; masks are written atomically, so each is whole."""
-    return all((output / video.name / f"{name}.png").is_file() for name in video.frames.names)
+    return all((output / video.name / f"{name}.png").is_file() for name in video.results)
 
 
 def first_frames(video: Video, count: int) -> Video:

@@ -59,7 +59,7 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
         video: with its ground truth.
         folder: where its masks lie, `<frame name>.png`.
     """
-    names = [name for name in video.frames.names if name in video.ground_truth]
+    names = [name for name in video.results if name in video.ground_truth]
     if 2 < len(names) < len(video):
         log.info(
             "%s: ground truth on %d of %d frames; %d count (%s to %s), its first and its last do not.",

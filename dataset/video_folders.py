@@ -1,0 +1,225 @@
+"""Videos as folders, `IMAGES/<video>/<frame>.jpg` and `MASKS/<video>/<frame>.png`, and the masks given."""
+
+import json
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+from dataset.frame_source import FOLDER_FPS, PictureFiles
+from dataset.image_io import joined_palette, list_images, picture_size, read_label_map
+from dataset.video import Video
+from util.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+class Given(Enum):
+    """Which masks of a video the engine gets."""
+
+    FIRST = "the first mask"
+    LATE = "each object's first mask"
+    ALL = "all masks, later ones as corrections"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How videos are evaluated.
+
+    Attributes:
+        given: the masks that the engine gets. Unless it gets all, the masks are the ground truth as well.
+        first_frame: the first frame must have a mask, and every frame gets a result. Otherwise the results
+            begin at the first mask that shows an object.
+        short_side: frames with a larger shorter side are reduced to it for the network; None keeps them.
+        published_resizing: bring all frames to that shorter side instead, without antialiasing, as the
+            published YouTubeVOS evaluation does.
+        fps: frames a second, for films of the results.
+    """
+
+    given: Given = Given.FIRST
+    first_frame: bool = False
+    short_side: int | None = None
+    published_resizing: bool = False
+    fps: float = FOLDER_FPS
+
+
+def folder_videos(
+    images: Path, masks: Path, protocol: Protocol, subset: Path | None = None, meta: Path | None = None
+) -> list[Video]:
+    """Return the videos that have a folder of masks, in order of their names.
+
+    Args:
+        images: a folder of pictures per video.
+        masks: a folder of label maps per video, named after the pictures.
+        protocol: of the evaluation.
+        subset: file with the videos to take, a name per line, in its order; None takes all.
+        meta: `meta.json` of YouTubeVOS: only the frames that it lists get a result; None: all do.
+
+    Raises:
+        InputError: a folder, a video, a frame or a mask is not where it should be.
+    """
+    with_pictures, names = _video_folders(images), _video_folders(masks)
+    if subset is not None:
+        names = names_listed(subset)
+        if not names:
+            raise InputError(f"there is no list of videos {subset}: give a file with a name per line.")
+        unknown = [name for name in names if name not in with_pictures]
+        if unknown:
+            raise InputError(
+                f"{subset} lists {unknown[0]} ({len(unknown)} such), and {images} has no folder of this name."
+            )
+    elif without := set(with_pictures) - set(names):
+        log.info("%d videos of %s are left out: %s has no masks of them.", len(without), images, masks)
+    listed = {} if meta is None else _listed_frames(meta, names)
+    for name in names:
+        _check_masks_have_frames(images / name, masks / name)
+    return [open_video(images / name, masks / name, protocol, listed.get(name)) for name in names]
+
+
+def open_video(
+    images: Path, annotations: Path, protocol: Protocol, written: frozenset[str] | None = None
+) -> Video:
+    """Return one video from the first frame that gets a result on.
+
+    Args:
+        images: its pictures.
+        annotations: its label maps, named after pictures.
+        protocol: of the evaluation.
+        written: the frames that get a result; None: all.
+
+    Raises:
+        InputError: there are no frames or no mask, or one that the protocol needs is missing.
+    """
+    frames = _frames(images)
+    masks = {path.stem: path for path in list_images(annotations)}
+    labelled = {index: masks[path.stem] for index, path in enumerate(frames) if path.stem in masks}
+    if protocol.first_frame and 0 not in labelled:
+        raise InputError(
+            f"video {images.name} has no mask of its first frame {frames[0].name}: put {frames[0].stem}.png "
+            f"into {annotations}."
+        )
+    if not labelled:
+        raise InputError(f"no mask in {annotations} is named after a frame of {images}.")
+    if written is not None and (unknown := written - {path.stem for path in frames}):
+        raise InputError(f"{images} has no frame {min(unknown)}, for which a mask is to be written.")
+    with_objects = (index for index, path in labelled.items() if read_label_map(path).any())
+    start = 0 if protocol.first_frame else next(with_objects, min(labelled))
+    late = protocol.given is Given.LATE
+    new = first_appearances([labelled.get(index) for index in range(len(frames))]) if late else {}
+    given = set(labelled) if protocol.given is Given.ALL else {start, *new}
+    given_masks = {index - start: labelled[index] for index in sorted(given) if index >= start}
+    return Video(
+        name=images.name,
+        frames=PictureFiles(frames[start:], fps=protocol.fps),
+        masks=given_masks,
+        given_labels={index - start: labels for index, labels in new.items()},
+        palette=joined_palette(given_masks.values()),
+        ground_truth={} if protocol.given is Given.ALL else masks,
+        short_side=_short_side(protocol, frames[0]),
+        antialias=not protocol.published_resizing,
+        written=written,
+    )
+
+
+def names_listed(path: Path) -> list[str]:
+    """Return the video names of a list file in order, or none when there is no such file.
+
+    A line is a name, or paths such as `/JPEGImages/480p/dog/00000.jpg /Annotations/...`.
+
+    Raises:
+        InputError: the file is no text.
+    """
+    if not path.is_file():
+        return []
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin files with a mark
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is no text in UTF-8: give a list with the name of a video per line."
+        ) from error
+    lines = [re.split(r"\s+(?=/)", line.strip())[0] for line in text.splitlines() if line.strip()]
+    return list(dict.fromkeys(Path(line).parent.name if "/" in line else line for line in lines))
+
+
+def first_appearances(annotations: Sequence[Path | None]) -> dict[int, frozenset[int]]:
+    """Return the labels that each frame is the first to have, for those frames that have any.
+
+    Args:
+        annotations: a label map for each frame, or None.
+    """
+    known: set[int] = set()
+    new: dict[int, frozenset[int]] = {}
+    for index, path in enumerate(annotations):
+        if path is not None:
+            labels = frozenset(np.flatnonzero(np.bincount(read_label_map(path).ravel())).tolist())
+            labels -= known | {0}
+            if labels:
+                new[index] = labels
+                known |= labels
+    return new
+
+
+def _short_side(protocol: Protocol, frame: Path) -> int | None:
+    side = protocol.short_side
+    if side is None or protocol.published_resizing or min(picture_size(frame)) > side:
+        return side
+    return None
+
+
+def _video_folders(root: Path) -> list[str]:
+    """Return the names of the folders of videos in a folder; raises InputError when there are none."""
+    if not root.is_dir():
+        raise InputError(f"there is no folder {root}: give one that holds a folder for each video.")
+    names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if any(list_images(root / name) for name in names):
+        return names
+    if list_images(root):
+        raise InputError(f"{root} holds pictures, and not a folder for each video: give the folder above it.")
+    deeper = (path for name in names for path in sorted((root / name).glob("*")) if list_images(path))
+    if path := next(deeper, None):
+        raise InputError(
+            f"the folders in {root} hold no pictures, but {path} does: give {path.parent} in its place."
+        )
+    raise InputError(f"there are no videos in {root}: it needs a folder of pictures for each.")
+
+
+def _frames(folder: Path) -> list[Path]:
+    frames = list_images(folder)
+    if not frames:
+        raise InputError(f"there are no frames in {folder}: put the video's pictures there.")
+    return frames
+
+
+def _check_masks_have_frames(images: Path, annotations: Path) -> None:
+    frames = {path.stem for path in _frames(images)}
+    strangers = [path for path in list_images(annotations) if path.stem not in frames]
+    if strangers:
+        raise InputError(
+            f"{strangers[0]} has no frame in {images} ({len(strangers)} such masks): "
+            "its objects would be lost; put the frame there, or take the mask away."
+        )
+
+
+def _listed_frames(meta: Path, names: Collection[str]) -> Mapping[str, frozenset[str]]:
+    """Return the frames that a `meta.json` lists for each video: those of all its objects together."""
+    try:
+        videos = json.loads(meta.read_text())["videos"]
+        found = {
+            name: frozenset(frame for each in videos[name]["objects"].values() for frame in each["frames"])
+            for name in names
+            if name in videos
+        }
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {meta}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{meta} is no meta.json of YouTubeVOS, which lists the frames of each object of each video."
+        ) from error
+    absent = [name for name in names if not found.get(name)]
+    if absent:
+        raise InputError(f"{meta} lists no frame of {absent[0]} ({len(absent)} such videos).")
+    return found
