@@ -115,26 +115,24 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path)
                 )
     own = network.state_dict()
     state = {name: torch.tensor(0) for name in own if name.endswith(BATCHES)} | state
-    missing = [name for name in own if name not in state]
-    unexpected = [name for name in state if name not in own]
-    mis_shaped = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in own.items()
-        if name in state and state[name].shape != tensor.shape
-    ]
-    mis_typed = [
-        f"{name} {state[name].dtype} instead of {tensor.dtype}"
-        for name, tensor in own.items()
-        if name in state and (state[name].dtype, state[name].layout) != (tensor.dtype, tensor.layout)
-    ]
+    shared = [(name, state[name], tensor) for name, tensor in own.items() if name in state]
+    faults = {
+        "missing": [name for name in own if name not in state],
+        "unexpected": [name for name in state if name not in own],
+        "mis-shaped": [
+            f"{name} {tuple(theirs.shape)} instead of {tuple(ours.shape)}"
+            for name, theirs, ours in shared
+            if theirs.shape != ours.shape
+        ],
+        "mis-typed": [
+            f"{name} {theirs.dtype} instead of {ours.dtype}"
+            for name, theirs, ours in shared
+            if (theirs.dtype, theirs.layout) != (ours.dtype, ours.layout)
+        ],
+    }
     complaints = [
-        f"{len(names)} {kind}: " + ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
-        for kind, names in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("mis-shaped", mis_shaped),
-            ("mis-typed", mis_typed),
-        )
+        f"{len(names)} {kind}: {', '.join(names[:LISTED])}{', ...' * (len(names) > LISTED)}"
+        for kind, names in faults.items()
         if names
     ]
     if complaints:
