@@ -1,5 +1,5 @@
 import io
-import re
+import json
 import sys
 import tarfile
 from dataclasses import replace
@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import download_bl30k
-from scripts.downloads import bl30k
+from scripts import download_bl30k as bl30k
 from tests.http_files import Cut, serving
 from util.errors import InputError
 
@@ -55,7 +54,7 @@ def fetch(server, tmp_path, monkeypatch):
     def run(*flags):
         command = ["download_bl30k", "--root", tmp_path, "--mirror", server.url, "--yes", *flags]
         monkeypatch.setattr(sys, "argv", [str(part) for part in command])
-        download_bl30k.main()
+        bl30k.main()
 
     return run
 
@@ -105,13 +104,6 @@ def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server
     assert tree(tmp_path / "BL30K") == videos("a")
 
 
-def test_a_cut_archive_is_kept_aside(fetch, server, tmp_path):
-    server.files["BL30K_a.tar"] = server.files["BL30K_a.tar"][:4000]
-    with pytest.raises(InputError, match=r"MD5 .*BL30K_a\.tar\.wrong"):
-        fetch("--segments", "a")
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["BL30K_a.tar.wrong"]
-
-
 def test_a_whole_archive_with_another_sum_is_refused_also_when_it_was_saved_by_hand(fetch, server, tmp_path):
     good = server.files["BL30K_a.tar"]
     bad = good.replace(b"JPEGImages a1", b"JPEGImages a9")  # as whole a tar as before
@@ -120,20 +112,12 @@ def test_a_whole_archive_with_another_sum_is_refused_also_when_it_was_saved_by_h
     (tmp_path / "downloads/BL30K_a.tar").write_bytes(bad)
     with pytest.raises(
         InputError,
-        match=f"MD5 {md5(bad).hexdigest()} instead of {md5(good).hexdigest()}.*kept as .*BL30K_a.tar.wrong",
+        match=f"MD5 is {md5(bad).hexdigest()} .* {md5(good).hexdigest()}.*kept as .*BL30K_a.tar.wrong",
     ):
         fetch("--segments", "a")
     assert server.requests == []
     fetch("--segments", "a")  # which fetches it anew
     assert tree(tmp_path / "BL30K") == videos("a")
-
-
-def test_every_segment_has_the_sum_that_was_published():
-    sums = [file.md5 for file in bl30k.BL30K.values()]
-    assert list(bl30k.BL30K) == list("abcdef")
-    assert len(set(sums)) == 6
-    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in sums)
-    assert sums[0] == "35312550b9a75467b60e3b2be2ceac81"
 
 
 def test_the_listing_of_the_data_bank_is_read():
@@ -145,10 +129,10 @@ def test_the_listing_of_the_data_bank_is_read():
             {"web_id": "bbbbb", "binary_name": "BL30K_b.tar"},
         ],
     }
-    address = bl30k.address_in(listing, "b")
+    address = bl30k.address_in(json.dumps(listing), "b")
     assert address == "https://databank.illinois.edu/datafiles/bbbbb/download"
     with pytest.raises(LookupError):
-        bl30k.address_in(listing, "c")
+        bl30k.address_in(json.dumps(listing), "c")
 
 
 def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatch):
@@ -158,8 +142,8 @@ def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatc
     server.files[listing.name] = b'{"datafiles": []}'
     place = tmp_path / "downloads/BL30K_a.tar"
     with pytest.raises(InputError, match=rf"10\.13012/B2IDB-1702934_V1 in a browser.*{place}"):
-        download_bl30k.main()
+        bl30k.main()
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(server.files["BL30K_a.tar"])
-    download_bl30k.main()
+    bl30k.main()
     assert tree(tmp_path / "BL30K") == videos("a")
