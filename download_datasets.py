@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 from scripts.downloads.installation import install, is_installed
@@ -51,9 +50,9 @@ def install_all(archives: list[Archive], downloads: Path, args: argparse.Namespa
     """
     failed = []
     for archive in archives:
-        source = replace(archive, file=archive.file.at(args.mirror))
+        packed = downloads / archive.name
         try:
-            install(source, args.root, downloads / archive.file.name, args.keep)
+            install(archive.at(args.mirror), args.root, packed, args.keep)
         except InputError as error:
             log.error("%s", error)
             failed.append(archive.target)

@@ -29,8 +29,6 @@ from util.lock import exclusive
 
 log = logging.getLogger(__name__)
 
-KINDS = ("Annotations", "JPEGImages")  # moved in this order: a video is found by its frames
-
 
 def main() -> None:
     """Parse the flags, state the disk space and the terms, and fetch what is missing."""
@@ -70,10 +68,10 @@ def fetch_segment(segment: str, place: Path, downloads: Path, mirror: str | None
         InputError: a step failed.
     """
     packed = downloads / BL30K[segment].name
-    file = BL30K[segment].at(mirror)
+    archive = BL30K[segment].at(mirror)
     if mirror is None and not packed.is_file():
-        file = replace(file, url=find_address(segment, packed))
-    with unpacked(file, packed, place / segment, KINDS, keep) as content:
+        archive = replace(archive, url=find_address(segment, packed))
+    with unpacked(archive, packed, place / segment, keep) as content:
         move_videos(content, place)
         done_folder(place, segment).mkdir(parents=True)
     log.info("Segment %s is in %s.", segment, place)
@@ -81,7 +79,7 @@ def fetch_segment(segment: str, place: Path, downloads: Path, mirror: str | None
 
 def move_videos(content: Path, place: Path) -> None:
     """Move each video's folders from an unpacked segment into the data set; one that is there stays."""
-    for kind in KINDS:
+    for kind in ("Annotations", "JPEGImages"):  # a video is found by its frames, so these come last
         (place / kind).mkdir(parents=True, exist_ok=True)
         for video in sorted((content / kind).iterdir()):
             target = place / kind / video.name

@@ -199,8 +199,8 @@ def test_space_is_checked_before_the_first_bytes_are_kept(free, unpacked, enough
             download(file, path, unpack_in)
 
 
-def test_a_disk_that_fills_up_is_explained_and_the_next_run_continues(file, path, server):
-    with largest_file(1_000_000), pytest.raises(InputError, match="make room"):
+def test_a_disk_that_fills_up_ends_the_run_and_the_next_run_continues(file, path, server):
+    with largest_file(1_000_000), pytest.raises(OSError, match="too large"):
         download(file, path)
     assert not path.exists()
     server.requests.clear()

@@ -1,14 +1,11 @@
-"""Free disk space, checked before a write and explained when it runs out."""
+"""Free disk space."""
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from util.errors import NO_ROOM, InputError
-
-MAKE_ROOM = "make room, then run the same command again."
+from util.errors import InputError
 
 
 def gigabytes(size: int) -> str:
@@ -34,19 +31,8 @@ def require_space(needs: Mapping[Path, int], purpose: str) -> None:
         if needed[disk] > free_space(folder):
             raise InputError(
                 f"{purpose} needs {gigabytes(needed[disk])} on the disk of {folder}, which has "
-                f"{gigabytes(free_space(folder))} free: {MAKE_ROOM}"
+                f"{gigabytes(free_space(folder))} free: make room, then run the same command again."
             )
-
-
-@contextmanager
-def full_disk_explained(folder: Path) -> Iterator[None]:
-    """Raise InputError where the disk of `folder` fills up within the block."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise InputError(f"writing to {folder} failed ({error.strerror}): {MAKE_ROOM}") from error
-        raise
 
 
 def _existing(folder: Path) -> Path:

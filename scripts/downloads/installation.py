@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from scripts.downloads.free_space import full_disk_explained, require_space
-from scripts.downloads.sources import Archive, RemoteFile
+from scripts.downloads.free_space import require_space
+from scripts.downloads.sources import Archive
 from scripts.downloads.transfer import download
 from util.errors import InputError
 from util.files import md5, set_aside
@@ -53,17 +53,15 @@ def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
             "complete it), then run the same command again."
         )
     if archive.after is not None and not (root / archive.after).is_dir():
-        raise InputError(f"{archive.file.name} goes into {root / archive.after}: fetch that first.")
-    with unpacked(archive.file, packed, target, archive.contains, keep) as content:
+        raise InputError(f"{archive.name} goes into {root / archive.after}: fetch that first.")
+    with unpacked(archive, packed, target, keep) as content:
         content.rename(target)
     log.info("%s is there.", root / archive.target)
 
 
 @contextmanager
-def unpacked(
-    file: RemoteFile, packed: Path, target: Path, contains: Sequence[str], keep: bool
-) -> Iterator[Path]:
-    """Fetch an archive and unpack it beside `target`; yield its folder that has all of `contains`.
+def unpacked(archive: Archive, packed: Path, target: Path, keep: bool) -> Iterator[Path]:
+    """Fetch an archive and unpack it beside `target`; yield its folder that has all of `archive.contains`.
 
     The archive is removed after the block, unless it is to be kept.
 
@@ -73,12 +71,12 @@ def unpacked(
     staging = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
     if not packed.is_file():
-        download(file, packed, unpack_in=target.parent)
+        download(archive, packed, unpack_in=target.parent)
     try:
         try:
-            check_sum(packed, file.md5)
+            _check_sum(packed, archive.md5)
             unpack(packed, staging)
-            content = _folder_with(contains, staging, packed)
+            content = _folder_with(archive.contains, staging, packed)
         except ArchiveError as error:
             aside = set_aside(packed)
             raise InputError(f"{error} It is kept as {aside}; run the same command again.") from error
@@ -89,14 +87,12 @@ def unpacked(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def check_sum(packed: Path, expected: str | None) -> None:
-    """Raise ArchiveError if a file's MD5 is not the expected one; None expects nothing."""
-    if expected is None:
-        return
-    with ByteProgress(f"checking {packed.name}", packed.stat().st_size) as bar:
-        found = md5(packed, bar.advance)
-    if found != expected:
-        raise ArchiveError(f"{packed} is damaged: its MD5 is {found} instead of the published {expected}.")
+def _check_sum(packed: Path, expected: str | None) -> None:
+    if expected is not None:
+        with ByteProgress(f"checking {packed.name}", packed.stat().st_size) as bar:
+            found = md5(packed, bar.advance)
+        if found != expected:
+            raise ArchiveError(f"{packed} is damaged: its MD5 is {found} instead of {expected}.")
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -107,8 +103,7 @@ def unpack(path: Path, folder: Path) -> None:
         InputError: too little space.
     """
     try:
-        with full_disk_explained(folder):
-            (_unpack_tar if path.suffix == ".tar" else _unpack_zip)(path, folder)
+        (_unpack_tar if path.suffix == ".tar" else _unpack_zip)(path, folder)
     except DAMAGE as error:
         raise ArchiveError(
             f"{path} is no whole {path.suffix[1:]} archive (damaged, cut off, or a web page): {error}."

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from typing_extensions import Self
+
 from util.errors import InputError
 
 
@@ -16,15 +18,13 @@ class RemoteFile:
         name: its name here and on a mirror.
         url: address for a program.
         page: address for a person with a browser.
-        md5: MD5 of the file; None where none is published.
     """
 
     name: str
     url: str
     page: str
-    md5: str | None = None
 
-    def at(self, mirror: str | None) -> "RemoteFile":
+    def at(self, mirror: str | None) -> Self:
         """Return the same file as a mirror has it, `MIRROR/<name>`, or as it is without a mirror."""
         if mirror is None:
             return self
@@ -33,21 +33,21 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Archive:
-    """A packed file that becomes one folder.
+class Archive(RemoteFile):
+    """A zip or tar that becomes one folder.
 
     Attributes:
-        file: the zip.
         target: the folder below the root.
         contains: folders that the target must have; they tell the wanted folder inside the archive from
             those around it, and a finished target from an unfinished one.
         after: a folder below the root that must be there first, because `target` lies in it.
+        md5: MD5 of the file; None where none is published.
     """
 
-    file: RemoteFile
     target: str
     contains: tuple[str, ...]
     after: str | None = None
+    md5: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def _drive(name: str, identifier: str) -> RemoteFile:
 
 
 def _zip(name: str, identifier: str, target: str, *contains: str, after: str | None = None) -> Archive:
-    return Archive(_drive(f"{name}.zip", identifier), target, contains, after)
+    file = _drive(f"{name}.zip", identifier)
+    return Archive(file.name, file.url, file.page, target, contains, after)
 
 
 MODELS = {
@@ -186,6 +187,6 @@ _BL30K_MD5 = {
     "f": "bf73914d2888ad642bc01be60523caf6",
 }
 BL30K = {
-    segment: RemoteFile(f"BL30K_{segment}.tar", BL30K_PAGE, BL30K_PAGE, md5)
+    segment: Archive(f"BL30K_{segment}.tar", BL30K_PAGE, BL30K_PAGE, "BL30K", _PAIRS, md5=md5)
     for segment, md5 in _BL30K_MD5.items()
 }

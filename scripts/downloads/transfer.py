@@ -13,7 +13,7 @@ import gdown
 from gdown.exceptions import DownloadError, FileURLRetrievalError
 from requests import RequestException
 
-from scripts.downloads.free_space import full_disk_explained, gigabytes, require_space
+from scripts.downloads.free_space import gigabytes, require_space
 from scripts.downloads.sources import RemoteFile
 from util.errors import InputError
 from util.files import set_aside
@@ -98,10 +98,9 @@ def _fetch(file: RemoteFile, arrived: Path, unpack_in: Path | None, timeout: flo
                 needs[unpack_in] = needs.get(unpack_in, 0) + total
             require_space(needs, file.name)
 
-    with full_disk_explained(arrived.parent):
-        gdown.download(
-            file.url, str(arrived), resume=True, use_cookies=False, timeout=timeout, progress=check_space
-        )
+    gdown.download(
+        file.url, str(arrived), resume=True, use_cookies=False, timeout=timeout, progress=check_space
+    )
 
 
 def _partial_files(arrived: Path) -> list[Path]:
