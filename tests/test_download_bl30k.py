@@ -1,7 +1,5 @@
-import io
 import json
 import sys
-import tarfile
 from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
@@ -10,17 +8,9 @@ import pytest
 
 from scripts import download_bl30k as bl30k
 from tests.http_files import Cut, serving
+from tests.test_download_archives import write_tar
+from tests.test_download_datasets import tree
 from util.errors import InputError
-
-
-def packed(segment: str, wrapper: str = "") -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in videos(segment).items():
-            info = tarfile.TarInfo(wrapper + name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 def videos(*segments: str) -> dict[str, bytes]:
@@ -32,15 +22,14 @@ def videos(*segments: str) -> dict[str, bytes]:
     }
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 @pytest.fixture
-def server(monkeypatch):
+def server(monkeypatch, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packed") / "a.tar"
     with serving() as server:
         wrappers = dict(zip("abcdef", ("", "", "BL30K_c/", "", "BL30K/e/", ""), strict=True))
-        server.files = {f"BL30K_{s}.tar": packed(s, wrapper) for s, wrapper in wrappers.items()}
+        for segment, wrapper in wrappers.items():
+            files = {wrapper + name: content for name, content in videos(segment).items()}
+            server.files[f"BL30K_{segment}.tar"] = write_tar(path, files).read_bytes()
         for segment, file in bl30k.BL30K.items():
             sums = md5(server.files[file.name]).hexdigest()
             monkeypatch.setitem(bl30k.BL30K, segment, replace(file, md5=sums))
@@ -70,12 +59,6 @@ def test_all_segments_become_one_tree_and_a_second_run_does_nothing(fetch, serve
     fetch()
     assert "Nothing to do" in capsys.readouterr().out
     assert server.requests == []
-
-
-def test_segments_can_be_fetched_one_by_one(fetch, tmp_path):
-    fetch("--segments", "b")
-    fetch("--segments", "a", "b")
-    assert tree(tmp_path / "BL30K") == videos("a", "b")
 
 
 def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server, tmp_path, monkeypatch):

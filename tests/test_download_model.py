@@ -21,10 +21,16 @@ ALL = (FUSION, NAME, OTHER, S2M)
 
 
 @pytest.fixture(scope="module")
-def server(weights_file):
+def good(weights_file):
+    fusion, s2m = (as_bytes(make().state_dict()) for make in (fusion_network, s2m_network))
+    both = weights_file.read_bytes()
+    return {NAME: both, OTHER: both, FUSION: fusion, S2M: s2m}
+
+
+@pytest.fixture
+def server(good):
     with serving() as server:
-        server.good = weights_file.read_bytes()
-        server.fusion, server.s2m = (as_bytes(make().state_dict()) for make in (fusion_network, s2m_network))
+        server.files |= good
         yield server
 
 
@@ -32,13 +38,6 @@ def as_bytes(content):
     file = io.BytesIO()
     torch.save(content, file)
     return file.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def fresh(server):
-    server.files = {NAME: server.good, OTHER: server.good, FUSION: server.fusion, S2M: server.s2m}
-    server.requests.clear()
-    server.faults.clear()
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_a_whole_run_writes_the_weights_and_their_sum(server, tmp_path, weights_
     server.faults[NAME] += [Cut(50_000_000)]
     done = run_script("download_model.py", "--output", tmp_path / "saves", "--mirror", server.url)
     path = tmp_path / "saves" / NAME
-    assert path.read_bytes() == server.good
+    assert path.read_bytes() == server.files[NAME]
     assert names(path) == [NAME, f"{NAME}.sha256"]
     digest = sha256(weights_file)
     assert f"SHA-256 of {path}: {digest}" in done.stdout
@@ -80,22 +79,17 @@ def test_which_chooses_the_files_and_a_second_run_fetches_nothing(fetch, server)
     assert dates == [path.with_name(name).stat().st_mtime_ns for name in ALL]
 
 
-def saved(content, path):
-    torch.save(content, path)
-    return path.read_bytes()
-
-
 @pytest.fixture(params=["single object", "truncated", "page", "fusion", "s2m"])
-def wrong(request, server, tmp_path):
+def wrong(request, server):
     """What is chosen, the file that arrives instead, and what is said of it."""
     if request.param == "single object":
-        content = saved(PropagationNetwork(single_object=True).state_dict(), tmp_path / "w")
+        content = as_bytes(PropagationNetwork(single_object=True).state_dict())
         return "s012", content, "single-object"
     if request.param == "truncated":
-        return "s012", server.good[:1_000_000], "not a whole PyTorch checkpoint|is refused"
+        return "s012", server.files[NAME][:1_000_000], "not a whole PyTorch checkpoint|is refused"
     if request.param == "page":
         return "s012", b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"
-    return request.param, server.good, "is of the propagation network"
+    return request.param, server.files[NAME], "is of the propagation network"
 
 
 def test_a_wrong_file_is_kept_aside(wrong, fetch, server, tmp_path):
@@ -111,7 +105,8 @@ def test_a_wrong_file_is_kept_aside(wrong, fetch, server, tmp_path):
 def test_a_good_file_that_is_there_stays_and_gets_its_sum(fetch, server, tmp_path, network):
     path = tmp_path / "saves" / NAME
     path.parent.mkdir()
-    own = saved({"network": network.state_dict(), "it": 7}, path)
+    own = as_bytes({"network": network.state_dict(), "it": 7})
+    path.write_bytes(own)
     fetch()
     assert server.requests == []
     assert path.read_bytes() == own
@@ -123,7 +118,7 @@ def test_a_wrong_file_that_is_there_makes_way_for_the_right_one(fetch, server, t
     path.parent.mkdir()
     path.write_bytes(b"half of it")
     fetch()
-    assert path.read_bytes() == server.good
+    assert path.read_bytes() == server.files[NAME]
     assert path.with_name(f"{NAME}.wrong").read_bytes() == b"half of it"
 
 
@@ -134,11 +129,4 @@ def test_once_gives_up_at_the_first_failure_in_one_line(fetch, server, tmp_path)
     assert end.value.code == "The published weights cannot be fetched from here now."
     assert len(server.requests) == 1
     server.faults.clear()
-    assert fetch("--once").read_bytes() == server.good
-
-
-def test_without_a_mirror_the_files_are_google_drives():
-    for file in MODELS.values():
-        identifier = file.url.partition("id=")[2]
-        assert file.url.startswith("https://drive.google.com/uc?")
-        assert file.page == f"https://drive.google.com/file/d/{identifier}/view"
+    assert fetch("--once").read_bytes() == server.files[NAME]
