@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def fetch_weights(name: str, mirror: str | None, folder: Path, once: bool = Fals
 
 
 def check_weights(name: str, path: Path) -> None:
-    """Check that a file loads without running code, with the names and shapes of its network.
+    """Check that a file is undamaged and loads without running code, with its network's names and shapes.
 
     Args:
         name: key of `MODELS`; the propagation network must be that of two objects.
@@ -92,6 +93,10 @@ def check_weights(name: str, path: Path) -> None:
         read_s2m(path)
     elif read_network(path).single_object:
         raise InputError(f"{path} is a single-object network, not the published weights.")
+    if zipfile.is_zipfile(path):  # as PyTorch saves since 1.6; it does not look at the checksums
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise InputError(f"{path} is damaged: {damaged} in it does not have its checksum.")
 
 
 if __name__ == "__main__":

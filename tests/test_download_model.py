@@ -79,7 +79,7 @@ def test_which_chooses_the_files_and_a_second_run_fetches_nothing(fetch, server)
     assert dates == [path.with_name(name).stat().st_mtime_ns for name in ALL]
 
 
-@pytest.fixture(params=["single object", "truncated", "page", "fusion", "s2m"])
+@pytest.fixture(params=["single object", "truncated", "joined", "page", "fusion", "s2m"])
 def wrong(request, server):
     """What is chosen, the file that arrives instead, and what is said of it."""
     if request.param == "single object":
@@ -87,6 +87,13 @@ def wrong(request, server):
         return "s012", content, "single-object"
     if request.param == "truncated":
         return "s012", server.files[NAME][:1_000_000], "not a whole PyTorch checkpoint|is refused"
+    if request.param == "joined":  # the beginning of one file and the end of another
+        half = len(server.files[NAME]) // 2
+        return (
+            "s012",
+            server.files[NAME][:half] + bytes(1000) + server.files[NAME][half + 1000 :],
+            "is damaged",
+        )
     if request.param == "page":
         return "s012", b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"
     return request.param, server.files[NAME], "is of the propagation network"

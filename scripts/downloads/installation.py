@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from scripts.downloads.free_space import require_space
 from scripts.downloads.sources import Archive
@@ -112,11 +112,7 @@ def unpack(path: Path, folder: Path) -> None:
 
 def _unpack_zip(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        members = [
-            member
-            for member in archive.infolist()
-            if CLUTTER.isdisjoint(PurePosixPath(member.filename).parts)
-        ]
+        members = [each for each in archive.infolist() if CLUTTER.isdisjoint(each.filename.split("/"))]
         size = sum(member.file_size for member in members)
         require_space({folder: size}, f"unpacking {path.name}")
         with ByteProgress(f"unpacking {path.name}", size) as bar:
