@@ -2,14 +2,12 @@
 
 import argparse
 import logging
-from dataclasses import replace
 from pathlib import Path
 
-from scripts.downloads.installation import install, is_installed, remove_rest
-from scripts.downloads.sources import DATA_SETS, Archive
-from scripts.downloads.terms import confirm_terms
-from scripts.downloads.transfer import downloads_in
+from scripts.downloads.installation import install, is_installed
+from scripts.downloads.sources import DATA_SETS, Archive, confirm_terms
 from util.errors import InputError, run_script
+from util.lock import exclusive
 
 log = logging.getLogger(__name__)
 
@@ -17,21 +15,18 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Parse the flags, show the terms and install what is missing."""
     args = parse_args()
-    chosen = [DATA_SETS[name] for name in args.only]
-    for archive in (archive for data_set in chosen for archive in data_set.archives):
-        remove_rest(archive, args.root)
     unfinished = [
         data_set
-        for data_set in chosen
+        for data_set in map(DATA_SETS.__getitem__, args.only)
         if not all(is_installed(archive, args.root) for archive in data_set.archives)
     ]
     if not unfinished:
         print(f"Nothing to do: all of it is in {args.root} already.")
         return
     confirm_terms({data_set.title: data_set.terms for data_set in unfinished}, args.yes)
-    archives = [archive for data_set in unfinished for archive in data_set.archives]
-    with downloads_in(args.downloads or args.root / "downloads"):
-        install_all(archives, args)
+    downloads = args.downloads or args.root / "downloads"
+    with exclusive(downloads, "download"):
+        install_all([archive for data_set in unfinished for archive in data_set.archives], downloads, args)
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,18 +42,17 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def install_all(archives: list[Archive], args: argparse.Namespace) -> None:
+def install_all(archives: list[Archive], downloads: Path, args: argparse.Namespace) -> None:
     """Install archives one by one; one that fails does not stop the others.
 
     Raises:
         InputError: names those that failed.
     """
-    downloads = args.downloads or args.root / "downloads"
     failed = []
     for archive in archives:
-        source = replace(archive, file=archive.file.at(args.mirror))
+        packed = downloads / archive.name
         try:
-            install(source, args.root, downloads / archive.file.name, args.keep)
+            install(archive.at(args.mirror), args.root, packed, args.keep)
         except InputError as error:
             log.error("%s", error)
             failed.append(archive.target)

@@ -2,15 +2,16 @@
 
 import argparse
 import logging
-from collections.abc import Callable
+import zipfile
 from functools import partial
 from pathlib import Path
 
 from model.checkpoint import read_fusion, read_network, read_s2m
 from scripts.downloads.sources import MODELS
-from scripts.downloads.transfer import TIMEOUT, TRIES, download, downloads_in
+from scripts.downloads.transfer import TIMEOUT, TRIES, download
 from util.errors import InputError, run_script
-from util.files import atomic_path, set_aside, sha256
+from util.files import atomic_path, remove_leftovers, set_aside, sha256
+from util.lock import exclusive
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ def main() -> None:
     add("--once", action="store_true", help="where they cannot be had at once, give up, in one short line")
     args = parser.parse_args()
     try:
-        with downloads_in(args.output):
+        with exclusive(args.output, "download"):
+            remove_leftovers(args.output)
             for name in MODELS if "all" in args.which else args.which:
                 fetch_weights(name, args.mirror, args.output, args.once)
     except InputError as error:
@@ -44,38 +46,42 @@ def main() -> None:
 
 
 def fetch_weights(name: str, mirror: str | None, folder: Path, once: bool = False) -> None:
-    """Bring checked weights to `folder/<name>`, with their SHA-256 in `<name>.sha256`.
+    """Fetch weights to `folder/<name>` and check them; write their SHA-256 to `<name>.sha256`.
 
     Good weights that are there stay. A wrong file, there or arrived, is kept as `<name>.wrong`.
 
     Args:
-        name: of `MODELS`.
-        mirror: where to fetch it instead of Google Drive, see `RemoteFile.at`.
-        folder: where it shall be.
+        name: key of `MODELS`.
+        mirror: address to fetch from instead of Google Drive, see `RemoteFile.at`.
+        folder: folder for the file.
         once: do not try again, and do not wait long.
 
     Raises:
-        InputError: they could not be fetched, or what arrived is wrong.
+        InputError: the weights could not be fetched, or what arrived is wrong.
     """
     file = MODELS[name].at(mirror)
     path = folder / file.name
     check = partial(check_weights, name)
     if path.is_file():
-        if is_recorded(path) or is_usable(path, check):
+        try:
+            check(path)
             print(f"{path} is there already.")
-            record(path)
-            return
-        log.warning("it is kept as %s, and %s is fetched.", set_aside(path), path)
-    tries, timeout = (1, SHORT_TIMEOUT) if once else (TRIES, TIMEOUT)
-    download(file, path, check=check, tries=tries, timeout=timeout)
-    record(path)
+        except InputError as error:
+            log.warning("%s It is kept as %s, and %s is fetched.", error, set_aside(path), path)
+    if not path.is_file():
+        tries, timeout = (1, SHORT_TIMEOUT) if once else (TRIES, TIMEOUT)
+        download(file, path, check=check, tries=tries, timeout=timeout)
+    digest = sha256(path)
+    print(f"SHA-256 of {path}: {digest}")
+    with atomic_path(folder / f"{file.name}.sha256") as temporary:  # as `sha256sum --check` reads it
+        temporary.write_text(f"{digest}  {path.name}\n")
 
 
 def check_weights(name: str, path: Path) -> None:
-    """Check that a file loads without running code, with the names and shapes of its network.
+    """Check that a file is undamaged and loads without running code, with its network's names and shapes.
 
     Args:
-        name: of `MODELS`. The propagation network must be that of two objects.
+        name: key of `MODELS`; the propagation network must be that of two objects.
         path: the file.
 
     Raises:
@@ -87,35 +93,10 @@ def check_weights(name: str, path: Path) -> None:
         read_s2m(path)
     elif read_network(path).single_object:
         raise InputError(f"{path} is a single-object network, not the published weights.")
-
-
-def is_usable(path: Path, check: Callable[[Path], object]) -> bool:
-    """Tell whether a file passes a check; the reason why not is logged."""
-    try:
-        check(path)
-    except InputError as error:
-        log.warning("%s", error)
-        return False
-    return True
-
-
-def is_recorded(path: Path) -> bool:
-    """Tell whether a file is the one whose SHA-256 was recorded when it was checked."""
-    sums = sums_path(path)
-    return sums.is_file() and sums.read_text().split()[:1] == [sha256(path)]
-
-
-def record(path: Path) -> None:
-    """Print the SHA-256 of a file and store it beside it, as `sha256sum --check` reads it."""
-    digest = sha256(path)
-    print(f"SHA-256 of {path}: {digest}")
-    with atomic_path(sums_path(path)) as temporary:
-        temporary.write_text(f"{digest}  {path.name}\n")
-
-
-def sums_path(path: Path) -> Path:
-    """Return where a file's SHA-256 is stored."""
-    return path.with_name(f"{path.name}.sha256")
+    if zipfile.is_zipfile(path):  # as PyTorch saves since 1.6; it does not look at the checksums
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise InputError(f"{path} is damaged: {damaged} in it does not have its checksum.")
 
 
 if __name__ == "__main__":

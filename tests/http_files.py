@@ -18,7 +18,6 @@ class Page:
 
     html: str
     status: int = 200
-    cookie: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,6 @@ class FileServer(ThreadingHTTPServer):
         self.faults: dict[str, deque] = defaultdict(deque)
         self.requests: list[tuple[str, str | None]] = []  # (path with query, Range)
         self.with_ranges = True
-        self.with_length = True
         self.sent = 0  # bytes of bodies
         self.pause = 0.0  # seconds after each PIECE bytes of a body
 
@@ -74,8 +72,6 @@ class Handler(BaseHTTPRequestHandler):
     def send_page(self, page: Page) -> None:
         self.send_response(page.status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
-        if page.cookie:
-            self.send_header("Set-Cookie", page.cookie)
         self.end_headers()
         self.wfile.write(page.html.encode())
 
@@ -90,9 +86,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if asked else 200)
         if asked:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        if self.server.with_length:
-            self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Content-Length", str(len(content) - start))
         self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Disposition", "attachment")
         self.send_header("ETag", f'"{hash(content)}"')
         self.end_headers()
         body = content[start:] if cut is None else content[start : start + cut]

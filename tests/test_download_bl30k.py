@@ -1,27 +1,16 @@
-import io
-import re
+import json
 import sys
-import tarfile
 from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
 
 import pytest
 
-from scripts import download_bl30k
-from scripts.downloads import bl30k
+from scripts import download_bl30k as bl30k
 from tests.http_files import Cut, serving
+from tests.test_download_archives import write_tar
+from tests.test_download_datasets import tree
 from util.errors import InputError
-
-
-def packed(segment: str, wrapper: str = "") -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in videos(segment).items():
-            info = tarfile.TarInfo(wrapper + name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 def videos(*segments: str) -> dict[str, bytes]:
@@ -33,15 +22,14 @@ def videos(*segments: str) -> dict[str, bytes]:
     }
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 @pytest.fixture
-def server(monkeypatch):
+def server(monkeypatch, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packed") / "a.tar"
     with serving() as server:
         wrappers = dict(zip("abcdef", ("", "", "BL30K_c/", "", "BL30K/e/", ""), strict=True))
-        server.files = {f"BL30K_{s}.tar": packed(s, wrapper) for s, wrapper in wrappers.items()}
+        for segment, wrapper in wrappers.items():
+            files = {wrapper + name: content for name, content in videos(segment).items()}
+            server.files[f"BL30K_{segment}.tar"] = write_tar(path, files).read_bytes()
         for segment, file in bl30k.BL30K.items():
             sums = md5(server.files[file.name]).hexdigest()
             monkeypatch.setitem(bl30k.BL30K, segment, replace(file, md5=sums))
@@ -55,7 +43,7 @@ def fetch(server, tmp_path, monkeypatch):
     def run(*flags):
         command = ["download_bl30k", "--root", tmp_path, "--mirror", server.url, "--yes", *flags]
         monkeypatch.setattr(sys, "argv", [str(part) for part in command])
-        download_bl30k.main()
+        bl30k.main()
 
     return run
 
@@ -73,18 +61,12 @@ def test_all_segments_become_one_tree_and_a_second_run_does_nothing(fetch, serve
     assert server.requests == []
 
 
-def test_segments_can_be_fetched_one_by_one(fetch, tmp_path):
-    fetch("--segments", "b")
-    fetch("--segments", "a", "b")
-    assert tree(tmp_path / "BL30K") == videos("a", "b")
-
-
 def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server, tmp_path, monkeypatch):
     moved = []
     rename = Path.rename
 
     def rename_until_killed(path, target):
-        if path.parent.name in bl30k.KINDS:
+        if path.parent.name in ("Annotations", "JPEGImages"):
             if len(moved) == 4:
                 raise KeyboardInterrupt
             moved.append(path)
@@ -105,13 +87,6 @@ def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server
     assert tree(tmp_path / "BL30K") == videos("a")
 
 
-def test_a_cut_archive_is_kept_aside(fetch, server, tmp_path):
-    server.files["BL30K_a.tar"] = server.files["BL30K_a.tar"][:4000]
-    with pytest.raises(InputError, match=r"MD5 .*BL30K_a\.tar\.wrong"):
-        fetch("--segments", "a")
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["BL30K_a.tar.wrong"]
-
-
 def test_a_whole_archive_with_another_sum_is_refused_also_when_it_was_saved_by_hand(fetch, server, tmp_path):
     good = server.files["BL30K_a.tar"]
     bad = good.replace(b"JPEGImages a1", b"JPEGImages a9")  # as whole a tar as before
@@ -120,20 +95,12 @@ def test_a_whole_archive_with_another_sum_is_refused_also_when_it_was_saved_by_h
     (tmp_path / "downloads/BL30K_a.tar").write_bytes(bad)
     with pytest.raises(
         InputError,
-        match=f"MD5 {md5(bad).hexdigest()} instead of {md5(good).hexdigest()}.*kept as .*BL30K_a.tar.wrong",
+        match=f"MD5 is {md5(bad).hexdigest()} .* {md5(good).hexdigest()}.*kept as .*BL30K_a.tar.wrong",
     ):
         fetch("--segments", "a")
     assert server.requests == []
     fetch("--segments", "a")  # which fetches it anew
     assert tree(tmp_path / "BL30K") == videos("a")
-
-
-def test_every_segment_has_the_sum_that_was_published():
-    sums = [file.md5 for file in bl30k.BL30K.values()]
-    assert list(bl30k.BL30K) == list("abcdef")
-    assert len(set(sums)) == 6
-    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in sums)
-    assert sums[0] == "35312550b9a75467b60e3b2be2ceac81"
 
 
 def test_the_listing_of_the_data_bank_is_read():
@@ -145,10 +112,10 @@ def test_the_listing_of_the_data_bank_is_read():
             {"web_id": "bbbbb", "binary_name": "BL30K_b.tar"},
         ],
     }
-    address = bl30k.address_in(listing, "b")
+    address = bl30k.address_in(json.dumps(listing), "b")
     assert address == "https://databank.illinois.edu/datafiles/bbbbb/download"
     with pytest.raises(LookupError):
-        bl30k.address_in(listing, "c")
+        bl30k.address_in(json.dumps(listing), "c")
 
 
 def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatch):
@@ -158,8 +125,8 @@ def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatc
     server.files[listing.name] = b'{"datafiles": []}'
     place = tmp_path / "downloads/BL30K_a.tar"
     with pytest.raises(InputError, match=rf"10\.13012/B2IDB-1702934_V1 in a browser.*{place}"):
-        download_bl30k.main()
+        bl30k.main()
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(server.files["BL30K_a.tar"])
-    download_bl30k.main()
+    bl30k.main()
     assert tree(tmp_path / "BL30K") == videos("a")

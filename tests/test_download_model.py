@@ -7,9 +7,9 @@ import torch
 
 import download_model
 from model import PropagationNetwork
-from model.checkpoint import read_fusion, read_s2m
+from scripts.downloads.sources import MODELS
 from tests.conftest import run_script
-from tests.http_files import Cut, Page, serving
+from tests.http_files import Cut, serving
 from tests.interactive_networks import fusion_network, s2m_network
 from util.errors import InputError
 from util.files import sha256
@@ -21,10 +21,16 @@ ALL = (FUSION, NAME, OTHER, S2M)
 
 
 @pytest.fixture(scope="module")
-def server(weights_file):
+def good(weights_file):
+    fusion, s2m = (as_bytes(make().state_dict()) for make in (fusion_network, s2m_network))
+    both = weights_file.read_bytes()
+    return {NAME: both, OTHER: both, FUSION: fusion, S2M: s2m}
+
+
+@pytest.fixture
+def server(good):
     with serving() as server:
-        server.good = weights_file.read_bytes()
-        server.fusion, server.s2m = (as_bytes(make().state_dict()) for make in (fusion_network, s2m_network))
+        server.files |= good
         yield server
 
 
@@ -32,13 +38,6 @@ def as_bytes(content):
     file = io.BytesIO()
     torch.save(content, file)
     return file.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def fresh(server):
-    server.files = {NAME: server.good, OTHER: server.good, FUSION: server.fusion, S2M: server.s2m}
-    server.requests.clear()
-    server.faults.clear()
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_a_whole_run_writes_the_weights_and_their_sum(server, tmp_path, weights_
     server.faults[NAME] += [Cut(50_000_000)]
     done = run_script("download_model.py", "--output", tmp_path / "saves", "--mirror", server.url)
     path = tmp_path / "saves" / NAME
-    assert path.read_bytes() == server.good
+    assert path.read_bytes() == server.files[NAME]
     assert names(path) == [NAME, f"{NAME}.sha256"]
     digest = sha256(weights_file)
     assert f"SHA-256 of {path}: {digest}" in done.stdout
@@ -80,67 +79,41 @@ def test_which_chooses_the_files_and_a_second_run_fetches_nothing(fetch, server)
     assert dates == [path.with_name(name).stat().st_mtime_ns for name in ALL]
 
 
-def test_several_can_be_chosen_and_are_those_of_their_networks(fetch):
-    path = fetch("--which", "fusion", "s2m")
-    assert names(path) == sorted([FUSION, S2M, f"{FUSION}.sha256", f"{S2M}.sha256"])
-    for name, read in ((FUSION, read_fusion), (S2M, read_s2m)):
-        state = torch.load(path.with_name(name))
-        loaded = read(path.with_name(name)).state_dict()
-        assert all(torch.equal(loaded[key], state[key]) for key in state)
-
-
-@pytest.mark.parametrize("which", [FUSION, S2M])
-@pytest.mark.parametrize(
-    ("other", "reason"),
-    [
-        (NAME, "is of the propagation network, which is given as --model: give weights of the"),
-        (None, r"does not fit the .* network \(\d+ missing"),
-    ],
-)
-def test_a_file_of_another_network_is_kept_aside(which, other, reason, fetch, server, tmp_path):
-    server.files[which] = as_bytes({"a": torch.zeros(2)}) if other is None else server.files[other]
-    with pytest.raises(InputError, match=reason):
-        fetch("--which", which.removesuffix(".pth"))
-    path = tmp_path / "saves" / which
-    assert names(path) == [f"{which}.wrong"]
-    server.files[which] = server.fusion if which == FUSION else server.s2m
-    fetch("--which", which.removesuffix(".pth"))
-    assert path.is_file()
-
-
-def saved(content, path):
-    torch.save(content, path)
-    return path.read_bytes()
-
-
-@pytest.fixture(params=["shape", "single object", "names", "truncated", "page"])
-def wrong(request, network, server, tmp_path):
-    state = dict(network.state_dict())
-    if request.param == "shape":
-        return saved(state | {"decoder.pred.bias": torch.zeros(2)}, tmp_path / "w"), "mis-shaped"
+@pytest.fixture(params=["single object", "truncated", "joined", "page", "fusion", "s2m"])
+def wrong(request, server):
+    """What is chosen, the file that arrives instead, and what is said of it."""
     if request.param == "single object":
-        return saved(PropagationNetwork(single_object=True).state_dict(), tmp_path / "w"), "single-object"
-    if request.param == "names":
-        return saved({"a": torch.zeros(2)}, tmp_path / "w"), "511 missing"
+        content = as_bytes(PropagationNetwork(single_object=True).state_dict())
+        return "s012", content, "single-object"
     if request.param == "truncated":
-        return server.good[:1_000_000], "not a whole PyTorch checkpoint|is refused"
-    return b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"
+        return "s012", server.files[NAME][:1_000_000], "not a whole PyTorch checkpoint|is refused"
+    if request.param == "joined":  # the beginning of one file and the end of another
+        half = len(server.files[NAME]) // 2
+        return (
+            "s012",
+            server.files[NAME][:half] + bytes(1000) + server.files[NAME][half + 1000 :],
+            "is damaged",
+        )
+    if request.param == "page":
+        return "s012", b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"
+    return request.param, server.files[NAME], "is of the propagation network"
 
 
 def test_a_wrong_file_is_kept_aside(wrong, fetch, server, tmp_path):
-    content, reason = wrong
-    server.files[NAME] = content
+    which, content, reason = wrong
+    name = MODELS[which].name
+    server.files[name] = content
     with pytest.raises(InputError, match=reason):
-        fetch()
-    path = tmp_path / "saves" / NAME
-    assert names(path) == [f"{NAME}.wrong"]
-    assert path.with_name(f"{NAME}.wrong").read_bytes() == content
+        fetch("--which", which)
+    assert names(tmp_path / "saves" / name) == [f"{name}.wrong"]
+    assert (tmp_path / "saves" / f"{name}.wrong").read_bytes() == content
 
 
 def test_a_good_file_that_is_there_stays_and_gets_its_sum(fetch, server, tmp_path, network):
     path = tmp_path / "saves" / NAME
     path.parent.mkdir()
-    own = saved({"network": network.state_dict(), "it": 7}, path)
+    own = as_bytes({"network": network.state_dict(), "it": 7})
+    path.write_bytes(own)
     fetch()
     assert server.requests == []
     assert path.read_bytes() == own
@@ -152,17 +125,8 @@ def test_a_wrong_file_that_is_there_makes_way_for_the_right_one(fetch, server, t
     path.parent.mkdir()
     path.write_bytes(b"half of it")
     fetch()
-    assert path.read_bytes() == server.good
+    assert path.read_bytes() == server.files[NAME]
     assert path.with_name(f"{NAME}.wrong").read_bytes() == b"half of it"
-
-
-def test_the_quota_page_names_the_link_and_the_place(fetch, server, tmp_path):
-    server.faults[NAME].append(Page("<html><title>Google Drive - Quota exceeded</title></html>"))
-    with pytest.raises(InputError) as error:
-        fetch()
-    for part in ("quota", f"{server.url}/{NAME}", str(tmp_path / "saves" / NAME)):
-        assert part in str(error.value)
-    assert not (tmp_path / "saves").exists()
 
 
 def test_once_gives_up_at_the_first_failure_in_one_line(fetch, server, tmp_path):
@@ -172,11 +136,4 @@ def test_once_gives_up_at_the_first_failure_in_one_line(fetch, server, tmp_path)
     assert end.value.code == "The published weights cannot be fetched from here now."
     assert len(server.requests) == 1
     server.faults.clear()
-    assert fetch("--once").read_bytes() == server.good
-
-
-def test_without_a_mirror_the_files_are_google_drives():
-    for file in download_model.MODELS.values():
-        identifier = file.url.partition("id=")[2]
-        assert file.url.startswith("https://drive.google.com/uc?")
-        assert file.page == f"https://drive.google.com/file/d/{identifier}/view"
+    assert fetch("--once").read_bytes() == server.files[NAME]

@@ -1,6 +1,5 @@
-"""Fetching of weights and data sets: what is behind the download scripts.
+"""Downloads of weights and data sets, shared by the download scripts.
 
-`sources.py` knows the addresses and `terms.py` asks for agreement; a file is fetched whole (`transfer.py`,
-room on the disk by `free_space.py`), checked and unpacked beside its place (`archives.py`), and appears
-there at once (`installation.py`). `bl30k.py` does this for the six segments of BL30K.
+`sources.py` has the addresses and terms, `transfer.py` fetches one file, `installation.py` turns an archive
+into a folder that is there whole or not at all, and `free_space.py` checks the disk.
 """

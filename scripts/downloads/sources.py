@@ -1,7 +1,13 @@
-"""What can be downloaded: each file's address, and the folder it becomes."""
+"""What can be downloaded: addresses, terms, and the folder that each archive becomes."""
 
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
+
+from typing_extensions import Self
+
+from util.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -10,17 +16,15 @@ class RemoteFile:
 
     Attributes:
         name: its name here and on a mirror.
-        url: where a program gets it.
-        page: where a person gets it with a browser.
-        md5: what its MD5 must be; None where its publisher tells none.
+        url: address for a program.
+        page: address for a person with a browser.
     """
 
     name: str
     url: str
     page: str
-    md5: str | None = None
 
-    def at(self, mirror: str | None) -> "RemoteFile":
+    def at(self, mirror: str | None) -> Self:
         """Return the same file as a mirror has it, `MIRROR/<name>`, or as it is without a mirror."""
         if mirror is None:
             return self
@@ -29,21 +33,21 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Archive:
-    """A packed file that becomes one folder.
+class Archive(RemoteFile):
+    """A zip or tar that becomes one folder.
 
     Attributes:
-        file: the zip.
-        target: the folder below the root that it becomes.
-        contains: what that folder must have in it; tells the wanted folder inside the archive from
-            those around it, and a finished one from one that is not.
-        after: a folder below the root that must be there before, because `target` lies in it.
+        target: the folder below the root.
+        contains: folders that the target must have; they tell the wanted folder inside the archive from
+            those around it, and a finished target from an unfinished one.
+        after: a folder below the root that must be there first, because `target` lies in it.
+        md5: MD5 of the file; None where none is published.
     """
 
-    file: RemoteFile
     target: str
     contains: tuple[str, ...]
     after: str | None = None
+    md5: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,24 @@ class DataSet:
     archives: tuple[Archive, ...]
 
 
-def on_drive(name: str, identifier: str) -> RemoteFile:
-    """Return a file on Google Drive."""
+def confirm_terms(terms: Mapping[str, str], agreed: bool) -> None:
+    """Print the terms of each title; ask whether the user agrees, unless they have said so.
+
+    Raises:
+        InputError: the user does not agree, or nobody is there to be asked.
+    """
+    print("These belong to their authors; by downloading them you agree to their terms:")
+    for title, text in terms.items():
+        print(f"- {title}: {text}")
+    if agreed:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("nobody can be asked here: run with --yes to agree to the terms.")
+    if input("Do you agree? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise InputError("nothing was downloaded, because the terms were not agreed to.")
+
+
+def _drive(name: str, identifier: str) -> RemoteFile:
     return RemoteFile(
         name,
         url=f"https://drive.google.com/uc?export=download&id={identifier}",
@@ -64,14 +84,22 @@ def on_drive(name: str, identifier: str) -> RemoteFile:
     )
 
 
+def _zip(name: str, identifier: str, target: str, *contains: str, after: str | None = None) -> Archive:
+    file = _drive(f"{name}.zip", identifier)
+    return Archive(file.name, file.url, file.page, target, contains, after)
+
+
 MODELS = {
-    "s012": on_drive("propagation_model.pth", "19dfbVDndFkboGLHESi8DGtuxF1B21Nm8"),
-    "s02": on_drive("propagation_model_s02.pth", "12jw9b30o-mh23bXzsL0vp24UVhFko_Py"),
-    "fusion": on_drive("fusion.pth", "1Lc1lI5-ix4WsCRdipACXgvS3G-o0lMoz"),
-    "s2m": on_drive("s2m.pth", "1HKwklVey3P2jmmdmrACFlkXtcvNxbKMM"),
+    "s012": _drive("propagation_model.pth", "19dfbVDndFkboGLHESi8DGtuxF1B21Nm8"),
+    "s02": _drive("propagation_model_s02.pth", "12jw9b30o-mh23bXzsL0vp24UVhFko_Py"),
+    "fusion": _drive("fusion.pth", "1Lc1lI5-ix4WsCRdipACXgvS3G-o0lMoz"),
+    "s2m": _drive("s2m.pth", "1HKwklVey3P2jmmdmrACFlkXtcvNxbKMM"),
 }
 
 _DAVIS = ("Annotations/480p", "ImageSets", "JPEGImages/480p")
+_PAIRS = ("Annotations", "JPEGImages")
+_STATIC = ("BIG_small", "DUTS-TE", "DUTS-TR", "HRSOD_small", "ecssd", "fss")
+_TRAINVAL = "DAVIS/2017/trainval"
 _YOUTUBE_TERMS = (
     "annotations CC BY 4.0, videos for non-commercial research only (https://youtube-vos.org/dataset/)"
 )
@@ -80,27 +108,25 @@ DATA_SETS = {
     "davis16": DataSet(
         "DAVIS 2016",
         "CC BY 4.0 (https://davischallenge.org)",
-        (Archive(on_drive("DAVIS-2016.zip", "198aRlh5CpAoFz0hfRgYbiNenn_K8DxWD"), "DAVIS/2016", _DAVIS),),
+        (_zip("DAVIS-2016", "198aRlh5CpAoFz0hfRgYbiNenn_K8DxWD", "DAVIS/2016", *_DAVIS),),
     ),
     "davis17": DataSet(
         "DAVIS 2017 trainval, scribbles and test-dev",
         "CC BY 4.0 (https://davischallenge.org)",
         (
-            Archive(
-                on_drive("DAVIS-2017-trainval-480p.zip", "1kiaxrX_4GuW6NmiVuKGSGVoKGWjOdp6d"),
-                "DAVIS/2017/trainval",
-                _DAVIS,
-            ),
-            Archive(
-                on_drive("DAVIS-2017-test-dev-480p.zip", "1fmkxU2v9cQwyb62Tj1xFDdh2p4kDsUzD"),
+            _zip("DAVIS-2017-trainval-480p", "1kiaxrX_4GuW6NmiVuKGSGVoKGWjOdp6d", _TRAINVAL, *_DAVIS),
+            _zip(
+                "DAVIS-2017-test-dev-480p",
+                "1fmkxU2v9cQwyb62Tj1xFDdh2p4kDsUzD",
                 "DAVIS/2017/test-dev",
-                _DAVIS,
+                *_DAVIS,
             ),
-            Archive(
-                on_drive("DAVIS-2017-scribbles-trainval.zip", "1JzIQSu36h7dVM8q0VoE4oZJwBXvrZlkl"),
-                "DAVIS/2017/trainval/Scribbles",
-                ("bear", "blackswan"),
-                after="DAVIS/2017/trainval",
+            _zip(
+                "DAVIS-2017-scribbles-trainval",
+                "1JzIQSu36h7dVM8q0VoE4oZJwBXvrZlkl",
+                f"{_TRAINVAL}/Scribbles",
+                *("bear", "blackswan"),
+                after=_TRAINVAL,
             ),
         ),
     ),
@@ -109,32 +135,19 @@ DATA_SETS = {
         "for research, each under its own terms (https://github.com/HKUSTCV/FSS-1000, "
         "http://saliencydetection.net/duts, https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency, "
         "https://github.com/hkchengrex/CascadePSP, https://github.com/yi94code/HRSOD)",
-        (
-            Archive(
-                on_drive("static_data.zip", "1wUJq3HcLdN-z1t4CsUhjeZ9BVDb9YKLd"),
-                "static",
-                ("BIG_small", "DUTS-TE", "DUTS-TR", "HRSOD_small", "ecssd", "fss"),
-            ),
-        ),
+        (_zip("static_data", "1wUJq3HcLdN-z1t4CsUhjeZ9BVDb9YKLd", "static", *_STATIC),),
     ),
     "youtube": DataSet(
         "YouTubeVOS 2019 train, valid and all frames of valid",
         _YOUTUBE_TERMS,
         (
-            Archive(
-                on_drive("YouTubeVOS-2019-train.zip", "13Eqw0gVK-AO5B-cqvJ203mZ2vzWck9s4"),
-                "YouTube/train",
-                ("Annotations", "JPEGImages"),
-            ),
-            Archive(
-                on_drive("YouTubeVOS-2019-valid.zip", "1o586Wjya-f2ohxYf9C1RlRH-gkrzGS8t"),
-                "YouTube/valid",
-                ("Annotations", "JPEGImages"),
-            ),
-            Archive(
-                on_drive("YouTubeVOS-2019-valid-all-frames.zip", "1rWQzZcMskgpEQOZdJPJ7eTmLCBEIIpEN"),
+            _zip("YouTubeVOS-2019-train", "13Eqw0gVK-AO5B-cqvJ203mZ2vzWck9s4", "YouTube/train", *_PAIRS),
+            _zip("YouTubeVOS-2019-valid", "1o586Wjya-f2ohxYf9C1RlRH-gkrzGS8t", "YouTube/valid", *_PAIRS),
+            _zip(
+                "YouTubeVOS-2019-valid-all-frames",
+                "1rWQzZcMskgpEQOZdJPJ7eTmLCBEIIpEN",
                 "YouTube/all_frames/valid_all_frames",
-                ("JPEGImages",),
+                "JPEGImages",
             ),
         ),
     ),
@@ -142,36 +155,26 @@ DATA_SETS = {
         "YouTubeVOS 2018 valid and all frames of valid",
         _YOUTUBE_TERMS,
         (
-            Archive(
-                on_drive("YouTubeVOS-2018-valid.zip", "1-QrceIl5sUNTKz7Iq0UsWC6NLZq7girr"),
-                "YouTube2018/valid",
-                ("Annotations", "JPEGImages"),
-            ),
-            Archive(
-                on_drive("YouTubeVOS-2018-valid-all-frames.zip", "1yVoHM6zgdcL348cFpolFcEl4IC1gorbV"),
+            _zip("YouTubeVOS-2018-valid", "1-QrceIl5sUNTKz7Iq0UsWC6NLZq7girr", "YouTube2018/valid", *_PAIRS),
+            _zip(
+                "YouTubeVOS-2018-valid-all-frames",
+                "1yVoHM6zgdcL348cFpolFcEl4IC1gorbV",
                 "YouTube2018/all_frames/valid_all_frames",
-                ("JPEGImages",),
+                "JPEGImages",
             ),
         ),
     ),
     "fusion": DataSet(
         "masks propagated over DAVIS 2017 and BL30K, to train fusion with",
         "made by the authors of MiVOS (https://github.com/hkchengrex/MiVOS), under the terms of both",
-        (
-            Archive(
-                on_drive("fusion_data.zip", "1NF1APCxb9jzyDaEApHMN24aFPsqnYH6G"),
-                "fusion_data",
-                ("bl", "davis"),
-            ),
-        ),
+        (_zip("fusion_data", "1NF1APCxb9jzyDaEApHMN24aFPsqnYH6G", "fusion_data", "bl", "davis"),),
     ),
 }
 
-# BL30K is kept by the Illinois Data Bank, which gives each file an address of its own: the listing has them.
-_BL30K_PAGE = "https://doi.org/10.13012/B2IDB-1702934_V1"
-BL30K_TERMS = f"see {_BL30K_PAGE}"
+# The Illinois Data Bank gives each file of BL30K an address of its own, which its listing tells.
+BL30K_PAGE = "https://doi.org/10.13012/B2IDB-1702934_V1"
 BL30K_LISTING = RemoteFile(
-    "BL30K.json", "https://databank.illinois.edu/datasets/IDB-1702934.json", _BL30K_PAGE
+    "BL30K.json", "https://databank.illinois.edu/datasets/IDB-1702934.json", BL30K_PAGE
 )
 BL30K_ADDRESS = "https://databank.illinois.edu/datafiles/{identifier}/download"
 BL30K_SEGMENT_SIZE = 117 * 10**9  # bytes, roughly; as large packed as unpacked
@@ -184,6 +187,6 @@ _BL30K_MD5 = {
     "f": "bf73914d2888ad642bc01be60523caf6",
 }
 BL30K = {
-    segment: RemoteFile(f"BL30K_{segment}.tar", _BL30K_PAGE, _BL30K_PAGE, md5)
+    segment: Archive(f"BL30K_{segment}.tar", BL30K_PAGE, BL30K_PAGE, "BL30K", _PAIRS, md5=md5)
     for segment, md5 in _BL30K_MD5.items()
 }
