@@ -68,7 +68,8 @@ class Guard:
         elif scope["type"] == "http" and "token" in query and scope["path"] == "/":
             response = RedirectResponse("/", status_code=303)
             response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", max_age=10**8)
-            for old in list(cookies)[:-MOST_COOKIES]:  # browsers send the oldest first
+            others = [name for name in cookies if name != self.cookie]
+            for old in others[:-MOST_COOKIES]:  # browsers send the oldest first
                 response.delete_cookie(old)
             await response(scope, receive, send)
         else:
