@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -113,7 +114,7 @@ class PacketDecoder:
         # process that was forked in the meantime, where there are none
         self._close = weakref.finalize(self, self._container.close)
         stream = self._container.streams.best("video")
-        if stream is None:
+        if stream is None or stream.disposition & Disposition.attached_pic:  # a song with its cover
             raise no_video(self.path)
         self.stream = cast(VideoStream, stream)
         self.stream.thread_type = "NONE" if self._damaged else "AUTO"

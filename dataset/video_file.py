@@ -113,8 +113,10 @@ class VideoFile:
         """Return the frames a second: as declared, unless times tell that fields or ticks are meant."""
         if len(self.stamps) == 1:
             return declared
-        measured = float((len(self.stamps) - 1) / ((self.stamps[-1] - self.stamps[0]) * self.time_base))
-        return declared if abs(declared / measured - 1) < SAME_RATE else measured
+        gaps = np.diff(self.stamps) * float(self.time_base)
+        measured = float(1 / gaps.mean())
+        rates = measured, float(1 / np.median(gaps))  # no jump in the times moves the median
+        return declared if any(abs(declared / rate - 1) < SAME_RATE for rate in rates) else measured
 
     def _number_frames(self, table: PacketTable) -> None:
         """Give each frame its number, and begin at the first."""

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m scripts.annotate", description=__doc__)
     add = parser.add_argument
-    add("input", type=Path, help="video file, or folder of jpg, png, bmp or webp pictures")
+    add("input", type=Path, help="video file, or folder of jpg, png, bmp, webp or tiff pictures")
     add("--workspace", type=Path, help="folder for everything (default: output/annotate/<name of the input>)")
     add("--masks", type=Path, help="masks to begin with: a PNG, or a folder of PNGs named after their frames")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine alone)")

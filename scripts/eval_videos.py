@@ -76,10 +76,10 @@ def complete_places(args: argparse.Namespace, preset: Preset) -> None:
     if split not in preset.splits:
         raise InputError(f"--preset {args.preset} has no split {split}: give {' or '.join(preset.splits)}.")
     root, folders = args.root or preset.root, preset.splits[split]
+    if args.subset is None and args.masks is None and folders.subset is not None:
+        args.subset = root / folders.subset
     args.images = args.images or root / folders.images
     args.masks = args.masks or root / folders.masks
-    if args.subset is None and folders.subset is not None:
-        args.subset = root / folders.subset
     for folder in (args.images, args.masks):
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}: point --root to the data of {args.preset}.")

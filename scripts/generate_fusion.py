@@ -53,12 +53,9 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    roots = parser.add_mutually_exclusive_group(required=True)
-    roots.add_argument(
-        "--davis_root", type=Path, help="DAVIS 2017: its training videos, carried to their ends"
-    )
-    roots.add_argument("--bl_root", type=Path, help="BL30K, or what make_synthetic_dataset makes")
-    roots.add_argument("--dataset", choices=DATASETS, help="one of the two, at its usual place")
+    add("--davis_root", type=Path, help="DAVIS 2017: its training videos, carried to their ends")
+    add("--bl_root", type=Path, help="BL30K, or what make_synthetic_dataset makes")
+    add("--dataset", choices=DATASETS, help="which of the two, at its usual place unless its root is given")
     add("--output", type=Path, required=True, help="folder of this run, such as ../fusion_data/davis/s012")
     add("--separation", type=positive_int, default=5, help="begin at every n-th frame (default: %(default)s)")
     add(
@@ -75,7 +72,12 @@ def main() -> None:
     add_network_flags(add)
     args = parser.parse_args()
     if args.dataset is not None:
-        setattr(args, *DATASETS[args.dataset])
+        root, usual = DATASETS[args.dataset]
+        chosen = getattr(args, root) or usual
+        args.davis_root = args.bl_root = None  # the original's commands may name both
+        setattr(args, root, chosen)
+    if (args.davis_root is None) == (args.bl_root is None):
+        parser.error("give --davis_root or --bl_root, or the --dataset of the two")
     generate(args)
 
 

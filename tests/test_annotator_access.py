@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from scripts.annotator.access import Guard
+from scripts.annotator.access import MOST_COOKIES, Guard
 from tests.annotator_parts import Server, stroke, write_frames
 
 
@@ -106,6 +106,22 @@ def test_servers_behind_tunnels_do_not_log_each_other_out(server, tmp_path):
     both = f"annotator_a={server.token}; annotator_b={other.token}"
     assert [ask(each, "/", token=False, Cookie=both)[0].status for each in (server, other)] == [200, 200]
     other.stop()
+
+
+def test_cookies_of_the_oldest_annotations_are_removed(server):
+    """All of them together would be too long for the headers of a WebSocket."""
+    old = [f"annotator_{number:016}" for number in range(90)]
+    own = Guard(None, server.token, "").cookie  # the oldest of all, and kept
+    cookie = "; ".join(f"{name}={'x' * 32}" for name in (own, *old))
+    answer, _ = ask(server, f"/?token={server.token}", token=False, Cookie=cookie)
+    lines = answer.headers.get_all("set-cookie")
+    assert [line.partition("=")[0] for line in lines if "Max-Age=0" in line] == old[:-MOST_COOKIES]
+    assert sum(server.token in line for line in lines) == 1
+    kept = [*(f"{name}={'x' * 32}" for name in old[-MOST_COOKIES:]), f"annotator_a={server.token}"]
+    url, origin = (f"{scheme}://127.0.0.1:{server.port}" for scheme in ("ws", "http"))
+    headers = {"Cookie": "; ".join(kept)}
+    with connect(f"{url}/api/events", origin=origin, additional_headers=headers) as socket:
+        assert json.loads(socket.recv(timeout=10)) == {"hello": True}
 
 
 def test_the_near_end_of_a_tunnel_is_let_in_whatever_its_port(server):

@@ -217,6 +217,17 @@ def test_nothing_comes_to_reviewed_frames_nor_leaves_them(video, tmp_path):
         assert [opened.label_map(frame).min() for frame in (4, 5)] == [2, 2]
 
 
+def test_an_object_taken_off_a_frame_stays_off_when_a_review_ends(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        propagate(opened, {4: plain(1)})
+        opened.edit({"kind": "erase", "object": 1, "first": 4, "last": 4})
+        for on in (True, False):
+            opened.edit({"kind": "review", "first": 4, "last": 4, "on": on})
+        propagate(opened, {4: plain(1)})
+        assert not opened.label_map(4).any()
+
+
 def test_frames_that_were_only_reviewed_are_not_taken_for_filled(video, tmp_path):
     asked = []
 

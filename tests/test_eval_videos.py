@@ -91,6 +91,7 @@ def test_presets_and_folders_write_what_the_script_of_davis_writes(davis, evalua
     assert evaluate(videos, "--preset", "lvos", "--root", davis / "lvos", name="lvos") == late
     own = ["--images", davis / "mose/valid/JPEGImages", "--masks", davis / "mose/valid/Annotations"]
     assert evaluate(videos, *own, name="own") == first
+    assert evaluate(videos, *own, "--preset", "davis17", name="own_davis17") == first
     assert evaluate(videos, *own, "--late_objects", name="own_late") == late
     with pytest.raises(InputError, match=r"begun with another given \(each object's first mask, now the fi"):
         evaluate(videos, *own, name="own_late")

@@ -115,6 +115,7 @@ def test_training_of_s2m(command, expected, monkeypatch):
         ("--dataset DAVIS --output o --mem_freq 5", {"bl_root": None, "mem_every": 5}),
         ("--dataset BL --output o --range 30 --start 10 --end 20", {"range": 30, "start": 10, "end": 20}),
         ("--dataset BL --output o", {"bl_root": Path("../BL30K"), "davis_root": None}),
+        ("--dataset BL --davis_root D --bl_root B --output o", {"bl_root": Path("B"), "davis_root": None}),
         ("--davis_root D --output o --prop_model p.pth", {"model": Path("p.pth"), "end": None}),
     ],
 )

@@ -67,6 +67,12 @@ def copied(path, target, stamp):
     return target
 
 
+def test_a_gap_in_the_times_of_a_recording_leaves_its_rate(tmp_path):
+    stamps = [40 * number + 600_000 * (number >= 10) for number in range(20)]
+    encode(tmp_path / "cut.mkv", count=20, stamps=stamps, base=Fraction(1, 1000))
+    assert open_source(tmp_path / "cut.mkv").fps == 25
+
+
 def test_a_digital_tape_has_the_rate_of_its_frames(tmp_path):
     path = tmp_path / "x.dv"
     with av.open(str(path), "w") as film:

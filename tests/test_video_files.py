@@ -1,6 +1,7 @@
 """Video files as cameras, phones and editors make them, and damaged ones."""
 
 import gc
+import io
 import os
 import struct
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from dataset import packet_decoder
 from dataset.frame_source import open_source
@@ -275,6 +277,21 @@ def test_a_video_that_is_dropped_leaves_nothing_open(tmp_path):
         gc.enable()
 
 
+def write_song_with_cover(path):
+    """FFmpeg takes the picture in the tag for a video of one frame."""
+    with av.open(str(path), "w") as song:
+        track = song.add_stream("mp3", 44100, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 44100
+        song.mux(track.encode(silence) + track.encode(None))
+    cover = io.BytesIO()
+    Image.fromarray(picture(0)).save(cover, "JPEG")
+    content = b"\0image/jpeg\0\3\0" + cover.getvalue()
+    part = b"APIC" + len(content).to_bytes(4, "big") + b"\0\0" + content
+    size = bytes(len(part) >> shift & 127 for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\3\0\0" + size + part + path.read_bytes())
+
+
 def test_what_is_no_video_is_one_sentence(tmp_path):
     (tmp_path / "empty.mp4").touch()
     with av.open(str(tmp_path / "sound.mp4"), "w") as film:
@@ -282,6 +299,7 @@ def test_what_is_no_video_is_one_sentence(tmp_path):
         silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
         silence.sample_rate = 48000
         film.mux(track.encode(silence) + track.encode(None))
-    for name in ("empty.mp4", "sound.mp4"):
+    write_song_with_cover(tmp_path / "song.mp3")
+    for name in ("empty.mp4", "sound.mp4", "song.mp3"):
         with pytest.raises(InputError, match=rf"{name} cannot be read as a video"):
             open_source(tmp_path / name)

@@ -251,10 +251,8 @@ class Document:
         elif kind == "review":
             for frame in range(entry["first"], entry["last"] + 1):
                 state = self.state(frame)
-                absent = state.absent if entry["on"] else frozenset[int]()
-                after = replace(state, reviewed=entry["on"], absent=absent)
-                if after != state:
-                    yield frame, replace(after, version=number)
+                if state.reviewed != entry["on"]:
+                    yield frame, replace(state, version=number, reviewed=entry["on"])
         elif kind == "erase":
             for frame in range(entry["first"], entry["last"] + 1):
                 after = _without(self.state(frame), entry["object"])
