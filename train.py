@@ -45,7 +45,7 @@ def propagation_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
     )
     network = PropagationNetwork(single_object=stage.objects == 1)
     return Task(
-        title=f"Stage {settings.stage} ({stage.data})",
+        title=f"Stage {settings.stage} ({'own data' if settings.only_own else stage.data})",
         dataset=dataset,
         forward=PropagationForward(network, settings.amp),
         initialise=lambda: initialise(network, dataset),

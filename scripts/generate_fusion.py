@@ -88,6 +88,9 @@ def generate(args: argparse.Namespace) -> None:
         InputError: there are no videos, or the folder was begun with other settings.
     """
     videos = davis_videos(args.davis_root) if args.davis_root is not None else bl_videos(args.bl_root)
+    names = list(videos)[args.start : args.end]
+    if not names:
+        raise InputError(f"--start and --end leave none of the {len(videos)} videos: give others.")
     reach = args.range or (BL_RANGE if args.davis_root is None else None)
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         network = load_network(args.model, ranks.device, args.amp)
@@ -106,7 +109,6 @@ def generate(args: argparse.Namespace) -> None:
             record_settings(args.output, settings, "give another --output.")
             remove_unfinished(args.output)
         ranks.from_first(None)  # the others begin when the first has cleared up
-        names = list(videos)[args.start : args.end]
         mine = share([len(videos[name]) for name in names], ranks.count)[ranks.rank]
         work = [(names[i], start) for i in mine for start in range(0, len(videos[names[i]]), args.separation)]
         with FrameProgress(len(work), shown=ranks.is_first) as progress:

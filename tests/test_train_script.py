@@ -195,6 +195,7 @@ def test_a_run_named_null_writes_nothing(tmp_path, monkeypatch, flags, caplog):
     run_here(tmp_path, monkeypatch, *flags, "-i", 1, "--id", "NULL", "--debug")
     assert not list(tmp_path.iterdir())
     assert "it 1: loss/total" in caplog.text
+    assert "Finished; nothing is saved at the end (--debug or --id NULL)." in caplog.text
 
 
 def test_debug_draws_every_iteration_and_saves_nothing_at_the_end(tmp_path, monkeypatch, flags):

@@ -36,6 +36,7 @@ from util.stop_request import StopRequest, leave_process_group
 log = logging.getLogger(__name__)
 
 SAVES = Path("saves")
+NOT_SAVED = f"nothing is saved at the end (--debug or --id {UNRECORDED})"
 NO_SHARED_MEMORY = (
     "the shared memory (/dev/shm), by which loading processes hand batches over, is full: make it larger "
     "(docker run --shm-size=8g), or take a smaller --num_workers; 0 needs none."
@@ -209,10 +210,10 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
             if saving and ((ending and keeps) or iteration % settings.checkpoint_interval == 0):
                 save_checkpoint(trainer.state(plain), Path(f"{files}_checkpoint.pth"))
             if stopping:
-                after = f"continue with --load_model {files}_checkpoint.pth" if keeps else "nothing was saved"
+                after = f"continue with --load_model {files}_checkpoint.pth" if keeps else NOT_SAVED
                 log.info("Stopped by %s; %s.", stop.received or "a signal to another process", after)
                 return stop.status
-    log.info("Finished%s.", f": {files}_{trainer.iteration}.pth" if keeps else "; the network was not saved")
+    log.info("Finished; %s.", f"{files}_{trainer.iteration}.pth" if keeps else NOT_SAVED)
     return 0
 
 
