@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from dataset.mask_format import (
+from dataset.masks.stored import (
     COLOUR_MODES,
     PALETTE_MODES,
     check_mask,
@@ -196,7 +196,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         labels = stored_numbers(image)
         opaque = opaque_pixels(image, labels)
         if opaque is not None:
-            if not opaque.all() and image.mode in PALETTE_MODES and marks_by_colour(image, path):
+            if not opaque.all() and image.mode in PALETTE_MODES and marks_by_colour(image):
                 raise InputError(
                     f"mask {path} shows an object by entry 0 of its palette, which is that of the "
                     "background: give the object another one."
@@ -286,7 +286,7 @@ def read_colours(path: Path) -> NDArray[np.uint8] | None:
     """
     with opened(path) as image:
         check_mask(image, path)
-        if not marks_by_colour(image, path):
+        if not marks_by_colour(image):
             return None
         opaque = opaque_pixels(image, stored_numbers(image) if image.mode in PALETTE_MODES else None)
         colours = np.array(image.convert("RGB"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dataset.frame_source import FrameSource, picture_files
 from dataset.image_io import image_size, picture_size
-from dataset.soft_edges import id_counts
+from dataset.masks.soft_edges import id_counts
 from dataset.video import Video, check_fit, reduced, sizes_of, working_size
 from dataset.video_file import MissingFrameError
 from util.errors import InputError

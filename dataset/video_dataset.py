@@ -9,8 +9,8 @@ from unicodedata import normalize
 
 from dataset.frame_source import FrameSource, Selection, open_source
 from dataset.image_io import IMAGE_SUFFIXES, MASK_SUFFIXES, list_images
-from dataset.soft_edges import id_counts
-from dataset.user_masks import UserLabels
+from dataset.masks.soft_edges import id_counts
+from dataset.masks.user_masks import UserLabels
 from dataset.video import Video, working_size
 from dataset.video_checks import check_masks, frame_size, vanished, vanishing, warn_of_vanishing
 from util.errors import InputError
