@@ -8,7 +8,8 @@ from pathlib import Path
 from unicodedata import normalize
 
 from dataset.frame_source import FrameSource, Selection, open_source
-from dataset.image_io import IMAGE_SUFFIXES, MASK_SUFFIXES, list_images
+from dataset.image_io import IMAGE_SUFFIXES, list_images
+from dataset.masks.readers import MASK_SUFFIXES
 from dataset.masks.soft_edges import id_counts
 from dataset.masks.user_masks import UserLabels
 from dataset.video import Video, working_size

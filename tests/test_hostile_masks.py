@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from dataset.davis_test_dataset import davis_2016, davis_2017
-from dataset.image_io import read_label_map, read_merged
+from dataset.masks.readers import read_label_map, read_merged
 from dataset.video_dataset import open_user_video
 from model import InferenceCore
 from tests.conftest import read_png, run_main, write_frames, write_labels

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.image_io import read_label_map, read_labels
 from dataset.mask_writer import write_mask
+from dataset.masks.readers import read_label_map, read_labels
 from scripts.evaluation.films import draw_masks
 from scripts.resizing.shrinking import Job, run_job
 from tests.conftest import read_png, run_main, write_frames

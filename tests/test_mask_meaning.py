@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from dataset.image_io import read_label_map, read_merged
+from dataset.masks.readers import read_label_map, read_merged
 from dataset.masks.user_masks import UserLabels
 from dataset.video_dataset import open_user_video
 from tests.conftest import write_frames

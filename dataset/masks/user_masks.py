@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import joined_palette, opened, read_colours, read_label_map, read_palette
+from dataset.image_io import opened
+from dataset.masks.readers import joined_palette, read_colours, read_label_map, read_palette
 from dataset.masks.soft_edges import MANY, id_counts, thin_ids, without_soft_edges
 from dataset.masks.stored import ALPHA_MODES, grey_step
 from util.errors import InputError
