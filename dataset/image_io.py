@@ -1,9 +1,10 @@
 """Reading of pictures, and the normalisation of frames."""
 
+import logging
 import os
 import struct
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from util.errors import InputError
+
+log = logging.getLogger(__name__)
 
 # ImageNet statistics of RGB in [0, 1]
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -105,14 +108,37 @@ def read_image(
         return np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))
 
 
-def frames_and_depth(path: Path) -> tuple[int, bool]:
-    """Return how many frames a picture file holds and whether it has 16 bits, without decoding its pixels.
+def bits_of_frames(pictures: Sequence[Path]) -> int:
+    """Return how many bits 16-bit pictures of a folder use, one number for all, so that none flickers.
 
-    A photo that a camera stored with another view of the same moment is one frame.
+    Warns when that is fewer than 16, and when pictures hold several frames, of which the first is taken.
+    Pictures that cannot be read are left to whoever reads them.
     """
-    with opened(path) as image:
-        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-        return frames, _is_deep(image)
+    deep: list[Path] = []
+    several: list[Path] = []
+    for path in pictures:
+        with suppress(InputError), opened(path) as image:
+            # a photo that a camera stored with another view of the same moment (MPO) is one frame
+            several += [path] * (image.format != "MPO" and getattr(image, "n_frames", 1) > 1)
+            deep += [path] * _is_deep(image)
+    if several:
+        log.warning(
+            "%s holds several frames (%d such pictures): the first of each is taken, as one frame.",
+            *(several[0], len(several)),
+        )
+    largest = 0
+    for path in deep:
+        with suppress(InputError):
+            largest = max(largest, int(read_levels(path).max()))
+        if largest >> DEEP - 2:
+            break  # the others need not be read
+    bits = max(8, largest.bit_length() + largest.bit_length() % 2) if deep else DEEP
+    if bits < DEEP:
+        log.warning(
+            "%s and the other 16-bit pictures there go up to %d: they are read as pictures of %d bits.",
+            *(deep[0], largest, bits),
+        )
+    return bits
 
 
 def _is_deep(image: Image.Image) -> bool:
