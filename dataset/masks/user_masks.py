@@ -31,6 +31,7 @@ BIT, GREY, PALETTE, COLOUR = (
 MOST_OBJECTS = 255
 MOST_COLOURS = 4096  # of a mask with soft edges
 LISTED = 60  # ids in a message
+ADVICE = "draw without smoothing, and objects of at least 3 x 3 pixels"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class UserLabels:
             if by_colour and len(colours) > MOST_OBJECTS:
                 raise InputError(
                     f"{path} brings the number of colours above {MOST_OBJECTS}, and each is an object: "
-                    "draw masks without soft edges, and save them without JPEG compression."
+                    f"{ADVICE}, and save masks as PNG."
                 )
             for subject, sentence in _doubts(mask, counts):
                 doubts.setdefault(subject, []).append(sentence)
@@ -167,20 +168,20 @@ def _doubts(mask: MaskIds, counts: Mapping[int, int]) -> Iterator[tuple[str, str
     if mask.soft and thin:
         raise InputError(
             f"mask {mask.path} has soft edges ({len(mask.soft)} colours or numbers that nowhere fill 3 x 3 "
-            f"pixels), and {mask.listed(thin)} may be more of them or objects: draw it without smoothing."
+            f"pixels), and {mask.listed(thin)} may be more of them or objects: {ADVICE}."
         )
     if mask.soft:
         yield (
             "soft edges",
             f"mask {mask.path} has soft edges: {mask.listed(mask.soft)} nowhere fill 3 x 3 pixels and count "
-            f"as the nearest colour beside them; its objects are {mask.listed(counts)}: draw it without "
-            "smoothing if that is wrong",
+            f"as the nearest colour beside them; its objects are {mask.listed(counts)}. If that is wrong, "
+            f"{ADVICE}",
         )
     elif len(thin) >= MANY:
         yield (
             "thin",
             f"mask {mask.path} has {len(counts)} objects, and {len(thin)} of them nowhere fill 3 x 3 pixels: "
-            f"{mask.listed(thin)}; draw it without smoothing if these are no objects",
+            f"{mask.listed(thin)}. If these are no objects, {ADVICE}",
         )
     if len(counts) > 1 and mask.ids.all():
         yield (
