@@ -16,21 +16,8 @@ GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B"}  # Pillow's names; those wit
 PALETTE_MODES = {"P", "PA"}
 COLOUR_MODES = {"RGB", "RGBA"}
 ALPHA_MODES = {"LA", "PA", "RGBA"}
-LOSSLESS_FORMATS = {
-    "PNG",
-    "BMP",
-    "DIB",
-    "GIF",
-    "TGA",
-    "PCX",
-    "SGI",
-    "TIFF",
-    "WEBP",
-    "PPM",
-    "IM",
-    "QOI",
-    "XBM",
-}
+LOSSLESS_FORMATS = {"PNG", "BMP", "DIB", "GIF", "TGA", "PCX", "SGI"}
+LOSSLESS_FORMATS |= {"TIFF", "WEBP", "PPM", "IM", "QOI", "XBM"}
 LOSSLESS_TIFF = {"raw", "packbits", "group3", "group4", "lzma", "zstd"}
 LOSSLESS_TIFF |= {
     f"tiff_{name}" for name in ("ccitt", "lzw", "adobe_deflate", "deflate", "raw_16", "thunderscan")
@@ -136,10 +123,7 @@ def opaque_pixels(image: Image.Image, numbers: NDArray[np.integer] | None) -> ND
         return entries[numbers] > 0
     if numbers is None:
         return (np.asarray(image) != np.array(hidden, np.uint8)).any(axis=2)
-    if numbers.dtype == np.uint8 and image.mode not in (
-        "L",
-        "P",
-    ):  # of one bit, or of 16 and alone: see above
+    if numbers.dtype == np.uint8 and image.mode not in {"L", "P"}:  # white of `stored_numbers`
         hidden = 255 if hidden else 0
     return numbers != hidden
 
