@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.davis_test_dataset import RESOLUTION, SPLITS_2017
-from dataset.image_io import list_images, read_label_map, read_merged
+from dataset.image_io import list_images
+from dataset.masks.readers import read_label_map, read_merged
 from dataset.scribbles import read_scribbles
 from dataset.video_folders import names_listed
 from util.background import prefetch

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from dataset.image_io import read_merged
+from dataset.masks.readers import read_merged
 from dataset.video import Video
 from dataset.video_folders import Given, Protocol, names_listed, open_video
 from util.errors import InputError

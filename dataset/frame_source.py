@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import DEEP, IMAGE_SUFFIXES, list_images, read_image
-from dataset.odd_pictures import bits_of_frames
+from dataset.image_io import DEEP, IMAGE_SUFFIXES, bits_of_frames, list_images, read_image
 from dataset.video_file import VideoFile
 from util.errors import InputError
 

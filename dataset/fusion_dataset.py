@@ -14,7 +14,8 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
 from dataset.fusion_draws import NO_OBJECT, Draw, FusionRun, FusionVideo, draw, numbers
-from dataset.image_io import list_images, read_image, read_label_map, read_labels
+from dataset.image_io import list_images, read_image
+from dataset.masks.readers import read_label_map, read_labels
 from dataset.random_streams import SampleStreams
 from dataset.training_sample import Sample, stack_images
 from dataset.training_transforms import (

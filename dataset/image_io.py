@@ -1,9 +1,10 @@
-"""Reading of frames and label maps, and the normalisation of frames."""
+"""Reading of pictures, and the normalisation of frames."""
 
+import logging
 import os
 import struct
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from dataset.mask_format import (
-    COLOUR_MODES,
-    PALETTE_MODES,
-    check_mask,
-    marks_by_colour,
-    opaque_pixels,
-    stored_numbers,
-)
 from util.errors import InputError
-from util.palette import full_palette
+
+log = logging.getLogger(__name__)
 
 # ImageNet statistics of RGB in [0, 1]
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -35,15 +29,10 @@ NORMALISED = ((np.arange(256, dtype=np.float32)[:, None, None] / np.float32(255)
 )
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-# what masks may come as; some of these are refused, with the reason, and not passed over
-MASK_SUFFIXES = IMAGE_SUFFIXES | {".gif", ".tga", ".pgm", ".ppm", ".pbm", ".jpe", ".jfif"}
-MASK_SUFFIXES |= {".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"}
 ORIENTATION = 0x0112  # EXIF's number of it; 1 is upright, and from FIRST_TURNED to 8 it lies on its side
 FIRST_TURNED = 5
 END_BYTES = 1 << 14  # of a PNG, in which EXIF data may come behind the pixels
 DEEP = 16  # bits of a channel; Pillow keeps them in grey pictures alone
-LARGEST_LABEL = 255
-VOID = 255  # what paletted masks call pixels of no object
 
 
 def normalise(image: NDArray[np.uint8]) -> Tensor:
@@ -119,14 +108,37 @@ def read_image(
         return np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))
 
 
-def frames_and_depth(path: Path) -> tuple[int, bool]:
-    """Return how many frames a picture file holds and whether it has 16 bits, without decoding its pixels.
+def bits_of_frames(pictures: Sequence[Path]) -> int:
+    """Return how many bits 16-bit pictures of a folder use, one number for all, so that none flickers.
 
-    A photo that a camera stored with another view of the same moment is one frame.
+    Warns when that is fewer than 16, and when pictures hold several frames, of which the first is taken.
+    Pictures that cannot be read are left to whoever reads them.
     """
-    with opened(path) as image:
-        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-        return frames, _is_deep(image)
+    deep: list[Path] = []
+    several: list[Path] = []
+    for path in pictures:
+        with suppress(InputError), opened(path) as image:
+            # a photo that a camera stored with another view of the same moment (MPO) is one frame
+            several += [path] * (image.format != "MPO" and getattr(image, "n_frames", 1) > 1)
+            deep += [path] * _is_deep(image)
+    if several:
+        log.warning(
+            "%s holds several frames (%d such pictures): the first of each is taken, as one frame.",
+            *(several[0], len(several)),
+        )
+    largest = 0
+    for path in deep:
+        with suppress(InputError):
+            largest = max(largest, int(read_levels(path).max()))
+        if largest >> DEEP - 2:
+            break  # the others need not be read
+    bits = max(8, largest.bit_length() + largest.bit_length() % 2) if deep else DEEP
+    if bits < DEEP:
+        log.warning(
+            "%s and the other 16-bit pictures there go up to %d: they are read as pictures of %d bits.",
+            *(deep[0], largest, bits),
+        )
+    return bits
 
 
 def _is_deep(image: Image.Image) -> bool:
@@ -180,119 +192,6 @@ def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
         known = upright and (image.format != "PNG" or "exif" in image.info or b"eXIf" in _end_of(path))
         turned = known and _orientation(image) >= FIRST_TURNED
         return (image.width, image.height) if turned else (image.height, image.width)
-
-
-def read_labels(path: Path) -> NDArray[np.uint8]:
-    """Read a paletted or grey mask, `H x W`: the numbers as they are stored, 0 where it is transparent.
-
-    Raises:
-        InputError: it cannot be read, marks objects by colour, has labels that are not within 0 to 255,
-            or may have lost its labels (see `check_mask`).
-    """
-    with opened(path) as image:
-        check_mask(image, path)
-        if image.mode in COLOUR_MODES:
-            raise InputError(f"mask {path} is a {image.mode} picture: save it with a palette or in grey.")
-        labels = stored_numbers(image)
-        opaque = opaque_pixels(image, labels)
-        if opaque is not None:
-            if not opaque.all() and image.mode in PALETTE_MODES and marks_by_colour(image, path):
-                raise InputError(
-                    f"mask {path} shows an object by entry 0 of its palette, which is that of the "
-                    "background: give the object another one."
-                )
-            labels = np.where(opaque, labels, np.zeros_like(labels))
-    if labels.max() > LARGEST_LABEL or labels.min() < 0:
-        wrong = labels.max() if labels.max() > LARGEST_LABEL else labels.min()
-        raise InputError(f"mask {path} has the label {wrong}: labels go from 1 to {LARGEST_LABEL}.")
-    return labels.astype(np.uint8)
-
-
-def read_label_map(path: Path, lone_void: bool = False) -> NDArray[np.uint8]:
-    """Read a paletted or grey PNG as labels of objects, `H x W`; 0 is background.
-
-    255 in a paletted file is void, as in DAVIS: pixels of no object, which become background. In a grey
-    file it is a label like the others, since masks of one object are commonly stored as 0 and 255.
-
-    Args:
-        path: the file.
-        lone_void: keep 255 in a paletted file that has no other label, which then is such a mask, too.
-
-    Raises:
-        InputError: see `read_labels`.
-    """
-    labels = read_labels(path)
-    void = labels == VOID
-    if not void.any() or read_palette(path) is None:
-        return labels
-    without = np.where(void, np.uint8(0), labels)
-    return labels if lone_void and not without.any() else without
-
-
-def read_merged(path: Path) -> NDArray[np.uint8]:
-    """Read a mask as one object labelled 255, `H x W`: all labels above 0, or any colour but black."""
-    colours = read_colours(path)
-    inside = read_labels(path) > 0 if colours is None else colours.any(axis=2)
-    return np.where(inside, np.uint8(255), np.uint8(0))
-
-
-def read_object_mask(path: Path) -> NDArray[np.uint8]:
-    """Read the mask of a single object, `H x W`, 0 or 255.
-
-    Paletted files show the object by labels above 0, all others by values above half of their largest.
-    """
-    with opened(path) as image:
-        labels = np.asarray(image if image.mode == "P" else image.convert("L"))
-        threshold = 0 if image.mode == "P" else labels.max() // 2
-    return np.where(labels > threshold, np.uint8(255), np.uint8(0))
-
-
-def read_soft_mask(path: Path) -> NDArray[np.uint8]:
-    """Read the mask of a single object, `H x W`, 0 to 255.
-
-    Grey levels stay as they are; labels above 0 of a paletted file are 255.
-    """
-    with opened(path) as image:
-        if image.mode == "P":
-            return np.where(np.asarray(image) > 0, np.uint8(255), np.uint8(0))
-        return np.array(image.convert("L"))
-
-
-def read_palette(path: Path) -> list[int] | None:
-    """Return the palette of a mask as it is stored (maybe short), R G B R G B ..., or None without one."""
-    with opened(path) as image:
-        return image.getpalette("RGB") if image.mode in PALETTE_MODES else None
-
-
-def joined_palette(paths: Iterable[Path]) -> list[int]:
-    """Return 256 colours for the labels of masks, R G B R G B ...
-
-    They are those of the first palette; where it ends, those of the first longer one, then standard ones.
-    """
-    joined: list[int] = []
-    for path in paths:
-        joined += (read_palette(path) or [])[len(joined) :]
-    return full_palette(joined)
-
-
-def read_colours(path: Path) -> NDArray[np.uint8] | None:
-    """Read a mask that marks objects by colour, as RGB `H x W x 3`; None when its numbers are its labels.
-
-    Transparent pixels are black, whatever colour is hidden there.
-
-    Raises:
-        InputError: it cannot be read, may have lost its labels (see `check_mask`), or does not say what
-            is background (see `marks_by_colour`).
-    """
-    with opened(path) as image:
-        check_mask(image, path)
-        if not marks_by_colour(image, path):
-            return None
-        opaque = opaque_pixels(image, stored_numbers(image) if image.mode in PALETTE_MODES else None)
-        colours = np.array(image.convert("RGB"))
-        if opaque is not None:
-            colours[~opaque] = 0
-        return colours
 
 
 def list_images(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:

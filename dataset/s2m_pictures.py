@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.coco import COCO
 
-from dataset.image_io import read_image, read_object_mask
+from dataset.image_io import read_image
+from dataset.masks.readers import read_object_mask
 from dataset.s2m_dataset import Picture, S2MDataset
 from dataset.training_transforms import Random, as_image, as_mask
 from util.errors import InputError

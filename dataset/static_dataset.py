@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as F
 
-from dataset.image_io import image_size, list_images, read_image, read_soft_mask
+from dataset.image_io import image_size, list_images, read_image
+from dataset.masks.readers import read_soft_mask
 from dataset.random_streams import SampleStreams
 from dataset.tps import fast_maps, random_control_points
 from dataset.training_sample import FRAMES, LEVELS, TRIED, Sample, soft_sample, stack_images, stack_masks

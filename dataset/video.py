@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from dataset.frame_source import FrameSource
-from dataset.image_io import image_size, normalise, read_label_map
+from dataset.image_io import image_size, normalise
+from dataset.masks.readers import read_label_map
 from dataset.video_file import MissingFrameError
 from util.background import prefetch
 from util.errors import InputError

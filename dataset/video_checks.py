@@ -1,7 +1,7 @@
 """What can be known of a video before hours of work: sizes, from headers, and objects too small to see."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dataset.frame_source import FrameSource, picture_files
 from dataset.image_io import image_size, picture_size
-from dataset.soft_edges import id_counts
+from dataset.masks.soft_edges import id_counts
 from dataset.video import Video, check_fit, reduced, sizes_of, working_size
 from dataset.video_file import MissingFrameError
 from util.errors import InputError
@@ -44,11 +44,11 @@ def check_video(video: Video, scored: bool = False) -> None:
             )
     known: set[int] = set()  # only what is lost where it is first given is lost for good
     for index in sorted(video.masks):
-        counts = id_counts(video.read_given(index, size))
-        if video.short_side is not None and counts.keys() - known:
-            lost = {label: n for label, n in vanishing(video, index, size).items() if label not in known}
-            warn_of_vanishing(video.masks[index], lost, working_size(size, video.short_side))
-        known |= counts.keys()
+        labels = video.read_given(index, size)
+        lost = vanishing(labels, video.short_side, known)
+        if lost and video.short_side is not None:
+            log.warning("%s", vanished(video.masks[index], lost, working_size(size, video.short_side)))
+        known |= id_counts(labels).keys()
 
 
 def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
@@ -86,20 +86,19 @@ def check_masks(paths: Iterable[Path], size: tuple[int, int]) -> None:
         check_fit(path, image_size(path), size)
 
 
-def vanishing(video: Video, index: int, size: tuple[int, int]) -> dict[int, int]:
-    """Return the objects given on a frame that have no pixel left at working size, with their pixels."""
-    labels = video.read_given(index, size)
-    counts = id_counts(labels)
-    if video.short_side is None or not counts:
+def vanishing(labels: NDArray[np.uint8], short_side: int | None, known: Collection[int]) -> dict[int, int]:
+    """Return the objects that have no pixel left at working size, with their pixels.
+
+    Args:
+        labels: `H x W`, given on a frame.
+        short_side: see `Video`.
+        known: objects that earlier frames gave; these are left out.
+    """
+    if short_side is None:
         return {}
-    left = id_counts(reduced(torch.from_numpy(labels.copy()), working_size(size, video.short_side)).numpy())
-    return {label: count for label, count in counts.items() if label not in left}
-
-
-def warn_of_vanishing(path: Path, lost: Mapping[int, int], working: tuple[int, int]) -> None:
-    """Say which objects of a mask vanish when frames are reduced to (h, w)."""
-    if lost:
-        log.warning("%s", vanished(path, lost, working))
+    working = working_size((labels.shape[0], labels.shape[1]), short_side)
+    left = id_counts(reduced(torch.from_numpy(labels.copy()), working).numpy())
+    return {n: count for n, count in id_counts(labels).items() if n not in left and n not in known}
 
 
 def vanished(path: Path, lost: Mapping[int, int], working: tuple[int, int]) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 from unicodedata import normalize
 
 from dataset.frame_source import FrameSource, Selection, open_source
-from dataset.image_io import IMAGE_SUFFIXES, MASK_SUFFIXES, list_images
-from dataset.soft_edges import id_counts
-from dataset.user_masks import UserLabels
+from dataset.image_io import IMAGE_SUFFIXES, list_images
+from dataset.masks.readers import MASK_SUFFIXES
+from dataset.masks.soft_edges import id_counts
+from dataset.masks.user_masks import UserLabels
 from dataset.video import Video, working_size
-from dataset.video_checks import check_masks, frame_size, vanished, vanishing, warn_of_vanishing
+from dataset.video_checks import check_masks, frame_size, vanished, vanishing
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -114,15 +115,13 @@ def _new_objects(video: Video, size: tuple[int, int], masks: Path) -> dict[int, 
     new: dict[int, frozenset[int]] = {}
     reasons: list[str] = []
     for index in sorted(video.masks):
-        found = id_counts(video.read_given(index, size)).keys() - known
-        if found and video.short_side is not None:
-            lost = {label: n for label, n in vanishing(video, index, size).items() if label in found}
-            found -= lost.keys()
-            if lost:
-                working = working_size(size, video.short_side)
-                reasons.append(vanished(video.masks[index], lost, working))
-                if found or new:
-                    warn_of_vanishing(video.masks[index], lost, working)
+        labels = video.read_given(index, size)
+        lost = vanishing(labels, video.short_side, known)
+        found = id_counts(labels).keys() - known - lost.keys()
+        if lost and video.short_side is not None:
+            reasons.append(vanished(video.masks[index], lost, working_size(size, video.short_side)))
+            if found or new:
+                log.warning("%s", reasons[-1])
         if found:
             new[index] = frozenset(found)
             known |= found

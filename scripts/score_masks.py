@@ -14,7 +14,8 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import list_images, read_label_map, read_merged
+from dataset.image_io import list_images
+from dataset.masks.readers import read_label_map, read_merged
 from dataset.video_folders import first_appearances
 from scripts.evaluation.scores import ObjectScore, Truth, check_table, report, score_masks
 from util.errors import InputError, run_script

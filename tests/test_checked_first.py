@@ -200,6 +200,7 @@ def test_an_object_that_vanishes_at_working_size_is_named(
     propagate(tmp_path / "m.png", "--size", 12)
     assert "no pixel is left of object 7 (4 px) when frames are reduced to 16 x 12" in caplog.text
     assert "is empty" not in caplog.text
+    assert read_png(tmp_path / "out/00001.png").shape == (H, W)
     caplog.clear()
     propagate(tmp_path / "m.png", "--overwrite")
     assert "object 7" not in caplog.text

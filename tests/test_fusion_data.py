@@ -11,7 +11,8 @@ import torch
 from dataset import fusion_dataset, fusion_draws
 from dataset.fusion_dataset import FusionDataset, fusion_videos
 from dataset.fusion_draws import FusionRun, FusionVideo, draw
-from dataset.image_io import normalise, read_image, read_label_map, read_labels
+from dataset.image_io import normalise, read_image
+from dataset.masks.readers import read_label_map, read_labels
 from model import InferenceCore, load_network
 from model.training.fusion_forward import FrozenAttention
 from scripts.generate_fusion import chosen_objects, write_frame

@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset.image_io import read_image, read_merged
+from dataset.image_io import read_image
+from dataset.masks.readers import read_merged
 from dataset.scribbles import draw_stroke, no_scribbles
 from model.interactive.grab_cut import GrabCutSegmenter, mask_in_box
 from tests.conftest import SHARED_DATA, needs_shared_data

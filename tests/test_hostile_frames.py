@@ -8,7 +8,8 @@ from PIL import Image
 
 from dataset.davis_test_dataset import davis_2017
 from dataset.frame_source import PictureFiles, open_source
-from dataset.image_io import list_images, list_images_below, read_colours, read_image, read_label_map
+from dataset.image_io import list_images, list_images_below, read_image
+from dataset.masks.readers import read_colours, read_label_map
 from dataset.video_folders import names_listed
 from dataset.yv_test_dataset import youtube_vos
 from scripts.resizing.shrinking import Job, read_bgr, run_job

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.image_io import read_label_map, read_labels
 from dataset.mask_writer import write_mask
+from dataset.masks.readers import read_label_map, read_labels
 from scripts.evaluation.films import draw_masks
 from scripts.resizing.shrinking import Job, run_job
 from tests.conftest import read_png, run_main, write_frames
@@ -34,7 +34,7 @@ def write_png(path, numbers, depth, colour, palette=b"", transparent=b""):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
 
 
-@pytest.mark.parametrize("entries", [None, 1, 2, 3, 4, 5, 15, 16, 17, 128, 255, 256, 300])
+@pytest.mark.parametrize("entries", [None, 1, 2, 17, 256, 300])
 def test_any_palette_writes_all_labels(entries, tmp_path):
     palette = voc_palette() if entries is None else (voc_palette() * 2)[: 3 * entries]
     write_mask(tmp_path / "m.png", ALL, palette)

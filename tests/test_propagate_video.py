@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from dataset.frame_source import open_source
-from dataset.image_io import normalise, read_image, read_label_map
+from dataset.image_io import normalise, read_image
+from dataset.masks.readers import read_label_map
 from dataset.video_dataset import open_user_video
 from dataset.video_file import VideoFile
 from model import InferenceCore

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.image_io import read_image, read_label_map
+from dataset.image_io import read_image
+from dataset.masks.readers import read_label_map
 from dataset.synthetic.bending_object import Wander
 from dataset.synthetic.scene import VideoSettings, _exposures, random_scene, render
 from dataset.synthetic.textures import TextureSource, procedural_texture

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.frame_source import open_source
-from dataset.image_io import normalise, read_label_map
+from dataset.image_io import normalise
+from dataset.masks.readers import read_label_map
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
 from scripts.benchmark.comparison import compare, precision, tf32, wait_for

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dataset.frame_source import open_source
-from dataset.image_io import normalise, read_label_map
+from dataset.image_io import normalise
+from dataset.masks.readers import read_label_map
 from model import FusionNetwork, InteractiveCore, PropagationNetwork, load_fusion, load_network
 from model.checkpoint import read_fusion, read_network
 from scripts.benchmark.comparison import tf32

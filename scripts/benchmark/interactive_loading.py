@@ -12,8 +12,9 @@ import numpy as np
 from dataset import fusion_dataset, random_scribbles, s2m_dataset, static_dataset
 from dataset.fusion_dataset import FusionDataset
 from dataset.fusion_draws import FusionRun, FusionVideo
-from dataset.image_io import list_images, read_label_map
+from dataset.image_io import list_images
 from dataset.mask_writer import write_mask
+from dataset.masks.readers import read_label_map
 from dataset.s2m_dataset import S2MDataset
 from dataset.s2m_pictures import StaticPictures
 from scripts.benchmark.timing import Report

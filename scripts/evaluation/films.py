@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset.frame_source import FrameSource
-from dataset.image_io import read_labels
+from dataset.masks.readers import read_labels
 from dataset.video_file import MissingFrameError
 from scripts.evaluation.film_file import write_film
 from util.background import prefetch

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from vos_benchmark.evaluator import Evaluator
 
-from dataset.image_io import VOID, read_labels, read_merged
+from dataset.masks.readers import VOID, read_labels, read_merged
 from dataset.video import Video, fits, fitted
 from util.errors import InputError
 from util.files import atomic_path

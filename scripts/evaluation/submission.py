@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.image_io import opened, read_labels
+from dataset.image_io import opened
+from dataset.masks.readers import read_labels
 from dataset.video import Video
 from util.errors import InputError
 from util.files import atomic_path

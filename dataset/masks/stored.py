@@ -16,28 +16,14 @@ GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B"}  # Pillow's names; those wit
 PALETTE_MODES = {"P", "PA"}
 COLOUR_MODES = {"RGB", "RGBA"}
 ALPHA_MODES = {"LA", "PA", "RGBA"}
-LOSSLESS_FORMATS = {
-    "PNG",
-    "BMP",
-    "DIB",
-    "GIF",
-    "TGA",
-    "PCX",
-    "SGI",
-    "TIFF",
-    "WEBP",
-    "PPM",
-    "IM",
-    "QOI",
-    "XBM",
-}
+LOSSLESS_FORMATS = {"PNG", "BMP", "DIB", "GIF", "TGA", "PCX", "SGI"}
+LOSSLESS_FORMATS |= {"TIFF", "WEBP", "PPM", "IM", "QOI", "XBM"}
 LOSSLESS_TIFF = {"raw", "packbits", "group3", "group4", "lzma", "zstd"}
 LOSSLESS_TIFF |= {
     f"tiff_{name}" for name in ("ccitt", "lzw", "adobe_deflate", "deflate", "raw_16", "thunderscan")
 }
 STRETCHED = {"L;2": 85, "L;4": 17}  # what Pillow multiplies the numbers of PNGs of 2 and 4 bits with
-BLACK, WHITE = (0, 0, 0), (255, 255, 255)
-NEARLY_BLACK = 32
+BLACK = (0, 0, 0)
 WHITE_16 = 65535
 
 
@@ -137,44 +123,24 @@ def opaque_pixels(image: Image.Image, numbers: NDArray[np.integer] | None) -> ND
         return entries[numbers] > 0
     if numbers is None:
         return (np.asarray(image) != np.array(hidden, np.uint8)).any(axis=2)
-    if numbers.dtype == np.uint8 and image.mode not in (
-        "L",
-        "P",
-    ):  # of one bit, or of 16 and alone: see above
+    if numbers.dtype == np.uint8 and image.mode not in {"L", "P"}:  # white of `stored_numbers`
         hidden = 255 if hidden else 0
     return numbers != hidden
 
 
-def marks_by_colour(image: Image.Image, path: Path) -> bool:
-    """Tell whether a mask marks objects by colour: RGB, or a palette whose entry 0 is not the background.
+def marks_by_colour(image: Image.Image) -> bool:
+    """Tell whether a mask marks objects by colour: RGB, or a palette whose entry 0 is no background.
 
-    What is transparent or black is background. Entry 0 is, too, where a palette says nothing else:
-    where it is black or transparent, or white or nearly black with nothing darker.
-
-    Raises:
-        InputError: a palette leaves open what is background.
+    Entry 0 is the background, unless it is not black and other pixels say what is: black ones, or
+    transparent ones beside those of entry 0.
     """
     if image.mode not in PALETTE_MODES:
         return image.mode in COLOUR_MODES
     colours = image.getpalette("RGB") or []
-    first = tuple(colours[:3])
-    if not colours or first == BLACK:
+    if not colours or tuple(colours[:3]) == BLACK:
         return False
     numbers = stored_numbers(image)
     opaque = opaque_pixels(image, numbers)
     used = np.unique(numbers if opaque is None else numbers[opaque]).tolist()
-    shown = {number: tuple(colours[3 * number : 3 * number + 3]) for number in used}
-    if BLACK in shown.values():
-        return True
-    if 0 not in used or (len(used) == 1 and opaque is None):
-        return False
-    if opaque is not None and not opaque.all():
-        return True
-    others = [colour for number, colour in shown.items() if number and len(colour) == 3]
-    if (first == WHITE or max(first) < NEARLY_BLACK) and all(max(each) >= NEARLY_BLACK for each in others):
-        return False
-    count = np.count_nonzero(numbers == 0)
-    raise InputError(
-        f"mask {path} has no black and nothing transparent, and entry 0 of its palette is the colour "
-        f"{first} ({count} pixels): paint the background black, so that it is clear what is an object."
-    )
+    black = any(tuple(colours[3 * number : 3 * number + 3]) == BLACK for number in used)
+    return black or (0 in used and opaque is not None and not opaque.all())
