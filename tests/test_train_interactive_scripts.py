@@ -21,7 +21,7 @@ from tests.test_train_script import events, run_until, saved
 from tests.training_trees import write_static, write_video
 from util.errors import InputError
 
-COMMON = ["-b", 2, "--num_workers", 0, "--debug", "--device", "cpu", "--seed", 3]
+COMMON = ["-b", 2, "--num_workers", 0, "--log_interval", 1, "--device", "cpu", "--seed", 3]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
 
 def test_both_are_trained_by_their_commands(static_root, fusion_tree, weights_file, tmp_path):
     small = ["--crop_size", 64, *COMMON, "-i", 1]
-    pictures = ["--static_root", static_root, "--lvis_root", tmp_path / "none"]
+    pictures = ["--static_root", static_root]
     run(tmp_path / "s2m", "scripts.train_s2m", *pictures, *small)
     load_s2m(saved(tmp_path / "s2m", "1.pth"))
     data = ["--fusion_root", fusion_tree / "fusion_data", "--davis_root", fusion_tree / "DAVIS"]
@@ -113,7 +113,7 @@ def test_both_are_trained_by_their_commands(static_root, fusion_tree, weights_fi
 
 
 def test_batch_norm_of_s2m_is_shared_between_gpus_and_refused_between_cpu_processes(static_root, tmp_path):
-    roots = {"static_root": static_root, "lvis_root": tmp_path / "none"}
+    roots = {"static_root": static_root, "lvis_root": None}
     settings = argparse.Namespace(**roots, crop_size=64, seed=0, amp=False, load_deeplab=None)
     on_gpus, on_cpus = (SimpleNamespace(device=torch.device(d), is_distributed=True) for d in ("cuda", "cpu"))
     network = s2m_task(settings, on_gpus).forward.network
@@ -126,7 +126,7 @@ def test_batch_norm_of_s2m_is_shared_between_gpus_and_refused_between_cpu_proces
 
 @pytest.mark.slow
 def test_s2m_trains_stops_and_resumes(static_root, tmp_path, monkeypatch):
-    flags = ["--static_root", static_root, "--lvis_root", tmp_path / "none", "--crop_size", 64]
+    flags = ["--static_root", static_root, "--crop_size", 64]
     whole = stopped_and_resumed(tmp_path, monkeypatch, 5, "scripts.train_s2m", *flags, *COMMON)
     load_s2m(saved(whole, "5.pth"))
     assert all(0 < loss < 20 for loss in totals(whole).values())
@@ -158,7 +158,7 @@ def test_both_launchers_take_the_same_steps_as_one_process(launcher, fusion_tree
 
 def test_samples_of_both_are_drawn(static_root, fusion_tree, weights_file, tmp_path, monkeypatch):
     out = tmp_path / "s2m.png"
-    flags = ["--static_root", static_root, "--lvis_root", tmp_path / "none", "--samples", 2, "--output", out]
+    flags = ["--static_root", static_root, "--samples", 2, "--output", out]
     run_main(monkeypatch, show_samples.__name__, "--s2m", *flags)
     picture = read_png(out)
     assert picture.shape[1] > 2.5 * picture.shape[0] / 2
