@@ -232,7 +232,7 @@ def test_training_of_the_interactive_half_matches_golden(name, is_double):
 @pytest.mark.parametrize("name", ["s2m", "fusion"])
 def test_the_interactive_half_is_trained_with_nccl(name, request, weights_file, tmp_path):
     launcher = ["torch.distributed.run", "--nproc_per_node=1", "-m", f"scripts.train_{name}"]
-    flags = ["--crop_size", 64, "-b", 2, "--num_workers", 2, "--amp", "--debug", "-i", 3]
+    flags = ["--crop_size", 64, "-b", 2, "--num_workers", 2, "--amp", "--log_interval", 1, "-i", 3]
     if name == "s2m":
         root = request.getfixturevalue("static_root")
         flags += ["--static_root", root, "--lvis_root", tmp_path / "none"]
