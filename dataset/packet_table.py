@@ -159,11 +159,11 @@ class _Clock:
     def is_right(self, stamps: Sequence[int], each_alone: bool) -> bool:
         """Tell whether frames can be put in order by the packets' times.
 
-        Those that only rise are the times of decoding where frames can be shown in another order.
+        Where frames can be reordered, times that only rise are decoding times.
 
         Args:
             stamps: of all packets.
-            each_alone: no frame is built upon another, so that none is decoded before its turn.
+            each_alone: every frame is a key frame, so the decoding order is the display order.
         """
         rise = all(before <= after for before, after in pairwise(stamps))
         return self.has_times and self._complete and (each_alone or not (self._may_reorder and rise))

@@ -206,7 +206,7 @@ def find_sets(sets: Sequence[DataSet], optional: bool = False) -> set[Path]:
         optional: there is other data, so all that the user did not name may be missing without a word.
 
     Raises:
-        InputError: none is there, or one that the user named is not.
+        InputError: all are missing, or one that the user named is missing.
     """
     there = {each.folder for each in sets if each.folder.is_dir()}
     if not there and not optional:

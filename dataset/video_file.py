@@ -128,8 +128,8 @@ class VideoFile:
         self._decoder.seek(0, table)
 
     def _put_in_order(self) -> None:
-        """Number the frames as they come out of the decoder, which takes to decode everything once."""
-        log.info("%s is decoded once to put its frames in order: its times do not tell it.", self.path)
+        """Number the frames as they come out of the decoder; this decodes everything once."""
+        log.info("%s has no usable times: it is decoded once to find the order of its frames.", self.path)
         came, fields = self._packets_decoded()
         if len(came) < len(self.names) and not fields:
             self._decoder = PacketDecoder(self.path, damaged=True)

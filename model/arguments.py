@@ -40,7 +40,7 @@ def given_objects(
 
     Args:
         mask: as for `InferenceCore.step`.
-        labels: likewise.
+        labels: of the objects, as for `InferenceCore.step`.
         size: (H, W) of the frame.
 
     Returns:

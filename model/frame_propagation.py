@@ -38,7 +38,7 @@ class FramePropagation:
         free_memory: frees what the engine holds for speed alone.
 
     Raises:
-        InputError: the network is none.
+        InputError: the argument is not a network.
     """
 
     def __init__(

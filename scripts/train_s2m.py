@@ -54,7 +54,7 @@ def s2m_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
     if ranks.is_distributed:
         if ranks.device.type == "cpu":
             raise InputError(
-                "several processes share statistics of batch norm on GPUs alone: train S2M on a CPU in one."
+                "batch norm is synchronised between processes on GPUs only: use one process on a CPU."
             )
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     return Task(

@@ -270,7 +270,7 @@ def test_errors_of_what_is_brought_in_name_the_users_file_alone(server):
 def test_two_files_of_one_name_are_not_brought_in(server):
     status, said = bring_in(server, "a/00003.png", "one", other="b/00003.png")
     assert status == 422
-    assert json.loads(said)["error"] == "00003.png is there twice: bring in one file of a name."
+    assert json.loads(said)["error"] == "00003.png is there twice: choose one file for each name."
 
 
 def test_strange_files_are_named_without_a_folder(server):

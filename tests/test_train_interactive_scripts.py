@@ -120,7 +120,7 @@ def test_batch_norm_of_s2m_is_shared_between_gpus_and_refused_between_cpu_proces
     kinds = {type(module) for module in network.modules()}
     assert nn.SyncBatchNorm in kinds and nn.BatchNorm2d not in kinds
     assert list(network.state_dict()) == list(S2MNetwork().state_dict())
-    with pytest.raises(InputError, match="train S2M on a CPU in one"):
+    with pytest.raises(InputError, match="use one process on a CPU"):
         s2m_task(settings, on_cpus)
 
 

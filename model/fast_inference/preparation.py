@@ -27,9 +27,9 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
     """Prepare a network in place; its state dict is no longer that of a checkpoint.
 
     Batch norm is folded into convolutions, and features have their channels last. On a CPU with Numba the
-    memory is read by compiled code, and wide convolutions are computed by Winograd's way: not where bfloat16
-    products of whole matrices are instructions of their own (AMX), beside which its sums would be dear.
-    On a GPU what follows a convolution is done with it, and a frame is asked for in few requests.
+    memory is read by compiled code, and wide convolutions are computed by Winograd's minimal filtering,
+    unless bfloat16 matrix products are instructions of their own (AMX): there it would cost more than it
+    saves. On a GPU bias and ReLU are fused into convolutions, and calls are replayed as CUDA graphs.
 
     Args:
         network: with its weights, in float32.

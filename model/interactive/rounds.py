@@ -103,7 +103,7 @@ class RunningPass:
     """A pass under way (MiVOS section 3).
 
     Args:
-        core: the session. It refers to its round, and so to this, which must not refer to it in turn.
+        core: the session. It is not stored: a reference cycle would delay that a session is freed.
         this: the pass.
 
     Attributes:

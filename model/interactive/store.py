@@ -43,7 +43,7 @@ class Given:
 
 @dataclass(eq=False)
 class State:
-    """All that a round or a given mask changes; what lies in it never changes itself.
+    """The session's state. A snapshot copies its dicts and lists; the values in them are immutable.
 
     Attributes:
         labels: of the objects, in the order of the channels.

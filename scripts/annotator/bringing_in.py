@@ -39,7 +39,7 @@ def read_masks(
         raise InputError("masks are picture files: choose PNGs named after their frames.")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise InputError(f"{twice[0]} is there twice: bring in one file of a name.")
+        raise InputError(f"{twice[0]} is there twice: choose one file for each name.")
     given = names[0]
     if len(files) == 1 and not _is_of_a_frame(PurePath(given).stem, pictures.source.names):
         names = [f"{pictures.source.names[frame]}{PurePath(given).suffix}"]

@@ -39,7 +39,7 @@ class FrameState:
     drawn: frozenset[int] = (
         frozenset()
     )  # labels that a person drew, rubbed out or took over: the frame is given
-    reviewed: bool = False  # a person found it right: no propagation changes anything of it
+    reviewed: bool = False  # a person approved the frame; propagations do not change it
     absent: frozenset[int] = frozenset()  # labels that a person took off: no propagation brings them back
 
 

@@ -41,7 +41,7 @@ class Archive(RemoteFile):
         contains: folders that the target must have; they tell the wanted folder inside the archive from
             those around it, and a finished target from an unfinished one.
         after: a folder below the root that must be there first, because `target` lies in it.
-        md5: MD5 of the file; None where none is published.
+        md5: published MD5 sum of the file; None if there is no such sum.
     """
 
     target: str
