@@ -17,8 +17,8 @@ DEFAULT_ROOTS = {
 def add_root_flags(add: Callable[..., Any], **uses: str) -> None:
     """Add the flags of data folders.
 
-    A flag that is not given is None, so that a folder the user named is told from a default one: a named
-    folder without data is an error, a default one is only missing.
+    A flag that is not given is None, not the default folder. So the caller knows which folders the user
+    named: a named folder without data is an error, a missing default folder is a warning.
 
     Args:
         add: `add_argument` of a parser or group.
