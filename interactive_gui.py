@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.frame_source import natural_order
 from dataset.image_io import list_images
 from dataset.masks.readers import read_merged
+from dataset.video_files.frame_source import natural_order
 from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
 from scripts.correspondence.results import Selection, look_up, read_shown, write_results

@@ -5,7 +5,7 @@ import argparse
 
 from torch.utils.data import default_collate
 
-from dataset.training_sets import PUBLISHED_SUBSET, TrainingSet, stage_dataset
+from dataset.training.sets import PUBLISHED_SUBSET, TrainingSet, stage_dataset
 from model import PropagationNetwork
 from model.checkpoint import load_weights
 from model.resnet import imagenet_state_dict

@@ -4,9 +4,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from dataset.frame_source import FrameSource
 from dataset.image_io import list_images
 from dataset.video import Video
+from dataset.video_files.frame_source import FrameSource
 
 SAMPLE = 1 << 20  # bytes read of each end of a file
 DIGITS = 16

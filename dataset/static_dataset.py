@@ -12,10 +12,10 @@ from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import image_size, list_images, read_image
 from dataset.masks.readers import read_soft_mask
-from dataset.random_streams import SampleStreams
 from dataset.tps import fast_maps, random_control_points
-from dataset.training_sample import FRAMES, LEVELS, TRIED, Sample, soft_sample, stack_images, stack_masks
-from dataset.training_transforms import (
+from dataset.training.random_streams import SampleStreams
+from dataset.training.sample import FRAMES, LEVELS, TRIED, Sample, soft_sample, stack_images, stack_masks
+from dataset.training.transforms import (
     Adjustment,
     Affine,
     AffineRange,

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from dataset.frame_source import FrameSource
 from dataset.image_io import image_size, normalise
 from dataset.masks.readers import read_label_map
-from dataset.video_file import MissingFrameError
+from dataset.video_files.frame_source import FrameSource
+from dataset.video_files.video_file import MissingFrameError
 from util.background import prefetch
 from util.errors import InputError
 

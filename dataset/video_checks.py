@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dataset.frame_source import FrameSource, picture_files
 from dataset.image_io import image_size, picture_size
 from dataset.masks.soft_edges import id_counts
 from dataset.video import Video, check_fit, reduced, sizes_of, working_size
-from dataset.video_file import MissingFrameError
+from dataset.video_files.frame_source import FrameSource, picture_files
+from dataset.video_files.video_file import MissingFrameError
 from util.errors import InputError
 
 log = logging.getLogger(__name__)

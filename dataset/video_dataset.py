@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
-from dataset.frame_source import FrameSource, Selection, open_source
 from dataset.image_io import IMAGE_SUFFIXES, list_images
 from dataset.masks.readers import MASK_SUFFIXES
 from dataset.masks.soft_edges import id_counts
 from dataset.masks.user_masks import UserLabels
 from dataset.video import Video, working_size
 from dataset.video_checks import check_masks, frame_size, vanished, vanishing
+from dataset.video_files.frame_source import FrameSource, Selection, open_source
 from util.errors import InputError
 
 log = logging.getLogger(__name__)

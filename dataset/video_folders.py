@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.frame_source import FOLDER_FPS, PictureFiles
 from dataset.image_io import list_images, picture_size
 from dataset.masks.readers import joined_palette, read_label_map
 from dataset.video import Video
+from dataset.video_files.frame_source import FOLDER_FPS, PictureFiles
 from util.errors import InputError
 
 log = logging.getLogger(__name__)

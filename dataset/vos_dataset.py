@@ -15,9 +15,9 @@ from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import list_images, read_image
 from dataset.masks.readers import read_label_map
-from dataset.random_streams import SampleStreams, shared_int
-from dataset.training_sample import FRAMES, TRIED, Sample, sample, stack_images, stack_masks
-from dataset.training_transforms import (
+from dataset.training.random_streams import SampleStreams, shared_int
+from dataset.training.sample import FRAMES, TRIED, Sample, sample, stack_images, stack_masks
+from dataset.training.transforms import (
     Adjustment,
     Affine,
     AffineRange,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from dataset.annotated_frames import AnnotatedFrames, annotated_frames
+from dataset.training.annotated_frames import AnnotatedFrames, annotated_frames
 from dataset.video_dataset import open_user_video
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint

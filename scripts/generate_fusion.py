@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from dataset.davis_test_dataset import RESOLUTION, davis_trainval
 from dataset.image_io import list_images, normalise, read_image
-from dataset.mask_writer import write_mask
 from dataset.masks.readers import read_label_map
+from dataset.masks.writer import write_mask
 from dataset.video_folders import names_listed
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.flags import add_network_flags

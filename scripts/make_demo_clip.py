@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.davis_test_dataset import SPLITS_2017, davis_2017
-from dataset.mask_writer import write_mask
+from dataset.masks.writer import write_mask
 from dataset.synthetic.demo_scene import demo_scene
 from dataset.synthetic.scene import render
 from dataset.synthetic.video_files import write_video

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video_dataset import UserVideo, open_user_video
+from dataset.video_files.film_file import has_sound
 from model import PropagationNetwork, load_network
 from scripts.evaluation.backward import carry_back
-from scripts.evaluation.film_file import has_sound
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import (
     ANY_VIDEO_MEMORY_FRAMES,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.davis_test_dataset import SPLITS_2017, davis_2016, davis_2017
-from dataset.mask_writer import write_mask
+from dataset.masks.writer import write_mask
 from dataset.video import Video
 from dataset.video_checks import check_video
 from scripts.evaluation.flags import add_overwrite_flag

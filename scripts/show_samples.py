@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import default_collate
 
-from dataset.interactive_training_sets import fusion_training_set, s2m_training_set
-from dataset.training_sample import Sample
-from dataset.training_sets import stage_dataset
+from dataset.training.interactive_sets import fusion_training_set, s2m_training_set
+from dataset.training.sample import Sample
+from dataset.training.sets import stage_dataset
 from model import load_network
 from model.training.fusion_forward import FrozenAttention
 from scripts.evaluation.flags import add_network_flags

@@ -6,7 +6,7 @@ python -m torch.distributed.run --nproc_per_node=2 -m scripts.train_fusion --sta
 import argparse
 from pathlib import Path
 
-from dataset.interactive_training_sets import fusion_training_set
+from dataset.training.interactive_sets import fusion_training_set
 from model import FusionNetwork, load_network
 from model.checkpoint import load_weights
 from model.training.fusion_forward import FrozenAttention, FusionForward

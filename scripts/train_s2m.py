@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from dataset.interactive_training_sets import s2m_training_set
+from dataset.training.interactive_sets import s2m_training_set
 from model import S2MNetwork
 from model.checkpoint import load_weights
 from model.resnet import imagenet_state_dict, load_imagenet

@@ -45,6 +45,22 @@ def slow(*values):
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable():
+    """Escape bytes that are no text in a report: pytest-xdist sends only valid UTF-8, else it ends."""
+    return _as_text((yield))
+
+
+def _as_text(value):
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_as_text(each) for each in value)
+    return value
+
+
 @pytest.fixture(scope="session")
 def network():
     """The two-object network with the golden weights."""

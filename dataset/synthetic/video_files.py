@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dataset.mask_writer import write_mask
+from dataset.masks.writer import write_mask
 from dataset.synthetic.scene import Rendered
 from util.palette import voc_palette
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import random_walker
 from torch import Tensor
 
-from dataset.scribbles import NONE, sides
+from dataset.interactive.scribbles import NONE, sides
 from model.aggregation import aggregate
 from model.interactive.scribble_to_mask import Labels, checked_previous, masks_of
 from util.errors import InputError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.image_io import normalise
-from dataset.scribbles import NONE, sides
+from dataset.interactive.scribbles import NONE, sides
 from model.aggregation import aggregate
 from model.interactive.s2m import S2MNetwork
 from model.padding import pad, padding_for, unpad
@@ -31,7 +31,7 @@ class ScribbleSegmenter(Protocol):
 
         Args:
             image: the frame, RGB, `H x W x 3`.
-            scribbles: `H x W`, as in `dataset.scribbles`: label, 0 for background, -1 for none.
+            scribbles: `H x W`, as in `dataset.interactive.scribbles`: label, 0 for background, -1 for none.
             previous: label map so far, `H x W`; None when there is none. Where there are no scribbles at
                 all, it is the result.
             labels: of the K objects, those that are not scribbled on included.

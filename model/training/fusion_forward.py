@@ -34,7 +34,7 @@ class FusionForward(TrainingForward):
         """Return frame, old and new masks, attention, time, and the selector.
 
         Args:
-            batch: of `dataset.fusion_dataset`.
+            batch: of `dataset.training.fusion_dataset`.
         """
         old, new = (torch.cat([batch[first], batch[first + "2"]], dim=1) for first in ("seg1", "seg2"))
         return batch["rgb"], old, new, self.attention(batch), batch["dist"], batch["selector"]

@@ -10,9 +10,9 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.frame_source import Selection
 from dataset.image_io import IMAGE_SUFFIXES
 from dataset.video_dataset import open_user_video
+from dataset.video_files.frame_source import Selection
 from scripts.annotator.pictures import Pictures
 from util.errors import InputError
 

@@ -12,8 +12,8 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from dataset.davis_test_dataset import SPLITS_2017
-from dataset.frame_source import PictureFiles
-from dataset.mask_writer import write_mask
+from dataset.masks.writer import write_mask
+from dataset.video_files.frame_source import PictureFiles
 from scripts.annotator.films import write_cut_out, write_green, write_overlay
 from scripts.annotator.moment import Moment
 from scripts.annotator.session import Session

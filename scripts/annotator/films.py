@@ -14,9 +14,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from dataset.video_file import VideoFile
+from dataset.video_files.film_file import write_film
+from dataset.video_files.video_file import VideoFile
 from scripts.annotator.pictures import Pictures
-from scripts.evaluation.film_file import write_film
 from scripts.evaluation.films import draw_masks
 
 Masks = Iterable[tuple[int, str, NDArray[np.uint8]]]  # number, name and labels H x W of each frame

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.mask_writer import write_mask
 from dataset.masks.readers import read_labels
+from dataset.masks.writer import write_mask
 from scripts.annotator import shapes
 from scripts.annotator.document import Document
 from scripts.annotator.edit_log import Entry

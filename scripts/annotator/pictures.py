@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.frame_source import FrameSource, PictureFiles, open_source
 from dataset.video_checks import frame_size
-from dataset.video_file import MissingFrameError
+from dataset.video_files.frame_source import FrameSource, PictureFiles, open_source
+from dataset.video_files.video_file import MissingFrameError
 from util.errors import InputError
 from util.files import atomic_path
 

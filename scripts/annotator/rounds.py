@@ -14,7 +14,7 @@ from torch import Tensor
 from dataset.image_io import normalise
 from dataset.video import working_size
 from dataset.video_checks import first_readable
-from dataset.video_file import MissingFrameError
+from dataset.video_files.video_file import MissingFrameError
 from model import (
     FusionNetwork,
     InferenceCore,

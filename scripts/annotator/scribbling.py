@@ -112,7 +112,7 @@ class Segmenters:
 
         Its "strokes" are pairs of points (x, y) and a label, 0 for background; "old" is the label map so far.
         """
-        from dataset.scribbles import draw_stroke, no_scribbles
+        from dataset.interactive.scribbles import draw_stroke, no_scribbles
 
         picture, old, label = self.pictures.read(request["frame"]), request["old"], request["label"]
         height, width = old.shape

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dataset.mask_writer import write_mask
+from dataset.masks.writer import write_mask
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
 from scripts.one_shot import OVERLAP, WARNING

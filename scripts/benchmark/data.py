@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset.mask_writer import write_mask
+from dataset.masks.writer import write_mask
 from dataset.static_dataset import StaticDataset, draw, flat_folder
 from dataset.synthetic.scene import VideoSettings, random_scene, render
 from dataset.synthetic.textures import TextureSource

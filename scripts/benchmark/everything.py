@@ -86,5 +86,5 @@ def run_gpu_tests(report: Report) -> None:
         suite = ElementTree.parse(result).getroot().find("testsuite")
     counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}  # type: ignore[union-attr]
     failed = counts["failures"] + counts["errors"]
-    report.number("tests/test_gpu.py: passed", counts["tests"] - failed - counts["skipped"], "tests")
-    report.number("tests/test_gpu.py: failed", failed, "tests")
+    report.number("tests/project/test_gpu.py: passed", counts["tests"] - failed - counts["skipped"], "tests")
+    report.number("tests/project/test_gpu.py: failed", failed, "tests")

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.frame_source import open_source
 from dataset.image_io import normalise
 from dataset.masks.readers import read_label_map
+from dataset.video_files.frame_source import open_source
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
 from scripts.benchmark.comparison import compare, precision, tf32, wait_for

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dataset.frame_source import open_source
 from dataset.image_io import normalise
 from dataset.masks.readers import read_label_map
+from dataset.video_files.frame_source import open_source
 from model import FusionNetwork, InteractiveCore, PropagationNetwork, load_fusion, load_network
 from model.checkpoint import read_fusion, read_network
 from scripts.benchmark.comparison import tf32

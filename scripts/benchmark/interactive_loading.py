@@ -9,14 +9,15 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 
-from dataset import fusion_dataset, random_scribbles, s2m_dataset, static_dataset
-from dataset.fusion_dataset import FusionDataset
-from dataset.fusion_draws import FusionRun, FusionVideo
+from dataset import static_dataset
 from dataset.image_io import list_images
-from dataset.mask_writer import write_mask
 from dataset.masks.readers import read_label_map
-from dataset.s2m_dataset import S2MDataset
-from dataset.s2m_pictures import StaticPictures
+from dataset.masks.writer import write_mask
+from dataset.training import fusion_dataset, random_scribbles, s2m_dataset
+from dataset.training.fusion_dataset import FusionDataset
+from dataset.training.fusion_draws import FusionRun, FusionVideo
+from dataset.training.s2m_dataset import S2MDataset
+from dataset.training.s2m_pictures import StaticPictures
 from scripts.benchmark.timing import Report
 
 S2M_CROP, FUSION_CROP = 480, 384  # what the two are trained at

@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import MEAN, STD
 from dataset.static_dataset import FrameDraw, StaticDraw
-from dataset.training_transforms import IMAGE_FILL, Adjustment, Affine
+from dataset.training.transforms import IMAGE_FILL, Adjustment, Affine
 from dataset.vos_dataset import VideoDraw
 
 BICUBIC, NEAREST = InterpolationMode.BICUBIC, InterpolationMode.NEAREST

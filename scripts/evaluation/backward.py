@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.mask_writer import write_mask
 from dataset.masks.readers import read_labels
+from dataset.masks.writer import write_mask
 from dataset.video import Video
 from model import InferenceCore, PropagationNetwork
 from scripts.evaluation.loop import segment, write_probs

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset.frame_source import FrameSource
 from dataset.masks.readers import read_labels
-from dataset.video_file import MissingFrameError
-from scripts.evaluation.film_file import write_film
+from dataset.video_files.film_file import write_film
+from dataset.video_files.frame_source import FrameSource
+from dataset.video_files.video_file import MissingFrameError
 from util.background import prefetch
 from util.files import atomic_path
 from util.palette import full_palette

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.frame_source import Selection
-from dataset.mask_writer import write_mask
+from dataset.masks.writer import write_mask
 from dataset.video import Frame, Video
 from dataset.video_checks import check_video
+from dataset.video_files.frame_source import Selection
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options

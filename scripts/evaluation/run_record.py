@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from dataset.fingerprint import frames_fingerprint, masks_fingerprint
-from dataset.frame_source import FrameSource
 from dataset.video import Video
+from dataset.video_files.frame_source import FrameSource
 from util.errors import InputError
 from util.files import check_name, sha256
 from util.settings_record import check_same, plain, read_settings, write_settings

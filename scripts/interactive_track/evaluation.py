@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from dataset.davis_interactive import TrackSequence
 from dataset.image_io import image_size
-from dataset.mask_writer import write_mask
+from dataset.interactive.davis_interactive import TrackSequence
+from dataset.masks.writer import write_mask
 from scripts.interactive_track.curve import NAMES, write_curve
 from scripts.interactive_track.networks import Networks, settings_of
 from scripts.interactive_track.report import SampleKey

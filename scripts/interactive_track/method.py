@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.frame_source import FrameSource
 from dataset.image_io import normalise
-from dataset.scribbles import NONE, scribble_map
+from dataset.interactive.scribbles import NONE, scribble_map
+from dataset.video_files.frame_source import FrameSource
 from model.interactive.scribble_to_mask import ScribbleSegmenter
 
 ROUND = 3  # interactions on a frame before it is propagated, as published

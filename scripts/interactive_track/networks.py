@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from dataset.davis_interactive import TrackSequence
-from dataset.frame_source import PictureFiles
+from dataset.interactive.davis_interactive import TrackSequence
+from dataset.video_files.frame_source import PictureFiles
 from model import FusionNetwork, InteractiveCore, PropagationNetwork, load_fusion, load_network, load_s2m
 from model.interactive.grab_cut import GrabCutSegmenter
 from model.interactive.scribble_to_mask import S2MSegmenter, ScribbleSegmenter

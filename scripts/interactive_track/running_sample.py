@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.davis_interactive import TrackSequence
-from dataset.scribble_robot import Scribble, robot_scribbles
+from dataset.interactive.davis_interactive import TrackSequence
+from dataset.interactive.scribble_robot import Scribble, robot_scribbles
 from scripts.interactive_track.measures import chosen, score_video
 from scripts.interactive_track.report import Interaction, SampleReport
 from util.errors import InputError
@@ -50,7 +50,7 @@ class RunningSample:
             )
 
     def scribbles(self, only_last: bool) -> dict[str, Any]:
-        """Return the scribbles of the last interaction or of all, as in a file of `dataset.scribbles`."""
+        """Return the scribbles of the last interaction or of all, in the form of a file of scribbles."""
         chosen_lines = self.lines[-1:] if only_last else self.lines
         frames = [[line for each in chosen_lines for line in each[frame]] for frame in range(len(self.truth))]
         return {"scribbles": frames, "sequence": self.sequence.name, "annotated_frame": self.frame}

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from typing_extensions import Self
 
-from dataset.davis_interactive import track_sequences
+from dataset.interactive.davis_interactive import track_sequences
 from scripts.interactive_track.measures import METRICS
 from scripts.interactive_track.report import ReportFolder, Row, SampleKey, SampleReport
 from scripts.interactive_track.running_sample import RunningSample
@@ -42,8 +42,8 @@ class DavisInteractiveSession:
 
     Args:
         host: only "localhost": there is no server.
-        davis_root: data set, see `dataset.davis_interactive.track_sequences`; where it has no files of
-            scribbles, the first ones are the robot's, on an empty mask.
+        davis_root: data set, see `davis_interactive.track_sequences`; where it has no files of scribbles,
+            the first ones are the robot's, on an empty mask.
         subset: name of its list.
         max_nb_interactions: of a sample.
         max_time: seconds of a sample for each of its objects.
@@ -167,7 +167,7 @@ class DavisInteractiveSession:
             only_last: the scribbles of this interaction alone, not those of all up to now.
 
         Returns:
-            The name of the sequence; the scribbles, as in a file of `dataset.scribbles` (no lines when the
+            The name of the sequence; the scribbles, in the form of a file of scribbles (no lines when the
             robot finds nothing to correct); whether a new sample begins.
         """
         sample = self._current()

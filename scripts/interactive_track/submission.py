@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dataset.davis_interactive import TrackSequence
+from dataset.interactive.davis_interactive import TrackSequence
 from util.errors import InputError
 
 

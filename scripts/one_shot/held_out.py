@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch.utils.data import default_collate
 
-from dataset.annotated_frames import AnnotatedFrames
+from dataset.training.annotated_frames import AnnotatedFrames
 from model.training.forward import TrainingForward
 from scripts.one_shot import OVERLAP, WARNING
 from util.ranks import Ranks

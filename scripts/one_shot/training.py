@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from dataset.annotated_frames import AnnotatedFrames
-from dataset.training_sample import Sample
+from dataset.training.annotated_frames import AnnotatedFrames
+from dataset.training.sample import Sample
 from model import PropagationNetwork
 from model.fast_inference.preparation import quicken_training
 from model.training.losses import Bootstrap

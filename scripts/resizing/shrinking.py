@@ -20,8 +20,8 @@ from PIL import Image
 from torch.nn import functional
 
 from dataset.image_io import image_size, opened, read_image
-from dataset.mask_writer import write_mask
 from dataset.masks.readers import LARGEST_LABEL, read_labels, read_palette
+from dataset.masks.writer import write_mask
 from dataset.video import working_size
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers

@@ -20,7 +20,7 @@ def s2m_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
     """Draw samples as rows: scribbles (green on the object, red beside it), the masks, and what is predicted.
 
     Args:
-        batch: of `dataset.s2m_dataset`; at most six samples are drawn.
+        batch: of `dataset.training.s2m_dataset`; at most six samples are drawn.
         logits: `B x 1 x 2 x H x W`; None draws the samples alone.
     """
     rows = []
@@ -39,7 +39,7 @@ def fusion_grid(batch: Batch, logits: Tensor | None = None, attention: Tensor | 
     """Draw samples as rows: both masks, the attention of the first object, the truth, and what is predicted.
 
     Args:
-        batch: of `dataset.fusion_dataset`; at most six samples are drawn.
+        batch: of `dataset.training.fusion_dataset`; at most six samples are drawn.
         logits: `B x 1 x 3 x H x W`; None draws the samples alone.
         attention: `B x 2 x 2 x H x W`; None leaves it out.
     """

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dataset.batch_order import BatchOrder
+from dataset.training.batch_order import BatchOrder
 from model.checkpoint import save_checkpoint
 from model.fast_inference.preparation import quicken_training
 from model.training.forward import TrainingForward

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from dataset.image_io import denormalise
-from dataset.training_sample import Sample
+from dataset.training.sample import Sample
 
 COLOURS = {1: (255, 40, 40), 2: (40, 255, 40)}
 LINE = 2  # pixels

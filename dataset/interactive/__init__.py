@@ -1,0 +1,1 @@
+"""The DAVIS interactive track: scribbles, the robot that draws them, sequences."""

@@ -1,0 +1,131 @@
+"""The data of the DAVIS interactive track: truth on every frame of a sequence, and files of scribbles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.davis_test_dataset import RESOLUTION, SPLITS_2017
+from dataset.image_io import list_images
+from dataset.interactive.scribbles import read_scribbles
+from dataset.masks.readers import read_label_map, read_merged
+from dataset.video_folders import names_listed
+from util.background import prefetch
+from util.errors import InputError
+
+ONE_OBJECT_LABEL = 1  # what masks of 0 and 255 show
+
+
+@dataclass(frozen=True)
+class TrackSequence:
+    """A sequence with truth.
+
+    Attributes:
+        name: its folder's.
+        annotations: a label map for each frame.
+        frames: their pictures; none when the data set has no pictures of the sequence.
+        size: (H, W) of all of them.
+        labels: of the objects, in rising order.
+        merged: the masks show one object, by whatever labels.
+        scribbles: what the files of scribbles hold, by their number; empty when there are none.
+    """
+
+    name: str
+    annotations: tuple[Path, ...]
+    frames: tuple[Path, ...]
+    size: tuple[int, int]
+    labels: tuple[int, ...]
+    merged: bool
+    scribbles: Mapping[int, dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def read_truth(self) -> NDArray[np.uint8]:
+        """Return the label maps, `T x H x W`."""
+        return np.stack(list(prefetch(lambda path: _read_truth(path, self.merged), self.annotations)))
+
+
+def track_sequences(root: Path, subset: str) -> list[TrackSequence]:
+    """Return the sequences of a data set, in the order of its list.
+
+    Args:
+        root: holds `Annotations/480p/<sequence>` and, if it has any, `Scribbles/<sequence>/<number>.json`;
+            or `trainval`, which holds them.
+        subset: name of the list in `ImageSets/2017` (several objects), or else in `ImageSets/2016` or
+            `ImageSets/480p` (one object each). Without such folders every folder of annotations counts.
+
+    Raises:
+        InputError: there is no such list or sequence, truth is missing on a frame or damaged, or a file
+            of scribbles is not one of its sequence.
+    """
+    inner = root / SPLITS_2017["val"][0]
+    root = inner if inner.is_dir() else root
+    annotations = root / "Annotations" / RESOLUTION
+    if not annotations.is_dir():
+        raise InputError(f"there is no folder {annotations}: point to a data set in the layout of DAVIS.")
+    names, merged = _listed(root, subset)
+    sequences = [_sequence(root, name, merged) for name in names]
+    if not sequences:
+        raise InputError(f"there is no sequence in {annotations}: it needs a folder of masks for each.")
+    return sequences
+
+
+def _listed(root: Path, subset: str) -> tuple[list[str], bool]:
+    """Return the names of the sequences, and whether each shows one object."""
+    lists = root / "ImageSets"
+    for edition in ("2017", "2016", RESOLUTION):
+        if names := names_listed(lists / edition / f"{subset}.txt"):
+            return names, edition != "2017"
+    if lists.is_dir():
+        raise InputError(f"there is no list {lists}/2017/{subset}.txt: give a subset that has one.")
+    folders = (root / "Annotations" / RESOLUTION).iterdir()
+    return sorted(folder.name for folder in folders if folder.is_dir()), False
+
+
+def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
+    folder = root / "Annotations" / RESOLUTION / name
+    annotations = tuple(list_images(folder))
+    if not annotations:
+        raise InputError(f"there are no masks in {folder}: the track needs the truth on every frame.")
+    frames = tuple(list_images(root / "JPEGImages" / RESOLUTION / name))
+    unpaired = {path.stem for path in frames} ^ {path.stem for path in annotations}
+    if frames and unpaired:
+        raise InputError(
+            f"{min(unpaired)} of {name} is either a frame without a mask in {folder}, or a mask without a "
+            "frame: the track needs the truth on every frame."
+        )
+    found: set[int] = set()
+    sizes: set[tuple[int, ...]] = set()
+    for truth in prefetch(lambda path: _read_truth(path, merged), annotations):
+        found.update(np.flatnonzero(np.bincount(truth.reshape(-1))).tolist())
+        sizes.add(truth.shape)
+    if len(sizes) > 1:
+        raise InputError(f"the masks in {folder} are not all of one size: make them so.")
+    if not found - {0}:
+        raise InputError(f"the masks in {folder} show no object: leave {name} out of the list.")
+    if found <= {0, 255} and not merged:
+        return _sequence(root, name, merged=True)
+    labels = tuple(sorted(found - {0}))
+    files = sorted((root / "Scribbles" / name).glob("*.json"))
+    scribbles = {
+        _number(path): read_scribbles(path, sequence=name, frames=len(annotations), objects=labels[-1])
+        for path in files
+    }
+    height, width = sizes.pop()
+    return TrackSequence(name, annotations, frames, (height, width), labels, merged, scribbles)
+
+
+def _number(path: Path) -> int:
+    if not path.stem.isdecimal():
+        raise InputError(f"{path} is no number: call files of scribbles 001.json, 002.json, ...")
+    return int(path.stem)
+
+
+def _read_truth(path: Path, merged: bool) -> NDArray[np.uint8]:
+    if merged:
+        return np.where(read_merged(path) > 0, np.uint8(ONE_OBJECT_LABEL), np.uint8(0))
+    return read_label_map(path)

@@ -1,0 +1,154 @@
+"""The robot of the DAVIS interactive track: scribbles where a label map is wrong.
+
+For each label it takes the pixels that should have it and have not, smooths that region, thins it to its
+medial axis, and draws along the longest way through each connected part of that axis. The axis breaks ties
+at random, so there is a seed: the same error gives the same scribbles, in whatever order errors come.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import cv2
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+from skimage.morphology import disk
+
+from dataset.interactive.medial_axis import medial_axis
+
+Scribble = dict[str, Any]  # {"path": [[x, y], ...] in 0..1, "object_id": label}, see `scribbles.py`
+
+Pixels: TypeAlias = "nx.Graph"  # its nodes are (y, x)
+
+
+class Smoothing(NamedTuple):
+    """The radius of the disk that an error is opened by."""
+
+    share: float  # of the square root of the error's area
+    largest: float  # pixels
+
+
+SMOOTHING = Smoothing(share=0.1, largest=16)
+SHRINK = 0.9
+FEWEST_PIXELS = 4  # of a part of the axis that is drawn along
+CURVE_POINTS = 1000
+DECIMALS = 5  # of positions: a fiftieth of a pixel in 2,000
+
+
+def robot_scribbles(
+    truth: NDArray[np.integer], predicted: NDArray[np.integer], labels: Iterable[int], seed: int = 0
+) -> list[Scribble]:
+    """Scribble on the parts of a frame that are labelled wrongly.
+
+    Args:
+        truth: label map `H x W`.
+        predicted: label map `H x W`.
+        labels: of the objects.
+        seed: of the ties in the medial axis.
+
+    Returns:
+        Background's scribbles first, then each object's; positions are shares of width and height. None
+        where an error is so small, or so round, that its axis has less than four pixels.
+    """
+    scribbles = []
+    size = np.array(truth.shape[::-1])
+    for label in (0, *labels):
+        for path in paths_on((truth == label) & (predicted != label), seed):
+            shares = (path / size).round(DECIMALS)
+            scribbles.append({"path": shares.tolist(), "object_id": int(label)})
+    return scribbles
+
+
+def paths_on(
+    error: NDArray[np.bool_],
+    seed: int | np.random.Generator = 0,
+    smoothing: Smoothing = SMOOTHING,
+    fewest: int = FEWEST_PIXELS,
+) -> list[NDArray[np.float64]]:
+    """Return smooth paths through the parts of an error.
+
+    Args:
+        error: `H x W`.
+        seed: of the ties in the medial axis.
+        smoothing: of the error.
+        fewest: pixels of a part of the axis that is drawn along.
+
+    Returns:
+        1,000 positions (x, y) in pixels for each path.
+    """
+    if not error.any():
+        return []
+    axis = medial_axis(smoothed(error, smoothing), np.random.default_rng(seed))
+    graph = pixel_graph(axis)
+    parts = sorted(nx.connected_components(graph), key=min)  # in order of their first pixels
+    trees = (without_cycles(graph.subgraph(part)) for part in parts if len(part) >= fewest)
+    lines = (np.array([(x, y) for y, x in longest_path(tree)], np.float64) for tree in trees)
+    return [bezier(line, CURVE_POINTS) for line in lines]
+
+
+def smoothed(region: NDArray[np.bool_], smoothing: Smoothing) -> NDArray[np.bool_]:
+    """Open a region `H x W` by the largest disk, down from the given one, that leaves something."""
+    radius = min(smoothing.share * math.sqrt(region.sum()), smoothing.largest)
+    plane = region.astype(np.uint8)
+    while radius > 1:
+        footprint = disk(radius)  # not symmetric when the radius is no whole number
+        eroded = cv2.erode(plane, footprint)
+        eroded[eroded > 1] = 0  # in a corner, where all of the footprint is outside
+        opened = cv2.dilate(eroded, footprint)
+        if opened.any():
+            return opened.astype(bool)
+        radius *= SHRINK
+    return region
+
+
+def pixel_graph(axis: NDArray[np.bool_]) -> Pixels:
+    """Connect each pixel (y, x) that is set with its neighbours among eight; weights are distances."""
+    graph = nx.Graph()
+    pixels = [(int(y), int(x)) for y, x in np.argwhere(axis)]
+    graph.add_nodes_from(pixels)
+    for y, x in pixels:
+        for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1)):  # those before it
+            if (y + dy, x + dx) in graph:
+                graph.add_edge((y + dy, x + dx), (y, x), weight=math.hypot(dy, dx))
+    return graph
+
+
+def without_cycles(graph: Pixels) -> Pixels:
+    """Return a connected graph as a tree: each cycle is broken at its longest edge, of equals the first.
+
+    Cycles are looked for from the first pixel on, neighbours in order of rows, whatever order the graph has.
+    """
+    tree = nx.Graph()
+    tree.add_nodes_from(sorted(graph))
+    tree.add_edges_from(sorted((*sorted(edge), graph.edges[edge]) for edge in graph.edges))
+    while tree.number_of_edges() >= tree.number_of_nodes():
+        cycle = nx.find_cycle(tree, source=min(tree))
+        tree.remove_edge(*max(cycle, key=lambda edge: tree.edges[edge]["weight"]))
+    return tree
+
+
+def longest_path(tree: Pixels) -> Sequence[tuple[int, int]]:
+    """Return the path of the most pixels; of equals, the one whose ends come first."""
+
+    def farthest(start: tuple[int, int]) -> tuple[int, int]:
+        steps = nx.single_source_shortest_path_length(tree, start)
+        most = max(steps.values())
+        return min(pixel for pixel, count in steps.items() if count == most)
+
+    end = farthest(min(tree))
+    return nx.shortest_path(tree, farthest(end), end)
+
+
+def bezier(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return `count` positions, `count x 2`, of the Bezier curve with control points `N x 2`.
+
+    Bernstein's polynomials are computed by logarithms: their factors overflow beyond 1,000 points.
+    """
+    degree = len(points) - 1
+    i = np.arange(degree + 1)
+    t = np.linspace(0, 1, count)[1:-1, None]
+    choose = gammaln(degree + 1) - gammaln(i + 1) - gammaln(degree - i + 1)
+    weights = np.exp(choose + i * np.log(t) + (degree - i) * np.log1p(-t))
+    return np.concatenate([points[:1], weights @ points, points[-1:]])

@@ -1,0 +1,1 @@
+"""Samples for training: which data, random changes of frames and masks, batches."""

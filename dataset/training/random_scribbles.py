@@ -1,0 +1,199 @@
+"""Random scribbles on the errors of a mask, as people and the robot of the DAVIS track draw them.
+
+The rules of Scribble-to-Mask (MiVOS, supplement). A function that takes a `region` takes the whole picture
+`H x W`, 0 or 1, and draws into one of that size, in a box around the region where that gives the same.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.interactive.scribble_robot import Smoothing, paths_on
+from dataset.interactive.thinning import thinned
+from dataset.training.mask_perturbation import (
+    Box,
+    Mask,
+    change_inside,
+    element,
+    foreground,
+    intersection,
+    random_boxes,
+    random_elements,
+)
+from dataset.training.transforms import Random
+
+OPENING = (5, 19)  # diameter of the disk that an error is opened by
+LEAST_AREA = (10, 99)  # pixels of a region that is scribbled on; drawn for each
+KINDS = (0.33, 0.33, 0.34)  # chances of a line along the boundary, a thinned region, curves
+SECOND_CHANCE = 0.3  # of a second scribble on a region
+
+MARGIN = (3, 49)  # diameter of the disk that a region is eroded by before its boundary is drawn
+ERASED, ERASED_SIZES = 4, (5, 9)  # rectangles of a line that are eroded, and the size of their elements
+CURVES, KEPT_CURVES, FREE_CURVES = 10, (2, 3), (2, 4)
+CURVE_POINTS = 1000  # so many that neighbours touch
+BEYOND = (3, 6)  # diameter of the disk that a region is dilated by before curves are cut to it
+LARGE_AREA, LARGE_CHANCE = 100, 0.3  # of curves in the truth and the background at large
+
+ROBOT_CHANCE = 0.75
+ROBOT_SMOOTHING = Smoothing(share=0.075, largest=16)
+
+T = np.linspace(0, 1, CURVE_POINTS)[:, None]
+BERNSTEIN = np.concatenate([(1 - T) ** 2, 2 * T * (1 - T), T**2], axis=1)  # of a quadratic Bezier curve
+LINE = np.ones((3, 3), np.uint8)
+# What OpenCV draws for a step of a line with thickness 3: pixels at most two steps away.
+BRUSH = (np.abs(np.arange(-2, 3))[:, None] + np.abs(np.arange(-2, 3)) <= 2).astype(np.uint8)
+
+
+class Scribbles(NamedTuple):
+    """Scribbles on an object and beside it, both `H x W`, 0 or 1."""
+
+    positive: Mask
+    negative: Mask
+
+
+def correcting_scribbles(previous: Mask, truth: Mask, is_first: bool, random: Random) -> Scribbles:
+    """Scribble where a mask is wrong.
+
+    Args:
+        previous: the mask, `H x W`.
+        truth: what it should be.
+        is_first: there is no mask before; the robot only corrects.
+        random: source of all draws.
+    """
+    missing, wrong = truth & (1 - previous), previous & (1 - truth)
+    if not is_first and random.random() < ROBOT_CHANCE:
+        return Scribbles(robot_lines(missing, random), robot_lines(wrong, random))
+    drawn = Scribbles(scribbles_on_regions(missing, random), scribbles_on_regions(wrong, random))
+    if random.random() < LARGE_CHANCE or not (drawn.positive.any() or drawn.negative.any()):
+        for plane, region in zip(drawn, (truth, 1 - truth), strict=True):
+            if cv2.countNonZero(region) >= LARGE_AREA:
+                plane |= free_curves(region, random)
+    return drawn
+
+
+def scribbles_on_regions(error: Mask, random: Random) -> Mask:
+    """Scribble on each region of an error that is large enough, in one or two ways."""
+    drawn = np.zeros_like(error)
+    opened = cv2.morphologyEx(error, cv2.MORPH_OPEN, element(between(OPENING, random), 1))
+    count, regions, statistics, _ = cv2.connectedComponentsWithStats(opened)
+    for region in range(1, count):
+        if statistics[region, cv2.CC_STAT_AREA] < between(LEAST_AREA, random):
+            continue
+        plane = (regions == region).astype(np.uint8)
+        for _ in range(2 if random.random() < SECOND_CHANCE else 1):
+            kind = (boundary_line, middle_line, longest_curves)[random.choice(len(KINDS), p=KINDS)]
+            drawn |= kind(plane, random)
+    return drawn
+
+
+def robot_lines(error: Mask, random: Random) -> Mask:
+    """Draw the lines of the robot of the DAVIS interactive track on an error, three pixels wide."""
+    drawn = np.zeros_like(error)
+    for path in robot_paths(error, random):
+        cv2.polylines(drawn, [path.astype(np.int32)[:, None]], isClosed=False, color=1)
+    return np.asarray(cv2.dilate(drawn, LINE), np.uint8)
+
+
+def robot_paths(error: Mask, random: Random) -> list[NDArray[np.float64]]:
+    """Return the robot's paths on an error, made at half size: 1,000 positions (x, y) each."""
+    return [2 * path for path in paths_on(halved(error) > 0, random, ROBOT_SMOOTHING, fewest=1)]
+
+
+def halved(mask: Mask) -> Mask:
+    """Return a mask at half size; a pixel is set where two of its four are."""
+    height, width = mask.shape
+    even = cv2.copyMakeBorder(mask, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=0)
+    return (even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).sum(axis=(1, 3)) >= 2).astype(np.uint8)
+
+
+def boundary_line(region: Mask, random: Random) -> Mask:
+    """Draw a line along the boundary of the eroded region, with gaps."""
+    return with_gaps(boundary(region, between(MARGIN, random)), random)
+
+
+def boundary(region: Mask, margin: int) -> Mask:
+    """Draw a line along the boundary of a region eroded by a disk of diameter `margin`."""
+    line = np.zeros_like(region)
+    rows, columns = around(region)
+    inner = cv2.erode(region[rows, columns], element(margin, 1))
+    line[rows, columns] = cv2.morphologyEx(inner, cv2.MORPH_GRADIENT, LINE)
+    return line
+
+
+def middle_line(region: Mask, random: Random) -> Mask:
+    """Draw the thinned region, three pixels wide, with gaps."""
+    return with_gaps(middle(region), random)
+
+
+def middle(region: Mask) -> Mask:
+    """Draw the thinned region, three pixels wide."""
+    line = np.zeros_like(region)
+    rows, columns = around(region)
+    line[rows, columns] = cv2.dilate(thinned(region[rows, columns]), LINE)
+    return line
+
+
+def longest_curves(region: Mask, random: Random) -> Mask:
+    """Draw the two or three longest of ten curves through a region."""
+    curves = drawn_curves(region, CURVES, random)
+    curves.sort(key=cv2.countNonZero, reverse=True)
+    return joined(region, curves[: between(KEPT_CURVES, random)])
+
+
+def free_curves(region: Mask, random: Random) -> Mask:
+    """Draw two to four curves through a region."""
+    return joined(region, drawn_curves(region, between(FREE_CURVES, random), random))
+
+
+def drawn_curves(region: Mask, count: int, random: Random) -> list[Mask]:
+    """Draw quadratic Bezier curves whose control points lie in a region; cut them to the region, dilated.
+
+    Returns:
+        A picture of each, of the box `around` the region.
+    """
+    rows, columns = around(region)
+    part = np.ascontiguousarray(region[rows, columns])
+    near = cv2.dilate(part, element(between(BEYOND, random), 1))
+    pixels = np.flatnonzero(part)
+    at = pixels[random.integers(len(pixels), size=(count, 3))]
+    control = np.stack([at % part.shape[1], at // part.shape[1]], axis=-1)  # count x 3 x 2
+    curves = []
+    for points in (BERNSTEIN @ control).astype(int):
+        thin = np.zeros_like(part)
+        thin[points[:, 1], points[:, 0]] = 1
+        curves.append(cv2.dilate(thin, BRUSH) & near)
+    return curves
+
+
+def joined(region: Mask, curves: Sequence[Mask]) -> Mask:
+    """Return curves drawn `around` a region in one picture of its size."""
+    drawn = np.zeros_like(region)
+    place = drawn[around(region)]
+    for curve in curves:
+        place |= curve
+    return drawn
+
+
+def with_gaps(line: Mask, random: Random) -> Mask:
+    """Erode a line in random rectangles, in place."""
+    near = foreground(line)
+    boxes = random_boxes(line.shape, random, ERASED)
+    for box, kernel in zip(boxes, random_elements(random, ERASED_SIZES, ERASED), strict=True):
+        change_inside(line, intersection(box, near, ERASED_SIZES[1]), cv2.erode, kernel)
+    return line
+
+
+def around(region: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns of a region that is not empty, with all that its scribbles reach."""
+    height, width = region.shape
+    whole: Box = (0, 0, width, height)
+    left, top, right, bottom = intersection(whole, foreground(region), BEYOND[1])
+    return slice(top, bottom), slice(left, right)
+
+
+def between(limits: tuple[int, int], random: Random) -> int:
+    """Draw a whole number between two, both included."""
+    return int(random.integers(limits[0], limits[1] + 1))

@@ -1,0 +1,1 @@
+"""Video files: packets, frames of any index, and MP4s of results."""

@@ -1,0 +1,151 @@
+"""Where frames come from: a folder of pictures or a video file, with the same interface."""
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset.image_io import DEEP, IMAGE_SUFFIXES, bits_of_frames, list_images, read_image
+from dataset.video_files.video_file import VideoFile
+from util.errors import InputError
+
+FOLDER_FPS = 24.0  # pictures carry no frame rate; this is DAVIS's
+
+
+class FrameSource(Protocol):
+    """Frames in order."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """One a frame, without suffix."""
+
+    @property
+    def place(self) -> Path:
+        """The folder or video file that they are read from."""
+
+    @property
+    def fps(self) -> float:
+        """Frames a second, on average."""
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of one step of `stamps`."""
+
+    @property
+    def stamps(self) -> Sequence[int]:
+        """When each frame is shown."""
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel by its height."""
+
+    @property
+    def threads(self) -> int:
+        """How many may call `read` at once."""
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Return frame `index` as RGB, `H x W x 3`.
+
+        Raises:
+            MissingFrameError: the video file is damaged there.
+        """
+
+
+class PictureFiles:
+    """Frames that are one picture file each.
+
+    Args:
+        paths: of the pictures, in order.
+        fps: frames a second.
+        upright: see `read_image`.
+        bits: see `read_image`.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], fps: float = FOLDER_FPS, upright: bool = False, bits: int = DEEP
+    ) -> None:
+        self.paths = paths
+        self.upright = upright
+        self.bits = bits
+        self.names = [path.stem for path in paths]
+        self.place = paths[0].parent
+        self.fps = fps
+        self.time_base = 1 / Fraction(fps).limit_denominator(1001)
+        self.stamps = range(len(paths))
+        self.pixel_aspect = Fraction(1)
+        self.threads = 2
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Decode one picture; InputError when it cannot be."""
+        return read_image(self.paths[index], upright=self.upright, bits=self.bits)
+
+
+class Selection:
+    """Some frames of a source, in any order."""
+
+    def __init__(self, source: FrameSource, indices: Sequence[int], fps: float | None = None) -> None:
+        self.source = source
+        self.indices = indices
+        self.names = [source.names[index] for index in indices]
+        self.place = source.place
+        self.fps = source.fps if fps is None else fps
+        self.time_base = source.time_base
+        self.stamps = [source.stamps[index] for index in indices]
+        self.pixel_aspect = source.pixel_aspect
+        self.threads = source.threads
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Return the selection's frame `index`."""
+        return self.source.read(self.indices[index])
+
+
+def picture_files(source: FrameSource) -> PictureFiles | None:
+    """Return the picture files that frames are read from; None when it is a video file."""
+    if isinstance(source, Selection):
+        inner = picture_files(source.source)
+        paths = inner and [inner.paths[index] for index in source.indices]
+        return PictureFiles(paths, source.fps, inner.upright) if inner and paths else None
+    return source if isinstance(source, PictureFiles) else None
+
+
+def natural_order(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key by name with numbers by value: frame2 before frame10."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part.lower()) for part in parts if part]
+
+
+def open_source(path: Path) -> FrameSource:
+    """Return the frames of a video file or of a folder of pictures (in natural order).
+
+    Pictures are turned upright, as videos are; each is one frame, the first that it holds.
+
+    Raises:
+        InputError: there is nothing there, no picture in the folder, or two of one name.
+    """
+    if path.is_dir():
+        pictures = sorted(list_images(path), key=natural_order)
+        if not pictures:
+            raise _no_pictures(path)
+        stems = {picture.stem for picture in pictures}
+        if len(stems) < len(pictures):
+            raise InputError(f"{path} has pictures of the same name but for the suffix: keep one of each.")
+        return PictureFiles(pictures, upright=True, bits=bits_of_frames(pictures))
+    if not path.is_file():
+        raise InputError(f"there is no video file and no folder of frames at {path}.")
+    return VideoFile(path)
+
+
+def _no_pictures(folder: Path) -> InputError:
+    """Return the error of a folder without frames, which says what is there instead."""
+    if list_images(folder, {".exr"}):
+        return InputError(
+            f"{folder} holds OpenEXR pictures, whose light has no fixed white: convert them to PNG or TIFF "
+            "of 8 or 16 bits, as they are to look."
+        )
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.glob(".[!_]*")):
+        return InputError(f"the pictures in {folder} have names that begin with a dot: give them others.")
+    return InputError(f"there are no pictures in {folder}: it needs jpg, png, bmp, webp or tiff files.")

@@ -1,0 +1,186 @@
+"""The annotator's page in a real browser, and a person's hands on it."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+
+from scripts.annotator.propagation import Propagation
+from scripts.annotator.run import listening
+from scripts.annotator.scribbling import Scribbling
+from scripts.annotator.server import application
+from scripts.annotator.tasks import Tasks
+from scripts.annotator.weights import Weights
+from scripts.annotator.worker import WorkerSettings
+from tests.annotator.parts import session
+
+CHROMIUM = Path("/usr/bin/chromium")  # the distribution's; Playwright's own would have to be fetched
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+PATIENCE = 120  # seconds, for a busy machine
+
+needs_browser = pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"there is no browser at {CHROMIUM}")
+
+
+@contextmanager
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+
+
+class Annotator:
+    """A server in a thread, which starts at once; what is to be killed is an `annotator_parts.Server`."""
+
+    def __init__(self, video, workspace, weights=None, size=480, amp=False, port=None, host="127.0.0.1"):
+        self.workspace = workspace
+        self.closing = threading.Event()
+        self.ready = threading.Event()
+        self.arguments = video, workspace, weights, size, amp, port, host
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        assert self.ready.wait(PATIENCE)
+
+    def _run(self):
+        video, workspace, weights, size, amp, port, host = self.arguments
+        with session(video, workspace) as self.session, listening(host, port, 0) as sock:
+            settings = WorkerSettings(video, workspace, workspace, size, "cpu", amp, False)
+            flags = ["--device", "cpu", *(["--amp"] if amp else [])]
+            published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
+            known = Weights(published, fitted, size, flags)
+            tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings))
+            number = sock.getsockname()[1]
+            self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
+            app = application(self.session, tasks, "127.0.0.1")
+            self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+            self.port = number
+            tasks.start()
+            self.ready.set()
+            try:
+                self.server.run(sockets=[sock])
+            finally:
+                tasks.close()
+
+    def close(self):
+        self.server.should_exit = True
+        self.thread.join(PATIENCE)
+
+
+class Hands:
+    """What a person does with the page; positions are in pixels of the video."""
+
+    def __init__(self, page, url):
+        self.page = page
+        self.problems = []
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.goto(url)
+        self.until("window.annotator?.store.video && annotator.view.shown.frame >= 0")
+        self.saved()
+
+    def js(self, expression):
+        return self.page.evaluate(expression)
+
+    def until(self, expression, seconds=PATIENCE):
+        """Wait until an expression is true in the page, and return it."""
+        end = time.monotonic() + seconds
+        while not (value := self.page.evaluate(expression)):
+            assert time.monotonic() < end, f"never: {expression}"
+            self.page.wait_for_timeout(15)
+        return value
+
+    def saved(self):
+        self.until("document.getElementById('saved').textContent === 'Saved'")
+
+    def key(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def screen(self, x, y):
+        """Return where a position of the video is on the screen."""
+        left, top, scale, aspect = self.js(
+            "(() => { const r = document.getElementById('view').getBoundingClientRect(), v = annotator.view;"
+            "return [r.left + v.x, r.top + v.y, v.scale, annotator.store.video.pixel_aspect]; })()"
+        )
+        return left + x * scale * aspect, top + y * scale
+
+    def add(self, count=1):
+        for _ in range(count):
+            before = self.js("annotator.store.objects.length")
+            self.key("n")
+            self.until(f"annotator.store.objects.length === {before + 1}")
+
+    def drag(self, *points, button="left", up=True, wait=True):
+        self.page.mouse.move(*self.screen(*points[0]))
+        self.page.mouse.down(button=button)
+        for point in points[1:]:
+            self.page.mouse.move(*self.screen(*point), steps=4)
+        if up:
+            self.page.mouse.up(button=button)
+            if wait:
+                self.saved()
+
+    def click(self, x, y, **how):
+        self.page.mouse.click(*self.screen(x, y), **how)
+        self.saved()
+
+    def go(self, frame):
+        self.page.locator("#frame").fill(str(frame))
+        self.page.keyboard.press("Enter")
+        self.until(f"annotator.store.frame === {frame} && annotator.view.shown.frame === {frame}")
+
+    def propagate(self):
+        """Start a propagation by key."""
+        before = self.js("annotator.store.job?.number ?? 0")
+        self.key("t")
+        self.until(f"annotator.store.job?.number > {before}")
+
+    def done(self):
+        """Wait until the job is over, and return how it ended."""
+        self.until("annotator.store.job.state !== 'running'")
+        self.saved()
+        return self.js("annotator.store.job.state")
+
+    def labels(self):
+        """Return the labels that the page shows, H x W."""
+        self.saved()
+        self.until("annotator.pictures.heldLabels(annotator.store.frame) !== undefined")
+        values = self.js(
+            "(labels => labels ? [...labels] : null)(annotator.pictures.heldLabels(annotator.store.frame))"
+        )
+        height, width = self.js("[annotator.store.video.height, annotator.store.video.width]")
+        if values is None:
+            return np.zeros((height, width), np.uint8)
+        return np.array(values, np.uint8).reshape(height, width)
+
+
+def last_entry(workspace):
+    """Return the last line of the log of edits."""
+    return json.loads((workspace / "edits.jsonl").read_text().splitlines()[-1])
+
+
+def shown_pixels(hands, *points):
+    """Return the colours on the canvas at positions of the video."""
+    return hands.js(
+        "(points => { const c = document.getElementById('view'), r = devicePixelRatio, v = annotator.view;"
+        "const wide = v.scale * annotator.store.video.pixel_aspect;"
+        "return points.map(([x, y]) => [...c.getContext('2d').getImageData("
+        "Math.floor((v.x + x * wide) * r), Math.floor((v.y + y * v.scale) * r), 1, 1).data]"
+        ".slice(0, 3)); })"
+        f"({json.dumps(points)})"
+    )
+
+
+def until_shown(hands, point, wanted):
+    """Wait until the colour on the canvas at a position of the video is as wanted: it comes a frame late."""
+    end = time.monotonic() + PATIENCE
+    while not wanted(np.array(colour := shown_pixels(hands, point)[0])):
+        assert time.monotonic() < end, f"never the colour wanted at {point}: it is {colour}"
+        hands.page.wait_for_timeout(15)

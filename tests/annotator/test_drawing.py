@@ -1,0 +1,195 @@
+"""Journeys through the page in a real browser: drawing, and the objects that are drawn."""
+
+import numpy as np
+import pytest
+
+from tests.annotator.browser import last_entry, needs_browser, until_shown
+from tests.annotator.parts import SIZE, disc, frames, in_polygon, in_stroke
+
+pytest_plugins = ["tests.annotator.page"]
+pytestmark = needs_browser
+
+LINE = (30, 30), (70, 42)
+TRIANGLE = (100, 12), (150, 30), (110, 80)
+
+
+def test_the_brush_paints_the_pixels_under_it(hands, annotator):
+    hands.add()
+    hands.drag(*LINE)
+    shown = hands.labels()
+    entry = last_entry(annotator.workspace)
+    assert entry["kind"] == "stroke"
+    assert np.abs(np.array(entry["points"])[[0, -1]] - LINE).max() < 0.2
+    assert np.array_equal(shown == 1, in_stroke(entry["points"], 12))
+    assert np.array_equal(annotator.session.label_map(0), shown)
+
+
+def test_the_eraser_and_the_right_button_rub_out(hands, annotator):
+    hands.add()
+    hands.drag(*LINE)
+    drawn = hands.labels()
+    hands.key("e", "[", "[")
+    hands.drag((40, 20), (40, 60))
+    erased = hands.labels()
+    entry = last_entry(annotator.workspace)
+    assert (entry["radius"], entry["erase"]) == (9, True)
+    gone = in_stroke(entry["points"], entry["radius"])
+    assert np.array_equal(erased, np.where(gone, 0, drawn))
+    hands.key("b")
+    hands.drag((62, 30), (62, 60), button="right")
+    gone |= in_stroke(last_entry(annotator.workspace)["points"], 9)
+    assert np.array_equal(hands.labels(), np.where(gone, 0, drawn))
+
+
+def test_a_polygon_and_one_that_cuts_out(hands, annotator):
+    hands.add()
+    hands.key("p")
+    for corner in (*TRIANGLE, (20, 20)):
+        hands.click(*corner)
+    hands.key("Backspace", "Enter")  # the last corner was a mistake
+    shown = hands.labels()
+    points = last_entry(annotator.workspace)["points"]
+    assert np.abs(np.array(points) - TRIANGLE).max() < 0.2
+    assert np.array_equal(shown == 1, in_polygon(points))
+    hands.page.keyboard.down("Alt")
+    for corner in ((110, 20), (140, 30), (115, 50)):
+        hands.click(*corner)
+    hands.page.keyboard.up("Alt")
+    hands.page.mouse.dblclick(*hands.screen(105, 30))
+    entry = last_entry(annotator.workspace) if hands.labels() is not None else {}
+    assert (entry["erase"], len(entry["points"])) == (True, 4)
+    assert np.array_equal(hands.labels() == 1, (shown == 1) & ~in_polygon(entry["points"]))
+
+
+def test_a_box(hands, annotator):
+    hands.add()
+    hands.key("x")
+    hands.drag((120, 70), (90, 20))
+    shown = hands.labels()
+    (x0, y0), (x1, y1) = last_entry(annotator.workspace)["points"]
+    expected = in_polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    assert expected.sum() == pytest.approx(30 * 50, abs=90)
+    assert np.array_equal(shown == 1, expected)
+
+
+def test_drawing_when_zoomed_lands_on_the_right_pixel(hands, annotator):
+    hands.add()
+    hands.js(
+        "(size => { size.value = 1; size.dispatchEvent(new Event('input')); })"
+        "(document.getElementById('size'))"
+    )
+    expected = np.zeros(SIZE, bool)
+    for x, y in ((0, 0), (SIZE[1] - 1, SIZE[0] - 1), (77, 41)):
+        hands.page.mouse.move(*hands.screen(x + 0.5, y + 0.5))
+        for _ in range(6):
+            hands.page.mouse.wheel(0, -200)
+        hands.until("annotator.view.scale > 20")
+        hands.key("[", "[", "[")
+        hands.click(x + 0.5, y + 0.5)
+        expected |= in_stroke([(x + 0.5, y + 0.5)], 0.5)
+        hands.saved()
+        hands.key("f")
+        hands.until("annotator.view.fitted")
+    assert expected.sum() == 3
+    assert np.array_equal(hands.labels() == 1, expected)
+
+
+def test_panning_keeps_positions(hands, annotator):
+    hands.add()
+    for _ in range(3):
+        hands.key("+")
+    hands.key("v")
+    hands.drag((80, 48), (60, 30))
+    hands.key("b")
+    hands.drag((100, 50), (110, 60))
+    hands.saved()
+    assert (
+        np.abs(np.array(last_entry(annotator.workspace)["points"])[[0, -1]] - ((100, 50), (110, 60))).max()
+        < 0.2
+    )
+    assert np.array_equal(hands.labels() == 1, in_stroke(last_entry(annotator.workspace)["points"], 12))
+
+
+def test_objects_are_added_renamed_coloured_and_removed_in_the_middle(hands, annotator):
+    hands.add(3)
+    for label, x in ((1, 30), (2, 70), (3, 110)):
+        hands.key(str(label))
+        hands.drag((x, 30), (x, 60))
+    hands.saved()
+    before = hands.labels()
+    name = hands.page.get_by_label("Name of object 2")
+    name.fill("left hand")
+    hands.key("Enter")
+    hands.until("annotator.store.objects[1].name === 'left hand'")
+    hands.page.get_by_label("Colour of Object 1").fill("#123456")
+    hands.until("annotator.store.objects[0].colour === '#123456'")
+    hands.page.get_by_label("Remove left hand").click()
+    hands.page.click("#remove-all")
+    hands.until("annotator.store.objects.length === 2")
+    assert np.array_equal(hands.labels(), np.where(before == 2, 0, before))
+    assert [each.name for each in annotator.session.document.objects] == ["Object 1", "Object 3"]
+    hands.add()
+    assert hands.js("annotator.store.objects.at(-1).label") == 4
+
+
+def test_hidden_objects_are_not_shown_and_locked_ones_not_changed(hands, annotator):
+    hands.add(2)
+    hands.key("1")
+    hands.drag((50, 48), (51, 48))
+    hands.saved()
+    bare = frames()[0][48, 50]
+    until_shown(hands, [50.5, 48.5], lambda colour: np.abs(colour - bare.astype(int)).sum() > 60)
+    hands.key("h")
+    hands.until("annotator.store.objects[0].hidden")
+    until_shown(hands, [50.5, 48.5], lambda colour: np.abs(colour - bare.astype(int)).max() < 14)
+    hands.key("l")
+    hands.until("annotator.store.objects[0].locked")
+    before = hands.labels()
+    hands.drag((20, 20), (30, 20))
+    hands.until("document.getElementById('toasts').textContent.includes('is locked')")
+    hands.key("2")
+    hands.drag((40, 48), (70, 48))
+    after = hands.labels()
+    assert np.array_equal(after == 1, before == 1)
+    assert (after == 2).any()
+
+
+def test_undo_and_redo_by_key_and_button(hands):
+    hands.add()
+    hands.drag(*LINE)
+    one = hands.labels()
+    hands.drag((100, 20), (100, 70))
+    two = hands.labels()
+    hands.key("Control+z")
+    assert np.array_equal(hands.labels(), one)
+    hands.page.click("#undo")
+    assert not hands.labels().any()
+    hands.page.click("#undo")
+    hands.until("annotator.store.objects.length === 0 && document.getElementById('undo').disabled")
+    hands.key("Control+Shift+z", "Control+y")
+    hands.page.click("#redo")
+    hands.until("document.getElementById('redo').disabled")
+    assert np.array_equal(hands.labels(), two)
+
+
+def test_a_stroke_belongs_to_the_frame_on_which_it_began(hands, annotator):
+    hands.add()
+    hands.go(3)
+    hands.drag((30, 30), (60, 40), up=False)
+    hands.key("ArrowRight")
+    hands.until("annotator.view.shown.frame === 4")
+    hands.page.mouse.move(*hands.screen(120, 80))
+    hands.page.mouse.up()
+    hands.saved()
+    assert annotator.session.document.touched == [3]
+    entry = last_entry(annotator.workspace)
+    assert np.array_equal(annotator.session.label_map(3) == 1, in_stroke(entry["points"], 12))
+    assert entry["points"][-1][0] < 62
+
+
+def test_a_box_around_the_object_is_guessed(hands, annotator):
+    hands.add()
+    hands.key("g")
+    hands.drag((22, 20), (80, 78))
+    guessed = hands.labels() == 1
+    assert (guessed & disc(0)).sum() / (guessed | disc(0)).sum() > 0.9

@@ -1,0 +1,118 @@
+"""Masks made of scribbles and boxes: what is asked of the segmenter, and what stays of what was there."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts.annotator.scribbling import Scribbling
+from scripts.annotator.worker import WorkerSettings
+from tests.annotator.browser import needs_browser
+from tests.annotator.parts import add, in_stroke, session, stroke, write_frames
+from util.errors import InputError
+
+pytest_plugins = ["tests.annotator.page"]
+
+ON, OFF = [[50.0, 48.0], [58.0, 48.0]], [[120.0, 20.0], [150.0, 20.0]]
+FAR = [[100.0, 80.0], [130.0, 90.0]]
+
+
+@pytest.fixture
+def opened(tmp_path):
+    video = write_frames(tmp_path / "clip")
+    picture = np.array(Image.open(video / "00000.png"))
+    picture[15:30, 110:140] = (20, 240, 20)
+    Image.fromarray(picture).save(video / "00000.png")
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        yield opened
+
+
+@pytest.fixture
+def scribbling(opened, tmp_path):
+    return Scribbling(WorkerSettings(opened.pictures.path, tmp_path, tmp_path, 48, "cpu", False, False))
+
+
+@pytest.fixture
+def asked(scribbling):
+    """The strokes of each request; the answers are where the last of them is."""
+    strokes = []
+
+    def ask(request):
+        strokes.append(request["strokes"])
+        yield "mask", in_stroke(request["strokes"][-1][0], 4.0)
+
+    scribbling.worker = SimpleNamespace(ask=ask)
+    return strokes
+
+
+def scribble(points, label, positive=True):
+    return {"kind": "scribble", "frame": 0, "object": label, "points": points, "positive": positive}
+
+
+def box(*points, **more):
+    return {"kind": "guess", "frame": 0, "object": 1, "points": [list(point) for point in points], **more}
+
+
+def test_scribbles_of_a_frame_count_together(opened, scribbling, asked):
+    for edit in (scribble(ON, 1), scribble(OFF, 1, positive=False), scribble(FAR, 2)):
+        scribbling.edit(opened, edit)
+    assert asked[-1] == [(ON, 1), (OFF, 0), (FAR, 2)]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"kind": "clear", "frame": 0},
+        {"kind": "remove", "object": 1},
+        {"kind": "erase", "object": 1, "first": 0, "last": 3},
+    ],
+)
+def test_scribbles_end_with_their_object(end, opened, scribbling, asked):
+    scribbling.edit(opened, scribble(ON, 1))
+    scribbling.edit(opened, scribble(OFF, 1, positive=False))
+    opened.edit(end)
+    scribbling.edit(opened, scribble(FAR, 2))
+    assert asked[-1] == [(FAR, 2)]
+    opened.undo()
+    opened.undo()
+    scribbling.edit(opened, scribble(FAR, 2))
+    assert asked[-1] == [(ON, 1), (OFF, 0), (FAR, 2)]
+
+
+def test_a_guess_adds_to_what_is_there_and_replaces_it_on_request(opened, scribbling):
+    def found():
+        return opened.label_map(0) == 1
+
+    opened.edit(stroke(FAR))
+    by_hand = found()
+    scribbling.edit(opened, box((25, 22), (76, 75)))
+    with_disc = found()
+    assert with_disc[48, 50]
+    scribbling.edit(opened, box((102, 8), (148, 38)))
+    with_both = found()
+    assert with_both[20, 120]
+    assert with_both[by_hand].all()
+    assert with_both[with_disc].all()
+    scribbling.edit(opened, box((102, 8), (148, 38), replace=True))
+    assert np.array_equal(found(), with_both & ~with_disc)
+    with pytest.raises(InputError, match="nothing stands out in the box"):
+        scribbling.edit(opened, box((150, 85), (158, 93), replace=True))
+    assert np.array_equal(found(), with_both & ~with_disc)
+
+
+@needs_browser
+def test_a_box_adds_and_with_shift_replaces(hands):
+    hands.add()
+    hands.drag(*FAR)
+    by_hand = hands.labels() == 1
+    hands.key("g")
+    hands.drag((25, 22), (76, 75))
+    found = hands.labels() == 1
+    assert found[by_hand].all()
+    assert found[48, 50]
+    hands.page.keyboard.down("Shift")
+    hands.drag((25, 22), (76, 75))
+    hands.page.keyboard.up("Shift")
+    assert np.array_equal(hands.labels() == 1, found & ~by_hand)

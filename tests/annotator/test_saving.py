@@ -1,0 +1,237 @@
+"""What the page says of a change is true: it is saved, waits in view, or is taken back with the reason."""
+
+import errno
+import shutil
+import socket
+import socketserver
+import threading
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pytest
+
+from scripts.annotator import edits
+from scripts.annotator.session import Session
+from tests.annotator.browser import Annotator, Hands, last_entry, needs_browser, shown_pixels
+from tests.annotator.parts import add, in_stroke, session, stroke
+
+pytest_plugins = ["tests.annotator.page"]
+pytestmark = needs_browser
+
+LINE = (30, 30), (70, 42)
+OTHER = (100, 20), (100, 70)
+
+
+def status(hands):
+    return hands.page.inner_text("#saved")
+
+
+def until_status(hands, part):
+    hands.until(f"document.getElementById('saved').textContent.includes({part!r})")
+
+
+def failing(error):
+    def edit(self, raw):
+        raise error
+
+    return edit
+
+
+def test_a_stroke_of_more_points_than_the_server_takes_is_thinned(hands, annotator, monkeypatch):
+    monkeypatch.setattr(edits, "MOST_POINTS", 60)
+    monkeypatch.setattr("scripts.annotator.session.MOST_POINTS", 60)
+    hands.page.reload()
+    hands.saved()
+    hands.add()
+    corners = [(20, 20), (140, 20), (20, 76), (140, 76)]
+    hands.page.mouse.move(*hands.screen(*corners[0]))
+    hands.page.mouse.down()
+    for corner in corners[1:]:
+        hands.page.mouse.move(*hands.screen(*corner), steps=50)
+    hands.page.mouse.up()
+    shown = hands.labels()
+    points = last_entry(annotator.workspace)["points"]
+    assert 30 <= len(points) < 60
+    expected = in_stroke(corners, 12)
+    assert (shown == 1)[expected].mean() > 0.95
+    assert np.array_equal(shown == 1, in_stroke(points, 12))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OSError(errno.ENOSPC, "No space left on device"), "No space left"), (RuntimeError("a fault"), "")],
+)
+def test_a_change_that_the_server_fails_to_save_waits_in_view(hands, annotator, monkeypatch, error, reason):
+    hands.add()
+    bare = shown_pixels(hands, (40, 33))[0]
+    with monkeypatch.context() as broken:
+        broken.setattr(Session, "edit", failing(error))
+        hands.drag(*LINE, wait=False)
+        until_status(hands, "Not saved: ")
+        assert reason in status(hands)
+        hands.drag(*OTHER, wait=False)
+        hands.page.wait_for_timeout(1000)  # it is tried again meanwhile
+        assert status(hands).startswith("Not saved: ")
+        assert hands.js("[...document.getElementById('saved').classList].includes('lost')")
+        assert shown_pixels(hands, (40, 33))[0] != bare
+    expected = np.zeros((96, 160), bool)
+    shown = hands.labels()
+    for entry in annotator.session.document.effective("stroke"):
+        expected |= in_stroke(entry["points"], 12)
+    assert np.array_equal(shown == 1, expected)
+    assert expected[33, 40] and expected[45, 100]
+
+
+def test_a_change_that_cannot_be_saved_can_be_taken_back(hands, annotator, monkeypatch):
+    hands.add()
+    monkeypatch.setattr(Session, "edit", failing(RuntimeError("a fault")))
+    hands.drag(*LINE, wait=False)
+    until_status(hands, "Not saved: ")
+    while hands.js("annotator.pending.length"):
+        hands.key("Control+z")
+        hands.page.wait_for_timeout(50)
+    hands.saved()
+    assert not hands.labels().any()
+    assert last_entry(annotator.workspace)["kind"] == "add"
+
+
+def test_a_change_that_is_refused_is_taken_back_with_the_reason(hands, monkeypatch):
+    hands.add()
+    monkeypatch.setattr(edits, "LARGEST_RADIUS", 5)
+    hands.drag(*LINE, wait=False)
+    until_status(hands, "Not saved: radius must be from 0.5 to 5 pixels.")
+    assert not hands.js("annotator.pending.length")
+    assert not hands.js("annotator.store.frames.size")
+    monkeypatch.undo()
+    hands.drag(*LINE)
+    assert hands.labels().any()
+
+
+def test_a_name_that_is_refused_is_the_old_one_again(hands, monkeypatch):
+    hands.add()
+    monkeypatch.setattr(edits, "LONGEST_NAME", 8)
+    hands.page.get_by_label("Name of object 1").fill("a name that is too long")
+    hands.key("Enter")
+    until_status(hands, "Not saved: name must be a text of 1 to 8 characters.")
+    assert hands.page.get_by_label("Name of object 1").input_value() == "Object 1"
+
+
+def test_a_change_waits_while_the_page_is_logged_out(hands, annotator):
+    hands.add()
+    hands.page.context.clear_cookies()
+    hands.drag(*LINE, wait=False)
+    until_status(hands, "Open the address, with its token")
+    assert annotator.session.document.touched == []
+    hands.page.context.new_page().goto(annotator.url)
+    hands.saved()
+    assert annotator.session.document.touched == [0]
+
+
+class Tunnel(socketserver.ThreadingTCPServer):
+    """The near end of a tunnel on 127.0.0.1, whose far end is a port of another address."""
+
+    daemon_threads = True
+
+    def __init__(self, host, port):
+        self.far_end = host, port
+        super().__init__(("127.0.0.1", 0), Through)
+
+
+class Through(socketserver.BaseRequestHandler):
+    def handle(self):
+        with socket.create_connection(self.server.far_end) as far:
+            back = threading.Thread(target=_copy, args=(far, self.request), daemon=True)
+            back.start()
+            _copy(self.request, far)
+            back.join()
+
+
+def _copy(source, target):
+    with suppress(OSError):
+        shutil.copyfileobj(source.makefile("rb", buffering=0), target.makefile("wb", buffering=0))
+        target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def tunnel(annotator, host):
+    with Tunnel(host, annotator.port) as near:
+        threading.Thread(target=near.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{near.server_address[1]}/?{annotator.url.partition('?')[2]}"
+        near.shutdown()
+
+
+def test_two_machines_through_two_tunnels_in_one_browser(video, new_page, tmp_path):
+    first = Annotator(video, tmp_path / "a")
+    second = Annotator(video, tmp_path / "b", port=first.port, host="127.0.0.2")
+    with tunnel(first, "127.0.0.1") as url, tunnel(second, "127.0.0.2") as other_url:
+        person = Hands(new_page(), url)
+        other = Hands(person.page.context.new_page(), other_url)
+        for hands, line in ((person, LINE), (other, OTHER)):
+            hands.add()
+            hands.drag(*line)
+            hands.page.reload()
+            hands.saved()
+        assert person.labels()[33, 40] and not person.labels()[45, 100]
+        assert other.labels()[45, 100] and not other.labels()[33, 40]
+        person.page.context.close()
+    first.close()
+    second.close()
+
+
+def test_a_page_of_another_workspace_at_the_same_address_changes_nothing(video, new_page, tmp_path):
+    started = Annotator(video, tmp_path / "a")
+    old = Hands(new_page(), started.url)
+    old.add()
+    started.close()
+    old.drag(*LINE, wait=False)
+    started = Annotator(video, tmp_path / "b", port=started.port)
+    new = Hands(old.page.context.new_page(), started.url)
+    until_status(old, "Another annotation is served at this address now")
+    new.add()
+    new.page.wait_for_timeout(1000)  # the old page tries again meanwhile
+    new.saved()
+    assert old.js("annotator.pending.length") == 1
+    assert [entry["kind"] for entry in started.session.workspace.log.entries] == ["video"]
+    assert started.session.document.touched == []
+    new.page.context.close()
+    started.close()
+
+
+def test_the_page_goes_on_after_the_state_could_not_be_loaded(hands, annotator, video, tmp_path):
+    hands.add()
+    hands.page.route("**/api/state", lambda route: route.abort())
+    annotator.close()
+    again = Annotator(video, tmp_path / "w", port=annotator.port)
+    hands.until("annotator.link.listening")
+    hands.page.wait_for_timeout(300)
+    assert status(hands) == "No server; trying again"
+    hands.page.unroute("**/api/state")
+    hands.drag(*LINE)
+    assert again.session.document.touched == [0]
+    again.close()
+
+
+def test_a_page_that_lags_and_cannot_load_says_so_and_goes_on(hands, annotator, monkeypatch):
+    hands.add()
+    hands.page.route("**/api/state", lambda route: route.abort())
+    with monkeypatch.context() as silent:
+        silent.setattr(annotator.session.events, "send", lambda message: None)
+        annotator.session.edit(stroke([[120, 20]], frame=3))  # of which the page does not hear
+    hands.drag(*LINE, wait=False)
+    hands.until("annotator.link.trouble")
+    assert annotator.session.document.touched == [0, 3]
+    assert status(hands) != "Saved"
+    hands.page.unroute("**/api/state")
+    hands.drag(*OTHER)
+    assert hands.js("[...annotator.store.frames.keys()].sort()") == [0, 3]
+    assert hands.labels()[45, 100]
+
+
+def test_revisions_go_on_after_a_restart(video, tmp_path):
+    with session(video, tmp_path / "w") as first:
+        add(first, "a")
+        before = first.revision
+    with session(video, tmp_path / "w") as second:
+        assert second.revision == before
+        add(second, "b")
+        assert second.revision == before + 1

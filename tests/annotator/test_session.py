@@ -1,0 +1,481 @@
+import json
+import os
+import queue
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scripts.annotator.edit_log import EditLog
+from scripts.annotator.edits import checked_edit
+from scripts.annotator.events import Events
+from scripts.annotator.jobs import Cancelled, Job
+from scripts.annotator.propagation import Propagation
+from scripts.annotator.tasks import Tasks
+from scripts.annotator.weights import Weights
+from scripts.one_shot.held_out import verdict
+from tests.annotator.parts import (
+    FRAMES,
+    SIZE,
+    add,
+    in_polygon,
+    in_stroke,
+    mask_files,
+    session,
+    stroke,
+    write_frames,
+)
+from tests.conftest import read_png, run_script
+from util.errors import InputError
+
+LINE = [[20.2, 30.0], [60.7, 41.5]]
+HOOK = [[50.0, 20.0], [50.0, 70.0], [90.0, 70.0]]
+TRIANGLE = [[100.0, 10.0], [150.0, 30.5], [110.5, 80.0]]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return write_frames(tmp_path_factory.mktemp("video") / "clip")
+
+
+def label_maps(opened):
+    return [opened.label_map(frame).copy() for frame in range(FRAMES)]
+
+
+def same(some, others):
+    return all(np.array_equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+def polygon(points, frame=0, label=1, erase=False):
+    return {"kind": "polygon", "frame": frame, "object": label, "points": points, "erase": erase}
+
+
+def propagate(opened, masks, first=0, last=FRAMES - 1):
+    """Put masks in as a propagation does."""
+    number = opened.workspace.log.next_number
+    opened.write({"kind": "propagate", "first": first, "last": last, "forward": True, "backward": True})
+    return [opened.add_result(number, frame, labels) for frame, labels in masks.items()]
+
+
+def plain(value):
+    return np.full(SIZE, value, np.uint8)
+
+
+def test_masks_are_what_was_drawn_pixel_by_pixel(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        opened.edit(stroke(LINE))
+        opened.edit(stroke(HOOK, label=2, radius=8.5))
+        opened.edit(polygon(TRIANGLE))
+        opened.edit(stroke([[55.0, 40.0]], label=2, radius=6.0, erase=True))
+        opened.edit(
+            {"kind": "box", "frame": 0, "object": 1, "points": [[4.2, 60.0], [20.6, 71.9]], "erase": False}
+        )
+        found = opened.label_map(0)
+    expected = np.zeros(SIZE, np.uint8)
+    expected[in_stroke(LINE, 5)] = 1
+    expected[in_stroke(HOOK, 8.5)] = 2
+    expected[in_polygon(TRIANGLE)] = 1
+    expected[in_stroke([[55.0, 40.0]], 6) & (expected == 2)] = 0
+    expected[60:72, 4:21] = 1
+    assert np.array_equal(found, expected)
+
+
+def test_undo_and_redo_of_every_step_also_after_a_restart(video, tmp_path):
+    steps = [
+        {"kind": "add", "name": "a", "colour": "#e69f00"},
+        stroke(LINE),
+        stroke(HOOK, frame=3),
+        {"kind": "add", "name": "b", "colour": "#56b4e9"},
+        polygon(TRIANGLE, frame=3, label=2),
+        {"kind": "change", "object": 1, "name": "car", "locked": True},
+        stroke(LINE, frame=3, label=2),
+        {"kind": "review", "first": 0, "last": 5, "on": True},
+        {"kind": "change", "object": 1, "locked": False},
+        {"kind": "erase", "object": 1, "first": 2, "last": 7},
+        {"kind": "key", "frame": 3},
+        {"kind": "remove", "object": 1},
+        {"kind": "clear", "frame": 3},
+    ]
+    states = []
+
+    def state(opened):
+        document = opened.document
+        return document.objects, [document.state(frame) for frame in range(FRAMES)], label_maps(opened)
+
+    def equal(some, others):
+        return some[:2] == others[:2] and same(some[2], others[2])
+
+    with session(video, tmp_path / "w") as opened:
+        states.append(state(opened))
+        for step in steps:
+            opened.edit(step)
+            states.append(state(opened))
+        for before in reversed(states[6:-1]):
+            opened.undo()
+            assert equal(state(opened), before)
+    with session(video, tmp_path / "w") as opened:
+        assert equal(state(opened), states[6])
+        for after in states[7:]:
+            opened.redo()
+            assert equal(state(opened), after)
+        for before in reversed(states[:-1]):
+            opened.undo()
+            assert equal(state(opened), before)
+        with pytest.raises(InputError, match="nothing to undo"):
+            opened.undo()
+        opened.redo()
+        opened.edit(stroke(HOOK))
+        with pytest.raises(InputError, match="nothing to redo"):
+            opened.redo()
+
+
+def test_a_propagation_is_one_step_and_undone_bit_for_bit(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        opened.edit(stroke(LINE))
+        before = label_maps(opened)
+        assert propagate(opened, {frame: plain(1) for frame in range(FRAMES)}) == [True] * FRAMES
+        once = label_maps(opened)
+        assert np.array_equal(once[0], before[0])  # drawn frames stay
+        assert once[5].all()
+        opened.edit(stroke(HOOK, frame=6, erase=True))
+        corrected = label_maps(opened)
+        propagate(opened, {frame: plain(0) for frame in range(4, 9)}, 4, 8)
+        twice = label_maps(opened)
+        assert np.array_equal(twice[6], corrected[6])
+        assert not twice[5].any()
+        assert twice[9].all()
+        opened.undo()
+        assert same(label_maps(opened), corrected)
+        opened.undo()
+        assert same(label_maps(opened), once)
+        opened.undo()
+        assert same(label_maps(opened), before)
+    with session(video, tmp_path / "w") as opened:
+        for expected in (once, corrected, twice):
+            opened.redo()
+            assert same(label_maps(opened), expected)
+
+
+def test_results_do_not_touch_what_came_later_or_no_longer_counts(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        opened.edit(stroke(LINE))
+        number = opened.workspace.log.next_number
+        propagate(opened, {1: plain(1)})
+        opened.edit(stroke(HOOK, frame=2))  # while it runs
+        expected = opened.label_map(2).copy()
+        assert opened.add_result(number, 2, plain(1))
+        assert np.array_equal(opened.label_map(2), expected)
+        opened.undo()
+        opened.undo()
+        assert not opened.add_result(number, 3, plain(1))
+        assert not opened.label_map(1).any()
+
+
+def test_locked_objects_keep_their_pixels(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        opened.edit(stroke(LINE))
+        opened.edit({"kind": "change", "object": 1, "locked": True})
+        opened.edit(stroke(LINE, label=2, radius=9.0))
+        labels = opened.label_map(0)
+        assert np.array_equal(labels == 1, in_stroke(LINE, 5))
+        assert np.array_equal(labels == 2, in_stroke(LINE, 9) & ~in_stroke(LINE, 5))
+        with pytest.raises(InputError, match="a is locked"):
+            opened.edit(stroke(LINE))
+        opened.edit({"kind": "clear", "frame": 0})
+        assert np.array_equal(opened.label_map(0), in_stroke(LINE, 5))
+        assert (opened.document.state(0).present, opened.document.state(0).drawn) == ({1}, {1})
+        half = plain(2)
+        half[:, :80] = 1
+        opened.edit({"kind": "change", "object": 1, "locked": False})
+        propagate(opened, {4: half})
+        opened.edit({"kind": "change", "object": 1, "locked": True})
+        propagate(opened, {4: plain(0)})
+        assert np.array_equal(opened.label_map(4), np.where(half == 1, 1, 0))
+
+
+def test_nothing_comes_to_reviewed_frames_nor_leaves_them(video, tmp_path):
+    """Objects that are rightly absent stay away, also from frames that show none, and so do later ones."""
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        opened.edit(stroke(LINE))
+        propagate(opened, {4: plain(1)})
+        opened.edit({"kind": "review", "first": 4, "last": 5, "on": True})
+        add(opened, "c")
+        for label in (2, 3):
+            propagate(opened, {frame: plain(label) for frame in (4, 5, 6)})
+        assert [opened.label_map(frame).max() for frame in (4, 5, 6)] == [1, 0, 3]
+        assert opened.label_map(4).all()
+    with session(video, tmp_path / "w") as opened:
+        opened.edit({"kind": "review", "first": 4, "last": 5, "on": False})
+        propagate(opened, {frame: plain(2) for frame in (4, 5)})
+        assert [opened.label_map(frame).min() for frame in (4, 5)] == [2, 2]
+
+
+def test_an_object_taken_off_a_frame_stays_off_when_a_review_ends(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        propagate(opened, {4: plain(1)})
+        opened.edit({"kind": "erase", "object": 1, "first": 4, "last": 4})
+        for on in (True, False):
+            opened.edit({"kind": "review", "first": 4, "last": 4, "on": on})
+        propagate(opened, {4: plain(1)})
+        assert not opened.label_map(4).any()
+
+
+def test_frames_that_were_only_reviewed_are_not_taken_for_filled(video, tmp_path):
+    asked = []
+
+    def ask(request):
+        asked.append([gap.frames for gap in request["gaps"]])
+        yield from ()
+
+    propagation = Propagation(None)
+    propagation.worker = SimpleNamespace(ask=ask)
+    request = {"first": 0, "last": FRAMES - 1, "forward": True, "backward": True}
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        for frame in (0, 6):
+            opened.edit(stroke(LINE, frame=frame))
+        propagate(
+            opened, {frame: plain(1) for frame in (1, 2, 3, 7, 8, 9, 10, 11)}
+        )  # cancelled in the first gap
+        for on in (True, False):
+            opened.edit({"kind": "review", "first": 4, "last": 5, "on": on})
+        propagation.run(Job(1, "propagate", Events()), opened, request, None, True)
+    assert asked == [[range(1, 6)]]
+
+
+def test_an_object_taken_off_a_range_does_not_come_back(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        opened.edit(stroke(LINE))
+        both = plain(1)
+        both[40:] = 2
+        propagate(opened, dict.fromkeys(range(1, FRAMES), both))
+        opened.edit({"kind": "erase", "object": 1, "first": 3, "last": 5})
+        assert [1 in opened.document.state(frame).present for frame in (2, 3, 4, 5, 6)] == [1, 0, 0, 0, 1]
+        propagate(opened, dict.fromkeys(range(1, FRAMES), both))
+        assert [(opened.label_map(frame) == 1).any() for frame in (2, 3, 4, 5, 6)] == [1, 0, 0, 0, 1]
+        assert np.array_equal(opened.label_map(4) == 2, both == 2)
+
+
+def test_removing_an_object_in_the_middle_keeps_the_others_labels(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b", "c")
+        for label, points in ((1, LINE), (2, HOOK), (3, TRIANGLE)):
+            opened.edit(polygon(TRIANGLE, label=3) if label == 3 else stroke(points, label=label))
+        before = opened.label_map(0)
+        opened.edit({"kind": "remove", "object": 2})
+        assert np.array_equal(opened.label_map(0), np.where(before == 2, 0, before))
+        assert [each.label for each in opened.document.objects] == [1, 3]
+        add(opened, "d")
+        assert opened.document.objects[-1].label == 4  # 2 stays what it was in masks exported before
+        with pytest.raises(InputError, match="no object 2"):
+            opened.edit(stroke(HOOK, label=2))
+
+
+def test_an_edit_that_is_sent_again_is_saved_once(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        opened.edit({**stroke(LINE), "id": "x"})
+        opened.edit({**stroke(LINE), "id": "x"})
+        opened.undo({"id": "y"})
+        opened.undo({"id": "y"})
+        assert len(opened.document.objects) == 1
+    with session(video, tmp_path / "w") as opened:
+        opened.edit({**stroke(LINE), "id": "x"})
+        assert not opened.label_map(0).any()
+
+
+def test_many_strokes_of_a_frame_are_not_all_drawn_again(video, tmp_path):
+    random = np.random.default_rng(0)
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        for step in range(150):
+            points = random.uniform(0, 160, (2, 2)).tolist()
+            opened.edit(stroke(points, label=1 + step % 2, erase=step % 5 == 4))
+        expected = opened.label_map(0).copy()
+    with session(video, tmp_path / "w") as opened:
+        opened.label_map(0)
+    with session(video, tmp_path / "w") as opened:
+        assert list((tmp_path / "w/masks/snapshots").iterdir())
+        assert np.array_equal(opened.label_map(0), expected)
+        for _ in range(5):
+            opened.undo()
+        for _ in range(5):
+            opened.redo()
+        assert np.array_equal(opened.label_map(0), expected)
+
+
+def test_a_cut_off_last_line_is_forgotten_and_a_damaged_one_named(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        opened.edit(stroke(LINE))
+        expected = opened.label_map(0).copy()
+    path = tmp_path / "w/edits.jsonl"
+    with path.open("ab") as file:
+        file.write(b'{"n":4,"kind":"str')
+    with session(video, tmp_path / "w") as opened:
+        assert np.array_equal(opened.label_map(0), expected)
+        opened.edit(stroke(HOOK))
+    assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+    path.write_text(path.read_text().replace('"kind":"add"', '"kind":"add'))
+    with pytest.raises(InputError, match=r"line 2 of .* is damaged"), session(video, tmp_path / "w"):
+        pass
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    log = EditLog(tmp_path / "log")
+    log.append({"kind": "a"})
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+        patched.setattr(os, "fsync", full)
+        log.append({"kind": "b"})
+    log.append({"kind": "c"})
+    log.close()
+    assert [(entry["n"], entry["kind"]) for entry in EditLog(tmp_path / "log").entries] == [
+        (1, "a"),
+        (2, "c"),
+    ]
+
+
+def test_a_workspace_is_of_one_video_and_one_run(video, tmp_path):
+    with session(video, tmp_path / "w"):
+        refused = run_script("-m", "scripts.annotate", video, "--workspace", tmp_path / "w", check=False)
+        assert refused.returncode == 1
+        assert "another annotation is at work" in refused.stderr
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/1.png").write_bytes((video / "00000.png").read_bytes())
+    with (
+        pytest.raises(InputError, match="give another --workspace"),
+        session(tmp_path / "other", tmp_path / "w"),
+    ):
+        pass
+    with pytest.raises(InputError, match="lies in the folder of the frames"), session(video, video / "w"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "format"}, "needs a kind"),
+        ({"frame": FRAMES}, "behind the last frame"),
+        ({"frame": -1}, "whole number"),
+        ({"frame": True}, "whole number"),
+        ({"object": 0}, "choose an object"),
+        ({"object": 256}, "to 255"),
+        ({"points": []}, "list of 1"),
+        ({"points": [[1, float("nan")]]}, "finite"),
+        ({"points": [[1, 2, 3]]}, "positions"),
+        ({"points": "x"}, "list of 1"),
+        ({"radius": 1e9}, "finite|from 0.5"),
+        ({"radius": 0}, "from 0.5"),
+        ({"erase": 1}, "true or false"),
+        ({"kind": "add", "name": " ", "colour": "#000000"}, "text of 1"),
+        ({"kind": "add", "name": "a", "colour": "red"}, "colour"),
+        ({"kind": "erase", "first": 5, "last": 3}, "is empty"),
+        ({"kind": "polygon"}, "3 points"),
+        ({"kind": "guess", "points": [[1, 1], [9, 9]], "replace": "yes"}, "true or false"),
+    ],
+)
+def test_bad_edits_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        checked_edit({**stroke(LINE), **change}, FRAMES)
+
+
+def test_whole_masks_are_files_that_others_can_read(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        propagate(opened, {3: plain(1)})
+    (name,) = mask_files(tmp_path / "w")
+    assert name.name == "00003.png"
+    assert np.array_equal(read_png(tmp_path / "w" / name), plain(1))
+
+
+def test_masks_that_no_undo_leads_to_are_removed_at_the_next_start(video, tmp_path):
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        propagate(opened, {3: plain(1)})
+        opened.undo()
+    with session(video, tmp_path / "w") as opened:
+        opened.redo()
+        assert opened.label_map(3).all()
+        opened.undo()
+        opened.edit(stroke(LINE))
+        propagate(opened, {4: plain(1)})
+    with session(video, tmp_path / "w") as opened:
+        assert [path.name for path in mask_files(tmp_path / "w")] == ["00004.png"]
+        assert opened.label_map(4).all()
+
+
+def test_a_fit_that_ends_early_leaves_the_earlier_network(video, tmp_path, monkeypatch):
+    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0])
+    weights.fitted.parent.mkdir(parents=True)
+    weights.fitted.write_text("earlier")
+
+    def stopped(command, job, seconds):  # when the network was written, and what it is worth not yet known
+        Path(command[command.index("--output") + 1]).write_text("new")
+        raise Cancelled
+
+    monkeypatch.setattr("scripts.annotator.weights._run", stopped)
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke(LINE))
+        with pytest.raises(Cancelled):
+            weights.fit(Job(1, "fit", Events()), opened, minutes=1)
+    assert weights.fitted.read_text() == "earlier"
+    assert sorted(path.name for path in weights.fitted.parent.iterdir()) == ["masks", "network.pth"]
+
+
+@pytest.mark.parametrize(("overlap", "warning"), [(0.2, True), (0.9, False)])
+def test_the_verdict_on_a_fit_is_for_the_page(overlap, warning, video, tmp_path, monkeypatch):
+    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0])
+
+    def fitted(command, job, seconds):
+        Path(command[command.index("--output") + 1]).write_text("new")
+        return f"One-shot fit to 1 annotated frames.\n{verdict({1: overlap}, [1])}\n"
+
+    monkeypatch.setattr("scripts.annotator.weights._run", fitted)
+    job = Job(1, "fit", Events())
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke(LINE))
+        said = weights.fit(job, opened, minutes=1)
+    assert said.endswith(job.as_json()["result"]["verdict"])
+    assert f"object 1 {100 * overlap:.0f} %" in said
+    assert ("may be lost" in said) == job.as_json()["result"]["warning"] == warning
+
+
+@pytest.mark.slow
+def test_a_fit_says_how_well_it_knows_what_was_drawn(video, tmp_path):
+    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0], ["--device", "cpu"])
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke([[50, 48], [60, 48]], radius=15.0))
+        said = weights.fit(Job(1, "fit", Events()), opened, minutes=0.01)
+    assert re.search(r"^A network has been fitted .* not trained on: object 1 \d+ %\.", said)
+    assert weights.as_json()["kind"] == "fitted"
+
+
+@pytest.mark.parametrize("kind", ["published", "fitted"])
+def test_a_fitted_network_goes_without_the_previous_frame(kind, video, tmp_path):
+    weights = Weights(tmp_path / "published.pth", tmp_path / "w/fit/network.pth", SIZE[0])
+    path = getattr(weights, kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("the network")
+    asked = queue.Queue()
+    propagation = SimpleNamespace(run=lambda job, session, request, *rest: asked.put(rest) or "Done.")
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke(LINE))
+        Tasks(opened, weights, propagation, None).propagate({})
+        assert asked.get(timeout=60) == (path, kind == "published")

@@ -1,0 +1,341 @@
+"""A long random walk through the page: whenever it says "Saved", its state and that on the disk are one.
+
+ANNOTATOR_WALK_SECONDS=1200 python -m pytest -m slow -s -n 0 tests/annotator/test_walk.py
+"""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from tests.annotator.browser import Hands, last_entry, needs_browser
+from tests.annotator.parts import FRAMES, HEIGHT, WIDTH, Server, free_port, session
+
+pytest_plugins = ["tests.annotator.page"]
+pytestmark = [needs_browser, pytest.mark.slow]
+
+SECONDS = float(os.environ.get("ANNOTATOR_WALK_SECONDS", "1200"))
+SEED = int(os.environ.get("ANNOTATOR_WALK_SEED", "0"))
+DISK = "6m"  # size of the file system that is filled
+ALL_FRAMES = 10  # checks after which the masks of all frames are compared, and not of one alone
+MOST_OBJECTS = 5
+
+STATE = """(() => {
+  const { objects, frames, undo, redo, next, revision } = annotator.store;
+  const rows = [...frames].map(([frame, s]) => [frame, s.version, s.present, s.drawn, s.reviewed]);
+  return { objects, frames: rows.sort((a, b) => a[0] - b[0]), undo, redo, next, revision };
+})()"""
+LABELS = """async (frames) => {
+  const maps = [];
+  for (const frame of frames) maps.push([...(await annotator.pictures.fetchLabels(frame)) ?? []]);
+  return maps;
+}"""
+
+
+@contextmanager
+def small_disk(path):
+    """Yield whether a small file system could be mounted at a path."""
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", str(path)]
+    mounted = shutil.which("mount") is not None and subprocess.run(command, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+class Walker(Hands):
+    """Hands that take a refusal with its reason for an answer: a guess may find nothing."""
+
+    def saved(self):
+        self.until(
+            "!annotator.pending.length &&"
+            " /^Saved$|^Not saved: /.test(document.getElementById('saved').textContent)"
+        )
+
+
+class Walk:
+    """Random hands on one page, and what must be so after each of their actions."""
+
+    def __init__(self, page, video, disk, weights, chance):
+        self.page, self.video, self.disk, self.chance = page, video, disk, chance
+        self.workspace = disk / "w"
+        self.arguments = [video, "--workspace", self.workspace, "--model", weights, "--size", "48"]
+        self.port = free_port()
+        self.done, self.checks = Counter(), 0
+        self.start_server()
+        self.hands = Walker(page, self.server.url)
+
+    def start_server(self):
+        self.server = Server(*self.arguments, port=self.port)
+        said = self.server.process.stdout
+        threading.Thread(target=lambda: [None for _ in said], daemon=True).start()
+
+    def point(self):
+        return self.chance.uniform(3, WIDTH - 3), self.chance.uniform(3, HEIGHT - 3)
+
+    def js(self, expression):
+        return self.hands.js(expression)
+
+    def running(self):
+        return self.js("annotator.store.job?.state === 'running'")
+
+    def choose_object(self):
+        """Choose an object that can be drawn; add one where there is none."""
+        free = self.js("annotator.store.objects.map(o => !o.locked)")
+        numbers = [str(number) for number, unlocked in enumerate(free, start=1) if unlocked]
+        if numbers:
+            self.hands.key(self.chance.choice(numbers))
+        elif len(free) < MOST_OBJECTS:
+            self.hands.add()
+        else:
+            self.page.locator("#objects li").first.get_by_label("Lock").click()
+            self.hands.saved()
+            self.hands.key("1")
+
+    # each returns the kind of the entry that it must have added to the log, or None
+
+    def stroke(self, up=True):
+        self.choose_object()
+        self.hands.key(self.chance.choice("bbe"))
+        button = self.chance.choice(["left", "left", "right"])
+        points = [self.point() for _ in range(self.chance.randint(1, 4))]
+        self.hands.drag(*points, button=button, up=False)
+        if up:
+            self.page.mouse.up(button=button)
+        return "stroke"
+
+    def polygon(self):
+        self.choose_object()
+        self.hands.key("p")
+        cells = self.chance.sample([(x, y) for x in (20, 60, 100, 140) for y in (20, 48, 76)], 5)
+        for corner in cells[:4]:
+            self.page.mouse.click(*self.hands.screen(*corner))
+        if self.chance.random() < 0.4:
+            self.hands.key("Control+z")
+        if self.chance.random() < 0.3:
+            at_end = self.js("annotator.store.frame") == FRAMES - 1
+            self.hands.key(*["ArrowRight", "ArrowLeft"][:: -1 if at_end else 1])
+        if self.chance.random() < 0.5:
+            self.page.mouse.click(*self.hands.screen(*cells[0]))
+        else:
+            self.hands.key("Enter")
+        return "polygon"
+
+    def box(self, key="x"):
+        self.choose_object()
+        self.hands.key(key)
+        self.hands.drag((20, 15), (self.chance.uniform(60, 150), self.chance.uniform(50, 90)), wait=False)
+        return {"x": "box", "g": "guess"}[key]
+
+    def guess(self):
+        return self.box("g")
+
+    def scribble(self):
+        self.choose_object()
+        self.hands.key("s")
+        self.hands.drag(self.point(), self.point(), wait=False)
+        return "scribble"
+
+    def undo(self):
+        could = self.js("annotator.store.undo !== null")
+        self.hands.key("Control+z")
+        return "undo" if could else None
+
+    def redo(self):
+        could = self.js("annotator.store.redo !== null")
+        self.hands.key("Control+Shift+z")
+        return "redo" if could else None
+
+    def add(self):
+        if self.js("annotator.store.objects.length") >= MOST_OBJECTS:
+            return None
+        self.page.click("#add")
+        return "add"
+
+    def row(self):
+        rows = self.page.locator("#objects li")
+        return rows.nth(self.chance.randrange(count)) if (count := rows.count()) else None
+
+    def mark(self):
+        row = self.row()
+        if row is None:
+            return None
+        row.get_by_label(self.chance.choice(["Hide ", "Lock "])).click()
+        return "change"
+
+    def rename(self):
+        row = self.row()
+        if row is None:
+            return None
+        row.locator("input[type=text]").click()
+        self.page.keyboard.press("Control+a")
+        name = self.chance.choice(["hen", "fox", "lark"])
+        self.page.keyboard.type(f"{name} {self.chance.randrange(10**6)}")
+        self.hands.key("Enter")
+        return "change"
+
+    def remove(self):
+        row = self.row()
+        if row is None:
+            return None
+        row.get_by_label("Remove ").click()
+        if self.js("annotator.store.objects.find(o => o.label === annotator.store.active).locked"):
+            return self.hands.key("Escape")
+        everywhere = self.chance.random() < 0.5
+        self.page.click("#remove-all" if everywhere else "#remove-frame")
+        return "remove" if everywhere else "erase"
+
+    def go(self):
+        self.hands.key(self.chance.choice(["ArrowLeft", "ArrowRight", "Home", "End", ",", "."]))
+        if self.chance.random() < 0.5:
+            self.hands.go(self.chance.randrange(FRAMES))
+
+    def press(self, name, kind):
+        button = self.page.locator(f"#{name}")
+        if not button.is_enabled():
+            return None
+        button.click()
+        return kind
+
+    def clear(self):
+        return self.press("clear", "clear")
+
+    def keep(self):
+        return self.press("key", "key")
+
+    def review(self):
+        return self.press("review", "review")
+
+    def propagate(self):
+        if not self.page.locator("#propagate").is_enabled():
+            return
+        self.hands.propagate()
+        what = self.chance.choice(["wait", "cancel", "draw", "undo", "reload", "kill"])
+        self.page.wait_for_timeout(self.chance.uniform(0, 1500))
+        if what == "cancel":
+            self.hands.key("Escape")
+        elif what == "draw":
+            self.stroke()
+        elif what == "undo":
+            self.hands.key("Control+z")
+        elif what == "reload":
+            self.reload()
+        elif what == "kill":
+            self.server.kill()
+            self.start_server()
+
+    def reload(self):
+        self.hands.saved()
+        self.page.reload()
+        self.hands.until("window.annotator?.store.video && annotator.view.shown.frame >= 0")
+
+    def kill(self):
+        """Kill the server about when a stroke ends; it must be there in the end."""
+        when = self.chance.choice(["before", "in", "after"])
+        if when == "before":
+            self.server.kill()
+        self.stroke(up=False)
+        if when == "in":
+            self.server.kill()
+        self.page.mouse.up()
+        self.page.mouse.up(button="right")
+        if when == "after":
+            self.page.wait_for_timeout(self.chance.uniform(0, 30))
+            self.server.kill()
+        self.start_server()
+        return "stroke"
+
+    def fill(self):
+        """Fill the disk, draw until that is said, and make room: all strokes must be there in the end."""
+        filler, before, drawn = self.disk / "filler", self.strokes(), 0
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(b"0" * 4096):
+                    pass
+            except OSError:
+                pass
+        try:
+            text = "document.getElementById('saved').textContent"
+            said = ""
+            while not said.startswith("Not saved"):  # the last page of the log may have some room
+                self.stroke()
+                drawn += 1
+                said = self.hands.until(f"/^Saved|^Not saved/.exec({text}) && {text}")
+            assert "No space left" in said
+        finally:
+            filler.unlink()
+        self.hands.saved()
+        assert self.strokes() == before + drawn
+        return "stroke"
+
+    def strokes(self):
+        lines = (self.workspace / "edits.jsonl").read_text().splitlines()
+        return sum(json.loads(line)["kind"] == "stroke" for line in lines)
+
+    def step(self, action):
+        kind = getattr(self, action)()
+        self.done[action] += 1
+        self.hands.saved()
+        if self.running():
+            self.hands.until("annotator.store.job?.state !== 'running'", seconds=600)
+            kind = None
+        self.hands.saved()
+        if kind and not (kind == "guess" and self.page.inner_text("#saved").startswith("Not saved")):
+            assert last_entry(self.workspace)["kind"] == kind
+        self.check()
+
+    def check(self):
+        """Compare the page with what a server would read from a copy of the disk."""
+        self.checks += 1
+        every = self.checks % ALL_FRAMES == 0
+        frames = range(FRAMES) if every else [self.js("annotator.store.frame")]
+        page, maps = self.js(STATE), self.page.evaluate(LABELS, list(frames))
+        copy = self.workspace.parent.parent / "copy"
+        shutil.copytree(self.workspace, copy)
+        with session(self.video, copy) as opened:
+            state = opened.state()
+            assert page == {name: state[name] for name in page}
+            for frame, labels in zip(frames, maps, strict=True):
+                shown = np.array(labels or np.zeros(HEIGHT * WIDTH)).reshape(HEIGHT, WIDTH)
+                assert np.array_equal(shown, opened.label_map(frame))
+        shutil.rmtree(copy)
+
+
+ACTIONS = {
+    **{"stroke": 20, "polygon": 8, "box": 5, "guess": 4, "scribble": 2, "undo": 14, "redo": 8, "add": 5},
+    **{"mark": 8, "rename": 6, "remove": 3, "go": 12, "clear": 3, "keep": 3, "review": 4, "propagate": 3},
+    **{"reload": 4, "kill": 3, "fill": 3},
+}
+
+
+def test_what_is_called_saved_is_on_the_disk_on_a_long_random_walk(new_page, video, tmp_path, weights_file):
+    chance = random.Random(SEED)
+    with small_disk(tmp_path / "disk") as mounted:
+        weights = {name: weight for name, weight in ACTIONS.items() if mounted or name != "fill"}
+        walk = Walk(new_page(), video, tmp_path / "disk", weights_file, chance)
+        first, actions = chance.sample(list(weights), len(weights)), []  # each once, then as they come
+        end = time.monotonic() + SECONDS
+        try:
+            while time.monotonic() < end:
+                actions.append(first.pop() if first else chance.choices(list(weights), weights.values())[0])
+                walk.step(actions[-1])
+        except BaseException:
+            print(f"seed {SEED}, step {len(actions)}, after {', '.join(actions[-12:])}")
+            print(f"the page says {walk.page.inner_text('#saved')!r}")
+            raise
+        finally:
+            walk.server.kill()
+            walk.page.close()
+    print(f"{walk.checks} checks; {dict(walk.done)}{'' if mounted else '; no full disk'}")
+    assert walk.hands.problems == []
+    assert walk.checks == len(actions) > SECONDS / 20

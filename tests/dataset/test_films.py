@@ -1,0 +1,178 @@
+"""Films: their times, shapes, sound and names."""
+
+import os
+import struct
+import subprocess
+import sys
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from dataset.video_files.film_file import write_film
+from dataset.video_files.frame_source import PictureFiles, Selection
+from dataset.video_files.video_file import VideoFile
+from tests.conftest import ROOT, run_main, write_labels
+from tests.dataset.encoded_videos import HEIGHT, WIDTH, encode, frames_of, number_of, packets_of, picture
+from util.errors import InputError
+
+SCRIPT = "scripts.propagate_video"
+
+
+def test_odd_pixels_stay_so_in_the_film(tmp_path):
+    path = tmp_path / "dv.mp4"
+    with av.open(str(path), "w") as film:
+        track = film.add_stream("libx264", 25)
+        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        track.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        film.mux(track.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
+        film.mux(track.encode(None))
+    source = VideoFile(path)
+    assert source.pixel_aspect == Fraction(16, 11)
+    write_film(tmp_path / "film.mp4", source, [(0, source.read(0))])
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        assert film.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44
+    content[place : place + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    assert VideoFile(path).pixel_aspect == Fraction(11, 16)
+
+
+RATES = {  # stamps and time base
+    "phone": ([0, 375, 751, 1127, 1503, 1878, 2254, 2630, 3006, 3381], Fraction(1, 90000)),  # 239.6 a second
+    "variable": ([0, 1, 5, 6, 30, 31, 32, 64, 65, 66], Fraction(1, 30)),
+    "ntsc": (list(range(10)), Fraction(1001, 30000)),
+    "late": ([900 + 40 * n for n in range(10)], Fraction(1, 1000)),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_a_film_has_the_times_of_its_source_and_plays_everywhere(name, tmp_path):
+    stamps, base = RATES[name]
+    source = VideoFile(
+        encode(
+            tmp_path / "x.mkv" if name == "late" else tmp_path / "x.mp4", count=10, stamps=stamps, base=base
+        )
+    )
+    expected = [(stamp - stamps[0]) * base for stamp in stamps]
+    assert np.allclose(
+        [float((s - source.stamps[0]) * source.time_base) for s in source.stamps],
+        [float(time) for time in expected],
+        atol=1e-4,
+    )
+    film = tmp_path / "film.mp4"
+    write_film(film, source, ((index, source.read(index)) for index in range(10)))
+    packets = packets_of(film)
+    times = sorted(float(packet.pts * packet.time_base) for packet in packets)
+    assert np.allclose(times, [float(time) for time in expected], atol=1e-4)
+    with av.open(str(film)) as read:
+        stream = read.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        last = expected[-1] - expected[-2]
+        assert abs(float(stream.duration * stream.time_base) - float(expected[-1] + last)) < 1e-3
+    content = film.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+    numbers = [number_of(frame) for frame in frames_of(film)]
+    assert abs(numbers[0]) < 1
+    assert np.allclose(np.diff(numbers), 1, atol=0.2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 17), (1, 1), (2, 3)])
+def test_films_of_odd_sizes_double_the_last_row_and_column(height, width, tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (3, height, width, 1), np.uint8).repeat(3, axis=3)
+    source = PictureFiles([tmp_path / f"{index}.png" for index in range(3)])
+    write_film(tmp_path / "film.mp4", source, enumerate(frames))
+    read = frames_of(tmp_path / "film.mp4")
+    assert read[0].shape == (height + height % 2, width + width % 2, 3)
+    assert np.abs(read[1][:height, :width].astype(int) - frames[1]).mean() < 12
+    if width % 2:
+        assert np.abs(read[1][:height, width].astype(int) - frames[1][:, -1]).mean() < 16
+
+
+def add_sound(path, codec, container):
+    """Write a video of 2 s with a tone that begins after one."""
+    with av.open(str(path), "w", format=container) as film:
+        track, sound = film.add_stream("libx264", 25), film.add_stream(codec, 48000)
+        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        sound.codec_context.layout = "stereo"
+        for number in range(50):
+            film.mux(track.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        film.mux(track.encode(None))
+        tone = np.sin(np.arange(96000) * 2 * np.pi * 440 / 48000) * 0.5 * (np.arange(96000) >= 48000)
+        for start in range(0, 96000, 960):
+            piece = np.repeat(tone[None, start : start + 960], 2, axis=0).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            film.mux(sound.encode(frame))
+        film.mux(sound.encode(None))
+    return path
+
+
+def loudness(path):
+    """When the tone begins and all sound ends, in seconds, and the codec."""
+    with av.open(str(path)) as film:
+        stream, level, end = film.streams.audio[0], [], 0.0
+        for frame in film.decode(audio=0):
+            samples = np.abs(frame.to_ndarray().astype(float)).reshape(-1)
+            level.append((frame.time, samples.max() / (1 if frame.format.name == "fltp" else 32768)))
+            end = frame.time + frame.samples / frame.sample_rate
+        return next(time for time, loud in level if loud > 0.2), end, stream.codec_context.name
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container", "heard"),
+    [
+        ("x.mp4", "aac", "mp4", "aac"),
+        ("x.webm", "libopus", "matroska", "opus"),
+        ("x.mov", "pcm_s16le", "mov", "aac"),
+        ("x.mkv", "mp2", "matroska", "aac"),
+        ("x.avi", "libmp3lame", "avi", "mp3"),
+        ("x.avi", "mp2", "avi", "aac"),
+        ("x.mts", "ac3", "mpegts", "ac3"),
+        ("x.ts", "aac", "mpegts", "aac"),
+    ],
+)
+def test_the_sound_of_the_chosen_part_is_heard_at_its_place(name, codec, container, heard, tmp_path):
+    path = add_sound(tmp_path / name, codec, container)
+    source = VideoFile(path)
+    for first, last in ((0, 50), (10, 40)):
+        chosen = Selection(source, range(first, last))
+        film = tmp_path / "film.mp4"
+        write_film(film, chosen, ((i, chosen.read(i)) for i in range(last - first)), sound=path)
+        begin, end, kind = loudness(film)
+        assert kind.startswith(heard)
+        assert abs(begin - (1 - first / 25)) < 0.06
+        assert abs(end - (last - first) / 25) < 0.06
+    if heard == "aac" and name == "x.mp4":  # copied, not encoded again
+        with av.open(str(path)) as before:
+            packets = {bytes(packet) for packet in before.demux(audio=0) if packet.size}
+        with av.open(str(film)) as after:
+            assert {bytes(packet) for packet in after.demux(audio=0) if packet.size} < packets
+
+
+def test_sound_is_asked_for_with_a_film_and_where_there_is_some(tmp_path, monkeypatch):
+    path = encode(tmp_path / "silent.mp4", count=3)
+    write_labels(tmp_path / "m.png", np.eye(HEIGHT, WIDTH))
+    flags = ["--masks", tmp_path / "m.png", "--output", tmp_path / "out", "--sound", "--input", path]
+    with pytest.raises(InputError, match="--sound is for films"):
+        run_main(monkeypatch, SCRIPT, *flags)
+    with pytest.raises(InputError, match=r"silent\.mp4 has no sound: leave --sound out"):
+        run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
+
+
+@pytest.mark.slow
+def test_a_name_of_any_bytes_is_printed(tmp_path, weights_file):
+    path = encode(tmp_path / os.fsdecode(b"-\xff:%d.mp4"), count=2)
+    write_labels(tmp_path / "m.png", np.eye(HEIGHT, WIDTH))
+    flags = ["--input", path, "--masks", tmp_path / "m.png", "--output", path.with_suffix("")]
+    film = path.with_suffix(".film.mp4")
+    flags += ["--overlay", film, "--model", weights_file, "--device", "cpu"]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(
+        [sys.executable, "-m", SCRIPT, *map(str, flags)], cwd=ROOT, env=strict, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"overlay: " + os.fsencode(film) in done.stdout
+    assert len(packets_of(film)) == 2

@@ -1,0 +1,293 @@
+import functools
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.image_io import normalise, read_image
+from dataset.masks.readers import read_label_map, read_labels
+from dataset.training import fusion_dataset, fusion_draws
+from dataset.training.fusion_dataset import FusionDataset, fusion_videos
+from dataset.training.fusion_draws import FusionRun, FusionVideo, draw
+from model import InferenceCore, load_network
+from model.training.fusion_forward import FrozenAttention
+from scripts.generate_fusion import chosen_objects, write_frame
+from tests.conftest import ROOT, run_main
+from tests.dataset.recipe_statistics import LEVELS, RECIPE
+from tests.training.training_trees import write_video
+from util.errors import InputError
+
+SETTINGS = ".settings.json"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Two videos of eight frames in the layout of BL30K, the second with one object."""
+    root = tmp_path_factory.mktemp("bl")
+    for name, labels in (("v1", (1, 2)), ("v2", (3,))):
+        write_video(root / "JPEGImages", root / "Annotations", name, labels, scale=0.4)
+    return root
+
+
+@pytest.fixture(scope="module")
+def generated(tree, weights_file, tmp_path_factory):
+    """What generate_fusion makes of them, begun at frames 0, 3 and 6."""
+    out = tmp_path_factory.mktemp("fusion") / "bl/run"
+    with pytest.MonkeyPatch.context() as patch:
+        run_main(patch, "scripts.generate_fusion", *flags(tree, weights_file, out))
+    return out
+
+
+def flags(tree, weights_file, out):
+    return ["--bl_root", tree, "--model", weights_file, "--output", out, "--separation", 3, "--device", "cpu"]
+
+
+def assert_same(folder, expected):
+    """Both folders have the same files; grey levels may differ by one.
+
+    Each process finds out by itself which way of multiplying is the quicker, and the two round differently.
+    """
+    found, wanted = ({path.relative_to(each) for path in each.rglob("*")} for each in (folder, expected))
+    assert found == wanted
+    assert (folder / SETTINGS).read_bytes() == (expected / SETTINGS).read_bytes()
+    for path in (each for each in found if each.suffix == ".png"):
+        levels, others = (read_labels(each / path).astype(int) for each in (folder, expected))
+        assert levels.shape == others.shape and np.abs(levels - others).max() <= 1, path
+
+
+def test_each_beginning_reaches_every_frame_both_ways(generated, tree, weights_file):
+    found = {str(path.relative_to(generated)) for path in generated.rglob("*.png")}
+    wanted = {("v1", label) for label in (1, 2)} | {("v2", 3)}
+    assert found == {
+        f"{video}/{begun:05}/{label:05}/{frame:05}.png"
+        for video, label in wanted
+        for begun in (0, 3, 6)
+        for frame in range(8)
+    }
+    truth = read_label_map(tree / "Annotations/v1/00003.png")
+    assert np.array_equal(read_labels(generated / "v1/00003/00002/00003.png"), 255 * (truth == 2))
+
+    engine = InferenceCore(load_network(weights_file))
+    for frame in (3, 2, 1):
+        image = normalise(read_image(tree / f"JPEGImages/v1/{frame:05}.jpg"))
+        prob = engine.step(image, torch.tensor(truth) if frame == 3 else None)
+    levels = read_labels(generated / "v1/00003/00001/00001.png").astype(float)
+    assert np.abs(levels - 255 * prob[1].numpy()).max() <= 1
+
+
+@pytest.mark.slow
+def test_a_stopped_run_continues_and_processes_share(generated, tree, weights_file, tmp_path):
+    out = tmp_path / "run"
+    (out / "v1/.00003.99999.part").mkdir(parents=True)  # a run that was killed
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29561"]
+    command = [*launcher, "-m", "scripts.generate_fusion", *flags(tree, weights_file, out)]
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert_same(out, generated)
+    (out / "v2/00003/00003/00001.png").write_bytes(b"kept")  # what is whole is not made again
+    with pytest.MonkeyPatch.context() as patch:
+        run_main(patch, "scripts.generate_fusion", *flags(tree, weights_file, out))
+    assert (out / "v2/00003/00003/00001.png").read_bytes() == b"kept"
+
+
+def test_other_settings_and_missing_videos_are_refused(generated, tree, weights_file, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="begun with another separation"):
+        run_main(
+            monkeypatch, "scripts.generate_fusion", *flags(tree, weights_file, generated), "--separation", 2
+        )
+    with pytest.raises(InputError, match="point --bl_root to BL30K"):
+        run_main(monkeypatch, "scripts.generate_fusion", *flags(tmp_path, weights_file, tmp_path / "o"))
+
+
+def test_a_sample_is_what_the_files_say(generated, tree):
+    videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
+    assert [(video.name, video.runs[0].beginnings) for video in videos] == [
+        ("v1", (0, 3, 6)),
+        ("v2", (0, 3, 6)),
+    ]
+    dataset = FusionDataset(videos, crop_size=128, seed=5)
+    seen = set()
+    for epoch in range(4):
+        dataset.set_epoch(epoch)
+        first, again = dataset[0], dataset[0]
+        assert all(torch.equal(first[name], again[name]) for name in first if name != "info")
+        a, b, t = map(int, first["info"]["frames"].replace(" and", "").replace(" to", "").split())
+        seen.add((a, b, t))
+        assert {a, b} < {0, 3, 6} and 0 <= t < 8
+        assert first["dist"].tolist() == pytest.approx([abs(a - t) / abs(a - b), abs(b - t) / abs(a - b)])
+        assert first["selector"].tolist() == [1, 1]
+        # the crop is 128 high where the frame is 120: below it there is nothing
+        assert first["cls_gt"].shape == (128, 128)
+        assert not first["cls_gt"][120:].any() and not first["seg1"][:, 120:].any()
+        truth = read_label_map(tree / f"Annotations/v1/{t:05}.png")
+        areas = [(truth == label).sum() for label in (1, 2)]
+        assert {first["cls_gt"].eq(k).sum().item() <= max(areas) for k in (1, 2)} == {True}
+    assert len(seen) > 1
+    single = FusionDataset(videos[1:], crop_size=128)[0]
+    assert single["selector"].tolist() == [1, 0]
+    assert not single["seg12"].any()
+
+
+@pytest.fixture(scope="module")
+def reached(tmp_path_factory):
+    """70 frames, one object, begun at every fifth; with a range the frames that are reached end there."""
+
+    def make(reach):
+        folder = tmp_path_factory.mktemp("reached")
+        run = FusionRun(folder, tuple(range(0, 70, 5)))
+        for begun in run.beginnings:
+            first, last = (0, 69) if reach is None else (max(0, begun - reach), min(69, begun + reach))
+            run.prob(begun, 1, 0).parent.mkdir(parents=True)
+            for frame in range(first, last + 1):
+                run.prob(begun, 1, frame).touch()
+        return FusionVideo("v", [], [], [run])
+
+    return make
+
+
+class EveryChoice:
+    """Stands for a generator: replays choices and notes how many there were of each."""
+
+    def __init__(self, choices):
+        self.choices, self.sizes = choices, []
+
+    def integers(self, count):
+        self.sizes.append(count)
+        place = len(self.sizes) - 1
+        return self.choices[place] if place < len(self.choices) else 0
+
+    def random(self):
+        return 0.5
+
+
+def all_draws(video):
+    """Every draw of a video with its probability."""
+    choices = []
+    while choices is not None:
+        random = EveryChoice(choices)
+        drawn = draw(video, random)
+        yield drawn, 1 / np.prod(random.sizes, dtype=float)
+        choices = choices + [0] * (len(random.sizes) - len(choices))
+        while choices and choices[-1] + 1 == random.sizes[len(choices) - 1]:
+            choices.pop()
+        if not choices:
+            return
+        choices[-1] += 1
+
+
+@pytest.mark.parametrize("kind", ["davis", "bl"])
+def test_frames_are_drawn_with_the_probabilities_of_the_original(kind, reached, monkeypatch):
+    """All draws are enumerated, so there is no chance in this."""
+    golden = RECIPE["fusion_triples"][kind]
+    monkeypatch.setattr(fusion_draws, "numbers", functools.cache(fusion_draws.numbers))
+    monkeypatch.setattr(FusionRun, "reach", functools.cache(FusionRun.reach))
+    draws, p = zip(*all_draws(reached(golden["range"])), strict=True)
+    p = np.array(p)
+    assert p.sum() == pytest.approx(1)
+    assert p[[each is None for each in draws]].sum() == golden["no_second_reference"]
+    a, b, t = (np.array([getattr(each, name) for each in draws]) for name in "abt")
+    assert len(set(zip(a, b, t, strict=True))) == len(draws) == golden["triples"]
+    dist1, dist2 = np.array([each.distances for each in draws]).T
+    gap, between = np.abs(a - b), (np.minimum(a, b) < t) & (t < np.maximum(a, b))
+    expected = {
+        "strictly_between": between,
+        "at_first": t == a,
+        "at_second": t == b,
+        "outside": (t < np.minimum(a, b)) | (t > np.maximum(a, b)),
+        "dist1_mean": dist1,
+        "dist2_mean": dist2,
+        "dist1_above_1": dist1 > 1,
+        "dist2_above_1": dist2 > 1,
+        "either_above_1": (dist1 > 1) | (dist2 > 1),
+        "dist1_zero": dist1 == 0,
+        "dist2_zero": dist2 == 0,
+        "distances_sum_to_1": np.isclose(dist1 + dist2, 1),
+        "first_before_second": a < b,
+        "target_mean": t,
+        "reference_gap_mean": gap,
+    }
+    for name, values in expected.items():
+        assert p @ values == pytest.approx(golden[name], abs=1e-4 if "target" in name else 1e-6), name
+    assert np.sqrt(p @ (t - p @ t) ** 2) == pytest.approx(golden["target_sd"], abs=1e-4)
+    for name, values in (("dist1", dist1), ("dist2", dist2), ("reference_gap", gap)):
+        assert values.max() == pytest.approx(golden[f"{name}_max"])
+        for level, quantile in zip(LEVELS, golden[f"{name}_q"], strict=True):
+            assert p @ (values < quantile - 1e-6) <= level + 1e-9
+            assert p @ (values <= quantile + 1e-6) >= level - 1e-9
+    for name, values, step in (
+        ("first_reference_probabilities", a, 5),
+        ("second_reference_probabilities", b, 5),
+        ("target_probabilities_by_10", t, 10),
+    ):
+        assert np.bincount(values // step, p) == pytest.approx(golden[name], abs=1e-6), name
+    sampled = golden["sampled_check"]  # of 8,000 samples of the original: within four standard errors
+    for name in ("strictly_between", "dist1_above_1", "dist2_above_1"):
+        assert p @ expected[name] == pytest.approx(sampled[name]["p"], abs=4 * sampled[name]["se"])
+    for name, values in (("dist1", dist1), ("dist2", dist2)):
+        assert p @ values == pytest.approx(sampled[name]["mean"], abs=4 * sampled[name]["se"])
+
+
+def test_runs_of_a_video_are_one_and_each_is_drawn(generated, tree, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).symlink_to(generated)
+    videos = fusion_videos(tmp_path, tree / "JPEGImages", tree / "Annotations")
+    assert [video.name for video in videos] == ["v1", "v2"]
+    random = np.random.default_rng(0)
+    drawn = [draw(videos[0], random) for _ in range(40)]
+    assert {each.run.folder.parent.name for each in drawn} == {"one", "two"}
+    assert {each.labels for each in drawn} == {(1, 2), (2, 1)}
+
+
+def test_after_five_tries_another_video_is_drawn(generated, tree):
+    """The first video has one run whose frames reach nothing: five tries fail, the sixth takes any."""
+    videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
+    alone = FusionRun(videos[0].runs[0].folder, (3,))
+    dataset = FusionDataset([replace(videos[0], runs=[alone]), videos[1]], crop_size=96)
+    assert dataset[0]["info"]["name"] == "v2"
+    with pytest.raises(InputError, match="no frames that reach each other"):
+        FusionDataset([replace(videos[0], runs=[alone])], crop_size=96)[0]
+
+
+def test_equal_masks_are_drawn_from_the_sixteenth_try_on(generated, tree, monkeypatch):
+    tries = []
+    monkeypatch.setattr(fusion_dataset, "different", lambda first, second: tries.append(1) or 99)
+    videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
+    FusionDataset(videos, crop_size=96)[0]
+    assert len(tries) == 16
+
+
+def test_the_first_five_objects_of_100_pixels_are_carried_and_levels_are_cut_off(tmp_path):
+    labels = np.zeros((100, 100), np.uint8)
+    for label, pixels in enumerate((99, 100, 400, 101, 150, 500, 900), start=1):
+        labels.reshape(-1)[1000 * label : 1000 * label + pixels] = label
+    assert chosen_objects(labels) == [2, 3, 4, 5, 6]
+    write_frame(tmp_path, 7, [2], np.array([[[0.0, 0.999, 1.0, 254.99 / 255]]], np.float32))
+    assert read_labels(tmp_path / "00002/00007.png").tolist() == [[0, 254, 255, 254]]
+
+
+def test_the_attention_is_where_truth_and_carried_mask_differ(generated, tree, network):
+    videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
+    sample = FusionDataset(videos, crop_size=96)[0]
+    batch = {name: value[None] for name, value in sample.items() if name != "info"}
+    attention = FrozenAttention(network)(batch)
+    assert attention.shape == (1, 2, 2, 96, 96)
+    assert attention.min() >= 0 and attention.max() <= 1
+    same = FrozenAttention(network)({**batch, "was_b": batch["mask_b"]})
+    assert not same.any()
+
+
+def test_data_without_their_video_are_named(generated, tree, tmp_path):
+    with pytest.raises(InputError, match=r"v1 is not in .* or not whole"):
+        fusion_videos(generated.parent, tmp_path, tree / "Annotations")
+    with pytest.raises(InputError, match="no data for fusion"):
+        fusion_videos(tmp_path, tree / "JPEGImages", tree / "Annotations")

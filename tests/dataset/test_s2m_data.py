@@ -1,0 +1,103 @@
+import json
+
+import numpy as np
+import pytest
+
+from dataset.image_io import denormalise
+from dataset.training.interactive_sets import s2m_training_set
+from dataset.training.mask_perturbation import perturbed
+from dataset.training.random_scribbles import scribbles_on_regions
+from dataset.training.s2m_dataset import mistaken
+from tests.training.training_trees import coloured, disc, seen_labels, write_jpeg, write_static
+from util.errors import InputError
+
+MASK = disc(120, 160, 80, 60, 40).astype(np.uint8)
+
+
+def drawn_from(seed):
+    return np.random.default_rng(seed)
+
+
+def test_damage_follows_from_the_seed():
+    damaged = [perturbed(MASK, drawn_from(seed), 0.7) for seed in (3, 3, 4)]
+    assert np.array_equal(damaged[0], damaged[1])
+    assert not np.array_equal(damaged[0], damaged[2])
+
+
+def test_small_errors_are_left_alone():
+    speck = np.zeros_like(MASK)
+    speck[10:13, 20:23] = 1
+    assert not any(scribbles_on_regions(speck, drawn_from(seed)).any() for seed in range(10))
+
+
+def test_another_object_is_scribbled_on_or_joins_the_mask_half_the_time():
+    """Bounds of four standard errors: a new seed fails with a chance of 1 in 4,000."""
+    other = disc(120, 160, 25, 30, 15).astype(np.uint8)
+    drawn = [mistaken(MASK, other, drawn_from(seed)) for seed in range(240)]
+    with_previous = [one for one in drawn if one.previous.any()]
+    assert abs(len(with_previous) / 240 - 2 / 3) < 0.12
+    joined = np.mean([(one.previous & other).sum() > 0.5 * other.sum() for one in with_previous])
+    assert abs(joined - 3 / 8) < 0.15
+    scribbled = [
+        one for one in with_previous if not (one.previous & other).any() and (one.negative & other).any()
+    ]
+    assert 0.1 < len(scribbled) / len(with_previous) < 3 / 8 + 0.15  # some scribbles are eroded away
+    assert not any((one.positive & other).any() for one in drawn)
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    """Static pictures, and LVIS of one picture with three objects; one is just too small to be learnt."""
+    static = tmp_path_factory.mktemp("static")
+    for name in ("a", "b"):
+        write_static(static / "ecssd", name)
+    lvis = tmp_path_factory.mktemp("lvis")
+    labels = np.zeros((200, 260), np.uint8)
+    boxes = {1: (20, 30, 80, 90), 2: (140, 60, 90, 100), 3: (0, 140, 50, 50)}  # x, y, width, height
+    annotations = []
+    for label, (x, y, width, height) in boxes.items():
+        labels[y : y + height, x : x + width] = label
+        corners = [x, y, x + width, y, x + width, y + height, x, y + height]
+        one = {
+            "id": label,
+            "image_id": 7,
+            "category_id": 1,
+            "area": width * height,
+            "bbox": [x, y, width, height],
+        }
+        annotations.append({**one, "segmentation": [corners], "iscrowd": 0})
+    write_jpeg(lvis / "train2017/000000000007.jpg", coloured(labels))
+    image = {"id": 7, "height": 200, "width": 260, "coco_url": "http://images/train2017/000000000007.jpg"}
+    content = {"images": [image], "annotations": annotations, "categories": [{"id": 1, "name": "x"}]}
+    (lvis / "lvis_v1_train.json").write_text(json.dumps(content))
+    return static, lvis
+
+
+def test_both_sources_make_samples_whose_truth_follows_the_picture(roots):
+    dataset = s2m_training_set(*roots, crop_size=96, seed=1)
+    assert len(dataset) == 2 * 2 + 2  # pictures twice, the objects that are large enough once
+    for index in range(len(dataset)):
+        sample, again = dataset[index], dataset[index]
+        assert all((sample[name] == again[name]).all() for name in ("rgb", "seg", "srb", "gt"))
+        assert sample["rgb"].shape == (3, 96, 96)
+        assert [sample[name].shape[0] for name in ("seg", "srb", "gt")] == [1, 2, 1]
+        assert sample["gt"].any() and sample["srb"].any()  # in these pictures no crop can miss the object
+        if sample["info"]["name"].startswith("0000"):
+            colours = seen_labels(denormalise(sample["rgb"]))
+            label = {4: 1, 5: 2}[index]
+            agree = (colours == label) == (sample["gt"][0].numpy() == 1)
+            assert agree.mean() > 0.9
+    before = dataset[0]["rgb"]
+    dataset.set_epoch(1)
+    assert not (dataset[0]["rgb"] == before).all()
+
+
+def test_missing_and_damaged_annotations_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="give static pictures at --static_root or LVIS"):
+        s2m_training_set(tmp_path / "no", tmp_path / "none", 96, 0)
+    (tmp_path / "train2017").mkdir()
+    for text in ("{", "[]", '{"images": [], "annotations": [{}], "categories": []}'):
+        (tmp_path / "lvis_v1_train.json").write_text(text)
+        with pytest.raises(InputError, match="fetch it again"):
+            s2m_training_set(None, tmp_path, 96, 0)

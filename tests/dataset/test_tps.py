@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from scipy.interpolate import RBFInterpolator
+
+from dataset.tps import coarse_grid, exact_maps, fast_maps, random_control_points, solve
+from dataset.training.transforms import as_image, as_mask, remap
+from scripts.benchmark.plain_loading import thin_plate_maps
+from tests.conftest import GOLDEN
+from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
+
+SIZE = 384
+
+
+def warped_white(points) -> dict[str, float]:
+    """Warp a white picture and mask; return the golden file's shares of black pixels."""
+    maps = fast_maps(*points, SIZE, SIZE)
+    white = np.full((SIZE, SIZE), 255, np.uint8)
+    mask = remap(as_mask(white), maps).numpy()
+    image = remap(as_image(np.stack([white] * 3, axis=-1)), maps).numpy()
+    return {
+        "mask_black": (mask == 0).mean(),
+        "image_black": (image == 0).all(0).mean(),
+        "image_below_255": (image < 255).any(0).mean(),
+        "mask_black_8_pixels_inside": (mask[8:-8, 8:-8] == 0).mean(),
+        "warps_with_black": bool((mask == 0).any()),
+    }
+
+
+def test_without_noise_the_last_row_and_column_are_black():
+    source, _ = random_control_points(np.random.default_rng(0))
+    shares, golden = warped_white((source, source)), RECIPE["tps_border"]["scale_0"]
+    for name in ("mask_black", "image_black", "image_below_255", "mask_black_8_pixels_inside"):
+        assert shares[name] == pytest.approx(golden[name]["mean"], abs=1e-6), name
+
+
+@pytest.fixture(scope="module")
+def points():
+    random = np.random.default_rng(0)
+    return [random_control_points(random) for _ in range(200)]
+
+
+def test_as_much_is_black_as_in_the_original(points):
+    warps, golden = [warped_white(pair) for pair in points], RECIPE["tps_border"]["scale_0.02"]
+    for name in ("mask_black", "image_black", "image_below_255", "mask_black_8_pixels_inside"):
+        check_stats([warp[name] for warp in warps], golden[name], 6)
+    check_share([warp["warps_with_black"] for warp in warps], golden["warps_with_black"])
+
+
+def test_warps_move_pixels_as_far_as_the_originals(points):
+    still = np.stack(fast_maps(points[0][0], points[0][0], SIZE, SIZE))
+    distances = [np.hypot(*(np.stack(fast_maps(*pair, SIZE, SIZE)) - still)) for pair in points]
+    for name, reduce in (("mean", np.mean), ("max", np.max)):
+        check_stats(
+            [reduce(each) for each in distances], RECIPE["tps_border"][f"displacement_pixels_{name}"], 4
+        )
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return np.load(GOLDEN / "tps.npz")
+
+
+def largest_difference(maps, others) -> float:
+    return float(np.abs(np.subtract(maps, others)).max())
+
+
+@pytest.mark.parametrize("maps", [exact_maps, fast_maps, thin_plate_maps])
+def test_golden_maps(golden, maps):
+    height, width, _ = golden["shape"]
+    ours = maps(golden["c_src"], golden["c_dst"], int(height), int(width))
+    assert largest_difference(ours, (golden["map_x"], golden["map_y"])) < 1e-4
+
+
+def test_cheap_maps_of_the_golden_points_are_within_a_tenth_of_a_pixel(golden):
+    points = golden["c_src"], golden["c_dst"]
+    assert coarse_grid(solve(*points), SIZE) is not None
+    assert 0 < largest_difference(fast_maps(*points, SIZE, SIZE), exact_maps(*points, SIZE, SIZE)) < 0.1
+
+
+def test_cheap_maps_of_random_points_are_within_a_tenth_of_a_pixel():
+    random = np.random.default_rng(0)
+    coarse = 0
+    for _ in range(80):
+        points = random_control_points(random)
+        coarse += coarse_grid(solve(*points), SIZE) is not None
+        assert largest_difference(fast_maps(*points, SIZE, SIZE), exact_maps(*points, SIZE, SIZE)) < 0.1
+    assert coarse > 60  # most maps take the cheap way
+
+
+def test_points_that_part_sharply_are_mapped_exactly():
+    random = np.random.default_rng(0)
+    source, target = random_control_points(random)
+    target[1] = target[0] + 0.002
+    source[:2] = target[:2] + np.array([[0.03, 0], [-0.03, 0]])
+    assert coarse_grid(solve(source, target), SIZE) is None
+    assert largest_difference(fast_maps(source, target, 96, 80), exact_maps(source, target, 96, 80)) == 0
+
+
+def test_exact_maps_are_the_interpolant_of_scipy():
+    source, target = random_control_points(np.random.default_rng(3))
+    x, y = np.meshgrid(np.linspace(0, 1, 50), np.linspace(0, 1, 40))
+    places = np.column_stack((x.ravel(), y.ravel()))
+    expected = RBFInterpolator(target, source, kernel="thin_plate_spline", degree=1)(places) * (50, 40)
+    ours = np.stack(exact_maps(source, target, 40, 50), -1).reshape(-1, 2)
+    assert np.abs(ours - expected).max() < 1e-3
+
+
+def test_thinplate_is_used_when_it_is_installed(tmp_path, monkeypatch, golden):
+    # A stand-in with that package's interface and conventions, in its own formula: displacements, not places.
+    (tmp_path / "thinplate.py").write_text(
+        "import numpy as np\n"
+        "calls = []\n"
+        "def tps_theta_from_points(c_src, c_dst, reduced=False):\n"
+        "    calls.append(reduced)\n"
+        "    n = len(c_dst)\n"
+        "    d = np.sqrt(((c_dst[:, None] - c_dst[None]) ** 2).sum(-1))\n"
+        "    P = np.column_stack((np.ones(n), c_dst))\n"
+        "    A = np.block([[d ** 2 * np.log(d + 1e-6), P], [P.T, np.zeros((3, 3))]])\n"
+        "    return np.linalg.solve(A, np.vstack((c_src - c_dst, np.zeros((3, 2)))))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    height, width, _ = golden["shape"]
+    ours = exact_maps(golden["c_src"], golden["c_dst"], int(height), int(width))
+    assert largest_difference(ours, (golden["map_x"], golden["map_y"])) < 1e-4
+    import thinplate
+
+    assert thinplate.calls == [False]

@@ -1,0 +1,305 @@
+"""Video files as cameras, phones and editors make them, and damaged ones."""
+
+import gc
+import io
+import os
+import struct
+import time
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from dataset.video_files import packet_decoder
+from dataset.video_files.film_file import write_film
+from dataset.video_files.frame_source import open_source
+from dataset.video_files.video_file import MissingFrameError, VideoFile
+from tests.conftest import read_png, run_main, write_labels
+from tests.dataset.encoded_videos import HEIGHT, WIDTH, encode, frames_of, number_of, packets_of, picture
+from util.errors import InputError
+
+SCRIPT = "scripts.propagate_video"
+PATIENCE = 10  # seconds
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Count the frames that are decoded."""
+    counted = []
+    numbered = packet_decoder._numbered
+
+    def count(frame):
+        counted.append(frame.pts)
+        return numbered(frame)
+
+    monkeypatch.setattr("dataset.video_files.packet_decoder._numbered", count)
+    return counted
+
+
+FILES = {
+    "b_frames.mp4": {},
+    "open_gop.mp4": {"x264-params": "scenecut=0:b-adapt=0:open-gop=1"},
+    "intra_refresh.mp4": {"x264-params": "scenecut=0:intra-refresh=1", "bf": "0"},
+    "one_key_frame.mov": {"g": "1000"},
+    "fragments.mp4": {"container": {"movflags": "frag_keyframe+empty_moov"}},
+    "b_frames.mkv": {},
+    "late.mkv": {"stamps": [5000 + 40 * n for n in range(40)], "base": Fraction(1, 1000)},
+    "times_lost.avi": {},  # AVI knows no B-frames
+    "mpeg4.avi": {"codec": "mpeg4", "bf": "2", "g": "8", "qmin": "1", "qmax": "1"},
+    "motion.avi": {"codec": "mjpeg", "fmt": "yuvj420p", "qmin": "1", "qmax": "1"},
+    "no_index.webm": {"codec": "libvpx-vp9", "g": "8", "crf": "4", "b": "0", "container": {"live": "1"}},
+    "vp8.webm": {"codec": "libvpx", "g": "8", "auto-alt-ref": "1", "lag-in-frames": "8", "b": "2M"},
+    "moving.gif": {"codec": "gif", "fmt": "rgb8"},
+    "whole.mkv": {"codec": "ffv1", "fmt": "bgr0"},
+    "variable.mp4": {"stamps": [n * n for n in range(40)], "base": Fraction(1, 600)},
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_frames_are_the_same_in_every_order_and_equal_those_of_opencv(name, tmp_path, caplog, monkeypatch):
+    path = encode(tmp_path / name, **FILES[name])
+    monkeypatch.setattr("dataset.video_files.video_file.HELD_BYTES", 5 * HEIGHT * WIDTH * 3 // 2)
+    expected = frames_of(path)
+    source = open_source(path)
+    assert len(source.names) == len(expected) == 40
+    jumps = np.random.default_rng(0).integers(0, 40, 20).tolist()
+    for index in (*range(40), *range(39, -1, -1), *jumps):
+        assert np.abs(source.read(index).astype(int) - expected[index]).max() <= 1, index
+        if path.suffix != ".gif":  # of 256 colours
+            assert abs(number_of(source.read(index)) - index) < 0.5
+        else:
+            assert abs(number_of(source.read(index)) - index) < 12
+    assert np.array_equal(open_source(path).read(25), source.read(25))
+    assert (np.diff(source.stamps) > 0).all()
+    assert not caplog.text
+
+
+def test_an_edit_list_hides_frames_that_others_need(tmp_path, caplog):
+    whole = encode(tmp_path / "whole.mp4", bf="0")
+    with av.open(str(whole)) as read, av.open(str(tmp_path / "cut.mp4"), "w") as written:
+        track = written.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.size:
+                packet.pts -= round(5 / 25 / packet.time_base)
+                packet.dts = packet.pts
+                packet.stream = track
+                written.mux(packet)
+    source = VideoFile(tmp_path / "cut.mp4")
+    assert [round(number_of(source.read(index))) for index in (0, 1, 34, 0)] == [5, 6, 39, 5]
+    assert (len(source.names), source.stamps[0]) == (35, 0)
+    assert not caplog.text
+
+
+def test_any_frame_costs_no_more_than_the_way_from_its_key_frame(tmp_path, decoded):
+    source = VideoFile(encode(tmp_path / "long.mp4", count=50, g="10"))
+    late = os.cpu_count() + 4  # frames that decoder threads and B-frames hold back
+    assert len(decoded) <= late
+    for index in (45, 3, 27, 28, 15):
+        decoded.clear()
+        assert abs(number_of(source.read(index)) - index) < 0.5
+        assert len(decoded) <= 10 + late
+
+
+def test_each_frame_is_decoded_once_forwards_and_on_the_way_back(tmp_path, decoded):
+    source = VideoFile(encode(tmp_path / "long.mp4", count=100, g="10"))
+    for index in range(100):
+        source.read(index)
+    assert len(decoded) == 100
+    decoded.clear()
+    late = os.cpu_count() + 4
+    for index in reversed(range(100)):
+        source.read(index)
+        assert len(source._held) <= 11
+    assert len(decoded) <= 10 * (10 + late)
+    assert len(set(decoded)) == 99  # the last is still held
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turn"),
+    [
+        ((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)),
+        ((-1, 0, 0, -1), lambda frame: np.rot90(frame, 2)),
+        ((0, -1, 1, 0), lambda frame: np.rot90(frame, 1)),
+        ((-1, 0, 0, 1), lambda frame: frame[:, ::-1]),
+    ],
+)
+def test_phones_turn_and_mirror(matrix, turn, tmp_path):
+    path = encode(tmp_path / "x.mp4", count=3)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44  # of the matrix: 9 numbers in fixed point
+    a, b, c, d = (number * 65536 for number in matrix)
+    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    turned = tmp_path / "turned.mp4"
+    turned.write_bytes(content)
+    expected = turn(VideoFile(path).read(1))
+    assert np.array_equal(VideoFile(turned).read(1), expected)
+    if matrix != (-1, 0, 0, 1):  # which OpenCV does not know
+        assert np.array_equal(frames_of(turned)[1], expected)
+
+
+@pytest.mark.parametrize("fmt", ["yuv420p10le", "yuv422p", "yuv444p", "yuvj420p"])
+def test_bit_depths_and_formats(fmt, tmp_path):
+    source = VideoFile(encode(tmp_path / "x.mp4", count=3, fmt=fmt))
+    read = source.read(2)
+    assert read.dtype == np.uint8
+    assert np.abs(read.astype(int) - picture(2)).max() <= 4
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Three parts of 8 frames; the start of the second part is overwritten."""
+    path = encode(tmp_path / "damaged.mp4", count=24, bf="0")
+    content = bytearray(path.read_bytes())
+    for packet in packets_of(path)[8:10]:
+        content[packet.pos : packet.pos + packet.size] = b"\x5a" * packet.size
+    path.write_bytes(content)
+    return path
+
+
+def readable(source, order):
+    found = {}
+    for index in order:
+        with suppress(MissingFrameError):
+            found[index] = source.read(index)
+    return found
+
+
+def test_reading_goes_on_behind_damage_and_says_once_how_much_is_there(damaged, caplog, capfd):
+    there = readable(VideoFile(damaged), range(24))
+    assert {*range(8), *range(16, 24)} <= set(there)
+    assert all(abs(number_of(there[index]) - index) < 0.5 for index in (*range(8), *range(16, 24)))
+    assert len(caplog.messages) == 1
+    assert f"{damaged} is damaged: {len(there)} of its 24 frames can be read" in caplog.messages[0]
+    assert capfd.readouterr() == ("", "")  # the decoder keeps silent
+    other = readable(VideoFile(damaged), (23, 9, 12, 3, *range(23, -1, -1)))
+    assert set(other) == set(there)
+    assert all(np.array_equal(other[index], there[index]) for index in there)
+
+
+def test_a_damaged_video_is_segmented_where_it_can_be_read(damaged, network, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(f"{SCRIPT}.load_network", lambda *_: network)
+    there = sorted(readable(VideoFile(damaged), range(24)))
+    labels = np.zeros((HEIGHT, WIDTH))
+    labels[8:30, 10:40] = 1
+    write_labels(tmp_path / "m.png", labels)
+    (tmp_path / "model").touch()
+    flags = [
+        "--input",
+        damaged,
+        "--masks",
+        tmp_path / "m.png",
+        "--output",
+        tmp_path / "out",
+        "--device",
+        "cpu",
+        "--model",
+        tmp_path / "model",
+    ]
+    run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [f"{i:05}.png" for i in there]
+    assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)
+    assert f"{len(there)} frames in" in capsys.readouterr().out
+    times = sorted(round(packet.pts * packet.time_base * 25) for packet in packets_of(tmp_path / "film.mp4"))
+    assert times == there  # those behind the damage keep their times
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "m.png").rename(tmp_path / "masks/00000.png")
+    lost = min(set(range(24)) - set(there))
+    write_labels(tmp_path / f"masks/{lost:05}.png", labels)
+    flags[3] = tmp_path / "masks"
+    with pytest.raises(
+        InputError, match=rf"frame {lost} of .*damaged there\. Give its mask .* on another frame"
+    ):
+        run_main(monkeypatch, SCRIPT, *flags[:5], tmp_path / "out2", *flags[6:])
+
+
+@pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv", "cut.avi"])
+def test_a_file_that_is_cut_off_says_how_many_frames_are_there(name, tmp_path, caplog):
+    options = {"container": {"movflags": "+faststart"}} if name == "cut.mp4" else {}
+    path = encode(tmp_path / name, bf="0", codec="mpeg4" if name == "cut.avi" else "libx264", **options)
+    packets = packets_of(path)
+    path.write_bytes(path.read_bytes()[: packets[20].pos + packets[20].size // 2])
+    source = VideoFile(path)
+    assert len(source.names) in (20, 21)  # Matroska gives no part of a packet, AVI does not tell
+    assert number_of(source.read(19)) == pytest.approx(19, abs=0.5)
+    assert f"is cut off: {len(source.names)} of its 40 frames can be read" in caplog.text
+
+
+NAMES = [
+    "a:b.mp4",
+    "http:x.mp4",
+    "frame%03d.mp4",
+    "-i.mp4",
+    " a 'b' \"c\"?*[1].mp4",
+    "é日.mp4",
+    "x\n.mp4",
+    os.fsdecode(b"\xff\xfe.mp4"),
+    "pipe:0.mp4",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("relative", [True, False])
+def test_files_of_any_name_are_read_and_written(name, relative, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    encode(tmp_path / "plain.mp4", count=3).rename(tmp_path / name)
+    source = open_source(Path(name) if relative else tmp_path / name)
+    assert abs(number_of(source.read(2)) - 2) < 0.5
+    film = Path("film" + name) if relative else tmp_path / ("film" + name)
+    write_film(film, source, ((index, source.read(index)) for index in range(3)))
+    assert len(VideoFile(film).names) == 3
+
+
+def test_a_video_that_is_dropped_leaves_nothing_open(tmp_path):
+    """Not even until the garbage is collected, which may be in a forked process, without its threads."""
+
+    def left():
+        files = [os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()]
+        return len(list(Path("/proc/self/task").iterdir())), files.count(str(path))
+
+    path = encode(tmp_path / "clip.mp4", count=12)
+    gc.collect()
+    gc.disable()
+    try:
+        before = left()
+        video = VideoFile(path)
+        video.read(11), video.read(2)
+        assert left()[1] == 1
+        del video
+        ends = time.monotonic() + PATIENCE  # a thread that was waited for is listed a moment longer
+        while left() != before and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert left() == before
+    finally:
+        gc.enable()
+
+
+def write_song_with_cover(path):
+    """FFmpeg takes the picture in the tag for a video of one frame."""
+    with av.open(str(path), "w") as song:
+        track = song.add_stream("mp3", 44100, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 44100
+        song.mux(track.encode(silence) + track.encode(None))
+    cover = io.BytesIO()
+    Image.fromarray(picture(0)).save(cover, "JPEG")
+    content = b"\0image/jpeg\0\3\0" + cover.getvalue()
+    part = b"APIC" + len(content).to_bytes(4, "big") + b"\0\0" + content
+    size = bytes(len(part) >> shift & 127 for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\3\0\0" + size + part + path.read_bytes())
+
+
+def test_what_is_no_video_is_one_sentence(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    with av.open(str(tmp_path / "sound.mp4"), "w") as film:
+        track = film.add_stream("aac", 48000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+        silence.sample_rate = 48000
+        film.mux(track.encode(silence) + track.encode(None))
+    write_song_with_cover(tmp_path / "song.mp3")
+    for name in ("empty.mp4", "sound.mp4", "song.mp3"):
+        with pytest.raises(InputError, match=rf"{name} cannot be read as a video"):
+            open_source(tmp_path / name)

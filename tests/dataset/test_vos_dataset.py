@@ -1,0 +1,285 @@
+import re
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from dataset.image_io import denormalise
+from dataset.training.sets import ALL_VIDEOS, PUBLISHED_SUBSET, stage_dataset
+from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames, frames_from
+from scripts.benchmark.plain_loading import video_frames
+from tests.dataset.recipe_statistics import RECIPE, check_share
+from tests.training.training_trees import seen_labels, write_video
+from util.errors import InputError
+
+CROP = 96
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    root = tmp_path_factory.mktemp("videos")
+    images, masks = root / "JPEGImages", root / "Annotations"
+    write_video(images, masks, "pair")
+    write_video(images, masks, "single", labels=(3,))
+    write_video(images, masks, "empty", labels=())
+    write_video(images, masks, "short", frames=2)
+    return images, masks
+
+
+@pytest.fixture
+def dataset(roots):
+    return VOSDataset(*roots, max_jump=2, crop_size=CROP)
+
+
+@pytest.mark.parametrize("row", RECIPE["vos_gaps"], ids=lambda row: f"{row['length']}-{row['max_jump']}")
+def test_gaps_of_all_draws_are_the_originals(row):
+    jump, steps = row["used_jump"], range(1, row["used_jump"] + 2)
+    assert jump == min(row["length"], row["max_jump"])
+    draws = product(range(row["start_max"] + 1), steps, steps)
+    drawn = np.array([frames_from(row["length"], jump, *draw) for draw in draws])
+    assert len(drawn) == row["total"]
+    for name, gaps in zip(("first_gap", "second_gap"), np.diff(drawn).T, strict=True):
+        assert np.bincount(gaps, minlength=len(row[f"{name}_counts"])).tolist() == row[f"{name}_counts"]
+        assert gaps.mean() == pytest.approx(row[f"{name}_mean"], abs=1e-6)
+    start, middle, last = drawn.T
+    assert (start == middle).sum() + (middle == last).sum() - row["all_three_same"] == row["some_frame_twice"]
+    assert ((start == middle) & (middle == last)).sum() == row["all_three_same"]
+    assert middle.max() <= row["middle_max"]
+    assert last.max() <= row["last_max"]
+    means = [row[f"{name}_mean"] for name in ("start", "middle", "last")]
+    assert drawn.mean(0) == pytest.approx(means, abs=1e-6)
+
+
+def test_draws_are_uniform_and_half_of_them_reversed():
+    random = np.random.default_rng(0)
+    row = next(row for row in RECIPE["vos_gaps"] if (row["length"], row["max_jump"]) == (60, 10))
+    drawn = np.array([draw_frames(random, 60, 10) for _ in range(4000)])
+    backwards = drawn[:, 0] > drawn[:, 2]
+    check_share(backwards.tolist(), {"n": 10**9, "p": 0.5})
+    gaps = np.abs(np.diff(np.where(backwards[:, None], drawn[:, ::-1], drawn)))
+    for name, column in zip(("first_gap_counts", "second_gap_counts"), gaps.T, strict=True):
+        for gap, count in enumerate(row[name]):
+            check_share((column == gap).tolist(), {"n": 10**9, "p": count / row["total"]})
+
+
+def test_form_of_a_sample(dataset):
+    assert dataset.videos == ["empty", "pair", "single"]
+    sample = dataset[1]
+    assert set(sample) == {"rgb", "gt", "cls_gt", "info", "sec_gt", "selector"}
+    assert (sample["rgb"].shape, sample["rgb"].dtype) == ((3, 3, CROP, CROP), torch.float32)
+    assert (sample["sec_gt"].shape, sample["sec_gt"].dtype) == ((3, 1, CROP, CROP), torch.float32)
+    assert sample["selector"].tolist() == [1, 1]
+    assert torch.equal(sample["cls_gt"], (sample["gt"] + 2 * sample["sec_gt"])[:, 0].long())
+    assert sample["cls_gt"].unique().tolist() == [0, 1, 2]
+    assert sample["info"]["name"] == "pair"
+
+
+def test_pictures_and_masks_change_together(dataset):
+    swapped, checked = 0, 0
+    for epoch in range(30):
+        dataset.set_epoch(epoch)
+        sample = dataset[1]
+        if (sample["rgb"][0].std(0) < 0.3).all():  # grey
+            continue
+        checked += 1
+        pictures = np.stack([denormalise(rgb) for rgb in sample["rgb"]])
+        seen, labels = np.stack([seen_labels(frame) for frame in pictures]), sample["cls_gt"].numpy()
+        if sample["selector"][1] == 0:
+            seen[seen == 3 - np.median(seen[labels == 1])] = 0  # the other object is not on the first frame
+        if np.median(seen[labels == 1]) == 2:  # which object is first is drawn
+            swapped += 1
+            seen = np.array([0, 2, 1, 0])[seen]
+        assert (seen != labels).mean() < 0.02
+    assert checked > 20
+    assert 5 < swapped < checked - 5
+
+
+def test_one_object_and_none(dataset):
+    single, empty = dataset[2], dataset[0]
+    assert single["selector"].tolist() == [1, 0]
+    assert single["gt"].any()
+    assert not single["sec_gt"].any()
+    assert empty["selector"].tolist() == [1, 0]
+    assert not empty["cls_gt"].any()
+
+
+def test_tries_until_an_object_shows(roots, tmp_path):
+    write_video(roots[0], tmp_path, "pair", labels=(), frames=8)
+    write_video(tmp_path / "images", tmp_path / "masks", "pair", frames=3)
+    for index in range(3):  # objects on the first three frames of eight
+        name = f"{index:05}.png"
+        (tmp_path / "pair" / name).write_bytes((tmp_path / "masks" / "pair" / name).read_bytes())
+    write_video(*roots, "pair")  # the pictures as they were
+    dataset = VOSDataset(roots[0], tmp_path, max_jump=2, subset=["pair"], crop_size=CROP)
+    hits = []
+    for epoch in range(100):
+        dataset.set_epoch(epoch)
+        *_, labels = dataset.find("pair", dataset.streams.generator(0))
+        hits.append(bool(labels))
+    random = np.random.default_rng(0)
+    single = np.mean([draw_frames(random, 8, 2)[0] < 3 for _ in range(10_000)])
+    check_share(hits, {"n": 10_000, "p": 1 - (1 - single) ** TRIES})  # 0.72; a single try has 0.22
+
+
+def test_small_objects_of_bl30k():
+    def areas(*sizes):
+        masks = torch.zeros(3, 64, 64, dtype=torch.uint8)
+        for frame, size in enumerate(sizes):
+            masks[frame].view(-1)[:size] = 7
+        return _large_enough(masks)
+
+    assert areas(100, 50, 50) == []
+    assert areas(101, 399, 399) == [7]
+    assert areas(101, 399, 400) == []
+    assert areas(900, 400, 0) == []
+    assert areas(901, 4000, 4000) == [7]
+    assert areas(0, 4000, 4000) == []
+
+
+def test_samples_are_those_of_the_plain_formulation(dataset):
+    for epoch in range(6):
+        dataset.set_epoch(epoch)
+        chosen, drawn, _, _ = dataset.find("pair", dataset.streams.generator(1))
+        paths, mask_paths = zip(*chosen, strict=True)
+        frames, masks = video_frames(paths, mask_paths, drawn, CROP)
+        sample = dataset[1]
+        assert [path.name for path in paths] == sample["info"]["frames"]
+        assert (sample["rgb"] - frames).abs().mean() < 0.12
+        assert ((sample["cls_gt"] > 0) != (masks > 0)).float().mean() < 0.02
+
+
+def test_gaps_change_in_workers_that_are_kept(dataset):
+    def gaps(samples):
+        return [
+            abs(int(a[0][:-4]) - int(b[0][:-4]))
+            for sample in samples
+            for a, b in zip(sample["info"]["frames"], sample["info"]["frames"][1:], strict=False)
+        ]
+
+    loader = DataLoader(dataset, num_workers=1, persistent_workers=True, sampler=[1] * 25)
+    seen = {}
+    for jump in (2, 1):
+        dataset.set_max_jump(jump)
+        found = []
+        for epoch in range(2):
+            dataset.set_epoch(epoch)
+            found += gaps(loader)
+        found += gaps([{"info": {"frames": [[n] for n in dataset[0]["info"]["frames"]]}}])
+        seen[jump] = set(found)
+    assert max(seen[2]) == 3  # the bound and 1
+    assert max(seen[1]) == 2
+
+
+def test_gaps_count_frames_of_the_video(roots):
+    assert VOSDataset(*roots, max_jump=5, frame_step=5)._jump() == 1
+    dataset = VOSDataset(*roots, max_jump=25, frame_step=5)
+    assert dataset._jump() == 5
+    dataset.set_max_jump(4)
+    assert dataset._jump() == 1
+
+
+def test_no_video_is_an_error(roots, tmp_path):
+    with pytest.raises(InputError, match="no video has 3 frames"):
+        VOSDataset(*roots, max_jump=5, subset=["short"])
+    with pytest.raises(InputError, match="no video has 3 frames"):
+        VOSDataset(tmp_path / "a", tmp_path / "b", max_jump=5)
+
+
+@pytest.fixture
+def stage_2(tmp_path, monkeypatch):
+    """The data of stage 2 at the default places of a project in `project`, and where its parts lie."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    youtube, davis = tmp_path / "YouTube/train_480p", tmp_path / "DAVIS/2017/trainval"
+    for name in ("a", "b", "c"):
+        write_video(youtube / "JPEGImages", youtube / "Annotations", name, step=5)
+    for name in ("train-1", "train-2", "val-1"):
+        write_video(*[davis / kind / "480p" for kind in ("JPEGImages", "Annotations")], name)
+    (davis / "ImageSets/2017").mkdir(parents=True)
+    (davis / "ImageSets/2017/train.txt").write_text("train-1\ntrain-2\n")
+    return youtube, davis
+
+
+def names_of(dataset):
+    return [part.videos for part in dataset.parts]
+
+
+def test_stage_2_mixes_youtube_and_five_times_davis(stage_2, caplog):
+    caplog.set_level("INFO")
+    dataset = stage_dataset(2, yv_subset=ALL_VIDEOS, crop_size=CROP)
+    assert "train_480p is there." in caplog.text
+    assert len(dataset) == 3 + 5 * 2
+    names = [dataset[i]["info"]["name"] for i in range(len(dataset))]
+    assert names == ["a", "b", "c"] + ["train-1", "train-2"] * 5
+    assert not torch.equal(dataset[3]["rgb"], dataset[5]["rgb"])  # each of the five is drawn anew
+    dataset.set_max_jump(10)
+    assert [part._jump() for part in dataset.parts] == [2, 10]
+
+
+@pytest.mark.parametrize("root", ["../DAVIS", "../DAVIS/2017"])
+def test_davis_is_found_in_the_originals_layout_and_in_its_own(stage_2, root):
+    dataset = stage_dataset(2, davis_root=Path(root), yv_subset=ALL_VIDEOS, crop_size=CROP)
+    assert names_of(dataset) == [["a", "b", "c"], ["train-1", "train-2"]]
+
+
+def test_a_davis_without_its_list_is_an_error(stage_2):
+    (stage_2[1] / "ImageSets/2017/train.txt").unlink()
+    with pytest.raises(InputError, match=r"no list of training videos at .*train\.txt"):
+        stage_dataset(2, yv_subset=ALL_VIDEOS, crop_size=CROP)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        (0, r"YouTubeVOS is not there \(\.\./YouTube/train_480p\); it is about 92 % of the samples"),
+        (1, r"DAVIS 2017 is not there \(\.\./DAVIS/2017/trainval\); it is about 8 % of the samples"),
+    ],
+)
+def test_a_default_set_that_is_missing_is_a_warning(stage_2, caplog, gone, said):
+    stage_2[gone].rename(stage_2[gone].parent / "elsewhere")
+    assert len(stage_dataset(2, yv_subset=ALL_VIDEOS, crop_size=CROP).parts) == 1
+    (warning,) = [record.message for record in caplog.records if "not there" in record.message]
+    assert re.search(said, warning)
+
+
+@pytest.mark.parametrize(("flag", "name"), [("yv_root", "YouTubeVOS"), ("davis_root", "DAVIS 2017")])
+def test_a_named_root_without_its_set_is_an_error(stage_2, tmp_path, flag, name):
+    with pytest.raises(InputError, match=f"--{flag} holds no {name}: there is no folder {tmp_path}/none"):
+        stage_dataset(2, **{flag: tmp_path / "none"}, yv_subset=ALL_VIDEOS, crop_size=CROP)
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InputError, match="give YouTubeVOS at --yv_root or DAVIS 2017 at --davis_root; looked"
+    ):
+        stage_dataset(2)
+
+
+def test_the_published_videos_of_youtube_are_the_default(stage_2):
+    published = PUBLISHED_SUBSET.read_text().split()
+    assert len(set(published)) == 3464
+    with pytest.raises(InputError, match=r"has none of the 3464 videos .*: give --yv_subset all"):
+        stage_dataset(2, crop_size=CROP)
+    for kind in ("JPEGImages", "Annotations"):
+        (stage_2[0] / kind / "b").rename(stage_2[0] / kind / published[0])
+    assert names_of(stage_dataset(2, crop_size=CROP))[0] == [published[0]]
+
+
+def test_a_subset_of_youtube(stage_2, tmp_path, caplog):
+    subset = tmp_path / "subset.txt"
+    subset.write_text("b\nmissing\n")
+    assert names_of(stage_dataset(2, yv_subset=subset, crop_size=CROP))[0] == ["b"]
+    assert "1 of the listed videos are not used" in caplog.text
+    assert caplog.records[-1].message.endswith("missing")
+    subset.write_text("")
+    with pytest.raises(InputError, match="names no video"):
+        stage_dataset(2, yv_subset=subset)
+
+
+def test_stage_1_without_its_data_says_what_to_do(tmp_path):
+    with pytest.raises(InputError, match="make_synthetic_dataset"):
+        stage_dataset(1, bl_root=tmp_path)

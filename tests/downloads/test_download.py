@@ -1,0 +1,215 @@
+import random
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import requests
+
+from scripts.downloads.sources import MODELS, RemoteFile
+from scripts.downloads.transfer import TRIES, download
+from tests.conftest import largest_file
+from tests.downloads.http_files import Cut, Page, serving
+from util.errors import InputError
+
+NAME = "data.zip"
+CHUNK = 1 << 19  # what gdown writes at a time: a cut loses less
+CONTENT = random.Random(0).randbytes(10 * CHUNK)
+DRIVE = "https://drive.google.com"
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        server.files[NAME] = CONTENT
+        yield server
+
+
+@pytest.fixture
+def file(server):
+    return RemoteFile(NAME, f"{server.url}/{NAME}", "https://example.org/page")
+
+
+@pytest.fixture
+def drives_file(server, monkeypatch):
+    """A file whose requests to Google Drive reach the server instead, as `uc`."""
+    get = requests.Session.get
+    monkeypatch.setattr(
+        requests.Session, "get", lambda self, url, **more: get(self, url.replace(DRIVE, server.url), **more)
+    )
+    return MODELS["s012"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "in" / NAME
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch):
+    """The pauses between tries, which are not waited for."""
+    waits = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    return waits
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def ranges(server):
+    """The ranges that were asked for, without the requests that gdown looks at the headers of."""
+    return [asked for _, asked in server.requests if asked]
+
+
+def leave_part(server, file, path):
+    """End a run after two chunks; return what it says."""
+    server.faults[NAME] += [Cut(2 * CHUNK), *[503] * TRIES]
+    with pytest.raises(InputError) as error:
+        download(file, path)
+    server.faults[NAME].clear()
+    server.requests.clear()
+    return str(error.value)
+
+
+def test_a_whole_file_arrives(file, path):
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+    assert names(path.parent) == [NAME]
+
+
+def test_a_cut_transfer_continues_where_it_was(file, path, server):
+    server.faults[NAME].append(Cut(2 * CHUNK))
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+    assert ranges(server) == [f"bytes={2 * CHUNK}-"]
+
+
+def test_the_next_run_continues_too(file, path, server):
+    assert "continues at 1.0 MB, or open https://example.org/page in a browser" in leave_part(
+        server, file, path
+    )
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+    assert ranges(server) == [f"bytes={2 * CHUNK}-"]
+    assert names(path.parent) == [NAME]
+
+
+def test_tries_that_bring_bytes_are_not_counted(file, path, server):
+    whole = Cut(len(CONTENT))  # the answer that gdown looks at before it asks for a range
+    server.faults[NAME] += [Cut(CHUNK), *[whole, Cut(CHUNK)] * TRIES]
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_whole_file_whose_check_was_stopped_is_not_fetched_again(file, path, server):
+    def stop(part):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(file, path, check=stop)
+    server.requests.clear()
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("change", ["shorter", "no ranges"])
+def test_what_cannot_be_continued_begins_again(change, file, path, server):
+    leave_part(server, file, path)
+    if change == "shorter":
+        server.files[NAME] = CONTENT[:CHUNK]
+    else:
+        server.with_ranges = False
+    download(file, path)
+    assert path.read_bytes() == server.files[NAME]
+    assert names(path.parent) == [NAME]
+
+
+def test_a_server_error_is_tried_again_after_growing_pauses(file, path, server, waits):
+    server.faults[NAME] += [503, 500, 429]
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+    assert waits == [2, 4, 8]
+
+
+def test_a_server_that_stays_down_is_given_up(file, path, server):
+    server.faults[NAME] += [503] * 100
+    with pytest.raises(InputError, match=r"answers 503.*check the connection"):
+        download(file, path)
+    assert len(server.requests) == TRIES
+
+
+def test_nobody_there_is_tried_again_and_reported(path, waits):
+    with pytest.raises(InputError, match=r"no answer.*check the connection"):
+        download(RemoteFile(NAME, "http://127.0.0.1:9/x", "https://example.org/page"), path)
+    assert len(waits) == TRIES - 1
+
+
+def test_a_file_that_is_not_there_is_reported_at_once(file, path, server):
+    del server.files[NAME]
+    with pytest.raises(InputError, match=r"answers 404 .*open https://example.org/page in a browser"):
+        download(file, path)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_google_drives_quota_page_is_explained_with_link_and_place(status, drives_file, path, server):
+    html = '<p class="uc-error-subcaption">Too many users have viewed or downloaded this file recently.</p>'
+    server.faults["uc"].append(Page(html, status))
+    with pytest.raises(InputError) as error:
+        download(drives_file, path)
+    for part in ("quota", f"open {drives_file.page} in a browser", f"save the file as {path}"):
+        assert part in str(error.value)
+    assert names(path.parent) == []
+
+
+def test_google_drives_page_before_a_large_file_is_passed_also_when_continuing(drives_file, path, server):
+    form = (
+        "<html><body>Google Drive can't scan this file for viruses."
+        f'<form id="download-form" action="{server.url}/{NAME}" method="get">'
+        '<input type="hidden" name="id" value="abc"><input type="hidden" name="confirm" value="t"></form>'
+    )
+    server.faults["uc"] += [Page(form)] * 2
+    server.faults[NAME].append(Cut(CHUNK))
+    download(drives_file, path)
+    assert path.read_bytes() == CONTENT
+    assert "confirm=t" in server.requests[-1][0]
+    assert ranges(server) == [f"bytes={CHUNK}-"]
+
+
+@pytest.mark.parametrize(
+    ("free", "unpacked", "enough"),
+    [(10, False, True), (8, False, False), (20, True, True), (18, True, False)],
+)
+def test_space_is_checked_before_the_first_bytes_are_kept(free, unpacked, enough, file, path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free * CHUNK))
+    unpack_in = path.parents[1] / "new" if unpacked else None
+    if enough:
+        download(file, path, unpack_in)
+        assert path.read_bytes() == CONTENT
+    else:
+        with pytest.raises(InputError, match=r"needs .* MB on the disk of .* make room"):
+            download(file, path, unpack_in)
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_the_next_run_continues(file, path, server):
+    with largest_file(1_000_000), pytest.raises(OSError, match="too large"):
+        download(file, path)
+    assert not path.exists()
+    server.requests.clear()
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+    assert len(ranges(server)) == 1
+
+
+def test_a_wrong_file_is_kept_aside_and_a_good_one_stays(file, path):
+    def check(arrived):
+        raise InputError("it is wrong.")
+
+    path.parent.mkdir()
+    path.write_bytes(b"good")
+    with pytest.raises(InputError, match=rf"it is wrong\. It is kept as .*{NAME}\.wrong"):
+        download(file, path, check=check)
+    assert path.read_bytes() == b"good"
+    assert path.with_name(f"{NAME}.wrong").read_bytes() == CONTENT
+    assert names(path.parent) == [NAME, f"{NAME}.wrong"]

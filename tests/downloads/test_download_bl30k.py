@@ -1,0 +1,132 @@
+import json
+import sys
+from dataclasses import replace
+from hashlib import md5
+from pathlib import Path
+
+import pytest
+
+from scripts import download_bl30k as bl30k
+from tests.downloads.http_files import Cut, serving
+from tests.downloads.test_download_archives import write_tar
+from tests.downloads.test_download_datasets import tree
+from util.errors import InputError
+
+
+def videos(*segments: str) -> dict[str, bytes]:
+    return {
+        f"{kind}/{segment}{number}/00000.{suffix}": f"{kind} {segment}{number}".encode()
+        for segment in segments
+        for number in range(3)
+        for kind, suffix in (("Annotations", "png"), ("JPEGImages", "jpg"))
+    }
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packed") / "a.tar"
+    with serving() as server:
+        wrappers = dict(zip("abcdef", ("", "", "BL30K_c/", "", "BL30K/e/", ""), strict=True))
+        for segment, wrapper in wrappers.items():
+            files = {wrapper + name: content for name, content in videos(segment).items()}
+            server.files[f"BL30K_{segment}.tar"] = write_tar(path, files).read_bytes()
+        for segment, file in bl30k.BL30K.items():
+            sums = md5(server.files[file.name]).hexdigest()
+            monkeypatch.setitem(bl30k.BL30K, segment, replace(file, md5=sums))
+        yield server
+
+
+@pytest.fixture
+def fetch(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+    def run(*flags):
+        command = ["download_bl30k", "--root", tmp_path, "--mirror", server.url, "--yes", *flags]
+        monkeypatch.setattr(sys, "argv", [str(part) for part in command])
+        bl30k.main()
+
+    return run
+
+
+def test_all_segments_become_one_tree_and_a_second_run_does_nothing(fetch, server, tmp_path, capsys):
+    server.faults["BL30K_b.tar"] += [500, Cut(3000)]
+    fetch()
+    assert tree(tmp_path) == {f"BL30K/{name}": data for name, data in videos(*"abcdef").items()}
+    assert not (tmp_path / "downloads").exists()
+    stated = capsys.readouterr().out
+    assert stated.index("702.0 GB") < stated.index("agree to their terms")
+    server.requests.clear()
+    fetch()
+    assert "Nothing to do" in capsys.readouterr().out
+    assert server.requests == []
+
+
+def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server, tmp_path, monkeypatch):
+    moved = []
+    rename = Path.rename
+
+    def rename_until_killed(path, target):
+        if path.parent.name in ("Annotations", "JPEGImages"):
+            if len(moved) == 4:
+                raise KeyboardInterrupt
+            moved.append(path)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename_until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch("--segments", "a")
+    # a video is found by its frames, so its masks must be there
+    frames = {path.name for path in (tmp_path / "BL30K/JPEGImages").iterdir()}
+    masks = {path.name for path in (tmp_path / "BL30K/Annotations").iterdir()}
+    assert len(frames) == 1
+    assert frames < masks
+    server.requests.clear()
+    fetch("--segments", "a")
+    assert server.requests == []
+    assert tree(tmp_path / "BL30K") == videos("a")
+
+
+def test_a_whole_archive_with_another_sum_is_refused_also_when_it_was_saved_by_hand(fetch, server, tmp_path):
+    good = server.files["BL30K_a.tar"]
+    bad = good.replace(b"JPEGImages a1", b"JPEGImages a9")  # as whole a tar as before
+    assert bad != good
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads/BL30K_a.tar").write_bytes(bad)
+    with pytest.raises(
+        InputError,
+        match=f"MD5 is {md5(bad).hexdigest()} .* {md5(good).hexdigest()}.*kept as .*BL30K_a.tar.wrong",
+    ):
+        fetch("--segments", "a")
+    assert server.requests == []
+    fetch("--segments", "a")  # which fetches it anew
+    assert tree(tmp_path / "BL30K") == videos("a")
+
+
+def test_the_listing_of_the_data_bank_is_read():
+    listing = {
+        "key": "IDB-1702934",
+        "datafiles": [
+            {"web_id": "zzzzz", "binary_name": "readme.txt"},
+            {"web_id": "aaaaa", "binary_name": "BL30K_a.tar", "binary_size": 1},
+            {"web_id": "bbbbb", "binary_name": "BL30K_b.tar"},
+        ],
+    }
+    address = bl30k.address_in(json.dumps(listing), "b")
+    assert address == "https://databank.illinois.edu/datafiles/bbbbb/download"
+    with pytest.raises(LookupError):
+        bl30k.address_in(json.dumps(listing), "c")
+
+
+def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatch):
+    listing = bl30k.BL30K_LISTING
+    monkeypatch.setattr(bl30k, "BL30K_LISTING", listing.at(server.url))
+    monkeypatch.setattr(sys, "argv", ["x", "--root", str(tmp_path), "--yes", "--segments", "a"])
+    server.files[listing.name] = b'{"datafiles": []}'
+    place = tmp_path / "downloads/BL30K_a.tar"
+    with pytest.raises(InputError, match=rf"10\.13012/B2IDB-1702934_V1 in a browser.*{place}"):
+        bl30k.main()
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(server.files["BL30K_a.tar"])
+    bl30k.main()
+    assert tree(tmp_path / "BL30K") == videos("a")

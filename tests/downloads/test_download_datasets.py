@@ -1,0 +1,332 @@
+import importlib
+import io
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import download_datasets
+from scripts.downloads.sources import DATA_SETS
+from tests.conftest import ROOT, largest_file, run_script
+from tests.downloads.http_files import serving
+from util.errors import InputError
+from util.lock import exclusive
+
+# Each evaluation script and the videos that the fake archives hold for it.
+FINDERS = {
+    "eval_davis_2016": ["cows"],
+    "eval_davis": ["bike-packing"],
+    "eval_youtube": ["0062f687f1"],
+}
+
+
+def jpeg() -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.full((16, 24, 3), 90, np.uint8)).save(out, "jpeg")
+    return out.getvalue()
+
+
+def png() -> bytes:
+    out = io.BytesIO()
+    image = Image.fromarray(np.eye(16, 24, dtype=np.uint8))
+    image.putpalette([0, 0, 0, 128, 0, 0])
+    image.save(out, "png")
+    return out.getvalue()
+
+
+JPG, PNG = jpeg(), png()
+
+
+def frames(root: str, video: str, masks: int = 2, sub: str = "") -> dict[str, bytes]:
+    """Two frames of a video and the first of their masks."""
+    files = {f"{root}/JPEGImages{sub}/{video}/{i:05}.jpg": JPG for i in range(2)}
+    return files | {f"{root}/Annotations{sub}/{video}/{i:05}.png": PNG for i in range(masks)}
+
+
+STATIC = {
+    f"{folder}/x.{suffix}": content
+    for folder in ("BIG_small", "DUTS-TE", "DUTS-TR", "HRSOD_small", "ecssd", "fss/abacus")
+    for suffix, content in (("jpg", JPG), ("png", PNG))
+}
+
+# The archives, wrapped in folders as the published ones are.
+PACKED = {
+    "DAVIS-2016.zip": frames("DAVIS", "cows", sub="/480p")
+    | {"DAVIS/ImageSets/480p/val.txt": b"/JPEGImages/480p/cows/00000.jpg /Annotations/480p/cows/00000.png\n"},
+    "DAVIS-2017-trainval-480p.zip": frames("DAVIS", "bike-packing", sub="/480p")
+    | {"DAVIS/ImageSets/2017/val.txt": b"bike-packing\n", "DAVIS/README.md": b"read me"},
+    "DAVIS-2017-test-dev-480p.zip": frames("DAVIS", "aerobatics", 1, sub="/480p")
+    | {"DAVIS/ImageSets/2017/test-dev.txt": b"aerobatics\n"},
+    "DAVIS-2017-scribbles-trainval.zip": {
+        f"DAVIS/Scribbles/{video}/001.json": b"{}" for video in ("bear", "blackswan")
+    },
+    "static_data.zip": {f"static/{name}": content for name, content in STATIC.items()},
+    "YouTubeVOS-2019-train.zip": frames("train", "003234408d") | {"train/meta.json": b"{}"},
+    "YouTubeVOS-2019-valid.zip": frames("valid", "0062f687f1", 1) | {"valid/meta.json": b"{}"},
+    "YouTubeVOS-2019-valid-all-frames.zip": frames("valid_all_frames", "0062f687f1", 0),
+    "YouTubeVOS-2018-valid.zip": frames("valid", "00f88c4f0a", 1),
+    "YouTubeVOS-2018-valid-all-frames.zip": frames("valid_all_frames", "00f88c4f0a", 0),
+    "fusion_data.zip": {
+        f"fusion_data/{kind}/run/video/00000/00001/{i:05}.png": PNG
+        for kind in ("bl", "davis")
+        for i in range(2)
+    },
+}
+
+
+def below(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The same files in `folder` instead of the first folder of their paths."""
+    return {f"{folder}/{name.split('/', 1)[1]}": content for name, content in files.items()}
+
+
+# SPEC's data tree
+TREE = {
+    **below("DAVIS/2016", PACKED["DAVIS-2016.zip"]),
+    **below("DAVIS/2017/trainval", PACKED["DAVIS-2017-trainval-480p.zip"]),
+    **below("DAVIS/2017/trainval", PACKED["DAVIS-2017-scribbles-trainval.zip"]),
+    **below("DAVIS/2017/test-dev", PACKED["DAVIS-2017-test-dev-480p.zip"]),
+    **below("static", PACKED["static_data.zip"]),
+    **below("YouTube/train", PACKED["YouTubeVOS-2019-train.zip"]),
+    **below("YouTube/valid", PACKED["YouTubeVOS-2019-valid.zip"]),
+    **below("YouTube/all_frames/valid_all_frames", PACKED["YouTubeVOS-2019-valid-all-frames.zip"]),
+    **below("YouTube2018/valid", PACKED["YouTubeVOS-2018-valid.zip"]),
+    **below("YouTube2018/all_frames/valid_all_frames", PACKED["YouTubeVOS-2018-valid-all-frames.zip"]),
+    **below("fusion_data", PACKED["fusion_data.zip"]),
+}
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def tree(folder) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        server.files |= {name: zipped(files) for name, files in PACKED.items()}
+        yield server
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A data tree where other things live already."""
+    (tmp_path / "root/DAVIS").mkdir(parents=True)
+    (tmp_path / "root/DAVIS/notes.txt").write_text("mine")
+    return tmp_path / "root"
+
+
+OTHERS = {"DAVIS/notes.txt": b"mine"}
+
+
+@pytest.fixture
+def fetch(server, root, monkeypatch):
+    """Run the script within this process."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+    def run(*flags):
+        command = ["download_datasets.py", "--root", root, "--mirror", server.url, "--yes", *flags]
+        monkeypatch.setattr(sys, "argv", [str(part) for part in command])
+        download_datasets.main()
+
+    return run
+
+
+def test_the_fake_archives_stand_for_all_sources():
+    archives = [archive for data_set in DATA_SETS.values() for archive in data_set.archives]
+    assert sorted(PACKED) == sorted(archive.name for archive in archives)
+    assert max(Counter(archive.target for archive in archives).values()) == 1
+    assert max(Counter(archive.url for archive in archives).values()) == 1
+
+
+def test_a_whole_run_gives_the_data_tree_and_a_second_does_nothing(server, root, monkeypatch):
+    command = ["download_datasets.py", "--root", root, "--mirror", server.url, "--yes"]
+    done = run_script(*command)
+    assert tree(root) == TREE | OTHERS
+    assert not (root / "downloads").exists()
+    for part in ("DAVIS-2016.zip", "unpacking static_data.zip", "100%", "KiB", "/s", "ETA"):
+        assert part in done.stderr, done.stderr
+    assert "non-commercial" in done.stdout
+
+    server.requests.clear()
+    dates = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    done = run_script(*command)
+    assert "Nothing to do" in done.stdout
+    assert server.requests == []
+    assert dates == {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+
+
+@pytest.mark.parametrize("script", FINDERS)
+def test_the_evaluation_scripts_find_their_data(script, fetch, root, monkeypatch):
+    fetch()
+    (root / "project").mkdir()
+    monkeypatch.chdir(root / "project")
+    monkeypatch.setattr(sys, "argv", [script, "--output", "out"])
+    found = []
+    module = importlib.import_module(script)
+    monkeypatch.setattr(module, "evaluate", lambda videos, args, **protocol: found.extend(videos))
+    module.main()
+    assert [video.name for video in found] == FINDERS[script]
+    assert all(len(video) == 2 and video.read(0).mask is not None for video in found)
+
+
+def test_only_what_is_asked_for_is_fetched(fetch, root, server):
+    fetch("--only", "davis16", "--keep")
+    assert {path for path, _ in server.requests} == {"/DAVIS-2016.zip"}
+    kept = {"downloads/DAVIS-2016.zip": server.files["DAVIS-2016.zip"]}
+    assert tree(root) == OTHERS | below("DAVIS/2016", PACKED["DAVIS-2016.zip"]) | kept
+
+
+def test_an_archive_saved_by_hand_is_used(fetch, root, server):
+    (root / "downloads").mkdir()
+    (root / "downloads/DAVIS-2016.zip").write_bytes(server.files["DAVIS-2016.zip"])
+    fetch("--only", "davis16")
+    assert server.requests == []
+    assert tree(root) == OTHERS | below("DAVIS/2016", PACKED["DAVIS-2016.zip"])
+
+
+def test_one_failure_does_not_stop_the_others(fetch, root, server, caplog):
+    server.faults["DAVIS-2017-trainval-480p.zip"].append(404)
+    with pytest.raises(InputError, match=r"2 of 4 are missing \(DAVIS/2017/trainval, .*Scribbles\)"):
+        fetch("--only", "davis17", "davis16")
+    assert f"save the file as {root / 'downloads/DAVIS-2017-trainval-480p.zip'}" in caplog.text
+    assert (root / "DAVIS/2017/test-dev/JPEGImages").is_dir()
+    assert not (root / "DAVIS/2017/trainval").exists()
+    fetch("--only", "davis17", "davis16")  # the next run completes it
+    assert tree(root) == OTHERS | {name: data for name, data in TREE.items() if name.startswith("DAVIS")}
+
+
+BAD = {
+    "another archive": lambda good: zipped({"static/fss/x": b"x"}),
+    "damaged": lambda good: good.replace(JPG, JPG[::-1]),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_archive_is_kept_aside_and_the_next_run_fetches_it_anew(bad, fetch, root, server, caplog):
+    good = server.files["static_data.zip"]
+    server.files["static_data.zip"] = BAD[bad](good)
+    with pytest.raises(InputError, match=r"1 of 1 are missing \(static\)"):
+        fetch("--only", "static")
+    aside = root / "downloads/static_data.zip.wrong"
+    assert str(aside) in caplog.text
+    assert tree(root) == OTHERS | {"downloads/static_data.zip.wrong": server.files["static_data.zip"]}
+    assert sorted(path.name for path in root.iterdir()) == ["DAVIS", "downloads"]
+    server.files["static_data.zip"] = good
+    fetch("--only", "static")
+    aside.unlink()
+    assert tree(root) == OTHERS | below("static", PACKED["static_data.zip"])
+
+
+def test_a_folder_that_is_there_but_not_whole_is_left_alone(fetch, root, server, caplog):
+    (root / "static/mine").mkdir(parents=True)
+    (root / "static/mine/x.jpg").write_bytes(JPG)
+    with pytest.raises(InputError):
+        fetch("--only", "static")
+    assert "lacks BIG_small, DUTS-TE" in caplog.text
+    assert server.requests == []
+    assert tree(root) == OTHERS | {"static/mine/x.jpg": JPG}
+
+
+def test_a_link_to_another_disk_is_followed(fetch, root, tmp_path):
+    (tmp_path / "large-disk").mkdir()
+    (root / "static").symlink_to(tmp_path / "large-disk")
+    fetch("--only", "static")
+    assert tree(tmp_path / "large-disk") == STATIC
+    assert (root / "static").is_symlink()
+
+
+def test_too_little_space_stops_it_before_it_unpacks(fetch, root, server, monkeypatch, caplog):
+    (root / "downloads").mkdir()
+    (root / "downloads/static_data.zip").write_bytes(server.files["static_data.zip"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(InputError):
+        fetch("--only", "static")
+    assert "make room" in caplog.text
+    assert not list(root.glob("*static*"))
+
+
+def test_a_write_that_fails_while_unpacking_leaves_nothing_behind(fetch, root):
+    large = PACKED["static_data.zip"] | {"static/fss/large.bin": bytes(100_000)}
+    packed = root / "downloads/static_data.zip"
+    packed.parent.mkdir()
+    packed.write_bytes(zipped(large))
+    with largest_file(50_000), pytest.raises(OSError, match="too large"):
+        fetch("--only", "static")
+    assert tree(root) == OTHERS | {"downloads/static_data.zip": packed.read_bytes()}
+    fetch("--only", "static")
+    assert tree(root) == OTHERS | below("static", large)
+
+
+def test_killed_while_unpacking_the_next_run_ends_right(server, root):
+    many = {f"static/fss/many/{i}.bin": b"x" * 2000 for i in range(2000)}
+    server.files["static_data.zip"] = zipped(PACKED["static_data.zip"] | many)
+    command = ["download_datasets.py", "--root", root, "--mirror", server.url, "--yes", "--only", "static"]
+    process = subprocess.Popen([sys.executable, *map(str, command)], cwd=ROOT, stdout=-3, stderr=-3)
+    half = root / ".static.unpacking/static/fss/many"
+    while not (half.is_dir() and any(half.iterdir())):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert half.is_dir()
+    assert not (root / "static").exists()
+    requests = len(server.requests)
+    run_script(*command)
+    assert tree(root) == OTHERS | below("static", PACKED["static_data.zip"] | many)
+    assert sorted(path.name for path in root.iterdir()) == ["DAVIS", "static"]
+    assert len(server.requests) == requests  # the archive was whole
+
+
+def test_two_runs_at_once_are_refused(fetch, root):
+    with exclusive(root / "downloads", "download"), pytest.raises(InputError, match="another download"):
+        fetch("--only", "davis16")
+    fetch("--only", "davis16")
+
+
+@pytest.fixture
+def asked(server, root, monkeypatch):
+    """Run the script without --yes, with an answer on a terminal."""
+
+    def run(answer):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer + "\n"))
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        command = ["download_datasets.py", "--root", str(root), "--mirror", server.url, "--only", "davis16"]
+        monkeypatch.setattr(sys, "argv", command)
+        download_datasets.main()
+
+    return run
+
+
+def test_who_agrees_to_the_terms_gets_the_data(asked, root, capsys):
+    asked("y")
+    assert (root / "DAVIS/2016").is_dir()
+    assert "CC BY 4.0" in capsys.readouterr().out
+
+
+def test_nothing_is_fetched_unless_the_terms_are_agreed_to(asked, server):
+    with pytest.raises(InputError, match="not agreed"):
+        asked("")
+    assert server.requests == []
+
+
+def test_without_a_terminal_the_terms_need_the_flag(root, server, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    monkeypatch.setattr(sys, "argv", ["download_datasets.py", "--root", str(root)])
+    with pytest.raises(InputError, match="--yes"):
+        download_datasets.main()
+    assert tree(root) == OTHERS

@@ -1,0 +1,139 @@
+import io
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import download_model
+from model import PropagationNetwork
+from scripts.downloads.sources import MODELS
+from tests.conftest import run_script
+from tests.downloads.http_files import Cut, serving
+from tests.model.interactive_networks import fusion_network, s2m_network
+from util.errors import InputError
+from util.files import sha256
+
+NAME = "propagation_model.pth"
+OTHER = "propagation_model_s02.pth"
+FUSION, S2M = "fusion.pth", "s2m.pth"
+ALL = (FUSION, NAME, OTHER, S2M)
+
+
+@pytest.fixture(scope="module")
+def good(weights_file):
+    fusion, s2m = (as_bytes(make().state_dict()) for make in (fusion_network, s2m_network))
+    both = weights_file.read_bytes()
+    return {NAME: both, OTHER: both, FUSION: fusion, S2M: s2m}
+
+
+@pytest.fixture
+def server(good):
+    with serving() as server:
+        server.files |= good
+        yield server
+
+
+def as_bytes(content):
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+@pytest.fixture
+def fetch(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+    def run(*flags):
+        command = ["download_model.py", "--output", tmp_path / "saves", "--mirror", server.url, *flags]
+        monkeypatch.setattr(sys, "argv", [str(part) for part in command])
+        download_model.main()
+        return tmp_path / "saves" / NAME
+
+    return run
+
+
+def names(path):
+    return sorted(entry.name for entry in path.parent.iterdir())
+
+
+def test_a_whole_run_writes_the_weights_and_their_sum(server, tmp_path, weights_file):
+    server.faults[NAME] += [Cut(50_000_000)]
+    done = run_script("download_model.py", "--output", tmp_path / "saves", "--mirror", server.url)
+    path = tmp_path / "saves" / NAME
+    assert path.read_bytes() == server.files[NAME]
+    assert names(path) == [NAME, f"{NAME}.sha256"]
+    digest = sha256(weights_file)
+    assert f"SHA-256 of {path}: {digest}" in done.stdout
+    command = ["sha256sum", "--check", f"{NAME}.sha256"]
+    assert subprocess.run(command, cwd=path.parent, capture_output=True).returncode == 0
+
+
+def test_which_chooses_the_files_and_a_second_run_fetches_nothing(fetch, server):
+    path = fetch("--which", "all")
+    assert names(path) == sorted([*ALL, *(f"{name}.sha256" for name in ALL)])
+    server.requests.clear()
+    dates = [path.with_name(name).stat().st_mtime_ns for name in ALL]
+    fetch("--which", "all")
+    assert server.requests == []
+    assert dates == [path.with_name(name).stat().st_mtime_ns for name in ALL]
+
+
+@pytest.fixture(params=["single object", "truncated", "joined", "page", "fusion", "s2m"])
+def wrong(request, server):
+    """What is chosen, the file that arrives instead, and what is said of it."""
+    if request.param == "single object":
+        content = as_bytes(PropagationNetwork(single_object=True).state_dict())
+        return "s012", content, "single-object"
+    if request.param == "truncated":
+        return "s012", server.files[NAME][:1_000_000], "not a whole PyTorch checkpoint|is refused"
+    if request.param == "joined":  # the beginning of one file and the end of another
+        half = len(server.files[NAME]) // 2
+        return (
+            "s012",
+            server.files[NAME][:half] + bytes(1000) + server.files[NAME][half + 1000 :],
+            "is damaged",
+        )
+    if request.param == "page":
+        return "s012", b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"
+    return request.param, server.files[NAME], "is of the propagation network"
+
+
+def test_a_wrong_file_is_kept_aside(wrong, fetch, server, tmp_path):
+    which, content, reason = wrong
+    name = MODELS[which].name
+    server.files[name] = content
+    with pytest.raises(InputError, match=reason):
+        fetch("--which", which)
+    assert names(tmp_path / "saves" / name) == [f"{name}.wrong"]
+    assert (tmp_path / "saves" / f"{name}.wrong").read_bytes() == content
+
+
+def test_a_good_file_that_is_there_stays_and_gets_its_sum(fetch, server, tmp_path, network):
+    path = tmp_path / "saves" / NAME
+    path.parent.mkdir()
+    own = as_bytes({"network": network.state_dict(), "it": 7})
+    path.write_bytes(own)
+    fetch()
+    assert server.requests == []
+    assert path.read_bytes() == own
+    assert path.with_name(f"{NAME}.sha256").read_text() == f"{sha256(path)}  {NAME}\n"
+
+
+def test_a_wrong_file_that_is_there_makes_way_for_the_right_one(fetch, server, tmp_path):
+    path = tmp_path / "saves" / NAME
+    path.parent.mkdir()
+    path.write_bytes(b"half of it")
+    fetch()
+    assert path.read_bytes() == server.files[NAME]
+    assert path.with_name(f"{NAME}.wrong").read_bytes() == b"half of it"
+
+
+def test_once_gives_up_at_the_first_failure_in_one_line(fetch, server, tmp_path):
+    server.faults[NAME] += [503] * 9
+    with pytest.raises(SystemExit) as end:
+        fetch("--once")
+    assert end.value.code == "The published weights cannot be fetched from here now."
+    assert len(server.requests) == 1
+    server.faults.clear()
+    assert fetch("--once").read_bytes() == server.files[NAME]

@@ -1,0 +1,156 @@
+"""Ready masks of any folder, scored against ground truth."""
+
+from unicodedata import normalize
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import run_main, run_script, write_labels
+from tests.evaluation.test_official_scores import SIZE, square
+from util.errors import InputError
+
+SCRIPT = "scripts.score_masks"
+COUNT = 4
+
+
+@pytest.fixture
+def truth(tmp_path):
+    """Two videos: `a` has two objects, `b` one."""
+    for index in range(COUNT):
+        write_labels(tmp_path / f"truth/a/{index:05}.png", square(2, 20, 40, square(1, 5, 5)))
+        write_labels(tmp_path / f"truth/b/{index:05}.png", square(1, 5, 5))
+    return tmp_path / "truth"
+
+
+@pytest.fixture
+def scored(monkeypatch, capsys):
+    """Run the script's main in this process, and return the table that it printed, row by row."""
+
+    def run(*flags):
+        capsys.readouterr()
+        run_main(monkeypatch, SCRIPT, *flags)
+        return [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def write_all(folder, labels, name="{:05}.png", paletted=True):
+    for index in range(COUNT):
+        write_labels(folder / name.format(index), labels, paletted)
+    return folder
+
+
+def test_a_folder_of_videos_as_a_user_runs_it(truth, tmp_path):
+    masks = tmp_path / "masks"
+    write_all(masks / "a", square(1, 5, 5))
+    write_all(masks / "b", square(1, 5, 11))  # half a square aside
+    command = ["-m", SCRIPT, "--masks", masks, "--truth", truth, "--output", tmp_path / "t.csv"]
+    done = run_script(*command)
+    rows = [line.split(",") for line in (tmp_path / "t.csv").read_text().splitlines()]
+    assert [row[:2] for row in rows[2:]] == [["a", "1"], ["a", "2"], ["b", "1"]]
+    assert [row[3] for row in rows[1:]] == ["44.4", "100.0", "0.0", "33.3"]  # 72 of 216 pixels in common
+    assert [line.split() for line in done.stdout.splitlines()[2:]] == rows[2:]
+
+
+def test_one_video_and_the_rules_of_2016(truth, tmp_path, scored):
+    masks = write_all(tmp_path / "masks", square(7, 20, 40, square(1, 5, 5)))
+    assert scored("--masks", masks, "--truth", truth / "a")[2:] == [
+        ["a", "1", "100.0", "100.0", "100.0"],
+        ["a", "2", "0.0", "0.0", "0.0"],
+    ]
+    assert scored("--masks", masks, "--truth", truth / "a", "--year", 2016)[1] == [
+        "mean",
+        *["100.0"] * 3,
+    ]
+    (tmp_path / "all/a").parent.mkdir()
+    masks.rename(tmp_path / "all/a")
+    for each in (tmp_path / "all", tmp_path / "all/a"):  # found by the video's name
+        assert scored("--masks", each, "--truth", truth)[2][:2] == ["a", "1"]
+        assert len(scored("--masks", each, "--truth", truth / "a")) == 4
+
+
+@pytest.mark.parametrize("year", [2016, 2017])
+@pytest.mark.parametrize("paletted", [True, False])
+@pytest.mark.parametrize(("truth_label", "mask_label"), [(1, 255), (255, 1), (255, 255), (1, 1)])
+def test_one_object_is_one_whatever_its_number(tmp_path, scored, year, paletted, truth_label, mask_label):
+    truth = write_all(tmp_path / "v", square(truth_label, 5, 5), paletted=paletted)
+    masks = write_all(tmp_path / "masks", square(mask_label, 5, 11), paletted=paletted)
+    rows = scored("--masks", masks, "--truth", truth, "--year", year)
+    assert [row[-2] for row in rows] == ["J", "33.3", "33.3"]
+
+
+def test_late_objects(tmp_path, scored):
+    truth, masks = tmp_path / "v", tmp_path / "masks"
+    one, two = square(1, 5, 5), square(2, 20, 40, square(1, 5, 5))
+    for index, (shown, found) in enumerate([(one, one), (two, one), (two, two), (two, two)]):
+        write_labels(truth / f"{index:05}.png", shown)
+        write_labels(masks / f"{index:05}.png", found)
+    assert [row[:2] for row in scored("--masks", masks, "--truth", truth)[2:]] == [["v", "1"]]
+    late = scored("--masks", masks, "--truth", truth, "--late_objects")
+    assert late[2:] == [["v", label, "100.0", "100.0", "100.0"] for label in "12"]  # given on frame 1
+
+
+def test_numbers_find_their_frames(truth, tmp_path, scored, caplog):
+    caplog.set_level("INFO")
+    masks = write_all(tmp_path / "masks/b", square(1, 5, 5), "{}.png")
+    assert scored("--masks", masks, "--truth", truth / "b")[2][2:] == ["100.0"] * 3
+    assert "b: by its number, mask" in caplog.text
+    assert "0.png is taken for 00000" in caplog.text
+    write_labels(masks / "01.png", square(1, 5, 5))
+    with pytest.raises(InputError, match=r"01.png and .*/1.png belong to the same frame"):
+        scored("--masks", masks, "--truth", truth / "b")
+
+
+def test_names_match_however_their_letters_are_composed(tmp_path, scored):
+    for folder, form in (("truth", "NFC"), ("masks", "NFD")):
+        write_all(tmp_path / folder / normalize(form, "Hündin"), square(1, 5, 5), normalize(form, "ä {}.png"))
+    rows = scored("--masks", tmp_path / "masks", "--truth", tmp_path / "truth")
+    assert rows[2:] == [["Hündin", "1", "100.0", "100.0", "100.0"]]
+
+
+def test_what_does_not_fit_is_one_sentence(truth, tmp_path, scored, caplog):
+    def refused(*flags):
+        with pytest.raises(InputError) as error:
+            scored(*flags)
+        return str(error.value)
+
+    masks = write_all(tmp_path / "masks/a", square(1, 5, 5))
+    assert "holds no masks" in refused("--masks", tmp_path / "none", "--truth", truth)
+    assert "holds no ground truth" in refused("--masks", masks, "--truth", tmp_path / "none")
+    assert "has no ground truth for c" in refused(
+        "--masks", write_all(tmp_path / "other/c", np.ones(SIZE)).parent, "--truth", truth
+    )
+    assert "has no folder b" in refused("--masks", masks.parent, "--truth", truth / "b")
+    strange = write_all(tmp_path / "strange", np.ones(SIZE), "x{}.png")
+    assert f"({strange}/x0.png first) is named after a frame" in refused(
+        "--masks", strange, "--truth", truth / "a"
+    )
+    Image.open(masks / "00002.png").convert("RGB").save(masks / "00002.jpg")
+    assert "belong to the same frame" in refused("--masks", masks, "--truth", truth / "a")
+    (masks / "00002.png").unlink()
+    assert "is a JPEG" in refused("--masks", masks, "--truth", truth / "a")
+    (masks / "00002.jpg").unlink()
+    assert "no mask of 1 of the 2 frames that count, 00002" in refused("--masks", masks, "--truth", truth)
+    write_labels(masks / "00002.png", np.zeros((20, 30), np.uint8))
+    assert "is 30 x 20, its ground truth 60 x 40" in refused("--masks", masks, "--truth", truth)
+    write_labels(masks / "00002.png", square(5, 5, 5))
+    caplog.clear()
+    scored("--masks", masks.parent, "--truth", truth)
+    assert "label 5 (first on 00002), no object of the ground truth" in caplog.text
+    assert "has no masks of b: not scored, and not in the mean" in caplog.text
+
+
+def test_a_table_replaces_nothing_but_a_table(truth, tmp_path, scored):
+    masks = write_all(tmp_path / "masks/b", square(1, 5, 5))
+    table = tmp_path / "table.csv"
+    table.write_text("something else")
+    with pytest.raises(InputError, match="is no table of scores"):
+        scored("--masks", masks, "--truth", truth, "--output", table)
+    assert table.read_text() == "something else"
+    table.unlink()
+    scored("--masks", masks, "--truth", truth, "--output", table)
+    for index in range(1, COUNT):
+        (truth / f"b/{index:05}.png").unlink()
+    scored("--masks", masks, "--truth", truth, "--output", table)  # no score, so no old table
+    assert not table.exists()

@@ -1,0 +1,213 @@
+import csv
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.video_files.frame_source import PictureFiles
+from model import InteractiveCore, load_network
+from scripts.interactive_track.method import NormalisedFrames
+from tests.conftest import ROOT, read_png, run_main, run_script, write_frames, write_labels
+from tests.model.interactive_networks import fusion_network, s2m_network
+from util.errors import InputError
+
+MODULE = "scripts.eval_interactive_davis"
+FRAMES, SIZE = 3, (64, 96)
+INTERACTIONS = 3
+
+
+@pytest.fixture(scope="module")
+def davis(tmp_path_factory):
+    """Two sequences, of two objects and of one, that move over noise; no files of scribbles."""
+    root = tmp_path_factory.mktemp("davis") / "trainval"
+    random = np.random.default_rng(5)
+    for name, corners in {"two": [(6, 8), (34, 40)], "one": [(20, 30)]}.items():
+        frames = random.integers(40, 120, (FRAMES, *SIZE, 3), np.uint8)
+        for index, frame in enumerate(frames):
+            truth = np.zeros(SIZE, np.uint8)
+            for label, (y, x) in enumerate(corners, 1):
+                truth[y : y + 24, x + 3 * index : x + 3 * index + 32] = label
+                frame[truth == label, label] += 130
+            write_labels(root / f"Annotations/480p/{name}/{index:05}.png", truth)
+        write_frames(root / "JPEGImages/480p" / name, frames)
+    (root / "ImageSets/2017").mkdir(parents=True)
+    (root / "ImageSets/2017/val.txt").write_text("two\none\n")
+    return root.parent
+
+
+@pytest.fixture(scope="module")
+def keeping_weights(network, tmp_path_factory):
+    """The golden weights, but for a bias by which masks neither vanish nor fill these frames."""
+    path = tmp_path_factory.mktemp("weights") / "keeping.pth"
+    torch.save(network.state_dict() | {"decoder.pred.bias": torch.tensor([-5.0])}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def flags(davis, keeping_weights):
+    limits = ["--interactions", INTERACTIONS, "--max_time", 3600]
+    return ["--davis", davis, "--model", keeping_weights, "--device", "cpu", *limits]
+
+
+@pytest.fixture(scope="module")
+def alone(flags, tmp_path_factory):
+    """What one undisturbed process writes, and what it says."""
+    out = tmp_path_factory.mktemp("alone")
+    done = run_script("-m", MODULE, *flags, "--output", out, "--save_masks")
+    return out, done
+
+
+def report(folder):
+    """The report's rows without their timings."""
+    with (folder / "report.csv").open() as file:
+        return [
+            {name: value for name, value in row.items() if name != "timing"} for row in csv.DictReader(file)
+        ]
+
+
+def test_report_summary_curve_and_masks(alone, davis):
+    out, done = alone
+    rows = report(out)
+    assert len(rows) == INTERACTIONS * FRAMES * (2 + 1)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["samples"]["first_scribbles_by_robot"] == [["two", 1], ["one", 1]]
+    assert summary["samples"]["finished"] == 2
+    auc, reached = 100 * summary["auc"], 100 * summary["metric_at_threshold"]["J_AND_F"]
+    assert f"AUC J&F: {auc:.1f}\nJ&F@60s: {reached:.1f}\n" in done.stdout
+    assert auc > 20
+    assert read_png(out / "curve.png").shape == (600, 960, 4)
+    for words in ("made by GrabCut", "blended by distance", "files of scribbles for two, one", "ETA"):
+        assert words in done.stderr
+    for row in rows:
+        if row["object_id"] == "1":
+            name = f"{row['sequence']}/001/{row['interaction']}/{int(row['frame']):05}.png"
+            truth = (
+                read_png(davis / f"trainval/Annotations/480p/{row['sequence']}/{int(row['frame']):05}.png")
+                == 1
+            )
+            mask = read_png(out / "masks" / name) == 1
+            assert (mask & truth).sum() / (mask | truth).sum() == pytest.approx(float(row["jaccard"]))
+
+
+def test_masks_are_propagated_when_the_policy_says_so(
+    alone, davis, flags, monkeypatch, keeping_weights, tmp_path
+):
+    run_main(monkeypatch, MODULE, *flags, "--output", tmp_path, "--policy", "every", "--save_masks")
+
+    def masks(out, number):
+        return [read_png(out / f"masks/one/001/{number}/{index:05}.png") for index in range(FRAMES)]
+
+    for number in (1, 2):  # the robot begins on the first frame, all of them being equally empty
+        published = masks(alone[0], number)
+        assert published[0].any() and not np.any(published[1:])
+    for out, number in ((alone[0], 3), (tmp_path, 1)):
+        written = masks(out, number)
+        frames = PictureFiles(sorted((davis / "trainval/JPEGImages/480p/one").iterdir()))
+        core = InteractiveCore(load_network(keeping_weights), NormalisedFrames(frames), [1])
+        core.give(0, torch.from_numpy(written[0].copy()))
+        assert list(core.propagate())
+        assert all(np.array_equal(core.label_map(index), mask) for index, mask in enumerate(written))
+        assert np.any(written[1:])
+
+
+@pytest.mark.slow
+def test_killed_twice_the_report_is_the_same(alone, flags, tmp_path):
+    command = [sys.executable, "-m", MODULE, *map(str, flags), "--output", str(tmp_path)]
+    sample = tmp_path / "samples/two_001.json"
+
+    def is_reached(kill):
+        if kill == 0:  # in the middle of the first sample
+            return sample.is_file() and len(json.loads(sample.read_text())["interactions"]) >= 2
+        return (tmp_path / "samples/one_001.json").is_file()  # in the second one
+
+    for kill in range(2):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not is_reached(kill) and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert len(report(tmp_path)) < len(report(alone[0]))
+    finished = sample.read_bytes()
+    done = run_script("-m", MODULE, *flags, "--output", tmp_path)
+    assert "1 of 2 samples are finished already" in done.stderr
+    assert report(tmp_path) == report(alone[0])
+    assert sample.read_bytes() == finished
+    assert (tmp_path / "curve.png").is_file()
+
+
+@pytest.mark.slow
+def test_two_ranks_report_the_same_as_one(alone, flags, tmp_path):
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = run_script(*launcher, "-m", MODULE, *flags, "--output", tmp_path)
+    assert report(tmp_path) == report(alone[0])
+    assert "The time limit is each process's own" in done.stderr
+    assert done.stdout.count("AUC J&F") == 1
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["samples"]["finished"] == 2
+
+
+def test_with_all_three_networks(flags, monkeypatch, capsys, caplog, tmp_path):
+    paths = {"s2m": tmp_path / "s2m.pth", "fusion": tmp_path / "fusion.pth"}
+    torch.save(s2m_network().state_dict(), paths["s2m"])
+    torch.save(fusion_network().state_dict(), paths["fusion"])
+    weights = [word for name, path in paths.items() for word in (f"--{name}", path)]
+    run_main(
+        monkeypatch,
+        MODULE,
+        *flags,
+        *weights,
+        "--policy",
+        "every",
+        "--interactions",
+        2,
+        "--output",
+        tmp_path / "out",
+    )
+    assert re.search(r"AUC J&F: \d+\.\d", capsys.readouterr().out)
+    assert not any("blended" in record.message or "GrabCut" in record.message for record in caplog.records)
+    with pytest.raises(InputError, match="begun with another"):
+        run_main(monkeypatch, MODULE, *flags, "--output", tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_sample_whose_masks_are_not_all_written_is_run_again(alone, flags, monkeypatch, caplog, tmp_path):
+    out = shutil.copytree(alone[0], tmp_path / "out")
+    lost = out / "masks/one/001/2/00001.png"
+    expected = lost.read_bytes()
+    lost.unlink()
+    caplog.set_level("INFO")
+    run_main(monkeypatch, MODULE, *flags, "--output", out)  # without --save_masks there is nothing to do
+    assert "2 of 2 samples are finished already" in caplog.text
+    assert not lost.exists()
+    run_main(monkeypatch, MODULE, *flags, "--output", out, "--save_masks")
+    assert "1 of 2 samples are finished already" in caplog.text
+    assert lost.read_bytes() == expected
+    assert report(out) == report(alone[0])
+
+
+def test_out_of_time(flags, monkeypatch, capsys, tmp_path):
+    for rule in ([], ["--no_scorer_time"]):
+        out = tmp_path / f"out{len(rule)}"
+        run_main(monkeypatch, MODULE, *flags, "--max_time", 1e-4, *rule, "--output", out)
+        assert "Out of time: 2 of 2 samples\nAUC J&F: 0.0\n" in capsys.readouterr().out
+        assert report(out) == []
+
+
+def test_bad_flags_and_data_are_refused_before_the_work(flags, monkeypatch, tmp_path):
+    def refused(message, *more):
+        with pytest.raises(InputError, match=message):
+            run_main(monkeypatch, MODULE, *flags, "--output", tmp_path / "out", *more)
+        assert not (tmp_path / "out").exists()
+
+    refused("there are no weights at .*absent.pth: give --s2m a file", "--s2m", tmp_path / "absent.pth")
+    write_labels(tmp_path / "bare/Annotations/480p/b/00000.png", np.eye(9))
+    refused("there are no frames of b: put its pictures beside its masks", "--davis", tmp_path / "bare")
+    write_frames(tmp_path / "bare/JPEGImages/480p/b", np.zeros((1, 9, 10, 3), np.uint8))
+    refused("the frames of b are 10 x 9, its masks 9 x 9", "--davis", tmp_path / "bare")

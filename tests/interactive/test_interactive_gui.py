@@ -1,0 +1,343 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import interactive_gui
+from model.correspondence import Correspondence, encode_source, encode_target
+from scripts.correspondence.drawing import CAPTION, with_caption
+from scripts.correspondence.results import Selection, look_up, read_shown, source_view, target_view
+from tests.conftest import ROOT, run_script
+from tests.interactive.xvfb import PATIENCE, Hands, needs_xvfb, virtual_screen, wait_for
+from tests.model.matching_network import matching_network, texture
+from util.errors import InputError
+
+SCALE = 2.5  # 192 pixels are shown 480 wide
+SHIFT = 32, 16  # target = source moved by so much, x and y
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures and a mask: b is a moved by SHIFT and cut to another size; c is as large as a."""
+    folder = tmp_path_factory.mktemp("pictures")
+    big = texture(224, 256, seed=1)
+    frames = {"a": big[32:192, 32:224], "b": big[16:176, 0:240], "c": texture(160, 192, seed=2)}
+    (folder / "frames").mkdir()
+    for name, picture in frames.items():
+        Image.fromarray(picture).save(folder / f"frames/{name}.png")
+    mask = np.zeros((160, 192), np.uint8)
+    mask[48:96, 64:128] = 3
+    Image.fromarray(mask).save(folder / "mask.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def matching(network):
+    return matching_network(network)
+
+
+@pytest.fixture(scope="module")
+def model(matching, tmp_path_factory):
+    path = tmp_path_factory.mktemp("matching") / "weights.pth"
+    torch.save(matching.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(folder):
+    return [read_shown(folder / f"frames/{name}.png") for name in "ab"]
+
+
+@pytest.fixture(scope="module")
+def pair(matching, pictures):
+    return Correspondence(
+        encode_source(matching, pictures[0].picture), encode_target(matching, pictures[1].picture)
+    )
+
+
+def pair_flags(folder, target="b.png"):
+    return ["--src_image", folder / "frames/a.png", "--tar_image", folder / "frames" / target]
+
+
+def saved(output, name):
+    content = json.loads((output / f"{name}.json").read_text())
+    return content, np.asarray(Image.open(output / f"{name}.png"))
+
+
+def assert_views(picture, pictures, selection, answer, temperature=1.0):
+    """The saved picture holds both views, without the keys or hints that the windows show."""
+    left = source_view(pictures[0], selection)
+    right = target_view(pictures[1], answer, f"temperature {temperature:g}")
+    assert_same(picture[: left.shape[0], : left.shape[1]], left)
+    assert_same(picture[: right.shape[0], -right.shape[1] :], right)
+
+
+def assert_same(a, b):
+    """Equal but for rounding, which differs with the number of threads."""
+    assert a.shape == b.shape
+    assert np.abs(a.astype(int) - b).max() <= 2
+
+
+def test_clicks_without_a_display(folder, model, tmp_path, pictures, pair):
+    points = (80.0, 60.0), (120.0, 100.0)
+    done = run_script(
+        "interactive_gui.py",
+        *pair_flags(folder),
+        *("--click", "80,60", "120,100", "--model", model, "--output", tmp_path / "out", "--device", "cpu"),
+        DISPLAY="",
+    )
+    content, picture = saved(tmp_path / "out", "views")
+    for (x, y), match in zip(points, content["matches"], strict=True):
+        assert match["source"] == [x, y]
+        assert match["target"] == pytest.approx([x + SHIFT[0], y + SHIFT[1]], abs=16)
+        assert 0 < match["score"] <= 1
+        assert f"({match['target'][0]:.1f}" in done.stdout
+    assert content["target_size"] == [240, 160]
+    selection = Selection(points)
+    assert_views(picture, pictures, selection, look_up(pair, selection, 1.0))
+
+
+def in_process(monkeypatch, *flags):
+    monkeypatch.setattr(sys, "argv", ["interactive_gui.py", *map(str, flags)])
+    interactive_gui.main()
+
+
+def test_a_mask_without_a_display(folder, model, tmp_path, monkeypatch, capsys):
+    flags = ["--mask", folder / "mask.png", "--model", model, "--output", tmp_path, "--device", "cpu"]
+    in_process(monkeypatch, *pair_flags(folder), *flags, "--temperature", 0.5)
+    content, picture = saved(tmp_path, "views")
+    [match] = content["matches"]
+    assert match["region_pixels"] == 48 * 64
+    assert content["temperature"] == 0.5
+    x, y = match["target"]
+    assert 64 <= x - SHIFT[0] <= 128
+    assert 48 <= y - SHIFT[1] <= 96
+    assert "best match" in capsys.readouterr().out
+    assert picture.shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--click", "192,10"], ["192,10 lies outside", "a.png, which is 192 x 160", "X from 0 to 191"]),
+        (["--click=-1,10"], ["lies outside"]),
+        (["--click", "1,1", "--mask", "mask.png"], ["exclude each other"]),
+        (["--mask", "frames/b.png"], ["b.png is 240 x 160, the source 192 x 160"]),
+        (["--click", "1,1", "--tar_image", "broken.jpg"], ["broken.jpg cannot be read as a picture"]),
+        (["--click", "1,1", "--tar_image", "nowhere.png"], ["no picture at"]),
+        (["--click", "1,1", "--model", "none.pth"], ["no checkpoint at"]),
+        (["--frames", "frames"], ["leave them out"]),
+        (["--tar_image", "broken.jpg"], ["broken.jpg cannot be read"]),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(folder, tmp_path, monkeypatch, flags, parts):
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError) as error:
+        in_process(monkeypatch, *pair_flags(folder), "--output", tmp_path / "out", *flags)
+    assert all(part in str(error.value) for part in parts), error.value
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_pictures_are_named(folder, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="give --src_image and --tar_image"):
+        in_process(monkeypatch, "--click", "1,1")
+    with pytest.raises(InputError, match="no pictures in"):
+        in_process(monkeypatch, "--frames", tmp_path)
+    Image.fromarray(np.zeros((160, 192), np.uint8)).save(tmp_path / "empty.png")
+    with pytest.raises(InputError, match=r"empty\.png is empty"):
+        in_process(monkeypatch, *pair_flags(folder), "--mask", tmp_path / "empty.png")
+
+
+@pytest.mark.parametrize("display", ["", ":65000"], ids=["none", "unreachable"])
+def test_a_missing_display_names_the_way_without(folder, monkeypatch, display):
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(InputError, match=r"no display.*--click X,Y or --mask M\.png with --output OUT"):
+        in_process(monkeypatch, *pair_flags(folder))
+
+
+@contextmanager
+def windows(output, model, *flags):
+    """Run the program on a screen of its own; gives hands and the ids of both windows.
+
+    Without a window manager, Qt can lose a window's first painting on a busy machine; it then stays
+    empty, and the program is started again.
+    """
+    command = [sys.executable, "interactive_gui.py", *flags, "--model", model, "--output", output]
+    with virtual_screen() as display, ExitStack() as running:
+        environment = {**os.environ, "DISPLAY": display}
+
+        def start():
+            process = subprocess.Popen(
+                [*map(str, command), "--device", "cpu"],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            running.enter_context(process)
+            running.callback(process.kill)
+            hands = Hands(display, process)
+            return hands, hands.window("Source"), hands.window("Target")
+
+        for last in (False, False, True):
+            hands, source, target = start()
+            try:  # until it is drawn, moved to its place, and encoded
+                wait_for(says(hands, target, "temperature 1"), hands.process, deadline=2 * PATIENCE)
+                break
+            except AssertionError:
+                if last or hands.process.poll() is not None:
+                    raise
+                hands.process.kill()
+        yield hands, source, target
+
+
+CLICK, PAINT = "click a point, h: help", "paint a region, h: help"
+
+
+def wait_for_hint(hands, window, text):
+    """Wait until a window says this, so that the next key comes alone.
+
+    OpenCV hands over one key at a time, and drops those that come while it draws.
+    """
+    wait_for(says(hands, window, text), hands.process)
+
+
+def says(hands, window, text):
+    """Return a function that looks whether a window says this at the right end of its caption."""
+    strip = with_caption(np.zeros((1, 1, 3), np.uint8), "", text)[-CAPTION:, -130:]
+
+    def is_said():
+        x, y, width, height = hands.place(window)
+        column = hands.screen()[y : y + height, x + width - 130 : x + width]
+        return any(np.array_equal(column[at : at + CAPTION], strip) for at in range(height - CAPTION + 1))
+
+    return is_said
+
+
+def save(hands, source, output, number):
+    """Press s and wait for the files."""
+    hands.key_until("s", (output / f"views_{number:03}.json").exists)
+    wait_for_hint(hands, source, f"saved views_{number:03}.png")
+    return saved(output, f"views_{number:03}")
+
+
+def processor_seconds(process):
+    fields = open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()  # noqa: SIM115, PTH123
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@needs_xvfb
+def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, pictures, pair):
+    with windows(tmp_path, model, *pair_flags(folder)) as (hands, source, target):
+        # a click
+        hands.click(source, 200, 150)
+        content, picture = save(hands, source, tmp_path, 1)
+        [match] = content["matches"]
+        point = (200.5 / SCALE - 0.5, 150.5 / SCALE - 0.5)
+        assert match["source"] == pytest.approx(point, abs=0.01)
+        assert match["target"] == pytest.approx([point[0] + SHIFT[0], point[1] + SHIFT[1]], abs=16)
+        selection = Selection((point,))
+        assert_views(picture, pictures, selection, look_up(pair, selection, 1.0))
+
+        # the windows show what was saved
+        x, y = hands.place(target)[:2]
+        view = picture[:300, -480:]
+        wait_for(lambda: np.array_equal(hands.screen()[y : y + 300, x : x + 480], view), hands.process)
+
+        # a drag moves the point; outside the picture it stays where it was
+        hands.drag(source, (100, 100), (240, 200), (250, 225), (250, 415))
+        content, _ = save(hands, source, tmp_path, 2)
+        assert content["matches"][0]["source"] == pytest.approx((99.7, 89.7), abs=0.01)
+
+        # with shift a click adds a point
+        hands.do("keydown", "shift")
+        hands.click(source, 300, 100)
+        hands.do("keyup", "shift")
+        content, _ = save(hands, source, tmp_path, 3)
+        assert [match["source"][0] for match in content["matches"]] == pytest.approx([99.7, 119.7], abs=0.01)
+
+        # a region, at another temperature
+        hands.key_until("m", says(hands, source, PAINT))
+        hands.drag(source, (150, 150), (250, 150), (250, 200))
+        hands.key_until("t", says(hands, target, "temperature 0.5"))
+        content, picture = save(hands, source, tmp_path, 4)
+        [match] = content["matches"]
+        assert content["temperature"] == 0.5
+        length, width = 150 / SCALE, 2 * 14 / SCALE
+        assert match["region_pixels"] == pytest.approx(length * width + width**2, rel=0.25)
+        painted = np.abs(picture[:400, :480].astype(int) - source_view(pictures[0], Selection())[:400])
+        rows, columns = np.nonzero(painted.sum(axis=2))
+        assert (rows.min(), columns.min()) == pytest.approx((136, 136), abs=4)
+        assert (rows.max(), columns.max()) == pytest.approx((214, 264), abs=4)
+
+        # help comes and goes
+        x, y = hands.place(source)[:2]
+        hands.drag(source, (10, 10), (11, 10))
+        wait_for_hint(hands, source, PAINT)
+        before = hands.screen()[y : y + 400, x : x + 480]
+        hands.key_until("h", lambda: not np.array_equal(hands.screen()[y : y + 400, x : x + 480], before))
+        hands.key_until("h", lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], before))
+
+        # reset
+        plain = source_view(pictures[0], Selection())[:400]
+        hands.key_until("r", lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], plain))
+        content, picture = save(hands, source, tmp_path, 5)
+        assert content["matches"] == []
+        assert_views(picture, pictures, Selection(), None, temperature=0.5)
+
+        # waiting for events takes next to no processor time
+        started, used = time.monotonic(), processor_seconds(hands.process)
+        time.sleep(1)
+        assert processor_seconds(hands.process) - used < 0.3 * (time.monotonic() - started)
+
+        # closing one window ends the program
+        hands.close(target)
+        assert hands.process.wait(60) == 0
+
+
+def chosen(content):
+    return "".join(Path(content[side]).stem for side in ("source", "target"))
+
+
+@needs_xvfb
+def test_frames_are_chosen_with_keys_and_trackbars(folder, model, tmp_path):
+    with windows(tmp_path, model, "--frames", folder / "frames") as (hands, source, _):
+        hands.click(source, 200, 150)
+        content, _ = save(hands, source, tmp_path, number := 1)
+        assert chosen(content) == "ab"
+        for key, names in [
+            ("Right", "ac"),
+            ("Right", "ac"),  # there is no frame after it
+            ("Left", "ab"),
+            ("Down", "bb"),  # b has another size than a, so the point is gone
+            ("Down", "cb"),
+            ("Up", "bb"),
+        ]:
+            before = chosen(content)
+            if names == before:
+                hands.key(key)
+            else:
+                hands.key_until(key, says(hands, source, CLICK))
+            number += 1
+            content, _ = save(hands, source, tmp_path, number)
+            assert chosen(content) == names
+            assert len(content["matches"]) == (names[0] == "a")
+
+        _, _, width, height = hands.place(source)
+        hands.click(source, width - 20, height - 15)  # on the trackbar under the picture, right of its handle
+        wait_for_hint(hands, source, CLICK)
+        content, _ = save(hands, source, tmp_path, number + 1)
+        assert chosen(content) == "cb"
+        hands.key("q")
+        assert hands.process.wait(60) == 0

@@ -1,0 +1,379 @@
+import csv
+import gzip
+import itertools
+import json
+import shutil
+
+import cv2
+import networkx as nx
+import numpy as np
+import pytest
+from scipy.special import comb
+from vos_benchmark.evaluator import Evaluator
+
+from dataset.interactive.davis_interactive import track_sequences
+from dataset.interactive.scribble_robot import bezier, longest_path, robot_scribbles, without_cycles
+from dataset.interactive.scribbles import scribble_map
+from scripts.interactive_track import DavisInteractiveSession, session
+from scripts.interactive_track.measures import boundary_f, jaccard, score, score_video
+from scripts.interactive_track.report import Interaction, SampleKey, SampleReport
+from scripts.interactive_track.summary import summarise
+from tests.conftest import GOLDEN, read_png, write_labels
+from util.errors import InputError
+
+TRACK = GOLDEN / "interactive/davis_interactive"
+LIMITS = {"max_nb_interactions": 4, "max_time": 600}
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    return np.load(TRACK / "predictions.npz")
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return json.loads(gzip.decompress((TRACK / "steps.json.gz").read_bytes()))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The session's clock, which the test moves: a list of one number."""
+    now = [0.0]
+    monkeypatch.setattr(session, "perf_counter", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def played(predictions, steps, clock, tmp_path):
+    """A run over the golden data set, to the golden timings: its session, folder and scribbles."""
+    given = []
+    with DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path, **LIMITS) as run:
+        for step, (sequence, scribbles, is_new) in zip(steps, run.scribbles_iterator(True), strict=True):
+            given.append((sequence, scribbles, is_new))
+            clock[0] += 3.5 * step["interaction"]
+            clock[0] += (len(given) - 1) // 4 % 2 + 1  # the number of the file of scribbles
+            run.submit_masks(predictions[f"{sequence}_{step['interaction']}"], step["candidates"])
+    return run, tmp_path, given
+
+
+def test_next_frames_and_scribbles_equal_the_golden_ones(played, steps):
+    backwards = 0
+    for (sequence, scribbles, is_new), step in zip(played[2], steps, strict=True):
+        frames = [frame for frame, lines in enumerate(scribbles["scribbles"]) if lines]
+        assert (sequence, is_new, frames) == (step["sequence"], step["new"], step["frames"])
+        assert scribbles["annotated_frame"] == frames[0]
+        lines, golden = scribbles["scribbles"][frames[0]], step["scribbles"][frames[0]]
+        assert [line["object_id"] for line in lines] == [line["object_id"] for line in golden]
+        for line, other in zip(lines, golden, strict=True):
+            path, expected = np.array(line["path"]), np.array(other["path"])
+            if np.abs(path - expected).max() > 1e-5:  # the first pixel of four is the order of a Python set
+                backwards += 1
+                path = path[::-1]
+            np.testing.assert_allclose(path, expected, atol=1e-5)
+        drawn = scribble_map(lines, (120, 214))
+        assert [[int((drawn == label).sum()) for label in (-1, 0, 1, 2)]] == step["mask_counts"]
+    assert backwards == 6  # of 68: parts of four pixels
+
+
+def test_report_and_summary_equal_the_golden_ones(played):
+    run, folder, _ = played
+    with (TRACK / "report.csv").open() as golden, (folder / "report.csv").open() as written:
+        for expected, row in itertools.zip_longest(csv.DictReader(golden), csv.DictReader(written)):
+            for name in ("sequence", "scribble_idx", "interaction", "object_id", "frame"):
+                assert row[name] == expected[name]
+            for name in ("jaccard", "contour", "j_and_f"):
+                assert float(row[name]) == pytest.approx(float(expected[name]), abs=1e-9)
+            assert float(row["timing"]) == 3.5 * int(row["interaction"]) + int(row["scribble_idx"])
+    assert [row.timing for row in run.get_report()][:1] == [4.5]
+    golden = json.loads((TRACK / "summary.json").read_text())
+    written = json.loads((folder / "summary.json").read_text())
+    assert_same_summary(written, golden["full"])
+    assert written["samples"]["finished"] == 4
+
+    samples = list(run.samples.values())
+    del samples[3].interactions[2:]
+    assert_same_summary(summarise(samples, 4, 600, "J_AND_F"), golden["two_interactions_missing"])
+
+
+def assert_same_summary(summary, golden):
+    assert summary["auc"] == pytest.approx(golden["auc"], abs=1e-9)
+    assert summary["metric_at_threshold"] == pytest.approx(golden["metric_at_threshold"], abs=1e-9)
+    for name in ("time", "J_AND_F"):
+        assert summary["curve"][name] == pytest.approx(golden["curve"][name], abs=1e-9)
+
+
+def test_a_sample_that_never_ran_counts_nothing():
+    scores = np.ones((5, 1, 2))
+    ran = SampleReport(SampleKey("a", 1), (1,), interactions=[Interaction(10.0, scores)])
+    summary = summarise([ran, SampleReport(SampleKey("b", 1), (1, 2, 3))], 2, 100, "J")
+    assert summary["curve"]["J"] == [0, 0.25, 0.25, 0.25]  # one of four objects
+    assert summary["curve"]["time"] == [0, 5, 5, 200]
+
+
+def test_measures_equal_those_of_vos_benchmark():
+    random = np.random.default_rng(3)
+
+    def blob(size):
+        noise = cv2.GaussianBlur(random.standard_normal(size), (0, 0), random.uniform(1, 8))
+        return noise > random.uniform(-0.02, 0.15)
+
+    for _ in range(40):
+        size = tuple(random.integers(20, 150, 2))
+        mask, truth = blob(size), blob(size)
+        judge = Evaluator()
+        judge.feed_frame(mask.astype(np.uint8), truth.astype(np.uint8))
+        if judge.object_iou:
+            assert score(mask, truth) == pytest.approx(
+                (judge.object_iou[1][0], judge.boundary_f[1][0]), abs=1e-12
+            )
+
+
+def test_empty_masks():
+    nothing, something = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
+    something[10:20, 10:20] = True
+    assert score(nothing, nothing) == (1, 1)
+    assert score(nothing, something) == score(something, nothing) == (0, 0)
+    assert jaccard(~nothing, ~nothing) == boundary_f(~nothing, ~nothing, 1) == 1
+    assert score_video(nothing[None], something[None], [1, 2]).tolist() == [[[0, 0], [1, 1]]]
+
+
+def test_the_robot_scribbles_only_where_the_label_is_missing():
+    truth = np.zeros((100, 160), np.uint8)
+    truth[20:60, 20:120], truth[70:95, 30:60] = 1, 2
+    prediction = truth.copy()
+    prediction[:, 80:] = 0
+    prediction[5:15, 5:150] = 2
+    scribbles = robot_scribbles(truth, prediction, [1, 2])
+    assert [scribble["object_id"] for scribble in scribbles] == [0, 1]
+    drawn = scribble_map(scribbles, truth.shape)
+    for label in (0, 1):
+        at = drawn == label
+        assert at.sum() > 20
+        assert (truth[at] == label).mean() > 0.95 and (prediction[at] != label).mean() > 0.95
+    assert robot_scribbles(truth, prediction, [1, 2]) == scribbles
+    assert robot_scribbles(truth, truth, [1, 2]) == []
+
+
+def test_thin_errors_are_scribbled_on_although_every_disk_would_remove_them():
+    truth = np.zeros((60, 200), np.uint8)
+    truth[30, 5:190] = 1
+    (scribble,) = robot_scribbles(truth, np.zeros_like(truth), [1])
+    assert np.ptp(np.array(scribble["path"])[:, 0] * 200) == pytest.approx(184, abs=0.1)
+
+
+def test_cycles_are_broken_and_the_path_of_most_pixels_is_taken():
+    ring = nx.cycle_graph([(0, 0), (0, 1), (1, 2), (2, 1), (2, 0), (1, 0)])
+    ring.add_edge((2, 1), (3, 1))
+    for a, b in ring.edges:
+        ring.edges[a, b]["weight"] = np.hypot(a[0] - b[0], a[1] - b[1])
+    tree = without_cycles(ring)
+    assert nx.is_tree(tree) and not tree.has_edge((0, 1), (1, 2))  # the first of two that are equally long
+    path = longest_path(tree)
+    assert len(path) == 6 and {path[0], path[-1]} in ({(0, 1), (3, 1)}, {(0, 1), (1, 2)})
+
+
+def test_bezier_curves():
+    points = np.array([[0, 0], [3, 9], [6, -4], [9, 1.0]])
+    t = np.linspace(0, 1, 7)[:, None]
+    expected = sum(comb(3, i) * t**i * (1 - t) ** (3 - i) * points[i] for i in range(4))
+    np.testing.assert_allclose(bezier(points, 7), expected, atol=1e-12)
+    line = np.stack([np.arange(3000.0), np.ones(3000)], axis=1)
+    np.testing.assert_allclose(bezier(line, 5), [[x, 1] for x in np.linspace(0, 2999, 5)], rtol=1e-9)
+
+
+def test_all_scribbles_so_far_or_the_last_ones(predictions):
+    with DavisInteractiveSession(davis_root=TRACK / "davis", **LIMITS) as run:
+        counts = []
+        for number in (1, 2, 3):
+            assert run.next()
+            sequence, scribbles, _ = run.get_scribbles(only_last=False)
+            counts.append([len(lines) for lines in scribbles["scribbles"]])
+            run.submit_masks(predictions[f"{sequence}_{number}"], [6])
+    assert counts[0] == [2] + [0] * 11
+    assert counts[1] == [2] + [0] * 5 + [1] + [0] * 5  # the person's, then the robot's
+    assert counts[2][6] > 1
+
+
+def test_late_answers_do_not_count_by_the_official_rule(clock, predictions):
+    def seconds_of_scoring(**options):
+        with DavisInteractiveSession(davis_root=TRACK / "davis", max_time=10, **options) as run:
+            for sequence, _, _ in run.scribbles_iterator():
+                clock[0] += 6
+                run.submit_masks(predictions[f"{sequence}_1"])
+                clock[0] += 9  # as if the robot took so long
+        return [(len(sample.interactions), sample.timed_out) for sample in run.samples.values()]
+
+    # 20 seconds for two objects, 10 for one: 6 + 9 + 6 is too late
+    assert seconds_of_scoring() == [(1, True), (1, True), (1, False), (1, False)]
+    assert seconds_of_scoring(scorer_time=False) == [(3, True), (3, True), (1, True), (1, True)]
+
+
+def test_misuse_of_the_session(predictions, clock):
+    run = DavisInteractiveSession(davis_root=TRACK / "davis")
+    with pytest.raises(RuntimeError, match="call next first"):
+        run.get_scribbles()
+    assert run.next()
+    with pytest.raises(RuntimeError, match="call get_scribbles first"):
+        run.submit_masks(predictions["car-shadow_1"])
+    run.get_scribbles()
+    with pytest.raises(RuntimeError, match="call submit_masks first"):
+        run.next()
+    clock[0] += 2
+    run.get_scribbles()  # asking again does not stop the clock
+    run.submit_masks(predictions["car-shadow_1"])
+    assert run.get_report()[0].timing == 2
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        (np.zeros((12, 100, 214), np.uint8), "are 12 x 100 x 214 where 12 x 120 x 214 are asked for"),
+        (np.zeros((11, 120, 214), np.uint8), "are 11 x 120 x 214"),
+        ([np.zeros((120, 214)), np.zeros((120, 200))], "not all of one size"),
+        (np.zeros((12, 120, 214), np.float32), "of float32: submit whole numbers"),
+        (np.full((12, 120, 214), 7), r"the label 7, which is none of its objects \(1, 2\)"),
+        (np.full((12, 120, 214), -1), "the label -1"),
+    ],
+)
+def test_masks_that_cannot_be_scored(masks, message):
+    run = DavisInteractiveSession(davis_root=TRACK / "davis")
+    run.next()
+    run.get_scribbles()
+    with pytest.raises(InputError, match=message):
+        run.submit_masks(masks)
+    with pytest.raises(InputError, match="candidates are none"):
+        run.submit_masks(np.zeros((12, 120, 214), np.uint8), [])
+    with pytest.raises(InputError, match="candidates include 12: give frames from 0 to 11"):
+        run.submit_masks(np.zeros((12, 120, 214), np.uint8), [3, 12])
+    run.submit_masks(np.zeros((12, 120, 214), np.uint8))  # the clock has gone on, nothing else is lost
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content | {"sequence": "dog"}, "is of the sequence dog, not car-shadow"),
+        (
+            lambda content: content | {"scribbles": content["scribbles"][:5]},
+            "for 5 frames where the sequence has 12",
+        ),
+        (lambda content: content | {"scribbles": [[]] * 12}, "marks no object"),
+        (lambda content: with_point(content, [0.5, 1.5]), r"the point \[0.5, 1.5\]: it must be"),
+        (lambda content: with_point(content, "0.5"), "the point 0.5"),
+    ],
+)
+def test_files_of_scribbles_that_cannot_be_used(change, message, tmp_path):
+    root = shutil.copytree(TRACK / "davis", tmp_path / "davis")
+    path = root / "Scribbles/car-shadow/002.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(InputError, match=message):
+        DavisInteractiveSession(davis_root=root, report_save_dir=tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def with_point(content, point):
+    content["scribbles"][7][0]["path"][1] = point
+    return content
+
+
+def test_truncated_scribbles(tmp_path):
+    root = shutil.copytree(TRACK / "davis", tmp_path / "davis")
+    path = root / "Scribbles/car-shadow/002.json"
+    path.write_text(path.read_text()[:-40])
+    with pytest.raises(InputError, match=r"002\.json is no whole JSON file"):
+        DavisInteractiveSession(davis_root=root)
+
+
+def test_data_sets_that_cannot_be_used(tmp_path):
+    def refused(message, **arguments):
+        with pytest.raises(InputError, match=message):
+            DavisInteractiveSession(**{"davis_root": root, **arguments})
+
+    root = shutil.copytree(TRACK / "davis", tmp_path / "davis")
+    refused("there is no folder", davis_root=tmp_path)
+    refused("there is no server at 10.0.0.1", host="10.0.0.1")
+    refused("there is no metric F1", metric_to_optimize="F1")
+    refused("raise its limits", max_nb_interactions=0)
+    frame = root / "JPEGImages/480p/dog/00012.jpg"
+    frame.parent.mkdir(parents=True)
+    frame.touch()
+    refused("00000 of dog is either a frame without a mask")
+    frame.unlink()
+    write_labels(root / "Annotations/480p/dog/00004.png", np.ones((60, 80)))
+    refused("not all of one size")
+    for path in (root / "Annotations/480p/dog").iterdir():
+        write_labels(path, np.zeros((120, 214)))
+    refused("show no object")
+    (root / "ImageSets/2017").mkdir(parents=True)
+    (root / "ImageSets/2017/val.txt").write_text("car-shadow\n")
+    assert [each.name for each in track_sequences(root, "val")] == ["car-shadow"]
+    refused("there is no list .*train.txt", subset="train")
+
+
+def test_first_scribbles_by_the_robot_where_there_are_no_files(tmp_path):
+    truth = np.zeros((4, 60, 90), np.uint8)
+    truth[1:, 10:30, 10:50], truth[2:, 35:55, 40:80] = 1, 2  # the second object comes later
+    for index, labels in enumerate(truth):
+        write_labels(tmp_path / f"Annotations/480p/made/{index:05}.png", labels)
+    with DavisInteractiveSession(davis_root=tmp_path, max_nb_interactions=2) as run:
+        assert run.next()
+        _, scribbles, _ = run.get_scribbles()
+        assert [len(lines) for lines in scribbles["scribbles"]] == [0, 0, 2, 0]
+        run.submit_masks(np.where(np.arange(4)[:, None, None] == 2, truth, 0), [2])
+        assert run.next()
+        assert not any(run.get_scribbles(only_last=True)[1]["scribbles"])  # nothing to correct there
+        run.submit_masks(truth)
+    assert not run.next()
+    summary = run.get_global_summary()
+    assert summary["samples"]["first_scribbles_by_robot"] == [["made", 1]]
+    assert summary["curve"]["J_AND_F"][-1] == 1
+
+
+def test_masks_of_0_and_255_are_one_object(tmp_path):
+    mask = np.zeros((40, 60))
+    mask[10:30, 10:40] = 255
+    for listed in ("ImageSets/480p", "ImageSets/2016", None):
+        root = tmp_path / str(listed)
+        for name in ("00000", "00001"):
+            write_labels(root / f"Annotations/480p/b/{name}.png", mask, paletted=False)
+        if listed is not None:
+            (root / listed).mkdir(parents=True)
+            (root / listed / "val.txt").write_text(
+                "/JPEGImages/480p/b/00000.jpg /Annotations/480p/b/00000.png\n"
+            )
+        (sequence,) = track_sequences(root, "val")
+        assert sequence.labels == (1,)
+        assert np.array_equal(sequence.read_truth()[1], mask > 0)
+
+
+def test_a_run_goes_on_with_the_first_unfinished_sample(predictions, tmp_path, clock):
+    def play(count):
+        with DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path, **LIMITS) as run:
+            asked = []
+            for sequence, _, _ in itertools.islice(run.scribbles_iterator(), count):
+                asked.append(sequence)
+                clock[0] += 1
+                run.submit_masks(predictions[f"{sequence}_{(len(asked) - 1) % 4 + 1}"])
+        return asked
+
+    assert len(play(6)) == 6  # one sample, and half of the next one
+    rows = (tmp_path / "report.csv").read_text()
+    assert json.loads((tmp_path / "summary.json").read_text())["samples"]["finished"] == 1
+    assert len(play(None)) == 12
+    assert (tmp_path / "report.csv").read_text().startswith(rows)
+    assert play(None) == []
+    with (
+        pytest.raises(InputError, match=r"begun with another interactions \(4, now 8\)"),
+        DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path),
+    ):
+        pass
+    (tmp_path / "samples/dog_001.json").write_text("{")
+    with pytest.raises(InputError, match=r"dog_001.json is damaged: remove it"):
+        DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path, **LIMITS)
+
+
+def test_golden_truth_is_what_the_session_reads():
+    sequence = track_sequences(TRACK / "davis", "val")[0]
+    assert np.array_equal(
+        sequence.read_truth()[3], read_png(TRACK / "davis/Annotations/480p/car-shadow/00003.png")
+    )
+    assert (len(sequence), sequence.size, sequence.labels) == (12, (120, 214), (1, 2))

@@ -1,0 +1,150 @@
+import cv2
+import numpy as np
+import pytest
+
+from dataset.image_io import read_image
+from dataset.interactive.scribbles import draw_stroke, no_scribbles
+from dataset.masks.readers import read_merged
+from model.interactive.grab_cut import GrabCutSegmenter, mask_in_box
+from tests.conftest import SHARED_DATA, needs_shared_data
+from util.errors import InputError
+
+SIZE = (90, 120)
+RED, BLUE = (200, 40, 30), (30, 60, 200)
+DISCS = {1: ((35, 45), 20, RED), 2: ((85, 45), 20, BLUE)}  # label: centre (x, y), radius, colour
+GREEN = (40, 150, 60)
+
+
+def textured(seed=0):
+    """Two discs on green, with noise; the picture and its truth."""
+    truth = np.zeros(SIZE, np.uint8)
+    picture = np.full((*SIZE, 3), GREEN, np.uint8)
+    for label, (centre, radius, colour) in DISCS.items():
+        cv2.circle(truth, centre, radius, label, -1)
+        picture[truth == label] = colour
+    noise = np.random.default_rng(seed).normal(0, 12, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8), truth
+
+
+def iou(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+def segmented(picture, scribbles, previous=None, labels=(1, 2)):
+    prob = GrabCutSegmenter().segment(picture, scribbles, previous, list(labels))
+    assert prob.shape == (len(labels) + 1, *picture.shape[:2])
+    assert prob.max(dim=0).values.min() > 0.99
+    return np.array([0, *labels])[prob.argmax(dim=0).numpy()]
+
+
+def stroke(label, *points, onto=None):
+    scribbles = no_scribbles(SIZE) if onto is None else onto.copy()
+    draw_stroke(scribbles, points, label)
+    return scribbles
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["objects alone", "background too"])
+def test_a_stroke_on_each_object_is_enough(background):
+    picture, truth = textured()
+    scribbles = stroke(2, (75, 45), (95, 45), onto=stroke(1, (25, 45), (45, 45)))
+    if background:
+        scribbles = stroke(0, (5, 5), (115, 5), onto=scribbles)
+    found = segmented(picture, scribbles)
+    for label in DISCS:
+        assert iou(found == label, truth == label) > 0.9
+
+
+def test_the_same_scribbles_give_the_same_mask():
+    picture, _ = textured()
+    scribbles = stroke(1, (25, 45), (45, 45))
+    assert (segmented(picture, scribbles) == segmented(picture, scribbles)).all()
+
+
+def test_a_correction_changes_what_it_is_connected_to_and_nothing_else():
+    picture, truth = textured()
+    before = truth.copy()
+    before[30:60, 85:] = 0  # half of object 2 is missing,
+    before[2:6, 2:6] = 1  # and object 1 has a spot that is none
+    found = segmented(picture, stroke(2, (92, 40), (92, 50)), before)
+    assert iou(found == 2, truth == 2) > 0.9
+    assert ((found == 1) == (before == 1)).all()
+    found = segmented(picture, stroke(0, (2, 3), (5, 3)), found.astype(np.uint8))
+    assert not (found[:10, :10] == 1).any()
+    assert iou(found == 1, truth == 1) > 0.9
+
+
+def test_the_mask_of_another_object_is_given_up_only_where_a_scribble_runs_into_it():
+    picture, truth = textured()
+    one = np.where(truth == 2, 1, truth)  # both discs as one object
+    kept = segmented(picture, stroke(2, (60, 80), (70, 80)), one)
+    assert ((kept == 1) >= (truth > 0)).all()
+    taken = segmented(picture, stroke(2, (75, 45), (95, 45)), one)
+    assert iou(taken == 2, truth == 2) > 0.9
+    assert iou(taken == 1, truth == 1) > 0.9
+
+
+def test_what_is_scribbled_on_is_as_scribbled():
+    picture, _ = textured()
+    scribbles = stroke(0, (30, 40), (40, 40), onto=stroke(1, (25, 45), (45, 45)))  # through the disc
+    scribbles = stroke(2, (0, 89), (119, 89), onto=scribbles)  # along the edge, on background
+    found = segmented(picture, scribbles)
+    assert (found[scribbles >= 0] == scribbles[scribbles >= 0]).all()
+
+
+def test_no_scribbles_keep_the_masks_and_unlisted_labels_are_background():
+    picture, truth = textured()
+    assert (segmented(picture, no_scribbles(SIZE), truth) == truth).all()
+    assert (segmented(picture, no_scribbles(SIZE), truth, [2]) == np.where(truth == 2, 2, 0)).all()
+    assert not segmented(picture, no_scribbles(SIZE)).any()
+    assert segmented(picture, no_scribbles(SIZE), truth, []).shape == SIZE
+
+
+def test_background_alone_marks_nothing_and_takes_away():
+    picture, truth = textured()
+    assert not segmented(picture, stroke(0, (5, 5), (115, 5))).any()
+    found = segmented(picture, stroke(0, (75, 45), (95, 45)), truth)
+    assert (found == 2).sum() < 0.2 * (truth == 2).sum()
+    assert ((found == 1) == (truth == 1)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 2), (5, 3)])
+@pytest.mark.parametrize("label", [0, 1])
+def test_tiny_and_flat_pictures(size, label):
+    picture = np.full((*size, 3), 90, np.uint8)
+    scribbles = no_scribbles(size)
+    scribbles[0, 0] = label
+    assert segmented(picture, scribbles)[0, 0] == label
+    assert segmented(picture, scribbles, np.ones(size, np.uint8))[0, 0] == label
+    assert segmented(picture, np.full(size, label)).tolist() == np.full(size, label).tolist()
+
+
+def test_large_pictures_keep_thin_lines():
+    picture, truth = (cv2.resize(x, None, fx=10, fy=10, interpolation=cv2.INTER_NEAREST) for x in textured())
+    scribbles = no_scribbles(truth.shape)
+    draw_stroke(scribbles, [(250, 450), (450, 450)], 1)  # about a pixel where it works
+    assert iou(segmented(picture, scribbles) == 1, truth == 1) > 0.9
+
+
+def test_a_box_finds_what_it_is_drawn_around():
+    picture, truth = textured()
+    mask = mask_in_box(picture, (12, 20, 58, 70))
+    assert iou(mask, truth == 1) > 0.9
+    outside = np.ones(SIZE, bool)
+    outside[20:70, 12:58] = False
+    assert not (mask & outside).any()
+    assert iou(mask_in_box(picture, (-5, -5, 500, 500)), truth > 0) > 0.9
+    assert mask_in_box(picture[:1, :1], (0, 0, 1, 1)).shape == (1, 1)
+    for empty in ((12, 20, 12, 70), (200, 0, 300, 50), (-9, -9, -1, -1)):
+        with pytest.raises(InputError, match="holds no pixel of a picture of 120 x 90"):
+            mask_in_box(picture, empty)
+
+
+@needs_shared_data
+@pytest.mark.parametrize(("video", "least"), [("blackswan", 0.8), ("dog", 0.75)])
+def test_a_real_object_from_one_stroke(video, least):
+    davis = SHARED_DATA / "DAVIS" / "2016"
+    picture = read_image(davis / "JPEGImages" / "480p" / video / "00000.jpg")
+    truth = read_merged(davis / "Annotations" / "480p" / video / "00000.png") > 0
+    inner = cv2.distanceTransform(truth.astype(np.uint8), cv2.DIST_L2, 5)
+    scribbles = np.where(inner > 0.5 * inner.max(), 1, -1)
+    assert iou(segmented(picture, scribbles, labels=[1]) == 1, truth) > least

@@ -1,0 +1,375 @@
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model import InferenceCore, InteractiveCore
+from model.interactive.core import UNDO_LEVELS
+from tests.conftest import GOLDEN, slow
+from tests.model.interactive_networks import fusion_network
+from util.errors import InputError
+
+EXACT = {"store": "float32"}
+
+
+@pytest.fixture(scope="module")
+def fusion():
+    return fusion_network()
+
+
+def assert_three_rounds_match_golden(network, frames, fusion):
+    """Play the golden session; its rounds are left early and gone on with."""
+    golden = np.load(GOLDEN / "interactive/interactive.npz")
+    core = InteractiveCore(network, frames, [1, 2], fusion, mem_every=2, append_memory=True, **EXACT)
+    for number, (index, mask) in enumerate(zip(golden["frames_index"], golden["masks"], strict=True)):
+        core.give(int(index), mask, labels=[1, 2])  # a third one in the map is background here
+        iterator = core.propagate()
+        done = [*(next(iterator) for _ in range(4)), *core.propagate()]
+        assert len(done) == len(set(done))
+        for place, frame in enumerate(golden["prob_frames"]):
+            expected = torch.from_numpy(golden[f"prob_{number}"][:, place, 4:-4, 4:-4]).float()
+            difference = (core.prob(int(frame)).cpu() - expected).abs()
+            print(f"round {number}, frame {frame}: {difference.max():.2g}, mean {difference.mean():.2g}")
+            assert difference.max() <= 2e-2
+            assert difference.mean() <= 1e-4
+        labels = torch.stack([core.label_map(i).cpu() for i in range(len(frames))]).numpy()
+        others = (labels != golden[f"labels_{number}"][:, 4:-4, 4:-4]).mean()
+        print(f"round {number}: other labels on {100 * others:.3g} % of pixels")
+        assert others < 1e-3
+
+
+def test_three_rounds_match_golden(network, clip_frames, fusion):
+    assert_three_rounds_match_golden(network, clip_frames, fusion)
+
+
+@pytest.fixture
+def small(clip_frames, clip_labels):
+    """Eight frames of 48 x 80 and a mask of two objects."""
+    frames = [frame[:, :48, :80] for frame in clip_frames[:8]]
+    return frames, clip_labels[1][:48, :80]
+
+
+@pytest.mark.parametrize("remember_previous", [True, False])
+def test_forward_alone_equals_the_engine_that_goes_forward(network, small, remember_previous):
+    frames, mask = small
+    core = InteractiveCore(network, frames, remember_previous=remember_previous, **EXACT)
+    engine = InferenceCore(network, remember_previous=remember_previous)
+    core.give(0, mask)
+    assert list(core.propagate()) == list(range(1, 8))
+    for index, frame in enumerate(frames):
+        expected = engine.step(frame, mask if index == 0 else None)
+        if index:
+            torch.testing.assert_close(core.prob(index), expected, atol=1e-5, rtol=0)
+        assert torch.equal(core.label_map(index), engine.label_map(expected))
+
+
+def everything(core):
+    """All that can be seen of a session, to the last bit."""
+    known = core.labels, core.state.given, list(core.state.pending)
+    return [core.prob(index) for index in range(len(core.frames))], known
+
+
+def same(first, second):
+    return all(torch.equal(a, b) for a, b in zip(first[0], second[0], strict=True)) and first[1] == second[1]
+
+
+def two_rounds(core, mask):
+    core.give(1, mask)
+    yield from core.propagate()
+    core.give(6, mask.roll(3, dims=1))
+    yield from core.propagate()
+
+
+def test_passes_stop_at_given_frames_and_never_change_them(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames)
+    core.give(1, mask)
+    assert list(core.propagate()) == [2, 3, 4, 5, 6, 7, 0]
+    assert list(core.propagate()) == []  # nothing new
+    late = mask.roll(3, dims=1)
+    before = [core.prob(index) for index in range(8)]
+    core.give(6, late)
+    assert torch.equal(core.label_map(6), late.byte())
+    assert list(core.propagate()) == [7, 5, 4, 3, 2]
+    assert torch.equal(core.label_map(1), mask.byte())
+    assert torch.equal(core.label_map(6), late.byte())
+    assert torch.equal(core.prob(0), before[0])  # beyond the other given frame
+    assert not torch.equal(core.prob(4), before[4])
+
+
+def test_without_fusion_masks_are_blended_by_distance(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, **EXACT)
+    core.give(1, mask)
+    list(core.propagate())
+    old = [core.prob(index) for index in range(8)]
+    core.give(6, mask.roll(3, dims=1))
+    list(core.propagate(backward=False))
+    assert torch.equal(core.prob(4), old[4])  # forward from 6 does not reach it
+    blended = core
+    blended.undo()
+    list(blended.propagate())
+    alone = InteractiveCore(network, frames, **EXACT)  # the same pass, with nothing to be fused with
+    alone.give(1, mask)
+    alone.give(6, mask.roll(3, dims=1))
+    list(alone.propagate(forward=False, sources=[6], first=2))
+    for index in (2, 3, 4, 5):
+        expected = torch.lerp(old[index], alone.prob(index), (index - 1) / 5)
+        torch.testing.assert_close(blended.prob(index), expected, atol=1e-5, rtol=0)
+
+
+def test_several_given_frames_are_certain_before_any_pass(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames)
+    core.give(0, mask)
+    core.give(7, mask.roll(5, dims=1))
+    done = list(core.propagate())
+    assert done == [*range(1, 7), *range(6, 0, -1)]  # forward replaces, backward is fused with it
+    one = InteractiveCore(network, frames)
+    one.give(0, mask)
+    list(one.propagate())
+    assert not torch.equal(core.prob(1), one.prob(1))  # it knew of frame 7
+
+
+def test_ranges_and_sources_limit_what_is_kept(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames)
+    core.give(3, mask)
+    assert list(core.propagate(first=2, last=5)) == [4, 5, 2]
+    assert torch.equal(core.label_map(7), torch.zeros_like(mask).byte())
+    assert list(core.propagate(sources=[3], first=6, backward=False)) == [6, 7]  # through 4 and 5
+    whole = InteractiveCore(network, frames)
+    whole.give(3, mask)
+    list(whole.propagate())
+    assert torch.equal(whole.prob(7), core.prob(7))
+
+
+@pytest.mark.parametrize("store", ["uint8", "half", "float32"])
+def test_undo_restores_every_bit(network, small, store):
+    frames, mask = small
+    core = InteractiveCore(network, frames, store=store)
+    seen = [everything(core)]
+    for change in (
+        lambda: core.give(2, mask),
+        lambda: list(core.propagate()),
+        lambda: core.give(5, torch.where(mask == 1, 9, mask)),
+        lambda: list(core.propagate()),
+    ):
+        change()
+        seen.append(everything(core))
+    for before in reversed(seen[:-1]):
+        core.undo()
+        assert same(everything(core), before)
+    with pytest.raises(InputError, match="nothing to undo"):
+        core.undo()
+
+
+def test_a_round_left_early_goes_on_or_is_given_up(network, small):
+    frames, mask = small
+    whole = InteractiveCore(network, frames)
+    list(two_rounds(whole, mask))
+    core = InteractiveCore(network, frames)
+    for stop in (3, 1, 20):
+        for count, _ in enumerate(core.propagate() if core.state.given else two_rounds(core, mask), start=1):
+            if count == stop:
+                break
+    core.give(6, mask.roll(3, dims=1))
+    list(core.propagate())
+    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+    iterator = core.propagate(sources=[6])
+    next(iterator)
+    assert next(core.propagate(first=3, last=4, sources=[6])) == 4  # in place of the one that waits
+    assert list(iterator) == []
+    assert list(core.propagate()) == [3]
+    core.undo()
+    iterator = core.propagate(sources=[6])
+    next(iterator)
+    core.undo()  # while the iterator waits
+    assert list(iterator) == []
+    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+    next(core.propagate(sources=[6]))
+    session = weakref.ref(core)
+    del core, iterator
+    assert session() is None  # and all that it held, at once: a round refers to no session
+
+
+def test_objects_come_and_are_corrected(network, small, fusion):
+    frames, mask = small
+    core = InteractiveCore(network, frames, [1], fusion)
+    core.give(0, mask)
+    assert core.labels == [1, 2]
+    list(core.propagate())
+    before = core.state.memory
+    core.give(0, torch.where(mask == 2, 0, mask))  # a correction: object 2 is not there
+    assert len(core.state.memory) == 1
+    assert core.state.memory[0] is not before[0]
+    core.give(4, torch.where(mask == 2, 7, 0))
+    assert core.labels == [1, 2, 7]
+    list(core.propagate())
+    assert core.prob(3).shape == (4, 48, 80)
+    torch.testing.assert_close(core.prob(3).sum(dim=0), torch.ones(48, 80), atol=2e-3, rtol=0)
+    assert (core.label_map(5) == 7).any()
+    assert list(core.propagate(sources=[0], backward=False)) == [1, 2, 3]  # 7 came after 0 had been given
+
+    appended = InteractiveCore(network, frames, append_memory=True)
+    appended.give(0, mask)
+    appended.give(0, mask)
+    assert len(appended.state.memory) == 2
+
+
+def test_what_exceeds_the_budget_lies_in_files_and_results_are_the_same(network, small):
+    frames, mask = small
+    free = InteractiveCore(network, frames)
+    bounded = InteractiveCore(network, frames, store_bytes=200_000, query_bytes=1)
+    for core in (free, bounded):
+        list(two_rounds(core, mask))
+    folder = Path(bounded.store._folder.name)
+    assert len(list(folder.iterdir())) > 4 and free.store._folder is None
+    assert bounded.store.held_bytes == sum(array.nbytes for array in bounded.store.held.values()) <= 200_000
+    assert not bounded.queries.queries
+    assert all(torch.equal(free.prob(i), bounded.prob(i)) for i in range(8))
+    numbers = {int(path.stem) for path in folder.iterdir()} | set(bounded.store.held)
+    assert {stored.number for stored in bounded.state.frames.values()} <= numbers
+    before = len(numbers)
+    for _ in range(UNDO_LEVELS + 1):
+        bounded.give(1, mask)  # the state from before the rounds is forgotten, and what it alone needed
+    assert len(list(folder.iterdir())) + len(bounded.store.held) < before
+    del bounded, core
+    assert not folder.exists()
+
+
+def test_a_second_round_encodes_no_query_again(network, small, monkeypatch):
+    frames, mask = small
+    core, seen = InteractiveCore(network, frames), []
+    encode = network.encode_query
+    monkeypatch.setattr(network, "encode_query", lambda image: seen.append(1) or encode(image))
+    core.give(0, mask)
+    list(core.propagate())
+    assert len(seen) == 7
+    core.give(7, mask)
+    list(core.propagate())
+    assert len(seen) == 7
+
+
+def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames)
+    core.give(0, mask)
+    before = everything(core)
+    for wrong in (
+        lambda: core.give(8, mask),
+        lambda: core.give(0, mask[1:]),
+        lambda: core.give(0, torch.full((2, 48, 80), torch.nan)),
+        lambda: core.give(0, torch.zeros(3, 48, 80)),
+        lambda: core.give(0, None),
+        lambda: core.prob(-1),
+        lambda: core.propagate(first=5, last=2),
+        lambda: core.propagate(last=8),
+        lambda: core.propagate(sources=[4]),
+        lambda: InteractiveCore(None, frames),
+        lambda: InteractiveCore(network, frames, [1, 1]),
+        lambda: InteractiveCore(network, frames, query_bytes=None),
+        lambda: InteractiveCore(network, []),
+        lambda: InteractiveCore(network, frames, store="int4"),
+        lambda: InteractiveCore(network, frames, mem_every=None),
+    ):
+        with pytest.raises(InputError) as caught:
+            wrong()
+        assert len(str(caught.value).splitlines()) == 1
+    assert same(everything(core), before)
+
+
+def test_encoded_frames_make_room_when_a_gpu_has_none_left(network, small, monkeypatch):
+    frames, mask = small
+    whole = InteractiveCore(network, frames)
+    whole.give(0, mask)
+    list(whole.propagate())
+    core, seen = InteractiveCore(network, frames), []
+    decode = network.decode
+
+    def with_little_memory(readout, query):
+        if len(core.queries.queries) > 3:
+            seen.append(1)
+            raise torch.cuda.OutOfMemoryError
+        return decode(readout, query)
+
+    monkeypatch.setattr(network, "decode", with_little_memory)
+    core.give(0, mask)
+    assert list(core.propagate()) == list(range(1, 8))
+    assert len(seen) == 2
+    assert all(torch.allclose(core.prob(i), whole.prob(i), atol=2e-3) for i in range(8))
+
+
+@pytest.mark.parametrize("broken", [slow(2), 4, slow(6)])
+def test_a_frame_that_cannot_be_read_is_tried_again(network, small, broken):
+    frames, mask = small
+    whole = InteractiveCore(network, frames, mem_every=2)
+    whole.give(1, mask)
+    list(whole.propagate())
+    damaged = list(frames)
+    damaged[broken] = frames[broken][:, 1:]
+    core = InteractiveCore(network, damaged, mem_every=2)
+    with pytest.raises(InputError, match=rf"frame {broken} is 80 x 47, the first one 80 x 48"):
+        core.give(broken, mask)
+    assert same(everything(core), everything(InteractiveCore(network, frames)))
+    core.give(1, mask)
+    with pytest.raises(InputError, match=rf"frame {broken} is"):
+        list(core.propagate())
+    damaged[broken] = frames[broken]
+    assert next(core.propagate()) == broken
+    list(core.propagate())
+    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
+
+
+def test_an_empty_mask_is_carried_as_background(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, [1])
+    core.give(2, torch.zeros_like(mask))
+    assert len(list(core.propagate())) == 7
+    assert not core.label_map(5).any()
+    core.give(4, mask)
+    list(core.propagate())
+    assert core.label_map(5).any()
+
+
+def test_a_mask_is_pending_until_it_has_been_carried_both_ways(network, small):
+    frames, mask = small
+    core = InteractiveCore(network, frames, **EXACT)
+    core.give(3, mask)
+    assert list(core.propagate(backward=False)) == [4, 5, 6, 7]
+    assert list(core.propagate(first=2, last=4)) == [4, 2]
+    assert list(core.propagate()) == [4, 5, 6, 7, 2, 1, 0]
+    assert list(core.propagate()) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError, torch.cuda.OutOfMemoryError])
+@pytest.mark.parametrize("method", ["decode", "encode_memory"])
+def test_a_failed_frame_has_changed_nothing(method, error, network, small, fusion, monkeypatch):
+    frames, mask = small
+    whole, core = (InteractiveCore(network, frames, fusion=fusion, mem_every=2, **EXACT) for _ in range(2))
+    list(two_rounds(whole, mask))
+    core.give(1, mask)
+    list(core.propagate())
+    core.give(6, mask.roll(3, dims=1))
+    iterator = core.propagate()
+    done = [next(iterator), next(iterator)]
+    before = everything(core)
+
+    def fail(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network, method, fail)
+        with pytest.raises((RuntimeError, InputError)):
+            next(iterator)
+        if method == "encode_memory":
+            with pytest.raises((RuntimeError, InputError)):
+                core.give(3, mask)
+    assert same(everything(core), before)
+    assert [*done, *core.propagate()] == [7, 5, 4, 3, 2]
+    for ours, expected in zip(everything(core)[0], everything(whole)[0], strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)  # in smaller parts, if memory was short

@@ -1,0 +1,151 @@
+"""What holds whatever the sizes, objects and settings are; examples are drawn, but the same in every run."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from model import InferenceCore, memory
+from model.padding import pad, padding_for, unpad
+from scripts.benchmark.plain_propagation import plain_read
+from tests.model.test_memory import dense_read
+
+drawn = {"derandomize": True, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+reads = settings(max_examples=60, **drawn)
+networks = settings(max_examples=4, **drawn)
+
+CHANNELS, VALUES = 16, 5  # of the memory reads
+
+
+@st.composite
+def memories(draw):
+    """Keys and values of frames to remember, the key of a query, and the settings of a read."""
+    height, width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    positions = height * width * draw(st.integers(1, 4))
+    options = {
+        "width": width,
+        "top_k": draw(st.none() | st.integers(1, 60)),
+        "km_sigma": draw(st.none() | st.floats(1.5, 8)),
+    }
+    random = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
+    key = torch.randn(1, positions, CHANNELS, generator=random)
+    value = torch.randn(1, positions, VALUES, generator=random)
+    query = torch.randn(1, height * width, CHANNELS, generator=random)
+    return key, value, query, options
+
+
+@reads
+@given(memories(), st.integers(1, 3000))
+def test_a_read_in_any_chunks_is_what_the_plain_formulations_say(drawn, numbers):
+    key, value, query, options = drawn
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "CHUNK_NUMBERS", numbers)
+        readout = memory.read(key, value, query, **options)[0]
+    torch.testing.assert_close(
+        readout, dense_read(key[0], value[0], query[0], **options), atol=1e-5, rtol=1e-4
+    )
+    if options["km_sigma"] is None:
+        top_k = options["top_k"] or key.shape[1]
+        plain = plain_read(key[0].T, value[0].T, query[0].T, top_k).T
+        torch.testing.assert_close(readout, plain, atol=1e-5, rtol=1e-4)
+
+
+@reads
+@given(memories(), st.floats(1e-6, 1e6), st.floats(0.01, 1))
+def test_a_read_is_a_mean_however_large_or_small_the_keys(drawn, scale, sharpness):
+    key, value, query, options = drawn
+    if options["km_sigma"] is not None:
+        options["km_sigma"] *= sharpness  # kernels so narrow that most weights underflow
+    readout = memory.read(key * scale, value, query, **options)
+    assert readout.isfinite().all()
+    assert (readout <= value.amax(dim=1) + 1e-4).all()
+    assert (readout >= value.amin(dim=1) - 1e-4).all()
+    ones = memory.read(key * scale, torch.ones_like(value), query, **options)
+    torch.testing.assert_close(ones, torch.ones_like(ones))
+
+
+@st.composite
+def videos(draw):
+    """A tiny video, with masks by frame (some objects may arrive late), and settings of the engine."""
+    height, width = draw(st.integers(16, 48)), draw(st.integers(16, 48))
+    random = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
+    frames = torch.randn(3, 3, height, width, generator=random)
+    labels = draw(st.lists(st.integers(1, 255), min_size=1, max_size=3, unique=True))
+    others = torch.randint(0, len(labels) + 1, (4 - len(labels),), generator=random)
+    cells = torch.cat([torch.arange(1, len(labels) + 1), others])[torch.randperm(4, generator=random)]
+    cells = cells.view(2, 2)  # each object has one at least
+    map_ = torch.tensor([0, *labels])[cells.repeat_interleave(-(-height // 2), 0)[:height]]
+    map_ = map_.repeat_interleave(-(-width // 2), 1)[:, :width]
+    late = draw(st.integers(0, 2))  # the frame on which all but the first object arrive
+    masks = {0: (map_, labels)} if late == 0 else {0: (map_, labels[:1]), late: (map_, labels[1:])}
+    options = {
+        "top_k": draw(st.none() | st.integers(1, 60)),
+        "km_sigma": draw(st.none() | st.floats(1, 8)),
+        "mem_every": draw(st.integers(1, 4)),
+        "max_memory_frames": draw(st.none() | st.integers(1, 3)),
+    }
+    return frames, masks, options
+
+
+def propagate(network, frames, masks, options):
+    engine = InferenceCore(network, **options)
+    return engine, [engine.step(frame, *masks.get(i, (None, None))) for i, frame in enumerate(frames)]
+
+
+@networks
+@given(videos())
+def test_results_are_valid(network, drawn):
+    frames, masks, options = drawn
+    engine = InferenceCore(network, **options)
+    for index, frame in enumerate(frames):
+        prob = engine.step(frame, *masks.get(index, (None, None)))
+        assert prob.shape == (len(engine.labels) + 1, *frame.shape[1:])
+        assert prob.isfinite().all()
+        assert (prob >= 0).all()
+        torch.testing.assert_close(prob.sum(dim=0), torch.ones(frame.shape[1:]))
+        assert set(engine.label_map(prob).unique().tolist()) <= {0, *engine.labels}
+        limit = options["max_memory_frames"]
+        assert all(limit is None or len(memory.times) <= limit for memory in engine.bank.objects)
+
+
+@networks
+@given(videos(), st.randoms(use_true_random=False))
+def test_names_and_order_of_objects_make_no_difference(network, drawn, random):
+    frames, masks, options = drawn
+    engine, probs = propagate(network, frames, masks, options)
+    names = dict(zip(engine.labels, random.sample(range(1, 256), len(engine.labels)), strict=True))
+    renaming = torch.tensor([names.get(label, 0) for label in range(256)])
+    renamed = {}
+    for index, (map_, labels) in masks.items():
+        others = [names[label] for label in labels]
+        random.shuffle(others)
+        renamed[index] = (renaming[map_], others)
+    other, permuted = propagate(network, frames, renamed, options)
+    order = [0, *(1 + other.labels.index(names[label]) for label in engine.labels)]
+    for a, b in zip(probs, permuted, strict=True):
+        channels = [channel for channel in order if channel < b.shape[0]]
+        assert a.shape == b.shape
+        torch.testing.assert_close(a, b[channels], atol=2e-4, rtol=0)
+
+
+@networks
+@given(videos())
+def test_padding_beforehand_makes_no_difference(network, drawn):
+    """Zeros around frame and masks up to the stride are what the engine itself adds and takes away."""
+    frames, masks, options = drawn
+    padding = padding_for(*frames.shape[-2:])
+    padded = {index: (pad(map_, padding), labels) for index, (map_, labels) in masks.items()}
+    _, probs = propagate(network, frames, masks, options)
+    _, beforehand = propagate(network, pad(frames, padding), padded, options)
+    for a, b in zip(probs, beforehand, strict=True):
+        assert torch.equal(a, unpad(b, padding))
+
+
+@networks
+@given(videos(), st.integers(4, 9))
+def test_a_limit_that_is_not_reached_makes_no_difference(network, drawn, limit):
+    frames, masks, options = drawn
+    _, bounded = propagate(network, frames, masks, {**options, "max_memory_frames": limit})
+    _, free = propagate(network, frames, masks, {**options, "max_memory_frames": None})
+    for a, b in zip(bounded, free, strict=True):
+        assert torch.equal(a, b)

@@ -1,0 +1,165 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dataset.image_io import normalise
+from dataset.interactive.scribbles import NONE, no_scribbles, sides
+from model import S2MNetwork, load_s2m
+from model.aggregation import aggregate
+from model.fast_inference.winograd import WinogradConv2d
+from model.interactive.scribble_to_mask import S2MSegmenter
+from model.padding import pad, padding_for, unpad
+from tests.conftest import GOLDEN
+from tests.model.interactive_networks import relative_error, s2m_network
+from util.errors import InputError
+
+PADDING = padding_for(88, 136)
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return dict(np.load(GOLDEN / "interactive" / "s2m.npz"))
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """The network with the golden weights, as it is trained."""
+    return s2m_network()
+
+
+@pytest.fixture(scope="module")
+def s2m_file(plain, tmp_path_factory):
+    path = tmp_path_factory.mktemp("s2m") / "s2m.pth"
+    torch.save(plain.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def prepared(s2m_file):
+    return load_s2m(s2m_file)
+
+
+@pytest.fixture(params=["plain", "prepared"])
+def either(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def golden_input(clip, golden):
+    planes = torch.from_numpy(np.stack([golden[name] for name in ("prev", "pos", "neg")])).float()
+    return pad(torch.cat([normalise(clip["frames"][0]), planes])[None], PADDING)
+
+
+def test_state_dict_names_shapes_and_types(plain):
+    published = json.loads((GOLDEN / "interactive" / "state_dict_s2m.json").read_text())
+    state = plain.state_dict()
+    ours = {name: [list(t.shape), str(t.dtype).removeprefix("torch.")] for name, t in state.items()}
+    assert ours == published
+
+
+@torch.inference_mode()
+def test_golden_features_and_logits(either, golden, golden_input):
+    low, high = either.features(golden_input)
+    assert relative_error(low[0, ::32], golden["low_feature"]) < 1e-4
+    assert relative_error(high[0, ::64], golden["out_feature"]) < 1e-4
+    assert relative_error(either(golden_input), golden["logits"]) < 1e-4
+
+
+def test_dropout_is_that_of_the_method_and_batch_norm_is_live(plain):
+    assert [module.p for module in plain.modules() if isinstance(module, nn.Dropout)] == [0.1]
+    with torch.device("meta"):  # layers alone, no numbers
+        training = S2MNetwork().train()
+    norms = [module for module in training.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    assert all(module.training and module.track_running_stats for module in norms)
+
+
+def test_preparing_folds_batch_norm_and_leaves_dilated_convolutions_be(plain, prepared):
+    modules = list(prepared.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in modules)
+    dilations = sorted(m.dilation[0] for m in modules if isinstance(m, nn.Conv2d) and m.dilation != (1, 1))
+    assert dilations == [2, 2, 6, 12, 18]
+    assert sum(isinstance(module, WinogradConv2d) for module in modules) == 13
+    assert not prepared.training
+
+
+@torch.inference_mode()
+def test_reduced_precision_is_near(s2m_file, golden, golden_input):
+    network = load_s2m(s2m_file, amp=True)
+    assert network.dtype == torch.bfloat16
+    logits = network(golden_input)
+    assert logits.dtype == torch.float32
+    assert relative_error(logits, golden["logits"]) < 0.05
+
+
+def test_golden_masks_of_several_objects(either, clip, golden):
+    image, before, scribbles = clip["frames"][0], clip["labels"][2], golden["scribbles"]
+    segmenter = S2MSegmenter(either, widen=True)
+    with torch.inference_mode():
+        for label, expected in zip((1, 2), golden["multi_prob"], strict=True):
+            planes = before == label, *sides(scribbles, label, widen=True)
+            ours = segmenter._probability(normalise(image), *planes)
+            assert relative_error(ours, unpad(torch.from_numpy(expected), PADDING)) < 1e-4
+    hard = unpad(torch.from_numpy(golden["multi_hard"]), PADDING)
+    prob = segmenter.segment(image, scribbles, before, [1, 2])
+    torch.testing.assert_close(prob, hard, atol=2e-2, rtol=0)
+    assert (prob - hard).abs().mean() <= 1e-4
+    assert (prob.argmax(0) == hard.argmax(0)).all()
+
+
+def test_hard_aggregation_is_the_softmax_of_a_thousand_logits():
+    pair = torch.tensor([0.5, 0.5005], dtype=torch.float64)
+    odds = [0.5 * 0.4995 / (1 - 0.5 * 0.4995), 1.0, 0.5005 / 0.4995]
+    expected = torch.tensor(odds, dtype=torch.float64) ** 1000
+    torch.testing.assert_close(aggregate(pair, hard=True), expected / expected.sum())
+    prob = torch.rand(2, 4, 5, generator=torch.Generator().manual_seed(0))
+    assert (aggregate(prob, hard=True).argmax(0) == aggregate(prob).argmax(0)).all()
+
+
+def test_without_scribbles_the_masks_stay(either, clip):
+    before = clip["labels"][2]
+    prob = S2MSegmenter(either).segment(clip["frames"][0], no_scribbles(before.shape), before, [1, 2, 3])
+    assert (prob.argmax(0).numpy() == before).all()
+    assert prob.max(0).values.min() > 0.99
+
+
+def test_what_was_never_marked_stays_empty_and_odd_sizes_fit(prepared, clip):
+    image = np.ascontiguousarray(clip["frames"][0][:37, :53])
+    scribbles = no_scribbles((37, 53))
+    scribbles[5, 5:20] = 7
+    prob = S2MSegmenter(prepared).segment(image, scribbles, None, [7, 9])
+    assert prob.shape == (3, 37, 53)
+    assert not (prob.argmax(0) == 2).any()
+    only_background = no_scribbles((37, 53))
+    only_background[3, 3] = 0
+    prob = S2MSegmenter(prepared).segment(image, only_background, None, [7, 9])
+    assert (prob.argmax(0) == 0).all()
+    assert S2MSegmenter(prepared).segment(image, only_background, None, []).shape == (1, 37, 53)
+
+
+def test_in_the_track_the_network_is_asked_for_every_object(prepared, clip):
+    image, scribbles = clip["frames"][0], no_scribbles((88, 136))
+    scribbles[5, 5:20] = 7
+    asked = []
+    for every_object in (True, False):
+        segmenter = S2MSegmenter(prepared, widen=True, every_object=every_object)
+        ask = segmenter._probability
+        segmenter._probability = lambda *planes, ask=ask: asked.append(planes) or ask(*planes)
+        segmenter.segment(image, scribbles, None, [7, 9])
+    assert len(asked) == 2 + 1
+    assert not asked[1][2].any() and asked[1][3].any()  # object 9 has negative scribbles alone
+
+
+def test_what_does_not_fit_is_refused(prepared, clip):
+    image, segmenter = clip["frames"][0], S2MSegmenter(prepared)
+    with pytest.raises(InputError, match="scribbles are 3 x 2, their frame 136 x 88"):
+        segmenter.segment(image, no_scribbles((2, 3)), None, [1])
+    with pytest.raises(InputError, match="the mask so far is 3 x 2, their frame 136 x 88"):
+        segmenter.segment(image, no_scribbles((88, 136)), np.zeros((2, 3), np.uint8), [1])
+    scribbles = np.full((88, 136), NONE)
+    scribbles[4, 4] = 6
+    with pytest.raises(InputError, match=r"object 6, none of \[1, 2\]"):
+        segmenter.segment(image, scribbles, None, [1, 2])

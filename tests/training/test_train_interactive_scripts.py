@@ -1,0 +1,172 @@
+"""The real commands that train S2M and fusion, on tiny data."""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from model import S2MNetwork, load_fusion, load_s2m
+from model.checkpoint import load_file
+from scripts import show_samples
+from scripts.train_s2m import s2m_task
+from tests.conftest import ROOT, read_png, run_main, runs
+from tests.training.test_train_script import events, run_until, saved
+from tests.training.training_trees import write_static, write_video
+from util.errors import InputError
+
+COMMON = ["-b", 2, "--num_workers", 0, "--log_interval", 1, "--device", "cpu", "--seed", 3]
+
+
+@pytest.fixture(scope="module")
+def static_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("static")
+    for name in "abc":
+        write_static(root / "ecssd", name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def fusion_tree(tmp_path_factory, weights_file):
+    """Two videos in the layout of BL30K and in that of DAVIS, and what generate_fusion makes of both."""
+    root = tmp_path_factory.mktemp("fusion")
+    bl, trainval = root / "BL30K", root / "DAVIS/trainval"
+    for name in ("v1", "v2"):
+        write_video(bl / "JPEGImages", bl / "Annotations", name, frames=5, scale=0.4)
+        write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", name, frames=5, scale=0.4)
+    (trainval / "ImageSets/2017").mkdir(parents=True)
+    (trainval / "ImageSets/2017/train.txt").write_text("v1\nv2\n")
+    for flag, data, kind in (("--bl_root", bl, "bl"), ("--davis_root", root / "DAVIS", "davis")):
+        given = ["--model", weights_file, "--separation", 4, "--device", "cpu"]
+        with pytest.MonkeyPatch.context() as patch:
+            out = root / "fusion_data" / kind / "run"
+            run_main(patch, "scripts.generate_fusion", flag, data, "--output", out, *given)
+    return root
+
+
+def offline(folder):
+    """The environment of a run of this checkout that finds no weights to start from."""
+    places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        "PYTHONPATH": os.pathsep.join(places),
+        "https_proxy": "http://127.0.0.1:9",
+        "TORCH_HOME": str(folder),
+    }
+
+
+def run(folder, module, *flags):
+    """Run a command of the project in `folder`, without a way to the outside; return what it said."""
+    folder.mkdir(exist_ok=True)
+    done = runs().run(folder, module, *flags, **offline(folder))
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def launch(folder, launcher, *arguments):
+    """Run a command of the project in `folder` by a launcher, which is new from the ground up."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", launcher, *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **offline(folder)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def totals(folder):
+    return {event.step: event.value for event in events(folder).Scalars("loss/total")}
+
+
+def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
+    """Check that a run stopped by SIGTERM and resumed equals one that was not; return that one's folder."""
+    for name, value in offline(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    whole, stopped, resumed = (tmp_path / name for name in ("whole", "stopped", "resumed"))
+    command = [*command, "-i", iterations]
+    run(whole, *command)
+    status, printed = run_until(stopped, "it 1:", "-m", *command)
+    assert status == 128 + signal.SIGTERM, printed
+    checkpoint = saved(stopped, "checkpoint.pth")
+    at = load_file(checkpoint)["it"]
+    assert 1 <= at < iterations
+    run(resumed, *command, "--load_model", checkpoint)
+    expected = totals(whole)
+    assert {**totals(stopped), **totals(resumed)} == expected
+    final = load_file(saved(whole, f"{iterations}.pth"))
+    assert all(torch.equal(t, final[n]) for n, t in load_file(saved(resumed, f"{iterations}.pth")).items())
+    return whole
+
+
+def test_both_are_trained_by_their_commands(static_root, fusion_tree, weights_file, tmp_path):
+    small = ["--crop_size", 64, *COMMON, "-i", 1]
+    pictures = ["--static_root", static_root]
+    run(tmp_path / "s2m", "scripts.train_s2m", *pictures, *small)
+    load_s2m(saved(tmp_path / "s2m", "1.pth"))
+    data = ["--fusion_root", fusion_tree / "fusion_data", "--davis_root", fusion_tree / "DAVIS"]
+    run(tmp_path / "f", "scripts.train_fusion", "--stage", 1, *data, "--model", weights_file, *small)
+    load_fusion(saved(tmp_path / "f", "1.pth"))
+
+
+def test_batch_norm_of_s2m_is_shared_between_gpus_and_refused_between_cpu_processes(static_root, tmp_path):
+    roots = {"static_root": static_root, "lvis_root": None}
+    settings = argparse.Namespace(**roots, crop_size=64, seed=0, amp=False, load_deeplab=None)
+    on_gpus, on_cpus = (SimpleNamespace(device=torch.device(d), is_distributed=True) for d in ("cuda", "cpu"))
+    network = s2m_task(settings, on_gpus).forward.network
+    kinds = {type(module) for module in network.modules()}
+    assert nn.SyncBatchNorm in kinds and nn.BatchNorm2d not in kinds
+    assert list(network.state_dict()) == list(S2MNetwork().state_dict())
+    with pytest.raises(InputError, match="use one process on a CPU"):
+        s2m_task(settings, on_cpus)
+
+
+@pytest.mark.slow
+def test_s2m_trains_stops_and_resumes(static_root, tmp_path, monkeypatch):
+    flags = ["--static_root", static_root, "--crop_size", 64]
+    whole = stopped_and_resumed(tmp_path, monkeypatch, 5, "scripts.train_s2m", *flags, *COMMON)
+    load_s2m(saved(whole, "5.pth"))
+    assert all(0 < loss < 20 for loss in totals(whole).values())
+
+
+@pytest.mark.slow
+def test_fusion_trains_in_two_stages_stops_and_resumes(fusion_tree, weights_file, tmp_path, monkeypatch):
+    roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
+    roots += ["--davis_root", fusion_tree / "DAVIS", "--model", weights_file, "--crop_size", 64]
+    command = ["scripts.train_fusion", *roots, *COMMON]
+    whole = stopped_and_resumed(tmp_path, monkeypatch, 5, *command, "--stage", 0)
+    first = saved(whole, "5.pth")
+    printed = run(tmp_path / "second", *command, "--stage", 1, "--load_network", first, "-i", 2)
+    assert re.search(r"Fusion, stage 1: 2 samples", printed)
+    load_fusion(saved(tmp_path / "second", "2.pth"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["torch.distributed.run", "torch.distributed.launch"])
+def test_both_launchers_take_the_same_steps_as_one_process(launcher, fusion_tree, weights_file, tmp_path):
+    roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
+    flags = ["--stage", 0, "--model", weights_file, "--crop_size", 64, *roots, *COMMON, "-i", 2]
+    halves = [1 if flag == 2 and flags[i - 1] == "-b" else flag for i, flag in enumerate(flags)]
+    two = ["--nproc_per_node=2", "--master_port=29571", "-m", "scripts.train_fusion"]
+    launch(tmp_path / "two", launcher, *two, *halves)
+    run(tmp_path / "one", "scripts.train_fusion", *flags)
+    assert totals(tmp_path / "two") == pytest.approx(totals(tmp_path / "one"), rel=1e-4)
+
+
+def test_samples_of_both_are_drawn(static_root, fusion_tree, weights_file, tmp_path, monkeypatch):
+    out = tmp_path / "s2m.png"
+    flags = ["--static_root", static_root, "--samples", 2, "--output", out]
+    run_main(monkeypatch, show_samples.__name__, "--s2m", *flags)
+    picture = read_png(out)
+    assert picture.shape[1] > 2.5 * picture.shape[0] / 2
+    assert (picture == (40, 255, 40)).all(axis=2).any()  # scribbles on the object
+    out = tmp_path / "fusion.png"
+    roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
+    run_main(
+        *(monkeypatch, show_samples.__name__, "--fusion", 0, "--model", weights_file, *roots),
+        *("--samples", 2, "--output", out, "--device", "cpu"),
+    )
+    assert read_png(out).shape[2] == 3

@@ -1,0 +1,322 @@
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import DataLoader
+
+import train
+from dataset.training.batch_order import BatchOrder
+from model import PropagationNetwork, load_network
+from model.checkpoint import load_file
+from scripts.training import loop
+from tests.conftest import ROOT, run_script, runs, slow
+from tests.dataset.recipe_statistics import RECIPE
+from tests.golden_weights import fill
+from tests.training.training_trees import write_video
+from util.errors import InputError
+from util.hyper_para import check_same_run, training_settings
+from util.ranks import Ranks
+from util.stages import STAGES, max_jump_at
+
+with torch.device("meta"):
+    SINGLE = PropagationNetwork(single_object=True)  # for the order of its parameters
+FLAGS = ["--stage", 0, "-b", 2, "--steps", 4, "--crop_size", 32, "--lr", 1e-4]
+LOGS = ["--num_workers", 1, "--log_interval", 1, "--image_interval", 5, "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def static_root(tmp_path_factory):
+    """Pictures with masks in the layout of the static data sets; six samples, three batches an epoch."""
+    root = tmp_path_factory.mktemp("static")
+    random = np.random.default_rng(0)
+    (root / "ecssd").mkdir()
+    for number in range(6):
+        picture = cv2.resize(random.integers(0, 255, (6, 8, 3), np.uint8), (80, 60))
+        mask = cv2.circle(np.zeros((60, 80), np.uint8), (40, 30), 12 + number, 255, -1)
+        Image.fromarray(picture).save(root / f"ecssd/{number}.jpg")
+        Image.fromarray(mask).save(root / f"ecssd/{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def flags(static_root, single_object_weights):
+    return [*FLAGS, *LOGS, "--static_root", static_root, "--load_network", single_object_weights]
+
+
+@pytest.fixture(scope="module")
+def single_object_weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "single.pth"
+    torch.save(fill(PropagationNetwork(single_object=True)).state_dict(), path)
+    return path
+
+
+def run_here(folder, monkeypatch, *arguments):
+    """Train in this process, with `folder` as the working directory."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    settings, ranks = training_settings([str(a) for a in arguments]), Ranks(torch.device("cpu"))
+    loop.train(train.propagation_task(settings, ranks), settings, ranks)
+
+
+def run_alone(folder, *arguments):
+    """Train in a process of its own; other tests in this one can have changed how numbers are rounded."""
+    folder.mkdir(exist_ok=True)
+    runs().run(folder, "train", *arguments).check_returncode()
+
+
+def run_until(folder, line, *command):
+    """Run train.py in a process, send it SIGTERM after it printed `line`, and return what it printed."""
+    folder.mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(300, process.kill)
+    watchdog.start()
+    printed = []
+    for text in process.stderr:
+        printed.append(text)
+        if line in text:
+            process.send_signal(signal.SIGTERM)
+    watchdog.cancel()
+    return process.wait(), "".join(printed)
+
+
+def events(folder):
+    accumulator = EventAccumulator(str(next((folder / "log").iterdir())))
+    accumulator.Reload()
+    return accumulator
+
+
+def losses(folder):
+    """Return iteration -> losses, as TensorBoard reads them."""
+    accumulator = events(folder)
+    frames = [accumulator.Scalars(f"loss/frame_{frame}") for frame in (1, 2)]
+    return {first.step: (first.value, second.value) for first, second in zip(*frames, strict=True)}
+
+
+def saved(folder, ending):
+    return next((folder / "saves").glob(f"*/*_{ending}"))
+
+
+@pytest.mark.parametrize(("iterations", "stop"), [(5, 2), slow(12, 6)])
+def test_a_run_stopped_by_a_signal_and_resumed_equals_the_one_that_was_not(
+    iterations, stop, tmp_path, monkeypatch, flags
+):
+    whole, stopped, resumed = tmp_path / "whole", tmp_path / "stopped", tmp_path / "resumed"
+    flags = [*flags, "-i", iterations]
+    run_alone(whole, *flags, "--id", "whole", "--save_interval", 4)
+    status, printed = run_until(stopped, f"it {stop - 1}:", ROOT / "train.py", *flags)
+    assert status == 143, printed  # not 0: what comes after a finished stage must not begin
+    checkpoint = saved(stopped, "checkpoint.pth")
+    at = load_file(checkpoint)["it"]
+    assert stop <= at < iterations
+    assert "Stopped by SIGTERM" in printed
+
+    where = flags.index("--load_network")
+    again = flags[:where] + flags[where + 2 :]
+    run_alone(resumed, *again, "--load_model", checkpoint)
+    expected = losses(whole)
+    assert list(expected) == list(range(1, iterations + 1))
+    assert losses(stopped) == {it: expected[it] for it in range(1, at + 1)}
+    assert losses(resumed) == {it: expected[it] for it in range(at + 1, iterations + 1)}
+    final = load_file(saved(whole, f"{iterations}.pth"))
+    assert all(torch.equal(t, final[n]) for n, t in load_file(saved(resumed, f"{iterations}.pth")).items())
+
+    # names of files, the learning rate, and what else TensorBoard shows
+    names = sorted(path.name for path in (whole / "saves").glob("*/*"))
+    endings = {re.sub(r"^\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d_whole_", "", name) for name in names}
+    assert endings >= {"4.pth", f"{iterations}.pth", "checkpoint.pth"}
+    accumulator = events(whole)
+    rates = [event.value for event in accumulator.Scalars("optimiser/learning_rate")]
+    assert rates == pytest.approx([1e-4] * 4 + [1e-5] * (iterations - 4))
+    assert 0 <= accumulator.Scalars("iou/object_1")[-1].value <= 1
+    assert [image.step for image in accumulator.Images("samples")] == list(range(5, iterations + 1, 5))
+    (commit,) = accumulator.Tensors("git commit/text_summary")
+    assert re.search(rb"[0-9a-f]{40}|not a git checkout", commit.tensor_proto.string_val[0])
+
+    # a checkpoint does not go on as another run
+    other = [f if f != 2 else 1 for f in again]
+    with pytest.raises(InputError, match=r"whole_batch 2 \(now 1\)"):
+        run_here(resumed, monkeypatch, *other, "--load_model", checkpoint)
+    with pytest.raises(InputError, match=f"has finished its {iterations} iterations"):
+        run_here(resumed, monkeypatch, *again, "--load_model", saved(whole, "checkpoint.pth"))
+
+
+@pytest.mark.parametrize("changed", [{"iterations": 9}, {"model": "b.pth"}, {"model": None}])
+def test_a_checkpoint_is_continued_only_by_the_same_run(changed):
+    before = {"stage": 0, "iterations": 7, "seed": 1, "model": "a.pth", "num_workers": 2}
+    check_same_run(before, {**before, "num_workers": 8}, Path("checkpoint.pth"))
+    ((name, value),) = changed.items()
+    with pytest.raises(
+        InputError, match=rf"checkpoint.pth is of .*{name} {before[name]} \(now {value}\): give"
+    ):
+        check_same_run(before, {**before, **changed}, Path("checkpoint.pth"))
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_take_the_same_steps_and_stop_together(tmp_path, flags, monkeypatch):
+    one, two = tmp_path / "one", tmp_path / "two"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    halves = [1 if flag == 2 else flag for flag in flags] + ["-i", 9]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    _, printed = run_until(two, "it 1:", *launcher, ROOT / "train.py", *halves)
+    checkpoint = load_file(saved(two, "checkpoint.pth"))  # from which one process can go on
+    assert 2 <= checkpoint["it"] < 9, printed
+    assert checkpoint["settings"]["whole_batch"] == 2
+    run_here(one, monkeypatch, *flags, "-i", 1)
+    assert losses(one)[1] == pytest.approx(losses(two)[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_gaps_change_at_the_epochs_of_the_original(stage):
+    golden = RECIPE["max_jump_epochs"]
+    for epochs, _, changes in golden[f"stage_{stage}"]["rows"]:
+        bounds, bound = dict(changes), golden["start_skip"]
+        for epoch in range(epochs):
+            bound = bounds.get(epoch, bound)
+            assert max_jump_at(STAGES[stage], epoch, epochs) == bound, (epochs, epoch)
+
+
+def test_a_run_named_null_writes_nothing(tmp_path, monkeypatch, flags, caplog):
+    caplog.set_level("INFO")
+    run_here(tmp_path, monkeypatch, *flags, "-i", 1, "--id", "NULL", "--debug")
+    assert not list(tmp_path.iterdir())
+    assert "it 1: loss/total" in caplog.text
+    assert "Finished; nothing is saved at the end (--debug or --id NULL)." in caplog.text
+
+
+def test_debug_draws_every_iteration_and_saves_nothing_at_the_end(tmp_path, monkeypatch, flags):
+    usual = [flag for flag in flags if flag not in ("--image_interval", 5)]
+    run_here(tmp_path, monkeypatch, *usual, "-i", 2, "--debug")
+    assert [image.step for image in events(tmp_path).Images("samples")] == [1, 2]
+    assert not list(tmp_path.glob("saves/*/*"))
+
+
+def test_a_checkpoint_of_the_original_goes_on(tmp_path, monkeypatch, flags, single_object_weights, caplog):
+    """The state is that of an older PyTorch: steps are whole numbers, newer settings are not there."""
+    network = load_file(single_object_weights)
+    params = {name: torch.nn.Parameter(network[name]) for name, _ in SINGLE.named_parameters()}
+    adam = torch.optim.Adam(params.values(), lr=1e-4, weight_decay=1e-7)
+    for parameter in params.values():
+        parameter.grad = torch.full_like(parameter, 1e-3)
+    adam.step()
+    state = adam.state_dict()
+    for moments in state["state"].values():
+        moments["step"] = 3
+    kept = ("lr", "betas", "eps", "weight_decay", "amsgrad", "params")
+    state["param_groups"] = [{name: group[name] for name in kept} for group in state["param_groups"]]
+    state["param_groups"][0] |= {"initial_lr": 1e-4, "lr": 1e-5}
+    counted = {"last_epoch": 3, "_step_count": 4, "verbose": False, "_get_lr_called_within_step": False}
+    schedule = {
+        "milestones": Counter({2: 1}),
+        "gamma": 0.1,
+        "base_lrs": [1e-4],
+        "_last_lr": [1e-5],
+        **counted,
+    }
+    path = tmp_path / "original_checkpoint.pth"
+    torch.save({"it": 3, "network": network, "optimizer": state, "scheduler": schedule}, path)
+
+    caplog.set_level("INFO")
+    where = flags.index("--load_network")
+    again = [*flags[:where], *flags[where + 2 :], "-i", 4]
+    run_here(tmp_path / "run", monkeypatch, *again, "--load_model", path)
+    assert "samples that follow are not those of the old run" in caplog.text
+    accumulator = events(tmp_path / "run")
+    rates = [(event.step, event.value) for event in accumulator.Scalars("optimiser/learning_rate")]
+    assert rates == [(4, pytest.approx(1e-5))]
+    after = load_file(saved(tmp_path / "run", "checkpoint.pth"))["optimizer"]["state"][0]
+    assert after["step"] == 4
+    # the first moment is the old one's part and the new gradient's, so it is not as if it began anew
+    assert not torch.allclose(after["exp_avg"], torch.zeros(()), atol=1e-5)
+
+
+def test_defaults_are_those_of_the_stage():
+    for stage, expected in enumerate(
+        ((7, 300_000, [250_000]), (4, 500_000, [450_000]), (4, 150_000, [125_000]))
+    ):
+        settings = training_settings(["--stage", str(stage)] if stage else [])
+        assert (settings.batch_size, settings.iterations, settings.steps) == expected
+    assert training_settings(["--stage", "2", "-i", "300000", "--steps"]).steps == []
+
+
+def test_bad_input_is_one_clear_sentence(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"give fss at --static_root or .*; looked for .*none"):
+        run_here(tmp_path, monkeypatch, "--stage", 0, "--static_root", tmp_path / "none")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="give one of them"):
+        training_settings(["--stage", "0", "--load_model", "a", "--load_network", "b"])
+    for flags in (["--crop_size", "100"], ["--id", "a/b"], ["-b", "0"]):
+        with pytest.raises(SystemExit):
+            training_settings(["--stage", "0", *flags])
+
+
+def test_a_damaged_picture_is_named_though_another_process_reads_it(tmp_path):
+    (tmp_path / "ecssd").mkdir()
+    for name in ("x.jpg", "x.png"):
+        (tmp_path / "ecssd" / name).write_bytes(b"no picture")
+    settings = training_settings(["--stage", "0", "--static_root", str(tmp_path), "--crop_size", "32"])
+    ranks = Ranks(torch.device("cpu"))
+    task = train.propagation_task(settings, ranks)
+    order = BatchOrder(len(task.dataset), 1, ranks, 0)
+    loader = DataLoader(task.dataset, batch_sampler=order, num_workers=1)
+    with pytest.raises(InputError, match=r"^\S+/ecssd/x\.\w{3} cannot be read as a picture") as caught:
+        next(loop.batches(loader, task, order, 0, 1))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_little_shared_memory_is_one_sentence(tmp_path, flags):
+    mount = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("a small /dev/shm takes the right to mount in a private namespace (unshare -m)")
+    command = [sys.executable, ROOT / "train.py", *flags, "--crop_size", 320, "-i", 2]
+    run = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+    done = subprocess.run([*map(str, run)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.search(r"^error: the shared memory \(/dev/shm\), .* is full: make it larger", done.stderr, re.M)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_three_stages_one_after_the_other(tmp_path, static_root):
+    """The real commands on tiny trees in the real layouts; each stage starts from the last one's network."""
+    bl, youtube, davis = tmp_path / "BL30K", tmp_path / "YouTube", tmp_path / "DAVIS"
+    generated = ["--videos", 2, "--frames", 6, "--height", 64, "--width", 96, "--workers", 1]
+    run_script("-m", "scripts.make_synthetic_dataset", "--output", bl, *generated)
+    write_video(youtube / "train_480p/JPEGImages", youtube / "train_480p/Annotations", "a", step=5)
+    trainval = davis / "2017/trainval"
+    write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", "b", labels=(1,))
+    (trainval / "ImageSets/2017").mkdir(parents=True)
+    (trainval / "ImageSets/2017/train.txt").write_text("b\n")
+
+    common = ["--crop_size", 32, "-b", 1, "-i", 2, "--num_workers", 0, "--log_interval", 1, "--device", "cpu"]
+    common += ["--yv_subset", "all"]
+    roots = ["--static_root", static_root, "--bl_root", bl, "--yv_root", youtube, "--davis_root", davis]
+    before = None
+    for stage in range(3):
+        folder = tmp_path / f"stage_{stage}"
+        folder.mkdir()
+        start = ["--load_network", before] if before else []
+        flags = ["--stage", stage, *common, *roots, *start]
+        offline = {"https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)}
+        done = runs().run(folder, "train", *flags, **offline)
+        assert done.returncode == 0, done.stderr
+        before = saved(folder, "2.pth")
+        channels = load_file(before)["mask_rgb_encoder.conv1.weight"].shape[1]
+        assert channels == (4 if stage == 0 else 5)
+        assert sorted(losses(folder)) == [1, 2]
+        assert ("from scratch" in done.stderr) == (stage == 0)
+    load_network(before)
