@@ -4,13 +4,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 find_python() {
     local candidate
-    for candidate in python3 python3.12 python3.11 python3.10; do
-        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
             echo "$candidate"
             return
         fi
     done
-    echo "error: Python 3.10, 3.11 or 3.12 is needed and none was found on the PATH." >&2
+    echo "error: Python 3.10 or later is needed and none was found on the PATH." >&2
     return 1
 }
 
@@ -18,6 +18,9 @@ find_python() {
 if ! cmp -s requirements.txt .venv/requirements.installed; then
     python=$(find_python)
     echo "Setting up .venv from requirements.txt with $("$python" --version) (PyTorch is large: minutes) ..."
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 15))'; then
+        echo "warning: no later version than Python 3.14 has been tried; some packages may not be there yet." >&2
+    fi
     if ! "$python" -m venv --clear .venv; then
         echo "error: $python cannot make a virtual environment; on Debian and Ubuntu install python3-venv." >&2
         exit 1
