@@ -8,7 +8,8 @@ draws a frame's edits (`shapes.py`) over the last whole mask that it has on disk
 
 What takes longer is asked of `tasks.py` and runs as a job (`jobs.py`), one at a time: propagation
 (`propagation.py` says what is drawn, `gaps.py` what to fill, `rounds.py` fills it), masks from scribbles
-(`scribbling.py`), masks from files (`bringing_in.py`), weights (`weights.py`, `attached.py`), export
+(`segmentation.py`), masks from files (`bringing_in.py`), weights (`weights.py`, `attached.py`), export
 (`export.py`, `films.py`). Networks compute in a process of their own (`worker.py` on this side of it,
-`propagation_worker.py` on the other). What changed goes to all open pages (`events.py`).
+`worker_process.py` on the other, with `rounds.py` and `segmenters.py`). What changed goes to all open pages
+(`events.py`).
 """

@@ -9,7 +9,8 @@ from scripts.annotator.document import Document
 from scripts.annotator.gaps import gaps, unsettled
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
-from scripts.annotator.worker import Worker, WorkerSettings
+from scripts.annotator.settings import WorkerSettings
+from scripts.annotator.worker import Worker
 
 
 class Propagation:

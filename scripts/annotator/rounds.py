@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,11 +26,9 @@ from model import (
 from model.aggregation import most_probable
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
+from scripts.annotator.settings import WorkerSettings
 from scripts.evaluation.flags import ANY_VIDEO_MEMORY_FRAMES
 from util.device import set_up_device
-
-if TYPE_CHECKING:
-    from scripts.annotator.worker import WorkerSettings
 
 FUSION_FILE = "fusion.pth"
 QUERY_BYTES = 1 << 28  # of encoded frames, kept from a pass to the next
@@ -87,7 +85,7 @@ class WorkingFrames(Sequence[Tensor]):
 class Rounds:
     """Answers requests to propagate."""
 
-    def __init__(self, settings: "WorkerSettings") -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         self.pictures = Pictures(settings.video)
         self.frames = WorkingFrames(self.pictures, settings.size)

@@ -62,11 +62,11 @@ def export_shown(kind: str, session: Session, folder: Path) -> None:
 
 def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usual_port: int) -> None:
     from scripts.annotator.propagation import Propagation  # after bad input has been found
-    from scripts.annotator.scribbling import Scribbling
+    from scripts.annotator.segmentation import Segmentation
     from scripts.annotator.server import serve
+    from scripts.annotator.settings import WorkerSettings
     from scripts.annotator.tasks import Tasks
     from scripts.annotator.weights import Weights
-    from scripts.annotator.worker import WorkerSettings
 
     flags = [
         "--device",
@@ -78,7 +78,7 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
     settings = WorkerSettings(
         args.input, args.model.parent, workspace.folder, args.size, args.device, args.amp, args.no_tf32
     )
-    tasks = Tasks(session, weights, Propagation(settings), Scribbling(settings))
+    tasks = Tasks(session, weights, Propagation(settings), Segmentation(settings))
     with listening(args.host, args.port, usual_port) as port:
         address = f"http://{_shown_host(args.host)}:{port.getsockname()[1]}/?token={workspace.token}"
         try:

@@ -13,7 +13,7 @@ from scripts.annotator.export import KINDS, export
 from scripts.annotator.jobs import Job
 from scripts.annotator.masks import replaced
 from scripts.annotator.propagation import Propagation
-from scripts.annotator.scribbling import Scribbling
+from scripts.annotator.segmentation import Segmentation
 from scripts.annotator.session import Change, Session, labels_in
 from scripts.annotator.weights import Weights
 from util.errors import InputError
@@ -26,16 +26,16 @@ class Tasks:
         session: of the video.
         weights: which there are, and how to get some.
         propagation: carries masks.
-        scribbling: makes masks of scribbles.
+        segmentation: makes masks of scribbles and boxes.
     """
 
     def __init__(
-        self, session: Session, weights: Weights, propagation: Propagation, scribbling: Scribbling
+        self, session: Session, weights: Weights, propagation: Propagation, segmentation: Segmentation
     ) -> None:
         self.session = session
         self.weights = weights
         self.propagation = propagation
-        self.scribbling = scribbling
+        self.segmentation = segmentation
         self._closing = threading.Event()
         self._thumbnails = threading.Thread(target=self._make_thumbnails, name="thumbnails", daemon=True)
 
@@ -50,13 +50,13 @@ class Tasks:
             self._thumbnails.join()
         self.session.jobs.cancel(wait=True)
         self.propagation.close()
-        self.scribbling.close()
+        self.segmentation.close()
 
     def edit(self, raw: Any) -> Change:
         """Save an edit; a scribble or a box around an object first becomes a mask."""
         if not isinstance(raw, Mapping) or raw.get("kind") not in FROM_HINTS:
             return self.session.edit(raw)
-        return self.scribbling.edit(self.session, checked_edit(raw, len(self.session.pictures)))
+        return self.segmentation.edit(self.session, checked_edit(raw, len(self.session.pictures)))
 
     def propagate(self, body: Any) -> dict[str, Any]:
         """Start to carry masks from all drawn frames through a range."""
@@ -111,7 +111,7 @@ class Tasks:
 
     def model_state(self) -> dict[str, Any]:
         """Return which weights there are, for pages."""
-        return {**self.weights.as_json(), "scribbles": self.scribbling.method()}
+        return {**self.weights.as_json(), "scribbles": self.segmentation.method()}
 
     def bring_in(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
         """Take masks from files (see `bringing_in.read_masks`); objects that a file does not show stay.

@@ -3,30 +3,16 @@
 import threading
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
-from scripts.annotator.propagation_worker import work
+from scripts.annotator.settings import WorkerSettings
+from scripts.annotator.worker_process import work
 from util.errors import InputError
 
 STOP_WAIT = 5  # seconds until a process that does not end is killed
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What a worker process needs to know of the run."""
-
-    video: Path
-    models: Path  # folder in which weights of the other networks are looked for
-    room: Path  # folder for what takes much space for a while
-    size: int  # shorter side of frames for the network
-    device: str
-    amp: bool
-    no_tf32: bool
 
 
 class Worker:

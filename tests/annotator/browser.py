@@ -12,11 +12,11 @@ import uvicorn
 
 from scripts.annotator.propagation import Propagation
 from scripts.annotator.run import listening
-from scripts.annotator.scribbling import Scribbling
+from scripts.annotator.segmentation import Segmentation
 from scripts.annotator.server import application
+from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.tasks import Tasks
 from scripts.annotator.weights import Weights
-from scripts.annotator.worker import WorkerSettings
 from tests.annotator.parts import session
 
 CHROMIUM = Path("/usr/bin/chromium")  # the distribution's; Playwright's own would have to be fetched
@@ -56,7 +56,7 @@ class Annotator:
             flags = ["--device", "cpu", *(["--amp"] if amp else [])]
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
             known = Weights(published, fitted, size, flags)
-            tasks = Tasks(self.session, known, Propagation(settings), Scribbling(settings))
+            tasks = Tasks(self.session, known, Propagation(settings), Segmentation(settings))
             number = sock.getsockname()[1]
             self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
             app = application(self.session, tasks, "127.0.0.1")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.annotator.scribbling import Scribbling
-from scripts.annotator.worker import WorkerSettings
+from scripts.annotator.segmentation import Segmentation
+from scripts.annotator.settings import WorkerSettings
 from tests.annotator.browser import needs_browser
 from tests.annotator.parts import add, in_stroke, session, stroke, write_frames
 from util.errors import InputError
@@ -30,12 +30,12 @@ def opened(tmp_path):
 
 
 @pytest.fixture
-def scribbling(opened, tmp_path):
-    return Scribbling(WorkerSettings(opened.pictures.path, tmp_path, tmp_path, 48, "cpu", False, False))
+def segmentation(opened, tmp_path):
+    return Segmentation(WorkerSettings(opened.pictures.path, tmp_path, tmp_path, 48, "cpu", False, False))
 
 
 @pytest.fixture
-def asked(scribbling):
+def asked(segmentation):
     """The strokes of each request; the answers are where the last of them is."""
     strokes = []
 
@@ -43,7 +43,7 @@ def asked(scribbling):
         strokes.append(request["strokes"])
         yield "mask", in_stroke(request["strokes"][-1][0], 4.0)
 
-    scribbling.worker = SimpleNamespace(ask=ask)
+    segmentation.worker = SimpleNamespace(ask=ask)
     return strokes
 
 
@@ -55,9 +55,9 @@ def box(*points, **more):
     return {"kind": "guess", "frame": 0, "object": 1, "points": [list(point) for point in points], **more}
 
 
-def test_scribbles_of_a_frame_count_together(opened, scribbling, asked):
+def test_scribbles_of_a_frame_count_together(opened, segmentation, asked):
     for edit in (scribble(ON, 1), scribble(OFF, 1, positive=False), scribble(FAR, 2)):
-        scribbling.edit(opened, edit)
+        segmentation.edit(opened, edit)
     assert asked[-1] == [(ON, 1), (OFF, 0), (FAR, 2)]
 
 
@@ -69,36 +69,36 @@ def test_scribbles_of_a_frame_count_together(opened, scribbling, asked):
         {"kind": "erase", "object": 1, "first": 0, "last": 3},
     ],
 )
-def test_scribbles_end_with_their_object(end, opened, scribbling, asked):
-    scribbling.edit(opened, scribble(ON, 1))
-    scribbling.edit(opened, scribble(OFF, 1, positive=False))
+def test_scribbles_end_with_their_object(end, opened, segmentation, asked):
+    segmentation.edit(opened, scribble(ON, 1))
+    segmentation.edit(opened, scribble(OFF, 1, positive=False))
     opened.edit(end)
-    scribbling.edit(opened, scribble(FAR, 2))
+    segmentation.edit(opened, scribble(FAR, 2))
     assert asked[-1] == [(FAR, 2)]
     opened.undo()
     opened.undo()
-    scribbling.edit(opened, scribble(FAR, 2))
+    segmentation.edit(opened, scribble(FAR, 2))
     assert asked[-1] == [(ON, 1), (OFF, 0), (FAR, 2)]
 
 
-def test_a_guess_adds_to_what_is_there_and_replaces_it_on_request(opened, scribbling):
+def test_a_guess_adds_to_what_is_there_and_replaces_it_on_request(opened, segmentation):
     def found():
         return opened.label_map(0) == 1
 
     opened.edit(stroke(FAR))
     by_hand = found()
-    scribbling.edit(opened, box((25, 22), (76, 75)))
+    segmentation.edit(opened, box((25, 22), (76, 75)))
     with_disc = found()
     assert with_disc[48, 50]
-    scribbling.edit(opened, box((102, 8), (148, 38)))
+    segmentation.edit(opened, box((102, 8), (148, 38)))
     with_both = found()
     assert with_both[20, 120]
     assert with_both[by_hand].all()
     assert with_both[with_disc].all()
-    scribbling.edit(opened, box((102, 8), (148, 38), replace=True))
+    segmentation.edit(opened, box((102, 8), (148, 38), replace=True))
     assert np.array_equal(found(), with_both & ~with_disc)
     with pytest.raises(InputError, match="nothing stands out in the box"):
-        scribbling.edit(opened, box((150, 85), (158, 93), replace=True))
+        segmentation.edit(opened, box((150, 85), (158, 93), replace=True))
     assert np.array_equal(found(), with_both & ~with_disc)
 
 

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from model import InferenceCore
 from scripts.annotator.gaps import gaps
 from scripts.annotator.rounds import Rounds
-from scripts.annotator.worker import Worker, WorkerSettings
+from scripts.annotator.settings import WorkerSettings
+from scripts.annotator.worker import Worker
 from tests.annotator.parts import SIZE, disc, write_frames
 
 FRAMES = 5  # of the twelve: each takes the network a moment

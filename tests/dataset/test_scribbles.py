@@ -15,8 +15,8 @@ from dataset.interactive.scribbles import (
     scribble_map,
     sides,
 )
-from scripts.annotator.scribbling import SHORT_SIDE, Segmenters
-from scripts.annotator.worker import WorkerSettings
+from scripts.annotator.segmenters import SHORT_SIDE, Segmenters
+from scripts.annotator.settings import WorkerSettings
 from tests.conftest import GOLDEN, write_frames
 from util.errors import InputError
 

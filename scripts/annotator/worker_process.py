@@ -8,23 +8,23 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from scripts.annotator.settings import WorkerSettings
 from util.errors import InputError, explained
 from util.worker_processes import end_with_parent
 
 if TYPE_CHECKING:
     from scripts.annotator.rounds import Rounds
-    from scripts.annotator.scribbling import Segmenters
-    from scripts.annotator.worker import WorkerSettings
+    from scripts.annotator.segmenters import Segmenters
 
 NICENESS = 5  # behind the server, which answers the page
 log = logging.getLogger(__name__)
 
 
-def work(pipe: Connection, settings: "WorkerSettings") -> None:
+def work(pipe: Connection, settings: WorkerSettings) -> None:
     """Answer requests until the pipe is closed or the parent is gone.
 
     A request is a dict with a "kind": "propagate" or "segment" (see `rounds.Rounds` and
-    `scribbling.Segmenters`). Answers are tuples: what these yield, then ("done",) or ("failed", why).
+    `segmenters.Segmenters`). Answers are tuples: what these yield, then ("done",) or ("failed", why).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the server ends this process
     end_with_parent(signal.SIGKILL)
@@ -40,7 +40,7 @@ def work(pipe: Connection, settings: "WorkerSettings") -> None:
 class _Networks:
     """What is loaded, and stays."""
 
-    def __init__(self, pipe: Connection, settings: "WorkerSettings") -> None:
+    def __init__(self, pipe: Connection, settings: WorkerSettings) -> None:
         self.pipe = pipe
         self.settings = settings
         self._rounds: Rounds | None = None
@@ -53,7 +53,7 @@ class _Networks:
 
             self._rounds = self._rounds or Rounds(self.settings)
             return self._rounds.run(request, self.is_stopped)
-        from scripts.annotator.scribbling import Segmenters
+        from scripts.annotator.segmenters import Segmenters
 
         self._segmenters = self._segmenters or Segmenters(self.settings)
         return self._segmenters.run(request)

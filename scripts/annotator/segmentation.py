@@ -1,28 +1,23 @@
 """Masks made of scribbles or of a box around the object."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.interactive.grab_cut import GrabCutSegmenter, mask_in_box
+from model.interactive.grab_cut import mask_in_box
 from scripts.annotator.edits import Edit
 from scripts.annotator.masks import Labels, merged
 from scripts.annotator.session import Change, Session, labels_in
-from scripts.annotator.worker import Worker, WorkerSettings
+from scripts.annotator.settings import WorkerSettings
+from scripts.annotator.worker import Worker
 from util.errors import InputError
 
-if TYPE_CHECKING:
-    from model.interactive.scribble_to_mask import ScribbleSegmenter
-
-SHORT_SIDE = 480  # frames are reduced to it: more takes long and finds no more
 S2M_FILE = "s2m.pth"
 
 
-class Scribbling:
+class Segmentation:
     """Turns scribbles and boxes into edits.
 
     Args:
@@ -96,52 +91,6 @@ def strokes_of(history: Iterable[Edit]) -> list[tuple[list[list[float]], int]]:
     return [(each["points"], each["object"] if each["positive"] else 0) for each in counting]
 
 
-class Segmenters:
-    """Segments frames in the computing process."""
-
-    def __init__(self, settings: WorkerSettings) -> None:
-        from scripts.annotator.pictures import Pictures
-
-        self.settings = settings
-        self.pictures = Pictures(settings.video)
-        self._grab_cut = GrabCutSegmenter()
-        self._loaded: dict[tuple[Path, int], ScribbleSegmenter] = {}
-
-    def run(self, request: dict[str, Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-        """Yield ("mask", `H x W`): where the object of the request is.
-
-        Its "strokes" are pairs of points (x, y) and a label, 0 for background; "old" is the label map so far.
-        """
-        from dataset.interactive.scribbles import draw_stroke, no_scribbles
-
-        picture, old, label = self.pictures.read(request["frame"]), request["old"], request["label"]
-        height, width = old.shape
-        scale = min(1.0, SHORT_SIDE / min(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-        scribbles = no_scribbles((size[1], size[0]))
-        for points, of in request["strokes"]:
-            draw_stroke(scribbles, np.array(points) * scale - 0.5, of)  # pixel centres: n + 0.5, to n
-        previous = np.asarray(cv2.resize(old, size, interpolation=cv2.INTER_NEAREST))
-        labels = sorted({*np.unique(previous).tolist(), *np.unique(scribbles).tolist(), label} - {-1, 0})
-        prob = self._segmenter(request["weights"]).segment(small, scribbles, previous, labels)
-        best = prob.argmax(dim=0).numpy() == labels.index(label) + 1
-        yield "mask", enlarged(best, (height, width))
-
-    def _segmenter(self, weights: Path | None) -> "ScribbleSegmenter":
-        if weights is None:
-            return self._grab_cut
-        key = weights, weights.stat().st_mtime_ns
-        if key not in self._loaded:
-            from model import load_s2m
-            from model.interactive.scribble_to_mask import S2MSegmenter
-            from util.device import set_up_device
-
-            network = load_s2m(weights, set_up_device(self.settings), self.settings.amp)
-            self._loaded = {key: S2MSegmenter(network)}
-        return self._loaded[key]
-
-
 def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
     """Guess which pixels of a box are the object.
 
@@ -161,11 +110,3 @@ def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> ND
     if not mask.any():
         raise InputError("nothing stands out in the box: draw it around the whole object.")
     return mask
-
-
-def enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Bring a mask `h x w` to the video's size (H, W), with smooth edges."""
-    if mask.shape == size:
-        return mask
-    soft = cv2.resize(mask.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(soft) > 0.5

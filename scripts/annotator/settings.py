@@ -1,0 +1,17 @@
+"""What a computing process is told when it starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker process needs to know of the run."""
+
+    video: Path
+    models: Path  # folder in which weights of the other networks are looked for
+    room: Path  # folder for what takes much space for a while
+    size: int  # shorter side of frames for the network
+    device: str
+    amp: bool
+    no_tf32: bool
