@@ -33,9 +33,7 @@ STATIC_FOLDERS: tuple[tuple[str, Callable[[Path], list[tuple[Path, Path]]], int,
     ("BIG_small", flat_folder, 5, 2),
     ("HRSOD_small", flat_folder, 5, 27),
 )
-PUBLISHED_SUBSET = (
-    Path(__file__).parent.parent / "util/yv_subset.txt"
-)  # 3,464 videos; others have wrong masks
+PUBLISHED_SUBSET = Path(__file__).parents[2] / "util/yv_subset.txt"  # 3,464 videos; others have wrong masks
 ALL_VIDEOS = Path("all")  # in place of a file: every video of YouTubeVOS
 
 
