@@ -124,9 +124,10 @@ export const clearFrame = () => edit({ kind: "clear", frame: store.frame });
 /** Undo or redo on the server, then go to the nearest frame that it changed, so that the user sees it. */
 async function step(path, what) {
   if (what === null && !pending.length) return;
+  const from = store.frame;
   const change = await send(path);
   const frames = change ? change.frames.map(([frame]) => frame) : [];
-  if (!frames.length || frames.includes(store.frame)) return;
+  if (!frames.length || frames.includes(from) || store.frame !== from) return; // the user has gone on meanwhile
   setPlaying(false);
   const away = (frame) => Math.abs(frame - store.frame);
   setFrame(frames.reduce((best, frame) => (away(frame) < away(best) ? frame : best)));
