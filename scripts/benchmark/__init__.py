@@ -1,8 +1,6 @@
-"""Measure parts of the system against plain formulations of the same, in one process and in turns.
+"""Measure the system against a plain formulation of the same, in one process, alternately.
 
-Run as `python -m scripts.benchmark [--json FILE] data|inference|interactive|read|train`. Each of `data.py`,
-`inference.py`, `interactive.py` and `training.py` adds its commands and measures: ours and the plain way
-(`plain_loading.py`, `plain_propagation.py`, `plain_interactive.py`, `plain_training.py`) take turns
-(`timing.py`), are compared in speed, share of the processor's rate and memory (`comparison.py`), and end as
-the lines of a report.
+Run as `python -m scripts.benchmark [--json FILE] COMMAND`. Each of `inference.py`, `interactive.py` and
+`training.py` adds its commands and measures ours against the plain way (`plain_propagation.py`,
+`plain_interactive.py`, `plain_training.py`); `timing.py` times both and reports.
 """

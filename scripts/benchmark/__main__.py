@@ -1,13 +1,22 @@
-"""Measure parts of the system against plain formulations of the same, in one process and in turns."""
+"""Measure the system against a plain formulation of the same, in one process, alternately."""
 
 import argparse
 import json
+from contextlib import suppress
 from pathlib import Path
 
-from scripts.benchmark import data, everything, inference, interactive, training
+import torch
+
+from scripts.benchmark import inference, interactive, training
 from scripts.benchmark.timing import Report
+from util.device import add_device_flags, set_up_device
 from util.errors import run_script
 from util.files import atomic_path
+
+SIZES = {  # of `all`, so that it takes minutes: objects, frames, turns of a training step, its batch and crop
+    "cuda": ([1, 3, 5], 40, 5, 8, 384),
+    "cpu": ([1, 3], 12, 3, 2, 192),
+}
 
 
 def main() -> None:
@@ -16,8 +25,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     parser.add_argument("--markdown", type=Path, help="also write them to this file, as a table")
     commands = parser.add_subparsers(title="what to measure", required=True)
-    for part in (everything, data, inference, interactive, training):
-        part.add_command(commands)
+    everything = commands.add_parser("all", help="frames, the memory read and training steps")
+    inference.add_video_flags(everything.add_argument)
+    add_device_flags(everything.add_argument)
+    everything.set_defaults(run=run_all)
+    for part in (inference, interactive, training):
+        part.add_commands(commands)
     args = parser.parse_args()
     settings = {
         name: str(value) for name, value in vars(args).items() if name not in ("run", "json", "markdown")
@@ -27,6 +40,24 @@ def main() -> None:
         args.run(args, report)
     finally:  # what has been measured is worth having, whatever stopped the rest
         write(report, args.json, args.markdown)
+
+
+def run_all(args: argparse.Namespace, report: Report) -> None:
+    """Run the measurements of docs/SPEED.md; what does not fit into a GPU is left out."""
+    kind = set_up_device(args).type
+    objects, frames, turns, batch, crop = SIZES[kind]
+    video = {"frames": frames, "objects": objects}
+    steps = {"batch_size": batch, "crop_size": crop, "turns": turns}
+    for measure, settings in (
+        (inference.run_inference, {**video, "amp": False}),
+        (inference.run_inference, {**video, "amp": True}),
+        (inference.run_read, {"top_k": 50, "turns": turns}),
+        (training.run, {**steps, "amp": False}),
+        (training.run, {**steps, "amp": True}),
+    ):
+        with suppress(torch.cuda.OutOfMemoryError):
+            measure(argparse.Namespace(**{**vars(args), **settings}), report)
+        torch.cuda.empty_cache()
 
 
 def write(report: Report, json_file: Path | None, markdown_file: Path | None) -> None:

@@ -2,10 +2,7 @@
 
 import argparse
 import itertools
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +15,11 @@ from dataset.masks.readers import read_label_map
 from dataset.video_files.frame_source import open_source
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
-from scripts.benchmark.comparison import compare, precision, tf32, wait_for
 from scripts.benchmark.plain_propagation import PlainCore, plain_read
-from scripts.benchmark.timing import Report, Timing, in_turns
+from scripts.benchmark.timing import Report, Timing, compare, in_turns, tf32
 from util.device import add_device_flag, add_device_flags, set_up_device
 from util.errors import InputError
-from util.flag_types import positive_int, whole_number
+from util.flag_types import positive_int
 
 READ_FRAMES = (1, 5, 10, 20, 40, 100, 200, 400)  # remembered
 GRID = (30, 54)  # of 854 x 480
@@ -32,7 +28,7 @@ CPU = torch.device("cpu")
 FrameAndMask = tuple[Tensor, Tensor | None]  # 3 x H x W, and labels H x W on the first frame
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `inference` and `read` and their flags."""
     parser = commands.add_parser("inference", help="whole frames through the engine")
     add = parser.add_argument
@@ -40,12 +36,6 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("--objects", type=positive_int, nargs="+", default=[1], help="one comparison each (default: 1)")
     add("--frames", type=positive_int, default=40, help="default: %(default)s")
     add("--amp", action="store_true", help="ours in reduced precision")
-    add(
-        "--busy_loops",
-        type=whole_number,
-        default=0,
-        help="processes that keep a core busy beside it (default: 0)",
-    )
     add_device_flags(add)
     parser.set_defaults(run=run_inference)
 
@@ -68,21 +58,20 @@ def run_inference(args: argparse.Namespace, report: Report) -> None:
     """Step both engines through the same frames, with each number of objects.
 
     Raises:
-        InputError: there is but one frame.
+        InputError: there is only one frame.
     """
     device = set_up_device(args)
     source = open_source(args.input)
     labels = read_label_map(args.mask)
     images = [normalise(source.read(i)) for i in range(min(args.frames, len(source.names)))]
     if len(images) < 2:
-        raise InputError(f"one frame of {args.input} is none to propagate to: give more --frames.")
+        raise InputError(f"one frame of {args.input} leaves none to propagate to: give more --frames.")
     if device.type == "cuda":
         images = [image.pin_memory() for image in images]  # as evaluation has them
     for objects in args.objects:
         mask = torch.from_numpy(split_into(labels, objects))
         frames = [(image, None if i else mask) for i, image in enumerate(images)]
-        with busy_loops(args.busy_loops):
-            run_objects(objects, frames, device, args, report)
+        run_objects(objects, frames, device, args, report)
 
 
 def run_objects(
@@ -113,25 +102,10 @@ def run_objects(
         return labels
 
     height, width = frames[0][0].shape[1:]
-    busy = f", {args.busy_loops} busy loops" if args.busy_loops else ""
-    name = f"{width} x {height}, {objects} objects{', amp' * args.amp}{busy}"
-    matrices = precision(device, args.amp, not args.no_tf32)
-    pairs = compare(report, name, "FPS", start_ours, start_plain, frames, device=device, matrices=matrices)
+    name = f"{width} x {height}, {objects} objects{', amp' * args.amp}"
+    pairs = compare(report, name, "FPS", (start_ours, start_plain), frames, device=device)
     same = torch.stack([(ours == plain).float().mean() for ours, plain in pairs])
     report.number("pixels with the same label", 100 * same.mean().item(), "%")
-    report.number("pixels with the same label on the worst frame", 100 * same.min().item(), "%")
-
-
-@contextmanager
-def busy_loops(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Keep so many cores busy meanwhile, as other programs of a user do; yields the processes."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield loops
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
@@ -168,12 +142,14 @@ def time_read(
 
     def ours(_: int) -> Tensor:
         readout = quickest_read(key, value, query, width=grid[1], top_k=top_k)
-        wait_for(device)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         return readout
 
     def plain(_: int) -> Tensor:
         readout = plain_read(keys, values, queries, top_k)
-        wait_for(device)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         return readout
 
     difference = (ours(0)[0].T - plain(0)).abs().max().item()

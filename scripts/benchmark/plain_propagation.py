@@ -1,4 +1,4 @@
-"""The plain way to propagate, which `benchmark.py inference` and `read` compare with.
+"""The plain way to propagate, which `benchmark inference` and `read` compare with.
 
 An honest formulation of the same protocol in ordinary PyTorch: NCHW float32, batch norm as it is, a
 dense affinity of memory x query, top-k along the memory axis and scatter, the bank concatenated

@@ -1,4 +1,4 @@
-"""The plain way to take a training step, which `benchmark.py train` compares with.
+"""The plain way to take a training step, which `benchmark train` compares with.
 
 An honest formulation of the same step in ordinary PyTorch: NCHW float32, the frames encoded one
 after the other, each object memorised and decoded in turn with the whole decoder, a dense softmax

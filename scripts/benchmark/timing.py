@@ -1,9 +1,11 @@
-"""Fair timing of two ways to do the same thing."""
+"""Ours beside the plain way on one device: the speed, and on a GPU the peak of memory."""
 
+import gc
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +14,10 @@ from typing import Any, TypeVar
 
 import torch
 
+from util.device import allow_tf32
+
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 PACKAGES = ("torch", "torchvision", "cv2", "PIL", "numpy", "scipy")
 
@@ -31,7 +36,7 @@ class Timing:
 
 
 class Report:
-    """Prints measurements as they are made, and keeps them for a JSON file.
+    """Prints measurements as they are made, and keeps them for files.
 
     Attributes:
         content: `machine`, `settings`, and under `measurements` one dictionary for each line printed.
@@ -46,10 +51,10 @@ class Report:
         """Add the rates of both by their medians, and the ratio.
 
         Args:
-            name: what was done.
-            timing: of it.
-            unit: of the rates.
-            scale: units that one item is, such as the samples of a batch.
+            name: the work that was timed.
+            timing: the seconds of each item.
+            unit: unit of the rates.
+            scale: number of units in one item, such as the samples of a batch.
         """
         ours, plain = scale / median(timing.ours), scale / median(timing.plain)
         pairs = len(timing.ours)
@@ -59,12 +64,11 @@ class Report:
 
     def number(self, name: str, value: float, unit: str) -> None:
         """Add a single number."""
-        value = float(value)  # NumPy's are not JSON
         print(f"{name}: {value:.6g} {unit}")
         self.content["measurements"].append({"name": name, "value": value, "unit": unit})
 
     def markdown(self) -> str:
-        """Return the machine, and a table of all measurements: comparisons, each with what is known of it."""
+        """Return the machine and a table of all measurements."""
         rows = ["| what | ours | plain | times as fast | |", "|---|---|---|---|---|"]
         for each in self.content["measurements"]:
             if "ratio" in each:
@@ -73,6 +77,44 @@ class Report:
             else:
                 rows.append(f"| {each['name']} | {each['value']:.5g} | | | {each['unit']} |")
         return "\n".join([*self.content["machine"].splitlines(), "", *rows, ""])
+
+
+def compare(
+    report: Report,
+    name: str,
+    unit: str,
+    starts: tuple[Callable[[], Callable[[Item], Result]], Callable[[], Callable[[Item], Result]]],
+    items: Sequence[Item],
+    *,
+    device: torch.device,
+    scale: float = 1,
+) -> list[tuple[Result, Result]]:
+    """Process the same items both ways, alternately, and report the measurements.
+
+    Args:
+        report: where the measurements are added.
+        name: the work that is timed.
+        unit: unit of the rates.
+        starts: for ours and the plain way, a function that moves all it needs to the device and returns the
+            function that processes one item.
+        items: the first one is a warm-up.
+        device: the device that computes.
+        scale: number of units in one item.
+
+    Returns:
+        The results of both for each item.
+    """
+    peaks = [peak_gpu_memory(start, items, device) for start in starts] if device.type == "cuda" else []
+    ours, plain = (start() for start in starts)
+    our_results: list[Result] = []
+    plain_results: list[Result] = []
+    timing = in_turns(
+        lambda item: our_results.append(ours(item)), lambda item: plain_results.append(plain(item)), items
+    )
+    report.timing(name, timing, unit, scale)
+    for way, peak in zip(("ours", "plain"), peaks, strict=False):
+        report.number(f"peak memory of {way}", peak / 1e6, "MB")
+    return list(zip(our_results, plain_results, strict=True))
 
 
 def in_turns(
@@ -93,18 +135,41 @@ def in_turns(
     return timing
 
 
+@contextmanager
+def tf32(convolutions: bool, products: bool = False) -> Iterator[None]:
+    """Say where GPUs may use TF32, see `allow_tf32`, and restore the setting afterwards."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    allow_tf32(convolutions, products)
+    try:
+        yield
+    finally:
+        allow_tf32(*before)
+
+
+def peak_gpu_memory(
+    start: Callable[[], Callable[[Item], object]], items: Sequence[Item], device: torch.device
+) -> int:
+    """Return the most bytes that this process held on a GPU while items were processed."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    compute = start()
+    for item in items:
+        compute(item)
+    return torch.cuda.max_memory_allocated(device)
+
+
 def machine() -> str:
     """Describe the GPU, the processor, the system and the versions of the packages that matter."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     processor = models[0] if models else platform.processor() or platform.machine()
-    load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     if torch.cuda.is_available():
         processor = f"{torch.cuda.get_device_name()}, {processor}"
     # Asked of the package itself: OpenCV is distributed under several names.
     versions = ", ".join(f"{package} {import_module(package).__version__}" for package in PACKAGES)
     return (
-        f"{processor}, {os.cpu_count()} cores, {platform.system()}, {load}\n"
+        f"{processor}, {os.cpu_count()} cores, {platform.system()}, load {os.getloadavg()[0]:.1f}\n"
         f"Python {platform.python_version()}, {versions}"
     )

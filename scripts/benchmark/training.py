@@ -11,9 +11,8 @@ from model import PropagationNetwork
 from model.fast_inference.preparation import quicken_training
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
-from scripts.benchmark.comparison import compare, precision, tf32
 from scripts.benchmark.plain_training import PlainTrainer
-from scripts.benchmark.timing import Report
+from scripts.benchmark.timing import Report, compare, tf32
 from scripts.one_shot.from_scratch import initialise_from_scratch
 from util.device import add_device_flags, set_up_device
 from util.flag_types import positive_int
@@ -21,7 +20,7 @@ from util.hyper_para import crop_size
 from util.ranks import Ranks
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `train` and its flags."""
     parser = commands.add_parser("train", help="training steps of stage 2", description=__doc__)
     parser.add_argument("-b", "--batch_size", type=positive_int, default=2, help="default: %(default)s")
@@ -63,41 +62,26 @@ def run(args: argparse.Namespace, report: Report) -> None:
         return loss
 
     name = f"training, {args.batch_size} x {args.crop_size} x {args.crop_size}{', amp' * args.amp}"
-    pairs = compare(
-        report,
-        name,
-        "samples/s",
-        start_ours,
-        start_plain,
-        range(args.turns + 1),
-        device=ranks.device,
-        matrices=precision(ranks.device, args.amp, not args.no_tf32),
-        scale=args.batch_size,
-    )
+    starts, turns = (start_ours, start_plain), range(args.turns + 1)
+    pairs = compare(report, name, "samples/s", starts, turns, device=ranks.device, scale=args.batch_size)
     worst = max(abs(ours / plain - 1) for ours, plain in pairs)
     report.number("largest relative difference of the losses", worst, "")
 
 
 def drawn_batch(samples: int, size: int) -> dict[str, Tensor]:
-    """Return a batch of stage 2: noise with two discs, the second missing from the last sample.
-
-    It is as `Trainer.step` takes it.
+    """Return a batch of stage 2, as `Trainer.step` takes it: noise with two discs.
 
     Args:
         samples: B.
         size: H and W.
     """
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    first = ((y - size / 3) ** 2 + (x - size / 3) ** 2 < (size / 5) ** 2).expand(samples, 3, 1, -1, -1)
-    second = ((y - size / 1.5) ** 2 + (x - size / 1.5) ** 2 < (size / 6) ** 2).expand(samples, 3, 1, -1, -1)
-    selector = torch.ones(samples, 2)
-    if samples > 1:
-        selector[-1, 1] = 0
-    second = second & (selector[:, 1] > 0).view(-1, 1, 1, 1, 1)
+    discs = [((y - size / part) ** 2 + (x - size / part) ** 2 < (size / 6) ** 2) for part in (3, 1.5)]
+    first, second = (disc.expand(samples, 3, 1, -1, -1) for disc in discs)
     return {
         "rgb": torch.randn(samples, 3, 3, size, size),
         "gt": first.float(),
         "sec_gt": second.float(),
         "cls_gt": (first.long() + 2 * second.long()).squeeze(2),
-        "selector": selector,
+        "selector": torch.ones(samples, 2),
     }

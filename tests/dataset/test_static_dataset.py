@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader
 from dataset.image_io import denormalise
 from dataset.static_dataset import StaticDataset, draw, flat_folder
 from dataset.training.sets import stage_dataset
-from scripts.benchmark.plain_loading import static_frames
 from scripts.training.sample_pictures import sample_grid
 from tests.conftest import run_main, write_labels
+from tests.dataset.plain_loading import static_frames
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
 from tests.training.training_trees import coloured, seen_labels, write_jpeg, write_static
 from util.errors import InputError

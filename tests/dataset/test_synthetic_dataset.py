@@ -1,5 +1,4 @@
 import dataclasses
-import re
 import shutil
 from itertools import pairwise
 
@@ -167,17 +166,3 @@ def test_a_set_is_not_continued_with_other_settings(tmp_path):
 def test_a_folder_without_pictures_is_an_error(tmp_path):
     with pytest.raises(InputError, match="holds no picture: give a folder of pictures, or leave it out"):
         find_pictures(tmp_path / "nothing")
-
-
-@pytest.mark.slow
-def test_benchmark_prints_ratios():
-    done = run_script("-m", "scripts.benchmark", "data", "--samples", 3)
-    rows = [line for line in done.stdout.splitlines() if line.endswith("pairs")]
-    assert [row.split(",")[0].split()[0] for row in rows] == ["static", "static", "video", "thin-plate"]
-    assert "largest difference from the exact maps: 0.0" in done.stdout
-    for name in ("S2M, 400 x 300", "S2M, 1280 x 960", "fusion, 854 x 480"):
-        assert re.search(rf"^{name}, one core: [0-9.]+ samples/s$", done.stdout, re.MULTILINE)
-    shares = [float(line.split()[-2]) for line in done.stdout.splitlines() if line.startswith("of it ")]
-    assert len(shares) == 2 * 6 + 5
-    assert all(0 <= share < 100 for share in shares)
-    assert sum(shares) < 3 * 100

@@ -4,8 +4,8 @@ from scipy.interpolate import RBFInterpolator
 
 from dataset.tps import coarse_grid, exact_maps, fast_maps, random_control_points, solve
 from dataset.training.transforms import as_image, as_mask, remap
-from scripts.benchmark.plain_loading import thin_plate_maps
 from tests.conftest import GOLDEN
+from tests.dataset.plain_loading import thin_plate_maps
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
 
 SIZE = 384

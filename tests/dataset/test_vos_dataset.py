@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from dataset.image_io import denormalise
 from dataset.training.sets import ALL_VIDEOS, PUBLISHED_SUBSET, stage_dataset
 from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames, frames_from
-from scripts.benchmark.plain_loading import video_frames
+from tests.dataset.plain_loading import video_frames
 from tests.dataset.recipe_statistics import RECIPE, check_share
 from tests.training.training_trees import seen_labels, write_video
 from util.errors import InputError

@@ -16,7 +16,7 @@ from model.interactive.scribble_to_mask import S2MSegmenter
 from model.padding import pad, padding_for
 from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
-from scripts.benchmark.comparison import tf32
+from scripts.benchmark.timing import tf32
 from scripts.evaluation.loop import segment
 from tests.conftest import GOLDEN, read_png, run_main, write_frames, write_labels
 from tests.evaluation.test_eval_davis_2016 import davis  # noqa: F401

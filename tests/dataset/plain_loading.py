@@ -1,4 +1,4 @@
-"""The plain way to make training samples, which `benchmark.py data` and the tests compare with.
+"""The plain way to make training samples, which tests compare with.
 
 Full decode, torchvision on PIL pictures, one operation after another, each rounded to 8 bits, and the
 thin-plate spline in float64 at every pixel. It takes the same draws as the data sets do.
