@@ -1,4 +1,10 @@
-"""The engine: carries masks through a video, one frame at a time."""
+"""The engine: propagates masks through a video, one frame at a time.
+
+For each frame, `InferenceCore.step` encodes the query, reads the memory for each object, decodes, aggregates
+the objects' logits to probabilities (all in `model/frame_propagation.py`), sets given masks, and remembers
+the frame when it is due. `scripts/evaluation/loop.py`, the last of the five files to read, feeds the engine
+with videos and writes its masks.
+"""
 
 import logging
 from collections.abc import Iterable
@@ -27,24 +33,22 @@ log = logging.getLogger(__name__)
 class InferenceCore:
     """Propagates object masks through one video (MiVOS section 3.2; protocol of STM).
 
-    Frames are given in order; objects may arrive on any frame. Only the memory bank grows with the
-    video. One engine serves one video: make a new one for the next.
+    Frames come in order, and objects may appear on any frame. Only the memory bank grows with the video. An
+    engine serves one video.
 
     Args:
-        network: on the device to compute on, as `model.load_network` returns it. It may be of reduced
-            precision; the memory is read and objects are aggregated in float32 all the same.
-        top_k: memory positions kept for each query position; None reads all.
+        network: the propagation network from `model.load_network`, on the device to compute on. With one of
+            reduced precision, the memory read and the aggregation stay in float32.
+        top_k: number of memory positions read per query position; None reads all.
         km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
-        mem_every: a frame is remembered for good when at least this many frames have passed since
-            the last one that was.
-        max_memory_frames: frames remembered for good per object; None for no limit. Beyond it the
-            first, those with given masks, the newest and an even spread of the others are kept, in this
-            order of preference. With 1 it is the first alone, and a correction does not outlast the next
-            frame that is remembered.
-        remember_previous: also remember every frame for the next one alone, as published. Without, small
-            mistakes are not passed on from frame to frame, which suits a network fitted from scratch.
-        half_memory: remember in half precision, in half the space.
-        objects_at_once: objects that go through the network together, see `FramePropagation`.
+        mem_every: number of frames from one permanent memory frame to the next.
+        max_memory_frames: limit of permanent frames per object; None for no limit. Kept are the first frame,
+            frames with given masks, the newest, and an even spread of the others, in this order. With a limit
+            of 1, a correction is forgotten when the next frame is remembered.
+        remember_previous: whether the previous frame is temporary memory, as published. Without it, small
+            mistakes do not grow from frame to frame, which suits a network fitted from scratch.
+        half_memory: whether the memory is in half precision.
+        objects_at_once: number of objects in one pass of the network, see `FramePropagation`.
 
     Attributes:
         labels: labels of the known objects, in the order of the probability channels.
@@ -89,21 +93,21 @@ class InferenceCore:
         Args:
             frame: `3 x H x W`, float, normalised (see `dataset.image_io.normalise`), or an RGB picture as a
                 NumPy array `H x W x 3`, uint8.
-            mask: objects given on this frame, new ones or corrections of known ones. Either a label
-                map `H x W` (integer or bool, 0 is background) or probabilities `K x H x W` (0 to 1). A frame
-                or mask in page-locked memory is copied to a GPU while the processor goes on: it must not
-                change before the result has been looked at.
-            labels: the K labels in `mask`, all different; needed for probabilities, by default all non-zero
-                labels of a label map. A label of the map that is not listed is ignored.
-            last: nothing follows, so the frame need not be remembered.
+            mask: masks given on this frame, of new objects or as corrections. Either a label map `H x W`
+                (integer or bool, 0 is background) or probabilities `K x H x W` in [0, 1]. A frame or mask in
+                page-locked memory is copied to a GPU asynchronously: do not change it before the result is
+                read.
+            labels: the K different labels in `mask`; required for probabilities, by default all non-zero
+                labels of a label map. Other labels of the map are ignored.
+            last: whether this is the last frame, which need not be remembered.
 
         Returns:
             Probabilities `(K+1) x H x W` of the background and the objects in `self.labels`, on the
             engine's device.
 
         Raises:
-            InputError: frame, mask or labels cannot be used or do not fit, or a GPU has too little memory.
-                After this and any other error the engine is as it was before.
+            InputError: frame, mask or labels are not valid or do not fit together, or a GPU has too little
+                memory. After any error the engine is as it was before.
         """
         frame = frame_tensor(frame)
         size = (frame.shape[1], frame.shape[2])
@@ -130,15 +134,15 @@ class InferenceCore:
             prob = _with_given(prob, {label: pad(given[label], padding) for label in given}, known)
         if known and not last:
             self._remember(image, prob[1:], time, {known.index(label) for label in labels})
-        # what may fail comes before: a step that failed has changed nothing
+        # the state changes last, so a failed step changes nothing
         self.size, self.time, self.labels = size, time, known
         return unpad(prob, padding)
 
     def remove(self, label: int) -> None:
-        """Forget an object: its label and all that is remembered of it; its room is freed.
+        """Remove an object and free its memory.
 
-        Later results have no channel for it, so turn the last one into labels before. A mask with the same
-        label may come later; that object is a new one.
+        Later results have no channel for it; call `label_map` on earlier results first. A later mask with the
+        same label is a new object.
 
         Raises:
             InputError: no object has this label.
@@ -154,13 +158,13 @@ class InferenceCore:
 
         Args:
             prob: `(K+1) x h x w`.
-            size: (H, W) of the result, to which probabilities are resized first; None keeps `h x w`.
+            size: (H, W) to which the probabilities are resized first; None keeps `h x w`.
 
         Returns:
             `H x W`, uint8 (int32 when a label exceeds 255), on the device of `prob`.
 
         Raises:
-            InputError: `prob` is not of the objects known now.
+            InputError: the channels of `prob` are not those of the known objects.
         """
         prob = as_tensor(prob, "a result")
         if prob.dim() != 3 or len(prob) != len(self.labels) + 1:
@@ -178,11 +182,11 @@ class InferenceCore:
         return self.propagation.segment(self.bank, query, len(self.labels))
 
     def _remember(self, image: Tensor, objects: Tensor, time: int, given: set[int]) -> None:
-        """Remember a padded frame with its objects, if it is one to be remembered.
+        """Remember a padded frame when it is due.
 
         Args:
             image: `1 x 3 x H x W`.
-            objects: their probabilities, `K x H x W`.
+            objects: probabilities of the objects, `K x H x W`.
             time: index of the frame.
             given: indices of the objects whose masks were given on it.
         """
@@ -199,15 +203,15 @@ class InferenceCore:
 
 
 def _with_given(prob: Tensor, given: dict[int, Tensor], known: list[int]) -> Tensor:
-    """Return probabilities with given masks in them.
+    """Return probabilities in which the given masks replace the predicted ones.
 
-    Every probability becomes 0 where the given masks cover (their sum exceeds 0.5); a given mask replaces
-    whatever was predicted for its own object.
+    A given mask replaces its object's prediction. Other objects' probabilities become 0 where the sum of the
+    given masks exceeds 0.5.
 
     Args:
         prob: `(K+1) x H x W`, of the objects known before.
-        given: masks `H x W` by label.
-        known: all labels, those of `prob` first.
+        given: given masks `H x W` by label.
+        known: labels of all objects; those in `prob` come first.
     """
     objects = prob.new_zeros(len(known), *prob.shape[-2:])
     objects[: prob.shape[0] - 1] = prob[1:]

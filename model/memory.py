@@ -1,7 +1,9 @@
-"""The space-time memory read as pure functions (STM section 3.2, MiVOS top-k, KMN kernel).
+"""The memory read as pure functions: affinity, top-k, softmax, weighted sum of values.
 
-Memory and query positions are rows, `B x positions x channels`: a query's affinity to all N memory positions
-is one contiguous row, as softmax and top-k want it, and remembering a frame appends rows.
+From STM (section 3.2), with the top-k filter of MiVOS and the Gaussian kernel of KMN. Memory and query
+positions are rows, `B x positions x channels`: a query position's affinities to all N memory positions are
+one contiguous row, and remembering a frame appends rows. Start with `read`. `model/memory_bank.py`, the next
+file to read, stores the rows.
 """
 
 import math
@@ -11,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK_NUMBERS = 1 << 23  # affinity numbers held at once (32 MB in float32)
-GPU_CHUNK_NUMBERS = 1 << 26  # on a GPU, which fewer do not keep busy
-GROUP = 16  # memory positions that stand for each other in the first look of top-k
+CHUNK_NUMBERS = 1 << 23  # affinities computed at once on a CPU (32 MB in float32)
+GPU_CHUNK_NUMBERS = 1 << 26  # on a GPU; smaller chunks do not fill it
+GROUP = 16  # memory positions per group in `k_best`
 
 
 def chunk_numbers_on(device: torch.device) -> int:
-    """Return the affinity numbers that may exist at once on a device."""
+    """Return the number of affinities to compute at once on a device."""
     return GPU_CHUNK_NUMBERS if device.type == "cuda" else CHUNK_NUMBERS
 
 
@@ -32,7 +34,7 @@ def to_map(rows: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def affinity(memory_key: Tensor, query_key: Tensor) -> Tensor:
-    """Return the scaled dot products of queries and memory, `B x Q x N`.
+    """Return the scaled dot products of query and memory keys, `B x Q x N`.
 
     Args:
         memory_key: `B x N x C`.
@@ -42,10 +44,10 @@ def affinity(memory_key: Tensor, query_key: Tensor) -> Tensor:
 
 
 def k_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k greatest numbers of each row and where they are, in any order.
+    """Return the k greatest numbers of each row and their positions, in any order.
 
-    Long rows are looked at twice: the k greatest can only lie in the k groups of positions with
-    the greatest maxima, so `GROUP` times fewer numbers are sorted. The result is exact.
+    The k greatest numbers lie in the k groups of positions with the greatest maxima. In long rows only these
+    groups are searched, so `GROUP` times fewer numbers are sorted. The result is exact.
 
     Args:
         scores: `... x N`.
@@ -74,11 +76,11 @@ def weighted_values(best: Tensor, index: Tensor, memory_value: Tensor) -> Tensor
 
     Args:
         best: affinities, `B x Q x k`.
-        index: positions that they are to, `B x Q x k`.
+        index: memory positions of these affinities, `B x Q x k`.
         memory_value: `B x N x C`.
 
     Returns:
-        `B x Q x C`. The k values are summed where they lie; no `Q x k x C` copy is made.
+        `B x Q x C`, summed without a `Q x k x C` copy of the values.
     """
     batch, positions, channels = memory_value.shape
     weights = best.softmax(dim=-1)
@@ -93,7 +95,7 @@ def weighted_values(best: Tensor, index: Tensor, memory_value: Tensor) -> Tensor
 
 
 def kernel_centres(memory_key: Tensor, query_key: Tensor, chunk: int) -> Tensor:
-    """Return for each memory position the query position it is most akin to, `B x N` (KMN section 3.3)."""
+    """Return for each memory position the query position of highest affinity, `B x N` (KMN section 3.3)."""
     best = memory_key.new_full(memory_key.shape[:2], -torch.inf)
     centre = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
     for start, scores in affinity_chunks(memory_key, query_key, chunk):
@@ -104,7 +106,7 @@ def kernel_centres(memory_key: Tensor, query_key: Tensor, chunk: int) -> Tensor:
 
 
 def log_kernel(centres: Tensor, queries: Tensor, width: int, sigma: float) -> Tensor:
-    """Return -d^2 / (2 sigma^2), d being the grid distance of each query to each memory's centre.
+    """Return -d^2 / (2 sigma^2), where d is the distance from each query to each memory centre.
 
     Args:
         centres: `B x N`, positions on the query grid.
@@ -142,21 +144,21 @@ def read(
 ) -> Tensor:
     """Read the memory for every query position.
 
-    Affinity is computed for a chunk of queries at a time. The Gaussian kernel enters as its logarithm, which
-    keeps the order for top-k and cannot underflow to 0/0.
+    The affinities are computed for a chunk of queries at a time. The Gaussian kernel is added to them as its
+    logarithm: top-k sees the weighted order, and no softmax becomes 0/0.
 
     Args:
-        memory_key: `B x N x Ck`; in half precision or in that of the query, as the value.
-        memory_value: `B x N x Cv`.
+        memory_key: `B x N x Ck`, half precision or the query's dtype.
+        memory_value: `B x N x Cv`, dtype of `memory_key`.
         query_key: `B x Q x Ck`, Q = grid height * `width`.
         width: width of the query grid (used by the kernel alone).
-        top_k: keep the k best positions of each query; None reads all.
+        top_k: number of memory positions read per query position; None reads all.
         km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
-        chunk_numbers: affinity numbers that may exist at once, on which the result does not depend; None for
-            what suits the device.
+        chunk_numbers: number of affinities computed at once; None chooses by device. It does not change the
+            result.
 
     Returns:
-        `B x Q x Cv`, in the query's precision.
+        `B x Q x Cv`, dtype of the query.
     """
     batch, positions = memory_key.shape[:2]
     memory_key = memory_key.to(query_key.dtype)

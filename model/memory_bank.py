@@ -1,4 +1,9 @@
-"""What the engine remembers of each object."""
+"""The memory bank: keys and values of the remembered frames, per object.
+
+Permanent memory stays: frames whose masks the user gave, and every `mem_every`-th frame. Temporary memory is
+the previous frame, replaced by the next one. `model/inference_core.py`, the next file to read, writes and
+reads it.
+"""
 
 import math
 from collections.abc import Callable, Collection
@@ -11,18 +16,19 @@ from model import memory
 
 
 class ObjectMemory:
-    """Keys and values of one object's remembered frames, as rows in preallocated storage.
+    """The remembered frames of one object, as rows in preallocated storage that grows geometrically.
 
-    Permanent frames fill the storage from the front; the temporary one (the previous frame) lies
-    behind them and is overwritten by the next write. Storage grows geometrically.
+    Permanent frames fill the slots from the front. The temporary frame is in the slot behind them and is
+    overwritten by the next write.
 
-    With `max_frames`, a write beyond the limit replaces the permanent frame with the smallest gap between its
-    neighbours in time: never the first, and one whose mask was given only for another such. Where there is
-    none, the frame is remembered as a temporary one: a limit of 1 keeps the first frame alone.
+    With `max_frames`, a permanent frame beyond the limit replaces the one with the smallest gap between its
+    neighbours in time. The first frame is never replaced, and a frame with a given mask only by another one.
+    When no frame can be replaced, the new frame becomes temporary; so a limit of 1 keeps the first frame
+    alone.
 
     Args:
-        max_frames: permanent frames kept; None keeps all.
-        half: store in half precision.
+        max_frames: limit of permanent frames; None for no limit.
+        half: whether to store half precision.
     """
 
     def __init__(self, max_frames: int | None = None, half: bool = False) -> None:
@@ -35,14 +41,14 @@ class ObjectMemory:
         self.values = torch.empty(0, 0, 0)  # slots x (h*w) x Cv
 
     def write(self, key: Tensor, value: Tensor, time: int, permanent: bool, given: bool = False) -> None:
-        """Remember a frame in place of the temporary one.
+        """Store a frame; it replaces the temporary one.
 
         Args:
             key: `(h*w) x Ck`.
             value: `(h*w) x Cv`.
             time: index of the frame in the video.
-            permanent: keep the frame, rather than only until the next write.
-            given: the mask on it was given, rather than predicted.
+            permanent: whether to keep the frame after the next write.
+            given: whether the object's mask on it was given, not predicted.
         """
         slot = len(self.times)
         if permanent and self.max_frames is not None and slot >= self.max_frames:
@@ -56,7 +62,7 @@ class ObjectMemory:
         self.values[slot].copy_(value)
 
     def reserve(self, key: Tensor, value: Tensor) -> None:
-        """Make room for one more frame, so that `write` needs no more memory; arguments as its own."""
+        """Allocate storage for one more frame, so that `write` cannot run out of memory."""
         slots = len(self.times) + 1
         held = self.keys.shape[0]
         if slots <= held:
@@ -73,16 +79,16 @@ class ObjectMemory:
         return self.keys[:frames].flatten(0, 1)[None], self.values[:frames].flatten(0, 1)[None]
 
     def _least_useful_slot(self, given: bool) -> int | None:
-        """Return the slot that a frame with a given or predicted mask takes; None when all are worth more."""
+        """Return the slot of the permanent frame to replace, by the rule of the class; or None."""
         by_time = sorted(range(len(self.times)), key=self.times.__getitem__)
-        times = [*(self.times[slot] for slot in by_time), math.inf]  # the newest goes last
+        times = [*(self.times[slot] for slot in by_time), math.inf]  # the newest frame has an infinite gap
         gap = {slot: times[i + 1] - times[i - 1] for i, slot in enumerate(by_time) if i > 0}
         predicted = {slot: size for slot, size in gap.items() if not self.given[slot]}
         candidates = predicted or (gap if given else {})
         return min(candidates, key=candidates.__getitem__) if candidates else None
 
     def _grown(self, old: Tensor, row: Tensor, slots: int) -> Tensor:
-        """Return storage for `slots` frames like `row`, beginning with what `old` holds."""
+        """Return storage for `slots` frames of the shape of `row`, with the content of `old` copied."""
         new = torch.empty(slots, *row.shape, device=row.device, dtype=torch.half if self.half else row.dtype)
         if old.shape[0]:
             new[: old.shape[0]].copy_(old)
@@ -90,14 +96,14 @@ class ObjectMemory:
 
 
 class MemoryBank:
-    """The memory of every object of a video.
+    """The memory of all objects of a video.
 
     Args:
-        top_k: memory positions kept for each query position; None reads all.
+        top_k: number of memory positions read per query position; None reads all.
         km_sigma: standard deviation of the KMN kernel; None for no kernel.
-        max_frames: permanent frames kept for each object; None keeps all.
-        half: store in half precision.
-        read: `model.memory.read`, or what computes the same, such as `PropagationNetwork.read_memory`.
+        max_frames: limit of permanent frames per object; None for no limit.
+        half: whether to store half precision.
+        read: `model.memory.read`, or a function with the same result (`PropagationNetwork.read_memory`).
     """
 
     def __init__(
@@ -118,25 +124,25 @@ class MemoryBank:
     def write(
         self, keys: Tensor, values: Tensor, time: int, permanent: bool, given: Collection[int] = ()
     ) -> None:
-        """Remember a frame for K objects; those beyond the ones known are new.
+        """Store a frame of K objects; the objects after the known ones are new.
 
         Args:
             keys: `K x (h*w) x Ck`.
             values: `K x (h*w) x Cv`.
             time: index of the frame in the video.
-            permanent: keep the frame, rather than only until the next write.
-            given: indices of the objects whose masks were given on it, rather than predicted.
+            permanent: whether to keep the frame after the next write.
+            given: indices of the objects whose masks on it were given, not predicted.
         """
         new = range(len(self.objects), len(keys))
         objects = [*self.objects, *(ObjectMemory(self.max_frames, self.half) for _ in new)]
         for each, key, value in zip(objects, keys, values, strict=True):
-            each.reserve(key, value)  # for all first: out of memory, nothing is half-written
+            each.reserve(key, value)  # for all objects first: without memory, nothing is half-written
         self.objects = objects
         for index, (each, key, value) in enumerate(zip(objects, keys, values, strict=True)):
             each.write(key, value, time, permanent, index in given)
 
     def remove(self, index: int) -> None:
-        """Forget object `index`; those behind it move up by one."""
+        """Remove object `index`; the indices of later objects decrease by one."""
         del self.objects[index : index + 1]  # an object first seen on the last frame has no memory
 
     def read(self, query_key: Tensor, width: int, objects: slice, chunk_numbers: int) -> Tensor:
@@ -145,8 +151,8 @@ class MemoryBank:
         Args:
             query_key: `1 x (h*w) x Ck`.
             width: width of the query grid.
-            objects: which, say k of them.
-            chunk_numbers: affinity numbers that may exist at once.
+            objects: indices of the k objects to read for.
+            chunk_numbers: number of affinities computed at once.
 
         Returns:
             `k x (h*w) x Cv`.
@@ -161,5 +167,5 @@ class MemoryBank:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of storage held."""
+        """Bytes of allocated storage."""
         return sum(each.keys.nbytes + each.values.nbytes for each in self.objects)

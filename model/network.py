@@ -1,4 +1,10 @@
-"""The propagation network: one class for training, evaluation and correspondences."""
+"""The propagation network (MiVOS, CVPR 2021, section 3.2), for training, evaluation and correspondences.
+
+A frame is segmented in three steps: `encode_query` encodes it, the memory is read with its key
+(`model/memory.py`, the next file to read), and `decode` turns the readout into mask logits. `encode_memory`
+encodes a frame with its masks into the key and value that later frames read. The layers are in
+`model/modules.py`.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,7 +26,7 @@ from model.resnet import load_imagenet
 
 
 class Query(NamedTuple):
-    """A frame to be segmented, encoded once for all its objects."""
+    """An encoded query frame, shared by all its objects."""
 
     key: Tensor  # B x (h*w) x 128, h = H/16, w = W/16
     grid: tuple[int, int]  # h, w
@@ -31,12 +37,12 @@ class PropagationNetwork(nn.Module):
     """Space-time memory network with two ResNet-50 encoders (MiVOS, CVPR 2021, section 3.2).
 
     Args:
-        single_object: build the variant of training stage 0, whose memory encoder does not see the
-            other objects. It differs by one input channel.
+        single_object: whether to build the variant of training stage 0, whose memory encoder has no input
+            channel for the other objects' masks.
 
     Attributes:
-        read_memory: `model.memory.read`, or a quicker way to compute the same.
-        free_memory: frees memory that is held for speed alone; None where there is none.
+        read_memory: `model.memory.read`, or a faster function with the same result.
+        free_memory: frees caches that only save time; None without such caches.
     """
 
     def __init__(self, single_object: bool = False) -> None:
@@ -64,16 +70,16 @@ class PropagationNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the parameters; what the network is given is brought to it."""
+        """Dtype of the parameters; inputs are cast to it."""
         return self.decoder.pred.weight.dtype
 
     def load_imagenet(self, imagenet: dict[str, Tensor]) -> None:
-        """Start both encoders from torchvision's ImageNet weights, see `model.resnet`."""
+        """Load torchvision's ImageNet weights into both encoders, see `model.resnet`."""
         load_imagenet(self.rgb_encoder, imagenet)
         load_imagenet(self.mask_rgb_encoder, imagenet)
 
     def encode_query(self, frames: Tensor) -> Query:
-        """Encode frames that are to be segmented.
+        """Encode query frames.
 
         Args:
             frames: `B x 3 x H x W`, normalised, H and W multiples of 16.
@@ -83,12 +89,12 @@ class PropagationNetwork(nn.Module):
         return Query(to_rows(key), tuple(key.shape[-2:]), self.decoder.frame_part(value, f8, f4))
 
     def encode_memory(self, frames: Tensor, masks: Tensor, objects: slice = ALL) -> tuple[Tensor, Tensor]:
-        """Encode frames with their masks, to be remembered.
+        """Encode frames with their masks into memory keys and values.
 
         Args:
             frames: `B x 3 x H x W`, normalised, H and W multiples of 16.
             masks: `B x K x H x W`, probabilities of K objects.
-            objects: those to encode, say k of them; each sees the masks of all others.
+            objects: the k objects to encode; each also sees the masks of all others.
 
         Returns:
             Key `(B*k) x (h*w) x 128` and value `(B*k) x (h*w) x 512`.
@@ -98,11 +104,11 @@ class PropagationNetwork(nn.Module):
         return to_rows(key), to_rows(value)
 
     def decode(self, readout: Tensor, query: Query) -> Tensor:
-        """Decode what was read for the objects of each query frame.
+        """Decode the readouts of the K objects of each query frame.
 
         Args:
             readout: `(B*K) x (h*w) x 512`.
-            query: the B encoded frames.
+            query: the B encoded query frames.
 
         Returns:
             Mask logits `(B*K) x 1 x H x W`, float32.

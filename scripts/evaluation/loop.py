@@ -1,4 +1,10 @@
-"""The one loop behind every evaluation script."""
+"""The loop behind every evaluation script: from videos on disk to mask files.
+
+`evaluate_video` runs one engine over one video: `segment` decodes frames in the background
+(`dataset/video.py`) and yields label maps, which a background thread writes. `evaluate` does this for all
+videos of a benchmark, shared over processes, and skips finished ones. What follows (scores, films, archives)
+reads the written masks.
+"""
 
 import argparse
 import logging
@@ -37,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Segmented:
-    """One frame's result."""
+    """The result of one frame."""
 
     frame: Frame
     prob: Tensor  # (K+1) x h x w, at working size
@@ -47,7 +53,7 @@ class Segmented:
 
 
 def segment(video: Video, engine: InferenceCore | MirroredPair) -> Iterator[Segmented]:
-    """Carry the given masks through a video; frames are decoded in the background."""
+    """Propagate the given masks through a video; frames are decoded in the background."""
     video = replace(video, pinned=engine.device.type == "cuda")
     last = len(video) - 1
     for index, frame in enumerate(video):
@@ -72,19 +78,19 @@ def evaluate(
     about: str = "",
     **protocol: str | int | bool | None,
 ) -> None:
-    """Propagate through every unfinished video, write its masks, print the speed and the scores.
+    """Propagate through every unfinished video, write the masks, print speed and scores.
 
-    Under torchrun the videos are shared out over the processes. Times are summed over them, so that
-    FPS stays the speed of one process.
+    Under torchrun the processes share the videos. Times are summed over processes, so FPS is the speed of
+    one.
 
     Args:
-        videos: in the order of the benchmark.
-        args: flags of `evaluation_parser`.
+        videos: all videos, in the order of the benchmark.
+        args: parsed flags of `evaluation_parser`.
         script: name of the benchmark's script.
         data: root of the benchmark's data.
-        zip_folder: of the archive that --zip asks for, see `write_submission`.
-        about: what to say at the start.
-        protocol: what else the masks depend on; it is recorded with the settings.
+        zip_folder: folder around the videos in the archive of --zip, see `write_submission`.
+        about: message to log at the start.
+        protocol: other settings that change the masks; they are recorded in the output folder.
     """
     options = engine_options(args)
     whole_videos = videos
@@ -113,7 +119,7 @@ def evaluate(
             run = Run(args.output, settings, files, products(videos, args))
             begin_run(run, args.overwrite)
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]
-        unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
+        unfinished = ranks.from_first(unfinished)  # other ranks may look after the first has begun to write
         if ranks.is_first and len(unfinished) < len(videos):
             log.info("%d of %d videos are finished already.", len(videos) - len(unfinished), len(videos))
         mine = share([len(videos[i]) for i in unfinished], ranks.count)[ranks.rank]
@@ -133,7 +139,7 @@ def evaluate(
 
 
 def products(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
-    """Return what may be made of the masks: the table, films, contact sheets and the archive."""
+    """Return the files that are made from the masks: score table, films, contact sheets, archive."""
     made = [args.output / TABLE] + ([] if args.zip is None else [args.zip])
     for folder, suffix in ((args.overlay, ".mp4"), (args.contact_sheet, ".jpg")):
         if folder is not None:
@@ -152,12 +158,12 @@ def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> N
 
 
 def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> None:
-    """Make what is asked for of the written masks: films, contact sheets, scores; check them for --zip.
+    """Write films, contact sheets and scores from the masks, as the flags ask, and check masks for --zip.
 
     Args:
-        videos: all of them; each rank takes every count-th.
-        args: flags of `evaluation_parser`.
-        ranks: which have all written their masks.
+        videos: all videos; each rank takes every count-th.
+        args: parsed flags of `evaluation_parser`.
+        ranks: all ranks, which have written their masks.
     """
     mine = videos[ranks.rank :: ranks.count]
     if ranks.is_first:
@@ -175,7 +181,7 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
         if args.zip is not None:
             check_submission(video, folder)
     scores = [score_video(video, args.output / video.name) if args.score else [] for video in mine]
-    shares = ranks.gather(scores)  # after which all ranks have made their films, too
+    shares = ranks.gather(scores)  # also waits for the films of all ranks
     if ranks.is_first and args.score:
         in_order = (shares[i % ranks.count][i // ranks.count] for i in range(len(videos)))
         report([score for scores in in_order for score in scores], args.output / TABLE)
@@ -193,13 +199,13 @@ def evaluate_video(
     """Write one video's masks as `folder/<frame>.png`; return the processing time in seconds.
 
     Args:
-        video: frames and the masks given.
-        network: in eval mode.
+        video: frames and given masks.
+        network: the propagation network, in eval mode.
         options: keyword arguments of the engine.
-        folder: for the masks.
-        progress: advanced by each frame.
-        probs: folder for the probabilities, `<frame>.npz`; None writes none.
-        flip: average with the result on the mirrored video.
+        folder: folder of the masks.
+        progress: progress display, advanced once per frame.
+        probs: folder of the probabilities, `<frame>.npz`; None writes none.
+        flip: whether to average with the result on the mirrored video.
     """
     engine = MirroredPair(network, options) if flip else InferenceCore(network, **options)
     written = set(video.results)
@@ -228,12 +234,12 @@ def write_probs(path: Path, prob: NDArray[np.float16], objects: list[int]) -> No
 
 
 def is_finished(video: Video, output: Path) -> bool:
-    """Tell whether every mask of a video is there; masks are written atomically, so each is whole."""
+    """Return whether all masks of a video exist; they are written atomically, so each is complete."""
     return all((output / video.name / f"{name}.png").is_file() for name in video.results)
 
 
 def first_frames(video: Video, count: int) -> Video:
-    """Return a video cut after `count` frames."""
+    """Return the first `count` frames of a video, with their masks."""
     indices = range(min(count, len(video)))
     masks = {index: path for index, path in video.masks.items() if index < count}
     given_labels = {index: labels for index, labels in video.given_labels.items() if index < count}

@@ -1,4 +1,10 @@
+"""README.md and docs/: every command parses, every link and path resolves, every Python example runs."""
+
+import argparse
+import importlib
 import re
+import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -6,56 +12,104 @@ import torch
 
 from tests.conftest import ROOT, write_frames, write_labels
 
-README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKS = sorted(
-    {(page, link) for page in PAGES for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())}
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (ROOT / "README.md", ROOT / "saves/README.md", *sorted(ROOT.glob("docs/*.md")))
+}
+LAUNCHERS = r"(?:torchrun|python -m torch\.distributed\.\w+)(?: --nproc_per_node=\d+)? (?:-m )?"
+COMMANDS = sorted(
+    {
+        re.sub(rf"^{LAUNCHERS}", "python ", line)
+        for text in PAGES.values()
+        for line in re.findall(rf"^    ((?:python|bash|{LAUNCHERS}) .*)$", text, re.MULTILINE)
+    }
 )
 
 
-def test_the_python_examples_run(tmp_path, monkeypatch, clip, weights_file):
+class ParsedError(Exception):
+    """A script's flags were parsed."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_parse(command, monkeypatch):
+    program, *arguments = shlex.split(command, comments=True)
+    if program == "bash":
+        assert (ROOT / arguments[0]).is_file()
+        return
+    name, *flags = arguments[1:] if arguments[0] == "-m" else arguments
+    name = name.removesuffix(".py")
+    if not (ROOT / f"{name.replace('.', '/')}.py").is_file():
+        name += ".__main__"
+    parse = argparse.ArgumentParser.parse_args
+
+    def parsed(parser, *_):
+        parse(parser, flags)
+        raise ParsedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
+    monkeypatch.setattr(sys, "argv", [name, *flags])
+    with pytest.raises(ParsedError):
+        importlib.import_module(name).main()
+
+
+def anchors(text):
+    """Return the anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_paths_resolve(page):
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", PAGES[page]):
+        name, _, anchor = link.partition("#")
+        path = (ROOT / page).parent / name if name else ROOT / page
+        assert path.exists(), link
+        assert not anchor or anchor in anchors(path.read_text()), link
+    for path in re.findall(r"`((?:model|dataset|scripts|util|tests|docs)/[\w/.]*)`", PAGES[page]):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_readme_is_short_and_describes_every_script_with_the_pages():
+    assert len(PAGES["README.md"].splitlines()) <= 220
+    files = [*ROOT.glob("*.py"), *ROOT.glob("scripts/*.py")]
+    scripts = [path.stem for path in files if "__main__" in path.read_text()]
+    scripts += [f"scripts.{path.parent.name}" for path in ROOT.glob("scripts/*/__main__.py")]
+    everything = "".join(PAGES.values())
+    assert [name for name in scripts if name not in everything] == []
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, clip, weights_file):
+    """A folder with what the Python examples read."""
     (tmp_path / "saves").mkdir()
     (tmp_path / "saves/propagation_model.pth").symlink_to(weights_file)
+    torch.save({"network": {"module.a": torch.ones(2).half()}, "it": 3}, tmp_path / "saves/old.pth")
     write_frames(tmp_path / "frames", clip["frames"][:3, :48, :80])
     write_labels(tmp_path / "mask.png", clip["labels"][1, :48, :80])
     monkeypatch.chdir(tmp_path)
+
+
+def run_example(page):
     names = {}
-    engine, rounds = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(engine, names)
-    assert names["labels"].shape == (48, 80)
-    assert set(np.unique(names["labels"])) <= {0, 1, 2}
-    exec(rounds, names)
+    exec(re.search(r"```python\n(.*?)```", PAGES[page], re.DOTALL)[1], names)
+    return names
+
+
+def test_the_engine_example_runs(project):
+    labels = run_example("README.md")["labels"]
+    assert labels.shape == (48, 80)
+    assert set(np.unique(labels)) <= {0, 1, 2}
+
+
+def test_the_interactive_example_runs(project):
+    names = run_example("docs/INTERACTIVE.md")
     assert names["core"].labels == [1]  # the correction was undone
     assert names["last_round"] == [1]
 
 
-@pytest.mark.parametrize(("page", "link"), LINKS)
-def test_files_that_pages_point_to_exist(page, link):
-    assert (page.parent / link).exists()
-
-
-def test_every_script_is_described():
-    files = [*ROOT.glob("*.py"), *ROOT.glob("scripts/*.py")]
-    scripts = [path.stem for path in files if "__main__" in path.read_text()]
-    scripts += [f"scripts.{path.parent.name}" for path in ROOT.glob("scripts/*/__main__.py")]
-    assert [name for name in scripts if name not in README] == []
-
-
-def test_the_conversion_of_weights_runs(tmp_path, monkeypatch):
-    (tmp_path / "saves").mkdir()
-    torch.save({"network": {"module.a": torch.ones(2).half()}, "it": 3}, tmp_path / "saves/old.pth")
-    monkeypatch.chdir(tmp_path)
-    exec(re.search(r"```python\n(.*?)```", (ROOT / "saves/README.md").read_text(), re.DOTALL)[1], {})
+def test_the_conversion_of_weights_runs(project):
+    run_example("saves/README.md")
     state = torch.load("saves/new.pth", weights_only=True)
     assert {name: (tensor.dtype, tensor.tolist()) for name, tensor in state.items()} == {
         "a": (torch.float32, [1, 1])
     }
-
-
-def test_every_flag_in_a_command_exists():
-    patterns = ("*.py", "scripts/**/*.py", "util/*.py")
-    sources = "".join(path.read_text() for pattern in patterns for path in ROOT.glob(pattern))
-    lines = [line for page in PAGES for line in page.read_text().splitlines()]
-    commands = [line for line in lines if re.match(r"    (python|torchrun) ", line)]
-    flags = {flag for line in commands for flag in re.findall(r" (--\w+)", line)}
-    assert [flag for flag in sorted(flags - {"--nproc_per_node"}) if f'"{flag}"' not in sources] == []
