@@ -94,22 +94,6 @@ def test_drawing_when_zoomed_lands_on_the_right_pixel(hands, annotator):
     assert np.array_equal(hands.labels() == 1, expected)
 
 
-def test_panning_keeps_positions(hands, annotator):
-    hands.add()
-    for _ in range(3):
-        hands.key("+")
-    hands.key("v")
-    hands.drag((80, 48), (60, 30))
-    hands.key("b")
-    hands.drag((100, 50), (110, 60))
-    hands.saved()
-    assert (
-        np.abs(np.array(last_entry(annotator.workspace)["points"])[[0, -1]] - ((100, 50), (110, 60))).max()
-        < 0.2
-    )
-    assert np.array_equal(hands.labels() == 1, in_stroke(last_entry(annotator.workspace)["points"], 12))
-
-
 def test_objects_are_added_renamed_coloured_and_removed_in_the_middle(hands, annotator):
     hands.add(3)
     for label, x in ((1, 30), (2, 70), (3, 110)):

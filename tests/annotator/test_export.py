@@ -1,6 +1,5 @@
 import json
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -11,7 +10,7 @@ from pycocotools import mask as coco
 from dataset.davis_test_dataset import davis_2017
 from scripts.annotator.export import KINDS, export
 from tests.annotator.parts import FRAMES, HEIGHT, WIDTH, add, disc, frames, session, stroke, write_frames
-from tests.conftest import read_png, run_script, write_labels
+from tests.conftest import read_png, run_main
 from tests.evaluation.test_propagate_video import write_video
 
 FPS = 12.5
@@ -54,10 +53,9 @@ def exported(annotated, tmp_path_factory):
     """Every kind, as the command line writes it."""
     video, workspace = annotated
     output = tmp_path_factory.mktemp("exports")
-    done = run_script(
-        *("-m", "scripts.annotate", video, "--workspace", workspace, "--export", *KINDS, "--output", output)
-    )
-    assert done.stdout.count(str(output)) == len(KINDS)
+    flags = ["--workspace", workspace, "--export", *KINDS, "--output", output]
+    with pytest.MonkeyPatch.context() as patch:
+        run_main(patch, "scripts.annotate", video, *flags)
     return output
 
 
@@ -220,51 +218,3 @@ def test_an_export_stays_until_another_takes_its_place(annotated, tmp_path, monk
         export("png", opened, tmp_path, lambda *_: None)
     assert not (path / "mark").exists()
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_film_of_odd_size_keeps_it(tmp_path):
-    folder = write_frames(tmp_path / "clip")
-    for path in folder.iterdir():
-        from PIL import Image
-
-        Image.open(path).crop((0, 0, 121, 75)).save(path)
-    with session(folder, tmp_path / "w") as opened:
-        add(opened, "a")
-        opened.edit(stroke(LINE))
-        for kind in ("alpha", "webm"):
-            path = export(kind, opened, tmp_path / "out", lambda *_: None)
-            pictures, _ = pictures_of(path, "rgba")
-            assert pictures.shape == (FRAMES, 75, 121, 4)
-            assert ((pictures[0, ..., 3] > 127) == (opened.label_map(0) > 0)).mean() > 0.999
-
-
-def test_several_imports_at_once_do_not_mix(tmp_path, expected):
-    from scripts.annotator.bringing_in import read_masks
-    from scripts.annotator.pictures import Pictures
-
-    pictures = Pictures(write_frames(tmp_path / "clip"))
-    for index, labels in enumerate(expected):
-        write_labels(tmp_path / f"masks/{index}.png", labels)
-
-    def read(index):
-        return read_masks([("mask.png", (tmp_path / f"masks/{index}.png").read_bytes())], index, pictures)
-
-    shown = [index for index, labels in enumerate(expected) if labels.any()]
-    with ThreadPoolExecutor(4) as pool:
-        for index, found in zip(shown, pool.map(read, shown), strict=True):
-            assert list(found) == [index]
-            assert np.array_equal(found[index], expected[index])
-
-
-def test_masks_given_on_the_command_line_are_there(tmp_path, expected):
-    from scripts.annotator.bringing_in import read_masks
-    from scripts.annotator.pictures import Pictures
-
-    folder = write_frames(tmp_path / "clip")
-    write_labels(tmp_path / "masks/3.png", expected[3])
-    files = [("3.png", (tmp_path / "masks/3.png").read_bytes())]
-    found = read_masks(files, 0, Pictures(folder))
-    assert list(found) == [3]
-    assert np.array_equal(found[3], expected[3])
-    found = read_masks([("any name.png", files[0][1])], 5, Pictures(folder))
-    assert list(found) == [5]

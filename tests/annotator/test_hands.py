@@ -97,15 +97,6 @@ def test_space_plays_after_a_button_was_clicked(hands):
     assert hands.js("annotator.store.undo") == "stroke"  # the first one
 
 
-def test_a_button_that_was_reached_by_key_is_pressed_by_space(hands):
-    hands.add()
-    hands.page.focus("#zoom-in")
-    before = hands.js("annotator.view.scale")
-    hands.key(" ")
-    hands.until(f"annotator.view.scale > {before}")
-    assert not hands.js("annotator.store.playing")
-
-
 def test_undo_takes_back_the_last_corner_of_an_open_polygon(hands, annotator):
     hands.add()
     hands.drag(*LINE)
@@ -164,18 +155,6 @@ def test_an_open_polygon_outlives_a_frame_step(hands, annotator):
     entry = last_entry(annotator.workspace)
     assert (entry["kind"], entry["frame"]) == ("polygon", 0)
     assert np.abs(np.array(entry["points"]) - TRIANGLE).max() < 0.2
-
-
-def test_an_open_polygon_is_saved_when_something_else_is_drawn(hands, annotator):
-    hands.add()
-    hands.key("p")
-    for corner in TRIANGLE:
-        hands.click(*corner)
-    hands.key("ArrowRight", "b")
-    hands.until("annotator.view.shown.frame === 1")
-    hands.drag(*LINE)
-    assert [entry["kind"] for entry in annotator.session.document.history(0)] == ["polygon"]
-    assert [entry["kind"] for entry in annotator.session.document.history(1)] == ["stroke"]
 
 
 def test_a_polygon_that_crosses_itself_is_filled_as_it_is_saved(hands):

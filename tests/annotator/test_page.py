@@ -6,12 +6,12 @@ import threading
 import time
 
 import numpy as np
+import pytest
 
 from scripts.annotator.weights import Weights
-from tests.annotator.browser import Annotator, Hands, last_entry, needs_browser, until_shown
+from tests.annotator.browser import Hands, last_entry, needs_browser, until_shown
 from tests.annotator.parts import FRAMES, Server, disc, frames, free_port, in_stroke, session
 from tests.conftest import read_png, write_labels
-from tests.evaluation.test_propagate_video import write_video
 
 pytest_plugins = ["tests.annotator.page"]
 pytestmark = needs_browser
@@ -28,18 +28,6 @@ def test_starts_on_a_folder(hands):
         until_shown(hands, [x + 0.5, y + 0.5], lambda colour, there=there: np.abs(colour - there).max() < 14)
     hands.key("ArrowRight")
     hands.until("annotator.view.shown.frame === 1")
-
-
-def test_starts_on_a_video(new_page, tmp_path):
-    write_video(tmp_path / "film.mp4", frames(), "mp4v")
-    started = Annotator(tmp_path / "film.mp4", tmp_path / "w")
-    person = Hands(new_page(), started.url)
-    assert "12.5 per second" in person.page.inner_text("#subtitle")
-    person.key("End")
-    person.until(f"annotator.view.shown.frame === {FRAMES - 1}")
-    centre = [50.5 + 4 * (FRAMES - 1), 48.5]
-    until_shown(person, centre, lambda colour: np.abs(colour - (230, 60, 40)).max() < 30)
-    started.close()
 
 
 def test_edits_made_without_a_server_are_kept_on_their_frames_and_sent_later(hands, annotator):
@@ -145,23 +133,6 @@ def test_an_export_is_downloaded(hands, annotator, tmp_path):
     assert annotation["area"] == (drawn == 1).sum()
 
 
-def test_masks_of_another_workspace_at_the_same_address_are_not_shown(video, new_page, tmp_path):
-    page, shown, port = new_page(), [], None
-    for name, start in (("a", (20, 20)), ("b", (120, 60))):  # what is drawn has the same number in both
-        started = Annotator(video, tmp_path / name, port=port)
-        port = int(started.url.partition("127.0.0.1:")[2].partition("/")[0])
-        person = Hands(page, started.url)
-        person.add()
-        person.drag(start, (start[0] + 10, start[1]))
-        person.page.reload()
-        person.until("annotator.store.video && annotator.view.shown.frame >= 0")
-        shown.append(person.labels())
-        page.goto("about:blank")
-        started.close()
-    assert shown[0][20, 25] == 1 and shown[1][20, 25] == 0
-    assert shown[0][60, 125] == 0 and shown[1][60, 125] == 1
-
-
 def test_two_tabs_show_the_same(hands, annotator, new_page):
     other = Hands(new_page(), annotator.url)
     hands.add()
@@ -175,13 +146,6 @@ def test_two_tabs_show_the_same(hands, annotator, new_page):
     hands.key("Control+z")
     other.until("annotator.store.frames.get(0).version === 3")
     assert np.array_equal(other.labels(), hands.labels())
-
-
-def test_a_wrong_token_shows_nothing(annotator, new_page):
-    page = new_page()
-    answer = page.goto(annotator.url[:-3] + "abc")
-    assert answer.status == 403
-    assert "Open the address" in page.inner_text("body")
 
 
 def test_a_page_from_another_origin_gets_and_changes_nothing(hands, annotator, tmp_path):
@@ -262,6 +226,7 @@ def test_without_weights_the_page_offers_what_can_be_done(hands):
     hands.saved()
 
 
+@pytest.mark.slow
 def test_the_server_is_killed_in_the_middle_of_a_stroke(new_page, video, tmp_path):
     server = Server(video, "--workspace", tmp_path / "w", port=free_port())
     person = Hands(new_page(), server.url)
@@ -288,15 +253,7 @@ def test_the_server_is_killed_in_the_middle_of_a_stroke(new_page, video, tmp_pat
     server.stop()
 
 
-def test_read_png_of_the_workspace_is_what_is_shown(hands, annotator):
-    hands.add()
-    hands.key("g")
-    hands.drag((22, 20), (80, 78))
-    shown = hands.labels()
-    entry = last_entry(annotator.workspace)
-    assert np.array_equal(read_png(annotator.workspace / f"masks/{entry['n']:06}/00000.png"), shown)
-
-
+@pytest.mark.slow
 def test_weights_that_cannot_be_fetched_and_a_fit_that_is_cancelled(hands, annotator, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody answers there
     hands.add()

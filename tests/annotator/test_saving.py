@@ -1,11 +1,6 @@
 """What the page says of a change is true: it is saved, waits in view, or is taken back with the reason."""
 
 import errno
-import shutil
-import socket
-import socketserver
-import threading
-from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -47,7 +42,7 @@ def test_a_stroke_of_more_points_than_the_server_takes_is_thinned(hands, annotat
     hands.page.mouse.move(*hands.screen(*corners[0]))
     hands.page.mouse.down()
     for corner in corners[1:]:
-        hands.page.mouse.move(*hands.screen(*corner), steps=50)
+        hands.page.mouse.move(*hands.screen(*corner), steps=30)
     hands.page.mouse.up()
     shown = hands.labels()
     points = last_entry(annotator.workspace)["points"]
@@ -57,18 +52,14 @@ def test_a_stroke_of_more_points_than_the_server_takes_is_thinned(hands, annotat
     assert np.array_equal(shown == 1, in_stroke(points, 12))
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [(OSError(errno.ENOSPC, "No space left on device"), "No space left"), (RuntimeError("a fault"), "")],
-)
-def test_a_change_that_the_server_fails_to_save_waits_in_view(hands, annotator, monkeypatch, error, reason):
+def test_a_change_that_the_server_fails_to_save_waits_in_view(hands, annotator, monkeypatch):
     hands.add()
     bare = shown_pixels(hands, (40, 33))[0]
     with monkeypatch.context() as broken:
-        broken.setattr(Session, "edit", failing(error))
+        broken.setattr(Session, "edit", failing(OSError(errno.ENOSPC, "No space left on device")))
         hands.drag(*LINE, wait=False)
         until_status(hands, "Not saved: ")
-        assert reason in status(hands)
+        assert "No space left" in status(hands)
         hands.drag(*OTHER, wait=False)
         hands.page.wait_for_timeout(1000)  # it is tried again meanwhile
         assert status(hands).startswith("Not saved: ")
@@ -127,57 +118,6 @@ def test_a_change_waits_while_the_page_is_logged_out(hands, annotator):
     assert annotator.session.document.touched == [0]
 
 
-class Tunnel(socketserver.ThreadingTCPServer):
-    """The near end of a tunnel on 127.0.0.1, whose far end is a port of another address."""
-
-    daemon_threads = True
-
-    def __init__(self, host, port):
-        self.far_end = host, port
-        super().__init__(("127.0.0.1", 0), Through)
-
-
-class Through(socketserver.BaseRequestHandler):
-    def handle(self):
-        with socket.create_connection(self.server.far_end) as far:
-            back = threading.Thread(target=_copy, args=(far, self.request), daemon=True)
-            back.start()
-            _copy(self.request, far)
-            back.join()
-
-
-def _copy(source, target):
-    with suppress(OSError):
-        shutil.copyfileobj(source.makefile("rb", buffering=0), target.makefile("wb", buffering=0))
-        target.shutdown(socket.SHUT_WR)
-
-
-@contextmanager
-def tunnel(annotator, host):
-    with Tunnel(host, annotator.port) as near:
-        threading.Thread(target=near.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{near.server_address[1]}/?{annotator.url.partition('?')[2]}"
-        near.shutdown()
-
-
-def test_two_machines_through_two_tunnels_in_one_browser(video, new_page, tmp_path):
-    first = Annotator(video, tmp_path / "a")
-    second = Annotator(video, tmp_path / "b", port=first.port, host="127.0.0.2")
-    with tunnel(first, "127.0.0.1") as url, tunnel(second, "127.0.0.2") as other_url:
-        person = Hands(new_page(), url)
-        other = Hands(person.page.context.new_page(), other_url)
-        for hands, line in ((person, LINE), (other, OTHER)):
-            hands.add()
-            hands.drag(*line)
-            hands.page.reload()
-            hands.saved()
-        assert person.labels()[33, 40] and not person.labels()[45, 100]
-        assert other.labels()[45, 100] and not other.labels()[33, 40]
-        person.page.context.close()
-    first.close()
-    second.close()
-
-
 def test_a_page_of_another_workspace_at_the_same_address_changes_nothing(video, new_page, tmp_path):
     started = Annotator(video, tmp_path / "a")
     old = Hands(new_page(), started.url)
@@ -197,6 +137,7 @@ def test_a_page_of_another_workspace_at_the_same_address_changes_nothing(video, 
     started.close()
 
 
+@pytest.mark.slow
 def test_the_page_goes_on_after_the_state_could_not_be_loaded(hands, annotator, video, tmp_path):
     hands.add()
     hands.page.route("**/api/state", lambda route: route.abort())

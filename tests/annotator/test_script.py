@@ -1,12 +1,13 @@
-"""Starting the annotator: what is refused before the work, and what ends it."""
+"""Starting the annotator: what is refused before the work, and what a new workspace begins with."""
 
+import socket
+
+import numpy as np
 import pytest
 
-from tests.annotator.parts import Server, session, write_frames
+from tests.annotator.parts import disc, session, write_frames
 from tests.conftest import read_png, run_main, write_labels
 from util.errors import InputError
-
-SCRIPT = "scripts.annotate"
 
 
 @pytest.fixture
@@ -14,25 +15,34 @@ def video(tmp_path):
     return write_frames(tmp_path / "clip")
 
 
+@pytest.fixture
+def start(video, tmp_path, monkeypatch):
+    """Start the annotator in a workspace `w`, and end it when it would listen."""
+    monkeypatch.setattr("scripts.annotator.server.serve", lambda *_: None)
+    given = [video, "--workspace", tmp_path / "w", "--no_browser", "--device", "cpu"]
+    return lambda *flags: run_main(monkeypatch, "scripts.annotate", *given, *flags)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--output", "x"], "--output is the folder of --export"),
         (["--export", "png"], "nothing has been annotated in"),
+        (["--masks", "m.png", "--export", "png"], "give one of them"),
         (["--masks", "nowhere"], "there are no masks at nowhere"),
-        (["--host", "192.0.2.1", "--no_browser"], "cannot be listened on"),
-        (["--host", "a..b", "--no_browser"], "cannot be listened on"),
+        (["--host", "192.0.2.1"], "cannot be listened on"),
+        (["--host", "a..b"], "cannot be listened on"),
     ],
 )
-def test_bad_flags_are_refused(flags, message, video, tmp_path, monkeypatch):
+def test_bad_flags_are_refused(flags, message, start):
     with pytest.raises(InputError, match=message):
-        run_main(monkeypatch, SCRIPT, video, "--workspace", tmp_path / "w", *flags)
+        start(*flags)
 
 
 @pytest.mark.parametrize("port", ["80000", "0"])
-def test_what_is_no_port_is_refused(port, video, monkeypatch, capsys):
+def test_what_is_no_port_is_refused(port, start, capsys):
     with pytest.raises(SystemExit) as end:
-        run_main(monkeypatch, SCRIPT, video, "--port", port)
+        start("--port", port)
     assert end.value.code == 2
     assert f"argument --port: {port} is " in capsys.readouterr().err
 
@@ -41,23 +51,36 @@ def test_what_is_no_video_is_refused(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_text("no film")
     for path in (tmp_path / "a.mp4", tmp_path / "none.mp4", tmp_path):
         with pytest.raises(InputError):
-            run_main(monkeypatch, SCRIPT, path, "--workspace", tmp_path / "w")
+            run_main(monkeypatch, "scripts.annotate", path, "--workspace", tmp_path / "w")
     assert not (tmp_path / "w").exists()
 
 
-def test_a_new_workspace_begins_with_as_many_objects_as_are_asked_for(video, tmp_path):
+def test_a_new_workspace_begins_with_as_many_objects_as_are_asked_for(start, video, tmp_path):
     for count in (2, 3):  # the second time there are edits already
-        assert Server(video, "--workspace", tmp_path / "w", "--num_objects", count).stop() == 143
+        start("--num_objects", count)
     with session(video, tmp_path / "w") as opened:
         assert [each.name for each in opened.document.objects] == ["Object 1", "Object 2"]
 
 
-def test_masks_to_begin_with_are_a_result_to_mend(video, tmp_path):
+def test_masks_to_begin_with_are_a_result_to_mend_and_are_imported_once(start, video, tmp_path, capsys):
     for index in range(12):
         write_labels(tmp_path / f"masks/{index}.png", (read_png(video / "00003.png")[..., 0] > 200) * 3)
-    server = Server(video, "--workspace", tmp_path / "w", "--masks", tmp_path / "masks")
-    assert server.stop() == 143
+    start("--masks", tmp_path / "masks")
     with session(video, tmp_path / "w") as opened:
         assert len(opened.document.touched) == 12
         assert opened.document.given == []
         assert [each.label for each in opened.document.objects] == [3]
+    begun = (tmp_path / "w/edits.jsonl").read_bytes()
+    start("--masks", tmp_path / "masks")
+    assert "has edits already: --masks is left out" in capsys.readouterr().out
+    assert (tmp_path / "w/edits.jsonl").read_bytes() == begun
+
+
+def test_where_it_cannot_listen_nothing_is_imported(start, tmp_path):
+    write_labels(tmp_path / "m.png", disc(0).astype(np.uint8))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(InputError, match="cannot be listened on"),
+    ):
+        start("--masks", tmp_path / "m.png", "--port", taken.getsockname()[1])
+    assert len((tmp_path / "w/edits.jsonl").read_text().splitlines()) == 1

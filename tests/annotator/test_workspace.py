@@ -1,15 +1,15 @@
 """What a workspace keeps apart and never loses: other videos, lost logs, full disks, mended logs."""
 
 import json
-import resource
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.annotator.parts import Server, add, frames, mask_files, session, stroke, write_frames
+from tests.annotator.browser import Annotator
+from tests.annotator.parts import add, frames, mask_files, session, stroke, write_frames
 from tests.annotator.test_access import ask
-from tests.conftest import run_main
+from tests.conftest import largest_file, run_main
 from tests.evaluation.test_propagate_video import write_video
 from util.errors import InputError
 
@@ -84,9 +84,10 @@ def test_masks_without_their_log_stay(damage, video, tmp_path):
 
 @pytest.fixture
 def server(video, tmp_path):
-    running = Server(video, "--workspace", tmp_path / "w")
+    running = Annotator(video, tmp_path / "w")
+    running.token = running.session.workspace.token
     yield running
-    running.stop()
+    running.close()
 
 
 def test_after_a_full_disk_changes_are_saved_again(server, tmp_path):
@@ -98,16 +99,15 @@ def test_after_a_full_disk_changes_are_saved_again(server, tmp_path):
 
     assert send({"kind": "add", "name": "a", "colour": "#e69f00"})[0] == 200
     before = log.read_bytes()
-    limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
-    for edit in (stroke(LINE), {"kind": "guess", "frame": 0, "object": 1, "points": [[25, 22], [76, 75]]}):
-        status, said = send({**edit, "id": edit["kind"]})
-        assert status == 507
-        assert said["error"].startswith("Not saved: the disk is full")
-        assert log.read_bytes() == before
+    guess = {"kind": "guess", "frame": 0, "object": 1, "points": [[25, 22], [76, 75]]}
+    with largest_file(len(before) + 20):
+        for edit in (stroke(LINE), guess):
+            status, said = send({**edit, "id": edit["kind"]})
+            assert status == 507
+            assert said["error"].startswith("Not saved: the disk is full")
+            assert log.read_bytes() == before
     assert list((tmp_path / "w").glob("masks/*/*")) == []
     assert json.loads(ask(server, "/api/state")[1])["frames"] == []
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
     status, said = send({**stroke(LINE), "id": "stroke"})
     assert (status, len(said["frames"])) == (200, 1)
     assert [json.loads(line)["n"] for line in log.read_text().splitlines()] == [1, 2, 3]
