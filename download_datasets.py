@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from scripts.downloads.installation import install, is_installed
-from scripts.downloads.sources import DATA_SETS, Archive, confirm_terms
+from scripts.downloads.sources import DATA_SETS, Archive, add_fetch_flags, confirm_terms
 from util.errors import InputError, run_script
 from util.lock import exclusive
 
@@ -14,7 +14,12 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Parse the flags, show the terms and install what is missing."""
-    args = parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", nargs="+", choices=DATA_SETS, default=list(DATA_SETS), help="default: all of them"
+    )
+    add_fetch_flags(parser.add_argument)
+    args = parser.parse_args()
     unfinished = [
         data_set
         for data_set in map(DATA_SETS.__getitem__, args.only)
@@ -25,39 +30,21 @@ def main() -> None:
         return
     confirm_terms({data_set.title: data_set.terms for data_set in unfinished}, args.yes)
     downloads = args.downloads or args.root / "downloads"
+    archives = [archive for data_set in unfinished for archive in data_set.archives]
     with exclusive(downloads, "download"):
-        install_all([archive for data_set in unfinished for archive in data_set.archives], downloads, args)
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the flags."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add("--only", nargs="+", choices=DATA_SETS, default=list(DATA_SETS), help="default: all of them")
-    add("--root", type=Path, default=Path(".."), help="folder of the data tree (default: %(default)s)")
-    add("--downloads", type=Path, help="folder for the archives (default: ROOT/downloads)")
-    add("--mirror", metavar="URL", help="fetch MIRROR/<archive> instead of the files on Google Drive")
-    add("--keep", action="store_true", help="keep the archives after they are unpacked")
-    add("--yes", action="store_true", help="agree to the terms without being asked")
-    return parser.parse_args()
-
-
-def install_all(archives: list[Archive], downloads: Path, args: argparse.Namespace) -> None:
-    """Install archives one by one; one that fails does not stop the others.
-
-    Raises:
-        InputError: names those that failed.
-    """
-    failed = []
-    for archive in archives:
-        packed = downloads / archive.name
-        try:
-            install(archive.at(args.mirror), args.root, packed, args.keep)
-        except InputError as error:
-            log.error("%s", error)
-            failed.append(archive.target)
+        failed = [archive.target for archive in archives if not installed(archive, downloads, args)]
     if failed:
         raise InputError(f"{len(failed)} of {len(archives)} are missing ({', '.join(failed)}): see above.")
+
+
+def installed(archive: Archive, downloads: Path, args: argparse.Namespace) -> bool:
+    """Install an archive; log why when that fails, so that the others are fetched all the same."""
+    try:
+        install(archive.at(args.mirror), args.root, downloads / archive.name, args.keep)
+    except InputError as error:
+        log.error("%s", error)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
 """Download the published weights and check them."""
 
 import argparse
-import logging
 import zipfile
 from functools import partial
 from pathlib import Path
 
 from model.checkpoint import read_fusion, read_network, read_s2m
 from scripts.downloads.sources import MODELS
-from scripts.downloads.transfer import TIMEOUT, TRIES, download
+from scripts.downloads.transfer import RETRIES, TIMEOUT, download
 from util.errors import InputError, run_script
-from util.files import atomic_path, remove_leftovers, set_aside, sha256
+from util.files import atomic_path, remove_leftovers, sha256
 from util.lock import exclusive
-
-log = logging.getLogger(__name__)
 
 SHORT_TIMEOUT = 8  # seconds without an answer or a byte, with --once
 
@@ -48,7 +45,7 @@ def main() -> None:
 def fetch_weights(name: str, mirror: str | None, folder: Path, once: bool = False) -> None:
     """Fetch weights to `folder/<name>` and check them; write their SHA-256 to `<name>.sha256`.
 
-    Good weights that are there stay. A wrong file, there or arrived, is kept as `<name>.wrong`.
+    Weights that are there are checked and stay.
 
     Args:
         name: key of `MODELS`.
@@ -57,7 +54,7 @@ def fetch_weights(name: str, mirror: str | None, folder: Path, once: bool = Fals
         once: do not try again, and do not wait long.
 
     Raises:
-        InputError: the weights could not be fetched, or what arrived is wrong.
+        InputError: the weights could not be fetched, or what is there or arrived is wrong.
     """
     file = MODELS[name].at(mirror)
     path = folder / file.name
@@ -65,12 +62,12 @@ def fetch_weights(name: str, mirror: str | None, folder: Path, once: bool = Fals
     if path.is_file():
         try:
             check(path)
-            print(f"{path} is there already.")
         except InputError as error:
-            log.warning("%s It is kept as %s, and %s is fetched.", error, set_aside(path), path)
-    if not path.is_file():
-        tries, timeout = (1, SHORT_TIMEOUT) if once else (TRIES, TIMEOUT)
-        download(file, path, check=check, tries=tries, timeout=timeout)
+            raise InputError(f"{error} Move it away, then run the same command again.") from error
+        print(f"{path} is there already.")
+    else:
+        retries, timeout = (0, SHORT_TIMEOUT) if once else (RETRIES, TIMEOUT)
+        download(file, path, check=check, retries=retries, timeout=timeout)
     digest = sha256(path)
     print(f"SHA-256 of {path}: {digest}")
     with atomic_path(folder / f"{file.name}.sha256") as temporary:  # as `sha256sum --check` reads it

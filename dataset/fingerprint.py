@@ -4,32 +4,24 @@ import hashlib
 import os
 from pathlib import Path
 
-from dataset.image_io import list_images
 from dataset.video import Video
-from dataset.video_files.frame_source import FrameSource
+from dataset.video_files.frame_source import FrameSource, picture_files
 
 SAMPLE = 1 << 20  # bytes read of each end of a file
 DIGITS = 16
 
 
 def frames_fingerprint(frames: FrameSource) -> str:
-    """Return hexadecimal digits that change with the frames.
+    """Return hexadecimal digits that change with the names of the frames, and with their files.
 
-    Hours of video are not read for it: the names and sizes in bytes of all pictures count and the content of
-    the first and the last one, or of a video file its size and both its ends.
+    Hours of video are not read for it: the sizes of all files count, and the ends of the first and the last.
     """
-    digest = hashlib.sha256()
-    if frames.place.is_dir():
-        files = {path.stem: path for path in list_images(frames.place)}
-        chosen = [files[name] for name in frames.names]
-        for name, path in zip(frames.names, chosen, strict=True):
-            digest.update(os.fsencode(f"{name}/{path.stat().st_size}\n"))
-        ends = [chosen[0], chosen[-1]] if chosen else []
-    else:
-        digest.update("".join(f"{name}\n" for name in frames.names).encode())
-        ends = [frames.place]
-    for path in ends:
-        digest.update(_sample(path))
+    pictures = picture_files(frames)
+    paths = [frames.place] if pictures is None else list(pictures.paths)
+    digest = hashlib.sha256(os.fsencode("\n".join(frames.names)))
+    digest.update(str([path.stat().st_size for path in paths]).encode())
+    for path in {paths[0]: None, paths[-1]: None}:
+        digest.update(_ends(path))
     return digest.hexdigest()[:DIGITS]
 
 
@@ -43,10 +35,8 @@ def masks_fingerprint(video: Video) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def _sample(path: Path) -> bytes:
-    """Return the size of a file and its first and last megabyte."""
-    size = path.stat().st_size
+def _ends(path: Path) -> bytes:
     with path.open("rb") as file:
         head = file.read(SAMPLE)
-        file.seek(max(0, size - SAMPLE), os.SEEK_SET)
-        return f"{size}/".encode() + head + file.read(SAMPLE)
+        file.seek(max(0, path.stat().st_size - SAMPLE))
+        return head + file.read(SAMPLE)

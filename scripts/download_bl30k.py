@@ -7,13 +7,11 @@ the next begins; a run that was stopped continues, and a finished segment is not
 import argparse
 import json
 import logging
-import re
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scripts.downloads.free_space import free_space, gigabytes
 from scripts.downloads.installation import unpacked
 from scripts.downloads.sources import (
     BL30K,
@@ -21,9 +19,10 @@ from scripts.downloads.sources import (
     BL30K_LISTING,
     BL30K_PAGE,
     BL30K_SEGMENT_SIZE,
+    add_fetch_flags,
     confirm_terms,
 )
-from scripts.downloads.transfer import by_hand, download
+from scripts.downloads.transfer import by_hand, download, free_space, gigabytes
 from util.errors import InputError, run_script
 from util.lock import exclusive
 
@@ -35,13 +34,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("--segments", nargs="+", choices=BL30K, default=list(BL30K), help="default: all of them")
-    add("--root", type=Path, default=Path(".."), help="folder of the data tree (default: %(default)s)")
-    add("--downloads", type=Path, help="folder for the archives (default: ROOT/downloads)")
-    add("--mirror", metavar="URL", help="fetch MIRROR/BL30K_a.tar and so on")
-    add("--keep", action="store_true", help="keep the archives after they are unpacked")
-    add("--yes", action="store_true", help="agree to the terms without being asked")
+    parser.add_argument(
+        "--segments", nargs="+", choices=BL30K, default=list(BL30K), help="default: all of them"
+    )
+    add_fetch_flags(parser.add_argument)
     args = parser.parse_args()
     place = args.root / "BL30K"
     downloads = args.downloads or args.root / "downloads"
@@ -119,9 +115,8 @@ def address_in(listing: str, segment: str) -> str:
     """
     entries: list[dict[str, Any]] = []
     json.loads(listing, object_hook=entries.append)
-    pattern = re.compile(rf"(^|[^a-z]){segment}\.tar$", re.IGNORECASE)
     for entry in entries:
-        if "web_id" in entry and any(pattern.search(str(value)) for value in entry.values()):
+        if "web_id" in entry and any(str(value).endswith(f"_{segment}.tar") for value in entry.values()):
             return BL30K_ADDRESS.format(identifier=entry["web_id"])
     raise LookupError(segment)
 

@@ -16,7 +16,7 @@ from scripts.evaluation.flags import (
     engine_options,
 )
 from scripts.evaluation.loop import evaluate_video
-from scripts.evaluation.run_record import FileSet, Run, begin_run, end_run, range_of
+from scripts.evaluation.run_record import FileSet, Run, begin_run, range_of
 from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
@@ -71,7 +71,6 @@ def propagate(args: argparse.Namespace) -> None:
     with exclusive(args.output, "run"):
         begin_run(run_of(args, video), args.overwrite)
         write_results(args, video, network)
-        end_run(args.output)
 
 
 def check_apart(args: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from dataset.masks.writer import write_mask
 from dataset.video import Video
 from dataset.video_checks import check_video
 from scripts.evaluation.flags import add_overwrite_flag
-from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings, end_run
+from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from util.errors import run_script
 from util.lock import exclusive
@@ -50,7 +50,6 @@ def main() -> None:
     with exclusive(args.output, "run"):
         begin_run(Run(args.output, settings, files, [args.output / TABLE]), args.overwrite)
         write_and_score(videos, args.output)
-        end_run(args.output)
 
 
 def write_and_score(videos: Sequence[Video], output: Path) -> None:

@@ -6,7 +6,7 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -92,24 +92,8 @@ def _is_written(path: Path, host: str, process: int) -> bool:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
-    return _digest(path, hashlib.sha256())
-
-
-def md5(path: Path, advance: Callable[[int], None] = lambda size: None) -> str:
-    """Return the MD5 of a file as hexadecimal text; `advance` is told the bytes of each step."""
-    return _digest(path, hashlib.md5(usedforsecurity=False), advance)
-
-
-def _digest(path: Path, digest: "hashlib._Hash", advance: Callable[[int], None] = lambda size: None) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-            advance(len(block))
     return digest.hexdigest()
-
-
-def set_aside(path: Path, name: str | None = None) -> Path:
-    """Rename a file that turned out wrong to `<name>.wrong`, in place of an earlier one; return its path."""
-    aside = path.with_name(f"{name or path.name}.wrong")
-    path.replace(aside)
-    return aside

@@ -1,30 +1,27 @@
 """Turns a remote archive into a folder of the data tree, which is there whole or not at all."""
 
+import hashlib
 import logging
 import shutil
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from scripts.downloads.free_space import require_space
+from tqdm import tqdm
+
 from scripts.downloads.sources import Archive
-from scripts.downloads.transfer import download
+from scripts.downloads.transfer import download, require_space
 from util.errors import InputError
-from util.files import md5, set_aside
-from util.progress import ByteProgress
 
 log = logging.getLogger(__name__)
 
 DEPTH = 3  # folders that may lie around the wanted one in an archive
-CLUTTER = {"__MACOSX", ".DS_Store"}
+BLOCK = 1 << 20  # bytes
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError)
-
-
-class ArchiveError(InputError):
-    """An archive is damaged, unsafe, or another one than expected."""
 
 
 def is_installed(archive: Archive, root: Path) -> bool:
@@ -66,21 +63,16 @@ def unpacked(archive: Archive, packed: Path, target: Path, keep: bool) -> Iterat
     The archive is removed after the block, unless it is to be kept.
 
     Raises:
-        InputError: a step failed. An archive that cannot be used is kept as `<packed>.wrong`.
+        InputError: a step failed; the archive stays.
     """
     staging = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
     if not packed.is_file():
         download(archive, packed, unpack_in=target.parent)
     try:
-        try:
-            _check_sum(packed, archive.md5)
-            unpack(packed, staging)
-            content = _folder_with(archive.contains, staging, packed)
-        except ArchiveError as error:
-            aside = set_aside(packed)
-            raise InputError(f"{error} It is kept as {aside}; run the same command again.") from error
-        yield content
+        _check_sum(packed, archive.md5)
+        unpack(packed, staging)
+        yield _folder_with(archive.contains, staging, packed)
         if not keep:
             packed.unlink()
     finally:
@@ -88,51 +80,48 @@ def unpacked(archive: Archive, packed: Path, target: Path, keep: bool) -> Iterat
 
 
 def _check_sum(packed: Path, expected: str | None) -> None:
-    if expected is not None:
-        with ByteProgress(f"checking {packed.name}", packed.stat().st_size) as bar:
-            found = md5(packed, bar.advance)
-        if found != expected:
-            raise ArchiveError(f"{packed} is damaged: its MD5 is {found} instead of {expected}.")
+    if expected is None:
+        return
+    digest = hashlib.md5(usedforsecurity=False)
+    with packed.open("rb") as file, _shown(file, packed, "checking") as read:
+        while block := read.read(BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != expected:
+        raise _unusable(packed, f"is damaged (its MD5 is {digest.hexdigest()} instead of {expected})")
 
 
 def unpack(path: Path, folder: Path) -> None:
     """Unpack a .zip or .tar into a new folder; no entry can leave it.
 
     Raises:
-        ArchiveError: the archive is damaged, or a tar has a link or path that leads out of the folder.
-        InputError: too little space.
+        InputError: too little space, or the archive is damaged, or a tar has a link or path that leads out of
+            the folder.
     """
     try:
-        (_unpack_tar if path.suffix == ".tar" else _unpack_zip)(path, folder)
+        with path.open("rb") as file, _shown(file, path, "unpacking") as read:
+            if path.suffix == ".tar":
+                require_space(folder, path.stat().st_size, f"unpacking {path.name}")
+                with _Tar.open(fileobj=read, mode="r|") as tar:
+                    for member in iter(tar.next, None):
+                        tar.members.clear()  # they would take gigabytes for the largest archives
+                        tar.extract(member, folder, filter="data")
+            else:
+                with zipfile.ZipFile(read) as archive:
+                    size = sum(member.file_size for member in archive.infolist())
+                    require_space(folder, size, f"unpacking {path.name}")
+                    archive.extractall(folder)  # drops "..", roots and links from names
     except DAMAGE as error:
-        raise ArchiveError(
-            f"{path} is no whole {path.suffix[1:]} archive (damaged, cut off, or a web page): {error}."
-        ) from error
-
-
-def _unpack_zip(path: Path, folder: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        members = [each for each in archive.infolist() if CLUTTER.isdisjoint(each.filename.split("/"))]
-        size = sum(member.file_size for member in members)
-        require_space({folder: size}, f"unpacking {path.name}")
-        with ByteProgress(f"unpacking {path.name}", size) as bar:
-            for member in members:
-                archive.extract(member, folder)  # which drops "..", roots and links from names
-                bar.advance(member.file_size)
+        kind = path.suffix[1:]
+        raise _unusable(path, f"is no whole {kind} archive (damaged, or a web page): {error}") from error
 
 
 class _Tar(tarfile.TarFile):
     members: list[tarfile.TarInfo]  # the entries that it has seen
 
 
-def _unpack_tar(path: Path, folder: Path) -> None:
-    size = path.stat().st_size  # about as large as unpacked
-    require_space({folder: size}, f"unpacking {path.name}")
-    with _Tar.open(path, "r:") as archive, ByteProgress(f"unpacking {path.name}", size) as bar:
-        while (member := archive.next()) is not None:
-            archive.members.clear()  # they would take gigabytes for the largest archives
-            archive.extract(member, folder, filter="data")
-            bar.advance(member.size)
+def _shown(file: BinaryIO, path: Path, work: str) -> AbstractContextManager[BinaryIO]:
+    """Return an open file that shows how much of it has been read."""
+    return tqdm.wrapattr(file, "read", total=path.stat().st_size, desc=f"{work} {path.name}")
 
 
 def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:
@@ -143,8 +132,12 @@ def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:
             if not _missing(folder, contains):
                 return folder
         level = sorted(child for folder in level for child in folder.iterdir() if child.is_dir())
-    raise ArchiveError(f"{packed} is another archive than expected: it has no {', '.join(contains)}.")
+    raise _unusable(packed, f"is another archive than expected: it has no {', '.join(contains)}")
 
 
 def _missing(folder: Path, contains: Sequence[str]) -> list[str]:
     return [name for name in contains if not (folder / name).is_dir()]
+
+
+def _unusable(path: Path, why: str) -> InputError:
+    return InputError(f"{path} {why}; remove it, then run the same command again.")

@@ -1,8 +1,9 @@
 """What can be downloaded: addresses, terms, and the folder that each archive becomes."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import quote
 
 from typing_extensions import Self
@@ -59,6 +60,15 @@ class DataSet:
     archives: tuple[Archive, ...]
 
 
+def add_fetch_flags(add: Callable[..., object]) -> None:
+    """Add the flags that both scripts of data sets have; `add` is a parser's `add_argument`."""
+    add("--root", type=Path, default=Path(".."), help="folder of the data tree (default: %(default)s)")
+    add("--downloads", type=Path, help="folder for the archives (default: ROOT/downloads)")
+    add("--mirror", metavar="URL", help="fetch MIRROR/<archive> instead of the authors' files")
+    add("--keep", action="store_true", help="keep the archives after they are unpacked")
+    add("--yes", action="store_true", help="agree to the terms without being asked")
+
+
 def confirm_terms(terms: Mapping[str, str], agreed: bool) -> None:
     """Print the terms of each title; ask whether the user agrees, unless they have said so.
 
@@ -99,20 +109,22 @@ MODELS = {
 _DAVIS = ("Annotations/480p", "ImageSets", "JPEGImages/480p")
 _PAIRS = ("Annotations", "JPEGImages")
 _STATIC = ("BIG_small", "DUTS-TE", "DUTS-TR", "HRSOD_small", "ecssd", "fss")
-_TRAINVAL = "DAVIS/2017/trainval"
+_TRAINVAL, _TEST_DEV = "DAVIS/2017/trainval", "DAVIS/2017/test-dev"
+_DAVIS_TERMS = "CC BY 4.0 (https://davischallenge.org)"
 _YOUTUBE_TERMS = (
     "annotations CC BY 4.0, videos for non-commercial research only (https://youtube-vos.org/dataset/)"
 )
+_VALID_18, _VALID_19 = "YouTubeVOS-2018-valid", "YouTubeVOS-2019-valid"
 
 DATA_SETS = {
     "davis16": DataSet(
         "DAVIS 2016",
-        "CC BY 4.0 (https://davischallenge.org)",
+        _DAVIS_TERMS,
         (_zip("DAVIS-2016", "198aRlh5CpAoFz0hfRgYbiNenn_K8DxWD", "DAVIS/2016", *_DAVIS),),
     ),
     "davis17": DataSet(
         "DAVIS 2017 trainval, scribbles and test-dev",
-        "CC BY 4.0 (https://davischallenge.org)",
+        _DAVIS_TERMS,
         (
             _zip("DAVIS-2017-trainval-480p", "1kiaxrX_4GuW6NmiVuKGSGVoKGWjOdp6d", _TRAINVAL, *_DAVIS),
             _zip(
@@ -122,10 +134,8 @@ DATA_SETS = {
                 *_DAVIS,
             ),
             _zip(
-                "DAVIS-2017-scribbles-trainval",
-                "1JzIQSu36h7dVM8q0VoE4oZJwBXvrZlkl",
-                f"{_TRAINVAL}/Scribbles",
-                *("bear", "blackswan"),
+                *("DAVIS-2017-scribbles-trainval", "1JzIQSu36h7dVM8q0VoE4oZJwBXvrZlkl"),
+                *(f"{_TRAINVAL}/Scribbles", "bear", "blackswan"),
                 after=_TRAINVAL,
             ),
         ),
@@ -142,12 +152,10 @@ DATA_SETS = {
         _YOUTUBE_TERMS,
         (
             _zip("YouTubeVOS-2019-train", "13Eqw0gVK-AO5B-cqvJ203mZ2vzWck9s4", "YouTube/train", *_PAIRS),
-            _zip("YouTubeVOS-2019-valid", "1o586Wjya-f2ohxYf9C1RlRH-gkrzGS8t", "YouTube/valid", *_PAIRS),
+            _zip(_VALID_19, "1o586Wjya-f2ohxYf9C1RlRH-gkrzGS8t", "YouTube/valid", *_PAIRS),
             _zip(
-                "YouTubeVOS-2019-valid-all-frames",
-                "1rWQzZcMskgpEQOZdJPJ7eTmLCBEIIpEN",
-                "YouTube/all_frames/valid_all_frames",
-                "JPEGImages",
+                *(f"{_VALID_19}-all-frames", "1rWQzZcMskgpEQOZdJPJ7eTmLCBEIIpEN"),
+                *("YouTube/all_frames/valid_all_frames", "JPEGImages"),
             ),
         ),
     ),
@@ -155,12 +163,10 @@ DATA_SETS = {
         "YouTubeVOS 2018 valid and all frames of valid",
         _YOUTUBE_TERMS,
         (
-            _zip("YouTubeVOS-2018-valid", "1-QrceIl5sUNTKz7Iq0UsWC6NLZq7girr", "YouTube2018/valid", *_PAIRS),
+            _zip(_VALID_18, "1-QrceIl5sUNTKz7Iq0UsWC6NLZq7girr", "YouTube2018/valid", *_PAIRS),
             _zip(
-                "YouTubeVOS-2018-valid-all-frames",
-                "1yVoHM6zgdcL348cFpolFcEl4IC1gorbV",
-                "YouTube2018/all_frames/valid_all_frames",
-                "JPEGImages",
+                *(f"{_VALID_18}-all-frames", "1yVoHM6zgdcL348cFpolFcEl4IC1gorbV"),
+                *("YouTube2018/all_frames/valid_all_frames", "JPEGImages"),
             ),
         ),
     ),

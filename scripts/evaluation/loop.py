@@ -27,7 +27,7 @@ from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options
 from scripts.evaluation.mirrored import MirroredPair
-from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings, end_run
+from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from scripts.evaluation.submission import check_submission, write_submission
 from util.background import BackgroundWriter
@@ -134,8 +134,6 @@ def evaluate(
         finish(videos, args, ranks)
         if ranks.is_first and args.zip is not None:
             write_submission(args.zip, videos, args.output, zip_folder)
-        if ranks.is_first:
-            end_run(args.output)
 
 
 def products(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:

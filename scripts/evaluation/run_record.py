@@ -1,16 +1,14 @@
-"""One rule for every folder of results: what a run made is told from all else, and never mixed with it.
+"""One rule for every folder of results: files of two runs never mix.
 
 A run records in its folder what makes its results (script, data, frames, masks given, weights, settings) and
-which files it writes. A later run goes on with a folder only when all of that is the same. What nobody
-recorded is neither taken for the run's own nor replaced, unless --overwrite asks for it; and then files that
-neither a recorded run made nor this one will write stay where they are.
+which files it writes. A later run goes on with a folder only when the settings are the same and nobody else
+has put files there. --overwrite removes what the record lists, and files of the new run's names.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,13 @@ from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video import Video
 from dataset.video_files.frame_source import FrameSource
 from util.errors import InputError
-from util.files import check_name, sha256
-from util.settings_record import check_same, plain, read_settings, write_settings
+from util.files import check_name
+from util.settings_record import check_same, read_record, write_record
 
 log = logging.getLogger(__name__)
 
-FILES, PRODUCTS, PLACE = "files", "products", "place"  # entries of the record beside the settings
+FILES, PLACE = "written", "place"  # entries of the record beside the settings
+ADVICE = "give another --output, or --overwrite to replace what the run before made."
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,6 @@ class FileSet:
     suffix: str
     names: Sequence[str]
 
-    @property
-    def paths(self) -> Iterator[Path]:
-        """All files, whether they are there or not."""
-        return (self.folder / f"{name}{self.suffix}" for name in self.names)
-
 
 @dataclass(frozen=True)
 class Run:
@@ -46,7 +40,7 @@ class Run:
 
     Attributes:
         output: folder of its results, where it is recorded.
-        settings: plain values that make its results.
+        settings: plain values that make its results, in the order in which a difference is looked for.
         files: masks and probabilities, as many as it may write.
         products: single files made of them: films, contact sheets, tables.
     """
@@ -57,15 +51,16 @@ class Run:
     products: Sequence[Path] = ()
 
     @property
-    def advice(self) -> str:
-        """What a user can do when the folder is not this run's."""
-        return "give another --output, or --overwrite to replace what the run before made."
+    def paths(self) -> list[Path]:
+        """All files that it may write."""
+        masks = [each.folder.resolve() / f"{name}{each.suffix}" for each in self.files for name in each.names]
+        return [*masks, *(path.resolve() for path in self.products)]
 
 
 def benchmark_settings(
     script: str, data: Path, videos: Sequence[Video], others: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what a benchmark's results depend on, in the order in which differences are named.
+    """Return what a benchmark's results depend on, in the order in which a difference is looked for.
 
     Args:
         script: its name.
@@ -91,155 +86,77 @@ def range_of(frames: FrameSource) -> str:
 def begin_run(run: Run, overwrite: bool) -> None:
     """Make sure that a run's folder holds nothing but its own files, and record the run there.
 
-    A record whose files are all gone binds nobody.
+    A record whose files are all gone is ignored.
 
     Args:
         run: what is about to write; no other may be at work in its folder.
-        overwrite: remove what the run before made, and what has the names of this run's files.
+        overwrite: remove what the run before made, and files of this run's names.
 
     Raises:
         InputError: the folder belongs to another run, or has files that no run recorded, or a result
             would have too long a name.
     """
-    for path in chain(run.products, *(each.paths for each in run.files)):
+    paths = dict.fromkeys(run.paths)
+    for path in paths:
         check_name(path)
     try:
-        before = read_settings(run.output, run.advice)
+        before = read_record(run.output, ADVICE) or {}
     except InputError:
         if not overwrite:
             raise
-        before = None
-    own_files = [
-        path for each in _recorded_files(run.output, before) for path in each.paths if path.is_file()
-    ]
-    own_products = _recorded_products(run.output, before)
-    others = _others(run, {*own_files, *own_products})
-    settings = plain(run.settings)
+        before = {}
+    recorded = _recorded_files(run.output, before)
+    others = [path for path in _present(run) if path not in recorded]
     if overwrite:
-        _remove(run, [*own_files, *own_products], others)
-        before, own_products = None, {}
-    elif own_files or own_products:
-        _check_same_run(run, before or {}, settings)
-    elif others and before is not None and FILES not in before:
-        check_same(run.output, before, settings, run.advice)  # of an earlier version of the program
+        _remove(run, [*recorded, *(path for path in others if path in paths)])
+        recorded = []
+        if left := [path for path in others if path.is_file()]:
+            log.warning("%s%s stays: no run recorded it.", left[0], _and_more(left))
     else:
-        before = None
-    if others and not overwrite:
-        raise InputError(
-            f"{others[0]}{_and_more(others)} was made by no run recorded in {run.output}: give another "
-            "place, move it away, or --overwrite to replace what has the names of this run's results."
-        )
-    _write_record(run, settings, before, own_products)
+        if recorded:
+            check_same(run.output, before, run.settings, ADVICE)
+        if others:
+            raise InputError(
+                f"{others[0]}{_and_more(others)} was made by no run recorded in {run.output}: give another "
+                "place, move it away, or --overwrite to replace what has the names of this run's results."
+            )
+    place = run.output.resolve()
+    files = [_within(place, path) for path in dict.fromkeys((*recorded, *paths))]
+    write_record(run.output, {**run.settings, PLACE: str(place), FILES: files})
 
 
-def end_run(output: Path) -> None:
-    """Record which products a run has made: one that someone changes later is not taken for its own."""
-    record = read_settings(output, "")
-    if record is not None:
-        paths = {name: output / name for name in record[PRODUCTS]}
-        record[PRODUCTS] = {name: sha256(path) for name, path in paths.items() if path.is_file()}
-        write_settings(output, record)
+def _recorded_files(output: Path, record: Mapping[str, Any]) -> list[Path]:
+    """Return the recorded files that are there; a copy of a folder does not own what lies outside it."""
+    place = output.resolve()
+    moved = record.get(PLACE) != str(place)
+    names = [name for name in record.get(FILES, ()) if not (moved and Path(name).is_absolute())]
+    return [place / name for name in names if (place / name).is_file()]
 
 
-def _check_same_run(run: Run, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    script = {"script": settings["script"]}  # other scripts have other settings: more would be confusing
-    check_same(run.output, before, script, run.advice)
-    check_same(run.output, before, settings, run.advice)
+def _present(run: Run) -> list[Path]:
+    """Return the files that are there, or lie where they would be taken for the run's."""
+    found = [path for path in run.paths if path.is_file()]
+    for each in run.files:
+        found += sorted(each.folder.resolve().glob(f"[!.]*{each.suffix}"))
+        if each.folder.parent == run.output:  # other videos would be handed in with these
+            found += sorted(run.output.resolve().glob(f"*/[!.]*{each.suffix}"))
+    return list(dict.fromkeys(found))
 
 
-def _write_record(
-    run: Run, settings: dict[str, Any], before: dict[str, Any] | None, own_products: Mapping[Path, str | None]
-) -> None:
-    """Record a run; what the same run has made before stays its own."""
-    files = {(each.folder.resolve(), each.suffix): list(each.names) for each in run.files}
-    for each in _recorded_files(run.output, before):
-        files.setdefault((each.folder.resolve(), each.suffix), list(each.names))
-    products = {path.resolve(): digest for path, digest in own_products.items()}
-    products |= {path.resolve(): None for path in run.products}  # about to be made anew
-    recorded_files = [
-        [_within(run.output, folder), suffix, names] for (folder, suffix), names in files.items()
-    ]
-    recorded_products = {_within(run.output, path): digest for path, digest in products.items()}
-    record = {PLACE: str(run.output.resolve()), FILES: recorded_files, PRODUCTS: recorded_products}
-    write_settings(run.output, {**settings, **record})
-
-
-def _recorded_files(output: Path, record: dict[str, Any] | None) -> list[FileSet]:
-    """Return the sets of files in a record; an earlier version of the program has recorded none."""
-    recorded = [] if record is None else record.get(FILES, [])
-    return [
-        FileSet(output / folder, suffix, names)
-        for folder, suffix, names in recorded
-        if _is_still_there(output, record, folder)
-    ]
-
-
-def _recorded_products(output: Path, record: dict[str, Any] | None) -> dict[Path, str | None]:
-    """Return the products in a record that are there as they were made, with their SHA-256.
-
-    One without was begun by a run that was stopped: nothing was there before, so what is there is its own.
-    """
-    recorded = {} if record is None else record.get(PRODUCTS, {})
-    found = {
-        output / name: digest for name, digest in recorded.items() if _is_still_there(output, record, name)
-    }
-    return {
-        path: digest
-        for path, digest in found.items()
-        if path.is_file() and (digest is None or sha256(path) == digest)
-    }
-
-
-def _is_still_there(output: Path, record: dict[str, Any] | None, path: str) -> bool:
-    """Tell whether a recorded path is to be trusted: a copy of a folder does not own what lies elsewhere."""
-    in_place = record is not None and record.get(PLACE) == str(output.resolve())
-    return in_place or not Path(path).is_absolute()
-
-
-def _others(run: Run, own: set[Path]) -> list[Path]:
-    """Return the files that would be taken for the run's, or replaced by it, and are not its `own`."""
-    folders = {(each.folder, each.suffix) for each in run.files}
-    if any(each.folder.parent == run.output and each.suffix == ".png" for each in run.files):
-        # a folder of a video that this run does not have would be handed in with the others
-        folders |= {(path, ".png") for path in run.output.iterdir() if path.is_dir()}
-    found = [
-        path
-        for folder, suffix in sorted(folders)
-        if folder.is_dir()
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() == suffix and not path.name.startswith(".")
-    ]
-    found += [path for path in run.products if path.is_file()]
-    known = {path.resolve() for path in own}
-    return [path for path in dict.fromkeys(found) if path.resolve() not in known]
-
-
-def _remove(run: Run, own: Sequence[Path], others: Sequence[Path]) -> None:
-    """Remove what a recorded run made and what has this run's names; say so, and what stays."""
-    names = {path.resolve() for each in run.files for path in each.paths}
-    names |= {path.resolve() for path in run.products}
-    replaced = [path for path in others if path.resolve() in names]
-    removed = list(dict.fromkeys(path.resolve() for path in [*own, *replaced]))
-    for path in removed:
-        path.unlink(missing_ok=True)
-    for folder in {path.parent for path in removed} - {run.output.resolve()}:
+def _remove(run: Run, paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink()
+    for folder in {path.parent for path in paths} - {run.output.resolve()}:
         with suppress(OSError):  # something else is in it
             folder.rmdir()
-    if removed:
-        log.info("--overwrite: removed %d files of the run before from %s.", len(removed), run.output)
-    staying = [path for path in others if path.resolve() not in names]
-    if staying:
-        log.warning(
-            "%s%s stays: no run recorded it, and this one has no file of its name.",
-            *(staying[0], _and_more(staying)),
-        )
+    if paths:
+        log.info("--overwrite: removed %d files from %s.", len(paths), run.output)
 
 
 def _and_more(paths: Sequence[Path]) -> str:
     return f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
 
 
-def _within(output: Path, path: Path) -> str:
-    """Return a path relative to the output where it lies in it, so that the folder can be moved."""
-    path = path.resolve()
-    return str(path.relative_to(output.resolve()) if path.is_relative_to(output.resolve()) else path)
+def _within(place: Path, path: Path) -> str:
+    """Return a path relative to a folder if it lies in it, so that the folder can be moved."""
+    return str(path.relative_to(place) if path.is_relative_to(place) else path)

@@ -1,22 +1,20 @@
 import io
-import stat
 import tarfile
 import zipfile
 
 import pytest
 
-from scripts.downloads.installation import ArchiveError, unpack
+from scripts.downloads.installation import unpack
 from tests.downloads.test_download_datasets import tree
+from util.errors import InputError
 
 FILES = {"DAVIS/a.txt": b"one", "DAVIS/deep/er/b.bin": bytes(range(256)) * 500, "DAVIS/empty": b""}
 
 
-def write_zip(path, files, mode=0):
+def write_zip(path, files):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
-            archive.writestr(info, content)
+            archive.writestr(name, content)
     return path
 
 
@@ -38,15 +36,9 @@ def test_what_was_packed_is_unpacked(name, tmp_path):
     assert tree(tmp_path / "out") == FILES
 
 
-def test_the_clutter_of_a_mac_is_left_out(tmp_path):
-    path = write_zip(tmp_path / "a.zip", FILES | {"__MACOSX/x": b"-", "DAVIS/.DS_Store": b"-"})
-    unpack(path, tmp_path / "out")
-    assert tree(tmp_path / "out") == FILES
-
-
 def test_a_tar_with_an_entry_that_leaves_the_folder_is_refused(tmp_path):
     path = write_tar(tmp_path / "a.tar", {"../evil": b"2"})
-    with pytest.raises(ArchiveError, match="evil"):
+    with pytest.raises(InputError, match="evil"):
         unpack(path, tmp_path / "in/out")
     assert tree(tmp_path) == {"a.tar": path.read_bytes()}
 
@@ -57,17 +49,11 @@ def test_no_entry_of_a_zip_leaves_the_folder(tmp_path):
     assert tree(tmp_path / "in/out").keys() == {"x/evil", "evil-of-a-zip"}
 
 
-def test_a_link_in_a_zip_becomes_a_file(tmp_path):
-    path = write_zip(tmp_path / "a.zip", {"link": b".."}, stat.S_IFLNK | 0o777)
-    unpack(path, tmp_path / "out")
-    assert tree(tmp_path / "out") == {"link": b".."}
-
-
 @pytest.mark.parametrize("part", [0, 0.9])
 def test_a_cut_zip_is_recognised_before_it_is_unpacked(part, tmp_path):
     path = write_zip(tmp_path / "a.zip", FILES)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
-    with pytest.raises(ArchiveError, match="is no whole"):
+    with pytest.raises(InputError, match="is no whole"):
         unpack(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -75,5 +61,5 @@ def test_a_cut_zip_is_recognised_before_it_is_unpacked(part, tmp_path):
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_web_page_is_no_archive(name, tmp_path):
     (tmp_path / name).write_bytes(b"<!DOCTYPE html><html>Quota exceeded</html>" * 100)
-    with pytest.raises(ArchiveError, match="web page"):
+    with pytest.raises(InputError, match="web page"):
         unpack(tmp_path / name, tmp_path / "out")

@@ -15,10 +15,9 @@ from PIL import Image
 
 import download_datasets
 from scripts.downloads.sources import DATA_SETS
-from tests.conftest import ROOT, largest_file, run_script
+from tests.conftest import ROOT, run_script
 from tests.downloads.http_files import serving
 from util.errors import InputError
-from util.lock import exclusive
 
 # Each evaluation script and the videos that the fake archives hold for it.
 FINDERS = {
@@ -158,7 +157,7 @@ def test_a_whole_run_gives_the_data_tree_and_a_second_does_nothing(server, root,
     done = run_script(*command)
     assert tree(root) == TREE | OTHERS
     assert not (root / "downloads").exists()
-    for part in ("DAVIS-2016.zip", "unpacking static_data.zip", "100%", "KiB", "/s", "ETA"):
+    for part in ("DAVIS-2016.zip", "unpacking static_data.zip", "100%"):
         assert part in done.stderr, done.stderr
     assert "non-commercial" in done.stdout
 
@@ -191,14 +190,6 @@ def test_only_what_is_asked_for_is_fetched(fetch, root, server):
     assert tree(root) == OTHERS | below("DAVIS/2016", PACKED["DAVIS-2016.zip"]) | kept
 
 
-def test_an_archive_saved_by_hand_is_used(fetch, root, server):
-    (root / "downloads").mkdir()
-    (root / "downloads/DAVIS-2016.zip").write_bytes(server.files["DAVIS-2016.zip"])
-    fetch("--only", "davis16")
-    assert server.requests == []
-    assert tree(root) == OTHERS | below("DAVIS/2016", PACKED["DAVIS-2016.zip"])
-
-
 def test_one_failure_does_not_stop_the_others(fetch, root, server, caplog):
     server.faults["DAVIS-2017-trainval-480p.zip"].append(404)
     with pytest.raises(InputError, match=r"2 of 4 are missing \(DAVIS/2017/trainval, .*Scribbles\)"):
@@ -217,18 +208,17 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_archive_is_kept_aside_and_the_next_run_fetches_it_anew(bad, fetch, root, server, caplog):
+def test_a_bad_archive_is_named(bad, fetch, root, server, caplog):
     good = server.files["static_data.zip"]
     server.files["static_data.zip"] = BAD[bad](good)
     with pytest.raises(InputError, match=r"1 of 1 are missing \(static\)"):
         fetch("--only", "static")
-    aside = root / "downloads/static_data.zip.wrong"
-    assert str(aside) in caplog.text
-    assert tree(root) == OTHERS | {"downloads/static_data.zip.wrong": server.files["static_data.zip"]}
+    packed = root / "downloads/static_data.zip"
+    assert f"{packed} is " in caplog.text and "remove it" in caplog.text
     assert sorted(path.name for path in root.iterdir()) == ["DAVIS", "downloads"]
+    packed.unlink()
     server.files["static_data.zip"] = good
     fetch("--only", "static")
-    aside.unlink()
     assert tree(root) == OTHERS | below("static", PACKED["static_data.zip"])
 
 
@@ -242,14 +232,6 @@ def test_a_folder_that_is_there_but_not_whole_is_left_alone(fetch, root, server,
     assert tree(root) == OTHERS | {"static/mine/x.jpg": JPG}
 
 
-def test_a_link_to_another_disk_is_followed(fetch, root, tmp_path):
-    (tmp_path / "large-disk").mkdir()
-    (root / "static").symlink_to(tmp_path / "large-disk")
-    fetch("--only", "static")
-    assert tree(tmp_path / "large-disk") == STATIC
-    assert (root / "static").is_symlink()
-
-
 def test_too_little_space_stops_it_before_it_unpacks(fetch, root, server, monkeypatch, caplog):
     (root / "downloads").mkdir()
     (root / "downloads/static_data.zip").write_bytes(server.files["static_data.zip"])
@@ -258,18 +240,6 @@ def test_too_little_space_stops_it_before_it_unpacks(fetch, root, server, monkey
         fetch("--only", "static")
     assert "make room" in caplog.text
     assert not list(root.glob("*static*"))
-
-
-def test_a_write_that_fails_while_unpacking_leaves_nothing_behind(fetch, root):
-    large = PACKED["static_data.zip"] | {"static/fss/large.bin": bytes(100_000)}
-    packed = root / "downloads/static_data.zip"
-    packed.parent.mkdir()
-    packed.write_bytes(zipped(large))
-    with largest_file(50_000), pytest.raises(OSError, match="too large"):
-        fetch("--only", "static")
-    assert tree(root) == OTHERS | {"downloads/static_data.zip": packed.read_bytes()}
-    fetch("--only", "static")
-    assert tree(root) == OTHERS | below("static", large)
 
 
 def test_killed_while_unpacking_the_next_run_ends_right(server, root):
@@ -290,12 +260,6 @@ def test_killed_while_unpacking_the_next_run_ends_right(server, root):
     assert tree(root) == OTHERS | below("static", PACKED["static_data.zip"] | many)
     assert sorted(path.name for path in root.iterdir()) == ["DAVIS", "static"]
     assert len(server.requests) == requests  # the archive was whole
-
-
-def test_two_runs_at_once_are_refused(fetch, root):
-    with exclusive(root / "downloads", "download"), pytest.raises(InputError, match="another download"):
-        fetch("--only", "davis16")
-    fetch("--only", "davis16")
 
 
 @pytest.fixture

@@ -99,14 +99,13 @@ def wrong(request, server):
     return request.param, server.files[NAME], "is of the propagation network"
 
 
-def test_a_wrong_file_is_kept_aside(wrong, fetch, server, tmp_path):
+def test_a_wrong_file_is_not_taken(wrong, fetch, server, tmp_path):
     which, content, reason = wrong
     name = MODELS[which].name
     server.files[name] = content
     with pytest.raises(InputError, match=reason):
         fetch("--which", which)
-    assert names(tmp_path / "saves" / name) == [f"{name}.wrong"]
-    assert (tmp_path / "saves" / f"{name}.wrong").read_bytes() == content
+    assert not (tmp_path / "saves").exists()
 
 
 def test_a_good_file_that_is_there_stays_and_gets_its_sum(fetch, server, tmp_path, network):
@@ -120,13 +119,13 @@ def test_a_good_file_that_is_there_stays_and_gets_its_sum(fetch, server, tmp_pat
     assert path.with_name(f"{NAME}.sha256").read_text() == f"{sha256(path)}  {NAME}\n"
 
 
-def test_a_wrong_file_that_is_there_makes_way_for_the_right_one(fetch, server, tmp_path):
+def test_a_wrong_file_that_is_there_stays(fetch, server, tmp_path):
     path = tmp_path / "saves" / NAME
     path.parent.mkdir()
     path.write_bytes(b"half of it")
-    fetch()
-    assert path.read_bytes() == server.files[NAME]
-    assert path.with_name(f"{NAME}.wrong").read_bytes() == b"half of it"
+    with pytest.raises(InputError, match="Move it away"):
+        fetch()
+    assert path.read_bytes() == b"half of it" and server.requests == []
 
 
 def test_once_gives_up_at_the_first_failure_in_one_line(fetch, server, tmp_path):
