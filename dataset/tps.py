@@ -5,8 +5,6 @@ weight times U(r) = r^2 log r.
 """
 
 from functools import lru_cache
-from importlib import import_module
-from importlib.util import find_spec
 
 import numpy as np
 import scipy.linalg
@@ -32,8 +30,6 @@ def random_control_points(random: np.random.Generator) -> tuple[NDArray[np.float
 def solve(c_src: NDArray[np.float64], c_dst: NDArray[np.float64]) -> NDArray[np.float64]:
     """Find the map that takes each `c_dst` (a place in the result) to its `c_src` (where to read).
 
-    The package `thinplate` is used when it is installed.
-
     Args:
         c_src: N x 2, N >= 3, not all on a line.
         c_dst: N x 2, all different.
@@ -41,11 +37,6 @@ def solve(c_src: NDArray[np.float64], c_dst: NDArray[np.float64]) -> NDArray[np.
     Returns:
         (N + 3) x 2: a weight per control point, then the affine part for 1, x and y.
     """
-    if find_spec("thinplate") is not None:
-        # its map is a displacement, so the identity is added
-        theta = np.array(import_module("thinplate").tps_theta_from_points(c_src, c_dst, reduced=False))
-        theta[-2:] += np.eye(2)
-        return theta
     count = len(c_dst)
     system = np.zeros((count + 3, count + 3))
     system[:count, :count] = _bend(((c_dst[:, None] - c_dst[None]) ** 2).sum(-1))
@@ -109,7 +100,7 @@ def _bend(squared: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _to_pixels(grid: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    # as thinplate does: 1 is the width, one more than the last pixel's coordinate
+    # as the original does: 1 is the width, one more than the last pixel's coordinate
     return grid[0] * np.float32(grid.shape[2]), grid[1] * np.float32(grid.shape[1])
 
 

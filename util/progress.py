@@ -3,15 +3,26 @@
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 import progressbar
 from typing_extensions import Self
 
 
 class _Progress:
-    """A bar that is shown inside a `with` block."""
+    """A bar that is shown inside a `with` block; False for `shown` counts silently."""
 
-    bar: progressbar.ProgressBar
+    bar: progressbar.ProgressBar | progressbar.NullBar
+
+    def __init__(self, total: float, shown: bool, *widgets: object) -> None:
+        if not shown:
+            self.bar = progressbar.NullBar(max_value=total)
+            return
+        spaced = [part for widget in widgets for part in (widget, " ")]
+        few_in_a_log_file = 0.1 if sys.stderr.isatty() else 10  # seconds between two states
+        self.bar = progressbar.ProgressBar(
+            max_value=total, fd=sys.stderr, min_poll_interval=few_in_a_log_file, widgets=spaced[:-1]
+        )
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -24,35 +35,23 @@ class _Progress:
 
 
 class FrameProgress(_Progress):
-    """A bar over frames with what is being done, frames a second and the time left.
+    """A bar over frames, or other equal pieces of work: what is being done, the rate and the time left.
 
     Args:
         frames: how many there will be.
-        shown: False counts silently, for the ranks that leave the talking to the first one.
+        shown: False for the ranks that leave the talking to the first one.
+        rate: name of the rate that is shown.
     """
 
-    def __init__(self, frames: int, shown: bool = True) -> None:
+    def __init__(self, frames: int, shown: bool = True, rate: str = "fps") -> None:
         self.done = 0
         self.seconds = 0.0
         self.start = time.perf_counter()
-        if not shown:
-            self.bar = progressbar.NullBar(max_value=frames)
-            return
-        self.bar = progressbar.ProgressBar(
-            max_value=frames,
-            fd=sys.stderr,
-            min_poll_interval=_poll_interval(),
-            widgets=[
-                progressbar.SimpleProgress(),
-                " ",
-                progressbar.Bar(),
-                " ",
-                progressbar.Variable("name", width=16, precision=16, format="{formatted_value}"),
-                " ",
-                progressbar.Variable("fps", precision=3),
-                " ",
-                progressbar.ETA(),
-            ],
+        self.rate = rate
+        name = progressbar.Variable("name", width=16, precision=16, format="{formatted_value}")
+        speed = progressbar.Variable(rate, precision=3)
+        super().__init__(
+            frames, shown, progressbar.SimpleProgress(), progressbar.Bar(), name, speed, progressbar.ETA()
         )
 
     def advance(self, name: str, seconds: float | None = None) -> None:
@@ -64,105 +63,19 @@ class FrameProgress(_Progress):
         """
         self.done += 1
         self.seconds = time.perf_counter() - self.start if seconds is None else self.seconds + seconds
-        self.bar.update(self.done, name=name, fps=self.done / self.seconds)
-
-
-class ByteProgress(_Progress):
-    """A bar over bytes with their amount, the speed and the time left, if the total is known."""
-
-    def __init__(self, label: str, total: int | None) -> None:
-        known = total is not None
-        self.done = 0
-        self.bar = progressbar.ProgressBar(
-            max_value=total if known else progressbar.UnknownLength,
-            fd=sys.stderr,
-            min_poll_interval=_poll_interval(),
-            widgets=[
-                f"{label} ",
-                progressbar.Percentage() if known else "",
-                " ",
-                progressbar.Bar() if known else progressbar.BouncingBar(),
-                " ",
-                progressbar.DataSize(),
-                *([" of ", progressbar.DataSize("max_value")] if known else []),
-                " ",
-                progressbar.FileTransferSpeed(),
-                " ",
-                progressbar.AdaptiveETA() if known else progressbar.Timer(),
-            ],
-        )
-
-    def advance(self, count: int) -> None:
-        """Count some more bytes."""
-        self.done += count
-        self.bar.update(self.done)
-
-
-class CountProgress(_Progress):
-    """A bar over equal pieces of work with their rate and the time left.
-
-    Args:
-        label: what they are.
-        total: how many there will be.
-        shown: False counts silently, as in `FrameProgress`.
-    """
-
-    def __init__(self, label: str, total: int, shown: bool = True) -> None:
-        self.done = 0
-        if not shown:
-            self.bar = progressbar.NullBar(max_value=total)
-            return
-        self.bar = progressbar.ProgressBar(
-            max_value=total,
-            fd=sys.stderr,
-            min_poll_interval=_poll_interval(),
-            widgets=[
-                f"{label} ",
-                progressbar.SimpleProgress(),
-                " ",
-                progressbar.Bar(),
-                " ",
-                progressbar.FileTransferSpeed(unit="", prefixes=("",)),
-                " ",
-                progressbar.AdaptiveETA(),
-            ],
-        )
-
-    def advance(self) -> None:
-        """Count one more piece."""
-        self.advance_to(self.done + 1)
-
-    def advance_to(self, done: int) -> None:
-        """Count all pieces up to one."""
-        self.done = done
-        self.bar.update(done)
+        shown: dict[str, Any] = {"name": name, self.rate: self.done / self.seconds}
+        self.bar.update(self.done, **shown)
 
 
 class PartProgress(_Progress):
     """A bar over work whose end is known as a part alone, with a few words on where it stands."""
 
     def __init__(self, label: str) -> None:
-        self.bar = progressbar.ProgressBar(
-            max_value=1.0,
-            fd=sys.stderr,
-            min_poll_interval=_poll_interval(),
-            widgets=[
-                f"{label} ",
-                progressbar.Percentage(),
-                " ",
-                progressbar.Bar(),
-                " ",
-                progressbar.Variable("words", width=1, format="{formatted_value}"),
-                " ",
-                progressbar.ETA(),
-            ],
+        words = progressbar.Variable("words", width=1, format="{formatted_value}")
+        super().__init__(
+            1.0, True, label, progressbar.Percentage(), progressbar.Bar(), words, progressbar.ETA()
         )
 
     def show(self, done: float, words: str) -> None:
         """Show how much is done, 0 to 1."""
         self.bar.update(done, words=words)
-
-
-def _poll_interval() -> float:
-    """Return the seconds between two states of a bar: few of them in a log file."""
-    return 0.1 if sys.stderr.isatty() else 10

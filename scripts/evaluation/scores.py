@@ -107,7 +107,8 @@ def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
     first_labels = _labels_of(truth.read(truth.names[0], (height, width)))
     objects = _objects_of(truth, first_labels)
     alias = _alias(objects.known, (read_mask(masks[name]) for name in counted))
-    never_given, strangers = _Appearances(), _Appearances()
+    never_given: dict[int, str] = {}  # labels, by the frame that first shows them
+    strangers: dict[int, str] = {}
     counting = set(objects.first)
     evaluator = Evaluator(name=truth.video)
     for name in counted:
@@ -116,12 +117,14 @@ def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
         _check_size(masks[name], mask, shown)
         if alias is not None:
             mask = np.where(mask == alias, np.uint8(min(objects.known)), mask)
-        never_given.note(_labels_of(shown) - first_labels - objects.late_labels - {VOID}, name)
-        strangers.note(_labels_of(mask) - objects.known, name)
+        hidden = _labels_of(shown) - first_labels - objects.known.difference(objects.first) - {VOID}
+        never_given = dict.fromkeys(sorted(hidden), name) | never_given
+        strangers = dict.fromkeys(sorted(_labels_of(mask) - objects.known), name) | strangers
         evaluator.objects_in_gt |= counting  # else it would count them from the first frame that shows them
         evaluator.feed_frame(_only(mask, counting), _only(shown, counting))
         counting |= objects.late.get(name, set())
-    _log_labels_apart(truth, first_labels, objects, evaluator.objects_in_gt, never_given, strangers)
+    scored = evaluator.objects_in_gt
+    _log_labels_apart(truth, first_labels, objects, scored, never_given, strangers)
     region, boundary = evaluator.conclude()
     return [
         ObjectScore(truth.video, label, float(region[label]), float(boundary[label]))
@@ -137,27 +140,8 @@ class _Objects:
     late: Mapping[str, set[int]]
 
     @property
-    def late_labels(self) -> set[int]:
-        return set().union(*self.late.values())
-
-    @property
     def known(self) -> set[int]:
-        return self.first | self.late_labels
-
-
-class _Appearances(dict[int, str]):
-    """The frames where labels first appear."""
-
-    def note(self, labels: set[int], frame: str) -> None:
-        for label in sorted(labels):
-            self.setdefault(label, frame)
-
-    def without(self, labels: Collection[int]) -> "_Appearances":
-        return _Appearances({label: frame for label, frame in self.items() if label not in labels})
-
-    def __str__(self) -> str:
-        labels = ", ".join(map(str, sorted(self)))
-        return f"label{'s' if len(self) > 1 else ''} {labels} (first on {min(self.values())})"
+        return self.first.union(*self.late.values())
 
 
 def _objects_of(truth: Truth, first_labels: set[int]) -> _Objects:
@@ -222,46 +206,44 @@ def _log_labels_apart(
     first_labels: set[int],
     objects: _Objects,
     scored: set[int],
-    never_given: _Appearances,
-    strangers: _Appearances,
+    never_given: Mapping[int, str],
+    strangers: Mapping[int, str],
 ) -> None:
     """Name the labels that have no score, or one that may surprise, and say why."""
-    gaps = objects.first - first_labels - set(never_given)
-    if gaps and not truth.merged:
-        log.warning(
-            "%s: label %s is on none of its frames, but an object, as all labels up to the first frame's "
-            "largest are: 1 where masks do not show it either.",
-            *(truth.video, ", ".join(map(str, sorted(gaps)))),
-        )
+
+    def warn(sentence: str, labels: Collection[int]) -> None:
+        first = min((seen[label] for label in labels if label in seen), default="")
+        named = f"label{'s' if len(labels) > 1 else ''} {', '.join(map(str, sorted(labels)))}"
+        if labels:
+            log.warning(
+                "%s: %s", truth.video, sentence.format(named + (f" (first on {first})" if first else ""))
+            )
+
+    seen = {**strangers, **never_given}
     if not objects.known:
         log.warning(
             "%s: %s, its first frame with ground truth, shows no object.", truth.video, truth.names[0]
         )
-    unscored = never_given.without(scored)
-    if unscored:
-        log.warning(
-            "%s: the ground truth has %s, which its first frame lacks: never given, not scored. "
-            "With --late_objects each is given where it appears, and scored from the next frame on.",
-            *(truth.video, unscored),
+    if not truth.merged:
+        warn(
+            "{} is on none of its frames, but an object, as all labels up to the first frame's largest are: "
+            "1 where masks do not show it either.",
+            objects.first - first_labels - never_given.keys(),
         )
-    below = never_given.without(never_given.keys() - scored)
-    if below:
-        log.warning(
-            "%s: the ground truth has %s, which its first frame lacks: never given, but scored, as "
-            "all labels up to the first frame's largest are. --late_objects gives each where it appears.",
-            *(truth.video, below),
-        )
-    if strangers.without(set(never_given)):
-        log.warning(
-            "%s: its masks have %s, no object of the ground truth: not scored.",
-            *(truth.video, strangers.without(set(never_given))),
-        )
-    too_late = objects.known - scored
-    if too_late:
-        log.info(
-            "%s: label %s is given too late to be scored.",
-            *(truth.video, ", ".join(map(str, sorted(too_late)))),
-        )
+    warn(
+        "the ground truth has {}, which its first frame lacks: never given, not scored. With --late_objects "
+        "each is given where it appears, and scored from the next frame on.",
+        never_given.keys() - scored,
+    )
+    warn(
+        "the ground truth has {}, which its first frame lacks: never given, but scored, as all labels up to "
+        "the first frame's largest are. --late_objects gives each where it appears.",
+        never_given.keys() & scored,
+    )
+    warn(
+        "its masks have {}, no object of the ground truth: not scored.", strangers.keys() - never_given.keys()
+    )
+    warn("{} is given too late to be scored.", objects.known - scored)
 
 
 def check_table(path: Path) -> None:

@@ -19,7 +19,7 @@ from util.errors import InputError
 from util.files import remove_leftovers
 from util.lock import exclusive
 from util.palette import voc_palette
-from util.progress import CountProgress
+from util.progress import FrameProgress
 from util.ranks import joined_ranks, share
 
 METRIC = "J_AND_F"
@@ -52,7 +52,7 @@ def evaluate(args: argparse.Namespace) -> None:
         if ranks.is_first:
             announce(session, unfinished, ranks.count)
         interactions = len(mine) * session.max_nb_interactions
-        with CountProgress("interactions", interactions, shown=ranks.is_first) as progress, session:
+        with FrameProgress(interactions, ranks.is_first, rate="per_second") as progress, session:
             run_samples(session, networks, args, progress)
         ranks.gather(None)  # all have finished
         if ranks.is_first:
@@ -120,7 +120,7 @@ def announce(session: DavisInteractiveSession, unfinished: Sequence[SampleKey], 
 
 
 def run_samples(
-    session: DavisInteractiveSession, networks: Networks, args: argparse.Namespace, progress: CountProgress
+    session: DavisInteractiveSession, networks: Networks, args: argparse.Namespace, progress: FrameProgress
 ) -> None:
     """Answer all interactions; those that a sample does without count as done when the next one begins."""
     begun = 0
@@ -129,7 +129,7 @@ def run_samples(
             sequence = session.sequences[name]
             if is_new:
                 method = networks.method(sequence, args.policy, args.interactions)
-                progress.advance_to(begun * args.interactions)
+                progress.done = begun * args.interactions
                 begun += 1
             masks, candidates = method.answer(scribbles)
             key = session.key
@@ -139,8 +139,7 @@ def run_samples(
                 remove_leftovers(folder)
                 for path, labels in zip(sequence.frames, masks, strict=True):
                     writer.submit(write_mask, folder / f"{path.stem}.png", labels.copy(), voc_palette())
-            progress.advance()
-    progress.advance_to(begun * args.interactions)
+            progress.advance(name)
 
 
 def finish(session: DavisInteractiveSession, args: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """MiVOS on the interactive track: scribbles become masks of a frame, which are propagated now and then."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,35 +11,17 @@ from torch import Tensor
 from dataset.image_io import normalise
 from dataset.interactive.scribbles import NONE, scribble_map
 from dataset.video_files.frame_source import FrameSource
+from model import InteractiveCore
 from model.interactive.scribble_to_mask import ScribbleSegmenter
 
 ROUND = 3  # interactions on a frame before it is propagated, as published
 
 
-class Propagation(Protocol):
-    """What is asked of `model.InteractiveCore`."""
-
-    def give(self, index: int, mask: Tensor) -> None:
-        """Take the label map `H x W` of a frame for right."""
-
-    def propagate(self) -> Iterable[int]:
-        """Carry what was given to the other frames; iterate to get it done."""
-
-    def label_map(self, index: int) -> Tensor:
-        """Return the labels of a frame, `H x W`."""
-
-
-def published(number: int, last: int) -> bool:
-    """Tell whether masks are propagated after an interaction, as by the authors: 3, 6 and 8 of 8."""
-    return number % ROUND == 0 or number == last
-
-
-def every(number: int, last: int) -> bool:
-    """Propagate after each interaction."""
-    return True
-
-
-POLICIES: dict[str, Callable[[int, int], bool]] = {"published": published, "every": every}
+# Whether masks are propagated after an interaction, given its number and the last one's.
+POLICIES: dict[str, Callable[[int, int], bool]] = {
+    "published": lambda number, last: number % ROUND == 0 or number == last,  # 3, 6 and 8 of 8
+    "every": lambda number, last: True,
+}
 
 
 class NormalisedFrames(Sequence[Tensor]):
@@ -74,7 +56,7 @@ class InteractiveMethod:
         frames: FrameSource,
         labels: Sequence[int],
         segmenter: ScribbleSegmenter,
-        propagation: Propagation,
+        propagation: InteractiveCore,
         policy: Callable[[int, int], bool],
         last: int,
     ) -> None:

@@ -1,7 +1,6 @@
 """What the interactive track measures: a file for each sample, and one table of them all."""
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -107,8 +106,6 @@ class ReportFolder:
         self.paths = {
             key: folder / SAMPLES_FOLDER / f"{key.sequence}_{key.scribble_idx:03}.json" for key in keys
         }
-        self._read: dict[SampleKey, tuple[int, SampleReport]] = {}  # with the time that it was written at
-        self._tables: dict[SampleKey, str] = {}  # of finished samples
 
     def remove_leftovers(self) -> None:
         """Remove what killed processes left half-written."""
@@ -117,17 +114,7 @@ class ReportFolder:
 
     def samples(self) -> dict[SampleKey, SampleReport]:
         """Read the samples that are there, also those that other processes have written."""
-        for key, path in self.paths.items():
-            try:
-                written = path.stat().st_mtime_ns
-            except FileNotFoundError:
-                continue
-            if key not in self._read or self._read[key][0] != written:
-                try:
-                    self._read[key] = written, SampleReport.from_text(path.read_text())
-                except (ValueError, KeyError, TypeError) as error:
-                    raise InputError(f"{path} is damaged: remove it, and its sample is run again.") from error
-        return {key: self._read[key][1] for key in self.paths if key in self._read}
+        return {key: _read_sample(path) for key, path in self.paths.items() if path.is_file()}
 
     def write_sample(self, sample: SampleReport) -> None:
         """Write a sample as it stands."""
@@ -136,20 +123,15 @@ class ReportFolder:
 
     def write_report(self, samples: Iterable[SampleReport]) -> None:
         """Write the table of samples."""
-        with atomic_path(self.folder / REPORT_FILE) as temporary, temporary.open("w") as file:
-            file.write(table([Row._fields]))
+        with atomic_path(self.folder / REPORT_FILE) as temporary, temporary.open("w", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(Row._fields)
             for sample in samples:
-                file.write(self._tables.get(sample.key) or self._table(sample))
-
-    def _table(self, sample: SampleReport) -> str:
-        text = table(sample.rows())
-        if sample.finished:
-            self._tables[sample.key] = text
-        return text
+                table.writerows(sample.rows())
 
 
-def table(rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+def _read_sample(path: Path) -> SampleReport:
+    try:
+        return SampleReport.from_text(path.read_text())
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: remove it, and its sample is run again.") from error

@@ -48,9 +48,9 @@ class DavisInteractiveSession:
         max_nb_interactions: of a sample.
         max_time: seconds of a sample for each of its objects.
         metric_to_optimize: "J", "F" or "J_AND_F"; decides where the robot scribbles, and is summed up.
-        report_save_dir: folder for `report.csv` and `summary.json`, written after each interaction. What
-            is finished in it is not run again, and it is refused when it was begun with other rules, data
-            or settings. None writes nothing.
+        report_save_dir: folder for `report.csv` and `summary.json`, written after each sample. What is
+            finished in it is not run again, and it is refused when it was begun with other rules, data or
+            settings. None writes nothing.
         scorer_time: False counts the method's own seconds alone against `max_time`.
         seed: of the robot.
         settings: plain values on which the method's masks depend.
@@ -282,6 +282,9 @@ class DavisInteractiveSession:
         return report.timed_out or is_full or self._is_late(perf_counter())
 
     def _write(self) -> None:
+        """Write the sample after each interaction, and report and summary when it is finished."""
+        report = self._current().report
         if self.folder is not None:
-            self.folder.write_sample(self._current().report)
-            self.write_report()
+            self.folder.write_sample(report)
+            if report.finished:
+                self.write_report()

@@ -15,18 +15,16 @@ def checked_masks(masks: ArrayLike, sequence: TrackSequence) -> NDArray[np.uint8
     Raises:
         InputError: they have another shape than the sequence, or labels that none of its objects has.
     """
+    shape = (len(sequence), *sequence.size)
     try:
         labels = np.asarray(masks)
     except ValueError as error:  # frames of several sizes
         raise InputError(f"the masks of {sequence.name} are not all of one size: make them so.") from error
-    shape = (len(sequence), *sequence.size)
-    if labels.shape != shape:
+    if labels.shape != shape or labels.dtype.kind not in "bui":
         raise InputError(
-            f"the masks of {sequence.name} are {_times(labels.shape)} where {_times(shape)} are asked for "
-            "(frames x height x width): submit a label map for each frame, at its size."
+            f"the masks of {sequence.name} are {labels.shape} of {labels.dtype}: submit label maps of whole "
+            f"numbers, {shape} (frames, height, width)."
         )
-    if labels.dtype.kind not in "bui":
-        raise InputError(f"the masks of {sequence.name} are of {labels.dtype}: submit whole numbers.")
     unknown = sorted(set(np.unique(labels).tolist()) - {0, *sequence.labels})
     if unknown:
         raise InputError(
@@ -40,14 +38,9 @@ def checked_candidates(candidates: Sequence[int] | None, frames: int) -> Sequenc
     """Return the frames that the robot may choose from; InputError when there is none, or one is no frame."""
     if candidates is None:
         return range(frames)
-    wrong = [each for each in candidates if each not in range(frames)]
-    if wrong or not len(candidates):
-        what = f"include {wrong[0]}" if wrong else "are none"
+    if not len(candidates) or any(each not in range(frames) for each in candidates):
         raise InputError(
-            f"the next frame's candidates {what}: give frames from 0 to {frames - 1}, or None for all."
+            f"the next frame's candidates are {list(candidates)}: give frames from 0 to {frames - 1}, or "
+            "None for all."
         )
     return [int(each) for each in candidates]
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a single number"

@@ -25,7 +25,7 @@ from dataset.masks.writer import write_mask
 from dataset.video import working_size
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
-from util.progress import CountProgress
+from util.progress import FrameProgress
 from util.worker_processes import worked_on
 
 MARGIN = 2.25
@@ -168,12 +168,12 @@ def resize_all(jobs: list[Job], shorter: int, workers: int) -> None:
     try:
         with (
             worked_on(partial(run_job, shorter=shorter), jobs, workers, _start_worker) as answers,
-            CountProgress("resizing", len(jobs)) as bar,
+            FrameProgress(len(jobs)) as bar,
         ):
             for reason in answers:
                 if reason is not None:
                     reasons.append(reason)
-                bar.advance()
+                bar.advance("resizing")
     finally:
         _remove_leftovers(folders)  # of workers that were stopped
     if reasons:

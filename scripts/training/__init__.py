@@ -2,5 +2,5 @@
 
 A script's task (data, network, forward, schedule) goes into the loop (`loop.py`), which takes the steps,
 saves networks and checkpoints, and records means of metrics over processes (`metric_means.py`) and pictures
-of batches (`batch_pictures.py`). `sample_pictures.py` draws samples for `scripts/show_samples.py`.
+of batches (`batch_pictures.py`, `interactive_pictures.py`).
 """

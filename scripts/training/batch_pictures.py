@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.image_io import denormalise
+from dataset.training.sample import Sample
 from util.palette import voc_palette
 
 Picture = NDArray[np.uint8]  # H x W x 3
 
+SAMPLE_COLUMNS = ("frame 0", "frame 1", "frame 2")
 COLUMNS = ("frame 0, given", "frame 1, predicted", "frame 1, true", "frame 2, predicted", "frame 2, true")
 MOST_SAMPLES = 6
 CAPTION_HEIGHT, GAP = 20, 4  # pixels
@@ -32,6 +34,16 @@ def paint(picture: NDArray[np.uint8], masks: NDArray[np.float32]) -> NDArray[np.
     colours = COLOURS[1 : len(masks) + 1, None, None]  # K x 1 x 1 x 3
     painted = picture * (1 - opacity.sum(axis=0)) + (opacity * colours).sum(axis=0)
     return np.rint(painted.clip(0, 255)).astype(np.uint8)
+
+
+def sample_grid(samples: Sequence[Sample]) -> Picture:
+    """Draw samples of a stage as rows of three frames, with their masks."""
+    rows = []
+    for sample in samples:
+        classes = sample["cls_gt"].numpy()
+        masks = np.stack([classes == k for k in (1, 2)], axis=1).astype(np.float32)
+        rows.append([paint(denormalise(rgb), mask) for rgb, mask in zip(sample["rgb"], masks, strict=True)])
+    return captioned(rows, SAMPLE_COLUMNS)
 
 
 def image_grid(batch: dict[str, Any], logits: Tensor) -> NDArray[np.uint8]:

@@ -233,7 +233,7 @@ def test_resize_youtube_stopped_and_run_again(youtube):
     )
 
     done = run_script(*command, "--workers", "2")
-    assert "resizing 58 of 58" in done.stderr
+    assert "58 of 58" in done.stderr
     assert "ETA" in done.stderr or "Time" in done.stderr
     assert all(path.stat().st_mtime_ns == date for path, date in before.items())
     assert tree(youtube / "small").keys() == tree(youtube / "train").keys()

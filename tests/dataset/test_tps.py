@@ -103,25 +103,3 @@ def test_exact_maps_are_the_interpolant_of_scipy():
     expected = RBFInterpolator(target, source, kernel="thin_plate_spline", degree=1)(places) * (50, 40)
     ours = np.stack(exact_maps(source, target, 40, 50), -1).reshape(-1, 2)
     assert np.abs(ours - expected).max() < 1e-3
-
-
-def test_thinplate_is_used_when_it_is_installed(tmp_path, monkeypatch, golden):
-    # A stand-in with that package's interface and conventions, in its own formula: displacements, not places.
-    (tmp_path / "thinplate.py").write_text(
-        "import numpy as np\n"
-        "calls = []\n"
-        "def tps_theta_from_points(c_src, c_dst, reduced=False):\n"
-        "    calls.append(reduced)\n"
-        "    n = len(c_dst)\n"
-        "    d = np.sqrt(((c_dst[:, None] - c_dst[None]) ** 2).sum(-1))\n"
-        "    P = np.column_stack((np.ones(n), c_dst))\n"
-        "    A = np.block([[d ** 2 * np.log(d + 1e-6), P], [P.T, np.zeros((3, 3))]])\n"
-        "    return np.linalg.solve(A, np.vstack((c_src - c_dst, np.zeros((3, 2)))))\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    height, width, _ = golden["shape"]
-    ours = exact_maps(golden["c_src"], golden["c_dst"], int(height), int(width))
-    assert largest_difference(ours, (golden["map_x"], golden["map_y"])) < 1e-4
-    import thinplate
-
-    assert thinplate.calls == [False]

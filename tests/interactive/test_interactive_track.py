@@ -227,10 +227,10 @@ def test_misuse_of_the_session(predictions, clock):
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
-        (np.zeros((12, 100, 214), np.uint8), "are 12 x 100 x 214 where 12 x 120 x 214 are asked for"),
-        (np.zeros((11, 120, 214), np.uint8), "are 11 x 120 x 214"),
+        (np.zeros((12, 100, 214), np.uint8), r"are \(12, 100, 214\) of uint8: .* \(12, 120, 214\)"),
+        (np.zeros((11, 120, 214), np.uint8), r"are \(11, 120, 214\)"),
         ([np.zeros((120, 214)), np.zeros((120, 200))], "not all of one size"),
-        (np.zeros((12, 120, 214), np.float32), "of float32: submit whole numbers"),
+        (np.zeros((12, 120, 214), np.float32), "of float32: submit label maps of whole numbers"),
         (np.full((12, 120, 214), 7), r"the label 7, which is none of its objects \(1, 2\)"),
         (np.full((12, 120, 214), -1), "the label -1"),
     ],
@@ -241,9 +241,9 @@ def test_masks_that_cannot_be_scored(masks, message):
     run.get_scribbles()
     with pytest.raises(InputError, match=message):
         run.submit_masks(masks)
-    with pytest.raises(InputError, match="candidates are none"):
+    with pytest.raises(InputError, match=r"candidates are \[\]"):
         run.submit_masks(np.zeros((12, 120, 214), np.uint8), [])
-    with pytest.raises(InputError, match="candidates include 12: give frames from 0 to 11"):
+    with pytest.raises(InputError, match=r"candidates are .*12.*: give frames from 0 to 11"):
         run.submit_masks(np.zeros((12, 120, 214), np.uint8), [3, 12])
     run.submit_masks(np.zeros((12, 120, 214), np.uint8))  # the clock has gone on, nothing else is lost
 
