@@ -7,6 +7,7 @@ from pathlib import Path
 from scripts.annotator.export import KINDS
 from scripts.annotator.run import annotate
 from scripts.evaluation.flags import add_network_flags
+from util.device import add_precision_flags
 from util.errors import run_script
 from util.flag_types import add_alias, positive_int
 
@@ -37,12 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     add("--output", type=Path, help="folder for --export (default: WORKSPACE/exports)")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
-    add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
+    add_precision_flags(add, "auto")
     add_network_flags(add)
     # of the original's window
     add_alias(add, "--prop_model", "model", type=Path)
     add_alias(add, "--resolution", "size", type=positive_int)
-    add_alias(add, "--no_amp", "amp", action="store_false")
+    add_alias(add, "--no_amp", "precision", action="store_const", const="float32")
     add("--num_objects", type=positive_int, default=0, help=argparse.SUPPRESS)
     annotate(parser.parse_args(arguments), PORT)
 

@@ -17,11 +17,7 @@ if [ ! -f "$weights" ] && ! timeout 300 $python download_model.py --once; then
     name="a one-shot fit (a network trained on the first masks of this clip alone)"
     reading=(--no_previous) # its small mistakes are not passed on from frame to frame
     if [ ! -f "$weights" ]; then
-        precision=()
-        if grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then
-            precision=(--amp) # nearly twice the steps in the same time
-        fi
-        $python -m scripts.fit_first_frame "${precision[@]}" --frames "$out"/clip/trainval/JPEGImages/480p/* \
+        $python -m scripts.fit_first_frame --frames "$out"/clip/trainval/JPEGImages/480p/* \
             --masks "$out"/clip/first_masks/* --size 240 --output "$weights"
     else
         echo "Using the fit of an earlier run, $weights (remove it to fit anew)."
@@ -30,8 +26,8 @@ fi
 
 echo
 echo "Carrying the masks through the clip with $name ..."
-$python eval_davis.py --davis "$out/clip" --late_objects --model "$weights" "${reading[@]}" --overwrite \
-    --output "$out/masks" --score --contact_sheet "$out" --overlay "$out"
+$python eval_davis.py --davis "$out/clip" --late_objects --model "$weights" "${reading[@]}" --precision auto \
+    --overwrite --output "$out/masks" --score --contact_sheet "$out" --overlay "$out"
 echo
 echo "For comparison, each first mask left where it was:"
 $python -m scripts.score_static_masks --davis "$out/clip" --late_objects --overwrite \

@@ -5,15 +5,18 @@ network is trained from scratch (or from --load_network) on nothing but the give
 out and set in motion over their background. It then knows how these objects and this background look, and
 nothing else: it is of use for this video alone.
 
-From scratch a quarter of the time goes to the keys alone, by which the memory is read; then the whole
-network is trained, to find objects by two remembered frames, the second of which mostly has mistakes in its
-masks. Carry masks by such a network with --no_previous, or mistakes may grow from frame to frame. The same
-seed and --iterations give the same weights on one kind of processor. In the end it says how well it knows
-each object, by samples it was not trained on.
+From scratch the keys, by which the memory is read, are trained alone at first; then the whole network is
+trained, to find objects by two remembered frames, the second of which mostly has mistakes in its masks. Carry
+masks by such a network with --no_previous, or mistakes may grow from frame to frame.
+
+The fit ends when the overlap on samples it is not trained on no longer grows, at the latest after eight
+minutes. In the end it says how well it knows each object, by such samples. The same seed, --iterations and
+--precision give the same weights on one kind of processor.
 """
 
 import argparse
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
@@ -21,11 +24,12 @@ from dataset.training.annotated_frames import AnnotatedFrames, annotated_frames
 from dataset.video_dataset import open_user_video
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
+from model.fast_inference.precision import is_reduced
 from model.training.propagation_forward import PropagationForward
 from scripts.one_shot.forwards import RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
 from scripts.one_shot.training import Fit
-from util.device import add_device_flags, set_up_device
+from util.device import add_device_flags, add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import check_output_file
 from util.flag_types import positive_float, positive_int, whole_number
@@ -33,6 +37,8 @@ from util.hyper_para import crop_size
 from util.progress import PartProgress
 from util.ranks import Ranks
 
+MOST_MINUTES = 8
+LOOK_SAMPLES = 12  # on which the overlap is measured during the fit
 SCRATCH_RATE, LOADED_RATE = 4e-5, 5e-6  # learning rates; what is known already shall not be forgotten
 
 
@@ -47,7 +53,11 @@ def main() -> None:
     add("--frames", type=Path, required=True, help="video file, or folder of pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="the weights, W.pth")
-    add("--minutes", type=positive_float, default=3, help="time to train (default: %(default)s)")
+    add(
+        "--minutes",
+        type=positive_float,
+        help=f"train for so long (default: until it is good, {MOST_MINUTES} at most)",
+    )
     add(
         "--iterations",
         type=positive_int,
@@ -61,7 +71,7 @@ def main() -> None:
     add("--load_network", type=Path, help="start from these weights instead of from scratch")
     rates = f"(default: {SCRATCH_RATE:g}; with --load_network {LOADED_RATE:g})"
     add("--lr", type=positive_float, help=f"learning rate of the whole network {rates}")
-    add("--amp", action="store_true", help="reduced precision: faster on hardware that has it")
+    add_precision_flags(add, "auto")
     add("--seed", type=whole_number, default=0, help="of all randomness (default: %(default)s)")
     add_device_flags(add)
     fit(parser.parse_args())
@@ -80,12 +90,24 @@ def fit(args: argparse.Namespace) -> None:
     network = PropagationNetwork().to(ranks.device)
     if args.load_network is not None:
         load_weights(network, args.load_network)
+    amp = is_reduced(args.precision, ranks.device, (args.crop_size, args.crop_size), training=True)
+    propagation = PropagationForward(network, amp)
+
+    def overlap() -> float:
+        scores = held_out_scores(propagation, dataset, ranks, LOOK_SAMPLES)
+        return fmean(scores.values()) if scores else 0.0
+
+    until_good = args.minutes is None and args.iterations is None
+    seconds = 60 * (args.minutes or MOST_MINUTES)
     with PartProgress("one-shot fit") as progress:
-        run = Fit(dataset, ranks, args.amp, 60 * args.minutes, args.iterations, progress.show)
+        run = Fit(
+            *(dataset, ranks, amp, seconds, args.iterations, progress.show),
+            overlap=overlap if until_good else None,
+        )
         keys = 0
         if args.load_network is None:
             keys = run.start_from_scratch(network)
-        task = RememberedForward(network, args.amp, carry_masks=keys > 0)
+        task = RememberedForward(network, amp, carry_masks=keys > 0)
         lr = args.lr or (SCRATCH_RATE if keys else LOADED_RATE)
         taken = run.train(task, lr, args.batch_size)
     minutes = run.passed() / 60
@@ -97,7 +119,7 @@ def fit(args: argparse.Namespace) -> None:
         f"One-shot fit to {len(frames)} annotated frames of {args.frames}: {taken} steps{before} in "
         f"{minutes:.1f} minutes, for this video alone, at --size {args.size}{best}: {args.output}"
     )
-    scores = held_out_scores(PropagationForward(network, args.amp), dataset, ranks)
+    scores = held_out_scores(propagation, dataset, ranks)
     print(verdict(scores, dataset.objects))
 
 

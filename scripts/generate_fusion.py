@@ -26,7 +26,8 @@ from dataset.masks.writer import write_mask
 from dataset.video_folders import names_listed
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.flags import add_network_flags
-from util.device import set_up_device
+from scripts.evaluation.precision import precision_of_run
+from util.device import add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
 from util.flag_types import add_alias, positive_int, whole_number
@@ -69,7 +70,7 @@ def main() -> None:
     add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
     add_alias(add, "--mem_freq", "mem_every", type=positive_int)
     add_alias(add, "--prop_model", "model", type=Path)
-    add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
+    add_precision_flags(add, "float32")
     add_network_flags(add)
     args = parser.parse_args()
     if args.dataset is not None:
@@ -94,7 +95,8 @@ def generate(args: argparse.Namespace) -> None:
         raise InputError(f"--start and --end leave none of the {len(videos)} videos: give others.")
     reach = args.range or (BL_RANGE if args.davis_root is None else None)
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
-        network = load_network(args.model, ranks.device, args.amp)
+        amp = precision_of_run(args, ranks)
+        network = load_network(args.model, ranks.device, amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "generator"))
             settings = {
@@ -104,7 +106,7 @@ def generate(args: argparse.Namespace) -> None:
                     "separation": args.separation,
                     "range": reach,
                     "mem_every": args.mem_every,
-                    "amp": args.amp,
+                    "amp": amp,
                 },
             }
             record_settings(args.output, settings, "give another --output.")

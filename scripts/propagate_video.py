@@ -16,6 +16,7 @@ from scripts.evaluation.flags import (
     engine_options,
 )
 from scripts.evaluation.loop import evaluate_video
+from scripts.evaluation.precision import precision_of_run
 from scripts.evaluation.run_record import FileSet, Run, begin_run, range_of
 from util.device import set_up_device
 from util.errors import InputError, run_script
@@ -23,6 +24,7 @@ from util.files import sha256
 from util.flag_types import film_path, picture_path, positive_int
 from util.lock import exclusive
 from util.progress import FrameProgress
+from util.ranks import Ranks
 
 
 def main() -> None:
@@ -47,7 +49,7 @@ def main() -> None:
     add("--start", type=int, default=0, help="first frame (default: %(default)s)")
     add("--end", type=int, help="frame after the last (default: all)")
     add("--every", type=positive_int, default=1, help="take every n-th frame (default: %(default)s)")
-    add_engine_flags(parser, ANY_VIDEO_MEMORY_FRAMES)
+    add_engine_flags(parser, ANY_VIDEO_MEMORY_FRAMES, precision="auto")
     propagate(parser.parse_args())
 
 
@@ -67,9 +69,11 @@ def propagate(args: argparse.Namespace) -> None:
     )
     check_sound(args)
     video.forward.check_apart(args.output)
-    network = load_network(args.model, set_up_device(args), args.amp)
+    device = set_up_device(args)
+    amp = precision_of_run(args, Ranks(device), video.forward)
+    network = load_network(args.model, device, amp)
     with exclusive(args.output, "run"):
-        begin_run(run_of(args, video), args.overwrite)
+        begin_run(run_of(args, video, amp), args.overwrite)
         write_results(args, video, network)
 
 
@@ -100,15 +104,15 @@ def check_sound(args: argparse.Namespace) -> None:
         raise InputError(f"{args.input} has no sound: leave --sound out.")
 
 
-def run_of(args: argparse.Namespace, video: UserVideo) -> Run:
-    """Return what the results depend on, and which files they are."""
+def run_of(args: argparse.Namespace, video: UserVideo, amp: bool) -> Run:
+    """Return what the results depend on, and which files they are; `amp` is reduced precision."""
     settings = {
         "script": "propagate_video",
         "input": str(args.input.resolve()),
         "range": range_of(video.frames),
         **{"size": args.size, "backward": args.backward},
         **engine_options(args),
-        **{"amp": args.amp, "model": sha256(args.model)},
+        **{"amp": amp, "model": sha256(args.model)},
         "frame set": frames_fingerprint(video.frames),
         "given mask": masks_fingerprint(video.forward),
     }

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -10,6 +9,7 @@ import torch
 from util.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "reduced")
 
 
 def add_device_flag(add: Callable[..., object]) -> None:
@@ -21,6 +21,24 @@ def add_device_flags(add: Callable[..., object]) -> None:
     """Add all flags that `set_up_device` reads, for scripts that run the network."""
     add_device_flag(add)
     add("--no_tf32", action="store_true", help="on a GPU: convolve in full float32, which is slower")
+
+
+def add_precision_flags(add: Callable[..., object], default: str) -> None:
+    """Add `--precision`, one of `PRECISIONS` by default, and `--amp`, its short form."""
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default=default,
+        help="reduced: bfloat16, or float16 on older GPUs; auto: the quicker by a trial, float32 on GPUs "
+        "(default: %(default)s)",
+    )
+    add(
+        "--amp",
+        dest="precision",
+        action="store_const",
+        const="reduced",
+        help="the same as --precision reduced",
+    )
 
 
 class DeviceFlags(Protocol):
@@ -73,13 +91,7 @@ def allow_tf32(convolutions: bool, products: bool = False) -> None:
 
 
 def amp_dtype(device: torch.device) -> torch.dtype:
-    """Return the dtype of `--amp`: bfloat16 on CPUs and newer GPUs, float16 on GPUs without it."""
+    """Return the dtype of reduced precision: bfloat16 on CPUs and newer GPUs, float16 on GPUs without it."""
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
-
-
-def has_matrix_unit() -> bool:
-    """Tell whether the processor multiplies matrices of bfloat16 in single instructions (Intel's AMX)."""
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.is_file() and "amx_bf16" in cpuinfo.read_text()

@@ -3,8 +3,6 @@
 All that is quicker than plain PyTorch is installed here, and nowhere else.
 """
 
-import logging
-from functools import cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -14,10 +12,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.fast_inference.cuda_graphs import replay_on_gpu
 from model.fast_inference.fused_blocks import fuse_blocks, fuses
+from model.fast_inference.precision import has_numba, uses_winograd
 from model.network import PropagationNetwork
-from util.device import amp_dtype, has_matrix_unit
-
-log = logging.getLogger(__name__)
+from util.device import amp_dtype
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -27,9 +24,9 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
     """Prepare a network in place; its state dict is no longer that of a checkpoint.
 
     Batch norm is folded into convolutions, and features have their channels last. On a CPU with Numba the
-    memory is read by compiled code, and wide convolutions are computed by Winograd's minimal filtering,
-    unless bfloat16 matrix products are instructions of their own (AMX): there it would cost more than it
-    saves. On a GPU bias and ReLU are fused into convolutions, and calls are replayed as CUDA graphs.
+    memory is read by compiled code, and wide convolutions are computed by Winograd's minimal filtering (in
+    bfloat16 where a trial finds no quicker way). On a GPU bias and ReLU are fused into convolutions, and
+    calls are replayed as CUDA graphs.
 
     Args:
         network: with its weights, in float32.
@@ -47,7 +44,7 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
 
         if isinstance(network, PropagationNetwork):
             network.read_memory = quickest_read
-        if not (amp and has_matrix_unit()):
+        if uses_winograd(dtype):
             use_winograd(network, dtype)
     network.to(device, dtype).to(memory_format=torch.channels_last)
     if device.type == "cuda":
@@ -63,17 +60,6 @@ def quicken_training(network: nn.Module, device: torch.device) -> None:
         from model.fast_inference.winograd_steps import use_winograd_in_training
 
         use_winograd_in_training(network)
-
-
-@cache
-def has_numba() -> bool:
-    """Tell whether Numba can be used, and say once what it means when it cannot."""
-    try:
-        import numba  # noqa: F401
-    except ImportError as error:
-        log.warning("Numba cannot be used (%s): networks compute the same, but slower.", error)
-        return False
-    return True
 
 
 @torch.no_grad()

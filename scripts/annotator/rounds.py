@@ -24,6 +24,7 @@ from model import (
     load_network,
 )
 from model.aggregation import most_probable
+from model.fast_inference.precision import is_reduced
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.settings import WorkerSettings
@@ -90,6 +91,8 @@ class Rounds:
         self.pictures = Pictures(settings.video)
         self.frames = WorkingFrames(self.pictures, settings.size)
         self.options: dict[str, Any] = {"max_memory_frames": ANY_VIDEO_MEMORY_FRAMES}  # of the engines
+        self._device = set_up_device(settings)
+        self._amp = is_reduced(settings.precision, self._device, self.frames.size)
         self._networks: dict[tuple[Path, int], PropagationNetwork] = {}
         self._loaded_fusion: FusionNetwork | None = None
 
@@ -224,14 +227,14 @@ class Rounds:
         """Load the fusion network, once, if it is there."""
         path = self.settings.models / FUSION_FILE
         if self._loaded_fusion is None and path.is_file():
-            self._loaded_fusion = load_fusion(path, set_up_device(self.settings), self.settings.amp)
+            self._loaded_fusion = load_fusion(path, self._device, self._amp)
         return self._loaded_fusion
 
     def _network(self, path: Path) -> PropagationNetwork:
         """Load weights, once; a file that has been written anew is read again."""
         key = (path, path.stat().st_mtime_ns)
         if key not in self._networks:
-            self._networks = {key: load_network(path, set_up_device(self.settings), self.settings.amp)}
+            self._networks = {key: load_network(path, self._device, self._amp)}
         return self._networks[key]
 
 

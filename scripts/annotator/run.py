@@ -68,15 +68,11 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
     from scripts.annotator.tasks import Tasks
     from scripts.annotator.weights import Weights
 
-    flags = [
-        "--device",
-        args.device,
-        *(["--amp"] if args.amp else []),
-        *(["--no_tf32"] if args.no_tf32 else []),
-    ]
+    flags = ["--device", args.device, "--precision", args.precision]
+    flags += ["--no_tf32"] if args.no_tf32 else []
     weights = Weights(args.model, workspace.folder / "fit" / "network.pth", args.size, flags)
     settings = WorkerSettings(
-        args.input, args.model.parent, workspace.folder, args.size, args.device, args.amp, args.no_tf32
+        args.input, args.model.parent, workspace.folder, args.size, args.device, args.precision, args.no_tf32
     )
     tasks = Tasks(session, weights, Propagation(settings), Segmentation(settings))
     with listening(args.host, args.port, usual_port) as port:

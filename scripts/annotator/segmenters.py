@@ -52,7 +52,8 @@ class Segmenters:
             return self._grab_cut
         key = weights, weights.stat().st_mtime_ns
         if key not in self._loaded:
-            network = load_s2m(weights, set_up_device(self.settings), self.settings.amp)
+            amp = self.settings.precision == "reduced"  # "auto" is about propagation
+            network = load_s2m(weights, set_up_device(self.settings), amp)
             self._loaded = {key: S2MSegmenter(network)}
         return self._loaded[key]
 

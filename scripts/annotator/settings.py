@@ -13,5 +13,5 @@ class WorkerSettings:
     room: Path  # folder for what takes much space for a while
     size: int  # shorter side of frames for the network
     device: str
-    amp: bool
+    precision: str  # one of `util.device.PRECISIONS`
     no_tf32: bool

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from scripts.benchmark import inference, interactive, training
+from scripts.benchmark import inference, interactive, machine, training
 from scripts.benchmark.timing import Report
 from util.device import add_device_flags, set_up_device
 from util.errors import run_script
@@ -29,7 +29,7 @@ def main() -> None:
     inference.add_video_flags(everything.add_argument)
     add_device_flags(everything.add_argument)
     everything.set_defaults(run=run_all)
-    for part in (inference, interactive, training):
+    for part in (inference, interactive, machine, training):
         part.add_commands(commands)
     args = parser.parse_args()
     settings = {

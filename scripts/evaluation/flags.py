@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from util.device import add_device_flags
+from util.device import add_device_flags, add_precision_flags
 from util.flag_types import positive_float, positive_int, whole_number, zip_path
 
 BESIDE_OUTPUT = Path()  # stands for a folder beside the output, so that the output holds masks alone
@@ -24,12 +24,13 @@ def add_network_flags(add: Callable[..., object]) -> None:
     add_device_flags(add)
 
 
-def add_core_flags(add: Callable[..., object], memory_frames: int = 0) -> None:
+def add_core_flags(add: Callable[..., object], memory_frames: int = 0, precision: str = "float32") -> None:
     """Add the flags that `InferenceCore` and `InteractiveCore` share, those of the network too.
 
     Args:
         add: `add_argument` of a parser or group.
         memory_frames: default bound on remembered frames; 0 for none, as the protocols of benchmarks have it.
+        precision: the default, one of `util.device.PRECISIONS`.
     """
     add_network_flags(add)
     add(
@@ -57,7 +58,7 @@ def add_core_flags(add: Callable[..., object], memory_frames: int = 0) -> None:
         type=positive_int,
         help="in one pass of the network (default: as many as suit the device)",
     )
-    add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
+    add_precision_flags(add, precision)
 
 
 def core_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -71,10 +72,12 @@ def core_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def add_engine_flags(parser: argparse.ArgumentParser, memory_frames: int = 0) -> None:
-    """Add the flags of the network and the engine; `memory_frames` as for `add_core_flags`."""
+def add_engine_flags(
+    parser: argparse.ArgumentParser, memory_frames: int = 0, precision: str = "float32"
+) -> None:
+    """Add the flags of the network and the engine; defaults are given as for `add_core_flags`."""
     add = parser.add_argument_group("network and memory").add_argument
-    add_core_flags(add, memory_frames)
+    add_core_flags(add, memory_frames, precision)
     add("--use_km", action="store_true", help="weight the read with a Gaussian kernel (KMN)")
     add("--km_sigma", type=positive_float, default=KM_SIGMA, help="its width in cells (default: %(default)s)")
     add("--half_memory", action="store_true", help="remember in half precision, in half the space")

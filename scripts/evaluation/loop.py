@@ -27,6 +27,7 @@ from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options
 from scripts.evaluation.mirrored import MirroredPair
+from scripts.evaluation.precision import precision_of_run
 from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from scripts.evaluation.submission import check_submission, write_submission
@@ -108,11 +109,12 @@ def evaluate(
                 check_video(video, scored=args.score)
             if args.zip is not None:
                 check_output_file(args.zip)
-        network = load_network(args.model, ranks.device, args.amp)
+        amp = precision_of_run(args, ranks, videos[0])
+        network = load_network(args.model, ranks.device, amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
             remove_leftovers(args.output)
-            more = {"max_frames": args.max_frames, "flip": args.flip, "amp": args.amp}
+            more = {"max_frames": args.max_frames, "flip": args.flip, "amp": amp}
             more["model"] = sha256(args.model)
             settings = benchmark_settings(script, data, videos, {**protocol, **options, **more})
             files = [FileSet(args.output / each.name, ".png", each.results) for each in whole_videos]

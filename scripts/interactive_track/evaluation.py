@@ -9,6 +9,7 @@ from pathlib import Path
 from dataset.image_io import image_size
 from dataset.interactive.davis_interactive import TrackSequence
 from dataset.masks.writer import write_mask
+from scripts.evaluation.precision import precision_of_run
 from scripts.interactive_track.curve import NAMES, write_curve
 from scripts.interactive_track.networks import Networks, settings_of
 from scripts.interactive_track.report import SampleKey
@@ -40,6 +41,7 @@ def evaluate(args: argparse.Namespace) -> None:
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
+        args.amp = precision_of_run(args, ranks)
         session = open_session(args)
         networks = Networks(args, ranks.device, told=ranks.is_first)
         unfinished = [key for key in session.keys if not is_done(session, key, args)]

@@ -1,6 +1,6 @@
 """The training of a one-shot fit: keys first when it starts from scratch, then the whole network."""
 
-import math
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,19 +17,23 @@ from model.training.losses import Bootstrap
 from model.training.trainer import Trainer
 from scripts.one_shot.forwards import KeyForward, RememberedForward
 from scripts.one_shot.from_scratch import initialise_from_scratch
+from scripts.one_shot.plan import WARM_UP, Plan, rate
 from util.ranks import Ranks
 
 SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
 KEY_BATCH = 2  # samples of a step that trains keys alone
 KEY_RATE = 6e-5  # learning rate of these steps
-KEY_PART = 0.25  # of the time
+KEY_PART = 0.25  # of the time that is used up; half of it, where a fit mostly ends before its limit
 KEY_STEPS_PER_STEP = 0.45  # takes about that part
-WARM_UP = 5  # steps with a growing rate: Adam's first ones change every weight as much as it allows
-FULL_PART = 0.25  # of the fit at the full rate
-LAST_RATE = 0.02  # of the rate, at the end: the weights settle
 HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the fit between which fewer pixels come to count
 
+TIMED_STEPS = 10  # of the keys, by which the number of all steps is estimated
+STEP_COST = 1.4  # of a step of the whole network, in steps of the keys
+FEW_STEPS = 200  # with fewer, a fit is good or bad by chance
+
 Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -37,8 +41,10 @@ class Fit:
     """Trains a network on samples of one video, never the same twice.
 
     Attributes:
+        amp: train by autocast in reduced precision.
         seconds: the limit of all of it.
         steps: of the whole network; None for as many as there is time for.
+        overlap: of a network on held-out samples, see `scripts.one_shot.plan.Plan`.
         show: called after every step.
     """
 
@@ -48,6 +54,7 @@ class Fit:
     seconds: float
     steps: int | None
     show: Show
+    overlap: Callable[[], float] | None = None
     start: float = field(default_factory=time.perf_counter)
     drawn: int = 0
     shown: float = 0.0  # how much was done when the training of the whole network began
@@ -90,14 +97,29 @@ class Fit:
         trainer = Trainer(task, self.ranks, lr=KEY_RATE)
         batches = self.batches(KEY_BATCH)
         steps = None if self.steps is None else max(1, round(KEY_STEPS_PER_STEP * self.steps))
+        part = KEY_PART if self.overlap is None else KEY_PART / 2
+        plan = Plan(steps, part * self.seconds)
         done = 0.0
         while done < 1:
             trainer.set_learning_rate(KEY_RATE * min(1.0, (trainer.iteration + 1) / WARM_UP))
             loss = trainer.step(next(batches)).losses.sum().item()
-            done = self._done(trainer.iteration, steps, self.passed(), KEY_PART * self.seconds)
-            self.show(KEY_PART * done, f"keys, step {trainer.iteration}, loss {loss:.3f}")
-        self.shown = KEY_PART
+            done = plan.done(trainer.iteration)
+            self.shown = part * done
+            self.show(self.shown, f"keys, step {trainer.iteration}, loss {loss:.3f}")
+            if trainer.iteration == TIMED_STEPS and self.steps is None:
+                self._say_if_slow((1 - part) * self.seconds, (time.perf_counter() - plan.start) / TIMED_STEPS)
         return trainer.iteration
+
+    @staticmethod
+    def _say_if_slow(seconds: float, key_step: float) -> None:
+        """Warn of a fit with few steps, by the `seconds` left and those of a step of the keys."""
+        steps = seconds / (STEP_COST * key_step)
+        if steps < FEW_STEPS:
+            log.warning(
+                "this processor is slow: about %.0f steps in this time, and with fewer than %d a fit is good "
+                "or bad by chance; give more --minutes.",
+                *(steps, FEW_STEPS),
+            )
 
     def quicken(self, network: PropagationNetwork) -> None:
         """Let training steps be quick, see `quicken_training`."""
@@ -108,7 +130,7 @@ class Fit:
         """Train a whole network with learning rates up to `lr`; return the number of steps taken."""
         self.quicken(task.network)
         trainer = Trainer(task, self.ranks, lr=lr)
-        before = self.passed()
+        plan = Plan(self.steps, self.seconds - self.passed(), self.overlap)
         batches = self.batches(batch_size)
         done = 0.0
         while done < 1:
@@ -117,25 +139,6 @@ class Fit:
                 trainer.bootstrap = Bootstrap(HARDEST_FROM * whole, HARDEST_TO * whole)
             trainer.set_learning_rate(lr * rate(trainer.iteration, done))
             loss = trainer.step(next(batches)).losses.sum().item()
-            done = self._done(trainer.iteration, self.steps, self.passed() - before, self.seconds - before)
+            done = plan.done(trainer.iteration)
             self.show(self.shown + (1 - self.shown) * done, f"step {trainer.iteration}, loss {loss:.3f}")
         return trainer.iteration
-
-    @staticmethod
-    def _done(taken: int, steps: int | None, seconds: float, most: float) -> float:
-        """Return the part that is done: of the steps if their number is given, else of the time."""
-        if steps is not None:
-            return min(1.0, taken / steps)
-        return min(1.0, seconds / most) if most > 0 else 1.0
-
-
-def rate(step: int, done: float) -> float:
-    """Return the factor of the learning rate: a warm-up, a while at 1, then half a cosine down.
-
-    Args:
-        step: counted from 0.
-        done: part of the fit that is over, by steps or by time, 0 to 1.
-    """
-    falling = max(0.0, min(1.0, done) - FULL_PART) / (1 - FULL_PART)
-    cosine = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * falling)) / 2
-    return min((step + 1) / WARM_UP, cosine)

@@ -8,7 +8,6 @@ It also makes the picture in the README.
 import io
 import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,7 +30,7 @@ def test_from_first_masks_by_a_fit_to_masks_of_all_frames(tmp_path):
     clip = tmp_path / "davis/trainval/JPEGImages/480p" / NAME
     shutil.copytree(clip, tmp_path / NAME)
     truth = sorted((tmp_path / "davis/trainval/Annotations/480p" / NAME).iterdir())
-    started = Annotator(tmp_path / NAME, tmp_path / "w", amp="bf16" in Path("/proc/cpuinfo").read_text())
+    started = Annotator(tmp_path / NAME, tmp_path / "w", precision="auto")
     with browser() as chromium:
         page = chromium.new_page(viewport={"width": 1440, "height": 900})
         person = Hands(page, started.url)

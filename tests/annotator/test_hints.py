@@ -31,7 +31,7 @@ def opened(tmp_path):
 
 @pytest.fixture
 def segmentation(opened, tmp_path):
-    return Segmentation(WorkerSettings(opened.pictures.path, tmp_path, tmp_path, 48, "cpu", False, False))
+    return Segmentation(WorkerSettings(opened.pictures.path, tmp_path, tmp_path, 48, "cpu", "float32", False))
 
 
 @pytest.fixture

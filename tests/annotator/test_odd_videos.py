@@ -80,7 +80,7 @@ def wipe_out(path, missing):
 
 def test_frames_that_a_damaged_video_lacks_get_no_masks(damaged, tmp_path, loaded, weights_file, monkeypatch):
     monkeypatch.setattr("scripts.annotator.rounds.load_network", lambda *_: loaded)
-    rounds = Rounds(WorkerSettings(damaged, tmp_path, tmp_path, 48, "cpu", False, False))
+    rounds = Rounds(WorkerSettings(damaged, tmp_path, tmp_path, 48, "cpu", "float32", False))
     given = {3: (disc(3).astype(np.uint8), [1])}
     request = {"weights": weights_file, "remember_previous": True, "given": given, "labels": [1]}
     request["gaps"] = gaps({3: [1]}, [1], 3, 6)

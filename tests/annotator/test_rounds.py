@@ -29,7 +29,7 @@ def rounds(video, loaded, tmp_path_factory):
     room = tmp_path_factory.mktemp("room")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scripts.annotator.rounds.load_network", lambda *_: loaded)
-        yield Rounds(WorkerSettings(video, room, room, 48, "cpu", False, False))
+        yield Rounds(WorkerSettings(video, room, room, 48, "cpu", "float32", False))
 
 
 def results(rounds, weights, given, labels, stop=lambda: False, remember_previous=True, **how):
@@ -98,7 +98,7 @@ def test_it_stops_between_two_frames(rounds, weights_file):
 
 @pytest.mark.slow
 def test_answers_that_nobody_heard_are_not_given_to_the_next_request(video, weights_file, tmp_path):
-    worker = Worker(WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", False, False))
+    worker = Worker(WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", "float32", False))
     requests = [
         {
             **{"kind": "propagate", "weights": weights_file, "labels": [1], "remember_previous": True},

@@ -193,7 +193,7 @@ def test_a_stroke_on_a_large_picture_lies_where_the_person_drew_it(tmp_path, mon
 
     monkeypatch.setattr("model.interactive.grab_cut.GrabCutSegmenter.segment", segment)
     write_frames(tmp_path / "frames", [np.zeros((4 * SHORT_SIDE, 4 * SHORT_SIDE, 3), np.uint8)])
-    settings = WorkerSettings(tmp_path / "frames", tmp_path, tmp_path, 480, "cpu", amp=False, no_tf32=False)
+    settings = WorkerSettings(tmp_path / "frames", tmp_path, tmp_path, 480, "cpu", "float32", no_tf32=False)
     stroke = [[80.5, 123.5], [203.5, 120.5]]  # of the small pixels 20 to 50, row 30
     old = np.zeros((4 * SHORT_SIDE, 4 * SHORT_SIDE), np.uint8)
     request = {"frame": 0, "old": old, "label": 1, "strokes": [(stroke, 1)], "weights": None}

@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
+from model.fast_inference import trials
 from tests.conftest import read_png, run_main, run_script, write_frames, write_labels
 from util.errors import InputError
+from util.settings_record import read_record
 
 COUNT = 4
 SIZE = (32, 48)
@@ -89,6 +91,30 @@ def refused(run, *arguments, **changed):
         run(*arguments, **changed)
     assert "--overwrite" in str(error.value)
     return str(error.value)
+
+
+def test_a_run_goes_on_as_it_was_begun_where_trials_choose_otherwise_now(propagate, data, monkeypatch):
+    def try_anew(winner):
+        def compare(*ways):
+            return trials.Trial((ways[0][0], 0), (ways[1][0], 0), ways[winner][0])
+
+        monkeypatch.setattr(trials, "chosen", {})
+        monkeypatch.setattr(trials, "compare", compare)
+
+    def recorded():
+        return read_record(data / "out", "")
+
+    try_anew(winner=0)
+    propagate("--device", "cpu")
+    before = contents(data / "out")
+    assert recorded()["amp"] is False and recorded()["ways"]["products of the memory read"] == "MKL"
+    try_anew(winner=1)
+    propagate("--device", "cpu")
+    assert contents(data / "out") == before
+    assert "another amp (False, now True)" in refused(propagate, "--precision", "reduced")
+    try_anew(winner=1)
+    propagate("--device", "cpu", "--overwrite")
+    assert recorded()["amp"] is True and recorded()["ways"]["products of the memory read"] == "oneDNN"
 
 
 def test_another_mask_or_range_of_the_same_video(propagate, data):

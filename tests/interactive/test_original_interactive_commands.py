@@ -32,7 +32,7 @@ def assert_read(found, expected):
     [
         ("--video example/example.mp4", {"input": Path("example/example.mp4")}),
         ("--images frames --num_objects 3", {"input": Path("frames"), "num_objects": 3}),
-        ("--num_objects 2 --video a.mp4 --resolution 320 --no_amp", {"size": 320, "amp": False}),
+        ("--num_objects 2 --video a.mp4 --resolution 320 --no_amp", {"size": 320, "precision": "float32"}),
         ("--images=frames --masks masks", {"input": Path("frames"), "masks": Path("masks")}),
         ("--video a.mp4 --prop_model p.pth", {"model": Path("p.pth")}),
     ],

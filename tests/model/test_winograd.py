@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from model import PropagationNetwork
-from model.fast_inference import preparation, products, winograd
+from model.fast_inference import products, trials, winograd
 from model.fast_inference.preparation import prepare_for_inference
 from model.fast_inference.toom_cook import POINTS, matrices
 from model.fast_inference.winograd import (
@@ -111,11 +111,12 @@ def test_the_public_way_to_multiply_is_taken_where_the_other_does_not_work(broke
         return torch.ops.mkldnn._no_such_call(factor) if broken == "absent" else lambda x: x @ (factor + 1)
 
     monkeypatch.setattr(products, "by_onednn", by_onednn)
-    products.onednn_is_quicker.cache_clear()
+    monkeypatch.setitem(trials.chosen, products.SUBJECT, "oneDNN")
+    products.onednn_is_right.cache_clear()
     try:
         assert not products.onednn_is_quicker()
     finally:
-        products.onednn_is_quicker.cache_clear()
+        products.onednn_is_right.cache_clear()
 
 
 def test_only_wide_convolutions_of_stride_one_are_replaced():
@@ -142,10 +143,11 @@ def test_tiles_are_large_where_the_grid_is_fine():
 
 
 @pytest.mark.parametrize(
-    ("amp", "matrix_unit", "replaced"), [(False, True, True), (True, False, True), (True, True, False)]
+    ("amp", "quicker", "replaced"),
+    [(False, "direct", True), (True, "Winograd", True), (True, "direct", False)],
 )
-def test_a_network_is_prepared_for_the_processor(amp, matrix_unit, replaced, monkeypatch):
-    monkeypatch.setattr(preparation, "has_matrix_unit", lambda: matrix_unit)
+def test_a_network_is_prepared_for_the_processor(amp, quicker, replaced, monkeypatch):
+    monkeypatch.setitem(trials.chosen, "convolutions in bfloat16", quicker)
     with torch.device("meta"):  # layers alone, no numbers
         network = PropagationNetwork()
     dtype = torch.bfloat16 if amp else torch.float32

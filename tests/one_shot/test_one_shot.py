@@ -11,10 +11,12 @@ from torch import nn
 from model.network import PropagationNetwork
 from model.training.losses import frame_losses
 from model.training.propagation_forward import PropagationForward
+from scripts.one_shot import plan
 from scripts.one_shot.carried_masks import DOUBT, at_positions, between_positions, carried_logits
 from scripts.one_shot.forwards import KeyForward, RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
-from scripts.one_shot.training import KEY_BATCH, LAST_RATE, SCRATCH_SAMPLES, WARM_UP, Fit, rate
+from scripts.one_shot.plan import FIRST_LOOK, FULL_PART, LAST_RATE, LOOK_EVERY, WARM_UP, Plan, rate
+from scripts.one_shot.training import KEY_BATCH, SCRATCH_SAMPLES, Fit
 from tests.golden_weights import fill
 from util.ranks import Ranks
 
@@ -113,14 +115,35 @@ def batch():
 
 
 def test_the_rate_warms_up_and_settles():
-    rates = [rate(step, step / 28) for step in range(28)]
+    rates = [rate(step, step / 50) for step in range(50)]
     assert rates[:WARM_UP] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert rates[WARM_UP:8] == [1.0, 1.0, 1.0]  # the first quarter
-    middle = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi / 3)) / 2
-    assert rates[14] == pytest.approx(middle)  # a third of the way from 7 to 28
+    full = round(FULL_PART * 50)
+    assert set(rates[WARM_UP : full + 1]) == {1.0}
+    middle = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi / 4)) / 2
+    assert rates[full + 5] == pytest.approx(middle)  # a quarter of the way to the end
     assert LAST_RATE < rates[-1] < 2 * LAST_RATE
-    assert rates[7:] == sorted(rates[7:], reverse=True)
+    assert rates[full:] == sorted(rates[full:], reverse=True)
     assert rate(99, 1.5) == pytest.approx(LAST_RATE)
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "steps"),
+    [
+        ([0.5, 0.7, 0.705], round((FIRST_LOOK + 2 * LOOK_EVERY) / FULL_PART)),  # it hardly grew
+        ([0.5, 0.6, 0.7, 0.5], round((FIRST_LOOK + 3 * LOOK_EVERY) / FULL_PART)),
+        ([0.1 + 0.05 * i for i in range(30)], 500),  # it grew as long as there was time
+    ],
+)
+def test_a_fit_ends_when_the_overlap_no_longer_grows(overlaps, steps, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(plan.time, "perf_counter", lambda: now[0])
+    looks = iter(overlaps)
+    fit, taken, done = Plan(None, 1000, lambda: next(looks)), 0, [0.0]
+    while done[-1] < 1:
+        taken, now[0] = taken + 1, now[0] + 2
+        done.append(fit.done(taken))
+    assert taken == pytest.approx(steps, abs=1)
+    assert done == sorted(done)
 
 
 @pytest.mark.parametrize(("steps", "seconds", "expected"), [(4, 1e9, (2, 4)), (None, 0.0, (1, 1))])

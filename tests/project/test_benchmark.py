@@ -4,6 +4,7 @@ import re
 import pytest
 import torch
 
+from model.fast_inference import trials
 from scripts.benchmark import __main__ as command
 from scripts.benchmark import inference
 from scripts.benchmark.inference import split_into, time_read
@@ -45,6 +46,20 @@ def test_inference_is_timed_and_compared(flags, video, tmp_path, monkeypatch, ca
     same = [e["value"] for e in content["measurements"] if e["name"] == "pixels with the same label"]
     assert len(same) == 2 and min(same) > (90 if flags else 99.5)
     assert content["settings"]["objects"] == "[2, 3]" and "torch" in content["machine"]
+
+
+def test_each_trial_of_the_machine_is_printed_with_its_numbers(monkeypatch, capsys):
+    monkeypatch.setattr(trials, "chosen", {})
+    monkeypatch.setattr(trials, "made", {})
+    run_main(monkeypatch, "scripts.benchmark.__main__", "machine")
+    printed = capsys.readouterr().out
+    assert "products of the memory read: MKL (chosen): 0 ms" in printed
+    subjects = {line.split(":")[0] for line in printed.splitlines() if line.endswith(" ms")}
+    assert subjects == {
+        *("products of the memory read", "convolutions in bfloat16"),
+        *(f"precision of {kind}" for kind in ("frames of 427 x 240", "frames of 854 x 480")),
+        "precision of training steps of 160 x 160",
+    }
 
 
 @pytest.mark.slow

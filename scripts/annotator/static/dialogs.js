@@ -133,7 +133,7 @@ export function openWeights() {
       announce("problem", error.message);
     }
   };
-  const minutes = make("input", { type: "number", min: "1", value: "3", id: "fit-minutes" });
+  const minutes = make("input", { type: "number", min: "1", value: "5", id: "fit-minutes" });
   minutes.setAttribute("aria-label", "Minutes");
   const offer = (name, what, ...controls) => make("div", { className: "offer" }, make("span", { textContent: name }), make("small", { textContent: what }), make("div", {}, ...controls));
   fill(dialog, "weights", texts.title,

@@ -1,0 +1,150 @@
+"""Chooses by trials in which precision a processor computes, and how it convolves in bfloat16.
+
+That a processor has instructions for bfloat16 does not say that they are quick.
+"""
+
+import logging
+from functools import cache, partial
+
+import torch
+from torch import Tensor, nn
+
+from model.fast_inference.products import onednn_is_quicker
+from model.fast_inference.trials import Way, choose
+
+log = logging.getLogger(__name__)
+
+SIZE = (480, 854)  # of frames, where they are not known
+
+
+class Probe(nn.Module):
+    """The convolutions that most of a frame's time goes to, one block of each kind.
+
+    Args:
+        height: of the frame, at least 16.
+        width: likewise.
+        dtype: of the features.
+    """
+
+    def __init__(self, height: int, width: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.res2, self.layer2, self.layer3 = (bottleneck(channels) for channels in (64, 128, 256))
+        self.up_8_4 = nn.Sequential(wide(256), nn.ReLU(), wide(256))
+        shapes = [(256, 4), (512, 8), (1024, 16), (256, 4)]  # channels, and pixels from cell to cell
+        self.features = [
+            torch.randn(1, channels, height // cell, width // cell, dtype=dtype).to(
+                memory_format=torch.channels_last
+            )
+            for channels, cell in shapes
+        ]
+
+    def forward(self) -> Tensor:
+        """Apply each block to its feature; return the means of the results."""
+        blocks = zip(self.children(), self.features, strict=True)
+        return torch.stack([block(feature).float().mean() for block, feature in blocks])
+
+
+def wide(channels: int) -> nn.Conv2d:
+    """Return a 3x3 convolution."""
+    return nn.Conv2d(channels, channels, 3, padding=1)
+
+
+def bottleneck(channels: int) -> nn.Sequential:
+    """Return the convolutions of a bottleneck without batch norm."""
+    first, last = nn.Conv2d(4 * channels, channels, 1), nn.Conv2d(channels, 4 * channels, 1)
+    return nn.Sequential(first, nn.ReLU(), wide(channels), nn.ReLU(), last)
+
+
+def is_reduced(
+    precision: str, device: torch.device, size: tuple[int, int] = SIZE, training: bool = False
+) -> bool:
+    """Tell whether to compute in reduced precision.
+
+    Args:
+        precision: one of `util.device.PRECISIONS`. "auto" is the quicker one on a CPU, by a trial of about a
+            second, and float32 on a GPU.
+        device: to compute on.
+        size: (height, width) of the frames for the network.
+        training: ask for training steps in place of inference.
+    """
+    if precision != "auto" or device.type != "cpu":
+        return precision == "reduced"
+    size = max(16, size[0]), max(16, size[1])
+    prepare = training_step if training else inference
+    dtypes = {"float32": torch.float32, "reduced": torch.bfloat16}
+    usual, other = ((name, partial(prepare, size, dtype)) for name, dtype in dtypes.items())
+    kind = "training steps" if training else "frames"
+    return choose(f"precision of {kind} of {size[1]} x {size[0]}", usual, other) == "reduced"
+
+
+def uses_winograd(dtype: torch.dtype) -> bool:
+    """Tell whether a CPU computes wide convolutions by Winograd's minimal filtering in inference.
+
+    It does in float32. In bfloat16 direct convolutions may be quicker, where the processor multiplies
+    matrices in single instructions.
+    """
+    if not has_numba() or dtype not in (torch.float32, torch.bfloat16):
+        return False
+    if dtype == torch.float32:
+        return True
+    usual, other = (
+        (name, partial(inference, SIZE, dtype, by_winograd))
+        for name, by_winograd in (("Winograd", True), ("direct", False))
+    )
+    return choose("convolutions in bfloat16", usual, other) == usual[0]
+
+
+def make_trials(amp: bool) -> None:
+    """Make those trials now that inference on a CPU would make later; `amp` is reduced precision."""
+    if has_numba():
+        onednn_is_quicker()
+    if amp:
+        uses_winograd(torch.bfloat16)
+
+
+def inference(size: tuple[int, int], dtype: torch.dtype, by_winograd: bool | None = None) -> Way:
+    """Return a call of a probe for inference.
+
+    Args:
+        size: (height, width) of the frame.
+        dtype: to compute in.
+        by_winograd: None for what `uses_winograd` says.
+    """
+    probe = Probe(*size, dtype).requires_grad_(False)
+    if uses_winograd(dtype) if by_winograd is None else by_winograd:
+        from model.fast_inference.winograd import use_winograd
+
+        use_winograd(probe, dtype)
+    probe.to(dtype).to(memory_format=torch.channels_last)
+    return torch.inference_mode()(probe.forward)
+
+
+def training_step(size: tuple[int, int], dtype: torch.dtype) -> Way:
+    """Return a call of a probe with gradients, bfloat16 by autocast; arguments as for `inference`."""
+    probe = Probe(*size, torch.float32)
+    for feature in probe.features:
+        feature.requires_grad_()
+    reduced = dtype == torch.bfloat16
+    if not reduced and has_numba():
+        from model.fast_inference.winograd_steps import use_winograd_in_training
+
+        use_winograd_in_training(probe)
+    probe.to(memory_format=torch.channels_last)
+
+    def step() -> None:
+        with torch.autocast("cpu", dtype, enabled=reduced):
+            result = probe.forward().sum()
+        result.backward()
+
+    return step
+
+
+@cache
+def has_numba() -> bool:
+    """Tell whether Numba can be used, and say once what it means when it cannot."""
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:
+        log.warning("Numba cannot be used (%s): networks compute the same, but slower.", error)
+        return False
+    return True

@@ -1,0 +1,50 @@
+"""The precision of a run: chosen once, for all of its processes and for those that go on with it later."""
+
+import argparse
+
+import torch
+
+from dataset.video import Video, working_size
+from dataset.video_checks import first_readable
+from model.fast_inference.precision import SIZE, is_reduced, make_trials
+from model.fast_inference.trials import adopt, choices
+from scripts.evaluation.run_record import ADVICE, WAYS
+from util.ranks import Ranks
+from util.settings_record import read_record
+
+
+def precision_of_run(args: argparse.Namespace, ranks: Ranks, video: Video | None = None) -> bool:
+    """Tell whether a run computes in reduced precision; each process must call this.
+
+    A run that the output records goes on as it was begun, where trials could choose otherwise now.
+
+    Args:
+        args: with `precision` and `output`, and `overwrite` where there is that flag.
+        ranks: the processes, of which the first chooses.
+        video: whose frames are computed; None for frames of 480p.
+
+    Raises:
+        InputError: the record is damaged.
+    """
+    amp = False
+    if ranks.is_first:
+        overwrite = getattr(args, "overwrite", False)
+        record = {} if overwrite else read_record(args.output, ADVICE) or {}
+        adopt(record.get(WAYS, {}))
+        recorded = record.get("amp") if args.precision == "auto" else None
+        amp = _chosen(args.precision, ranks.device, video) if recorded is None else recorded
+        if ranks.device.type == "cpu":
+            make_trials(amp)
+    amp, chosen = ranks.from_first((amp, choices()))
+    adopt(chosen)
+    return amp
+
+
+def _chosen(precision: str, device: torch.device, video: Video | None) -> bool:
+    size = SIZE
+    if video is not None and precision == "auto":
+        height, width, _ = first_readable(video.frames).shape
+        size = (height, width)
+        if video.short_side is not None:
+            size = working_size(size, video.short_side)
+    return is_reduced(precision, device, size)
