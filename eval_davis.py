@@ -5,13 +5,14 @@ from pathlib import Path
 from dataset.davis_test_dataset import SPLITS_2017, davis_2017
 from scripts.evaluation.flags import evaluation_parser, parse_evaluation_args
 from scripts.evaluation.loop import evaluate
+from util.data_roots import DAVIS_2017
 from util.errors import run_script
 
 
 def main() -> None:
     """Parse the flags and evaluate."""
     parser = evaluation_parser(__doc__)
-    parser.add_argument("--davis", type=Path, default=Path("../DAVIS/2017"), help="default: %(default)s")
+    parser.add_argument("--davis", type=Path, default=DAVIS_2017, help="default: %(default)s")
     parser.add_argument("--split", choices=SPLITS_2017, default="val", help="default: %(default)s")
     parser.add_argument(
         "--late_objects",

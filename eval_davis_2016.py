@@ -5,13 +5,14 @@ from pathlib import Path
 from dataset.davis_test_dataset import davis_2016
 from scripts.evaluation.flags import evaluation_parser, parse_evaluation_args
 from scripts.evaluation.loop import evaluate
+from util.data_roots import DAVIS_2016
 from util.errors import run_script
 
 
 def main() -> None:
     """Parse the flags and evaluate."""
     parser = evaluation_parser(__doc__)
-    parser.add_argument("--davis", type=Path, default=Path("../DAVIS/2016"), help="default: %(default)s")
+    parser.add_argument("--davis", type=Path, default=DAVIS_2016, help="default: %(default)s")
     args = parse_evaluation_args(parser)
     evaluate(davis_2016(args.davis), args, script="eval_davis_2016", data=args.davis)
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from dataset.yv_test_dataset import youtube_vos
 from scripts.evaluation.flags import evaluation_parser, parse_evaluation_args
 from scripts.evaluation.loop import evaluate
+from util.data_roots import YOUTUBE
 from util.errors import run_script
 
 
 def main() -> None:
     """Parse the flags and evaluate."""
     parser = evaluation_parser(__doc__)
-    parser.add_argument("--yv", type=Path, default=Path("../YouTube"), help="default: %(default)s")
+    parser.add_argument("--yv", type=Path, default=YOUTUBE, help="default: %(default)s")
     parser.add_argument("--split", default="valid", help="default: %(default)s")
     args = parse_evaluation_args(parser)
     videos = youtube_vos(args.yv, args.split)

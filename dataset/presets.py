@@ -7,6 +7,7 @@ from pathlib import Path
 from dataset.davis_test_dataset import DAVIS, RESOLUTION, SPLITS_2017
 from dataset.video_folders import Given, Protocol
 from dataset.yv_test_dataset import YOUTUBE_VOS, youtube_folders
+from util.data_roots import DAVIS_2017, YOUTUBE
 
 LONG_VIDEO_MEMORY = 50  # frames: videos of thousands would get ever slower
 
@@ -66,12 +67,10 @@ PRESETS = {
         LONG_VIDEO_MEMORY,
     ),
     "youtube": Preset(
-        Path("../YouTube"),
+        YOUTUBE,
         {split: Folders(*youtube_folders(split)) for split in ("valid", "test")},
         YOUTUBE_VOS,
         zip_folder="Annotations",
     ),
-    "davis17": Preset(
-        Path("../DAVIS/2017"), {split: _davis(*folders) for split, folders in SPLITS_2017.items()}, DAVIS
-    ),
+    "davis17": Preset(DAVIS_2017, {split: _davis(*folders) for split, folders in SPLITS_2017.items()}, DAVIS),
 }

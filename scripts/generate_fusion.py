@@ -27,6 +27,7 @@ from dataset.video_folders import names_listed
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.flags import add_network_flags
 from scripts.evaluation.precision import precision_of_run
+from util.data_roots import DAVIS_2017, DEFAULT_ROOTS
 from util.device import add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 MOST_OBJECTS = 5  # of a frame
 LEAST_PIXELS = 100  # of an object there
 BL_RANGE = 30  # frames either way, as many as fit into half of a video of BL30K
-DATASETS = {"DAVIS": ("davis_root", Path("../DAVIS/2017")), "BL": ("bl_root", Path("../BL30K"))}
+DATASETS = {"DAVIS": ("davis_root", DAVIS_2017), "BL": ("bl_root", DEFAULT_ROOTS["bl_root"])}
 UNFINISHED = ".part"
 
 Frames = Sequence[tuple[Path, Path]]  # picture and label map of each frame

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dataset.image_io import list_images
 from scripts.resizing.shrinking import Job, check_apart, resize_all
+from util.data_roots import YOUTUBE
 from util.errors import InputError, run_script
 from util.flag_types import positive_int
 from util.lock import exclusive
@@ -15,7 +16,7 @@ def main() -> None:
     """Parse the flags and resize what is not done yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    default_input, default_output = Path("../YouTube/train"), Path("../YouTube/train_480p")
+    default_input, default_output = YOUTUBE / "train", YOUTUBE / "train_480p"
     add("folders", type=Path, nargs="*", metavar="INPUT OUTPUT", help="as --input and --output")
     add("--input", type=Path, help=f"folder with JPEGImages and Annotations (default: {default_input})")
     add("--output", type=Path, help=f"default: {default_output}")

@@ -12,6 +12,8 @@ DEFAULT_ROOTS = {
     "lvis_root": Path("../lvis"),
     "fusion_root": Path("../fusion_data"),
 }
+DAVIS_2016, DAVIS_2017 = (DEFAULT_ROOTS["davis_root"] / year for year in ("2016", "2017"))
+YOUTUBE = DEFAULT_ROOTS["yv_root"]
 
 
 def add_root_flags(add: Callable[..., Any], **uses: str) -> None:

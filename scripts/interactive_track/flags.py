@@ -6,6 +6,7 @@ from pathlib import Path
 from scripts.evaluation.flags import add_core_flags
 from scripts.interactive_track.method import POLICIES
 from scripts.interactive_track.session import INTERACTIONS, SECONDS
+from util.data_roots import DAVIS_2017
 from util.flag_types import add_alias, positive_float, positive_int
 
 WEIGHTS_FOLDER = Path("saves")
@@ -15,7 +16,7 @@ def parse_args(description: str | None) -> argparse.Namespace:
     """Parse the flags; weights that are not named are taken from where they are downloaded to."""
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument_group("data and rules").add_argument
-    add("--davis", type=Path, default=Path("../DAVIS/2017"), help="data set (default: %(default)s)")
+    add("--davis", type=Path, default=DAVIS_2017, help="data set (default: %(default)s)")
     add("--subset", default="val", help="name of its list of sequences (default: %(default)s)")
     add("--output", type=Path, required=True, help="folder for report, summary and curve")
     add("--save_masks", action="store_true", help="also write the masks of each interaction there")
