@@ -9,14 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from scripts.annotator.edit_log import Entry
-from scripts.annotator.edits import SHAPES
+from scripts.annotator.edits import CHANGES, SHAPES
 from util.errors import InputError
 
 # Colours that differ for the colour-blind too (Okabe and Ito, "Color Universal Design", 2008), on dark
-# grounds first
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#e8e8e8")
+# grounds first; then others, each the one that is furthest in CIELAB from all before it
+COLOURS = (
+    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#e8e8e8"),
+    *("#4b00ff", "#00ff00", "#ff1ee1", "#ff005a", "#695a1e", "#0069ff", "#4ba500", "#00ff96"),
+    *("#00ffff", "#962d2d", "#ffa587", "#872da5", "#c3f0a5", "#2d5a5a", "#d20f87", "#b496ff"),
+)
 LARGEST_LABEL = 255
-HAND = (*SHAPES, "masks", "scribble", "guess")  # entries that draw
+HAND = (*SHAPES, "masks", "scribble", "unscribble", "guess")  # entries that draw
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Object:
     colour: str  # "#rrggbb"
     hidden: bool = False
     locked: bool = False  # nothing changes its pixels
+    category: str = ""  # class in the exports that have classes; "" is the name
 
 
 @dataclass(frozen=True)
@@ -220,12 +225,16 @@ class Document:
                 self._largest_label = max(self._largest_label, entry["object"])
                 return (*self.objects, Object(entry["object"], entry["name"], entry["colour"]))
             case "change":
-                changes = {
-                    name: entry[name] for name in ("name", "colour", "hidden", "locked") if name in entry
-                }
+                changes = {name: entry[name] for name in CHANGES if name in entry}
                 return tuple(replace(o, **changes) if o.label == label else o for o in self.objects)
             case "remove":
                 return tuple(each for each in self.objects if each.label != label)
+            case "merge":
+                return tuple(each for each in self.objects if each.label != entry["other"])
+            case "swap":
+                one, other = self.object(entry["object"]), self.object(entry["other"])
+                places = {one: replace(other, label=one.label), other: replace(one, label=other.label)}
+                return tuple(places.get(each, each) for each in self.objects)
             case "masks":
                 added = [Object(**each) for each in entry["objects"]]
                 self._largest_label = max([self._largest_label, *(each.label for each in added)])
@@ -235,7 +244,7 @@ class Document:
     def _states_after(self, entry: Entry) -> Iterable[tuple[int, FrameState]]:
         """Yield the frames that an entry changes, and what it makes of them."""
         kind, number = entry["kind"], entry["n"]
-        if kind == "masks":
+        if "frames" in entry:
             for name, mask in entry["frames"].items():
                 yield int(name), self._drawn_on(int(name), number, mask["labels"], mask["drawn"])
         elif kind in HAND:
@@ -259,11 +268,11 @@ class Document:
                 label = frozenset([entry["object"]])
                 drawn = after.drawn | label if self.state(frame).drawn else after.drawn
                 yield frame, replace(after, version=number, drawn=drawn, absent=after.absent | label)
-        elif kind == "remove":
+        elif kind in ("remove", "merge", "swap"):
             for frame in self.touched:
                 state = self.state(frame)
-                after = _without(state, entry["object"])
-                if after != state:
+                after = _without(state, entry["object"]) if kind == "remove" else _relabelled(state, entry)
+                if after != state or (kind == "swap" and entry["object"] in state.present):
                     yield frame, replace(after, version=number)
 
     def _drawn_on(self, frame: int, number: int, labels: Iterable[int], drawn: Iterable[int]) -> FrameState:
@@ -275,6 +284,22 @@ class Document:
             drawn=before.drawn | new,
             absent=before.absent - new,
         )
+
+
+def relabelled(entry: Entry, label: int) -> int:
+    """Return what becomes of a label when two objects are merged, or exchange their labels."""
+    if label == entry["other"]:
+        return int(entry["object"])
+    return int(entry["other"]) if entry["kind"] == "swap" and label == entry["object"] else label
+
+
+def _relabelled(state: FrameState, entry: Entry) -> FrameState:
+    """Return a frame's state after a merge or a swap."""
+    present, drawn, absent = (
+        frozenset(relabelled(entry, label) for label in labels)
+        for labels in (state.present, state.drawn, state.absent)
+    )
+    return replace(state, present=present, drawn=drawn, absent=absent - present)
 
 
 def _without(state: FrameState, label: int) -> FrameState:

@@ -4,16 +4,23 @@ Edits are dicts with a "kind":
 
     stroke, polygon, box  frame, object, points, erase (and radius): one shape drawn or rubbed out by hand
     scribble              frame, object, points, positive: a line on the object or off it becomes a mask
+    unscribble            frame, object, of: the object's mask becomes what it is without scribble number `of`
     guess                 frame, object, points (and replace): a box around the object becomes a mask, added
                           to the object, or with replace takes the place of its mask
     clear                 frame: back to a frame that nobody has drawn on
     key                   frame: take its masks, wherever they come from, as drawn
     erase                 object, first, last: the object leaves these frames
+    copy                  object, source, first, last: its mask on these frames becomes that of frame `source`
+    move                  object, first, last, dx, dy, scale: its masks are scaled, then shifted
+    refine                object, first, last, how, amount: its outlines change (see `remaking.REFINEMENTS`)
     review                first, last, on: the masks of these frames are right, and stay
     add                   name, colour: a new object; its label is given out
-    change, remove        object (and any of name, colour, hidden, locked)
+    change, remove        object (and any of name, category, colour, hidden, locked)
+    merge                 object, other: the masks of `other` become the object's
+    swap                  object, other: they exchange labels, and so their places in the list
 
-Positions are those of `shapes.py`. `object` is a label from 1 to 255; 0, to rub out, means every object.
+Positions are those of `shapes.py`. `object` is a label from 1 to 255; 0, to rub out or remake masks, means
+every object that is not locked.
 """
 
 import re
@@ -23,7 +30,11 @@ from typing import Any
 from util.errors import InputError
 
 SHAPES = {"stroke": 1, "polygon": 3, "box": 2}  # and how many points each needs at least
-FROM_HINTS = ("scribble", "guess")  # whose masks have to be computed
+FROM_HINTS = ("scribble", "unscribble", "guess")  # whose masks have to be computed
+DRAWN_REMAKES = ("copy", "move")  # what they make counts as drawn
+REMAKES = (*DRAWN_REMAKES, "refine")  # of whole masks; see `remaking.py`
+REFINEMENTS = ("grow", "shrink", "smooth", "holes", "specks")
+CHANGES = ("name", "category", "colour", "hidden", "locked")  # what can be changed of an object
 MOST_POINTS = 20_000
 LARGEST_NUMBER = 1_000_000
 LARGEST_RADIUS = 2000.0
@@ -53,13 +64,15 @@ def checked_edit(raw: Any, frames: int) -> Edit:
             edit[name] = _FIELDS[name](raw[name], name)
         elif name not in _OPTIONAL.get(kind, ()):
             raise InputError(f"the edit {kind} needs {name}.")
-    for name in ("frame", "first", "last"):
+    for name in ("frame", "first", "last", "source"):
         if edit.get(name, 0) >= frames:
             raise InputError(f"{name} {edit[name]} is behind the last frame, {frames - 1}.")
     if edit.get("first", 0) > edit.get("last", frames):
         raise InputError(f"the range from {edit['first']} to {edit['last']} is empty.")
-    if edit.get("object") == 0 and not edit.get("erase"):
+    if edit.get("object") == 0 and not edit.get("erase") and kind not in REMAKES:
         raise InputError("choose an object first.")
+    if "other" in edit and edit["other"] in (0, edit["object"]):
+        raise InputError(f"to {kind} objects takes two of them.")
     if kind in SHAPES and len(edit["points"]) < SHAPES[kind]:
         raise InputError(f"a {kind} needs {SHAPES[kind]} points or more.")
     if kind in ("box", "guess") and len(edit["points"]) != 2:
@@ -132,11 +145,38 @@ def _colour(value: Any, name: str) -> str:
     return value.lower()
 
 
+def _category(value: Any, name: str) -> str:
+    return "" if value == "" else _name(value, name)
+
+
+def _scale(value: Any, name: str) -> float:
+    scale = _number(value, name)
+    if not 0.05 <= scale <= 20:
+        raise InputError(f"{name} must be from 0.05 to 20.")
+    return scale
+
+
+def _refinement(value: Any, name: str) -> str:
+    if value not in REFINEMENTS:
+        raise InputError(f"{name} must be one of {', '.join(REFINEMENTS)}.")
+    return str(value)
+
+
+def _amount(value: Any, name: str) -> int:
+    amount = whole_number(value, name, LARGEST_NUMBER)
+    if not amount:
+        raise InputError(f"{name} must be 1 or more.")
+    return amount
+
+
 _FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "frame": whole_number,
     "first": whole_number,
     "last": whole_number,
+    "source": whole_number,
+    "of": whole_number,
     "object": _label,
+    "other": _label,
     "points": _points,
     "radius": _radius,
     "erase": _flag,
@@ -146,20 +186,32 @@ _FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "hidden": _flag,
     "locked": _flag,
     "name": _name,
+    "category": _category,
     "colour": _colour,
+    "dx": _number,
+    "dy": _number,
+    "scale": _scale,
+    "how": _refinement,
+    "amount": _amount,
 }
 _KINDS: dict[str, tuple[str, ...]] = {
     "stroke": ("frame", "object", "points", "radius", "erase"),
     "polygon": ("frame", "object", "points", "erase"),
     "box": ("frame", "object", "points", "erase"),
     "scribble": ("frame", "object", "points", "positive"),
+    "unscribble": ("frame", "object", "of"),
     "guess": ("frame", "object", "points", "replace"),
     "clear": ("frame",),
     "key": ("frame",),
     "erase": ("object", "first", "last"),
+    "copy": ("object", "source", "first", "last"),
+    "move": ("object", "first", "last", "dx", "dy", "scale"),
+    "refine": ("object", "first", "last", "how", "amount"),
     "review": ("first", "last", "on"),
     "add": ("name", "colour"),
-    "change": ("object", "name", "colour", "hidden", "locked"),
+    "change": ("object", *CHANGES),
     "remove": ("object",),
+    "merge": ("object", "other"),
+    "swap": ("object", "other"),
 }
-_OPTIONAL = {"change": ("name", "colour", "hidden", "locked"), "guess": ("replace",)}
+_OPTIONAL = {"change": CHANGES, "guess": ("replace",)}

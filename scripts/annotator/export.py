@@ -115,7 +115,7 @@ def _write_youtube(moment: Moment, folder: Path, show: Show) -> None:
         moment, folder / "JPEGImages" / name, folder / "Annotations" / name, show
     )
     objects = {
-        str(each.label): {"category": each.name, "frames": frames[each.label]}
+        str(each.label): {"category": each.category or each.name, "frames": frames[each.label]}
         for each in moment.objects
         if each.label in frames
     }
@@ -152,6 +152,10 @@ def _write_coco(moment: Moment, path: Path, show: Show) -> None:
     """Write COCO's JSON with run-length encoded masks; `track_id` is the object's label in all frames."""
     height, width = moment.pictures.size
     source = moment.pictures.source
+    classes = {each.label: each.category or each.name for each in moment.objects}
+    ids = dict[str, int]()  # a class has the label of its first object
+    for label in sorted(classes):
+        ids.setdefault(classes[label], label)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for index, name, labels in _masks(moment, show):
@@ -163,7 +167,7 @@ def _write_coco(moment: Moment, path: Path, show: Show) -> None:
                 {
                     "id": len(annotations) + 1,
                     "image_id": index,
-                    "category_id": label,
+                    "category_id": ids[classes[label]],
                     "track_id": label,
                     "iscrowd": 0,
                     "area": int(coco.area(code)),
@@ -171,7 +175,7 @@ def _write_coco(moment: Moment, path: Path, show: Show) -> None:
                     "segmentation": {"size": code["size"], "counts": code["counts"].decode()},
                 }
             )
-    categories = [{"id": each.label, "name": each.name} for each in moment.objects]
+    categories = [{"id": number, "name": name} for name, number in ids.items()]
     content = {"images": images, "annotations": annotations, "categories": categories}
     path.write_text(json.dumps(content))
 

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from dataset.masks.readers import read_labels
 from dataset.masks.writer import write_mask
 from scripts.annotator import shapes
-from scripts.annotator.document import Document
+from scripts.annotator.document import Document, relabelled
 from scripts.annotator.edit_log import Entry
-from scripts.annotator.edits import SHAPES
+from scripts.annotator.edits import REMAKES, SHAPES
+from util.errors import InputError
 from util.palette import voc_palette
 
 Labels = NDArray[np.uint8]  # H x W
+
+SCRIBBLES = ("scribble", "unscribble")
+WHOLE = ("masks", "guess", "propagate", *REMAKES)  # the other kinds of entries that come with label maps
 
 HELD_BYTES = 1 << 26  # of label maps, in memory
 SNAPSHOT_EVERY = 64  # edits of one frame that are drawn again at most after a restart
@@ -67,6 +71,28 @@ class MaskStore:
                     self._write(self._snapshot(frame, history[-1]["n"]), labels)
         return labels
 
+    def unscribbled(self, frame: int, number: int) -> Labels:
+        """Return what a frame's labels `H x W` would be without scribble `number` and those beside it.
+
+        What else was drawn since the first of them is drawn again. Where whole masks came since then, the
+        labels are those of now.
+
+        Raises:
+            InputError: the frame has no such scribble (any more).
+        """
+        history = self.document.history(frame)
+        scribbles = [at for at, each in enumerate(history) if each["kind"] in SCRIBBLES]
+        if not any(history[at]["n"] == number for at in scribbles):
+            raise InputError("this scribble is not there any more.")
+        last = max((at for at, each in enumerate(history) if each["kind"] in WHOLE), default=-1)
+        first = next((at for at in scribbles if at > last), None)
+        if first is None or history[first]["n"] > number:
+            return self.after(frame, history)
+        labels = self.after(frame, history[:first])
+        for entry in history[first:]:
+            labels = drawn(labels, entry)
+        return labels
+
     def write(self, number: int, frame: int, labels: Labels) -> None:
         """Keep a whole label map that entry `number` makes of a frame, before that entry is written."""
         self._held.pop((frame, number), None)
@@ -99,7 +125,7 @@ class MaskStore:
             return held
         if entry["kind"] == "clear" and not entry.get("locked"):
             return np.zeros(self.size, np.uint8)
-        if entry["kind"] in ("masks", "scribble", "guess", "propagate"):
+        if entry["kind"] in (*SCRIBBLES, *WHOLE):
             return read_labels(self.path(entry["n"], frame))
         snapshot = self._snapshot(frame, entry["n"])
         return read_labels(snapshot) if snapshot.is_file() else None
@@ -126,6 +152,8 @@ def drawn(labels: Labels, entry: Entry) -> Labels:
             return np.where(np.isin(labels, entry.get("locked", [])), labels, np.uint8(0))
         case "erase" | "remove":
             return np.where(labels == entry["object"], np.uint8(0), labels)
+        case "merge" | "swap":
+            return np.array([relabelled(entry, label) for label in range(256)], np.uint8)[labels]
         case kind if kind in SHAPES:
             return painted(labels, covered(entry, labels.shape), entry)
     return labels

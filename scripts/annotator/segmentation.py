@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from model.interactive.grab_cut import mask_in_box
 from scripts.annotator.edits import Edit
 from scripts.annotator.masks import Labels, merged
+from scripts.annotator.scribbles import counting_scribbles
 from scripts.annotator.session import Change, Session, labels_in
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.worker import Worker
@@ -44,12 +45,15 @@ class Segmentation:
             if known is not None:
                 return known
             session.check_object(edit)
-            old = session.label_map(frame)
-            strokes = strokes_of(session.document.history(frame))
+            history = session.document.history(frame)
+            strokes = strokes_of(counting_scribbles([*history, edit]))
+            removes = edit["kind"] == "unscribble"
+            old = session.masks.unscribbled(frame, edit["of"]) if removes else session.label_map(frame)
         if edit["kind"] == "guess":
             mask = guessed(session.pictures.read(frame), edit["points"])
+        elif removes and label not in (of for _, of in strokes):
+            mask = old == label
         else:
-            strokes.append((edit["points"], label if edit["positive"] else 0))
             mask = self._ask(frame, strokes, old, label)
         with session.lock:
             known = session.known(edit)  # another page may have sent it, too, or locked or removed the object
@@ -75,20 +79,9 @@ class Segmentation:
         return mask
 
 
-def strokes_of(history: Iterable[Edit]) -> list[tuple[list[list[float]], int]]:
-    """Return a frame's scribbles that still count, as pairs of points (x, y) and label, 0 for background.
-
-    Clearing the frame ends them all, and taking an object off it those of the object.
-    """
-    counting: list[Edit] = []
-    for entry in history:
-        if entry["kind"] == "clear":
-            counting = []
-        elif entry["kind"] in ("erase", "remove"):
-            counting = [each for each in counting if each["object"] != entry["object"]]
-        elif entry["kind"] == "scribble":
-            counting.append(entry)
-    return [(each["points"], each["object"] if each["positive"] else 0) for each in counting]
+def strokes_of(scribbles: Iterable[Edit]) -> list[tuple[list[list[float]], int]]:
+    """Return scribbles as pairs of points (x, y) and label, 0 for background."""
+    return [(each["points"], each["object"] if each["positive"] else 0) for each in scribbles]
 
 
 def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:

@@ -9,7 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import uvicorn
+from numpy.typing import NDArray
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -71,6 +73,7 @@ def application(session: Session, tasks: Tasks, host: str) -> Starlette:
             Route("/api/state", answers.state),
             Route("/frames/{index:int}.jpg", answers.frame),
             Route("/masks/{index:int}/{version:int}.png", answers.mask),
+            Route("/preview/{index:int}.png", answers.preview),
             Route("/thumbnails/{index:int}.jpg", answers.thumbnail),
             Route("/exports/{name}", answers.exported),
             Route("/api/import", answers.bring_in, methods=["POST"]),
@@ -125,16 +128,19 @@ class Answers:
         It may be kept by browsers where `?w=` names this workspace: another one has the same versions.
         """
         index, version = self._index(request), request.path_params["version"]
-        png = await run_in_threadpool(self._mask_png, index, version)
+        png = await run_in_threadpool(lambda: _png(self.session.label_map(index, version)))
         is_ours = request.query_params.get("w") == self.session.workspace.identity
         return Response(png, media_type="image/png", headers=FOR_EVER if is_ours else NEVER)
 
-    def _mask_png(self, index: int, version: int) -> bytes:
-        image = Image.fromarray(self.session.label_map(index, version))
-        image.putpalette(IDENTITY)
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
+    async def preview(self, request: Request) -> Response:
+        """Return the labels that the edit `?edit=` would make of a frame, as `mask` does."""
+        index = self._index(request)
+        try:
+            edit = json.loads(request.query_params.get("edit", ""))
+        except (ValueError, RecursionError) as error:
+            raise InputError("the edit is no JSON.") from error
+        png = await run_in_threadpool(lambda: _png(self.session.preview(edit, index)))
+        return Response(png, media_type="image/png", headers=NEVER)
 
     async def thumbnail(self, request: Request) -> Response:
         """Return a small picture of a frame for the timeline; 404 as long as it is not made."""
@@ -191,6 +197,15 @@ class Answers:
         if index >= len(self.session.pictures):
             raise HTTPException(404, "there is no such frame.")
         return index
+
+
+def _png(labels: NDArray[np.uint8]) -> bytes:
+    """Return labels `H x W` as an indexed PNG whose colours are its labels."""
+    image = Image.fromarray(labels)
+    image.putpalette(IDENTITY)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 async def _send_all(page: WebSocket, queue: "asyncio.Queue[dict[str, Any]]") -> None:

@@ -5,7 +5,7 @@ disk, then the entry to the log, then the document, then the pages.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.annotator.document import Document
-from scripts.annotator.edits import MOST_POINTS, SHAPES, Edit, checked_edit, edit_id
+from scripts.annotator.edits import DRAWN_REMAKES, MOST_POINTS, REMAKES, SHAPES, Edit, checked_edit, edit_id
 from scripts.annotator.events import Events
 from scripts.annotator.jobs import Jobs
 from scripts.annotator.masks import MaskStore, covered, merged, painted
 from scripts.annotator.pictures import Pictures
+from scripts.annotator.remaking import remade
+from scripts.annotator.scribbles import counting_scribbles
 from scripts.annotator.workspace import Workspace
 from util.errors import InputError
 
@@ -91,6 +93,9 @@ class Session:
             if known is not None:
                 return known
             self.check_object(edit)
+            running = self.jobs.running
+            if edit["kind"] in ("merge", "swap") and running is not None and running.kind == "propagate":
+                raise InputError("a propagation is at work: wait for it, or cancel it.")
             if edit["kind"] == "add":
                 edit["object"] = self.document.free_label()
             locked = sorted(self.document.locked)
@@ -98,7 +103,16 @@ class Session:
                 edit["locked"] = locked
             if edit["kind"] in SHAPES:
                 edit = self._with_labels(edit)
+            if edit["kind"] in REMAKES:
+                return self._remake(edit)
             return self.write(edit)
+
+    def preview(self, raw: Mapping[str, Any], frame: int) -> Labels:
+        """Return the labels `H x W` that an edit in `REMAKES` would make of a frame; nothing is saved."""
+        edit = checked_edit({**raw, "first": frame, "last": frame}, len(self.pictures))
+        with self.lock:
+            self.check_object(edit)
+            return dict(self._remade(edit)).get(frame, self.label_map(frame))
 
     def known(self, entry: Mapping[str, Any]) -> Change | None:
         """Return the answer to an entry that is in the log already, sent again by a page that got none."""
@@ -107,9 +121,25 @@ class Session:
     def check_object(self, edit: Edit) -> None:
         """Make sure that an edit's object is there and not locked; raises InputError."""
         if edit.get("object"):
-            found = self.document.object(edit["object"])
-            if found.locked and edit["kind"] != "change":
-                raise InputError(f"{found.name} is locked: unlock it first.")
+            for label in {edit["object"], edit.get("other", edit["object"])}:
+                found = self.document.object(label)
+                if found.locked and edit["kind"] not in ("change", "swap"):
+                    raise InputError(f"{found.name} is locked: unlock it first.")
+
+    def _remade(self, edit: Edit) -> Iterator[tuple[int, Labels]]:
+        locked = self.document.locked
+        labels = [edit["object"]] if edit["object"] else [each.label for each in self.document.objects]
+        return remade(edit, self.label_map, [label for label in labels if label not in locked], locked)
+
+    def _remake(self, edit: Edit) -> Change:
+        """Save an edit in `REMAKES` with the whole masks that it makes."""
+        masks = dict(self._remade(edit))
+        if not masks:
+            raise InputError("these masks would stay as they are: there is nothing to change.")
+        labels = [edit["object"]] if edit["object"] else [each.label for each in self.document.objects]
+        drawn = labels if edit["kind"] in DRAWN_REMAKES else []
+        frames = {str(frame): {"labels": labels_in(mask), "drawn": drawn} for frame, mask in masks.items()}
+        return self.write_masks({**edit, "frames": frames}, masks)
 
     def write(self, entry: Mapping[str, Any]) -> Change:
         """Append an entry to the log and apply it."""
@@ -182,10 +212,21 @@ class Session:
         return {
             "revision": self.revision,
             "frames": [self._row(frame) for frame in frames],
+            "scribbles": self._scribbles(frames),
             "objects": [asdict(each) for each in document.objects],
             "undo": None if undoable is None else undoable["kind"],
             "redo": None if redoable is None else redoable["kind"],
             "next": {"label": self._free_label(), "colour": document.free_colour()},
+        }
+
+    def _scribbles(self, frames: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+        """Return the scribbles that frames have, by frame."""
+        names = ("n", "object", "points", "positive")
+        found = {frame: counting_scribbles(self.document.history(frame)) for frame in frames}
+        return {
+            frame: [{name: each[name] for name in names} for each in scribbles]
+            for frame, scribbles in found.items()
+            if scribbles
         }
 
     def _free_label(self) -> int | None:

@@ -1,5 +1,6 @@
 """Weights for propagation: published, fitted to this video, or none."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -55,7 +56,13 @@ class Weights:
     def as_json(self) -> dict[str, Any]:
         """Return what pages show."""
         kind = "published" if self.published.is_file() else "fitted" if self.fitted.is_file() else None
-        return {"kind": kind, "published": str(self.published), "size": self.size}
+        verdict = json.loads(self._verdict.read_text()) if self._verdict.is_file() else []
+        return {"kind": kind, "published": str(self.published), "size": self.size, "verdict": verdict}
+
+    @property
+    def _verdict(self) -> Path:
+        """File of what the fitted network scored."""
+        return self.fitted.resolve().with_name("verdict.json")
 
     def fit(self, job: Job, session: Session, minutes: float) -> str:
         """Fit a network to the frames drawn, in a process of its own; return what is to be said of it.
@@ -74,9 +81,9 @@ class Weights:
         remove_leftovers(self.fitted.parent)
         with atomic_path(self.fitted.resolve()) as temporary:
             said = _run([*command, "--output", str(temporary), *self.flags], job, seconds=60 * minutes)
-        verdict = " ".join(said[said.index(OVERLAP) :].split())
-        job.result = {"verdict": verdict, "warning": WARNING in verdict}
-        return f"A network has been fitted to this video. Propagate with it now. {verdict}"
+        with atomic_path(self._verdict) as temporary:
+            temporary.write_text(json.dumps(_scores(said)))
+        return "A network has been fitted to this video: propagate with it now."
 
     def download(self, job: Job) -> str:
         """Fetch the published weights, in a process of its own."""
@@ -85,6 +92,25 @@ class Weights:
         if not self.published.is_file():
             raise InputError(f"they were fetched to {folder}, but --model is {self.published.name}.")
         return "The published weights are here. Propagate with them now."
+
+
+def _scores(said: str) -> list[dict[str, Any]]:
+    """Return what the verdict of a fit says of each object: label, overlap in percent, if that is poor."""
+    scores, _, rest = said[said.index(OVERLAP) :].partition(WARNING)
+    poor = re.match(r" object ([\d, ]+)", rest)
+    labels = [int(label) for label in re.findall(r"\d+", poor[1])] if poor else []
+    found: list[dict[str, Any]] = [
+        {"label": int(label), "percent": int(percent), "poor": int(label) in labels}
+        for label, percent in re.findall(r"object (\d+) (\d+) %", scores)
+    ]
+    unseen = re.search(r"object ([\d, ]+) is in none", scores)
+    labels = [int(label) for label in re.findall(r"\d+", unseen[1])] if unseen else []
+    return found + [{"label": label, "percent": None, "poor": True} for label in labels]
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as people write it: 20 s, or 1:20."""
+    return f"{seconds:.0f} s" if seconds < 59.5 else f"{round(seconds) // 60}:{round(seconds) % 60:02}"
 
 
 def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:
@@ -106,7 +132,9 @@ def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:
         while output is None:
             passed = time.monotonic() - start
             part = min(0.99, passed / seconds) if seconds else 0.0
-            job.show(part, 1.0 if seconds else 0.0, f"{passed:.0f} s")
+            job.show(
+                part, 1.0 if seconds else 0.0, _clock(passed) + (f" of {_clock(seconds)}" if seconds else "")
+            )
             with suppress(subprocess.TimeoutExpired):
                 output, _ = process.communicate(timeout=POLL)
     except Cancelled:

@@ -42,3 +42,35 @@ def hands(annotator, new_page):
     person = Hands(new_page(), annotator.url)
     yield person
     assert person.problems == []
+
+
+@pytest.fixture(scope="module")
+def kept(chromium, video, tmp_path_factory):
+    """A server and its page that the tests of a module share, which saves starting them for each."""
+    started = Annotator(video, tmp_path_factory.mktemp("kept") / "w")
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    yield started, Hands(context.new_page(), started.url)
+    context.close()
+    started.close()
+
+
+@pytest.fixture
+def shared(kept):
+    """The module's page as it was opened: everything is undone, on frame 0, with the brush."""
+    annotator, hands = kept
+    yield hands
+    assert hands.problems == []
+    hands.js(
+        "document.querySelector('dialog[open]')?.close(), document.getElementById('toasts').replaceChildren()"
+    )
+    hands.key("Escape", "a", "Home", "b")
+    annotator.session.jobs.cancel(wait=True)
+    while annotator.session.document.undoable is not None:
+        annotator.session.undo()
+    hands.until("annotator.store.undo === null")
+    hands.saved()
+
+
+@pytest.fixture
+def session_of(kept):
+    return kept[0].session

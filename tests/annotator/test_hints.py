@@ -8,7 +8,7 @@ from PIL import Image
 
 from scripts.annotator.segmentation import Segmentation
 from scripts.annotator.settings import WorkerSettings
-from tests.annotator.browser import needs_browser
+from tests.annotator.browser import needs_browser, until_shown
 from tests.annotator.parts import add, in_stroke, session, stroke, write_frames
 from util.errors import InputError
 
@@ -100,6 +100,42 @@ def test_a_guess_adds_to_what_is_there_and_replaces_it_on_request(opened, segmen
     with pytest.raises(InputError, match="nothing stands out in the box"):
         segmentation.edit(opened, box((150, 85), (158, 93), replace=True))
     assert np.array_equal(found(), with_both & ~with_disc)
+
+
+def test_a_mask_without_one_of_its_scribbles_is_what_it_would_have_been(opened, segmentation, asked):
+    def remove(number):
+        segmentation.edit(opened, {"kind": "unscribble", "frame": 0, "object": 1, "of": number})
+        return opened.label_map(0) == 1
+
+    opened.edit(stroke(ON))
+    drawn = opened.label_map(0) == 1
+    segmentation.edit(opened, scribble(FAR, 1))
+    segmentation.edit(opened, scribble(OFF, 1))
+    opened.edit(stroke([[30.0, 80.0]], radius=4.0))
+    first, second = (each["n"] for each in opened.document.history(0) if each["kind"] == "scribble")
+    assert np.array_equal(remove(first), in_stroke(OFF, 4.0))
+    assert asked[-1] == [(OFF, 1)]
+    assert np.array_equal(remove(second), drawn | in_stroke([[30.0, 80.0]], 4.0))
+    assert len(asked) == 3
+    opened.undo()
+    assert [each["n"] for each in opened.state()["scribbles"][0]] == [second]
+    with pytest.raises(InputError, match="not there any more"):
+        remove(99)
+
+
+@needs_browser
+def test_scribbles_stay_in_view_and_a_click_on_the_cross_of_one_removes_it(hands, annotator):
+    hands.add()
+    mask = in_stroke(ON, 4.0).astype(np.uint8)
+    annotator.session.write_masks({**scribble(ON, 1), "labels": [1]}, {0: mask})
+    assert np.array_equal(hands.labels(), mask)
+    cross = [50.3, 47.4]  # beside its lines
+    until_shown(hands, cross, lambda colour: colour.max() > 100)
+    hands.key("s")
+    until_shown(hands, cross, lambda colour: colour.max() < 80)
+    hands.click(50, 48)
+    hands.until("annotator.store.frames.get(0).scribbles.length === 0")
+    assert not hands.labels().any()
 
 
 @needs_browser

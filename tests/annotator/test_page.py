@@ -280,7 +280,8 @@ def test_a_network_is_fitted_again_to_what_was_drawn_since(hands, annotator, mon
         network = annotator.workspace / "fit/network.pth"
         network.parent.mkdir(exist_ok=True)
         network.write_text("the network")
-        return "A network has been fitted. warning: object 1 may be lost."
+        network.with_name("verdict.json").write_text(json.dumps([{"label": 1, "percent": 37, "poor": True}]))
+        return "A network has been fitted."
 
     monkeypatch.setattr(Weights, "fit", lambda weights, job, session, minutes: fit(session))
     hands.add()
@@ -290,10 +291,17 @@ def test_a_network_is_fitted_again_to_what_was_drawn_since(hands, annotator, mon
     hands.page.click("#weights-fit")
     hands.until("annotator.store.model.kind === 'fitted'")
     hands.until("annotator.store.job.state === 'done'")
-    assert "warning: object 1 may be lost." in hands.page.inner_text("#job")
     hands.page.reload()
     hands.saved()
-    assert "warning: object 1 may be lost." in hands.page.inner_text("#job")
+    assert hands.page.inner_text("#verdict-list li").split() == [
+        "Object",
+        "1",
+        "37",
+        "%:",
+        "may",
+        "be",
+        "lost",
+    ]
     hands.go(3)
     hands.drag(*LINE)
     hands.page.click("#fit-again")

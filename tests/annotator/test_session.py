@@ -418,23 +418,20 @@ def test_a_fit_that_ends_early_leaves_the_earlier_network(video, tmp_path, monke
     assert sorted(path.name for path in weights.fitted.parent.iterdir()) == ["masks", "network.pth"]
 
 
-@pytest.mark.parametrize(("overlap", "warning"), [(0.2, True), (0.9, False)])
-def test_the_verdict_on_a_fit_is_for_the_page(overlap, warning, video, tmp_path, monkeypatch):
+def test_the_verdict_on_a_fit_is_kept_object_by_object(video, tmp_path, monkeypatch):
     weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0])
 
     def fitted(command, job, seconds):
         Path(command[command.index("--output") + 1]).write_text("new")
-        return f"One-shot fit to 1 annotated frames.\n{verdict({1: overlap}, [1])}\n"
+        return f"One-shot fit to 1 annotated frames.\n{verdict({1: 0.2, 2: 0.9, 5: 0.4}, [1, 2, 3, 5, 7])}\n"
 
     monkeypatch.setattr("scripts.annotator.weights._run", fitted)
-    job = Job(1, "fit", Events())
     with session(video, tmp_path / "w") as opened:
         add(opened, "disc")
         opened.edit(stroke(LINE))
-        said = weights.fit(job, opened, minutes=1)
-    assert said.endswith(job.as_json()["result"]["verdict"])
-    assert f"object 1 {100 * overlap:.0f} %" in said
-    assert ("may be lost" in said) == job.as_json()["result"]["warning"] == warning
+        weights.fit(Job(1, "fit", Events()), opened, minutes=1)
+    kept = [list(score.values()) for score in weights.as_json()["verdict"]]
+    assert kept == [[1, 20, True], [2, 90, False], [5, 40, True], [3, None, True], [7, None, True]]
 
 
 @pytest.mark.parametrize("kind", ["published", "fitted"])

@@ -216,6 +216,34 @@ class Walk:
     def review(self):
         return self.press("review", "review")
 
+    def copy(self):
+        self.choose_object()
+        self.hands.key(self.chance.choice(["q", "y", "d"]))
+
+    def shift(self):
+        self.choose_object()
+        self.hands.key("Control+ArrowLeft", "Control+Shift+ArrowUp", "Home")
+
+    def refine(self):
+        self.choose_object()
+        how = self.chance.choice(["grow", "shrink", "smooth", "holes", "specks"])
+        self.js("document.getElementById('mend').open = true")
+        self.page.click(f"[data-scope={self.chance.choice(['frame', 'range', 'all'])}]")
+        self.page.select_option("#edges-how", how)
+        self.page.click("#edges-apply")
+        self.page.select_option("#edges-how", "")
+
+    def reorder(self):
+        row = self.row()
+        if row is None:
+            return
+        row.get_by_label("Class, order").click()
+        for button in self.chance.sample(["#object-up", "#object-down", "#object-merge"], 1):
+            if self.page.locator(button).is_enabled():
+                self.page.click(button)
+        self.hands.saved()
+        self.hands.key("Escape")
+
     def propagate(self):
         if not self.page.locator("#propagate").is_enabled():
             return
@@ -314,6 +342,7 @@ class Walk:
 ACTIONS = {
     **{"stroke": 20, "polygon": 8, "box": 5, "guess": 4, "scribble": 2, "undo": 14, "redo": 8, "add": 5},
     **{"mark": 8, "rename": 6, "remove": 3, "go": 12, "clear": 3, "keep": 3, "review": 4, "propagate": 3},
+    **{"copy": 4, "shift": 4, "refine": 4, "reorder": 2},
     **{"reload": 4, "kill": 3, "fill": 3},
 }
 

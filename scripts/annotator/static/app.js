@@ -4,8 +4,12 @@ import { isOpen, openExport, openHelp } from "./dialogs.js";
 import { icon, placeIcons } from "./icons.js";
 import { shortcutOf } from "./keys.js";
 import { edit, link, listen, pending } from "./link.js";
+import { copy, copyFrom, endPreview, paste } from "./mending.js";
+import "./objects.js";
 import * as panels from "./panels.js";
 import * as pictures from "./pictures.js";
+import { cancelPropagation, propagate } from "./propagation.js";
+import { nudge } from "./shifting.js";
 import { activeObject, announce, on, rangeOf, setFrame, store } from "./store.js";
 import { nextDrawn, setPlaying } from "./timeline.js";
 import * as tools from "./tools.js";
@@ -43,19 +47,26 @@ function takeOff() {
   if (object) edit({ kind: "erase", object: object.label, first: store.frame, last: store.frame });
 }
 
+/** A pixel of the screen, but at least one of the video. */
+const nudgeStep = () => Math.max(1, Math.round(1 / view.scale));
+
 const undo = () => tools.dropCorner() || tools.dropDraft() || panels.undo();
 
 const KEYS = {
   ArrowLeft: () => step(-1), ArrowRight: () => step(1), "shift+ArrowLeft": () => step(-10), "shift+ArrowRight": () => step(10),
   Home: () => step(-Infinity), End: () => step(store.video.frames), ",": () => jump(-1), ".": () => jump(1),
   "[": () => tools.setRadius(store.radius > 10 ? store.radius - 2 : store.radius - 1), "]": () => tools.setRadius(store.radius >= 10 ? store.radius + 2 : store.radius + 1),
-  n: panels.addObject, r: panels.toggleReview, k: panels.keep, t: panels.propagate, h: () => change("hidden"), l: () => change("locked"),
+  n: panels.addObject, r: panels.toggleReview, k: panels.keep, t: propagate, h: () => change("hidden"), l: () => change("locked"),
   i: rangeIn, u: rangeOut, a: rangeAll, Delete: takeOff,
   "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), f: fit, "0": () => zoom(1 / view.scale / devicePixelRatio),
   m: () => { store.masksShown = !store.masksShown; announce("look"); },
   "?": openHelp, "ctrl+z": undo, "ctrl+shift+z": panels.redo, "ctrl+y": panels.redo, "ctrl+e": openExport,
+  q: () => copyFrom("previous"), y: () => copyFrom("next"), d: () => copyFrom("nearest"),
+  "ctrl+c": copy, "ctrl+v": () => paste(false), "ctrl+shift+v": () => paste(true),
+  "ctrl+ArrowLeft": () => nudge(-nudgeStep(), 0), "ctrl+ArrowRight": () => nudge(nudgeStep(), 0), "ctrl+ArrowUp": () => nudge(0, -nudgeStep()), "ctrl+ArrowDown": () => nudge(0, nudgeStep()),
+  "ctrl+shift+ArrowUp": () => nudge(0, 0, 1.02), "ctrl+shift+ArrowDown": () => nudge(0, 0, 1 / 1.02),
   Enter: tools.closePolygon, Backspace: tools.dropCorner,
-  Escape: () => tools.dropDraft() || panels.cancelPropagation(),
+  Escape: () => tools.dropDraft() || endPreview() || cancelPropagation(),
 };
 for (const [tool, { key }] of Object.entries(tools.TOOLS)) KEYS[key.toLowerCase()] = () => tools.chooseTool(tool);
 for (let number = 1; number <= 9; number++) KEYS[String(number)] = () => panels.chooseByNumber(number);
@@ -116,11 +127,13 @@ on("playing", () => {
   $("play").replaceChildren(icon(store.playing ? "pause" : "play"));
   $("play").setAttribute("aria-label", store.playing ? "Pause" : "Play");
 });
-on("problem", (text) => {
-  const toast = Object.assign(document.createElement("div"), { textContent: text });
-  $("toasts").append(toast);
-  setTimeout(() => toast.remove(), TOAST);
-});
+for (const [topic, className] of [["problem", ""], ["notice", "good"]]) {
+  on(topic, (textContent) => {
+    const toast = Object.assign(document.createElement("div"), { textContent, className });
+    $("toasts").append(toast);
+    setTimeout(() => toast.remove(), TOAST);
+  });
+}
 
 placeIcons();
 listen();

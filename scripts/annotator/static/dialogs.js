@@ -17,34 +17,37 @@ const EXPORTS = [
 ];
 
 const KEYS = {
-  Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S G", "Scribble, guess from a box"], ["V, space", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a propagation"]],
+  Mouse: [["Right button", "Rub out; a scribble beside the object; take back a corner"], ["Alt", "Box and polygon cut out; the eraser rubs out every object"], ["Shift", "The guess replaces the object's mask; the shift tool scales"], ["Ctrl click", "Choose the object there; also a click with Shift or Move"], ["Double click", "Close the polygon"], ["Middle button, space", "Move the video"], ["Wheel, two fingers", "Zoom"]],
+  Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S G", "Scribble, guess from a box"], ["V", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a propagation"]],
+  Mend: [["Q Y", "Copy the mask from the previous, the next frame"], ["D", "Copy it from the nearest frame that is drawn or reviewed"], ["Ctrl C V", "Copy, paste on this frame"], ["Ctrl Shift V", "Paste on the range"], ["Z", "Shift tool"], ["Ctrl ← → ↑ ↓", "Shift the mask"], ["Ctrl Shift ↑ ↓", "Scale it"]],
   Objects: [["N", "New object"], ["1 to 9", "Choose an object"], ["H L", "Hide, lock the chosen object"], ["Delete", "Take it off this frame"]],
-  Frames: [["← →", "One frame back, on"], ["Shift ← →", "Ten frames"], ["Home End", "First, last frame"], [", .", "Previous, next drawn frame"], ["Space", "Play, pause"], ["R", "Reviewed"], ["K", "Keep as drawn"]],
+  Frames: [["← →", "One frame back, on"], ["Shift ← →", "Ten frames"], ["Home End", "First, last frame"], [", .", "Previous, next drawn frame"], ["Space", "Play, pause"], ["R", "Reviewed: propagation leaves the frame"], ["K", "Use as drawn: propagation starts here, too"]],
   Propagation: [["I U A", "Range in, out, all"], ["T", "Propagate"], ["Ctrl Z", "Undo"], ["Ctrl Shift Z", "Redo"]],
-  View: [["Wheel, + −", "Zoom"], ["F", "Fit"], ["0", "One pixel of the video is one of the screen"], ["M", "Show or hide masks"], ["?", "This help"]],
+  View: [["+ −", "Zoom"], ["F", "Fit"], ["0", "One pixel of the video is one of the screen"], ["M", "Show or hide masks"], ["?", "This help"]],
 };
 
-function make(tag, properties = {}, ...children) {
+export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
 }
 
-function fill(dialog, name, title, ...children) {
-  dialog.replaceChildren(make("h3", { id: `${name}-title`, textContent: title }), ...children);
+export function fill(dialog, name, title, ...children) {
+  const heading = make("h3", { id: `${name}-title`, textContent: title, tabIndex: -1, autofocus: true }); // Enter begins nothing
+  dialog.replaceChildren(heading, ...children);
   if (!dialog.open) dialog.showModal();
 }
 
-const closing = (dialog, text = "Close") => make("button", { textContent: text, type: "button", onclick: () => dialog.close() });
+export const closing = (dialog, text = "Close") => make("button", { textContent: text, type: "button", onclick: () => dialog.close() });
 
 export function openHelp() {
   const dialog = $("help-dialog");
-  const columns = [["Tools", "View"], ["Objects", "Frames", "Propagation"]].map((names) => make("div", {}, ...names.flatMap((name) => [
+  const columns = [["Tools", "Mouse", "View"], ["Mend", "Objects", "Frames", "Propagation"]].map((names) => make("div", {}, ...names.flatMap((name) => [
     make("h4", { textContent: name }),
     make("dl", {}, ...KEYS[name].flatMap(([keys, what]) => [make("dt", {}, make("kbd", { textContent: keys })), make("dd", { textContent: what })])),
   ])));
   const saved = make("p", { className: "quiet", textContent: `Everything is saved at once in ${store.workspace}.` });
-  fill(dialog, "help", "Keys", make("div", { className: "keys" }, ...columns), saved, make("div", { className: "actions" }, closing(dialog)));
+  fill(dialog, "help", "Keys and mouse", make("div", { className: "keys" }, ...columns), saved, make("div", { className: "actions" }, closing(dialog)));
 }
 
 export function openExport() {

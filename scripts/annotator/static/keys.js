@@ -7,8 +7,8 @@ const atPlace = (code) => PLACES[code] ?? /^(?:Key|Digit)(.)$/.exec(code)?.[1].t
 
 /** Return the name that a key press has in a table of shortcuts, or null.
  *
- * A Latin letter counts as it is written, wherever it is; a key that has none (of another script, of an input
- * method, an accent) by its place, and so do the digits, which some keyboards have behind Shift.
+ * A Latin letter counts as it is written, wherever it is, and so does a sign that is a shortcut, such as the "-" of
+ * French keyboards; a key that writes neither counts by its place, and so do digits that are behind Shift.
  */
 export function shortcutOf(event, known) {
   const { key, code, shiftKey: shift } = event;
@@ -21,7 +21,7 @@ export function shortcutOf(event, known) {
   const isText = key.length === 1, isPlain = isText && key >= " " && key <= "~";
   if (!isText && !["Process", "Dead", "Unidentified"].includes(key)) return named(key, true);
   if (!isPlain) return named(atPlace(code), control);
-  if (!control && !shift && code.startsWith("Digit")) return named(atPlace(code), false);
   const written = named(key.toLowerCase(), control);
+  if (!written && !control && !shift && code.startsWith("Digit")) return named(atPlace(code), false);
   return written || control || shift || /[a-z]/i.test(key) ? written : named(atPlace(code), false);
 }

@@ -80,6 +80,17 @@ export function heldLabels(frame) {
   return version ? labelMaps.get(labelKey(frame, version)) : null;
 }
 
+/** Labels in a PNG of the server, one byte a pixel. */
+export async function decodeLabels(png) {
+  const bitmap = await createImageBitmap(png, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
+  return Uint8Array.from(pixels, (pixel) => pixel & 255);
+}
+
 export function fetchLabels(frame) {
   const { version } = frameState(frame);
   if (!version) return Promise.resolve(null);
@@ -87,14 +98,7 @@ export function fetchLabels(frame) {
   return once(address, async () => {
     const response = await fetch(address);
     if (!response.ok) throw new Error("The masks of this frame could not be loaded.");
-    const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-    const { width, height } = bitmap;
-    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-    context.drawImage(bitmap, 0, 0);
-    bitmap.close();
-    const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
-    const labels = new Uint8Array(pixels.length);
-    for (let i = 0; i < pixels.length; i++) labels[i] = pixels[i] & 255;
+    const labels = await decodeLabels(await response.blob());
     labelMaps.set(labelKey(frame, version), labels, labels.length);
     return labels;
   });

@@ -5,7 +5,7 @@ export const store = {
   workspace: "",
   model: { kind: null, scribbles: "" },
   objects: [], // {label, name, colour, hidden, locked}
-  frames: new Map(), // number -> {version, present, drawn, reviewed}
+  frames: new Map(), // number -> {version, present, drawn, reviewed, scribbles}
   undo: null,
   redo: null,
   next: { label: 1, colour: "#e69f00" },
@@ -40,7 +40,7 @@ export function announce(topic, detail) {
   }
 }
 
-const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: false });
+const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: false, scribbles: [] });
 
 export function frameState(frame) {
   return store.frames.get(frame) ?? UNTOUCHED;
@@ -62,12 +62,12 @@ export function applyChange(change, whole = false) {
   store.revision = change.revision;
   if (whole) store.frames.clear();
   for (const [frame, version, present, drawn, reviewed] of change.frames) {
-    if (version) store.frames.set(frame, { version, present, drawn, reviewed });
+    if (version) store.frames.set(frame, { version, present, drawn, reviewed, scribbles: change.scribbles[frame] ?? [] });
     else store.frames.delete(frame);
   }
   const known = new Set(store.objects.map((each) => each.label));
   store.objects = change.objects;
-  if (store.choosesNext && !whole) {
+  if (store.choosesNext) {
     const added = store.objects.find((each) => !known.has(each.label));
     if (added) Object.assign(store, { active: added.label, choosesNext: false });
   }

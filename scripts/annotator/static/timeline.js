@@ -5,18 +5,19 @@ import { announce, on, rangeOf, setFrame, store } from "./store.js";
 
 const canvas = document.getElementById("timeline");
 const context = canvas.getContext("2d");
-const MANY = 4; // objects, from which on their rows are thinner
+const track = document.getElementById("track");
+const MANY = 8; // objects, from which on their rows are thinner
 const thumbnails = new Map(); // frame -> image
 let waiting = false;
 
 let pictures = 44; // CSS pixels of height, then a row for each object
-let rowHeight = 13;
+let rowHeight = 25;
 
 /** Follow the size of the text, which grows with the screen. */
 function measure() {
   const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 14;
   pictures = Math.round(44 * unit);
-  rowHeight = Math.round((store.objects.length > MANY ? 10 : 13) * unit);
+  rowHeight = Math.round((store.objects.length > MANY ? 21 : 25) * unit);
 }
 
 const width = () => canvas.clientWidth;
@@ -34,6 +35,7 @@ function paint() {
   const ratio = devicePixelRatio;
   const height = pictures + 6 + Math.max(1, store.objects.length) * rowHeight;
   canvas.style.height = `${height}px`;
+  for (const [name, value] of [["--rows-top", pictures + 6], ["--row", rowHeight]]) track.style.setProperty(name, `${value}px`); // of the names
   canvas.width = Math.round(width() * ratio);
   canvas.height = Math.round(height * ratio);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -158,7 +160,7 @@ canvas.addEventListener("pointerup", () => { scrubbing = false; });
 canvas.addEventListener("pointercancel", () => { scrubbing = false; });
 
 function loadThumbnail(frame) {
-  if (thumbnails.has(frame)) return;
+  if (!store.video || thumbnails.has(frame)) return;
   const image = new Image();
   image.onload = () => { thumbnails.set(frame, image); refresh(); };
   image.src = `/thumbnails/${frame}.jpg?v=${store.video.fingerprint}`;

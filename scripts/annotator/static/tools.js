@@ -2,8 +2,12 @@
 
 import { icon } from "./icons.js";
 import { edit } from "./link.js";
-import { activeObject, announce, on, store } from "./store.js";
-import { draw, pan, pixelSize, toVideo, view, zoom } from "./view.js";
+import { labelToDraw } from "./panels.js";
+import { showChosen } from "./radios.js";
+import { removeScribble } from "./scribbles.js";
+import { beginMove, dragMove, isMoved, pick } from "./shifting.js";
+import { announce, on, store } from "./store.js";
+import { draw, openHere, pan, pixelSize, toVideo, view, zoom } from "./view.js";
 
 const canvas = document.getElementById("view");
 
@@ -12,9 +16,10 @@ export const TOOLS = {
   eraser: { name: "Eraser", key: "E", hint: "Rub out the chosen object; with Alt, every object." },
   polygon: { name: "Polygon", key: "P", hint: "Click corners; the first one, Enter or a double click closes. With Alt, it cuts out." },
   box: { name: "Box", key: "X", hint: "Drag a filled box. With Alt, it cuts out." },
-  scribble: { name: "Scribble", key: "S", hint: "Draw a line on the object, with the right button one beside it: a mask is made of them." },
+  scribble: { name: "Scribble", key: "S", hint: "Draw a line on the object, with the right button one beside it; × removes one. A mask is made of them." },
   guess: { name: "Guess", key: "G", hint: "Drag a box around the object: its mask is guessed. With Shift, it replaces the object's mask." },
-  pan: { name: "Move", key: "V", hint: "Drag to move the video. Also: space or the middle button." },
+  shift: { name: "Shift", key: "Z", hint: "Drag a mask to its place; with Shift, drag its edge to scale it. A click chooses an object." },
+  pan: { name: "Move", key: "V", hint: "Drag to move the video (also: space or the middle button). A click chooses an object." },
 };
 
 const NEAR = 0.35; // points nearer to the last one than this many pixels of the screen are left out
@@ -49,7 +54,11 @@ export function finish() {
   draw();
 }
 
-const openHere = () => view.draft?.kind === "polygon" && view.draft.frame === store.frame;
+/** Draw what has been drawn anew, and let others know of it. */
+function drafted() {
+  announce("draft");
+  draw();
+}
 
 /** Save the open polygon; one of fewer than three corners stays open. */
 export function closePolygon() {
@@ -57,14 +66,14 @@ export function closePolygon() {
   if (draft?.kind !== "polygon" || draft.points.length < 4) return; // the last point follows the pointer
   view.draft = null;
   commit({ ...draft, points: draft.points.slice(0, -1) });
-  draw();
+  drafted();
 }
 
 /** Give up what is being drawn on this frame; false when there is nothing. */
 export function dropDraft() {
   if (view.draft?.frame !== store.frame) return false;
   view.draft = null;
-  draw();
+  drafted();
   return true;
 }
 
@@ -73,7 +82,7 @@ export function dropCorner() {
   if (!openHere()) return false;
   if (view.draft.points.length > 2) view.draft.points.splice(-2, 1);
   else view.draft = null;
-  draw();
+  drafted();
   return true;
 }
 
@@ -89,12 +98,14 @@ function addCorner(at) {
 function commit(draft) {
   if (drawing) drawing.before = null; // what is saved does not come back
   const shape = { ...draft };
+  if (shape.kind === "move") return void (isMoved(shape) && edit(shape));
   if ((shape.kind === "box" || shape.kind === "guess") && shape.points.length < 2) return;
   shape.points = shape.points.map((point) => point.map((x) => Math.round(x * 1000) / 1000));
   edit(shape);
 }
 
 function begin(event) {
+  if (event.button === 0 && (event.ctrlKey || event.metaKey)) return pick(toVideo(event));
   if (event.button === 1 || held.space || store.tool === "pan") {
     panning = [event.clientX, event.clientY];
     canvas.classList.add("panning");
@@ -102,19 +113,28 @@ function begin(event) {
     return;
   }
   if (event.button !== 0 && event.button !== 2) return;
-  const object = activeObject();
-  if (!object) return announce("problem", "Choose or add an object first (N).");
-  if (object.locked) return announce("problem", `${object.name} is locked: unlock it first.`);
+  if (store.tool === "shift") {
+    const at = toVideo(event);
+    if (view.draft?.kind !== "move") { finish(); pick(at); }
+    const draft = beginMove();
+    if (draft) drawing.move = { at, ...draft };
+    return;
+  }
+  if (store.tool === "scribble" && removeScribble(toVideo(event))) return;
+  finish();
+  if (!store.objects.length && (store.tool === "eraser" || event.button === 2)) return announce("problem", "There is nothing to rub out yet: draw first.");
+  const label = labelToDraw();
+  if (label === null) return;
   const second = event.button === 2;
   const at = toVideo(event);
-  const base = { frame: store.frame, object: object.label };
+  const base = { frame: store.frame, object: label };
   const { tool } = store;
   if (tool === "polygon") {
     if (second) return void dropCorner();
     if (openHere()) return addCorner(at);
     closePolygon(); // on another frame
     view.draft = { kind: "polygon", ...base, erase: event.altKey, points: [at, at] };
-    return draw();
+    return drafted();
   }
   closePolygon();
   if (tool === "brush" || tool === "eraser") {
@@ -135,7 +155,9 @@ function move(event) {
   const round = (store.tool === "brush" || store.tool === "eraser") && !held.space;
   view.cursor = round ? toVideo(event) : null;
   const draft = view.draft;
-  if (draft?.kind === "stroke" || draft?.kind === "scribble") {
+  if (draft?.kind === "move") {
+    if (drawing?.move) dragMove(draft, drawing.move, toVideo(event), event.shiftKey);
+  } else if (draft?.kind === "stroke" || draft?.kind === "scribble") {
     for (const each of event.getCoalescedEvents?.() ?? [event]) {
       const at = toVideo(each), last = draft.points.at(-1);
       if (Math.hypot(at[0] - last[0], at[1] - last[1]) * view.scale >= NEAR) draft.points.push(at);
@@ -146,7 +168,8 @@ function move(event) {
   if (draft || round) draw();
 }
 
-function end() {
+function end(event) {
+  if (panning && drawing && store.tool === "pan" && event && Math.hypot(event.clientX - drawing.x, event.clientY - drawing.y) < 3) pick(toVideo(event));
   if (panning) {
     panning = null;
     canvas.classList.remove("panning");
@@ -182,7 +205,7 @@ canvas.addEventListener("pointerdown", (event) => {
   if (event.pointerType === "touch") fingers.set(id, [x, y]);
   if (fingers.size === 2) return beginPinch();
   if (pinching || (drawing && drawing.id !== id)) return;
-  drawing = { id, x, y, before: view.draft && { ...view.draft, points: [...view.draft.points] } };
+  drawing = { id, x, y, before: view.draft && { ...view.draft, points: view.draft.points && [...view.draft.points] } };
   begin(event);
 });
 canvas.addEventListener("pointermove", (event) => {
@@ -195,8 +218,8 @@ function up(event) {
   fingers.delete(event.pointerId);
   if (!fingers.size) pinching = false;
   if (drawing?.id !== event.pointerId) return;
+  end(event);
   drawing = null;
-  end();
 }
 canvas.addEventListener("pointerup", up);
 canvas.addEventListener("pointercancel", up);
@@ -233,9 +256,9 @@ opacity.addEventListener("input", () => {
 });
 
 function refresh() {
-  for (const button of buttons.children) button.setAttribute("aria-checked", String(button.dataset.tool === store.tool));
+  showChosen(buttons.children, (button) => button.dataset.tool === store.tool);
   const drawsRound = store.tool === "brush" || store.tool === "eraser";
-  document.getElementById("size-row").hidden = !drawsRound;
+  document.getElementById("size-row").classList.toggle("unused", !drawsRound);
   canvas.classList.toggle("brush", drawsRound && !held.space);
   canvas.classList.toggle("pan", store.tool === "pan" || held.space);
   if (!drawsRound) view.cursor = null;
@@ -249,3 +272,4 @@ function refresh() {
 
 on("tool model loaded frame", refresh);
 on("leaving", finish);
+on("pause", (draft) => { if (view.draft === draft && !drawing) finish(); });

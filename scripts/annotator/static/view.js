@@ -2,6 +2,8 @@
 
 import { pending } from "./link.js";
 import { fetchFrame, fetchLabels, heldFrame, heldLabels, prefetch, setReduction, setShown, tint } from "./pictures.js";
+import { moveHere, paintMove, unmoved } from "./moving.js";
+import { paintScribbles } from "./scribbles.js";
 import { frameState, on, store } from "./store.js";
 
 const canvas = document.getElementById("view");
@@ -11,7 +13,10 @@ const overlay = document.createElement("canvas"); // the masks, tinted, one pixe
 const MARGIN = 16; // CSS pixels around a fitted video
 const LARGEST_ZOOM = 40;
 
-export const view = { scale: 1, x: 0, y: 0, fitted: true, cursor: null, draft: null, shown: { frame: -1, version: -1 } };
+export const view = { scale: 1, x: 0, y: 0, fitted: true, cursor: null, draft: null, preview: null, shown: { frame: -1, version: -1 } };
+
+/** Whether a polygon is open on this frame. */
+export const openHere = () => view.draft?.kind === "polygon" && view.draft.frame === store.frame;
 
 let bitmap = null; // what is shown
 let tinted = ""; // what the overlay holds
@@ -120,23 +125,27 @@ function paint() {
     context.imageSmoothingEnabled = view.scale * ratio < 1;
     context.drawImage(overlay, 0, 0);
   }
+  if (store.masksShown && moveHere()) paintMove(context, moveHere());
+  if (store.masksShown) paintScribbles(context);
   for (const { body } of pending) if (body.frame === store.frame && body.points) paintShape(body);
-  if (view.draft && view.draft.frame === store.frame) paintShape(view.draft);
+  if (view.draft?.points && view.draft.frame === store.frame) paintShape(view.draft);
   if (view.cursor) paintCursor();
 }
 
 /** Bring the overlay to what the current frame has; false when there is nothing. */
 function refreshOverlay() {
-  const labels = heldLabels(store.frame);
+  const preview = view.preview?.frame === store.frame ? view.preview : null;
+  const labels = preview?.labels ?? heldLabels(store.frame);
   if (!labels) return false;
   const { width, height } = store.video;
-  const looks = store.objects.map((each) => `${each.label}${each.colour}${each.hidden}`).join();
-  const wanted = `${store.video.workspace_id}/${store.frame}/${frameState(store.frame).version}/${store.opacity}/${looks}`;
+  const objects = unmoved();
+  const looks = objects.map((each) => `${each.label}${each.colour}${each.hidden}`).join();
+  const wanted = `${store.video.workspace_id}/${store.frame}/${frameState(store.frame).version}/${preview?.number}/${store.opacity}/${looks}`;
   if (tinted === wanted) return true;
   if (overlay.width !== width || overlay.height !== height) Object.assign(overlay, { width, height });
   const target = overlay.getContext("2d");
   const image = target.createImageData(width, height);
-  tint(labels, image, width, store.objects, store.opacity / 100);
+  tint(labels, image, width, objects, store.opacity / 100);
   target.putImageData(image, 0, 0);
   tinted = wanted;
   return true;
@@ -207,4 +216,4 @@ new ResizeObserver(() => {
 
 on("loaded", () => { if (view.fitted) fit(); show(); });
 on("frame document", show);
-on("pending look", draw);
+on("pending look tool", draw);

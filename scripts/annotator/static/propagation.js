@@ -1,0 +1,101 @@
+/** The panel of propagation: its range and direction, the job at work, and what the fitted network knows. */
+
+import { openWeights } from "./dialogs.js";
+import { post } from "./link.js";
+import { announce, on, rangeOf, store } from "./store.js";
+import { showChosen } from "./radios.js";
+
+const $ = (id) => document.getElementById(id);
+const directions = document.querySelectorAll("[data-direction]");
+const TITLES = { propagate: "Propagating", export: "Exporting", fit: "Fitting a network", download: "Fetching weights" };
+const ENDS = { propagate: "Propagated: ", export: "", fit: "", download: "" };
+
+let watched = null; // number of the job that was seen at work
+
+const isRunning = () => store.job?.state === "running";
+
+/** Why nothing can be propagated now; "" when it can. */
+function obstacle() {
+  if (isRunning()) return `${TITLES[store.job.kind]}: wait until it is done, or cancel it.`;
+  const drawn = [...store.frames.values()].some((state) => state.drawn.length);
+  return drawn ? "" : "Draw an object on a frame, or press K on a frame whose masks are right.";
+}
+
+function refreshPropagation() {
+  if (!store.video) return;
+  const [first, last] = rangeOf();
+  $("range-text").textContent = store.range ? `Frames ${first} to ${last}` : "The whole video";
+  showChosen(directions, (button) => button.dataset.direction === store.direction);
+  const why = obstacle(), { job } = store, running = isRunning();
+  $("propagate").disabled = $("fit-again").disabled = Boolean(why);
+  $("propagate").hidden = running;
+  $("propagate-why").textContent = running ? "" : why;
+  $("fit-again").hidden = running || store.model.kind !== "fitted";
+  $("job").hidden = !job || job.state === "done"; // a notice says what was done
+  if (!job) return;
+  $("job-text").textContent = running ? `${TITLES[job.kind]}${job.text ? `: ${job.text}` : ""}` : job.text;
+  $("cancel").hidden = $("job-progress").hidden = !running;
+  if (job.total) Object.assign($("job-progress"), { max: job.total, value: job.done });
+  else $("job-progress").removeAttribute("value");
+}
+
+/** What the fitted network scored on each object; it stays as long as the network is in use. */
+function refreshVerdict() {
+  const { kind, verdict } = store.model;
+  $("verdict").hidden = kind !== "fitted" || !verdict?.length;
+  if ($("verdict").hidden) return;
+  const name = (label) => store.objects.find((each) => each.label === label)?.name ?? `Object ${label}`;
+  $("verdict-list").replaceChildren(...verdict.map(({ label, percent, poor }) => {
+    const item = document.createElement("li");
+    const what = percent === null ? "in no sample: may be lost" : `${percent} %${poor ? ": may be lost" : ""}`;
+    item.classList.toggle("poor", poor);
+    item.append(name(label), Object.assign(document.createElement("span"), { textContent: what }));
+    return item;
+  }));
+  $("verdict-advice").hidden = !verdict.some(({ poor }) => poor);
+}
+
+/** The tab's title says how far a job is; a notice says that it has ended. */
+function refreshTitle() {
+  const { job, video } = store;
+  const percent = isRunning() && job.total ? `${Math.floor((100 * job.done) / job.total)} % · ` : "";
+  document.title = video ? `${percent}${video.name} · Annotator` : "Annotator";
+}
+
+on("job", (job) => {
+  refreshTitle();
+  if (job?.state === "running") watched = job.number;
+  if (job?.state === "failed") announce("problem", job.text);
+  if (job?.state === "done" && job.number === watched) announce("notice", `${ENDS[job.kind]}${job.text}`);
+  if (job?.state !== "running") watched = null;
+});
+
+export async function propagate() {
+  if (obstacle()) return announce("problem", obstacle());
+  if (!store.model.kind) return openWeights();
+  const [first, last] = rangeOf();
+  const { direction } = store;
+  try {
+    await post("/api/propagate", { first, last, forward: direction !== "backward", backward: direction !== "forward" });
+  } catch (error) {
+    announce("problem", error.message);
+  }
+}
+
+function cancelJob() {
+  if (isRunning()) post("/api/cancel").catch((error) => announce("problem", error.message));
+}
+
+export function cancelPropagation() {
+  if (store.job?.kind === "propagate") cancelJob();
+}
+
+for (const button of directions) {
+  button.addEventListener("click", () => { store.direction = button.dataset.direction; refreshPropagation(); });
+}
+$("propagate").addEventListener("click", propagate);
+$("fit-again").addEventListener("click", openWeights);
+$("cancel").addEventListener("click", cancelJob);
+on("document job range loaded model", refreshPropagation);
+on("document model", refreshVerdict);
+on("loaded", refreshTitle);

@@ -1,0 +1,184 @@
+"""Masks that are there put right on the page: copied, shifted, scaled, and their edges changed."""
+
+import numpy as np
+import pytest
+
+from tests.annotator.browser import needs_browser, shown_pixels, until_shown
+from tests.annotator.parts import SIZE
+
+pytest_plugins = ["tests.annotator.page"]
+pytestmark = needs_browser
+
+LINE = (30, 30), (50, 42)
+Y, X = np.mgrid[: SIZE[0], : SIZE[1]]
+
+
+@pytest.fixture
+def drawn(shared):
+    """A page with an object drawn on frame 0, and its mask."""
+    shared.js("document.getElementById('mend').open = true")
+    shared.drag(*LINE)
+    return shared, shared.labels() > 0
+
+
+def masks(session):
+    return [session.label_map(frame) > 0 for frame in range(12)]
+
+
+def near(mask, radius):
+    """Pixels at most a radius away from a mask, each worked out on its own."""
+    y, x = np.nonzero(mask)
+    away = np.stack([np.hypot(Y - row, X - column) for row, column in zip(y, x, strict=True)])
+    return away.min(axis=0) <= radius
+
+
+def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(drawn, session_of):
+    hands, first = drawn
+    hands.go(5)
+    hands.drag((100, 40), (110, 60))
+    fifth = hands.labels() > 0
+    for frame, key, expected in ((1, "q", first), (4, "y", fifth), (3, "d", fifth), (7, "d", fifth)):
+        hands.go(frame)
+        hands.key(key)
+        assert np.array_equal(hands.labels() > 0, expected)
+        assert session_of.document.given == sorted({0, 5, frame})
+        hands.key("Control+z")
+        assert not hands.labels().any()
+    hands.go(9)
+    hands.key("q")
+    hands.until("document.getElementById('toasts').textContent.includes('previous frame has no mask')")
+
+
+def test_a_mask_is_pasted_on_a_frame_and_on_a_range(drawn, session_of):
+    hands, first = drawn
+    hands.key("Control+c")
+    hands.go(8)
+    hands.key("Control+v", "Control+Shift+v")
+    hands.until("document.getElementById('toasts').textContent.includes('Choose a range')")
+    hands.go(2)
+    hands.key("i")
+    hands.go(4)
+    hands.key("u", "Control+Shift+v")
+    hands.saved()
+    assert [mask.any() for mask in masks(session_of)] == [frame in (0, 2, 3, 4, 8) for frame in range(12)]
+    assert all(np.array_equal(masks(session_of)[frame], first) for frame in (2, 3, 4, 8))
+
+
+def test_a_mask_is_dragged_and_scaled_with_the_shift_tool(drawn):
+    hands, first = drawn
+    hands.key("z")
+    hands.drag((40, 36), (70, 56), up=False)
+    until_shown(
+        hands, [70.5, 56.5], lambda colour: colour[0] > 110
+    )  # the object's orange, before it is saved
+    hands.page.mouse.up()
+    moved = np.roll(first, (20, 30), axis=(0, 1))
+    assert np.array_equal(hands.labels() > 0, moved)
+    rows, columns = np.nonzero(moved)
+    middle = (columns.min() + columns.max() + 1) / 2, (rows.min() + rows.max() + 1) / 2
+    hands.page.keyboard.down("Shift")
+    hands.drag((middle[0] + 20, middle[1]), (middle[0] + 30, middle[1]))
+    hands.page.keyboard.up("Shift")
+    larger = hands.labels() > 0
+    source = (
+        np.floor((Y + 0.5 - middle[1]) / 1.5 + middle[1]),
+        np.floor((X + 0.5 - middle[0]) / 1.5 + middle[0]),
+    )
+    expected = moved[source[0].astype(int), source[1].astype(int)]
+    assert (larger & expected).sum() / (larger | expected).sum() > 0.96
+
+
+def test_arrow_keys_shift_and_scale_a_mask_on_the_range(drawn, session_of):
+    hands, first = drawn
+    hands.key("Control+c", "ArrowRight", "i", "ArrowRight", "u", "Control+Shift+v")
+    hands.saved()
+    hands.page.click("[data-scope=range]")
+    for _ in range(3):
+        hands.key("Control+ArrowRight")
+    hands.key("Control+ArrowUp")
+    hands.until("annotator.store.undo === 'move'")
+    moved = np.roll(first, (-1, 3), axis=(0, 1))
+    found = masks(session_of)
+    assert [np.array_equal(found[frame], mask) for frame, mask in ((0, first), (1, moved), (2, moved))] == [
+        True
+    ] * 3
+    hands.key(*["Control+Shift+ArrowUp"] * 4)
+    hands.key("ArrowLeft")  # leaving the frame saves it at once
+    hands.saved()
+    assert masks(session_of)[2].sum() > moved.sum()
+    hands.page.click("[data-scope=frame]")
+
+
+def test_edges_are_previewed_and_changed_on_all_frames(drawn, session_of):
+    hands, first = drawn
+    hands.go(3)
+    hands.drag((100, 40), (110, 60))
+    third = hands.labels() > 0
+    outside = [100.5, 25.5]
+    before = shown_pixels(hands, outside)[0]
+    hands.page.select_option("#edges-how", "grow")
+    hands.page.fill("#edges-amount", "4")
+    until_shown(hands, outside, lambda colour: colour[0] > before[0] + 20)
+    changed = (near(third, 4) != third).sum()
+    hands.until(f"document.getElementById('edges-state').textContent.includes('{changed} pixels')")
+    assert np.array_equal(masks(session_of)[3], third)
+    hands.page.click("[data-scope=all]")
+    hands.page.click("#edges-apply")
+    hands.until("annotator.store.undo === 'refine' && document.getElementById('edges-how').value === ''")
+    assert np.array_equal(masks(session_of)[0], near(first, 4))
+    assert np.array_equal(hands.labels() > 0, near(third, 4))
+    hands.key("Control+z")
+    assert np.array_equal(hands.labels() > 0, third)
+    hands.page.select_option("#edges-how", "shrink")
+    hands.until("annotator.view.preview")
+    hands.page.focus("#view")
+    hands.key("Escape")
+    hands.until("annotator.view.preview === null")
+    hands.page.click("[data-scope=frame]")
+
+
+@pytest.mark.parametrize(("tool", "modifier"), [("b", "Control"), ("v", None), ("z", None)])
+def test_a_click_on_a_mask_chooses_its_object(drawn, tool, modifier):
+    hands, first = drawn
+    hands.add()
+    hands.drag((120, 70), (130, 70))
+    hands.key(tool)
+    hands.labels()
+    for place, index in (((40, 36), 0), ((125, 70), 1)):
+        if modifier:
+            hands.page.keyboard.down(modifier)
+        hands.click(*place)
+        if modifier:
+            hands.page.keyboard.up(modifier)
+        assert hands.js(f"annotator.store.active === annotator.store.objects[{index}].label")
+    assert np.array_equal(hands.labels() == hands.js("annotator.store.objects[0].label"), first)
+
+
+def test_an_object_gets_a_class_another_place_and_is_merged(drawn):
+    hands, _ = drawn
+    hands.add()
+    hands.drag((120, 70), (130, 70))
+    shown = hands.labels()
+    one, two = hands.js("annotator.store.objects.map(each => each.label)")
+    hands.page.get_by_label(f"Class, order and merging of Object {two}").click()
+    hands.page.fill("#object-category", "dog")
+    hands.page.click("#object-up")
+    hands.until("annotator.store.objects[0].category === 'dog'")
+    hands.until("document.getElementById('object-up').disabled")
+    assert hands.js("annotator.store.objects.map(each => each.name)") == [f"Object {two}", f"Object {one}"]
+    assert hands.js("annotator.store.active") == one
+    assert np.array_equal(hands.labels(), np.select([shown == one, shown == two], [two, one]))
+    hands.page.select_option("#object-into", str(two))
+    hands.page.click("#object-merge")
+    hands.until("annotator.store.objects.length === 1 && !document.querySelector('dialog[open]')")
+    assert np.array_equal(hands.labels(), np.where(shown > 0, two, 0))
+
+
+def test_the_chosen_row_is_scrolled_into_view(shared):
+    shared.add(13)
+    shared.key("1")
+    shared.until(
+        "(([list, row]) => row.top >= list.top && row.bottom <= list.bottom)"
+        "(['#track', '#objects .active']"
+        ".map(name => document.querySelector(name).getBoundingClientRect()))"
+    )

@@ -1,0 +1,206 @@
+"""Copies, moves and changes of edges: pixels worked out one by one, and edits that undo takes back."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from scripts.annotator import remaking
+from scripts.annotator.document import COLOURS
+from scripts.annotator.export import export
+from tests.annotator.parts import FRAMES, SIZE, add, session, stroke, write_frames
+from util.errors import InputError
+
+masks = arrays(bool, (9, 12))
+Y, X = np.mgrid[:9, :12]
+
+
+def near(mask, y, x, radius):
+    """Is a pixel of the mask at most a radius away?"""
+    return (mask & ((Y - y) ** 2 + (X - x) ** 2 <= radius**2)).any()
+
+
+def pieces(mask, steps):
+    """The connected pieces of a mask, as sets of (row, column)."""
+    left, found = set(zip(*np.nonzero(mask), strict=True)), []
+    while left:
+        piece, todo = set(), [left.pop()]
+        while todo:
+            y, x = todo.pop()
+            piece.add((y, x))
+            around = {(y + dy, x + dx) for dy, dx in steps} & left
+            left -= around
+            todo += around
+        found.append(piece)
+    return found
+
+
+FOUR = [(0, 1), (1, 0), (0, -1), (-1, 0)]
+EIGHT = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+
+
+@given(masks, st.integers(1, 3))
+def test_growing_and_shrinking_go_by_the_distance(mask, radius):
+    grown = [[near(mask, y, x, radius) for x in range(12)] for y in range(9)]
+    assert np.array_equal(remaking.grown(mask, radius), grown)
+    shrunk = [[not near(~mask, y, x, radius) for x in range(12)] for y in range(9)]
+    assert np.array_equal(remaking.shrunk(mask, radius), shrunk)
+
+
+@given(masks, st.integers(1, 9))
+def test_holes_and_specks_go_by_their_area(mask, pixels):
+    mask[4, 5] = True
+    filled, kept = mask.copy(), np.zeros_like(mask)
+    for hole in pieces(~mask, FOUR):
+        if len(hole) <= pixels and not any(y in (0, 8) or x in (0, 11) for y, x in hole):
+            filled[tuple(zip(*hole, strict=True))] = True
+    assert np.array_equal(remaking.without_holes(mask, pixels), filled)
+    parts = pieces(mask, EIGHT)
+    for part in parts:
+        if len(part) > pixels:
+            kept[tuple(zip(*part, strict=True))] = True
+    found = remaking.without_specks(mask, pixels)
+    if kept.any():
+        assert np.array_equal(found, kept)
+    else:  # one of the largest stays
+        assert found.sum() == max(map(len, parts))
+
+
+def test_smoothing_takes_off_a_spike_and_keeps_the_shape():
+    mask = np.zeros((40, 40), bool)
+    mask[10:30, 10:30] = True
+    spiked = mask.copy()
+    spiked[20, 30:38] = True
+    smooth = remaking.smoothed(spiked, 2)
+    assert not smooth[20, 32:].any()
+    assert (smooth & mask).sum() / (smooth | mask).sum() > 0.95
+
+
+def test_a_moved_mask_is_shifted_by_pixels_and_scaled_about_its_middle():
+    mask = np.zeros((60, 80), bool)
+    mask[20:30, 30:50] = True
+    mask[25, 30:34] = False
+    assert np.array_equal(remaking.moved(mask, (40, 25), 5, -3, 1), np.roll(mask, (-3, 5), axis=(0, 1)))
+    assert not remaking.moved(mask, (40, 25), 200, 0, 1).any()
+    block = np.zeros_like(mask)
+    block[20:30, 30:50] = True
+    larger = np.zeros_like(mask)
+    larger[15:35, 20:60] = True  # twice as large, about (25, 40)
+    assert np.array_equal(remaking.moved(block, (40, 25), 0, 0, 2), larger)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    with session(write_frames(tmp_path / "clip"), tmp_path / "w") as opened:
+        add(opened, "a", "b", "c")
+        opened.edit(stroke([[30, 30], [50, 30]], radius=8.0))
+        opened.edit(stroke([[60, 60]], label=2, radius=9.0))
+        opened.edit(stroke([[100, 60]], frame=2, label=3, radius=9.0))
+        yield opened
+
+
+def maps(opened):
+    return np.stack([opened.label_map(frame) for frame in range(FRAMES)])
+
+
+def copy(label, source, first, last):
+    return {"kind": "copy", "object": label, "source": source, "first": first, "last": last}
+
+
+def refine(how, amount, label=0, first=0, last=FRAMES - 1):
+    return {"kind": "refine", "object": label, "first": first, "last": last, "how": how, "amount": amount}
+
+
+def test_a_copied_mask_takes_the_place_of_the_objects_and_counts_as_drawn(opened):
+    before = maps(opened)
+    opened.edit({"kind": "change", "object": 3, "locked": True})
+    opened.edit(stroke([[100, 40]], frame=1, radius=5.0))
+    opened.edit(copy(1, 0, 1, 2))
+    found = maps(opened)
+    assert np.array_equal(found[1], np.where(before[0] == 1, 1, 0))
+    assert np.array_equal(found[2], np.where(before[2] == 3, 3, np.where(before[0] == 1, 1, 0)))
+    assert [sorted(opened.document.state(frame).drawn) for frame in (1, 2, 3)] == [[1], [1, 3], []]
+    opened.undo()
+    assert np.array_equal(maps(opened)[2], before[2])
+    with pytest.raises(InputError, match="nothing to change"):
+        opened.edit(copy(1, 0, 0, 0))
+    with pytest.raises(InputError, match="locked"):
+        opened.edit(copy(3, 2, 0, 0))
+
+
+def test_edges_change_on_all_frames_and_count_as_nothing_drawn(opened):
+    before = maps(opened)
+    shown = opened.preview(refine("grow", 4, label=2), 0)
+    opened.edit(refine("grow", 4))
+    found = maps(opened)
+    expected = np.where((before[0] == 0) & remaking.grown(before[0] == 2, 4), 2, before[0])
+    assert np.array_equal(shown, expected)
+    assert np.array_equal(found[0] == 1, remaking.grown(before[0] == 1, 4) & (before[0] != 2))
+    assert np.array_equal(found[2] == 3, remaking.grown(before[2] == 3, 4))
+    assert opened.document.touched == [0, 2]
+    opened.undo()
+    assert np.array_equal(maps(opened), before)
+
+
+def test_merged_and_reordered_objects_keep_their_pixels(opened, tmp_path):
+    before = maps(opened)
+    opened.edit({"kind": "change", "object": 3, "category": "dog"})
+    opened.edit({"kind": "swap", "object": 3, "other": 1})
+    assert [(o.label, o.name, o.category) for o in opened.document.objects] == [
+        (1, "c", "dog"),
+        (2, "b", ""),
+        (3, "a", ""),
+    ]
+    swapped = np.array([0, 3, 2, 1], np.uint8)[before]
+    assert np.array_equal(maps(opened), swapped)
+    opened.edit({"kind": "swap", "object": 2, "other": 3})
+    assert np.array_equal(maps(opened), np.array([0, 1, 3, 2], np.uint8)[swapped])
+    opened.undo()
+    opened.edit({"kind": "merge", "object": 3, "other": 2})
+    assert [o.label for o in opened.document.objects] == [1, 3]
+    assert np.array_equal(maps(opened), np.where(swapped == 2, 3, swapped))
+    assert opened.document.state(0).drawn == {3}
+    path = export("coco", opened, tmp_path / "out", lambda *_: None)
+    content = json.loads(path.read_text())
+    assert content["categories"] == [{"id": 1, "name": "dog"}, {"id": 3, "name": "a"}]
+    assert [each["category_id"] for each in content["annotations"]] == [3, 1]
+    after = maps(opened)
+    opened.undo()
+    opened.undo()
+    assert np.array_equal(maps(opened), before)
+    opened.redo()
+    opened.redo()
+    assert np.array_equal(maps(opened), after)
+    for wrong in ({"object": 1, "other": 1}, {"object": 1, "other": 9}):
+        with pytest.raises(InputError):
+            opened.edit({"kind": "merge", **wrong})
+
+
+def test_remade_masks_are_there_after_a_restart(tmp_path):
+    video = write_frames(tmp_path / "clip")
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a")
+        opened.edit(stroke([[30, 30]], radius=8.0))
+        opened.edit(copy(1, 0, 1, 4))
+        move = {"kind": "move", "object": 1, "first": 2, "last": 3, "dx": 7, "dy": -2, "scale": 1}
+        opened.edit(move)
+        opened.edit(refine("shrink", 2, first=3, last=3))
+        before = maps(opened)
+    assert np.array_equal(before[2], np.roll(before[0], (-2, 7), axis=(0, 1)))
+    with session(video, tmp_path / "w") as opened:
+        assert np.array_equal(maps(opened), before)
+        assert before[3].shape == SIZE
+
+
+def test_24_objects_have_colours_that_stay_apart():
+    rgb = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in COLOURS]) / 255
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(linear @ np.array(to_xyz).T / (0.9505, 1.0, 1.089)).T  # none is dark
+    lab = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[~np.eye(len(COLOURS), dtype=bool)]
+    assert len(COLOURS) == 24
+    assert apart.min() > 25  # 2.3 can just be told from each other
