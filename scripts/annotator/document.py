@@ -146,6 +146,11 @@ class Document:
             raise InputError(f"frame {frame} has no version {version} now.")
         return [self._by_number[n].entry for n in numbers if version is None or n <= version]
 
+    def is_copy(self, frame: int) -> bool:
+        """Tell whether a copy was the last change of a frame."""
+        done = self._by_number.get(self.state(frame).version)
+        return done is not None and done.entry["kind"] == "copy"
+
     def effective(self, kind: str) -> list[Entry]:
         """Return the entries of a kind that count now, in order."""
         return [done.entry for done in self._done if done.entry["kind"] == kind]

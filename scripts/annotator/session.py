@@ -213,6 +213,7 @@ class Session:
             "revision": self.revision,
             "frames": [self._row(frame) for frame in frames],
             "scribbles": self._scribbles(frames),
+            "copies": [frame for frame in frames if document.is_copy(frame)],
             "objects": [asdict(each) for each in document.objects],
             "undo": None if undoable is None else undoable["kind"],
             "redo": None if redoable is None else redoable["kind"],

@@ -26,10 +26,10 @@ def masks(session):
 
 
 def near(mask, radius):
-    """Pixels at most a radius away from a mask, each worked out on its own."""
-    y, x = np.nonzero(mask)
-    away = np.stack([np.hypot(Y - row, X - column) for row, column in zip(y, x, strict=True)])
-    return away.min(axis=0) <= radius
+    """Pixels at most a radius away from a mask: those that one of its copies covers."""
+    padded, reach = np.pad(mask, radius), range(2 * radius + 1)
+    offsets = [(y, x) for y in reach for x in reach if np.hypot(y - radius, x - radius) <= radius]
+    return np.any([padded[y : y + SIZE[0], x : x + SIZE[1]] for y, x in offsets], axis=0)
 
 
 def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(drawn, session_of):
@@ -44,6 +44,10 @@ def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(draw
         assert session_of.document.given == sorted({0, 5, frame})
         hands.key("Control+z")
         assert not hands.labels().any()
+    for frame, expected in ((2, first), (3, fifth)):  # and not from frame 2, which is a copy itself
+        hands.go(frame)
+        hands.key("d")
+        assert np.array_equal(hands.labels() > 0, expected)
     hands.go(9)
     hands.key("q")
     hands.until("document.getElementById('toasts').textContent.includes('previous frame has no mask')")

@@ -269,6 +269,7 @@ class Walk:
 
     def kill(self):
         """Kill the server about when a stroke ends; it must be there in the end."""
+        self.choose_object()
         when = self.chance.choice(["before", "in", "after"])
         if when == "before":
             self.server.kill()

@@ -35,9 +35,10 @@ export function labelToMend() {
 
 export const has = (frame, label) => (label ? frameState(frame).present.includes(label) : frameState(frame).present.length > 0);
 
-/** The nearest frame that was drawn or reviewed and has the object; the earlier one of two. */
+/** The nearest frame that was drawn or reviewed and has the object, and is no copy; the earlier one of two. */
 function nearestGood(label) {
-  const good = [...store.frames].filter(([frame, { drawn, reviewed }]) => frame !== store.frame && has(frame, label) && (reviewed || (label ? drawn.includes(label) : drawn.length)));
+  const isGood = ({ drawn, reviewed, copied }) => reviewed || (!copied && (label ? drawn.includes(label) : drawn.length > 0));
+  const good = [...store.frames].filter(([frame, state]) => frame !== store.frame && has(frame, label) && isGood(state));
   const away = ([frame]) => Math.abs(frame - store.frame) + (frame > store.frame ? 0.5 : 0);
   return good.sort((a, b) => away(a) - away(b))[0]?.[0] ?? null;
 }

@@ -5,7 +5,7 @@ export const store = {
   workspace: "",
   model: { kind: null, scribbles: "" },
   objects: [], // {label, name, colour, hidden, locked}
-  frames: new Map(), // number -> {version, present, drawn, reviewed, scribbles}
+  frames: new Map(), // number -> {version, present, drawn, reviewed, copied, scribbles}
   undo: null,
   redo: null,
   next: { label: 1, colour: "#e69f00" },
@@ -40,7 +40,7 @@ export function announce(topic, detail) {
   }
 }
 
-const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: false, scribbles: [] });
+const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: false, copied: false, scribbles: [] });
 
 export function frameState(frame) {
   return store.frames.get(frame) ?? UNTOUCHED;
@@ -61,8 +61,9 @@ export function applyChange(change, whole = false) {
   if (!whole && change.revision > store.revision + 1) return false;
   store.revision = change.revision;
   if (whole) store.frames.clear();
+  const copies = new Set(change.copies);
   for (const [frame, version, present, drawn, reviewed] of change.frames) {
-    if (version) store.frames.set(frame, { version, present, drawn, reviewed, scribbles: change.scribbles[frame] ?? [] });
+    if (version) store.frames.set(frame, { version, present, drawn, reviewed, copied: copies.has(frame), scribbles: change.scribbles[frame] ?? [] });
     else store.frames.delete(frame);
   }
   const known = new Set(store.objects.map((each) => each.label));
