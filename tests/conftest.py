@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import progressbar
 import pytest
 import torch
 from PIL import Image
@@ -86,14 +85,6 @@ def weights_file(network, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def preloaded(network, weights_file, monkeypatch):
-    """Scripts get the network with the golden weights without loading it; return the flags that name it."""
-    for module in ("scripts.evaluation.loop", "scripts.propagate_video"):
-        monkeypatch.setattr(f"{module}.load_network", lambda *_: network)
-    return ["--model", weights_file, "--device", "cpu"]
-
-
 @pytest.fixture(scope="session")
 def loaded(weights_file):
     """The golden weights as evaluation loads them: batch norm folded, wide convolutions by Winograd's way."""
@@ -120,17 +111,6 @@ def clip_frames(clip):
 def clip_labels(clip):
     """Label maps with one, two and three objects."""
     return [torch.from_numpy(labels) for labels in clip["labels"]]
-
-
-@pytest.fixture(scope="session")
-def small_frames(clip_frames):
-    """A part of the golden clip that shows all objects, 32 x 48: quick."""
-    return [frame[:, 36:68, 44:92] for frame in clip_frames]
-
-
-@pytest.fixture(scope="session")
-def small_labels(clip_labels):
-    return [labels[36:68, 44:92] for labels in clip_labels]
 
 
 def write_frames(folder: Path, frames) -> None:
@@ -185,8 +165,6 @@ def run_two_ranks(log: Path, module: str, *arguments: object) -> str:
 def run_main(monkeypatch, module: str, *arguments: object) -> None:
     """Run a script's `main` in this process: quick, for what needs no process of its own."""
     monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
-    # progressbar keeps the stream of its import, which pytest has closed since
-    monkeypatch.setattr(progressbar.streams, "original_stderr", sys.stderr)
     importlib.import_module(module).main()
 
 

@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind in threads, with bounded queues."""
+"""Background threads that read ahead or write behind, with bounded queues."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ def prefetch(
 ) -> Iterator[Result]:
     """Yield function(item) in order, computed in threads at most `depth` items ahead.
 
-    An exception in a thread is raised where its result would have been yielded.
+    An exception in a thread is raised in place of its result.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="prefetch") as pool:
         pending: deque[Future[Result]] = deque()
@@ -31,9 +31,9 @@ def prefetch(
 
 
 class BackgroundWriter:
-    """Runs writes in threads; `submit` waits when `depth` of them are unfinished.
+    """Runs writes in threads; `submit` waits while `depth` writes are unfinished.
 
-    A failed write raises its exception from a later `submit`, or at the end of the `with` block.
+    The exception of a failed write is raised by a later `submit`, or at the end of the `with` block.
     """
 
     def __init__(self, depth: int = 16, threads: int = 2) -> None:
@@ -48,7 +48,7 @@ class BackgroundWriter:
             self.pending.popleft().result()
 
     def flush(self) -> None:
-        """Wait until everything is written."""
+        """Wait until all writes are finished."""
         while self.pending:
             self.pending.popleft().result()
 

@@ -1,4 +1,4 @@
-"""Where the data sets lie by default, and the flags that name other folders."""
+"""Default folders of the data sets, and the flags that change them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +19,12 @@ YOUTUBE = DEFAULT_ROOTS["yv_root"]
 def add_root_flags(add: Callable[..., Any], **uses: str) -> None:
     """Add the flags of data folders.
 
-    A flag that is not given is None, not the default folder. So the caller knows which folders the user
-    named: a named folder without data is an error, a missing default folder is a warning.
+    A flag that is not given is None, so that callers can tell a folder that the user named (without data: an
+    error) from the default folder (missing: a warning).
 
     Args:
         add: `add_argument` of a parser or group.
-        uses: name of the flag, as in `DEFAULT_ROOTS`, and what its data is for.
+        uses: help text for each flag of `DEFAULT_ROOTS` to add, without the default.
     """
     for name, use in uses.items():
         add(f"--{name}", type=Path, help=f"{use} (default: {DEFAULT_ROOTS[name]})")

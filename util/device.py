@@ -1,4 +1,4 @@
-"""The device of a run, and how precisely it computes."""
+"""The device that a run computes on, and its precision."""
 
 import argparse
 from collections.abc import Callable
@@ -14,13 +14,13 @@ PRECISIONS = ("auto", "float32", "reduced")
 
 def add_device_flag(add: Callable[..., object]) -> None:
     """Add `--device`; `add` is a parser's or group's `add_argument`."""
-    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one")
+    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one, else the CPU")
 
 
 def add_device_flags(add: Callable[..., object]) -> None:
-    """Add all flags that `set_up_device` reads, for scripts that run the network."""
+    """Add `--device` and `--no_tf32`, for scripts that run a network."""
     add_device_flag(add)
-    add("--no_tf32", action="store_true", help="on a GPU: convolve in full float32, which is slower")
+    add("--no_tf32", action="store_true", help="on a GPU: convolutions in full float32, which is slower")
 
 
 def add_precision_flags(add: Callable[..., object], default: str) -> None:
@@ -42,7 +42,7 @@ def add_precision_flags(add: Callable[..., object], default: str) -> None:
 
 
 class DeviceFlags(Protocol):
-    """What the flags of `add_device_flags` say, where it does not come from a parser."""
+    """The attributes that `set_up_device` reads, for callers without a parser."""
 
     @property
     def device(self) -> str:
@@ -50,14 +50,14 @@ class DeviceFlags(Protocol):
 
     @property
     def no_tf32(self) -> bool:
-        """Convolve in full float32."""
+        """Whether convolutions are in full float32 on a GPU."""
 
 
 def set_up_device(args: argparse.Namespace | DeviceFlags) -> torch.device:
-    """Set up and return the device of the flags: auto is CUDA when there is a usable GPU, else the CPU.
+    """Set the precision of convolutions, and return the device that the flags name.
 
     Raises:
-        InputError: there is no such device.
+        InputError: the device is not available.
     """
     if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no usable GPU here; use --device cpu or auto.")
@@ -68,23 +68,23 @@ def set_up_device(args: argparse.Namespace | DeviceFlags) -> torch.device:
 
 
 def usable_device(device: torch.device | str) -> torch.device:
-    """Return a device by its name.
+    """Return the device of a name.
 
     Raises:
-        InputError: there is none of this name here.
+        InputError: the device is not available.
     """
     try:
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:  # PyTorch has no error type of its own for it
+    except (RuntimeError, AssertionError, TypeError) as error:  # PyTorch has no single error type
         raise InputError(
             f"there is no device {device!r} here: give 'cpu', or 'cuda' where PyTorch finds a GPU."
         ) from error
 
 
 def allow_tf32(convolutions: bool, products: bool = False) -> None:
-    """Say where GPUs may round float32 factors to the 11 significant bits of TF32, for this whole process.
+    """Choose where GPUs may round float32 factors to TF32 (11 significant bits), for the whole process.
 
-    By default matrix products stay in float32: the memory read compares them to find the top k.
+    Matrix products stay in float32 by default, since the memory read compares them to find the top k.
     """
     torch.backends.cudnn.allow_tf32 = convolutions
     torch.backends.cuda.matmul.allow_tf32 = products

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and telling files apart."""
+"""Atomic writes, checks of output paths, and digests of files."""
 
 import hashlib
 import os
@@ -14,16 +14,16 @@ from util.errors import InputError
 
 HOST = socket.gethostname().replace(".", "-")
 TEMPORARY = re.compile(r"\..*\.([^.]*)\.(\d+)\.part.*")  # of `atomic_path`: host and process
-NAME_BYTES = 255  # that a file's name may have
-QUIET = 120  # seconds without a write after which a file of another host is taken to be left over
+NAME_BYTES = 255  # limit of a file's name
+QUIET = 120  # seconds without a write after which a temporary file of another host is a leftover
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` when the block succeeds.
+    """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
 
-    The temporary file keeps the suffix of `path` (writers choose a format by it), starts with a
-    dot, and is removed when the block fails. Missing parent folders are made.
+    The temporary name starts with a dot and keeps the suffix of `path`, by which writers choose a format. The
+    file is removed when the block fails. Missing parent folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(_temporary_name(path))
@@ -44,20 +44,20 @@ def _temporary_name(path: Path) -> str:
 
 
 def check_name(path: Path) -> None:
-    """Make sure that a file can have its name; raises InputError when that is too long."""
+    """Raise InputError when a file's name is too long."""
     if len(os.fsencode(path.name)) > NAME_BYTES:
         raise InputError(
-            f"a result would be called {path.name}, and names of files have at most {NAME_BYTES} bytes: "
-            "shorten the name that it is made of."
+            f"the name {path.name} of a result is longer than {NAME_BYTES} bytes, the limit of file names: "
+            "shorten the name of the input that it is made from."
         )
 
 
 def check_output_file(path: Path) -> None:
-    """Make sure that a file can be written, before the work whose result it is to be; its folder is made.
+    """Check that a result file can be written, and create its folder.
 
     Raises:
         InputError: the path is a folder.
-        OSError: its folder cannot be made or written to.
+        OSError: its folder cannot be created or written to.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder: give the name of a file.")
@@ -67,19 +67,19 @@ def check_output_file(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of `atomic_path` that killed processes left in a folder, but no other's."""
+    """Remove the temporary files of `atomic_path` that killed processes left in a folder."""
     for path in folder.glob(".*.part*"):
         writer = TEMPORARY.fullmatch(path.name)
-        with suppress(FileNotFoundError):  # it has become what it was to become
+        with suppress(FileNotFoundError):  # renamed in the meantime
             if writer is not None and not _is_written(path, writer[1], int(writer[2])):
                 path.unlink()
 
 
 def _is_written(path: Path, host: str, process: int) -> bool:
-    """Tell whether the process that made a temporary file may still be at it."""
+    """Return whether the process that created a temporary file may still be writing it."""
     if host != HOST:
         return time.time() - path.stat().st_mtime < QUIET
-    if process == os.getpid():  # of an earlier life: containers give out the same few numbers
+    if process == os.getpid():  # an earlier process with the same number, as in restarted containers
         return False
     try:
         os.kill(process, 0)

@@ -1,19 +1,38 @@
-"""Types of flags, each of which parses a flag's text or says what is wrong with it, and hidden flags."""
+"""Parsers of scripts, types of flags (each parses a text or says what is wrong with it), hidden aliases."""
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+YEAR_HELP = "2016: all labels are one object; 2017: each label is an object (default: %(default)s)"
+WORKERS_HELP = "number of processes (default: one per core)"
+
+
+def script_parser(description: str | None, example: str) -> argparse.ArgumentParser:
+    """Return the parser of a script, whose help ends with an example.
+
+    Args:
+        description: docstring of the script.
+        example: command line, `python NAME.py ...` or `python -m scripts.NAME ...`.
+    """
+    words = example.split()
+    return argparse.ArgumentParser(
+        prog=" ".join(words[: 3 if words[1] == "-m" else 2]),
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
 
 def add_alias(add: Callable[..., Any], alias: str, dest: str, **options: Any) -> None:
-    """Add a name that the original's users know for a flag of ours; the help does not show it.
+    """Add the original code's name of a flag; the help does not show it.
 
     Args:
         add: `add_argument` of a parser or group.
-        alias: the name.
-        dest: what our flag sets.
-        options: as for our flag, such as its type.
+        alias: the original's flag.
+        dest: attribute that both flags set.
+        options: other arguments of `add`, such as the type.
     """
     add(alias, dest=dest, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **options)
 
@@ -43,28 +62,28 @@ def positive_float(text: str) -> float:
 
 
 def root_and_repeats(text: str) -> tuple[str, int]:
-    """Parse `ROOT` or `ROOT:repeats` as plain values, which checkpoints can hold."""
+    """Parse `ROOT` or `ROOT:repeats` into plain values, which checkpoints can store."""
     root, colon, repeats = text.rpartition(":")
     return (root, positive_int(repeats)) if colon and repeats.isdecimal() else (text, 1)
 
 
 def picture_path(text: str) -> Path:
-    """Parse the path of a picture to write."""
+    """Parse the path of an output picture."""
     return _with_suffix(text, (".jpg", ".jpeg", ".png"))
 
 
-def film_path(text: str) -> Path:
-    """Parse the path of a film to write."""
+def mp4_path(text: str) -> Path:
+    """Parse the path of an output video."""
     return _with_suffix(text, (".mp4",))
 
 
 def zip_path(text: str) -> Path:
-    """Parse the path of a ZIP archive to write."""
+    """Parse the path of an output ZIP archive."""
     return _with_suffix(text, (".zip",))
 
 
 def folder_name(text: str) -> str:
-    """Parse the name of one folder; empty for none."""
+    """Parse the name of a single folder; it may be empty."""
     if Path(text).name != text or text == "..":
         raise argparse.ArgumentTypeError(f"{text} is not the name of a folder")
     return text

@@ -1,4 +1,4 @@
-"""Flags of training, and their defaults."""
+"""The flags of the training scripts, and their defaults."""
 
 import argparse
 import re
@@ -9,80 +9,80 @@ from typing import Any
 from util.data_roots import add_root_flags
 from util.device import add_device_flags
 from util.errors import InputError
-from util.flag_types import positive_float, positive_int, root_and_repeats, whole_number
+from util.flag_types import positive_float, positive_int, root_and_repeats, script_parser, whole_number
 from util.stages import STAGES, Schedule
 
-# What a resumed run must have in common with the stopped one to be the same run.
+# Settings that a resumed run must share with the stopped one.
 SAME_WHEN_RESUMED = (
     *("stage", "samples", "whole_batch", "crop_size", "seed"),
     *("iterations", "lr", "steps", "gamma", "amp", "clip_grad"),
-    "model",  # which gives fusion its attention
+    "model",  # the propagation network, from which fusion takes the attention
 )
 
 LOG_INTERVAL = 100
-OWN_DATA = {  # flags of the user's own data: the stage that trains on it, and what it is
+SEED_HELP = "seed of all random numbers (default: %(default)s)"
+CROP_HELP = "side of a sample in pixels (default: %(default)s)"
+OWN_DATA = {  # flags of the user's own data: stage that trains on it, and help text
     "pictures": (0, "own pictures x.jpg with masks x.png, in ROOT or in folders in it"),
     "videos": (2, "own videos, with JPEGImages/<video> and Annotations/<video> in ROOT"),
 }
-UNRECORDED = "NULL"  # name of a run that writes neither logs nor files
+UNRECORDED = "NULL"  # name of a run without logs and files
 
 
 def add_training_flags(
     parser: argparse.ArgumentParser, *, crop: int, lr: float, images: int, saves: int
 ) -> None:
-    """Add the flags that every training has.
+    """Add the flags that all trainings share.
 
     Args:
-        parser: of the script.
-        crop: side of a sample, by default.
-        lr: learning rate, by default.
-        images: iterations between two pictures of batches, by default.
-        saves: iterations between two files of the network, by default.
+        parser: the script's parser.
+        crop: default side of a sample in pixels.
+        lr: default learning rate.
+        images: default number of iterations between logged pictures.
+        saves: default number of iterations between saved networks.
     """
     add = parser.add_argument_group("run").add_argument
-    add("--id", type=_run_name, help=f"name of the run in its files' names; {UNRECORDED}: no files, no logs")
-    add("--load_network", type=Path, help="start from these weights (of the stage before)")
-    add("--load_model", type=Path, help="continue the stopped run of this X_checkpoint.pth, exactly")
-    add("--seed", type=whole_number, default=14159265, help="of all randomness (default: %(default)s)")
+    add("--id", type=_run_name, help=f"name of the run and its files; {UNRECORDED}: no files, no logs")
+    add("--load_network", type=Path, help="weights to start from, such as those of the stage before")
+    add("--load_model", type=Path, help="X_checkpoint.pth of a stopped run to continue exactly")
+    add("--seed", type=whole_number, default=14159265, help=SEED_HELP)
     add_device_flags(add)
     add("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # launchers also set LOCAL_RANK
 
     add = parser.add_argument_group("samples").add_argument
-    add("--crop_size", type=crop_size, default=crop, help="of a sample (default: %(default)s)")
-    add("--num_workers", type=whole_number, default=8, help="loading processes of each process (default: 8)")
+    add("--crop_size", type=crop_size, default=crop, help=CROP_HELP)
+    add("--num_workers", type=whole_number, default=8, help="loading processes per process (default: 8)")
 
-    add = parser.add_argument_group("optimisation (None: the stage's own)").add_argument
-    add("-b", "--batch_size", type=positive_int, help="of each process")
-    add("-i", "--iterations", type=positive_int)
-    add("--steps", type=positive_int, nargs="*", help="iterations at which the learning rate is decayed")
+    add = parser.add_argument_group("optimisation").add_argument
+    published = "(default: as published)"
+    add("-b", "--batch_size", type=positive_int, help=f"samples per batch and process {published}")
+    add("-i", "--iterations", type=positive_int, help=f"number of iterations {published}")
+    add("--steps", type=positive_int, nargs="*", help=f"iterations at which --lr is decayed {published}")
     add("--lr", type=positive_float, default=lr, help="learning rate (default: %(default)s)")
-    add("--gamma", type=positive_float, default=0.1, help="its factor at --steps (default: %(default)s)")
-    add("--clip_grad", type=positive_float, help="greatest norm of the gradient (default: no limit)")
+    add("--gamma", type=positive_float, default=0.1, help="factor of --lr at --steps (default: %(default)s)")
+    add("--clip_grad", type=positive_float, help="limit of the gradient's norm (default: no limit)")
     add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
     add("--compile", action="store_true", help="use torch.compile")
-    add("--benchmark", action="store_true", help="let cuDNN look for the fastest convolutions")
+    add("--benchmark", action="store_true", help="let cuDNN search for the fastest convolutions")
 
     add = parser.add_argument_group("logs and files").add_argument
-    add("--log_interval", type=positive_int, help=f"of metrics (default: {LOG_INTERVAL}; of S2M 50)")
-    add("--image_interval", type=positive_int, help=f"of image grids (default: {images})")
-    add("--save_interval", type=positive_int, default=saves, help="of networks (default: %(default)s)")
-    add(
-        "--checkpoint_interval",
-        type=positive_int,
-        default=5_000,
-        help="of the one checkpoint to resume from (default: %(default)s)",
-    )
-    add("--debug", action="store_true", help="metrics and images every iteration; nothing saved at the end")
+    every, default = "iterations between", "(default: %(default)s)"
+    add("--log_interval", type=positive_int, help=f"{every} metrics (default: {LOG_INTERVAL}; S2M: 50)")
+    add("--image_interval", type=positive_int, help=f"{every} images (default: {images})")
+    add("--save_interval", type=positive_int, default=saves, help=f"{every} saved networks {default}")
+    checkpoints = f"{every} saved states of the run, for --load_model {default}"
+    add("--checkpoint_interval", type=positive_int, default=5_000, help=checkpoints)
+    add("--debug", action="store_true", help="log every iteration, save nothing at the end")
     parser.set_defaults(usual_image_interval=images)
 
 
 def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedule) -> None:
-    """Fill in what a command line leaves open.
+    """Fill in the defaults of flags that were not given.
 
     Args:
-        settings: parsed flags of `add_training_flags`; changed.
-        name: of the run, when it is given none.
-        schedule: of the training.
+        settings: parsed flags of `add_training_flags`, changed in place.
+        name: default name of the run.
+        schedule: defaults of the training.
 
     Raises:
         InputError: two flags contradict each other.
@@ -103,12 +103,15 @@ def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedul
 
 def training_parser() -> argparse.ArgumentParser:
     """Return the parser of train.py."""
-    parser = argparse.ArgumentParser(description="Train the propagation network, one stage at a time.")
+    parser = script_parser(
+        "Train the propagation network, one stage at a time.",
+        "python train.py --stage 2 --id s012 --load_network saves/s01.pth",
+    )
     parser.add_argument("--stage", type=int, choices=range(len(STAGES)), default=0, help=_stage_help())
     add_training_flags(parser, crop=384, lr=1e-5, images=800, saves=50_000)
     add = parser.add_argument_group("data").add_argument
-    uses = {"static_root": "stage 0", "bl_root": "stage 1", "yv_root": "stage 2", "davis_root": "stage 2"}
-    add_root_flags(add, **uses)
+    add_root_flags(add, static_root="stage 0: static pictures", bl_root="stage 1: BL30K")
+    add_root_flags(add, yv_root="stage 2: YouTubeVOS", davis_root="stage 2: DAVIS")
     add(
         "--yv_subset",
         type=Path,
@@ -121,9 +124,9 @@ def training_parser() -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="ROOT[:REPEATS]",
-            help=f"stage {stage}: {text}; may be given several times",
+            help=f"stage {stage}: {text}; can be given several times",
         )
-    add("--only_own", action="store_true", help="train on these alone, without the published sets")
+    add("--only_own", action="store_true", help="train on own data alone, without the published sets")
     return parser
 
 
@@ -131,7 +134,7 @@ def training_settings(arguments: Sequence[str] | None = None) -> argparse.Namesp
     """Parse the flags of train.py and fill in the defaults of the stage.
 
     Args:
-        arguments: of the command line, `sys.argv[1:]` when None.
+        arguments: command line; None for `sys.argv[1:]`.
 
     Raises:
         InputError: two flags contradict each other.
@@ -147,19 +150,19 @@ def training_settings(arguments: Sequence[str] | None = None) -> argparse.Namesp
 
 
 def check_same_run(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    """Make sure that a resumed run can equal the one that was not stopped.
+    """Check that a resumed run has the settings of the stopped one.
 
     Args:
         before: settings in the checkpoint.
         now: settings of this run.
-        path: of the checkpoint, for the error message.
+        path: path of the checkpoint, for the error message.
 
     Raises:
-        InputError: names the settings that differ.
+        InputError: settings differ; the message names them.
     """
     changed = [
         f"{name} {before.get(name)} (now {now.get(name)})"
-        for name in SAME_WHEN_RESUMED  # some trainings have no stages, or no model
+        for name in SAME_WHEN_RESUMED  # some trainings have no stage or no model
         if before.get(name) != now.get(name)
     ]
     if changed:
@@ -173,12 +176,12 @@ def check_same_run(before: dict[str, Any], now: dict[str, Any], path: Path) -> N
 
 
 def plain_settings(settings: argparse.Namespace, processes: int, samples: int) -> dict[str, Any]:
-    """Return the settings as plain values for logs and checkpoints, with what follows from them.
+    """Return the settings as plain values for logs and checkpoints, with the size of set and batch.
 
     Args:
-        settings: of the command line.
-        processes: number of them in the run.
-        samples: in the training set.
+        settings: completed flags.
+        processes: number of processes in the run.
+        samples: number of samples in the training set.
     """
     plain = {name: str(v) if isinstance(v, Path) else v for name, v in vars(settings).items()}
     del plain["local_rank"]
@@ -197,7 +200,7 @@ def _run_name(text: str) -> str:
 
 
 def crop_size(text: str) -> int:
-    """Parse the side of a sample, which has to be a multiple of the network's stride."""
+    """Parse the side of a sample: a multiple of 16, the network's stride."""
     size = positive_int(text)
     if size % 16:
         raise argparse.ArgumentTypeError(f"{text} is not a multiple of 16, the network's stride")

@@ -1,4 +1,4 @@
-"""One run at a time in a folder, or one process at a time at a file."""
+"""Locks: one run at a time in a folder, one process at a time for a file."""
 
 import logging
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def exclusive(folder: Path, work: str) -> Iterator[None]:
-    """Keep other runs out of a folder; it is made, and removed when it is left empty.
+    """Lock a folder against other runs; create it before, and remove it after when it is empty.
 
-    The lock ends with the process, however that ends.
+    The lock ends with the process, even when that is killed.
 
     Args:
-        folder: where the run writes.
-        work: what the run is, for the error message.
+        folder: the folder that the run writes to.
+        work: name of the kind of run, for the error message.
 
     Raises:
-        InputError: another run is at work there.
+        InputError: another run holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / LOCK_FILE
@@ -39,17 +39,17 @@ def exclusive(folder: Path, work: str) -> Iterator[None]:
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)  # while it is held: who opened it before finds that it is gone
+        file.unlink(missing_ok=True)  # while locked, so that a process that waits for it sees it removed
         lock.release()
-        with suppress(OSError):  # something is in it
+        with suppress(OSError):  # the folder is not empty
             folder.rmdir()
 
 
 @contextmanager
 def in_turn(file: Path) -> Iterator[None]:
-    """Hold a file, which is made, when no other process does any more; without locks, at once.
+    """Wait for the lock of a file, and hold it in the block; do not wait where there are no locks.
 
-    The lock ends with the process, however that ends.
+    The file is created. The lock ends with the process, even when that is killed.
     """
     lock = FileLock(file)
     with suppress(OSError):  # some network file systems have no locks

@@ -1,4 +1,4 @@
-"""The record of a training run, for TensorBoard and for the terminal."""
+"""Logs of a training run, for TensorBoard and the terminal."""
 
 import json
 import logging
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 
 def git_commit(folder: Path) -> str | None:
-    """Return the commit that the code in a folder is of, marked when files differ; None if unknown."""
+    """Return the git commit of a folder's code, marked when files were changed; None if unknown."""
     try:
-        import git  # fails where there is no git program
+        import git  # fails without the git program
 
         repository = git.Repo(folder, search_parent_directories=True)
         commit = repository.head.commit.hexsha
@@ -29,11 +29,11 @@ def git_commit(folder: Path) -> str | None:
 
 
 class TrainingLogger:
-    """Writes metrics and pictures of one run; only the first process has one.
+    """Writes the metrics and pictures of one run, in the first process.
 
     Args:
-        folder: for TensorBoard's files; None prints metrics and writes no file.
-        settings: of the run, recorded as text with the git commit.
+        folder: folder of TensorBoard's files; None only prints metrics.
+        settings: settings of the run, recorded as text with the git commit.
     """
 
     def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
@@ -51,7 +51,7 @@ class TrainingLogger:
             self.writer.add_text(name, "\n".join(f"    {line}" for line in text.splitlines()))
 
     def metrics(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Record numbers by name, and print them."""
+        """Record and print numbers by name."""
         if self.writer is not None:
             for name, value in values.items():
                 self.writer.add_scalar(name, value, iteration)

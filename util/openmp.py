@@ -1,11 +1,11 @@
-"""How PyTorch's threads wait for each other; to be imported before PyTorch.
+"""How long PyTorch's idle threads spin; import this before PyTorch.
 
-Left to itself, a thread that has done its part spins for milliseconds until the others have: beside other
-busy programs, in the time that they need. After a short while it should sleep. Not at once: waking up takes
-longer than many of the products of a convolution. The variable is read once, when the library of threads is
-loaded; what the user has set stays.
+By default a thread that has finished its part spins for milliseconds, which takes processor time from other
+busy programs. Here it sleeps after some tens of microseconds. Sleeping at once would be slower: waking up
+takes longer than many matrix products. OpenMP reads the variable once, when it is loaded; a user's own value
+stays.
 """
 
 import os
 
-os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # rounds, some tens of microseconds
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # rounds

@@ -1,14 +1,14 @@
-"""The colours of labels."""
+"""Palettes: the colours of labels."""
 
 from collections.abc import Sequence
 
-COLOURS = 256  # of a palette: one with fewer destroys the labels beyond them when it is written
+COLOURS = 256  # a shorter palette would destroy larger labels when it is written
 
 
 def voc_palette() -> list[int]:
     """Return the PASCAL VOC palette, 256 colours as R G B R G B ...
 
-    A label's bits are dealt to red, green and blue in turn, the lowest to each channel's highest bit.
+    The bits of a label go to red, green and blue alternately, low bits to high bits of a channel.
     """
     return [
         sum((label >> (3 * i + channel) & 1) << (7 - i) for i in range(8))
@@ -18,9 +18,9 @@ def voc_palette() -> list[int]:
 
 
 def full_palette(colours: Sequence[int] | None) -> list[int]:
-    """Return a palette of 256 colours that begins with the given ones, R G B R G B ...
+    """Extend colours (R G B R G B ...) to a palette of 256 different labels.
 
-    A label without a colour gets its standard one, or another standard one where that is taken.
+    A label without a colour gets its VOC colour, or an unused VOC colour when that is taken.
     """
     standard = voc_palette()
     known = list(colours or standard)[: 3 * COLOURS]

@@ -1,4 +1,4 @@
-"""The processes of a run: who they are, what they agree on, and how they share work."""
+"""The processes of a distributed run: their ranks, exchange of values, and shares of the work."""
 
 import os
 import signal
@@ -17,17 +17,17 @@ from util.worker_processes import end_with_parent
 
 Value = TypeVar("Value")
 
-# Ranks that evaluate finish hours apart when videos are long; none may give up on the others.
+# With long videos, ranks of an evaluation finish hours apart; none must give up on the others.
 EVALUATION_TIMEOUT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all of a run.
+    """This process's place among the processes of a run.
 
     Attributes:
-        device: to compute on.
-        rank: number of this process, over all machines.
+        device: device to compute on.
+        rank: rank of this process, over all machines.
         count: number of processes, over all machines.
     """
 
@@ -46,14 +46,14 @@ class Ranks:
         return dist.is_initialized()
 
     def sum(self, numbers: Tensor) -> Tensor:
-        """Return the sum of a tensor over all processes; each must call this."""
+        """Return the sum of a tensor over all processes; all must call this."""
         if self.is_distributed:
             numbers = numbers.clone()
             dist.all_reduce(numbers)
         return numbers
 
     def any(self, flags: Sequence[bool | Tensor]) -> list[bool]:
-        """Return for each flag whether it is set in any process; each must call this.
+        """Return for each flag whether it is set in any process; all must call this.
 
         Args:
             flags: bools or scalar bool tensors on this process's device.
@@ -62,7 +62,7 @@ class Ranks:
         return (self.sum(numbers) > 0).tolist()
 
     def from_first(self, value: Value) -> Value:
-        """Return the first process's value in all of them; each must call this."""
+        """Return the value of the first process; all must call this."""
         if not self.is_distributed:
             return value
         box = [value]
@@ -70,7 +70,7 @@ class Ranks:
         return box[0]
 
     def gather(self, value: Value) -> list[Value]:
-        """Return every process's value, in order of ranks; each must call this."""
+        """Return the values of all processes, in order of ranks; all must call this."""
         if not self.is_distributed:
             return [value]
         values: list[Any] = [None] * self.count
@@ -79,14 +79,14 @@ class Ranks:
 
 
 def share(lengths: Sequence[int], count: int) -> list[list[int]]:
-    """Share out items so that ranks finish together: longest first, each to the least loaded rank.
+    """Share items over ranks: longest first, each to the rank with the least work so far.
 
     Args:
-        lengths: work in each item.
+        lengths: amount of work of each item.
         count: number of ranks.
 
     Returns:
-        For each rank, the indices of its items, in the order of work.
+        For each rank, the indices of its items, longest first.
     """
     shares: list[list[int]] = [[] for _ in range(count)]
     loads = [0] * count
@@ -99,15 +99,14 @@ def share(lengths: Sequence[int], count: int) -> list[list[int]]:
 
 @contextmanager
 def joined_ranks(device: torch.device, for_training: bool) -> Iterator[Ranks]:
-    """Join the processes that a launcher started; without a launcher this one is alone.
+    """Join the process group of a launcher (`torchrun` or `python -m torch.distributed.launch`), if any.
 
-    Both `torchrun` and `python -m torch.distributed.launch` describe the run in environment
-    variables. Processes that train on GPUs talk over NCCL, one GPU each; those on CPUs over Gloo.
-    Evaluation exchanges small Python objects alone, over Gloo on any device.
+    Training on GPUs uses NCCL, with one GPU per process; training on CPUs uses Gloo, and so does evaluation,
+    which only exchanges small Python objects.
 
     Args:
-        device: of the flags; with several GPUs each process of a machine gets its own.
-        for_training: see above.
+        device: device that the flags name; each process of a machine gets another GPU.
+        for_training: whether the run is a training, not an evaluation.
 
     Raises:
         InputError: a machine has fewer GPUs than processes.
@@ -115,14 +114,14 @@ def joined_ranks(device: torch.device, for_training: bool) -> Iterator[Ranks]:
     if "RANK" not in os.environ:
         yield Ranks(device)
         return
-    if dist.is_torchelastic_launched():  # else the parent may be a shell that is free to leave
-        end_with_parent(signal.SIGTERM)  # a launcher that is killed cannot stop its processes itself
+    if dist.is_torchelastic_launched():  # else the parent may be a shell that ends earlier
+        end_with_parent(signal.SIGTERM)  # a killed launcher cannot stop its processes
     if device.type == "cuda":
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
             raise InputError(
-                f"process {local} of this machine has no GPU of its own, there are "
-                f"{torch.cuda.device_count()}: lower --nproc_per_node."
+                f"process {local} of this machine has no GPU: there are {torch.cuda.device_count()}; "
+                "lower --nproc_per_node."
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
@@ -131,5 +130,5 @@ def joined_ranks(device: torch.device, for_training: bool) -> Iterator[Ranks]:
     else:
         dist.init_process_group("gloo", timeout=EVALUATION_TIMEOUT)
     yield Ranks(device, dist.get_rank(), dist.get_world_size())
-    # Not after an error: the others may wait in an operation that will never finish.
+    # Not after an error: the other ranks may wait in an operation that never finishes.
     dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""What the files of a folder are made with, recorded beside them."""
+"""The settings that a folder's files were made with, recorded in the folder."""
 
 import json
 import re
@@ -14,7 +14,7 @@ UNREADABLE = re.compile(r"[0-9a-f]{16,}$|[\[{]")  # digests, and long lists
 
 
 def read_record(folder: Path, advice: str) -> dict[str, Any] | None:
-    """Return what is recorded in a folder, None without a record; raises InputError when it is damaged."""
+    """Return the record of a folder, or None; raise InputError when it is damaged."""
     path = folder / SETTINGS_FILE
     if not path.is_file():
         return None
@@ -28,16 +28,16 @@ def read_record(folder: Path, advice: str) -> dict[str, Any] | None:
 
 
 def check_same(folder: Path, before: Mapping[str, Any], settings: Mapping[str, Any], advice: str) -> None:
-    """Make sure that a folder was begun with the same settings.
+    """Check that the recorded settings of a folder are these.
 
     Args:
-        folder: where the record lies.
-        before: the record; entries that are not in `settings` do not count.
-        settings: plain values, in the order in which a difference is looked for.
-        advice: what to do when they differ, for the error message.
+        folder: folder with the record, for the error message.
+        before: the record; entries that are not in `settings` are ignored.
+        settings: plain values, in the order in which they are compared.
+        advice: advice of the error message.
 
     Raises:
-        InputError: names the first setting that differs.
+        InputError: a setting differs; the message names the first one.
     """
     for name, value in json.loads(json.dumps(settings)).items():  # as the record has them
         then = before.get(name)
@@ -48,13 +48,13 @@ def check_same(folder: Path, before: Mapping[str, Any], settings: Mapping[str, A
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Record plain values in a folder, in place of an earlier record."""
+    """Record plain values in a folder, replacing an earlier record."""
     with atomic_path(folder / SETTINGS_FILE) as temporary:
         temporary.write_text(json.dumps(record, indent=1))
 
 
 def record_settings(folder: Path, settings: Mapping[str, Any], advice: str) -> None:
-    """Record the settings of a folder; raises InputError when it was begun with others, see `check_same`."""
+    """Record the settings of a folder; raise InputError when it has others, see `check_same`."""
     before = read_record(folder, advice)
     if before is not None:
         check_same(folder, before, settings, advice)

@@ -1,4 +1,4 @@
-"""The three training stages of MiVOS and how they differ."""
+"""Schedules of the three training stages of the propagation network."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ class Schedule:
     """Defaults of a training.
 
     Attributes:
-        batch_size: of each process.
-        iterations: of all of it.
+        batch_size: samples per batch and process.
+        iterations: number of iterations.
         steps: iterations at which the learning rate is divided by ten.
     """
 
@@ -23,9 +23,9 @@ class Stage(Schedule):
     """Defaults of one training stage.
 
     Attributes:
-        data: what it trains on.
-        objects: in a sample, at most.
-        narrow_again: fraction of the epochs after which the frames of a sample lie close again.
+        data: names of the data sets.
+        objects: largest number of objects in a sample.
+        narrow_again: fraction of the epochs after which frame gaps are small again.
     """
 
     data: str = ""
@@ -39,19 +39,19 @@ STAGES = (
     Stage(4, 150_000, (125_000,), data="YouTubeVOS and DAVIS"),
 )
 
-FIRST_JUMP = 5  # frames
+FIRST_JUMP = 5  # frames, in the first and last epochs
 
 
 def max_jump_at(stage: Stage, epoch: int, epochs: int) -> int:
-    """Return the bound of the gaps between the frames of a video sample in an epoch.
+    """Return the largest gap between the frames of a video sample in an epoch.
 
-    The gaps grow step by step, and are as small as at first in the last epochs. The borders are whole epochs,
-    rounded to even at half an epoch as the original does.
+    Gaps grow in steps and are small again in the last epochs. Steps begin at whole epochs, rounded half to
+    even as in the original.
 
     Args:
-        stage: of the training.
-        epoch: from 0.
-        epochs: of the whole run.
+        stage: training stage.
+        epoch: number of the epoch, from 0.
+        epochs: number of epochs of the run.
     """
     jump = FIRST_JUMP
     for fraction, later in ((0.1, 10), (0.2, 15), (0.3, 20), (0.4, 25), (stage.narrow_again, FIRST_JUMP)):

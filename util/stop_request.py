@@ -1,4 +1,4 @@
-"""Leaving cleanly when asked to by a signal."""
+"""Clean exits on SIGTERM and SIGINT."""
 
 import os
 import signal
@@ -11,28 +11,28 @@ RAISED_AGAIN = 0.05  # seconds after which a lost exception is raised again
 
 
 def exit_status(number: int) -> int:
-    """Return the exit status by which shells know that a process ended because of a signal."""
+    """Return the exit status of a process that ended by a signal, as shells count it."""
     return 128 + number
 
 
 class Stopped(SystemExit):
-    """Raised by SIGTERM or SIGINT: what was begun is cleaned up on the way out."""
+    """Raised by SIGTERM or SIGINT, so that `finally` blocks clean up."""
 
 
 def leave_on_signals() -> None:
-    """Let SIGTERM and SIGINT raise Stopped, wherever the main thread is.
+    """Let SIGTERM and SIGINT raise Stopped in the main thread.
 
-    Python cannot let exceptions out of some places (`__del__`, hooks of weak references and forks) and
-    forgets them; one that was lost there is raised again a moment later.
+    Python drops exceptions in some places (`__del__`, weak reference callbacks, fork hooks); a Stopped that
+    was dropped there is raised again shortly after.
     """
     for number in StopRequest.SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as a shell does to jobs in the background
+        if signal.getsignal(number) != signal.SIG_IGN:  # shells ignore SIGINT for background jobs
             signal.signal(number, _leave)
     sys.unraisablehook = _when_lost
 
 
 def die_of_signals() -> None:
-    """Let SIGTERM and SIGINT end this process at once: when all is done but Python's own end."""
+    """Let SIGTERM and SIGINT end this process at once; for the end of a script."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     for number in StopRequest.SIGNALS:
         if signal.getsignal(number) == _leave:
@@ -58,9 +58,9 @@ def _when_lost(lost: "sys.UnraisableHookArgs") -> None:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Let SIGTERM and SIGINT come only after the block, and never to a process that is forked in it.
+    """Block SIGTERM and SIGINT until the end of the block; a process forked in it keeps them blocked.
 
-    While Python forks it calls hooks, and an exception that a signal raises in one of them is lost.
+    Python calls hooks while it forks, and an exception that a signal raises in a hook is lost.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, StopRequest.SIGNALS)
     try:
@@ -70,9 +70,9 @@ def signals_blocked() -> Iterator[None]:
 
 
 class StopRequest:
-    """Remembers SIGTERM or SIGINT inside a `with` block instead of dying of it.
+    """Records SIGTERM or SIGINT inside a `with` block, without ending the process.
 
-    Launchers repeat these signals to every process, so a second one changes nothing.
+    Launchers send these signals to each process again, so a second one changes nothing.
 
     Attributes:
         received: name of the last signal, or None.
@@ -88,7 +88,7 @@ class StopRequest:
 
     @property
     def status(self) -> int:
-        """The exit status that tells of the signal; that of SIGTERM when another process received it."""
+        """Exit status for the signal; that of SIGTERM when another process received it."""
         return exit_status(signal.Signals[self.received or "SIGTERM"])
 
     def __enter__(self) -> "StopRequest":
@@ -103,5 +103,5 @@ class StopRequest:
 
 
 def leave_process_group(worker: int) -> None:
-    """Keep a loading process from signals to the whole group (Ctrl-C); it ends with its parent."""
+    """Detach a loading process from signals to the process group (Ctrl-C); it ends with its parent."""
     os.setsid()

@@ -1,4 +1,4 @@
-"""Processes that work for this one, and end with it."""
+"""Worker processes that end with their parent."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from util.stop_request import signals_blocked
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-PARENT_CHECK = 0.5  # seconds between two looks whether the parent is still there
+PARENT_CHECK = 0.5  # seconds between checks that the parent is alive
 
 
 @contextmanager
@@ -27,16 +27,16 @@ def worked_on(
     workers: int,
     start: Callable[[], object] = int,
 ) -> Iterator[Iterator[Result]]:
-    """Give the results of function(item), as they come, worked out in processes of their own.
+    """Yield an iterator over the results of function(item), computed in forked workers, in any order.
 
-    Forked, so that nothing is loaded twice: this process must have no threads yet. When the block is left
-    early, by an error or a signal, the workers are killed; what they were at stays half done.
+    The parent must not have threads yet. When the block is left early, by an error or a signal, the workers
+    are killed.
 
     Args:
-        function: called in the workers; an exception in it is raised here.
-        items: may be worked on in any order.
+        function: function to call in the workers; its exception is raised here.
+        items: arguments of the calls.
         workers: number of processes.
-        start: called in each of them before anything else.
+        start: function to call first in each worker.
 
     Raises:
         InputError: a process was killed from outside.
@@ -44,7 +44,7 @@ def worked_on(
     others = {*active_children()}
     with ProcessPoolExecutor(workers, get_context("fork"), _begin, (start,)) as pool:
         try:
-            with signals_blocked():  # in the workers they stay so: this process stops them
+            with signals_blocked():  # they stay blocked in the workers, which this process stops
                 futures = [pool.submit(function, item) for item in items]
             yield (future.result() for future in as_completed(futures))
         except BaseException as error:
@@ -53,19 +53,19 @@ def worked_on(
             pool.shutdown(cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
                 raise InputError(
-                    "a process was killed (out of memory?): run again, with fewer --workers; what is done "
-                    "stays."
+                    "a worker process was killed (out of memory?): run again with fewer --workers; finished "
+                    "files are kept."
                 ) from error
             raise
 
 
 def _begin(start: Callable[[], object]) -> None:
-    end_with_parent(signal.SIGKILL)  # the pool's own workers would wait for ever
+    end_with_parent(signal.SIGKILL)  # the pool's workers would wait for ever
     start()
 
 
 def end_with_parent(number: signal.Signals) -> None:
-    """Send this process a signal when the process that started it is gone."""
+    """Send this process a signal when its parent process has ended."""
     parent = os.getppid()
 
     def watch() -> None:
