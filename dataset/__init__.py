@@ -1,3 +1,3 @@
-"""Reading of frames and masks, for evaluation and training."""
+"""Frames, masks and samples from files, for evaluation and training."""
 
 import util.openmp  # noqa: F401 - before PyTorch

@@ -1,4 +1,4 @@
-"""The DAVIS benchmarks: which frames and masks belong to each video."""
+"""The videos of the DAVIS benchmarks."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ def davis_2016(root: Path) -> list[Video]:
     """Return the videos of DAVIS 2016 val: one object each, all labels merged to 255.
 
     The list of videos is `ImageSets/2016/val.txt` (a name per line), else the official
-    `ImageSets/480p/val.txt` (image and mask path per line), else every folder there is.
+    `ImageSets/480p/val.txt` (image and mask path per line), else all folders.
     """
     images = root / "JPEGImages" / RESOLUTION
     if not images.is_dir():
@@ -35,10 +35,10 @@ def davis_2017(root: Path, split: str, late_objects: bool = False) -> list[Video
     """Return the videos of DAVIS 2017: several objects, all given on the first frame.
 
     Args:
-        root: holds `trainval` and `test-dev`.
+        root: folder of `trainval` and `test-dev`.
         split: "val" or "testdev".
-        late_objects: also give each object that the first annotation lacks, on the first frame that is
-            annotated with it. DAVIS does not, but videos in its layout may need it.
+        late_objects: whether to give each object that the first annotation lacks on the first frame annotated
+            with it. This is not DAVIS's protocol.
     """
     folder, listing = SPLITS_2017[split]
     names = names_listed(root / folder / listing)

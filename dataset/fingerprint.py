@@ -1,4 +1,4 @@
-"""Short texts that tell one video's frames and given masks from another's."""
+"""Fingerprints of a video's frames and given masks, by which runs recognise their input."""
 
 import hashlib
 import os
@@ -7,14 +7,15 @@ from pathlib import Path
 from dataset.video import Video
 from dataset.video_files.frame_source import FrameSource, picture_files
 
-SAMPLE = 1 << 20  # bytes read of each end of a file
+SAMPLE = 1 << 20  # bytes read at each end of a file
 DIGITS = 16
 
 
 def frames_fingerprint(frames: FrameSource) -> str:
-    """Return hexadecimal digits that change with the names of the frames, and with their files.
+    """Return hexadecimal digits that change with the frames.
 
-    Hours of video are not read for it: the sizes of all files count, and the ends of the first and the last.
+    They depend on the names, on the sizes of all files, and on the content of the two ends of the first and
+    last file.
     """
     pictures = picture_files(frames)
     paths = [frames.place] if pictures is None else list(pictures.paths)
@@ -26,7 +27,7 @@ def frames_fingerprint(frames: FrameSource) -> str:
 
 
 def masks_fingerprint(video: Video) -> str:
-    """Return hexadecimal digits that change with the masks given: their frames, content and chosen labels."""
+    """Return hexadecimal digits that change with the given masks: their frames, content and labels."""
     digest = hashlib.sha256()
     for index in sorted(video.masks):
         labels = sorted(video.given_labels.get(index, ()))

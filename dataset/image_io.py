@@ -1,4 +1,4 @@
-"""Reading of pictures, and the normalisation of frames."""
+"""Reads pictures, and normalises frames for the network."""
 
 import logging
 import os
@@ -23,23 +23,23 @@ log = logging.getLogger(__name__)
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 
-# the normalised value of every byte, 256 x 1 x 3: looking it up is several times faster than computing it
+# The normalised value of every byte, 256 x 1 x 3: a look-up is several times faster than computing it.
 NORMALISED = ((np.arange(256, dtype=np.float32)[:, None, None] / np.float32(255) - MEAN) / STD).astype(
     np.float32
 )
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-ORIENTATION = 0x0112  # EXIF's number of it; 1 is upright, and from FIRST_TURNED to 8 it lies on its side
+ORIENTATION = 0x0112  # EXIF tag; 1 is upright, FIRST_TURNED to 8 are turned by a quarter
 FIRST_TURNED = 5
-END_BYTES = 1 << 14  # of a PNG, in which EXIF data may come behind the pixels
-DEEP = 16  # bits of a channel; Pillow keeps them in grey pictures alone
+END_BYTES = 1 << 14  # at the end of a PNG, searched for EXIF data
+DEEP = 16  # bits per channel that only grey pictures keep in Pillow
 
 
 def normalise(image: NDArray[np.uint8]) -> Tensor:
-    """Turn an RGB picture `H x W x 3` into a float tensor `3 x H x W` of zero mean and unit variance.
+    """Turn an RGB picture `H x W x 3` into a float tensor `3 x H x W`, normalised by ImageNet's statistics.
 
     Raises:
-        InputError: it has another form, or is not of bytes.
+        InputError: the picture has another shape or dtype.
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -66,10 +66,10 @@ def normalise_into(planes: Tensor, image: NDArray[np.uint8]) -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture; a missing or damaged one raises InputError, also while its pixels are decoded."""
+    """Open a picture; raise InputError when it is missing, or damaged (also in the block)."""
     try:
         with Image.open(path) as image:
-            if image.format == "TIFF" and _orientation(image) != 1:  # Pillow turns some, but not all
+            if image.format == "TIFF" and _orientation(image) != 1:  # Pillow turns only some of them
                 raise InputError(f"{path} is a TIFF that lies on its side or is mirrored: save it upright.")
             yield image
     except InputError:
@@ -88,12 +88,12 @@ def read_image(
     """Read a picture as RGB, `H x W x 3`; transparency is ignored, 16 bits become 8.
 
     Args:
-        path: the file.
-        short_side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is faster, as long as its
-            shorter side keeps this many pixels. None reads every pixel.
-        upright: turn it as its EXIF data says and viewers show it. Masks are read as they are stored,
-            and so are the pictures of data sets, for which they were made.
-        bits: how many of its 16 bits a 16-bit picture uses; larger values become white.
+        path: path of the picture.
+        short_side: lower limit of the shorter side: a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which
+            is faster, while it stays above. None decodes at full size.
+        upright: whether to turn the picture as its EXIF data says. Masks are read as stored, and so are the
+            pictures of data sets, for which the masks were made.
+        bits: number of bits that a 16-bit picture uses; larger values become white.
     """
     with opened(path) as image:
         if short_side is not None:
@@ -103,27 +103,27 @@ def read_image(
             raise InputError(f"{path} holds floating point numbers: save it with 8 or 16 bits a channel.")
         if _is_deep(image):
             shown = Image.fromarray(np.clip(read_levels(path) >> (bits - 8), 0, 255).astype(np.uint8))
-            shown.info = image.info  # its EXIF data among it
+            shown.info = image.info  # with the EXIF data
         shown = _turned(shown) if upright else shown
         return np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))
 
 
 def bits_of_frames(pictures: Sequence[Path]) -> int:
-    """Return how many bits 16-bit pictures of a folder use, one number for all, so that none flickers.
+    """Return the number of bits that the 16-bit pictures of a folder use; one number for all avoids flicker.
 
-    Warns when that is fewer than 16, and when pictures hold several frames, of which the first is taken.
-    Pictures that cannot be read are left to whoever reads them.
+    Log a warning when it is below 16, and when pictures hold several frames. Unreadable pictures are ignored
+    here.
     """
     deep: list[Path] = []
     several: list[Path] = []
     for path in pictures:
         with suppress(InputError), opened(path) as image:
-            # a photo that a camera stored with another view of the same moment (MPO) is one frame
+            # an MPO file holds several views of one photo
             several += [path] * (image.format != "MPO" and getattr(image, "n_frames", 1) > 1)
             deep += [path] * _is_deep(image)
     if several:
         log.warning(
-            "%s holds several frames (%d such pictures): the first of each is taken, as one frame.",
+            "%s holds several frames (%d such pictures): only the first frame of each is used.",
             *(several[0], len(several)),
         )
     largest = 0
@@ -131,26 +131,26 @@ def bits_of_frames(pictures: Sequence[Path]) -> int:
         with suppress(InputError):
             largest = max(largest, int(read_levels(path).max()))
         if largest >> DEEP - 2:
-            break  # the others need not be read
+            break  # all 16 bits are used
     bits = max(8, largest.bit_length() + largest.bit_length() % 2) if deep else DEEP
     if bits < DEEP:
         log.warning(
-            "%s and the other 16-bit pictures there go up to %d: they are read as pictures of %d bits.",
+            "%s and the other 16-bit pictures go up to %d: they are read as pictures of %d bits.",
             *(deep[0], largest, bits),
         )
     return bits
 
 
 def _is_deep(image: Image.Image) -> bool:
-    tiles = getattr(image, "tile", [])  # how each part is decoded: colours are cut to 8 bits, if need be
+    tiles = getattr(image, "tile", [])  # the decoder's settings, which tell 16-bit colours
     deep_colours = image.mode != "CMYK" and any(";16" in str(tile[3]) for tile in tiles)
     return image.mode.startswith("I") or deep_colours
 
 
 def read_levels(path: Path) -> NDArray[Any]:
-    """Read a picture of more than 8 bits as it is stored, grey `H x W` or RGB `H x W x 3`."""
+    """Read a picture of more than 8 bits without conversion, grey `H x W` or RGB `H x W x 3`."""
     with opened(path) as image:
-        levels = np.asarray(image)  # colours are cut to 8 bits, but a damaged file is found
+        levels = np.asarray(image)  # also finds damage; colours have only 8 bits here
         if image.mode.startswith("I"):
             return levels
     deep = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -162,7 +162,7 @@ def read_levels(path: Path) -> NDArray[Any]:
 def _turned(image: Image.Image) -> Image.Image:
     try:
         return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
-    except (struct.error, SyntaxError, ValueError, TypeError):  # damaged EXIF data says nothing
+    except (struct.error, SyntaxError, ValueError, TypeError):  # damaged EXIF data is ignored
         return image
 
 
@@ -186,27 +186,27 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
-    """Return (height, width) of what `read_image` returns for a file, without decoding its pixels."""
+    """Return (height, width) of the result of `read_image`, without decoding the pixels."""
     with opened(path) as image:
-        # reading the EXIF data of a PNG that has none in front of its pixels would decode them
+        # Pillow decodes a PNG's pixels to find EXIF data behind them
         known = upright and (image.format != "PNG" or "exif" in image.info or b"eXIf" in _end_of(path))
         turned = known and _orientation(image) >= FIRST_TURNED
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def list_images(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """Return the pictures of a folder in order of their names; hidden files and folders are left out."""
+    """Return the pictures of a folder in order of their names, without hidden files."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        # a link to nowhere stays in: left out silently, it would be a frame too few
+        # broken links stay in the list, so that reading them is an error and no frame is lost silently
         names = sorted(entry.name for entry in entries if not entry.is_dir())
     pictures = (folder / name for name in names if not name.startswith("."))
     return [path for path in pictures if path.suffix.lower() in suffixes]
 
 
 def list_images_below(folder: Path) -> list[Path]:
-    """Return the pictures of a folder and of all visible folders in it, behind links too, each once."""
+    """Return the pictures of a folder and all visible folders below it, also behind links, each once."""
     found: list[Path] = []
     visited: set[Path] = set()
     waiting = [folder]

@@ -1,4 +1,4 @@
-"""Benchmarks as data: where each lies, its protocol and the form that its server takes; see docs/DATA.md."""
+"""Presets of benchmarks: folders, protocol, and form of the archive for the server; see docs/DATA.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from dataset.video_folders import Given, Protocol
 from dataset.yv_test_dataset import YOUTUBE_VOS, youtube_folders
 from util.data_roots import DAVIS_2017, YOUTUBE
 
-LONG_VIDEO_MEMORY = 50  # frames: videos of thousands would get ever slower
+LONG_VIDEO_MEMORY = 50  # frames; without a limit, videos of thousands of frames become slower and slower
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a split lies below the root: pictures, masks, and the list of videos if it has one."""
+    """Folders of a split below the root: pictures, masks, and the file that lists the videos, if any."""
 
     images: str
     masks: str
@@ -26,11 +26,11 @@ class Preset:
     """A benchmark.
 
     Attributes:
-        root: default folder of its data.
-        splits: by name; the first is the default.
-        protocol: of the evaluation.
-        memory_frames: limit on the permanent memory; 0 for none.
-        zip_folder: around the videos' folders in the archive for the server; empty: they are at its top.
+        root: default folder of the data.
+        splits: folders of each split by name; the first split is the default.
+        protocol: protocol of the evaluation.
+        memory_frames: limit of the permanent memory; 0 for none.
+        zip_folder: folder around the videos in the archive for the server; empty for none.
     """
 
     root: Path

@@ -1,4 +1,4 @@
-"""Stage 0: three frames of a make-believe video out of one picture and the mask of its object."""
+"""Stage 0: samples of three frames, made by warping one picture and the mask of its object."""
 
 import logging
 from collections.abc import Sequence
@@ -49,22 +49,22 @@ FRAME_JITTER = JitterRange(0.1, 0.05, 0.05)
 WARP_CHANCE = 1 / 3
 
 MASK_SUFFIX = ".png"
-ASPECT_TOLERANCE = 0.02  # a mask may have another resolution than its picture, but not another shape
+ASPECT_TOLERANCE = 0.02  # a mask may have another resolution than its picture, but not another aspect ratio
 
 
 @dataclass(frozen=True)
 class FrameDraw:
-    """What is done to one frame: affine, resize, crop, jitter, and perhaps a thin-plate-spline warp."""
+    """Random parameters of one frame: affine, crop, jitter, and possibly a thin-plate-spline warp."""
 
     affine: Affine
-    crop: tuple[float, float]  # where between top and bottom, left and right; 0 to 1
+    crop: tuple[float, float]  # position between top and bottom, left and right; 0 to 1
     jitter: list[Adjustment]
     control_points: tuple[NDArray[np.float64], NDArray[np.float64]] | None
 
 
 @dataclass(frozen=True)
 class StaticDraw:
-    """What is done to a picture: scale, flip, jitter, grey for all frames, then each frame's own."""
+    """Random parameters of a sample: scale, flip, jitter and grey, then those of each frame."""
 
     scale: float
     flip: bool
@@ -74,7 +74,7 @@ class StaticDraw:
 
 
 def draw(random: Random) -> StaticDraw:
-    """Draw all that makes a sample."""
+    """Draw the random parameters of a sample."""
     return StaticDraw(
         random.uniform(*SHARED_SCALE),
         random.random() < 0.5,
@@ -95,14 +95,15 @@ def draw(random: Random) -> StaticDraw:
 class StaticDataset(Dataset[Sample]):
     """Pictures with one object each.
 
-    Affine, resize and crop of a picture are one interpolation; it is decoded no larger than the result needs.
-    Masks keep grey levels: those of the file and those of the bicubic interpolation. The network memorises
-    them; the loss and the metrics use what is above one half.
+    Affine, resize and crop are one interpolation, and a picture is decoded no larger than needed. Masks keep
+    the grey levels of the file and of the bicubic interpolation. The network's input has them; the loss and
+    the metrics use a threshold of one half.
 
     Args:
-        pictures: (picture, mask) paths; see `flat_folder` and `class_folders`. Listed twice is drawn twice.
-        crop_size: of the frames, a side.
-        seed: of the run.
+        pictures: (picture, mask) paths, see `flat_folder` and `class_folders`. A pair listed twice is drawn
+            twice per epoch.
+        crop_size: side of the frames in pixels.
+        seed: seed of the run.
     """
 
     def __init__(self, pictures: Sequence[tuple[Path, Path]], crop_size: int = 384, seed: int = 0) -> None:
@@ -111,19 +112,19 @@ class StaticDataset(Dataset[Sample]):
         self.streams = SampleStreams(seed)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other samples from now on; call it between epochs."""
+        """Set the epoch, which changes the samples; call it between epochs."""
         self.streams.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a sample; raises InputError when a file cannot be read or the mask does not fit."""
+        """Return a sample; raise InputError when a file cannot be read or the mask does not fit."""
         path, mask_path = self.pictures[index]
         drawn = draw(self.streams.generator(index))
         mask = as_mask(read_soft_mask(mask_path))
         _check_shapes(path, mask_path, size_of(mask))
-        # what the warp reads may be a little larger than the crop, since the frame's affine may enlarge it
+        # the picture may be a little larger than the crop, since the frame's affine may enlarge it
         short_side = round(self.crop_size * FRAME_AFFINE.scale[1])
         image = as_image(read_image(path, short_side=round(short_side * max(1, drawn.scale))))
 
@@ -154,9 +155,9 @@ def frame_matrix(canvas: tuple[float, float], frame: FrameDraw, crop_size: int) 
     """Return affine, resize to a shorter side of `crop_size`, and crop as one matrix.
 
     Args:
-        canvas: (height, width) of what the affine acts on; they need not be whole.
-        frame: what was drawn.
-        crop_size: of the result, a side.
+        canvas: (height, width) of the affine's input; they need not be whole numbers.
+        frame: random parameters of the frame.
+        crop_size: side of the result in pixels.
     """
     height, width = canvas
     factor = crop_size / min(canvas)
@@ -170,18 +171,17 @@ def frame_mask(
 ) -> NDArray[np.uint8]:
     """Return a frame's mask: affine (bicubic), resize to a shorter side of `crop_size` (nearest), and crop.
 
-    Only pixels that the result has are interpolated. The borders are as soft as if each step were taken on
-    the whole mask.
+    Only pixels of the result are interpolated, with the values that the separate steps would give.
 
     Args:
-        levels: the mask of the scaled canvas, `H x W`.
-        where_varied: `varied(levels)`.
-        frame: what was drawn.
-        crop_size: of the result, a side.
+        levels: mask of the scaled canvas, `H x W`.
+        where_varied: result of `varied(levels)`.
+        frame: random parameters of the frame.
+        crop_size: side of the result in pixels.
     """
     height, width = levels.shape
     inverse = np.linalg.inv(frame.affine.matrix(height, width))
-    step = min(height, width) / crop_size  # pixels of the canvas for each of the result
+    step = min(height, width) / crop_size  # canvas pixels per pixel of the result
     rows, columns = (
         np.floor((np.arange(crop_size) + 0.5) * step + place * (length - crop_size * step)) + 0.5
         for place, length in zip(frame.crop, (height, width), strict=True)
@@ -193,7 +193,9 @@ def frame_mask(
 
 
 def flat_folder(folder: Path) -> list[tuple[Path, Path]]:
-    """Find `x.jpg`, or another format but PNG, with `x.png` beside it; a PNG alone is left out with a word.
+    """Return the pairs of `x.jpg` (or another format except PNG) and `x.png` in a folder.
+
+    A PNG without a picture is left out, with a warning.
 
     Raises:
         InputError: a picture has no mask.
@@ -205,26 +207,26 @@ def flat_folder(folder: Path) -> list[tuple[Path, Path]]:
     alone = [path for path in files if path.stem not in paired]
     if alone:
         log.warning(
-            "%s and %d more PNGs have no picture beside them and are not used: a PNG is taken for the mask "
-            "of a picture in another format, so save pictures as JPEG.",
+            "%s and %d more PNGs have no picture beside them and are not used: a PNG is the mask of a "
+            "picture in another format, so save pictures as JPEG.",
             *(alone[0], len(alone) - 1),
         )
     for path, mask in pairs:
         if not mask.is_file():
-            raise InputError(f"{path} has no mask: put {mask.name} beside it, or take the picture away.")
+            raise InputError(f"{path} has no mask: put {mask.name} beside it, or remove the picture.")
     return pairs
 
 
 def class_folders(folder: Path) -> list[tuple[Path, Path]]:
-    """Find the pictures of every folder in a folder, as `flat_folder` does."""
+    """Return the pairs of `flat_folder` for every folder in a folder."""
     return [pair for inner in sorted(folder.iterdir()) if inner.is_dir() for pair in flat_folder(inner)]
 
 
 def check_objects(pairs: Sequence[tuple[Path, Path]], folder: Path) -> None:
-    """Make sure that some mask of a folder shows an object; at most `TRIED`, evenly spread, are read.
+    """Check that some mask of a folder shows an object; at most `TRIED` masks, evenly spread, are read.
 
     Raises:
-        InputError: none does.
+        InputError: all of them are empty.
     """
     tried = min(TRIED, len(pairs))
     masks = [pairs[number * len(pairs) // tried][1] for number in range(tried)]
@@ -238,7 +240,7 @@ def check_objects(pairs: Sequence[tuple[Path, Path]], folder: Path) -> None:
 def _may_show_object(mask: Path) -> bool:
     try:
         return bool(read_soft_mask(mask).max() > LEVELS // 2)
-    except InputError:  # damaged: named when it is drawn
+    except InputError:  # a damaged mask is an error when it is drawn
         return True
 
 

@@ -1,4 +1,4 @@
-"""Thin-plate-spline warps: a smooth map of the plane that carries given points to given places.
+"""Thin-plate-spline warps: smooth maps of the plane that move control points to given positions.
 
 Points are (x, y) in the unit square. The interpolant is the sum of an affine map and, per control point, a
 weight times U(r) = r^2 log r.
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 CONTROL_POINTS = 12
-NOISE = 0.02  # standard deviation of a control point's displacement, in sizes of the picture
+NOISE = 0.02  # standard deviation of a control point's displacement, as a share of the picture's size
 
-# Between control points the map is smooth; at one, its second derivative is weight * log(r). A cubic spline
-# through a grid of step h is off there by 0.21 to 0.43 * h^2 * |weight| (seen over thousands of random maps).
+# Near a control point the second derivative of the map is weight * log(r). There a cubic spline through a
+# grid of step h has an error of 0.21 to 0.43 * h^2 * |weight| (over thousands of random maps).
 GRIDS = (33, 49, 65, 97, 129, 193)
 ERROR_FACTOR = 0.5
 ERROR_PIXELS = 0.09
 
 
 def random_control_points(random: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw points and where they go, `CONTROL_POINTS x 2` each."""
+    """Draw source and target points, `CONTROL_POINTS x 2` each."""
     source = random.random((CONTROL_POINTS, 2))
     return source, source + random.normal(scale=NOISE, size=source.shape)
 
 
 def solve(c_src: NDArray[np.float64], c_dst: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find the map that takes each `c_dst` (a place in the result) to its `c_src` (where to read).
+    """Return the map that takes each `c_dst` (position in the result) to its `c_src` (position to read).
 
     Args:
         c_src: N x 2, N >= 3, not all on a line.
@@ -48,7 +48,7 @@ def solve(c_src: NDArray[np.float64], c_dst: NDArray[np.float64]) -> NDArray[np.
 def evaluate(
     theta: NDArray[np.float64], c_dst: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.float32]:
-    """Return the map at every node of a grid over the unit square, borders included, `2 x height x width`."""
+    """Evaluate a map on a grid over the unit square with its borders, `2 x height x width`."""
     weights, affine = theta[:-3].astype(np.float32), theta[-3:].astype(np.float32)
     x = np.linspace(0, 1, width, dtype=np.float32)
     y = np.linspace(0, 1, height, dtype=np.float32)
@@ -70,11 +70,11 @@ def exact_maps(
 def fast_maps(
     c_src: NDArray[np.float64], c_dst: NDArray[np.float64], height: int, width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return nearly the arrays of `exact_maps`: within 0.1 pixel, several times faster.
+    """Return the arrays of `exact_maps` within 0.1 pixel, several times faster.
 
-    The map is evaluated on a coarse grid and carried to the pixels by cubic splines. How coarse depends on
-    the largest weight: two control points that lie close and part ways bend the plane sharply between them.
-    Where no grid is fine enough, the map is exact.
+    The map is evaluated on a coarse grid and interpolated to the pixels by cubic splines. The grid's step
+    follows from the largest weight, since close control points that move apart bend the plane sharply. When
+    no grid is fine enough, the map is exact.
     """
     theta = solve(c_src, c_dst)
     size = coarse_grid(theta, max(height, width))
@@ -82,11 +82,11 @@ def fast_maps(
         return _to_pixels(evaluate(theta, c_dst, height, width))
     grid = evaluate(theta, c_dst, size, size)
     fine = _spline_matrix(size, height) @ grid @ _spline_matrix(size, width).T
-    return _to_pixels(fine.astype(np.float32, copy=False))  # which it is, but NumPy's types lose that
+    return _to_pixels(fine.astype(np.float32, copy=False))  # no copy; for the type checker
 
 
 def coarse_grid(theta: NDArray[np.float64], pixels: int) -> int | None:
-    """Return the nodes a side that keep the error below 0.1 of a pixel, or None when none of `GRIDS` does."""
+    """Return the smallest of `GRIDS` (nodes per side) with an error below 0.1 pixel, or None."""
     weight = np.abs(theta[:-3]).max()
     for size in GRIDS:
         if ERROR_FACTOR * weight * pixels / (size - 1) ** 2 <= ERROR_PIXELS:
@@ -95,7 +95,7 @@ def coarse_grid(theta: NDArray[np.float64], pixels: int) -> int | None:
 
 
 def _bend(squared: NDArray[np.floating]) -> NDArray[np.floating]:
-    """U(r) = r^2 log r from r^2; zero at zero."""
+    """Return U(r) = r^2 log r from r^2; U(0) = 0."""
     return squared * np.log(np.maximum(squared, 1e-30)) / 2
 
 
@@ -106,6 +106,6 @@ def _to_pixels(grid: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
 
 @lru_cache(maxsize=32)
 def _spline_matrix(nodes: int, pixels: int) -> NDArray[np.float32]:
-    """The matrix `pixels x nodes` of cubic spline interpolation, borders on borders."""
+    """Return the matrix `pixels x nodes` of cubic spline interpolation."""
     spline = make_interp_spline(np.linspace(0, 1, nodes), np.eye(nodes), k=3)
     return spline(np.linspace(0, 1, pixels)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A video as evaluation sees it: frames in order, and masks on some of them, decoded when asked for."""
+"""A video for evaluation: frames in order, with masks on some of them, decoded on demand."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -21,17 +21,17 @@ from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
-FITTED_PIXELS = 2  # a mask that differs from its frame by no more is fitted to it, with a warning
+FITTED_PIXELS = 2  # a mask is resized to its frame, with a warning, up to this difference per side
 
 
 @dataclass(frozen=True)
 class Frame:
     """One decoded frame."""
 
-    name: str  # of the result, without suffix
+    name: str  # file name of the result, without suffix
     image: Tensor  # 3 x h x w, normalised, at working size
     mask: Tensor | None  # h x w labels (uint8) given on this frame
-    picture: NDArray[np.uint8]  # H x W x 3, as read; its size is the size of the result
+    picture: NDArray[np.uint8]  # H x W x 3, as read; the result has its size
 
     @property
     def size(self) -> tuple[int, int]:
@@ -44,18 +44,18 @@ class Video:
     """Frames with masks.
 
     Attributes:
-        name: folder name of the results.
-        frames: from the first frame that has a mask on.
+        name: name of the video and of its folder of results.
+        frames: frames from the first one with a mask on.
         masks: label maps given to the engine, by frame index.
-        given_labels: the labels that a frame's map gives, by frame index; the others in it are hidden
-            from the engine. A frame that is not in here gives all it has.
-        ground_truth: label maps to score against, by frame name; they may be sparse.
-        read_labels: reads a file of `masks` or `ground_truth` as labels `H x W`.
+        given_labels: labels that the engine gets from a frame's label map, by frame index; other labels are
+            hidden. Frames without an entry give all labels.
+        ground_truth: label maps to score against, by frame name; not every frame needs one.
+        read_labels: function that reads a file of `masks` or `ground_truth` as labels `H x W`.
         palette: colours of the written masks, R G B R G B ...; None writes grey levels.
-        short_side: resize frames so that their shorter side has this many pixels; None keeps them.
-        antialias: filter while reducing. The published YouTubeVOS protocol does not.
-        written: names of the frames that get a result; None: all. The others are propagated through as well.
-        pinned: give images and masks in page-locked memory, which a GPU copies while the processor goes on.
+        short_side: shorter side of the frames for the network; None keeps their size.
+        antialias: whether to filter before reducing. The published YouTubeVOS protocol does not.
+        written: names of the frames that get a result; None for all. All frames are propagated through.
+        pinned: whether images and masks are in page-locked memory, which a GPU copies asynchronously.
     """
 
     name: str
@@ -75,26 +75,26 @@ class Video:
 
     @property
     def results(self) -> list[str]:
-        """The names of the frames that get a result, in order."""
+        """Names of the frames that get a result, in order."""
         return [name for name in self.frames.names if self.written is None or name in self.written]
 
     def check_apart(self, folder: Path) -> None:
-        """Make sure that masks written to a folder replace nothing that is read, and are not read as frames.
+        """Check that an output folder is not a folder of frames, masks or ground truth.
 
         Raises:
-            InputError: the folder is that of the frames, the masks or the ground truth.
+            InputError: it is one.
         """
         read = {path.parent for path in (*self.masks.values(), *self.ground_truth.values())}
         if folder.resolve() in {path.resolve() for path in (self.frames.place, *read)}:
             raise InputError(f"{folder} is where the frames or masks are read: give another --output.")
 
     def __iter__(self) -> Iterator[Frame]:
-        """Decode the frames in order, in the background, a few ahead.
+        """Yield the frames in order, decoded in the background, a few ahead.
 
-        Frames that a damaged video file has lost are left out.
+        Frames that are missing in a damaged video file are left out.
 
         Raises:
-            InputError: one of these has a mask, or see `read`.
+            InputError: a missing frame has a mask, or see `read`.
         """
         frames = prefetch(self._read_if_whole, range(len(self)), threads=self.frames.threads)
         return (frame for frame in frames if frame is not None)
@@ -108,7 +108,7 @@ class Video:
             raise InputError(f"{error} Give its mask {self.masks[index]} on another frame.") from error
 
     def read(self, index: int) -> Frame:
-        """Decode one frame; raises InputError when it cannot be read or its mask does not fit."""
+        """Decode one frame; raise InputError when it cannot be read or its mask does not fit."""
         picture = self.frames.read(index)
         size = (picture.shape[0], picture.shape[1])
         image = normalise(picture)
@@ -126,7 +126,7 @@ class Video:
         return Frame(self.frames.names[index], image, mask, picture)
 
     def read_given(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Read the labels given on a frame, `H x W`, at the frame's size (H, W).
+        """Read the labels given on a frame of size (H, W), `H x W`.
 
         Raises:
             InputError: the mask cannot be read, or does not fit.
@@ -146,23 +146,23 @@ class Video:
 
 
 def sizes_of(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> str:
-    """Return the sizes (H, W) of a mask and its frame, for a message."""
+    """Return the sizes (H, W) of a mask and its frame as text."""
     return f"{path} is {shape[1]} x {shape[0]}, its frame {size[1]} x {size[0]}"
 
 
 def fits(shape: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Tell whether a mask of (H, W) `shape` can be fitted to a frame of that size."""
+    """Return whether a mask of (H, W) `shape` can be resized to a frame of (H, W) `size`."""
     return max(abs(shape[0] - size[0]), abs(shape[1] - size[1])) <= FITTED_PIXELS
 
 
 def check_fit(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> None:
-    """Make sure that a mask of (H, W) `shape` can be fitted to its frame; raises InputError when not."""
+    """Raise InputError when a mask of (H, W) `shape` cannot be resized to its frame."""
     if not fits(shape, size):
         raise InputError(f"mask {sizes_of(path, shape, size)}: give a mask of the frame's size.")
 
 
 def fitted(labels: NDArray[np.uint8], size: tuple[int, int], path: Path) -> NDArray[np.uint8]:
-    """Return labels `H x W` at their frame's size (H, W); raises InputError when they do not fit."""
+    """Resize labels `H x W` to their frame's size (H, W); raise InputError when they do not fit."""
     if labels.shape == size:
         return labels
     check_fit(path, (labels.shape[0], labels.shape[1]), size)
@@ -170,14 +170,14 @@ def fitted(labels: NDArray[np.uint8], size: tuple[int, int], path: Path) -> NDAr
 
 
 def reduced(labels: Tensor, working: tuple[int, int]) -> Tensor:
-    """Return labels `H x W` at the working size (h, w): those of the nearest pixels."""
+    """Resize labels `H x W` to the working size (h, w), by nearest neighbour."""
     return F.interpolate(labels[None, None], working, mode="nearest")[0, 0]
 
 
 def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """Return (h, w) with the shorter side at `short_side` and the aspect kept, the longer side truncated.
+    """Return (h, w) with the shorter side at `short_side` and the longer one scaled and truncated.
 
-    So torchvision's Resize has it, and with it the published YouTubeVOS evaluation.
+    This is the rule of torchvision's Resize, which the published YouTubeVOS evaluation uses.
     """
     height, width = size
     long_side = short_side * max(size) // min(size)

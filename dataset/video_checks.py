@@ -1,4 +1,4 @@
-"""What can be known of a video before hours of work: sizes, from headers, and objects too small to see."""
+"""Checks of a video before the work: sizes, from file headers, and objects that vanish at working size."""
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 
 
 def check_video(video: Video, scored: bool = False) -> None:
-    """Check all sizes, read the masks given, and say which of their objects vanish at working size.
+    """Check the sizes of frames and masks, and warn of objects that vanish at working size.
 
     Args:
-        video: frames and the masks given.
-        scored: check the ground truth, too.
+        video: frames and given masks.
+        scored: whether to check the ground truth as well.
 
     Raises:
-        InputError: a picture cannot be read or differs in size from those before it, or a mask cannot be
-            read or does not fit its frame.
+        InputError: a picture or mask cannot be read, pictures differ in size, or a mask does not fit its
+            frame.
     """
     size = frame_size(video.frames, video.name)
     check_masks(video.masks.values(), size)
@@ -42,7 +42,7 @@ def check_video(video: Video, scored: bool = False) -> None:
                 "%s: ground truth %s (%d such): fitted to the frames for the score.",
                 *(video.name, sizes_of(others[0], image_size(others[0]), size), len(others)),
             )
-    known: set[int] = set()  # only what is lost where it is first given is lost for good
+    known: set[int] = set()  # an object counts as lost only where it is first given
     for index in sorted(video.masks):
         labels = video.read_given(index, size)
         lost = vanishing(labels, video.short_side, known)
@@ -55,7 +55,7 @@ def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
     """Return (height, width) of frames; picture files are compared by their headers.
 
     Raises:
-        InputError: one cannot be read, or differs from those before it.
+        InputError: a picture cannot be read, or pictures differ in size.
     """
     files = picture_files(frames)
     if files is None:  # a video file has one size
@@ -73,7 +73,7 @@ def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
 
 
 def first_readable(frames: FrameSource) -> NDArray[np.uint8]:
-    """Return the first frame `H x W x 3` that is not damaged; raises InputError where all are."""
+    """Return the first frame `H x W x 3` that can be decoded; raise InputError when none can."""
     for index in range(len(frames.names) - 1):
         with suppress(MissingFrameError):
             return frames.read(index)
@@ -81,18 +81,18 @@ def first_readable(frames: FrameSource) -> NDArray[np.uint8]:
 
 
 def check_masks(paths: Iterable[Path], size: tuple[int, int]) -> None:
-    """Check from headers that masks fit frames of (height, width); raises InputError when one does not."""
+    """Check by their headers that masks fit frames of size (height, width); raise InputError otherwise."""
     for path in paths:
         check_fit(path, image_size(path), size)
 
 
 def vanishing(labels: NDArray[np.uint8], short_side: int | None, known: Collection[int]) -> dict[int, int]:
-    """Return the objects that have no pixel left at working size, with their pixels.
+    """Return the objects without a pixel at working size, and their number of pixels at full size.
 
     Args:
-        labels: `H x W`, given on a frame.
-        short_side: see `Video`.
-        known: objects that earlier frames gave; these are left out.
+        labels: labels given on a frame, `H x W`.
+        short_side: shorter side of the frames for the network, see `Video`.
+        known: objects that earlier frames gave, which are left out.
     """
     if short_side is None:
         return {}
@@ -102,10 +102,9 @@ def vanishing(labels: NDArray[np.uint8], short_side: int | None, known: Collecti
 
 
 def vanished(path: Path, lost: Mapping[int, int], working: tuple[int, int]) -> str:
-    """Return the sentence that names objects that vanish at (h, w), with their pixels."""
+    """Return a sentence on objects that vanish at working size (h, w), with their pixels."""
     objects = ", ".join(f"{label} ({count} px)" for label, count in lost.items())
     return (
         f"mask {path}: no pixel is left of object {objects} when frames are reduced to "
-        f"{working[1]} x {working[0]} for the network, so it is not followed from there: "
-        "work at a larger size."
+        f"{working[1]} x {working[0]} for the network, so it is not segmented: use a larger size."
     )

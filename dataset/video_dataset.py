@@ -1,4 +1,4 @@
-"""Any video with masks on some of its frames, as a user has them."""
+"""A user's video: a video file or a folder of pictures, with masks on some frames."""
 
 import logging
 import re
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class UserVideo:
-    """What `propagate_video` works on.
+    """The chosen frames of a video, and the passes of `propagate_video` over them.
 
     Attributes:
         frames: all chosen frames, in order.
-        forward: from the first labelled frame to the end.
-        backward: from the last frame that gives a new object to the start, with each object on the frame
-            where it is first given (see `given_labels`); None when it is not asked for or all objects are
-            given on the first frame.
+        forward: frames from the first one with a mask to the end.
+        backward: frames from the last one that gives a new object to the start, with each object's first mask
+            (see `Video.given_labels`); None when it is not requested, or when the first frame gives all
+            objects.
     """
 
     frames: FrameSource
@@ -46,21 +46,21 @@ def open_user_video(
     every: int = 1,
     backward: bool = False,
 ) -> UserVideo:
-    """Find the frames and masks of a user's video, and check all that can be known before the work.
+    """Find the frames and masks of a user's video, and check them.
 
     Args:
-        path: a video file or a folder of pictures.
-        masks: one picture, or a folder of pictures named after the frames they belong to. One
-            picture whose name is no number belongs to the first chosen frame.
-        short_side: frames with a larger shorter side are reduced to it for the network.
-        start: first frame.
-        end: frame after the last; None for all.
-        every: take every n-th frame.
-        backward: also go back from the frames where objects are given.
+        path: video file or folder of pictures.
+        masks: one picture, or a folder of pictures named after their frames. A single picture whose name is
+            not a number belongs to the first chosen frame.
+        short_side: limit of the shorter side for the network; larger frames are reduced to it.
+        start: index of the first frame.
+        end: index after the last frame; None for all.
+        every: step between chosen frames.
+        backward: whether to prepare the pass backward.
 
     Raises:
-        InputError: nothing to read, no frame chosen, frames of several sizes, a mask that belongs to no
-            frame or does not fit it, or no object.
+        InputError: there are no frames, no frame is chosen, frames differ in size, a mask belongs to no frame
+            or does not fit its frame, or there is no object.
     """
     source = open_source(path)
     indices = range(start, len(source.names) if end is None else min(end, len(source.names)), every)
@@ -99,14 +99,14 @@ def open_user_video(
 
 
 def _new_objects(video: Video, size: tuple[int, int], masks: Path) -> dict[int, frozenset[int]]:
-    """Return the labels that each frame is the first to give, for those frames that give any.
+    """Return for each frame the labels that it gives first; frames that give none have no entry.
 
-    An object that vanishes at working size is not given by that frame; this is said.
+    A frame does not give an object that vanishes at working size; a warning names it.
 
     Args:
         video: all frames, with all masks.
         size: (height, width) of the frames.
-        masks: where the masks are, for the error message.
+        masks: path of the masks, for the error message.
 
     Raises:
         InputError: no object is left.
@@ -126,36 +126,36 @@ def _new_objects(video: Video, size: tuple[int, int], masks: Path) -> dict[int, 
             new[index] = frozenset(found)
             known |= found
     if not new and reasons:
-        raise InputError(f"nothing is left to follow: {reasons[0]}")
+        raise InputError(f"there is no object to segment: {reasons[0]}")
     if not new:
-        raise InputError(f"no mask of {masks} shows an object: paint each with a label or colour of its own.")
+        raise InputError(f"no mask of {masks} shows an object: paint each in a different label or colour.")
     return new
 
 
 def _number(name: str) -> tuple[str, int] | None:
-    """Split a name such as `shot 12` at the number at its end; None when there is none."""
-    match = re.fullmatch(r"(.*?)(\d+)", normalize("NFC", name), re.DOTALL)  # Macs decompose letters
+    """Split a name such as `shot 12` into text and the number at its end; None without a number."""
+    match = re.fullmatch(r"(.*?)(\d+)", normalize("NFC", name), re.DOTALL)  # macOS decomposes letters
     return (match[1], int(match[2])) if match else None
 
 
 def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> dict[int, Path]:
     """Return the mask files by position among the chosen frames.
 
-    A number finds its frame with any count of zeros. Masks of frames that are not chosen are left out,
-    which is said once.
+    Numbers match with any count of leading zeros. Masks of frames that are not chosen are left out, with a
+    note.
 
     Args:
-        masks: a picture, or a folder of pictures.
-        names: of all frames of the source.
-        chosen: indices of the frames to work on.
+        masks: picture, or folder of pictures.
+        names: names of all frames of the source.
+        chosen: indices of the chosen frames.
 
     Raises:
-        InputError: there is no mask, or one that belongs to no frame; or two belong to one.
+        InputError: there is no mask, a mask belongs to no frame, or two masks belong to one frame.
     """
     if masks.is_dir():
         index_of = _frames_by_name(names)
         listed = list_images(masks, MASK_SUFFIXES)
-        # a film beside the masks is none of them, but a mask in a format that is refused is said to be one
+        # other files beside the masks are ignored, but masks in refused formats are errors
         files = [
             f for f in listed if f.suffix.lower() in IMAGE_SUFFIXES or _frame_of(f, index_of) is not None
         ]
@@ -169,7 +169,7 @@ def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> d
     if strangers:
         raise InputError(
             f"{strangers[0]} in {masks} ({len(strangers)} such) is not named after a chosen frame; "
-            f"these are called {names[0]} to {names[-1]}."
+            f"the names of the frames are {names[0]} to {names[-1]}."
         )
     position_of = {index: position for position, index in enumerate(chosen)}
     found: dict[int, Path] = {}
@@ -195,7 +195,7 @@ def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> d
 
 
 def _frames_by_name(names: Sequence[str]) -> dict[str | tuple[str, int], int]:
-    """Return the indices of frames by name, by its composed form, and by what `_number` makes of it."""
+    """Return the indices of frames by name, by its composed form, and by the result of `_number`."""
     found: dict[str | tuple[str, int], int] = {}
     for index, name in enumerate(names):
         number = _number(name)
@@ -211,10 +211,10 @@ def _frame_of(mask: Path, index_of: Mapping[str | tuple[str, int], int]) -> int 
 
 
 def _position_of_only(mask: Path, names: Sequence[str], chosen: Sequence[int]) -> int:
-    """Return where the only mask belongs among the chosen frames: the first, unless its name says another.
+    """Return the position of a single mask among the chosen frames: the first, unless its name says another.
 
     Raises:
-        InputError: its name is the number of a frame that is not chosen, or of none.
+        InputError: its name is a number that is not one of a chosen frame.
     """
     index_of = _frames_by_name(names)
     index = _frame_of(mask, index_of)
@@ -226,8 +226,8 @@ def _position_of_only(mask: Path, names: Sequence[str], chosen: Sequence[int]) -
             index = same_number[0]
         elif prefix in {"", *(key[0] for key in index_of if isinstance(key, tuple))}:
             raise InputError(
-                f"mask {mask} is named after a frame that is not there; these are called {names[0]} to "
-                f"{names[-1]}: name it after its frame, or without a number for the first one."
+                f"mask {mask} is named after a frame that does not exist; the names are {names[0]} to "
+                f"{names[-1]}: name it after its frame, or without a number for the first frame."
             )
     if index is None:
         return 0

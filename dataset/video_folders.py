@@ -1,4 +1,4 @@
-"""Videos as folders, `IMAGES/<video>/<frame>.jpg` and `MASKS/<video>/<frame>.png`, and the masks given."""
+"""Videos in folders, `IMAGES/<video>/<frame>.jpg` and `MASKS/<video>/<frame>.png`, and protocols."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Given(Enum):
-    """Which masks of a video the engine gets."""
+    """The masks of a video that the engine gets."""
 
     FIRST = "the first mask"
     LATE = "each object's first mask"
@@ -29,16 +29,17 @@ class Given(Enum):
 
 @dataclass(frozen=True)
 class Protocol:
-    """How videos are evaluated.
+    """An evaluation protocol.
 
     Attributes:
-        given: the masks that the engine gets. Unless it gets all, the masks are the ground truth as well.
-        first_frame: the first frame must have a mask, and every frame gets a result. Otherwise the results
-            begin at the first mask that shows an object.
-        short_side: frames with a larger shorter side are reduced to it for the network; None keeps them.
-        published_resizing: bring all frames to that shorter side instead, without antialiasing, as the
+        given: the masks that the engine gets. Unless it gets all masks, they are the ground truth as well.
+        first_frame: whether the first frame must have a mask and every frame gets a result. Otherwise the
+            results begin at the first mask that shows an object.
+        short_side: limit of the shorter side for the network; larger frames are reduced to it. None for no
+            limit.
+        published_resizing: whether to resize all frames to that shorter side, without antialiasing, as the
             published YouTubeVOS evaluation does.
-        fps: frames a second, for films of the results.
+        fps: frames per second, for videos of the results.
     """
 
     given: Given = Given.FIRST
@@ -54,14 +55,14 @@ def folder_videos(
     """Return the videos that have a folder of masks, in order of their names.
 
     Args:
-        images: a folder of pictures per video.
-        masks: a folder of label maps per video, named after the pictures.
-        protocol: of the evaluation.
-        subset: file with the videos to take, a name per line, in its order; None takes all.
-        meta: `meta.json` of YouTubeVOS: only the frames that it lists get a result; None: all do.
+        images: folder with a folder of pictures per video.
+        masks: folder with a folder of label maps per video, named after the pictures.
+        protocol: evaluation protocol.
+        subset: file that lists the videos to take, a name per line, in order; None takes all.
+        meta: `meta.json` of YouTubeVOS, which lists the frames that get a result; None for all frames.
 
     Raises:
-        InputError: a folder, a video, a frame or a mask is not where it should be.
+        InputError: a folder, video, frame or mask is missing.
     """
     with_pictures, names = _video_folders(images), _video_folders(masks)
     if subset is not None:
@@ -74,7 +75,7 @@ def folder_videos(
                 f"{subset} lists {unknown[0]} ({len(unknown)} such), and {images} has no folder of this name."
             )
     elif without := set(with_pictures) - set(names):
-        log.info("%d videos of %s are left out: %s has no masks of them.", len(without), images, masks)
+        log.info("%d videos of %s are left out: they have no masks in %s.", len(without), images, masks)
     listed = {} if meta is None else _listed_frames(meta, names)
     for name in names:
         _check_masks_have_frames(images / name, masks / name)
@@ -84,16 +85,16 @@ def folder_videos(
 def open_video(
     images: Path, annotations: Path, protocol: Protocol, written: frozenset[str] | None = None
 ) -> Video:
-    """Return one video from the first frame that gets a result on.
+    """Return one video, from the first frame that gets a result on.
 
     Args:
-        images: its pictures.
-        annotations: its label maps, named after pictures.
-        protocol: of the evaluation.
-        written: the frames that get a result; None: all.
+        images: folder of pictures.
+        annotations: folder of label maps, named after the pictures.
+        protocol: evaluation protocol.
+        written: names of the frames that get a result; None for all.
 
     Raises:
-        InputError: there are no frames or no mask, or one that the protocol needs is missing.
+        InputError: there are no frames or no masks, or a mask that the protocol needs is missing.
     """
     frames = _frames(images)
     masks = {path.stem: path for path in list_images(annotations)}
@@ -127,17 +128,17 @@ def open_video(
 
 
 def names_listed(path: Path) -> list[str]:
-    """Return the video names of a list file in order, or none when there is no such file.
+    """Return the video names of a list file in order; an empty list when the file does not exist.
 
     A line is a name, or paths such as `/JPEGImages/480p/dog/00000.jpg /Annotations/...`.
 
     Raises:
-        InputError: the file is no text.
+        InputError: the file is not text.
     """
     if not path.is_file():
         return []
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin files with a mark
+        text = path.read_text(encoding="utf-8-sig")  # may begin with a byte order mark
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is no text in UTF-8: give a list with the name of a video per line."
@@ -147,10 +148,10 @@ def names_listed(path: Path) -> list[str]:
 
 
 def first_appearances(annotations: Sequence[Path | None]) -> dict[int, frozenset[int]]:
-    """Return the labels that each frame is the first to have, for those frames that have any.
+    """Return for each frame the labels that appear first on it; other frames have no entry.
 
     Args:
-        annotations: a label map for each frame, or None.
+        annotations: path of each frame's label map, or None.
     """
     known: set[int] = set()
     new: dict[int, frozenset[int]] = {}
@@ -172,7 +173,7 @@ def _short_side(protocol: Protocol, frame: Path) -> int | None:
 
 
 def _video_folders(root: Path) -> list[str]:
-    """Return the names of the folders of videos in a folder; raises InputError when there are none."""
+    """Return the names of the videos' folders in a folder; raise InputError when there are none."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}: give one that holds a folder for each video.")
     names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -201,12 +202,12 @@ def _check_masks_have_frames(images: Path, annotations: Path) -> None:
     if strangers:
         raise InputError(
             f"{strangers[0]} has no frame in {images} ({len(strangers)} such masks): "
-            "its objects would be lost; put the frame there, or take the mask away."
+            "its objects would be lost; add the frame, or remove the mask."
         )
 
 
 def _listed_frames(meta: Path, names: Collection[str]) -> Mapping[str, frozenset[str]]:
-    """Return the frames that a `meta.json` lists for each video: those of all its objects together."""
+    """Return the frames that a `meta.json` lists for each video, for all its objects together."""
     try:
         videos = json.loads(meta.read_text())["videos"]
         found = {

@@ -1,4 +1,4 @@
-"""Stages 1 and 2: three frames of a real or rendered video with the masks of up to two objects."""
+"""Stages 1 and 2: samples of three frames of a video with the masks of up to two objects."""
 
 import logging
 from collections.abc import Collection
@@ -44,19 +44,19 @@ SHARED_JITTER = JitterRange(0.1, 0.03, 0.03)
 GREY_CHANCE = 0.05
 FRAME_AFFINE = AffineRange(degrees=15, shear=10)
 FRAME_JITTER = JitterRange(0.01, 0.01, 0.01)
-TRIES = 5  # at frames that show an object
-NAMED = 20  # videos, of those that a warning counts
+TRIES = 5  # draws per sample to find frames with an object
+NAMED = 20  # videos that a warning names
 
-# BL30K: an object that is this small on the first frame teaches little ...
+# BL30K, in pixels of the crop: objects up to BL_TINY on the first frame are left out, and objects up to
+# BL_SMALL that reach BL_STAYS_SMALL on another frame.
 BL_TINY = 100
-# ... and one that is small there, but not on the others, can hardly be followed (all in pixels of the crop)
 BL_SMALL = 900
 BL_STAYS_SMALL = 400
 
 
 @dataclass(frozen=True)
 class VideoDraw:
-    """What is done to three frames: crop, flip, jitter, grey for all, then an affine and a jitter each."""
+    """Random parameters of a sample: crop, flip, jitter and grey, then an affine and a jitter per frame."""
 
     box: Box
     flip: bool
@@ -67,7 +67,7 @@ class VideoDraw:
 
 
 def draw(random: Random, size: tuple[int, int], area: tuple[float, float]) -> VideoDraw:
-    """Draw all that is done to the frames of a sample; `size` is (height, width) of the video."""
+    """Draw the random parameters of a sample; `size` is (height, width) of the video."""
     return VideoDraw(
         random_box(random, size, area),
         random.random() < 0.5,
@@ -84,7 +84,7 @@ def draw_frames(random: Random, length: int, max_jump: int) -> list[int]:
     Args:
         random: the sample's generator.
         length: number of frames of the video.
-        max_jump: bound of the gaps, in frames; the length of the video where that is less.
+        max_jump: largest gap in frames, at most the length of the video.
     """
     jump = min(length, max_jump)
     start = int(random.integers(length - jump + 1))
@@ -94,16 +94,16 @@ def draw_frames(random: Random, length: int, max_jump: int) -> list[int]:
 
 
 def frames_from(length: int, jump: int, start: int, first_step: int, second_step: int) -> list[int]:
-    """Return the frames of a draw, with the limits of the original's rule.
+    """Return the three frames of a draw, with the limits of the original's rule.
 
-    The steps go up to `jump` + 1, and the limits can bring two frames together, so a frame can occur twice.
+    Steps go up to `jump` + 1, and the limits can make two frames equal.
 
     Args:
         length: number of frames of the video.
-        jump: at most `length`.
+        jump: largest gap, at most `length`.
         start: first frame, 0 to `length` - `jump`.
-        first_step: 1 to `jump` + 1.
-        second_step: 1 to `jump` + 1.
+        first_step: step to the second frame, 1 to `jump` + 1.
+        second_step: step to the third frame, 1 to `jump` + 1.
     """
     middle = min(start + first_step, length - jump, length - 1)
     last = min(middle + second_step, length - jump // 2, length - 1)
@@ -114,19 +114,19 @@ class VOSDataset(Dataset[Sample]):
     """Videos of several objects, as folders of pictures and label maps.
 
     Args:
-        image_root: a folder of pictures per video.
-        mask_root: a folder of label maps per video; frames without one are left out.
-        max_jump: bound of the gaps between the frames of a sample, in frames of the video.
+        image_root: folder with a folder of pictures per video.
+        mask_root: folder with a folder of label maps per video; frames without one are left out.
+        max_jump: largest gap between the frames of a sample, in frames of the video.
         frame_step: gap between two frames on disk, in frames of the video (YouTubeVOS: 5).
-        subset: names of the videos to use; None uses all.
-        is_bl: BL30K's crops and its rule about small objects.
-        crop_size: of the frames, a side.
-        seed: of the run.
-        part: which of several data sets mixed in the run.
+        subset: names of the videos to use; None for all.
+        is_bl: whether to use BL30K's crops and its rule for small objects.
+        crop_size: side of the frames in pixels.
+        seed: seed of the run.
+        part: number of the data set in the run.
         repeats: draws from each video per epoch.
 
     Raises:
-        InputError: there is no video of three frames with masks, or none of `TRIED` samples has an object.
+        InputError: no video has three frames with masks, or none of `TRIED` samples has an object.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class VOSDataset(Dataset[Sample]):
         self.repeats = repeats
         self.streams = SampleStreams(seed, part)
         self._max_jump = shared_int(max_jump)
-        # Only names are kept: BL30K has millions of frames, and each worker would hold all their paths.
+        # Only names are stored: each worker would hold the paths of BL30K's millions of frames.
         there = _videos(mask_root, subset)
         self.videos = [name for name in there if len(self._frames(name)) >= FRAMES]
         absent = sorted(set(subset or there) - set(self.videos))
@@ -169,25 +169,25 @@ class VOSDataset(Dataset[Sample]):
         self._check_objects()
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other samples from now on; call it between epochs."""
+        """Set the epoch, which changes the samples; call it between epochs."""
         self.streams.set_epoch(epoch)
 
     def set_max_jump(self, max_jump: int) -> None:
-        """Change the bound of the gaps, in frames of the video; call it between epochs."""
+        """Set the largest gap in frames of the video; call it between epochs."""
         self._max_jump[0] = max_jump
 
     def __len__(self) -> int:
         return len(self.videos) * self.repeats
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a sample; raises InputError when a file cannot be read.
+        """Return a sample; raise InputError when a file cannot be read.
 
         After five tries without an object both masks are empty.
         """
         name = self.videos[index % len(self.videos)]
         random = self.streams.generator(index)
         chosen, drawn, masks, labels = self.find(name, random)
-        # pictures are read only now: those of a try that failed are never decoded
+        # read pictures last, so that those of failed tries are never decoded
         rgb = stack_images([self._image(path, drawn, i) for i, (path, _) in enumerate(chosen)])
         picked = [int(label) for label in random.permutation(labels)[:2]]
         first, second = (
@@ -197,11 +197,11 @@ class VOSDataset(Dataset[Sample]):
         return sample(rgb, first, second, name, [path.name for path, _ in chosen])
 
     def find(self, name: str, random: Random) -> tuple[list[tuple[Path, Path]], VideoDraw, Tensor, list[int]]:
-        """Draw frames of a video and what is done to them, until an object shows on the first, or five times.
+        """Draw frames and random parameters, up to five times, until the first frame has an object.
 
         Returns:
-            The (picture, label map) paths, the draw, the changed label maps `3 x H x W` uint8, and the labels
-            of the objects to choose from.
+            The (picture, label map) paths, the random parameters, the augmented label maps `3 x H x W` uint8,
+            and the labels to choose from.
         """
         frames = self._frames(name)
         for _ in range(TRIES):
@@ -246,7 +246,7 @@ class VOSDataset(Dataset[Sample]):
         return [(path, masks[path.stem]) for path in pictures if path.stem in masks]
 
     def _mask(self, mask: tv_tensors.Mask, drawn: VideoDraw, frame: int) -> tv_tensors.Mask:
-        """Crop, flip, resize and affine in one look-up."""
+        """Crop, flip, resize and apply the affine in one step."""
         top, left, height, width = drawn.box.in_pixels(size_of(mask))
         part = F.crop(mask, top, left, height, width)
         matrix = stretch(self.crop_size / width, self.crop_size / height)
@@ -256,7 +256,7 @@ class VOSDataset(Dataset[Sample]):
         return warp(part, drawn.affines[frame].matrix(*size) @ matrix, size)
 
     def _image(self, path: Path, drawn: VideoDraw, frame: int) -> tv_tensors.Image:
-        """Crop, resize (without aliasing, so before the affine), flip, jitter, affine, jitter."""
+        """Crop, resize (with antialiasing, so before the affine), flip, jitter, apply the affine, jitter."""
         needed = self.crop_size / min(drawn.box.height, drawn.box.width)
         image = as_image(read_image(path, short_side=round(needed)))
         size = [self.crop_size, self.crop_size]
@@ -272,7 +272,7 @@ class VOSDataset(Dataset[Sample]):
 
 
 def _videos(root: Path, subset: Collection[str] | None) -> list[str]:
-    """List the folders of a folder by name; hidden ones are unfinished work of a generator."""
+    """Return the names of the folders in a folder; hidden ones are unfinished work of a generator."""
     if not root.is_dir():
         return []
     names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -287,7 +287,7 @@ def _labels(mask: Tensor) -> list[int]:
 
 
 def _large_enough(masks: Tensor) -> list[int]:
-    """Return the labels of the first of three label maps that BL30K's rule about small objects keeps."""
+    """Return the labels of the first of three label maps that pass BL30K's rule for small objects."""
     areas = {label: (masks == label).sum((1, 2)).tolist() for label in _labels(masks[0])}
     return [
         label

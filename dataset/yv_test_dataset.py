@@ -13,8 +13,8 @@ def youtube_vos(root: Path, split: str) -> list[Video]:
     """Return the videos of a YouTubeVOS split, each from its first labelled frame on.
 
     Args:
-        root: holds `all_frames/<split>_all_frames/JPEGImages` and `<split>/Annotations`.
-        split: "valid", or another of the same layout.
+        root: folder of `all_frames/<split>_all_frames/JPEGImages` and `<split>/Annotations`.
+        split: "valid", or another split of the same layout.
     """
     images, annotations = (root / folder for folder in youtube_folders(split))
     for folder in (images, annotations):
@@ -24,5 +24,5 @@ def youtube_vos(root: Path, split: str) -> list[Video]:
 
 
 def youtube_folders(split: str) -> tuple[str, str]:
-    """Return where a split has its pictures and its masks, below the root."""
+    """Return the folders of a split's pictures and masks below the root."""
     return f"all_frames/{split}_all_frames/JPEGImages", f"{split}/Annotations"

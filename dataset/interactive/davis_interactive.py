@@ -1,4 +1,4 @@
-"""The data of the DAVIS interactive track: truth on every frame of a sequence, and files of scribbles."""
+"""Data of the DAVIS interactive track: ground truth on every frame of a sequence, and scribble files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from dataset.video_folders import names_listed
 from util.background import prefetch
 from util.errors import InputError
 
-ONE_OBJECT_LABEL = 1  # what masks of 0 and 255 show
+ONE_OBJECT_LABEL = 1  # label of the object in masks of 0 and 255
 
 
 @dataclass(frozen=True)
 class TrackSequence:
-    """A sequence with truth.
+    """A sequence with ground truth.
 
     Attributes:
-        name: its folder's.
-        annotations: a label map for each frame.
-        frames: their pictures; none when the data set has no pictures of the sequence.
-        size: (H, W) of all of them.
-        labels: of the objects, in rising order.
-        merged: the masks show one object, by whatever labels.
-        scribbles: what the files of scribbles hold, by their number; empty when there are none.
+        name: name of the sequence and its folder.
+        annotations: label map of each frame.
+        frames: picture of each frame; empty when the data set has no pictures of the sequence.
+        size: (H, W) of all frames.
+        labels: labels of the objects, rising.
+        merged: whether all labels above 0 are one object.
+        scribbles: content of the scribble files by number; empty without such files.
     """
 
     name: str
@@ -45,7 +45,7 @@ class TrackSequence:
         return len(self.annotations)
 
     def read_truth(self) -> NDArray[np.uint8]:
-        """Return the label maps, `T x H x W`."""
+        """Return the label maps of the ground truth, `T x H x W`."""
         return np.stack(list(prefetch(lambda path: _read_truth(path, self.merged), self.annotations)))
 
 
@@ -53,14 +53,14 @@ def track_sequences(root: Path, subset: str) -> list[TrackSequence]:
     """Return the sequences of a data set, in the order of its list.
 
     Args:
-        root: holds `Annotations/480p/<sequence>` and, if it has any, `Scribbles/<sequence>/<number>.json`;
-            or `trainval`, which holds them.
+        root: folder of `Annotations/480p/<sequence>` and possibly `Scribbles/<sequence>/<number>.json`, or
+            the folder above (`trainval`).
         subset: name of the list in `ImageSets/2017` (several objects), or else in `ImageSets/2016` or
-            `ImageSets/480p` (one object each). Without such folders every folder of annotations counts.
+            `ImageSets/480p` (one object each). Without these folders all folders of annotations are taken.
 
     Raises:
-        InputError: there is no such list or sequence, truth is missing on a frame or damaged, or a file
-            of scribbles is not one of its sequence.
+        InputError: a list or sequence is missing, a mask is missing or damaged, or a scribble file does not
+            fit its sequence.
     """
     inner = root / SPLITS_2017["val"][0]
     root = inner if inner.is_dir() else root
@@ -90,13 +90,13 @@ def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
     folder = root / "Annotations" / RESOLUTION / name
     annotations = tuple(list_images(folder))
     if not annotations:
-        raise InputError(f"there are no masks in {folder}: the track needs the truth on every frame.")
+        raise InputError(f"there are no masks in {folder}: the track needs ground truth on every frame.")
     frames = tuple(list_images(root / "JPEGImages" / RESOLUTION / name))
     unpaired = {path.stem for path in frames} ^ {path.stem for path in annotations}
     if frames and unpaired:
         raise InputError(
             f"{min(unpaired)} of {name} is either a frame without a mask in {folder}, or a mask without a "
-            "frame: the track needs the truth on every frame."
+            "frame: the track needs ground truth on every frame."
         )
     found: set[int] = set()
     sizes: set[tuple[int, ...]] = set()
@@ -104,7 +104,7 @@ def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
         found.update(np.flatnonzero(np.bincount(truth.reshape(-1))).tolist())
         sizes.add(truth.shape)
     if len(sizes) > 1:
-        raise InputError(f"the masks in {folder} are not all of one size: make them so.")
+        raise InputError(f"the masks in {folder} differ in size: give masks of one size.")
     if not found - {0}:
         raise InputError(f"the masks in {folder} show no object: leave {name} out of the list.")
     if found <= {0, 255} and not merged:
@@ -121,7 +121,7 @@ def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
 
 def _number(path: Path) -> int:
     if not path.stem.isdecimal():
-        raise InputError(f"{path} is no number: call files of scribbles 001.json, 002.json, ...")
+        raise InputError(f"{path} has no number as its name: name scribble files 001.json, 002.json, ...")
     return int(path.stem)
 
 

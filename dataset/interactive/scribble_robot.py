@@ -1,8 +1,8 @@
-"""The robot of the DAVIS interactive track: scribbles where a label map is wrong.
+"""The robot of the DAVIS interactive track, which scribbles where a label map is wrong.
 
-For each label it takes the pixels that should have it and have not, smooths that region, thins it to its
-medial axis, and draws along the longest way through each connected part of that axis. The axis breaks ties
-at random, so there is a seed: the same error gives the same scribbles, in whatever order errors come.
+For each label, the robot takes the pixels where the label is missing, smooths that region, thins it to its
+medial axis, and draws along the longest path of each connected part. The axis breaks ties at random; the seed
+is fixed, so the same error always gives the same scribbles.
 """
 
 import math
@@ -24,7 +24,7 @@ Pixels: TypeAlias = "nx.Graph"  # its nodes are (y, x)
 
 
 class Smoothing(NamedTuple):
-    """The radius of the disk that an error is opened by."""
+    """Radius of the disk that opens an error region."""
 
     share: float  # of the square root of the error's area
     largest: float  # pixels
@@ -32,25 +32,25 @@ class Smoothing(NamedTuple):
 
 SMOOTHING = Smoothing(share=0.1, largest=16)
 SHRINK = 0.9
-FEWEST_PIXELS = 4  # of a part of the axis that is drawn along
+FEWEST_PIXELS = 4  # of the smallest part of the axis that is drawn
 CURVE_POINTS = 1000
-DECIMALS = 5  # of positions: a fiftieth of a pixel in 2,000
+DECIMALS = 5  # of positions, which are shares of the frame's size
 
 
 def robot_scribbles(
     truth: NDArray[np.integer], predicted: NDArray[np.integer], labels: Iterable[int], seed: int = 0
 ) -> list[Scribble]:
-    """Scribble on the parts of a frame that are labelled wrongly.
+    """Return scribbles on the wrong parts of a label map.
 
     Args:
-        truth: label map `H x W`.
-        predicted: label map `H x W`.
-        labels: of the objects.
-        seed: of the ties in the medial axis.
+        truth: true label map `H x W`.
+        predicted: predicted label map `H x W`.
+        labels: labels of the objects.
+        seed: seed of the ties in the medial axis.
 
     Returns:
-        Background's scribbles first, then each object's; positions are shares of width and height. None
-        where an error is so small, or so round, that its axis has less than four pixels.
+        The scribbles of the background, then those of each object; positions are shares of width and height.
+        An error whose axis has less than four pixels gets no scribble.
     """
     scribbles = []
     size = np.array(truth.shape[::-1])
@@ -70,10 +70,10 @@ def paths_on(
     """Return smooth paths through the parts of an error.
 
     Args:
-        error: `H x W`.
-        seed: of the ties in the medial axis.
-        smoothing: of the error.
-        fewest: pixels of a part of the axis that is drawn along.
+        error: error region `H x W`.
+        seed: seed of the ties in the medial axis.
+        smoothing: radius of the opening.
+        fewest: smallest part of the axis that is drawn, in pixels.
 
     Returns:
         1,000 positions (x, y) in pixels for each path.
@@ -89,11 +89,11 @@ def paths_on(
 
 
 def smoothed(region: NDArray[np.bool_], smoothing: Smoothing) -> NDArray[np.bool_]:
-    """Open a region `H x W` by the largest disk, down from the given one, that leaves something."""
+    """Open a region `H x W` by the given disk, or by the largest smaller one that leaves something."""
     radius = min(smoothing.share * math.sqrt(region.sum()), smoothing.largest)
     plane = region.astype(np.uint8)
     while radius > 1:
-        footprint = disk(radius)  # not symmetric when the radius is no whole number
+        footprint = disk(radius)  # not symmetric for a fractional radius
         eroded = cv2.erode(plane, footprint)
         eroded[eroded > 1] = 0  # in a corner, where all of the footprint is outside
         opened = cv2.dilate(eroded, footprint)
@@ -104,7 +104,7 @@ def smoothed(region: NDArray[np.bool_], smoothing: Smoothing) -> NDArray[np.bool
 
 
 def pixel_graph(axis: NDArray[np.bool_]) -> Pixels:
-    """Connect each pixel (y, x) that is set with its neighbours among eight; weights are distances."""
+    """Return the graph of the set pixels (y, x) and their eight neighbours; weights are distances."""
     graph = nx.Graph()
     pixels = [(int(y), int(x)) for y, x in np.argwhere(axis)]
     graph.add_nodes_from(pixels)
@@ -116,9 +116,9 @@ def pixel_graph(axis: NDArray[np.bool_]) -> Pixels:
 
 
 def without_cycles(graph: Pixels) -> Pixels:
-    """Return a connected graph as a tree: each cycle is broken at its longest edge, of equals the first.
+    """Return a connected graph as a tree: each cycle is broken at its (first) longest edge.
 
-    Cycles are looked for from the first pixel on, neighbours in order of rows, whatever order the graph has.
+    Cycles are searched from the first pixel on, neighbours in order of rows.
     """
     tree = nx.Graph()
     tree.add_nodes_from(sorted(graph))
@@ -130,7 +130,7 @@ def without_cycles(graph: Pixels) -> Pixels:
 
 
 def longest_path(tree: Pixels) -> Sequence[tuple[int, int]]:
-    """Return the path of the most pixels; of equals, the one whose ends come first."""
+    """Return the path with the most pixels; of equal ones, the one whose ends come first."""
 
     def farthest(start: tuple[int, int]) -> tuple[int, int]:
         steps = nx.single_source_shortest_path_length(tree, start)
@@ -142,9 +142,9 @@ def longest_path(tree: Pixels) -> Sequence[tuple[int, int]]:
 
 
 def bezier(points: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return `count` positions, `count x 2`, of the Bezier curve with control points `N x 2`.
+    """Return `count` points, `count x 2`, of the Bezier curve with control points `N x 2`.
 
-    Bernstein's polynomials are computed by logarithms: their factors overflow beyond 1,000 points.
+    The Bernstein polynomials are computed by logarithms, since their factors overflow beyond 1,000 points.
     """
     degree = len(points) - 1
     i = np.arange(degree + 1)

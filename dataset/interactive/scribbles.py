@@ -1,9 +1,9 @@
-"""Scribbles: lines that a person, or the robot of the DAVIS interactive track, draws on a frame.
+"""Scribbles: lines that a user, or the robot of the DAVIS interactive track, draws on a frame.
 
-A map of scribbles is `H x W`, integer: the label of the object that a line marks, 0 where a line marks
-background, and -1 where there is no line. Files of scribbles are JSON, as in DAVIS 2017:
-`{"scribbles": [[{"path": [[x, y], ...], "object_id": n}, ...], ...], "sequence": name, "annotated_frame": n}`
-with a list of lines for each frame of the sequence, and positions from 0 to 1.
+A scribble map is `H x W`, integer: the label of the marked object on its lines, 0 on lines that mark the
+background, and -1 elsewhere. Scribble files are JSON, as in DAVIS 2017: `{"scribbles": [[{"path": [[x, y],
+...], "object_id": n}, ...], ...], "sequence": name, "annotated_frame": n}` with a list of lines for each
+frame of the sequence, and positions from 0 to 1.
 """
 
 import json
@@ -20,11 +20,11 @@ from skimage.draw import line
 from util.errors import InputError
 
 NONE = -1  # where there is no scribble
-STROKE_WIDTH = 3  # pixels, of a person's strokes, and of a thin line that `sides` has widened
+STROKE_WIDTH = 3  # pixels of a user's stroke, and of a thin line that `sides` has widened
 
 
 def no_scribbles(size: tuple[int, int]) -> NDArray[np.int32]:
-    """Return a map of no scribbles, (h, w)."""
+    """Return an empty scribble map of size (h, w)."""
     return np.full(size, NONE, np.int32)
 
 
@@ -32,12 +32,12 @@ def scribble_map(scribbles: Sequence[Mapping[str, Any]], size: tuple[int, int]) 
     """Draw the lines of one frame, one pixel wide, later ones over earlier ones.
 
     Args:
-        scribbles: of one frame, as in a file: each with "path", points (x, y) in [0, 1], and "object_id".
-        size: (h, w) of the result. Points are scaled by (w - 1, h - 1) and truncated, as the DAVIS
-            interactive track does it.
+        scribbles: lines of one frame as in a file, with "path", points (x, y) in [0, 1], and "object_id".
+        size: (h, w) of the result. Points are scaled by (w - 1, h - 1) and truncated, as in the DAVIS
+            interactive track.
 
     Returns:
-        `h x w`, see the module.
+        Scribble map `h x w`.
     """
     result = no_scribbles(size)
     scale = np.array([size[1] - 1, size[0] - 1])
@@ -53,17 +53,17 @@ def scribble_map(scribbles: Sequence[Mapping[str, Any]], size: tuple[int, int]) 
 def draw_stroke(
     scribbles: NDArray[np.int32], points: ArrayLike, label: int, width: int = STROKE_WIDTH
 ) -> None:
-    """Draw a person's stroke into a map of scribbles.
+    """Draw a user's stroke into a scribble map.
 
     Args:
-        scribbles: `H x W`, changed in place.
-        points: N positions (x, y) in pixels, a pixel's centre being a whole number; one point is a dot.
-            What lies outside of the picture is cut off.
-        label: of the object; 0 for background, -1 rubs out.
-        width: in pixels; ends are round.
+        scribbles: scribble map `H x W`, changed in place.
+        points: N points (x, y) in pixels, with pixel centres at whole numbers; one point is a dot. Parts
+            outside of the picture are cut off.
+        label: label of the object; 0 for background, -1 erases.
+        width: width in pixels; the ends are round.
     """
     at = np.rint(np.asarray(points, np.float64)).astype(np.int32).reshape(-1, 1, 2)
-    # with a margin, in which lines outside of the picture can run and still reach in by their width
+    # with a margin for lines outside of the picture whose width reaches into it
     thin = np.zeros((scribbles.shape[0] + 2 * width, scribbles.shape[1] + 2 * width), np.uint8)
     cv2.polylines(thin, [np.concatenate([at[:1], at]) + width], isClosed=False, color=1)
     inside = cv2.dilate(thin, disk(width))[width:-width, width:-width]
@@ -71,7 +71,7 @@ def draw_stroke(
 
 
 def disk(width: int) -> NDArray[np.uint8]:
-    """Return the pixels whose centres a disk covers, `width x width`, 0 or 1; of 3 pixels it is a square."""
+    """Return the pixels whose centres a disk covers, `width x width`, 0 or 1; 3 pixels give a square."""
     offsets = np.arange(width) - (width - 1) / 2
     return (np.hypot(offsets[:, None], offsets) <= width / 2).astype(np.uint8)
 
@@ -82,9 +82,9 @@ def sides(
     """Return the positive and the negative scribbles of an object, both `H x W`.
 
     Args:
-        scribbles: `H x W`, see the module.
-        label: the object. All scribbles but its own are negative, those of background included.
-        widen: by one pixel all round (a dilation by 3x3), for lines one pixel wide.
+        scribbles: scribble map `H x W`.
+        label: label of the object. All other scribbles are negative, also those of the background.
+        widen: whether to dilate by 3 x 3, for lines one pixel wide.
     """
     positive = scribbles == label
     negative = (scribbles != NONE) & ~positive
@@ -100,25 +100,25 @@ def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def read_scribbles(
     path: Path, sequence: str | None = None, frames: int | None = None, objects: int | None = None
 ) -> dict[str, Any]:
-    """Read a file of scribbles.
+    """Read a scribble file.
 
     Args:
-        path: the file.
-        sequence: the sequence that it must be of; None for any.
-        frames: how many frames that has; None for any number.
-        objects: the largest label that scribbles may have; None for any.
+        path: path of the file.
+        sequence: name of the sequence that it must belong to; None for any.
+        frames: number of frames of the sequence; None for any number.
+        objects: largest label of scribbles; None for any.
 
     Returns:
-        What is in the file; `scribble_map` takes `result["scribbles"][frame]`.
+        Content of the file; `scribble_map` takes `result["scribbles"][frame]`.
 
     Raises:
-        InputError: it cannot be read, is of another sequence, or is not as the module describes.
+        InputError: the file cannot be read, belongs to another sequence, or has another form.
     """
     if not path.is_file():
         raise InputError(f"there are no scribbles at {path}: give the path of a .json file.")
     try:
         content = json.loads(path.read_text())
-    except ValueError as error:  # of JSON, and of bytes that are no text
+    except ValueError as error:  # invalid JSON or UTF-8
         raise InputError(f"{path} is no whole JSON file ({error}): fetch or save it again.") from error
     check_scribbles(content, path, sequence, frames, objects)
     return content
@@ -131,17 +131,17 @@ def check_scribbles(
     frames: int | None = None,
     objects: int | None = None,
 ) -> None:
-    """Check what a file of scribbles has or would have in it.
+    """Check the content of a scribble file.
 
     Args:
-        content: as `read_scribbles` returns it.
-        source: where it is from, for the error message.
+        content: content, as `read_scribbles` returns it.
+        source: origin of the content, for the error message.
         sequence: see `read_scribbles`.
         frames: see `read_scribbles`.
         objects: see `read_scribbles`.
 
     Raises:
-        InputError: names what is wrong, and on which frame.
+        InputError: the content has another form; the message names the fault and its frame.
     """
     lists = content.get("scribbles") if isinstance(content, dict) else None
     if not isinstance(lists, list) or not all(isinstance(each, list) for each in lists):

@@ -1,13 +1,15 @@
 """Thinning of a region to lines (T. Y. Zhang and C. Y. Suen, Communications of the ACM, 1984).
 
-scikit-image's thinning of the same name keeps other pixels at the ends of lines than the published rule.
+scikit-image's function of the same name differs from the published rule at the ends of lines.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-NEIGHBOURS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)  # a bit each, clockwise from north
+NEIGHBOURS = np.array(
+    [[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32
+)  # bit of each neighbour, clockwise from north
 
 
 def thinned(region: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -24,7 +26,7 @@ def thinned(region: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _is_removable(code: int, triples: tuple[tuple[int, int, int], tuple[int, int, int]]) -> bool:
-    """Tell whether a pixel with these neighbours is removed; each triple of them needs one that is unset."""
+    """Return whether a pixel with these neighbours is removed; each triple needs an unset neighbour."""
     bits = [code >> place & 1 for place in range(8)]
     beginnings = sum(bits[place] < bits[(place + 1) % 8] for place in range(8))
     is_open = not any(all(bits[place] for place in triple) for triple in triples)

@@ -1,1 +1,1 @@
-"""What a mask file means (docs/PROPAGATE.md): from numbers and colours in files to labels of objects."""
+"""Mask files: from numbers and colours in files to labels of objects (docs/PROPAGATE.md)."""

@@ -1,4 +1,4 @@
-"""Readers of mask files, as label maps, as one object, or by colour."""
+"""Reads mask files as label maps, as one object, or by colour."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,19 +18,19 @@ from dataset.masks.stored import (
 from util.errors import InputError
 from util.palette import full_palette
 
-# what masks may come as; some of these are refused, with the reason, and not passed over
+# Suffixes of masks; files in some of these formats are refused, with the reason.
 MASK_SUFFIXES = IMAGE_SUFFIXES | {".gif", ".tga", ".pgm", ".ppm", ".pbm", ".jpe", ".jfif"}
 MASK_SUFFIXES |= {".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"}
 LARGEST_LABEL = 255
-VOID = 255  # what paletted masks call pixels of no object
+VOID = 255  # palette entry of pixels that belong to no object
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
-    """Read a paletted or grey mask, `H x W`: the numbers as they are stored, 0 where it is transparent.
+    """Read the stored numbers of a paletted or grey mask, `H x W`; transparent pixels are 0.
 
     Raises:
-        InputError: it cannot be read, marks objects by colour, has labels that are not within 0 to 255,
-            or may have lost its labels (see `check_mask`).
+        InputError: the mask cannot be read, marks objects by colour, has labels outside of 0 to 255, or may
+            have lost its labels (see `check_mask`).
     """
     with opened(path) as image:
         check_mask(image, path)
@@ -41,8 +41,8 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         if opaque is not None:
             if not opaque.all() and image.mode in PALETTE_MODES and marks_by_colour(image):
                 raise InputError(
-                    f"mask {path} shows an object by entry 0 of its palette, which is that of the "
-                    "background: give the object another one."
+                    f"mask {path} shows an object by entry 0 of its palette, which is the background: "
+                    "give the object another entry."
                 )
             labels = np.where(opaque, labels, np.zeros_like(labels))
     if labels.max() > LARGEST_LABEL or labels.min() < 0:
@@ -54,12 +54,12 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
 def read_label_map(path: Path, lone_void: bool = False) -> NDArray[np.uint8]:
     """Read a paletted or grey PNG as labels of objects, `H x W`; 0 is background.
 
-    255 in a paletted file is void, as in DAVIS: pixels of no object, which become background. In a grey
-    file it is a label like the others, since masks of one object are commonly stored as 0 and 255.
+    255 in a paletted file is void, as in DAVIS, and becomes background. In a grey file it is a label, since
+    masks of one object are often stored as 0 and 255.
 
     Args:
-        path: the file.
-        lone_void: keep 255 in a paletted file that has no other label, which then is such a mask, too.
+        path: path of the mask.
+        lone_void: whether 255 is a label in a paletted file without other labels.
 
     Raises:
         InputError: see `read_labels`.
@@ -73,7 +73,7 @@ def read_label_map(path: Path, lone_void: bool = False) -> NDArray[np.uint8]:
 
 
 def read_merged(path: Path) -> NDArray[np.uint8]:
-    """Read a mask as one object labelled 255, `H x W`: all labels above 0, or any colour but black."""
+    """Read a mask as one object labelled 255, `H x W`: all labels above 0, or all colours except black."""
     colours = read_colours(path)
     inside = read_labels(path) > 0 if colours is None else colours.any(axis=2)
     return np.where(inside, np.uint8(255), np.uint8(0))
@@ -82,7 +82,8 @@ def read_merged(path: Path) -> NDArray[np.uint8]:
 def read_object_mask(path: Path) -> NDArray[np.uint8]:
     """Read the mask of a single object, `H x W`, 0 or 255.
 
-    Paletted files show the object by labels above 0, all others by values above half of their largest.
+    The object is where a paletted file has labels above 0, and where others exceed half of their largest
+    value.
     """
     with opened(path) as image:
         labels = np.asarray(image if image.mode == "P" else image.convert("L"))
@@ -102,7 +103,7 @@ def read_soft_mask(path: Path) -> NDArray[np.uint8]:
 
 
 def read_palette(path: Path) -> list[int] | None:
-    """Return the palette of a mask as it is stored (maybe short), R G B R G B ..., or None without one."""
+    """Return the stored palette of a mask, R G B R G B ..., possibly below 256 colours; or None."""
     with opened(path) as image:
         return image.getpalette("RGB") if image.mode in PALETTE_MODES else None
 
@@ -110,7 +111,7 @@ def read_palette(path: Path) -> list[int] | None:
 def joined_palette(paths: Iterable[Path]) -> list[int]:
     """Return 256 colours for the labels of masks, R G B R G B ...
 
-    They are those of the first palette; where it ends, those of the first longer one, then standard ones.
+    They are the colours of the first palette, then those of the first longer one, then the VOC colours.
     """
     joined: list[int] = []
     for path in paths:
@@ -119,13 +120,13 @@ def joined_palette(paths: Iterable[Path]) -> list[int]:
 
 
 def read_colours(path: Path) -> NDArray[np.uint8] | None:
-    """Read a mask that marks objects by colour, as RGB `H x W x 3`; None when its numbers are its labels.
+    """Read a mask that marks objects by colour, as RGB `H x W x 3`; None when its numbers are labels.
 
-    Transparent pixels are black, whatever colour is hidden there.
+    Transparent pixels become black.
 
     Raises:
-        InputError: it cannot be read, may have lost its labels (see `check_mask`), or does not say what
-            is background (see `marks_by_colour`).
+        InputError: the mask cannot be read, may have lost its labels (see `check_mask`), or has no clear
+            background (see `marks_by_colour`).
     """
     with opened(path) as image:
         check_mask(image, path)

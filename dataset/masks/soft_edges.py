@@ -1,4 +1,4 @@
-"""Soft edges: the blended pixels that drawing programs put along an outline, each shade an id of its own."""
+"""Soft edges: pixels that drawing programs blend along an outline, whose shades would each be an object."""
 
 from collections.abc import Mapping
 
@@ -6,36 +6,36 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-MANY = 4  # thin ids in a mask: fewer are taken as small objects
-MOST_BODIES = 256  # a picture with more is no mask, and is refused as one
+MANY = 4  # with fewer thin ids in a mask, they are small objects
+MOST_BODIES = 256  # a picture with more is no mask
 SQUARE = np.ones((3, 3), np.uint8)
 
 
 def id_counts(ids: NDArray[np.integer]) -> dict[int, int]:
-    """Return how many pixels each id above 0 has, in rising order; `ids` is `H x W`."""
+    """Return the number of pixels of each id above 0 in a map `H x W`, by rising id."""
     found, index = _indexed(ids)
     counts = np.bincount(index.ravel(), minlength=len(found))
     return {int(i): int(count) for i, count in zip(found, counts, strict=True) if i}
 
 
 def thin_ids(ids: NDArray[np.integer]) -> set[int]:
-    """Return the ids above 0 of a map `H x W` that nowhere fill a square of 3 x 3 pixels."""
+    """Return the ids above 0 of a map `H x W` that fill no square of 3 x 3 pixels."""
     found, index = _indexed(ids)
     return set(found[~_fills_square(index, len(found))].tolist()) - {0}
 
 
 def without_soft_edges(ids: NDArray[np.integer], colours: Mapping[int, int]) -> NDArray[np.integer]:
-    """Return a mask in which each pixel of a soft edge has the id nearest in colour beside the edge.
+    """Replace each pixel of a soft edge by the neighbouring id nearest in colour.
 
-    A soft edge is a group of connected pixels whose ids nowhere fill a square of 3 x 3 pixels, where the
-    group touches an object that does, and where all such groups together have at least `MANY` ids.
+    A soft edge is a connected group of pixels of thin ids (see `thin_ids`) that touches an object of another
+    id. All such groups together must have at least `MANY` ids.
 
     Args:
-        ids: `H x W`, 0 is background.
-        colours: the packed colour of each id, the background's included.
+        ids: mask `H x W`, 0 is background.
+        colours: packed colour of each id and of the background.
 
     Returns:
-        The mask `H x W`; `ids` itself where it has no soft edge.
+        The mask `H x W`; `ids` itself without soft edges.
     """
     found, index = _indexed(ids)
     thin = ~_fills_square(index, len(found)) & (found > 0)
@@ -65,7 +65,7 @@ def without_soft_edges(ids: NDArray[np.integer], colours: Mapping[int, int]) -> 
 
 
 def _indexed(ids: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.uint16]]:
-    """Return the ids of a map `H x W` in rising order, and for each pixel the position of its own."""
+    """Return the sorted ids of a map `H x W`, and each pixel's position among them."""
     if ids.dtype == np.uint8:  # several times as fast as sorting
         found = np.flatnonzero(np.bincount(ids.ravel(), minlength=256))
         table = np.zeros(256, np.uint16)
@@ -76,7 +76,7 @@ def _indexed(ids: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.
 
 
 def _fills_square(index: NDArray[np.uint16], count: int) -> NDArray[np.bool_]:
-    """Return which of `count` ids fill a square of 3 x 3 pixels somewhere; `index` is `H x W`."""
+    """Return for each of `count` ids whether it fills a square of 3 x 3 pixels; `index` is `H x W`."""
     replicate = cv2.BORDER_REPLICATE
     flat = cv2.erode(index, SQUARE, borderType=replicate) == cv2.dilate(index, SQUARE, borderType=replicate)
     return np.bincount(index[flat], minlength=count) > 0

@@ -1,7 +1,7 @@
-"""What an opened file says as a mask: its numbers as stored, what is transparent, what marks objects.
+"""The stored content of a mask file: its numbers, its transparency, and whether colours mark objects.
 
-A picture is decoded to be looked at: grey of 2 or 4 bits is stretched to 255, transparent entries of a
-palette are colours like others. A mask is numbers, so what was stored is restored here.
+Decoders change numbers for display: grey of 2 or 4 bits is stretched to 255. Here the stored numbers are
+restored.
 """
 
 from pathlib import Path
@@ -28,11 +28,11 @@ WHITE_16 = 65535
 
 
 def check_mask(image: Image.Image, path: Path) -> None:
-    """Make sure that a file can hold labels.
+    """Check that the format of a file can hold labels.
 
     Raises:
-        InputError: its compression changes labels, it holds several pictures, or its numbers are no
-            labels (float, print colours, 16 bits a channel).
+        InputError: the compression is lossy, the file holds several pictures, or its numbers cannot be labels
+            (float, print colours, 16 bits per channel).
     """
     kind = _lossy_kind(image, path)
     if kind is not None:
@@ -52,9 +52,9 @@ def check_mask(image: Image.Image, path: Path) -> None:
 
 
 def _decoding(image: Image.Image) -> tuple[str | int, ...]:
-    """Return how Pillow decodes the pixels of an opened file: a raw mode such as `L;4`, and its options.
+    """Return Pillow's settings to decode an opened file: a raw mode such as `L;4`, and its options.
 
-    Nothing is known of it any more when the pixels are decoded.
+    They are lost when the pixels are decoded.
     """
     tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
     arguments = tiles[0][3] if tiles else ""
@@ -62,7 +62,7 @@ def _decoding(image: Image.Image) -> tuple[str | int, ...]:
 
 
 def _lossy_kind(image: Image.Image, path: Path) -> str | None:
-    """Return what to call a file whose compression is lossy, or may be; None when it is certainly not."""
+    """Return the name of a format whose compression is or may be lossy; None when it is lossless."""
     if image.format == "WEBP":
         return None if _is_lossless_webp(path) else "lossy WebP"
     if image.format == "TIFF" and image.info.get("compression", "raw") not in LOSSLESS_TIFF:
@@ -73,7 +73,7 @@ def _lossy_kind(image: Image.Image, path: Path) -> str | None:
 
 
 def _is_lossless_webp(path: Path) -> bool:
-    """Tell whether a WebP's picture is in a chunk "VP8L", and not in "VP8 " (RFC 9649, section 2)."""
+    """Return whether a WebP's picture is in a chunk "VP8L", not "VP8 " (RFC 9649, section 2)."""
     with path.open("rb") as file:
         file.seek(12)
         while len(head := file.read(8)) == 8:
@@ -85,15 +85,14 @@ def _is_lossless_webp(path: Path) -> bool:
 
 
 def grey_step(image: Image.Image) -> int:
-    """Return the grey level that a decoded picture shows for the stored number 1."""
+    """Return the decoded grey level of the stored number 1."""
     return STRETCHED.get(str(_decoding(image)[0]), 1) if image.format == "PNG" else 1
 
 
 def stored_numbers(image: Image.Image) -> NDArray[np.integer]:
-    """Return the numbers of a grey or paletted picture as they are in the file, `H x W`.
+    """Return the stored numbers of a grey or paletted picture, `H x W`.
 
-    White of one bit is 255, since it is white alone that such a file has; so is white of 16 bits where
-    nothing else is there.
+    White is 255 in pictures of one bit, and in pictures of 16 bits that only have black and white.
     """
     if image.mode == "1":
         return np.asarray(image.convert("L"))
@@ -105,18 +104,18 @@ def stored_numbers(image: Image.Image) -> NDArray[np.integer]:
 
 
 def opaque_pixels(image: Image.Image, numbers: NDArray[np.integer] | None) -> NDArray[np.bool_] | None:
-    """Return where a picture is not wholly transparent, `H x W`; None when it has no transparency.
+    """Return where a picture is not fully transparent, `H x W`; None when it has no transparency.
 
     Args:
-        image: with an alpha channel, or a transparent colour, grey level or entries of the palette.
-        numbers: of `stored_numbers`, for a grey or paletted picture.
+        image: opened picture.
+        numbers: result of `stored_numbers` for a grey or paletted picture.
     """
     if image.mode in ALPHA_MODES:
         return np.asarray(image.getchannel("A")) > 0
     hidden = image.info.get("transparency")
     if hidden is None:
         return None
-    if isinstance(hidden, bytes):  # an opacity for each of the first entries
+    if isinstance(hidden, bytes):  # opacities of the first palette entries
         assert numbers is not None
         entries = np.full(256, 255, np.uint8)
         entries[: len(hidden)] = np.frombuffer(hidden, np.uint8)[:256]
@@ -129,10 +128,10 @@ def opaque_pixels(image: Image.Image, numbers: NDArray[np.integer] | None) -> ND
 
 
 def marks_by_colour(image: Image.Image) -> bool:
-    """Tell whether a mask marks objects by colour: RGB, or a palette whose entry 0 is no background.
+    """Return whether a mask marks objects by colour: RGB, or a palette whose entry 0 is not the background.
 
-    Entry 0 is the background, unless it is not black and other pixels say what is: black ones, or
-    transparent ones beside those of entry 0.
+    Entry 0 is the background, unless it is not black and other pixels are black, or are transparent while
+    those of entry 0 are not.
     """
     if image.mode not in PALETTE_MODES:
         return image.mode in COLOUR_MODES

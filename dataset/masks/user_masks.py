@@ -1,7 +1,7 @@
-"""The masks of a user, read together: the same label is the same object in all of them.
+"""Reads all masks of a user together, so that a label is the same object in all of them.
 
-A paletted or grey mask gives numbers, a mask in RGB gives colours. As soon as one mask gives colours, all are
-read by the colours that they show.
+Paletted and grey masks give numbers, RGB masks give colours. As soon as one mask gives colours, all masks are
+read by their colours.
 """
 
 import logging
@@ -39,11 +39,11 @@ class MaskIds:
     """A mask as ids: numbers, or packed colours (R * 65536 + G * 256 + B).
 
     Attributes:
-        path: the file.
+        path: path of the mask.
         kind: BIT, GREY, PALETTE or COLOUR.
-        ids: `H x W`, 0 is background, without soft edges.
+        ids: ids `H x W`, 0 is background, without soft edges.
         colours: packed colour of each id.
-        soft: pixels of each id that were a soft edge.
+        soft: number of soft-edge pixels of each id.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class MaskIds:
     soft: Mapping[int, int]
 
     def listed(self, counts: Mapping[int, int]) -> str:
-        """Return ids with their pixels, for a message."""
+        """Return ids with their pixel counts, for a message."""
         names = (f"#{number:06x}" if self.kind is COLOUR else str(number) for number in counts)
         items = [f"{name} ({count} px)" for name, count in zip(names, counts.values(), strict=True)]
         more = f" and {len(items) - LISTED} more" if len(items) > LISTED else ""
@@ -61,7 +61,7 @@ class MaskIds:
 
 
 def read_ids(path: Path) -> MaskIds:
-    """Read a mask of any kind; raises InputError when it is none."""
+    """Read a mask of any kind; raise InputError when it is not a mask."""
     colours = read_colours(path)
     if colours is not None:
         red, green, blue = np.moveaxis(colours.astype(np.uint32), -1, 0)
@@ -91,11 +91,11 @@ def _colours_of_numbers(path: Path) -> tuple[str, dict[int, int]]:
 
 @dataclass(frozen=True)
 class UserLabels:
-    """Reads masks of any kind as labels `H x W` that mean the same in all of them; 0 is background.
+    """Reads masks of any kind as labels `H x W` with one meaning in all masks; 0 is background.
 
     Attributes:
-        palette: colours of the labels, so that results look like the masks given.
-        by_colour: labels of packed colours, numbered in order of appearance, within a mask by value; None
+        palette: colours of the labels, so that results look like the given masks.
+        by_colour: label of each packed colour, numbered in order of appearance, within a mask by value; None
             when all masks give numbers.
     """
 
@@ -104,13 +104,13 @@ class UserLabels:
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> "UserLabels":
-        """Look at all masks, and warn of what may not be meant.
+        """Examine all masks, and warn of likely mistakes.
 
         Raises:
-            InputError: one is no mask, there are more than 255 objects, or a palette shows two of its
-                labels alike while other masks tell objects by colour.
+            InputError: a file is not a mask, there are more than 255 objects, or a palette shows two labels
+                in one colour while other masks give colours.
         """
-        shown: dict[Path, tuple[str, dict[int, int]]] = {}  # kind, and the colours of the ids
+        shown: dict[Path, tuple[str, dict[int, int]]] = {}  # kind, and colours of the ids
         colours: dict[int, None] = {}  # in order of appearance
         doubts: dict[str, list[str]] = {}
         for path in paths:
@@ -148,21 +148,21 @@ class UserLabels:
 
 
 def _warn(subjects: Iterable[Sequence[str]]) -> None:
-    """Log the first sentence of each subject, and how many more masks it holds for."""
+    """Log the first sentence of each subject, with the number of other masks that it applies to."""
     for sentences in subjects:
         more = f" ({len(sentences) - 1} more masks are such)" if len(sentences) > 1 else ""
         log.warning("%s%s.", sentences[0], more)
 
 
 def _doubts(mask: MaskIds, counts: Mapping[int, int]) -> Iterator[tuple[str, str]]:
-    """Yield what in a mask may not be meant: a subject, and the sentence about this mask.
+    """Yield likely mistakes in a mask: a subject, and the sentence about this mask.
 
     Args:
-        mask: the mask.
-        counts: pixels of each of its objects.
+        mask: mask to examine.
+        counts: number of pixels of each object.
 
     Raises:
-        InputError: beside soft edges, thin objects are left that may be more of them.
+        InputError: the mask has soft edges and other thin objects, which may be soft edges too.
     """
     thin = {number: counts[number] for number in sorted(thin_ids(mask.ids))}
     if mask.soft and thin:
@@ -198,7 +198,7 @@ def _doubts(mask: MaskIds, counts: Mapping[int, int]) -> Iterator[tuple[str, str
 
 
 def _check_distinct(shown: Mapping[Path, tuple[str, Mapping[int, int]]]) -> None:
-    """Make sure that no palette shows a label as background or as another one."""
+    """Check that no palette shows a label in the colour of the background or of another label."""
     for path, (_, used) in shown.items():
         if BLACK in used.values() or len(set(used.values())) < len(used):
             raise InputError(
@@ -208,7 +208,7 @@ def _check_distinct(shown: Mapping[Path, tuple[str, Mapping[int, int]]]) -> None
 
 
 def _warn_of_strangers(shown: Mapping[Path, tuple[str, Mapping[int, int]]], by_colour: bool) -> None:
-    """Say it when masks of two kinds have no object in common: it may have been meant."""
+    """Warn when masks of two kinds have no object in common, which may be intended."""
     first: dict[str, Path] = {}
     found: dict[str, set[int]] = {}
     for path, (kind, used) in shown.items():

@@ -12,16 +12,16 @@ from util.palette import full_palette
 
 
 def write_mask(path: Path, labels: NDArray[np.integer], palette: list[int] | None) -> None:
-    """Write a label map `H x W` as PNG of 8 bits, atomically: paletted, or grey when `palette` is None.
+    """Write a label map `H x W` atomically as an 8-bit PNG: paletted, or grey when `palette` is None.
 
     Args:
-        path: the file.
-        labels: 0 to 255.
-        palette: colours, R G B R G B ...; a short one is filled up, since a PNG has room for no label
-            beyond its colours.
+        path: path of the PNG.
+        labels: labels from 0 to 255.
+        palette: colours, R G B R G B ...; fewer than 256 are filled up, since a PNG cannot store larger
+            labels.
 
     Raises:
-        InputError: a label is not within 0 to 255.
+        InputError: a label is outside of 0 to 255.
     """
     if labels.size and (labels.min() < 0 or labels.max() > 255):
         raise InputError(f"labels from {labels.min()} to {labels.max()} do not fit into {path}: 0 to 255 do.")

@@ -1,1 +1,1 @@
-"""Synthetic videos with exact masks: textures on bending objects, in a scene, written as files."""
+"""Synthetic videos with exact masks: textured, bending objects in a scene, written as files."""

@@ -1,4 +1,4 @@
-"""A synthetic object: a padded, textured, bending sheet that moves and turns in space."""
+"""A synthetic object: a textured, bending sheet with a relief, which moves and rotates in space."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dataset.synthetic.textures import Picture, Random
 
-FOCAL = 2.5  # in half heights of the frame: the closer, the stronger the perspective
-GRID = 8  # the map from frame to texture is computed at every eighth pixel; it is smooth
-REACH = 1.2  # how far a bent object reaches beyond its square
+FOCAL = 2.5  # focal length in half heights of the frame; a smaller one gives a stronger perspective
+GRID = 8  # the map from frame to texture is smooth, so it is computed at every eighth pixel
+REACH = 1.2  # extent of a bent object relative to its square
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Wander:
 
     @classmethod
     def draw(cls, random: Random, middle: float, reach: float, period: float, drift: float = 0) -> "Wander":
-        """Draw one that stays within `reach` of its middle and swings about once in `period` frames."""
+        """Draw a function that stays within `reach` of its middle, with a period of about `period` frames."""
         parts = random.dirichlet((2, 1, 0.5)) * reach
         speeds = 2 * np.pi / period * np.array([1, 2, 3.5]) * random.uniform(0.6, 1.3, size=3)
         return cls(middle, drift, np.column_stack((parts, speeds, random.uniform(0, 2 * np.pi, size=3))))
@@ -38,24 +38,25 @@ class Wander:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where an object is at one moment."""
+    """The position and rotation of an object at one point in time."""
 
     to_frame: NDArray[np.float64]  # 3 x 3 homography from the object's square [-1, 1]^2 to pixels (x, y)
     turn: NDArray[np.float64]  # 3 x 3 rotation, object to camera
     depth: float
-    corners: NDArray[np.float64]  # 4 x 2 pixels, with room for bending
+    corners: NDArray[np.float64]  # 4 x 2 pixels, with a margin for bending
 
 
 @dataclass(frozen=True)
 class SyntheticObject:
-    """What an object looks like and how it moves.
+    """The appearance and motion of an object.
 
     Attributes:
         colour: n x n x 3 texture.
         alpha: n x n opacity of the outline, uint8.
-        normals: n x n x 3 unit vectors of its padded surface.
+        normals: n x n x 3 unit normals of its relief.
         radius: in half heights of the frame, at depth 1.
-        paths: x, y (half heights from the middle), depth, roll, pitch, yaw (radians), each of time in frames.
+        paths: x, y (half heights from the middle), depth, roll, pitch, yaw (radians) as functions of the
+            frame.
         bends: k x 6 waves of the sheet: direction x, y, shift x, y, radians per frame, phase.
     """
 
@@ -73,13 +74,13 @@ class SyntheticObject:
         half = height / 2
         camera = np.array([[FOCAL * half, 0, width / 2], [0, FOCAL * half, half], [0, 0, 1]])
         place = depth * np.array([x, y, FOCAL])
-        # the first two axes of the turned square, and its middle
+        # the first two axes of the rotated square, and its centre
         to_frame = camera @ np.column_stack((turn[:, :2] * self.radius, place))
         square = REACH * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
         return Pose(to_frame, turn, depth, _apply(to_frame, square))
 
     def lit(self, turn: NDArray[np.float64], light: NDArray[np.float64]) -> Picture:
-        """Return the texture under a light from direction `light` (camera's axes), times its opacity.
+        """Return the texture under a light from direction `light` (camera's axes), multiplied by its opacity.
 
         Returns:
             n x n x 4, red, green, blue (multiplied by opacity) and opacity.
@@ -92,17 +93,17 @@ class SyntheticObject:
         gloss *= self.alpha * np.float32(1 / 255)
         colour = cv2.multiply(self.colour, cv2.merge([shade] * 3), dtype=cv2.CV_32F)
         colour = cv2.add(colour, cv2.merge([gloss] * 3))
-        ceiling = cv2.merge([self.alpha] * 3)  # light never outshines the opacity
+        ceiling = cv2.merge([self.alpha] * 3)  # colours are multiplied by the opacity
         colour = cv2.min(cv2.convertScaleAbs(colour), ceiling)
         return np.dstack((colour, self.alpha))
 
     def draw_into(
         self, frame: Picture, texture: Picture, pose: Pose, time: float
     ) -> tuple[tuple[slice, slice], NDArray[np.uint8]] | None:
-        """Lay the object over a frame `H x W x 3`, in place.
+        """Draw the object over a frame `H x W x 3`, in place.
 
         Returns:
-            The part of the frame that it touches and its opacity there, or None when it is out of sight.
+            The part of the frame that it covers and its opacity there, or None when it is not visible.
         """
         height, width = frame.shape[:2]
         left, top = np.maximum(np.floor(pose.corners.min(0)).astype(int), 0)
@@ -119,10 +120,10 @@ class SyntheticObject:
         return region, opacity
 
     def _texture_maps(self, pose: Pose, time: float, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
-        """Return where each pixel of a box lies in the texture, `rows x columns x 2`: x, y."""
+        """Return the texture coordinates (x, y) of each pixel of a box, `rows x columns x 2`."""
         left, top, right, bottom = box
         columns, rows = -(-(right - left) // GRID) + 2, -(-(bottom - top) // GRID) + 2
-        # the middle of each GRID x GRID block, with a block around, so that nothing is extrapolated
+        # the centre of each GRID x GRID block, with a block around, so that nothing is extrapolated
         x = left + GRID * (np.arange(columns) - 1) + (GRID - 1) / 2
         y = top + GRID * (np.arange(rows) - 1) + (GRID - 1) / 2
         nodes = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
@@ -136,7 +137,7 @@ class SyntheticObject:
 
 
 def random_outline(random: Random, size: int) -> Picture:
-    """Draw the opacity of a shape, `size x size`: lobed, stretched, perhaps with limbs or a hole."""
+    """Draw the opacity of a random shape, `size x size`: lobed, stretched, possibly with limbs or a hole."""
     fine = 4
     canvas = np.zeros((size * fine, size * fine), np.uint8)
     angles = np.linspace(0, 2 * np.pi, 240, endpoint=False)
@@ -165,7 +166,7 @@ def random_outline(random: Random, size: int) -> Picture:
 
 
 def padded_normals(alpha: Picture, random: Random) -> NDArray[np.float32]:
-    """Return the unit normals, `n x n x 3` towards the camera (-z), of an outline stuffed like a cushion."""
+    """Return the unit normals of a cushion of a given outline, `n x n x 3`, towards the camera (-z)."""
     inside = cv2.distanceTransform((alpha > 127).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     size = alpha.shape[0]
     bulge = np.sqrt(inside / size) * size * random.uniform(0.2, 0.5)

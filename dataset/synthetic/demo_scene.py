@@ -1,4 +1,4 @@
-"""The scene of the demo clip: photographs that come with scikit-image, cut out and set in motion."""
+"""The scene of the demo clip: parts of photographs that come with scikit-image, in motion."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from dataset.synthetic.bending_object import SyntheticObject, Wander
 from dataset.synthetic.scene import BACKGROUND_SIZE, Camera, Lighting, Scene, VideoSettings
 from dataset.synthetic.textures import Picture
 
-# Read as files: skimage.data's functions would turn to the network for a file that has another checksum.
+# Read as files, since skimage.data's functions would download a file with another checksum.
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
 BACKGROUND = "rocket.jpg"
 SETTINGS = VideoSettings(frames=60, height=240, width=432, objects=(3, 3))
 ENTRY = 22  # the first frame that shows the late object
 GRAIN = 2.0  # standard deviation of the sensor's noise
-FILLED = 0.94  # of its texture that a cut-out takes up
-FINE = 4  # outlines are drawn this much larger, for soft edges
+FILLED = 0.94  # share of the texture's side that a cut-out fills
+FINE = 4  # factor by which outlines are drawn larger, for soft edges
 
 Motion = Callable[[float], float]
 
 
 @dataclass(frozen=True)
 class CutOut:
-    """A part of a photograph and how it moves.
+    """A part of a photograph and its motion.
 
     Attributes:
-        photograph: file name.
+        photograph: file name of the photograph.
         outline: corners `x,y x,y ...` in pixels of the photograph.
         radius: half the larger side, in half heights of the frame.
         paths: see `SyntheticObject`.
@@ -46,14 +46,14 @@ class CutOut:
 
 
 def swing(middle: float, reach: float, period: float, phase: float = 0) -> Wander:
-    """Return a path that swings `reach` around its middle once in `period` frames."""
+    """Return a sine around `middle` with amplitude `reach` and a period of `period` frames."""
     return Wander(middle, 0, np.array([[reach, 2 * np.pi / period, phase]]))
 
 
 def glide_in(start: float, end: float) -> Motion:
-    """Return the path of what is far out of sight before `ENTRY`, and then slows down on its way to `end`.
+    """Return the path of an object that enters the frame at `ENTRY` and slows down on its way to `end`.
 
-    It is in sight with most of itself at once: its first mask shall say what it looks like.
+    Most of it is visible at once, so that its first mask shows what it looks like.
     """
 
     def path(time: float) -> float:
@@ -63,7 +63,7 @@ def glide_in(start: float, end: float) -> Motion:
     return path
 
 
-# 1 and 2 are there from the start, and 1 passes in front of 2; 3 comes late.
+# Objects 1 and 2 are visible from the start, and 1 passes in front of 2; 3 comes later.
 CUT_OUTS = (
     CutOut(  # the cat's face
         "chelsea.png",
@@ -117,7 +117,7 @@ CUT_OUTS = (
 
 
 def demo_scene(random: np.random.Generator) -> Scene:
-    """Return the scene; `random` draws the grain alone."""
+    """Return the scene; `random` only draws the grain."""
     height, width = SETTINGS.height, SETTINGS.width
     size = round(width * BACKGROUND_SIZE), round(height * BACKGROUND_SIZE)
     background = cv2.resize(read_image(PHOTOGRAPHS / BACKGROUND), size, interpolation=cv2.INTER_AREA)
@@ -127,14 +127,14 @@ def demo_scene(random: np.random.Generator) -> Scene:
         [_cut(cut_out) for cut_out in CUT_OUTS],
         background,
         Camera(swing(0, 0.12, 120, -1), swing(0, 0.06, 100), swing(1.15, 0.06, 140), swing(0, 0.03, 110)),
-        # from the upper left, so that flat cut-outs change in brightness as they turn and do not gleam
+        # from the upper left, so that flat cut-outs change in brightness as they turn
         Lighting(swing(-0.9, 0.2, 90), swing(-0.7, 0.1, 90), swing(1.15, 0.05, 80), swing(0, 0.02, 100), 0.2),
         np.repeat(grain, 3, axis=2),
     )
 
 
 def _cut(cut_out: CutOut) -> SyntheticObject:
-    """Cut a part out of its photograph; it lies in the middle of a square texture."""
+    """Cut a part out of its photograph, into the middle of a square texture."""
     picture = read_image(PHOTOGRAPHS / cut_out.photograph)
     outline = np.array([corner.split(",") for corner in cut_out.outline.split()], float)
     middle, reach = (outline.max(0) + outline.min(0)) / 2, np.ptp(outline, axis=0).max() / FILLED
@@ -152,7 +152,7 @@ def _cut(cut_out: CutOut) -> SyntheticObject:
 
 
 def _square_part(picture: Picture, middle: NDArray[np.float64], side: float, size: int) -> Picture:
-    """Return the square of a picture around a point, `size x size`; the borders are continued."""
+    """Return the square of a picture around a point, resized to `size x size`; the borders are replicated."""
     margin = int(np.ceil(side))
     padded = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     left, top = np.round(middle - side / 2 + margin).astype(int)

@@ -1,4 +1,4 @@
-"""Synthetic videos with exact masks: objects bend, turn and cover each other over a moving background."""
+"""Synthetic videos with exact masks: objects bend, rotate and occlude each other over a moving background."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from dataset.synthetic.bending_object import Pose, SyntheticObject, Wander, padded_normals, random_outline
 from dataset.synthetic.textures import Picture, Random, TextureSource
 
-SWING = (110, 320)  # frames in which an object goes back and forth once
-SHUTTER = 0.5  # of the time between frames
-BLUR_STEP = 2.5  # pixels between two exposures of a frame, ...
-MAX_EXPOSURES = 7  # ... of which there are at most this many
-BACKGROUND_SIZE = 1.5  # in frames, so that the camera can move
-LOOKALIKE_CHANCE = 0.15  # an object has the texture of the one before
+SWING = (110, 320)  # limits of an object's period of motion, in frames
+SHUTTER = 0.5  # exposure time as a share of the time between frames
+BLUR_STEP = 2.5  # pixels of motion between two exposures of a frame
+MAX_EXPOSURES = 7  # per frame
+BACKGROUND_SIZE = 1.5  # relative to the frame, so that the camera can move
+LOOKALIKE_CHANCE = 0.15  # that an object has the texture of the one before
 GRAIN = 3.0  # standard deviation of the sensor's noise
 
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """What every video of a set has in common."""
+    """Settings that all videos of a set share."""
 
     frames: int = 60
     height: int = 480
@@ -39,7 +39,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Camera:
-    """How the background moves: pan (in heights), zoom and turn (radians)."""
+    """The motion of the background: pan (in heights), zoom and rotation (radians)."""
 
     x: Wander
     y: Wander
@@ -49,7 +49,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Lighting:
-    """A light that moves, changes in strength and colour, and falls unevenly on the scene."""
+    """A light that moves, changes in strength and colour, and is uneven over the scene."""
 
     x: Wander
     y: Wander
@@ -60,7 +60,7 @@ class Lighting:
 
 @dataclass(frozen=True)
 class Scene:
-    """All that a video shows."""
+    """The content of a video."""
 
     settings: VideoSettings
     objects: list[SyntheticObject]
@@ -91,7 +91,7 @@ def random_scene(random: Random, settings: VideoSettings, textures: TextureSourc
         Wander.draw(random, 0, 0.06, 110),
         random.uniform(0, 0.5),
     )
-    # one sheet of noise, of which each frame takes another part
+    # one noise image, from which each frame takes another part
     grain = np.round(random.normal(scale=GRAIN, size=(height + 64, width + 64, 1))).astype(np.int16)
     return Scene(settings, objects, background, camera, lighting, np.repeat(grain, 3, axis=2))
 
@@ -136,7 +136,7 @@ def _random_object(
 
 
 def _render_frame(scene: Scene, index: int, random: Random) -> Rendered:
-    """Average several exposures; the masks are those of the middle one."""
+    """Render a frame as the average of several exposures, with the masks of the middle one."""
     height, width = scene.settings.height, scene.settings.width
     times = _exposures(scene, index)
     light = np.array([scene.lighting.x(index), scene.lighting.y(index), -1.0])
@@ -158,7 +158,7 @@ def _render_frame(scene: Scene, index: int, random: Random) -> Rendered:
 
 
 def _exposures(scene: Scene, index: int) -> list[float]:
-    """Return the moments that a frame shows: an odd number, more the faster things move."""
+    """Return the points in time of a frame's exposures: an odd number, which grows with the speed."""
     first, last = index - SHUTTER / 2, index + SHUTTER / 2
 
     def corners(time: float) -> NDArray[np.float64]:
@@ -175,7 +175,7 @@ def _background(scene: Scene, time: float) -> Picture:
     height, width = scene.settings.height, scene.settings.width
     rows, columns = scene.background.shape[:2]
     zoom, turn = scene.camera.zoom(time), scene.camera.turn(time)
-    # from the frame to the background's picture
+    # maps the frame to the background's picture
     linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / zoom
     pan = np.array([scene.camera.x(time), scene.camera.y(time)]) * height
     offset = np.array([columns / 2, rows / 2]) + pan - linear @ np.array([width / 2, height / 2])
@@ -189,7 +189,7 @@ def _background(scene: Scene, time: float) -> Picture:
 
 
 def _developed(scene: Scene, exposed: NDArray[np.float32], index: int, random: Random) -> Picture:
-    """Apply the light's strength, colour and unevenness, and the grain."""
+    """Apply the light's strength, colour and unevenness, and add grain."""
     height, width = scene.settings.height, scene.settings.width
     lighting = scene.lighting
     y, x = np.mgrid[-1:1:12j, -1:1:20j].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Surfaces of synthetic objects and backgrounds: parts of real pictures, or procedural patterns."""
+"""Textures of synthetic objects and backgrounds: parts of real pictures, or procedural patterns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from dataset.image_io import read_image
 Random = np.random.Generator
 Picture = NDArray[np.uint8]
 
-PROCEDURAL_SHARE = 0.25  # of the textures when there are pictures too
-SMALLEST_PART = 0.35  # of a picture's width and height that a texture shows
+PROCEDURAL_SHARE = 0.25  # of the textures, when there are pictures
+SMALLEST_PART = 0.35  # smallest share of a picture's width and height in a texture
 
 
 @dataclass(frozen=True)
 class TextureSource:
-    """Draws textures from pictures, or procedural ones alone when there are none."""
+    """Draws textures from pictures and procedural ones, or only procedural ones without pictures."""
 
     pictures: Sequence[Path] = ()
 
@@ -32,7 +32,7 @@ class TextureSource:
 
 
 def part_of(picture: Picture, random: Random, height: int, width: int) -> Picture:
-    """Cut a random part of the aspect asked for out of a picture, mirror it at random, and resize it."""
+    """Cut a random part of a given aspect ratio out of a picture, mirror it at random, and resize it."""
     rows, columns = picture.shape[:2]
     largest = min(rows / height, columns / width)
     scale = largest * random.uniform(SMALLEST_PART, 1)
@@ -76,7 +76,7 @@ def noise(random: Random, height: int, width: int, cells: int, octaves: int) -> 
 
 
 def _coordinates(random: Random, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return turned and warped coordinates; the height is 1."""
+    """Return rotated and warped coordinates; the height is 1."""
     y, x = np.mgrid[:height, :width].astype(np.float32) / np.float32(height)
     angle = random.uniform(0, np.pi)
     bend = random.uniform(0.05, 0.3)
@@ -102,7 +102,7 @@ def _checks(random: Random, height: int, width: int) -> NDArray[np.float32]:
 
 
 def _scales(random: Random, height: int, width: int) -> NDArray[np.float32]:
-    """Distance to the nearest of scattered points."""
+    """Return the distance to the nearest of scattered points."""
     scattered = np.full((height, width), 255, np.uint8)
     count = int(random.integers(20, 150))
     scattered[random.integers(height, size=count), random.integers(width, size=count)] = 0

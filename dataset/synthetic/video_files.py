@@ -1,4 +1,4 @@
-"""Writing of rendered videos: pictures as JPEG, labels as paletted PNG, both or neither."""
+"""Writes rendered videos: pictures as JPEG, labels as paletted PNG."""
 
 import shutil
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ JPEG_QUALITY = 92
 
 
 def write_video(frames: Iterable[Rendered], images: Path, annotations: Path) -> None:
-    """Write `00000.jpg`, ... and `00000.png`, ...; the two folders appear when all is written.
+    """Write `00000.jpg`, ... and `00000.png`, ...; both folders appear when they are complete.
 
     Args:
-        frames: in order.
-        images: the folder of the pictures, which appears last.
-        annotations: the folder of the labels.
+        frames: frames in order.
+        images: folder of the pictures, which appears last.
+        annotations: folder of the labels.
     """
     folders = annotations, images
     unfinished = [folder.with_name(f".{folder.name}") for folder in folders]

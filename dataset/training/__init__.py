@@ -1,1 +1,1 @@
-"""Samples for training: which data, random changes of frames and masks, batches."""
+"""Training samples: data sets, augmentation of frames and masks, batches."""

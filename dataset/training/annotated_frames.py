@@ -1,4 +1,4 @@
-"""Samples for a network that is fitted to one video: its annotated objects, moved and bent."""
+"""Training samples for a one-shot fit: the annotated objects of one video, moved and bent."""
 
 import math
 from collections.abc import Sequence
@@ -33,28 +33,28 @@ from dataset.training.transforms import (
 )
 from dataset.video import Video
 
-SHARED_ZOOM = (0.7, 1.2)  # about the scale at which the video will be segmented
+SHARED_ZOOM = (0.7, 1.2)  # relative to the scale at which the video will be segmented
 FRAME_TURN, FRAME_SHEAR = 10, 5  # degrees, to each side
 FRAME_SCALE = 0.1  # smaller to larger
-FRAME_SHIFT = 0.1  # of the crop, to each side
-CALM_CHANCE = 0.5  # of an item that changes little from frame to frame, and is not bent
-CALM_PART = (0.1, 0.5)  # of the usual changes
-MISTAKEN_CHANCE = 0.7  # of a sample whose second frame is remembered with mistakes
-CROWD = 3  # objects of a sample, at most
+FRAME_SHIFT = 0.1  # share of the crop, to each side
+CALM_CHANCE = 0.5  # that an item changes little from frame to frame, and is not bent
+CALM_PART = (0.1, 0.5)  # share of the usual changes
+MISTAKEN_CHANCE = 0.7  # that the second frame's memory has mistakes in its masks
+CROWD = 3  # largest number of objects in a sample
 
-Layer = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # picture H x W x 3, and where it covers, H x W
+Layer = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # picture H x W x 3, and its opacity H x W
 
 
 @dataclass(frozen=True)
 class AnnotatedFrame:
-    """A frame at working size, with the labels given for it."""
+    """A frame at working size, with its label map."""
 
     image: tv_tensors.Image  # 3 x h x w
     mask: tv_tensors.Mask  # h x w, at least one label
 
 
 def annotated_frames(video: Video) -> list[AnnotatedFrame]:
-    """Read the frames of a video that have masks, at the size at which it is segmented."""
+    """Read the frames of a video that have masks, at working size."""
     found = []
     for index in sorted(video.masks):
         frame = video.read(index)
@@ -75,18 +75,17 @@ class CutOut:
 
 
 class AnnotatedFrames:
-    """Draws samples of stage 2 from annotated frames: their objects, moving over their background.
+    """Draws samples of stage 2 from annotated frames: their objects move over their background.
 
-    Objects are cut out, and the holes they leave are filled from around. A sample shows part of the
-    first frame's background at about its own scale, and up to `CROWD` objects on it, one over the
-    other; each moves, turns, bends and changes colour from frame to frame, much or, as in most videos,
-    little. Two of the objects are to be segmented, the others are there to be told apart from them. (After
-    "Lucid Data Dreaming", Khoreva et al., IJCV 2019.)
+    The idea is that of "Lucid Data Dreaming" (Khoreva et al., IJCV 2019). Objects are cut out, and the holes
+    are inpainted. A sample shows part of the first frame's background and up to `CROWD` objects, one over the
+    other. Each object moves, turns, bends and changes colour from frame to frame, often only a little, as in
+    most videos. Two of the objects have to be segmented; the others are distractors.
 
     Args:
-        frames: at least one.
-        crop_size: of a sample, a side.
-        seed: of the run.
+        frames: annotated frames, at least one.
+        crop_size: side of a sample in pixels.
+        seed: seed of the run.
     """
 
     def __init__(self, frames: Sequence[AnnotatedFrame], crop_size: int, seed: int = 0) -> None:
@@ -98,11 +97,11 @@ class AnnotatedFrames:
             self.objects.setdefault(part.label, []).append(part)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a sample, another for each number; there is no end of them.
+        """Return sample `index`; there is no last one.
 
-        Its `info` also has `labels`: of the first and the second object, 0 where there is none. And it has
-        `remembered`, float32 2 x 2 x H x W: masks of frames 0 and 1 of both objects, those of frame 1 mostly
-        with mistakes as a method makes them.
+        Its `info` also has `labels`, the labels of the two objects (0 for none). The sample also has
+        `remembered`, float32 `2 x 2 x H x W`: masks of both objects on frames 0 and 1 for the memory, on
+        frame 1 mostly with typical mistakes.
         """
         random = self.streams.generator(index)
         crowd = [int(label) for label in random.permutation(list(self.objects))]
@@ -148,7 +147,7 @@ class AnnotatedFrames:
         place: tuple[float, float],
         random: Random,
     ) -> list[Layer]:
-        """Return an item of every frame, its `centre` brought to about `place`; both are (x, y)."""
+        """Return an item's layer on every frame, with its `centre` moved near `place`; both are (x, y)."""
         side = self.crop_size
         zoom = math.exp(random.uniform(*np.log(SHARED_ZOOM)))
         mirror = -1 if random.random() < 0.5 else 1
@@ -169,17 +168,17 @@ class AnnotatedFrames:
 
 
 def frame_affine(change: float) -> AffineRange:
-    """Return how an item differs from frame to frame, for a part of the usual changes."""
+    """Return the range of an item's changes from frame to frame, for a share of the usual changes."""
     scale = FRAME_SCALE * change
     return AffineRange(FRAME_TURN * change, FRAME_SHEAR * change, (1 - scale, 1 + scale))
 
 
 def remembered(objects: Tensor, random: Random) -> Tensor:
-    """Return the masks of a sample's first two frames as they are remembered, float32 `2 x K x H x W`.
+    """Return the masks of a sample's first two frames for the memory, float32 `2 x K x H x W`.
 
     Args:
-        objects: bool `2 x K x H x W`, as they are: the first frame's are remembered so.
-        random: source of all draws.
+        objects: true masks, bool `2 x K x H x W`; those of the first frame are not changed.
+        random: random generator.
     """
     masks = objects.byte().numpy()
     if random.random() < MISTAKEN_CHANCE:
@@ -188,7 +187,7 @@ def remembered(objects: Tensor, random: Random) -> Tensor:
 
 
 def background(frame: AnnotatedFrame) -> tv_tensors.Image:
-    """Return a frame without its objects, the holes filled from around."""
+    """Return a frame without its objects; the holes are inpainted."""
     hole = cv2.dilate((pixels(frame.mask) > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
     return as_image(cv2.inpaint(pixels(frame.image), hole, 5, cv2.INPAINT_TELEA))
 
@@ -205,10 +204,10 @@ def cut_outs(frame: AnnotatedFrame) -> list[CutOut]:
 
 
 def composed(layers: Sequence[Layer]) -> Layer:
-    """Lay pictures over each other, the first at the bottom, with edges a pixel soft.
+    """Compose layers, the first at the bottom, with edges softened by one pixel.
 
     Returns:
-        The picture, and for each pixel the number of the layer that it shows.
+        The picture, and the index of the visible layer at each pixel.
     """
     picture = layers[0][0].astype(np.float32)
     labels = np.zeros(picture.shape[:2], np.uint8)

@@ -1,4 +1,4 @@
-"""Which samples make up which batch."""
+"""The order of samples in batches."""
 
 from collections.abc import Iterator
 
@@ -9,18 +9,18 @@ from util.ranks import Ranks
 
 
 class BatchOrder(Sampler[list[int]]):
-    """Deals shuffled samples out to the processes, batch by batch, the same way in every run.
+    """Distributes shuffled samples over batches and processes, reproducibly.
 
-    Each epoch has its own order, drawn from the seed and the epoch's number alone. A batch of the
-    whole run is a stretch of that order, of which each process takes its share: the samples of an
-    iteration depend on neither the number of processes nor where a run was stopped and resumed.
-    An incomplete last batch is left out; a data set smaller than one batch is repeated to fill it.
+    The order of an epoch depends on the seed and the epoch alone. A batch of the whole run is a part of that
+    order, and each process takes its share; so the samples of an iteration do not depend on the number of
+    processes or on interruptions of the run. An incomplete last batch is left out. A data set smaller than
+    one batch is repeated.
 
     Args:
-        samples: number of them.
-        batch_size: of each process.
-        ranks: the processes.
-        seed: of the order.
+        samples: number of samples.
+        batch_size: samples per batch and process.
+        ranks: processes of the run.
+        seed: seed of the order.
     """
 
     def __init__(self, samples: int, batch_size: int, ranks: Ranks, seed: int) -> None:
@@ -34,7 +34,7 @@ class BatchOrder(Sampler[list[int]]):
         self.start = 0
 
     def seek(self, iteration: int) -> int:
-        """Go to the batch of an iteration (from 0), and return the epoch it lies in."""
+        """Go to the batch of an iteration (from 0), and return its epoch."""
         self.epoch, self.start = divmod(iteration, self.batches)
         return self.epoch
 

@@ -1,6 +1,6 @@
-"""Samples for the fusion network: a frame, and what was carried to it from two others.
+"""Training samples of the fusion network: a frame, and masks propagated to it from two other frames.
 
-The data are what `scripts/generate_fusion.py` writes: `<run>/<video>/<begun at>/<object>/<frame>.png`.
+`scripts/generate_fusion.py` writes the masks: `<run>/<video>/<begun at>/<object>/<frame>.png`.
 """
 
 import logging
@@ -42,9 +42,9 @@ class FusionDataset(Dataset[Sample]):
     """Videos with their generated masks (MiVOS section 4.2).
 
     Args:
-        videos: see `fusion_videos`.
-        crop_size: of a sample, a side.
-        seed: of the run.
+        videos: videos with generated masks, see `fusion_videos`.
+        crop_size: side of a sample in pixels.
+        seed: seed of the run.
     """
 
     def __init__(self, videos: Sequence[FusionVideo], crop_size: int = 384, seed: int = 0) -> None:
@@ -53,24 +53,24 @@ class FusionDataset(Dataset[Sample]):
         self.streams = SampleStreams(seed)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other samples from now on; call it between epochs."""
+        """Set the epoch, which changes the samples; call it between epochs."""
         self.streams.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self.videos)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a sample; raises InputError when a file cannot be read.
+        """Return a sample; raise InputError when a file cannot be read.
 
         Returns:
             rgb, rgb_b: `3 x H x W` float32, normalised: the frame t to fuse on, and the reference frame b.
-            seg1, seg12: `1 x H x W` float32, the first and second object's probability at t, carried from a.
-            seg2, seg22: the same, carried from b.
-            was_b: `2 x H x W` float32, the objects' probabilities at b, carried from a.
-            mask_b: `2 x H x W` float32, their truth at b.
+            seg1, seg12: `1 x H x W` float32, both objects' probabilities at t, propagated from a.
+            seg2, seg22: the same, propagated from b.
+            was_b: `2 x H x W` float32, both objects' probabilities at b, propagated from a.
+            mask_b: `2 x H x W` float32, both objects' true masks at b.
             dist: `2` float32, |a-t| / |a-b| and |b-t| / |a-b|.
-            selector: `2` float32, which of the objects there are.
-            cls_gt: `H x W` int64, the truth at t.
+            selector: `2` float32, 1 for an object that exists, else 0.
+            cls_gt: `H x W` int64, the ground truth at t.
             info: video and frames.
         """
         random = self.streams.generator(index)
@@ -85,7 +85,7 @@ class FusionDataset(Dataset[Sample]):
                 break
         if found is None:
             raise InputError(
-                f"{self.videos[index].runs[0].folder} holds no frames that reach each other with an object: "
+                f"{self.videos[index].runs[0].folder} has no two frames that masks were propagated between: "
                 "make its data with a smaller --separation or a larger --range."
             )
         drawn, *levels = found
@@ -117,14 +117,14 @@ class FusionDataset(Dataset[Sample]):
         }
 
     def _levels(self, begun: int, frame: int, drawn: Draw) -> tv_tensors.Mask:
-        """Return the probabilities of both objects, `2 x crop x crop`, as levels; a missing one has none."""
+        """Return the probabilities of both objects as grey levels, `2 x crop x crop`; a missing one is 0."""
         paths = [drawn.run.prob(begun, label, frame) for label in drawn.labels if label != NO_OBJECT]
         found = [torch.from_numpy(read_labels(path)) for path in paths]
         found += [torch.zeros_like(found[0])] * (2 - len(found))
         return self.cropped(tv_tensors.Mask(torch.stack(found)), drawn)
 
     def cropped(self, item: Item, drawn: Draw) -> Item:
-        """Crop an item, padded to the right and below where it is too small, and flip it perhaps."""
+        """Pad an item at the right and bottom if needed, crop it, and flip it if drawn."""
         side = self.crop_size
         height, width = size_of(item)
         fill = 0 if isinstance(item, tv_tensors.Mask) else list(IMAGE_FILL)
@@ -138,20 +138,20 @@ class FusionDataset(Dataset[Sample]):
 
 
 def different(first: Tensor, second: Tensor) -> int:
-    """Return the number of pixels on which two maps of levels are far apart."""
+    """Return the number of pixels on which two maps of grey levels differ strongly."""
     return int(((first.int() - second.int()).abs() > 255 * DIFFERENCE).sum())
 
 
 def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
-    """Find the videos of which data were made.
+    """Find the videos with generated masks.
 
     Args:
         runs: folder of one or several runs of `scripts/generate_fusion.py`.
-        images: folder of pictures for each video.
-        masks: folder of label maps for each video.
+        images: folder with a folder of pictures per video.
+        masks: folder with a folder of label maps per video.
 
     Raises:
-        InputError: there are none, or the video of some is not there.
+        InputError: there are no generated masks, or their video is missing.
     """
     found: dict[str, FusionVideo] = {}
     for folder in sorted(
@@ -159,7 +159,7 @@ def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
     ):
         begun = [number for number in numbers(folder) if any((folder / f"{number:05}").iterdir())]
         if len(begun) < 2:
-            log.warning("%s is left out: masks were carried from less than two of its frames.", folder)
+            log.warning("%s is left out: masks were propagated from less than two of its frames.", folder)
             continue
         if folder.name not in found:
             found[folder.name] = FusionVideo(folder.name, *_pictures(folder, images, masks), [])
@@ -176,7 +176,7 @@ def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
 
 
 def _pictures(folder: Path, images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
-    """Return the pictures and label maps of the video of a generated folder."""
+    """Return the pictures and label maps of the video that a folder was generated from."""
     frames = list_images(images / folder.name)
     truth = {path.stem: path for path in list_images(masks / folder.name)}
     if not frames or any(path.stem not in truth for path in frames):
@@ -186,6 +186,6 @@ def _pictures(folder: Path, images: Path, masks: Path) -> tuple[list[Path], list
 
 def _not_whole(folder: Path, images: Path, masks: Path) -> InputError:
     return InputError(
-        f"the video of {folder} is not in {images} and {masks}, or not whole: give the data that it was made "
-        "from."
+        f"the video of {folder} is missing or incomplete in {images} and {masks}: give the data that it was "
+        "made from."
     )

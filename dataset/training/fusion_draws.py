@@ -1,4 +1,4 @@
-"""Which frames and objects of a video make a sample for the fusion network."""
+"""Random choice of frames and objects for samples of the fusion network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,42 +7,42 @@ from typing import TypeVar
 
 from dataset.training.transforms import Random
 
-NO_OBJECT = -1  # a label that no pixel has
+NO_OBJECT = -1  # label without pixels
 
 Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
 class FusionRun:
-    """What one run of `generate_fusion` made of a video."""
+    """The masks of a video from one run of `generate_fusion`."""
 
     folder: Path
-    beginnings: tuple[int, ...]  # frames that masks were carried from
+    beginnings: tuple[int, ...]  # frames that masks were propagated from
 
     def prob(self, begun: int, label: int, frame: int) -> Path:
-        """Return the file of an object's probabilities on a frame."""
+        """Return the path of an object's probabilities on a frame."""
         return self.folder / f"{begun:05}" / f"{label:05}" / f"{frame:05}.png"
 
     def labels(self, begun: int) -> list[int]:
-        """Return the objects that were carried from a frame."""
+        """Return the labels of the objects that were propagated from a frame."""
         return numbers(self.folder / f"{begun:05}")
 
     def reached(self, begun: int, label: int) -> list[int]:
-        """Return the frames that an object was carried to, the one it was carried from included."""
+        """Return the frames that an object was propagated to, with the frame that it was propagated from."""
         return numbers(self.folder / f"{begun:05}" / f"{label:05}")
 
     def reach(self, label: int, a: int, b: int, t: int) -> bool:
-        """Tell whether an object was carried from a to b and t, and from b to t."""
+        """Return whether an object was propagated from a to b and t, and from b to t."""
         return all(self.prob(begun, label, frame).is_file() for begun, frame in ((a, b), (a, t), (b, t)))
 
 
 @dataclass(frozen=True)
 class FusionVideo:
-    """A video of which data were made, in one run or several."""
+    """A video with generated masks of one or several runs."""
 
     name: str
     frames: list[Path]
-    masks: list[Path]  # as many
+    masks: list[Path]
     runs: list[FusionRun]
 
 
@@ -53,29 +53,29 @@ def numbers(folder: Path) -> list[int]:
 
 @dataclass(frozen=True)
 class Draw:
-    """What is drawn for a sample: frames, objects, and a crop."""
+    """Random parameters of a sample: frames, objects, and crop."""
 
     video: FusionVideo
     run: FusionRun
-    a: int  # the first frame that masks were carried from
-    b: int  # the second; it was reached from the first
-    t: int  # reached from both, perhaps one of them
+    a: int  # first frame that masks were propagated from
+    b: int  # second frame; masks were also propagated to it from a
+    t: int  # frame that masks were propagated to from both; it may be a or b
     labels: tuple[int, int]  # the second may be `NO_OBJECT`
-    place: tuple[float, float]  # of the crop between top and bottom, left and right; 0 to 1
+    place: tuple[float, float]  # position of the crop between top and bottom, left and right; 0 to 1
     flip: bool
 
     @property
     def distances(self) -> tuple[float, float]:
-        """Return how far t lies from a and from b; 1 is the distance of these two."""
+        """Return the distances of t from a and from b, relative to that of a from b."""
         between = abs(self.a - self.b)
         return abs(self.a - self.t) / between, abs(self.b - self.t) / between
 
 
 def draw(video: FusionVideo, random: Random) -> Draw | None:
-    """Draw a sample of a video; None where no second frame fits to the first and t.
+    """Draw a sample of a video; return None when no frame b fits to a and t.
 
-    Every choice is uniform over what there is: the run, the frame a, an object carried from it, a frame t
-    that it was carried to, then a frame b that it was carried to and from which t was reached, too.
+    Each choice is uniform: the run, the frame a, an object propagated from a, a frame t that it was
+    propagated to, and a frame b that it was propagated to from a, and from which it was propagated to t.
     """
     run = chosen(video.runs, random)
     a = chosen(run.beginnings, random)

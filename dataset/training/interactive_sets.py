@@ -1,4 +1,4 @@
-"""Which data the scribble-to-mask and the fusion network are trained on, and where they lie."""
+"""Training sets of the scribble-to-mask and fusion networks."""
 
 import logging
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
-STATIC_REPEATS = 2  # draws from each static picture, for one from each object of LVIS
+STATIC_REPEATS = 2  # draws from each static picture per epoch; one from each object of LVIS
 LVIS_FILES = ("lvis_v1_train.json", "train2017")
 FUSION_DATA = ("bl", "davis")  # folder of each stage below --fusion_root
 
 
 class S2MTrainingSet(ConcatDataset[Sample]):
-    """Static pictures and LVIS as one."""
+    """Static pictures and LVIS as one data set."""
 
     def __init__(self, parts: Sequence[S2MDataset]) -> None:
         super().__init__(parts)
         self.parts = parts
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other samples from now on; workers that are kept see it. Call it between epochs."""
+        """Set the epoch, which changes the samples, also in persistent workers; call it between epochs."""
         for part in self.parts:
             part.set_epoch(epoch)
 
@@ -38,16 +38,16 @@ class S2MTrainingSet(ConcatDataset[Sample]):
 def s2m_training_set(
     static_root: Path | None, lvis_root: Path | None, crop_size: int, seed: int
 ) -> S2MTrainingSet:
-    """Find the pictures for the scribble-to-mask network; one of the two folders is enough.
+    """Return the training set of the scribble-to-mask network; one of the two folders is enough.
 
     Args:
-        static_root: folder with fss, DUTS-TR, ...; None, here and below: the default folder.
+        static_root: folder with fss, DUTS-TR, ...; None for the default folder, here and below.
         lvis_root: folder with lvis_v1_train.json and train2017.
-        crop_size: of a sample, a side.
-        seed: of the run.
+        crop_size: side of a sample in pixels.
+        seed: seed of the run.
 
     Raises:
-        InputError: neither folder is there, one that the user named is not, or one is not as it should be.
+        InputError: both folders are missing, one that the user named is missing, or one is incomplete.
     """
     static, lvis = static_root or DEFAULT_ROOTS["static_root"], lvis_root or DEFAULT_ROOTS["lvis_root"]
     there = find_sets(
@@ -78,18 +78,19 @@ def fusion_training_set(
     crop_size: int,
     seed: int,
 ) -> FusionDataset:
-    """Find the generated data of a stage of fusion.
+    """Return the training set of a stage of fusion.
 
     Args:
         stage: 0 (BL30K) or 1 (DAVIS).
-        fusion_root: see `generated_data`; None, here and below: the default folder.
-        bl_root: the videos that the data of stage 0 were made from.
+        fusion_root: folder of the generated data, see `generated_data`; None for the default folder, here and
+            below.
+        bl_root: videos that the data of stage 0 were made from.
         davis_root: DAVIS 2017, for stage 1.
-        crop_size: of a sample, a side.
-        seed: of the run.
+        crop_size: side of a sample in pixels.
+        seed: seed of the run.
 
     Raises:
-        InputError: there are none.
+        InputError: there are no generated data.
     """
     if stage == 0:
         root = bl_root or DEFAULT_ROOTS["bl_root"]
@@ -104,10 +105,10 @@ def fusion_training_set(
 
 
 def generated_data(root: Path, stage: int) -> Path:
-    """Return the folder that holds the runs of generate_fusion for a stage.
+    """Return the folder with the runs of generate_fusion for a stage.
 
     Args:
-        root: a folder with `bl` or `davis` and in them the runs, or the folder of the runs itself.
+        root: folder with `bl` or `davis`, which hold the runs, or the folder of the runs itself.
         stage: 0 (BL30K) or 1 (DAVIS).
     """
     both_stages = any((root / name).is_dir() for name in FUSION_DATA)

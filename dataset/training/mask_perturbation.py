@@ -1,4 +1,4 @@
-"""Random damage to a mask, as in the answer of a method that a person would correct (MiVOS, supplement)."""
+"""Random damage to a mask, like the errors of a method that a user would correct (MiVOS, supplement)."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from dataset.training.transforms import Random
 
-TARGET_IOU = (0.4, 0.95)  # range of the overlap at which a mask is bad enough
-ROUNDS, CHANGES = 250, 4  # the overlap is looked at after each round of changes
-SIZES = (3, 9)  # of structuring elements, pixels
-PIXEL_CHANCE = 0.1  # that the pixel in the middle of a rectangle is set or cleared first
-BLOCK = 25  # rounds drawn at once: most masks need fewer than all
+TARGET_IOU = (0.4, 0.95)  # range of the overlap below which the damage stops
+ROUNDS, CHANGES = 250, 4  # the overlap is computed after each round of changes
+SIZES = (3, 9)  # of structuring elements, in pixels
+PIXEL_CHANCE = 0.1  # that the middle pixel of a rectangle is set or cleared first
+BLOCK = 25  # rounds drawn at once; most masks need few
 
 Mask = NDArray[np.uint8]  # H x W, 0 or 1
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are excluded
@@ -25,15 +25,15 @@ def overlap(first: Mask, second: Mask) -> float:
 
 
 def perturbed(mask: Mask, random: Random, target: float) -> Mask:
-    """Dilate and erode a mask in random rectangles until its overlap with what it was is below a target.
+    """Dilate and erode a mask in random rectangles until its overlap with the original is below a target.
 
-    A round is four changes; after 250 rounds the mask is returned as it is. A change reads and writes only
-    what lies near the mask, so a small object costs little.
+    A round is four changes, and there are at most 250 rounds. Changes only touch pixels near the mask, so a
+    small object costs little.
 
     Args:
-        mask: `H x W`, 0 or 1.
-        random: source of all draws.
-        target: overlap (IoU).
+        mask: mask `H x W`, 0 or 1.
+        random: random generator.
+        target: overlap (IoU) to reach.
     """
     worse = mask.copy()
     area = cv2.countNonZero(mask)
@@ -58,7 +58,7 @@ Change = Callable[[Mask, Mask], Mask]  # cv2.dilate or cv2.erode
 def drawn_changes(
     size: tuple[int, ...], random: Random, count: int
 ) -> list[tuple[Box, int | None, Change, Mask]]:
-    """Draw changes: where, what the pixel in the middle is set to, whether to dilate, and the element."""
+    """Draw changes: the box, a new value of its middle pixel or None, the operation, and the element."""
     boxes = random_boxes(size, random, count)
     pixels = np.where(random.random(count) < PIXEL_CHANCE, random.integers(2, size=count), -1).tolist()
     grows = (random.random(count) < 0.5).tolist()
@@ -70,7 +70,7 @@ def drawn_changes(
 
 
 def random_boxes(size: tuple[int, ...], random: Random, count: int) -> list[Box]:
-    """Draw rectangles anywhere in a picture: the first side uniform over it, the second over what is left."""
+    """Draw rectangles in a picture: the first side is uniform over it, the second over the rest."""
     height, width = size
     left, top = random.integers(width, size=count), random.integers(height, size=count)
     right, bottom = random.integers(left + 1, width + 1), random.integers(top + 1, height + 1)
@@ -91,9 +91,9 @@ def element(side: int, shape: int) -> Mask:
 
 
 def change_inside(mask: Mask, box: Box, change: Change, element: Mask) -> Box:
-    """Dilate or erode a box of a mask in place, as a picture of its own; return where it is set afterwards.
+    """Dilate or erode a box of a mask in place, as if it were a separate picture; return the set part's box.
 
-    Only what is set in the box, with a margin that the element reaches, is computed.
+    Only the set pixels in the box, with a margin of the element's size, are computed.
     """
     left, top, right, bottom = box
     if left >= right or top >= bottom:
@@ -114,13 +114,13 @@ EMPTY: Box = (1 << 30, 1 << 30, 0, 0)
 
 
 def foreground(mask: Mask) -> Box:
-    """Return the smallest box around what is set."""
+    """Return the bounding box of the set pixels."""
     x, y, width, height = cv2.boundingRect(mask)
     return (x, y, x + width, y + height) if width else EMPTY
 
 
 def union(first: Box, second: Box) -> Box:
-    """Return the smallest box around two."""
+    """Return the bounding box of two boxes."""
     return (
         min(first[0], second[0]),
         min(first[1], second[1]),
@@ -130,7 +130,7 @@ def union(first: Box, second: Box) -> Box:
 
 
 def intersection(box: Box, other: Box, margin: int) -> Box:
-    """Return the part of a box that lies in another or within a margin of it."""
+    """Return the intersection of a box with another one that is enlarged by a margin."""
     return (
         max(box[0], other[0] - margin),
         max(box[1], other[1] - margin),
@@ -140,7 +140,7 @@ def intersection(box: Box, other: Box, margin: int) -> Box:
 
 
 def _is_below(worse: Mask, mask: Mask, area: int, near: Box, target: float) -> bool:
-    """Tell whether the overlap of a changed mask with the first, which has an area, is below the target."""
+    """Return whether the overlap of a changed mask with the original is below the target."""
     left, top, right, bottom = near
     if left >= right:
         return area > 0

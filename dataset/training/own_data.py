@@ -1,4 +1,4 @@
-"""Training data of the user's own, beside the published sets."""
+"""The user's own training data."""
 
 import logging
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
-RootAndRepeats = tuple[str, int]  # a folder, and draws from each of its videos or pictures per epoch
+RootAndRepeats = tuple[str, int]  # folder, and draws from each of its videos or pictures per epoch
 
 
 def layout(root: Path, resolution: str = "") -> tuple[Path, Path]:
-    """Return the folders of pictures and masks below a root, or of one resolution in them."""
+    """Return the folders of pictures and masks below a root, or their folders of one resolution."""
     return root / "JPEGImages" / resolution, root / "Annotations" / resolution
 
 
 def own_video_folders(root: Path) -> tuple[Path, Path]:
-    """Return the folders of pictures and masks below a root, in either layout that the annotator exports.
+    """Return the folders of pictures and masks below a root, in either export layout of the annotator.
 
     Raises:
-        InputError: there are none.
+        InputError: a folder is missing.
     """
     trainval = root / "trainval"  # of DAVIS
     folder = trainval if trainval.is_dir() else root
@@ -37,10 +37,10 @@ def own_video_folders(root: Path) -> tuple[Path, Path]:
 
 
 def own_pictures(roots: Sequence[RootAndRepeats]) -> list[tuple[Path, Path]]:
-    """Gather the user's own pictures with their masks: `x.jpg` + `x.png` in each root or in folders in it.
+    """Return the user's own pictures with their masks: `x.jpg` + `x.png` in each root or in folders in it.
 
     Raises:
-        InputError: a root has none, or a mask is missing or none shows an object.
+        InputError: a root has no pictures, a mask is missing, or no mask shows an object.
     """
     pictures = []
     for root, repeats in roots:
@@ -57,5 +57,5 @@ def own_pictures(roots: Sequence[RootAndRepeats]) -> list[tuple[Path, Path]]:
 
 
 def times(repeats: int) -> str:
-    """Say how often each item of a folder is drawn per epoch, if more than once."""
+    """Return a text on how often each item of a folder is drawn per epoch; empty for once."""
     return f", each {repeats} times" * (repeats > 1)

@@ -1,7 +1,7 @@
-"""Random scribbles on the errors of a mask, as people and the robot of the DAVIS track draw them.
+"""Random scribbles on the errors of a mask, like those of users and of the DAVIS track's robot.
 
-The rules of Scribble-to-Mask (MiVOS, supplement). A function that takes a `region` takes the whole picture
-`H x W`, 0 or 1, and draws into one of that size, in a box around the region where that gives the same.
+The rules are those of Scribble-to-Mask (MiVOS, supplement). A `region` is a whole picture `H x W`, 0 or 1,
+and so is a drawing; the work is done in a box around the region.
 """
 
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ from dataset.training.mask_perturbation import (
 )
 from dataset.training.transforms import Random
 
-OPENING = (5, 19)  # diameter of the disk that an error is opened by
-LEAST_AREA = (10, 99)  # pixels of a region that is scribbled on; drawn for each
+OPENING = (5, 19)  # diameter of the disk that opens an error
+LEAST_AREA = (10, 99)  # limits of the smallest area that gets a scribble, in pixels; drawn per region
 KINDS = (0.33, 0.33, 0.34)  # chances of a line along the boundary, a thinned region, curves
 SECOND_CHANCE = 0.3  # of a second scribble on a region
 
-MARGIN = (3, 49)  # diameter of the disk that a region is eroded by before its boundary is drawn
-ERASED, ERASED_SIZES = 4, (5, 9)  # rectangles of a line that are eroded, and the size of their elements
+MARGIN = (3, 49)  # diameter of the disk that erodes a region before its boundary is drawn
+ERASED, ERASED_SIZES = 4, (5, 9)  # number of rectangles of a line that are eroded, and size of the elements
 CURVES, KEPT_CURVES, FREE_CURVES = 10, (2, 3), (2, 4)
-CURVE_POINTS = 1000  # so many that neighbours touch
-BEYOND = (3, 6)  # diameter of the disk that a region is dilated by before curves are cut to it
-LARGE_AREA, LARGE_CHANCE = 100, 0.3  # of curves in the truth and the background at large
+CURVE_POINTS = 1000  # enough that neighbouring points touch
+BEYOND = (3, 6)  # diameter of the disk that dilates a region before curves are cut to it
+LARGE_AREA, LARGE_CHANCE = 100, 0.3  # of curves anywhere in the object and the background
 
 ROBOT_CHANCE = 0.75
 ROBOT_SMOOTHING = Smoothing(share=0.075, largest=16)
@@ -43,25 +43,25 @@ ROBOT_SMOOTHING = Smoothing(share=0.075, largest=16)
 T = np.linspace(0, 1, CURVE_POINTS)[:, None]
 BERNSTEIN = np.concatenate([(1 - T) ** 2, 2 * T * (1 - T), T**2], axis=1)  # of a quadratic Bezier curve
 LINE = np.ones((3, 3), np.uint8)
-# What OpenCV draws for a step of a line with thickness 3: pixels at most two steps away.
+# OpenCV's drawing of a step of a line with thickness 3: pixels at most two steps away.
 BRUSH = (np.abs(np.arange(-2, 3))[:, None] + np.abs(np.arange(-2, 3)) <= 2).astype(np.uint8)
 
 
 class Scribbles(NamedTuple):
-    """Scribbles on an object and beside it, both `H x W`, 0 or 1."""
+    """Positive and negative scribbles of an object, both `H x W`, 0 or 1."""
 
     positive: Mask
     negative: Mask
 
 
 def correcting_scribbles(previous: Mask, truth: Mask, is_first: bool, random: Random) -> Scribbles:
-    """Scribble where a mask is wrong.
+    """Return scribbles where a mask is wrong.
 
     Args:
-        previous: the mask, `H x W`.
-        truth: what it should be.
-        is_first: there is no mask before; the robot only corrects.
-        random: source of all draws.
+        previous: previous mask `H x W`.
+        truth: true mask `H x W`.
+        is_first: whether there is no previous mask; then the robot draws nothing.
+        random: random generator.
     """
     missing, wrong = truth & (1 - previous), previous & (1 - truth)
     if not is_first and random.random() < ROBOT_CHANCE:
@@ -103,7 +103,7 @@ def robot_paths(error: Mask, random: Random) -> list[NDArray[np.float64]]:
 
 
 def halved(mask: Mask) -> Mask:
-    """Return a mask at half size; a pixel is set where two of its four are."""
+    """Return a mask at half size; a pixel is set where at least two of its four pixels are."""
     height, width = mask.shape
     even = cv2.copyMakeBorder(mask, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=0)
     return (even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).sum(axis=(1, 3)) >= 2).astype(np.uint8)
@@ -152,7 +152,7 @@ def drawn_curves(region: Mask, count: int, random: Random) -> list[Mask]:
     """Draw quadratic Bezier curves whose control points lie in a region; cut them to the region, dilated.
 
     Returns:
-        A picture of each, of the box `around` the region.
+        A picture of each curve, of the size of the box `around` the region.
     """
     rows, columns = around(region)
     part = np.ascontiguousarray(region[rows, columns])
@@ -169,7 +169,7 @@ def drawn_curves(region: Mask, count: int, random: Random) -> list[Mask]:
 
 
 def joined(region: Mask, curves: Sequence[Mask]) -> Mask:
-    """Return curves drawn `around` a region in one picture of its size."""
+    """Return curves from the box `around` a region in one picture of the region's size."""
     drawn = np.zeros_like(region)
     place = drawn[around(region)]
     for curve in curves:
@@ -187,7 +187,7 @@ def with_gaps(line: Mask, random: Random) -> Mask:
 
 
 def around(region: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns of a region that is not empty, with all that its scribbles reach."""
+    """Return the rows and columns that the scribbles of a non-empty region can reach."""
     height, width = region.shape
     whole: Box = (0, 0, width, height)
     left, top, right, bottom = intersection(whole, foreground(region), BEYOND[1])

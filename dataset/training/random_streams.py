@@ -1,20 +1,19 @@
-"""Random numbers of training samples: each sample of each epoch has a stream of its own."""
+"""Random numbers of training samples: a separate stream for each sample of each epoch."""
 
 import numpy as np
 import torch
 
 
 class SampleStreams:
-    """Gives the generator of sample `index` in the current epoch.
+    """Creates the random generator of a sample in the current epoch.
 
-    The stream depends on (seed, part, epoch, index) alone, so a sample is the same whichever worker, rank or
-    process draws it, and a resumed run sees what the uninterrupted one would have seen.
-
-    The epoch lies in shared memory: workers that outlive an epoch see it change.
+    The generator depends on (seed, part, epoch, index) alone. So a sample does not depend on the worker or
+    rank that draws it, and a resumed run draws the samples of an uninterrupted one. The epoch is in shared
+    memory, so that persistent workers see it change.
 
     Args:
-        seed: of the run.
-        part: which of several data sets that are mixed in one run, so that their streams differ.
+        seed: seed of the run.
+        part: number of the data set in the run, so that the streams of data sets differ.
     """
 
     def __init__(self, seed: int, part: int = 0) -> None:
@@ -23,11 +22,11 @@ class SampleStreams:
         self._epoch = shared_int(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Move to another epoch; call it between epochs, before the loader's iterator is made."""
+        """Set the epoch; call it between epochs, before the loader's iterator is created."""
         self._epoch[0] = epoch
 
     def generator(self, index: int) -> np.random.Generator:
-        """Return a fresh generator for one sample."""
+        """Return a new generator for one sample."""
         return np.random.default_rng((self.seed, self.part, int(self._epoch[0]), index))
 
 

@@ -1,4 +1,4 @@
-"""The masks of a frame as a method remembers them: with the mistakes that it made there."""
+"""Masks with the typical mistakes of a method, for the memory of training samples."""
 
 import cv2
 import numpy as np
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 from dataset.training.mask_perturbation import TARGET_IOU, Mask, perturbed
 from dataset.training.transforms import Random
 
-EDGES_CHANCE = 0.5  # of mistakes along the edges; else parts are confused
-LOST_CHANCE, GAINED_CHANCE = 0.4, 0.4  # of each object
-LOST_PART = 0.2, 0.8  # half axes of a part that is lost, of the object's length and height
-GAINED_PART = 0.1, 0.25  # of one that is gained, of the length and height of what is around it
-AROUND = 12  # pixels
-SMALLEST = 20  # pixels of an object that parts are taken from
+EDGES_CHANCE = 0.5  # of mistakes along the edges; otherwise parts are confused
+LOST_CHANCE, GAINED_CHANCE = 0.4, 0.4  # per object
+LOST_PART = 0.2, 0.8  # half axes of a lost part, relative to the object's width and height
+GAINED_PART = 0.1, 0.25  # half axes of a gained part, relative to the width and height of the surroundings
+AROUND = 12  # width of the surroundings in pixels
+SMALLEST = 20  # pixels of the smallest object that can lose parts
 
 
 def misremembered(masks: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
-    """Return masks of objects, `K x H x W` 0 or 1, made worse; they stay apart from each other."""
+    """Return masks of objects, `K x H x W` 0 or 1, with mistakes; they do not overlap."""
     if random.random() >= EDGES_CHANCE:
         labels = confused(np.tensordot(np.arange(1, len(masks) + 1, dtype=np.uint8), masks, 1), random)
         return np.stack([labels == number for number in range(1, len(masks) + 1)]).astype(np.uint8)
@@ -32,7 +32,7 @@ def confused(labels: Mask, random: Random) -> Mask:
 
     Args:
         labels: `H x W`, 0 for the background, objects from 1 on.
-        random: source of all draws.
+        random: random generator.
     """
     worse, objects = labels.copy(), int(labels.max())
     for label in range(1, objects + 1):
@@ -50,7 +50,7 @@ def confused(labels: Mask, random: Random) -> Mask:
 
 
 def blob(mask: Mask, part: tuple[float, float], random: Random) -> Mask:
-    """Draw an ellipse about a pixel of a mask, its half axes between two parts of the mask's extent."""
+    """Draw an ellipse around a pixel of a mask; `part` limits its half axes relative to the mask's extent."""
     ys, xs = np.nonzero(mask)
     at = random.integers(len(ys))
     centre = int(xs[at]), int(ys[at])

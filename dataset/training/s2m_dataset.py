@@ -1,4 +1,4 @@
-"""Samples for the scribble-to-mask network: a picture, a mask partly wrong, and scribbles that say where."""
+"""Training samples of the scribble-to-mask network: picture, partly wrong mask, correcting scribbles."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -31,21 +31,21 @@ JITTER = JitterRange(0.1, 0.03, 0.03)
 GREY_CHANCE = 0.05
 
 NO_PREVIOUS_CHANCE = 1 / 3
-OTHER_CHANCE = 3 / 4  # that another object takes part, where there is a previous mask
-OTHER_SCRIBBLED_CHANCE = 1 / 2  # that it is scribbled on; else its damaged mask joins the previous one
+OTHER_CHANCE = 3 / 4  # that another object is used, when there is a previous mask
+OTHER_SCRIBBLED_CHANCE = 1 / 2  # that it gets scribbles; otherwise its damaged mask joins the previous mask
 OTHER_TARGET_IOU = 0.6
 
 
 class Picture(NamedTuple):
-    """A picture and its object, before anything is changed."""
+    """A picture and its object, before augmentation."""
 
     image: tv_tensors.Image  # 3 x H x W
-    mask: tv_tensors.Mask  # H x W; 1 the object, 2 another one of the same picture, if there is one
+    mask: tv_tensors.Mask  # H x W; 1 is the object, 2 another object of the picture, if any
     name: str
 
 
 class Drawn(NamedTuple):
-    """What the network is given beside the picture."""
+    """Inputs of the network beside the picture."""
 
     previous: Mask  # H x W
     positive: Mask  # H x W
@@ -53,13 +53,13 @@ class Drawn(NamedTuple):
 
 
 class S2MDataset(Dataset[Sample], ABC):
-    """Pictures with one object each, and the mistakes and scribbles made up for them (MiVOS section 4.1).
+    """Pictures with one object each, with synthetic mistakes and scribbles (MiVOS section 4.1).
 
     Args:
-        crop_size: of a sample, a side.
-        seed: of the run.
-        part: which of several data sets of one run.
-        scale: of the affine change.
+        crop_size: side of a sample in pixels.
+        seed: seed of the run.
+        part: number of the data set in the run.
+        scale: range of the affine transform's scale.
     """
 
     def __init__(self, crop_size: int, seed: int, part: int, scale: tuple[float, float]) -> None:
@@ -69,24 +69,24 @@ class S2MDataset(Dataset[Sample], ABC):
 
     @abstractmethod
     def picture(self, index: int, random: Random) -> Picture:
-        """Read a picture; raises InputError when that cannot be done."""
+        """Read a picture; raise InputError when it cannot be read."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other samples from now on; call it between epochs."""
+        """Set the epoch, which changes the samples; call it between epochs."""
         self.streams.set_epoch(epoch)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a sample; raises InputError when a file cannot be read.
+        """Return a sample; raise InputError when a file cannot be read.
 
         Returns:
             rgb: `3 x H x W` float32, normalised.
             seg: `1 x H x W` uint8, the previous mask.
             srb: `2 x H x W` uint8, positive and negative scribbles.
-            gt: `1 x H x W` uint8, the truth.
-            info: where it is from.
+            gt: `1 x H x W` uint8, the ground truth.
+            info: name of the picture.
         """
         random = self.streams.generator(index)
         picture = self.picture(index, random)
@@ -107,28 +107,28 @@ class S2MDataset(Dataset[Sample], ABC):
         }
 
     def cropped(self, picture: Picture, random: Random) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
-        """Turn, scale, shear, resize, crop and flip a picture and its mask as one."""
+        """Rotate, scale, shear, resize, crop and flip a picture and its mask in one step."""
         image, mask = picture.image, picture.mask
         if random.random() < 0.5:
             image, mask = F.horizontal_flip(image), F.horizontal_flip(mask)
-        # what the warp reads may be a little larger than the crop, since the affine may enlarge it
+        # the picture may be a little larger than the crop, since the affine may enlarge it
         image, unshrink = shrunk(image, round(self.crop_size * max(1.0, self.affine.scale[1])))
         canvas = size_of(mask)
         size = (self.crop_size, self.crop_size)
         draw = FrameDraw(self.affine.draw(random), (random.random(), random.random()), [], None)
         matrix = frame_matrix(canvas, draw, self.crop_size)
-        # the picture may be of another resolution than its mask
+        # the picture may have another resolution than its mask
         to_mask = np.diag([canvas[1] / size_of(picture.image)[1], canvas[0] / size_of(picture.image)[0], 1.0])
         return warp(image, matrix @ to_mask @ unshrink, size), warp(mask, matrix, size)
 
 
 def mistaken(truth: Mask, other: Mask, random: Random) -> Drawn:
-    """Make up a previous mask, and the scribbles that a person would correct it by.
+    """Draw a wrong previous mask, and scribbles that correct it.
 
     Args:
-        truth: `H x W`, the object.
-        other: `H x W`, another object of the picture, empty when there is none.
-        random: source of all draws.
+        truth: true mask of the object, `H x W`.
+        other: mask of another object of the picture, `H x W`; empty for none.
+        random: random generator.
     """
     is_first = random.random() < NO_PREVIOUS_CHANCE
     previous = np.zeros_like(truth) if is_first else perturbed(truth, random, random.uniform(*TARGET_IOU))

@@ -1,4 +1,4 @@
-"""The pictures that the scribble-to-mask network is trained on: the static sets of stage 0, and LVIS."""
+"""Training pictures of the scribble-to-mask network: the static sets of stage 0, and LVIS."""
 
 import contextlib
 import io
@@ -21,17 +21,18 @@ from util.errors import InputError
 log = logging.getLogger(__name__)
 
 STATIC_SCALE, LVIS_SCALE = (0.8, 1.25), (0.8, 1.0)
-SMALL_AREA = 50 * 50  # pixels; an object of LVIS is larger
+SMALL_AREA = 50 * 50  # pixels; smaller objects of LVIS are left out
 SMALL_OTHER_AREA = 30 * 30
 
 
 class StaticPictures(S2MDataset):
-    """Pictures with a mask beside each.
+    """Pictures with one mask each.
 
     Args:
-        pictures: (picture, mask) paths, see `static_dataset.flat_folder`. Listed twice is drawn twice.
-        crop_size: of a sample, a side.
-        seed: of the run.
+        pictures: (picture, mask) paths, see `static_dataset.flat_folder`. A pair listed twice is drawn twice
+            per epoch.
+        crop_size: side of a sample in pixels.
+        seed: seed of the run.
     """
 
     def __init__(self, pictures: Sequence[tuple[Path, Path]], crop_size: int, seed: int) -> None:
@@ -42,7 +43,7 @@ class StaticPictures(S2MDataset):
         return len(self.pictures)
 
     def picture(self, index: int, random: Random) -> Picture:
-        """Read a picture no larger than it is needed, and its mask."""
+        """Read a picture, no larger than needed, and its mask."""
         path, mask_path = self.pictures[index]
         mask = (read_object_mask(mask_path) > 0).astype(np.uint8)
         image = read_image(path, short_side=round(self.crop_size * STATIC_SCALE[1]))
@@ -50,16 +51,16 @@ class StaticPictures(S2MDataset):
 
 
 class LVISPictures(S2MDataset):
-    """Objects of LVIS (Gupta et al., CVPR 2019); each object is a sample, others of its picture take part.
+    """Objects of LVIS (Gupta et al., CVPR 2019); each is a sample, with another object of its picture.
 
     Args:
-        annotations: `lvis_v1_train.json`, or another file of COCO's form.
+        annotations: `lvis_v1_train.json`, or another file in COCO's format.
         images: folder of the pictures.
-        crop_size: of a sample, a side.
-        seed: of the run.
+        crop_size: side of a sample in pixels.
+        seed: seed of the run.
 
     Raises:
-        InputError: the file cannot be read, or holds no object that is large enough.
+        InputError: the file cannot be read, or has no object that is large enough.
     """
 
     def __init__(self, annotations: Path, images: Path, crop_size: int, seed: int) -> None:
@@ -106,13 +107,13 @@ class LVISPictures(S2MDataset):
 
 
 def read_coco(path: Path) -> COCO:
-    """Read a file of COCO's form.
+    """Read annotations in COCO's format.
 
     Raises:
-        InputError: it is missing, damaged, or of another form.
+        InputError: the file is missing, damaged, or in another format.
     """
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it tells how long it took
+        with contextlib.redirect_stdout(io.StringIO()):  # COCO prints its progress
             coco = COCO(path)
         complete = all({"id", "image_id", "area"} <= one.keys() for one in coco.dataset["annotations"])
     except FileNotFoundError as error:
@@ -125,6 +126,6 @@ def read_coco(path: Path) -> COCO:
 
 
 def file_name(image: dict[str, Any]) -> str:
-    """Return the name of a picture's file: LVIS tells it by the end of its address alone."""
+    """Return the file name of a picture; LVIS has it only in the URL."""
     name = image.get("file_name") or image.get("coco_url", "")
     return str(name).rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""The form of a training sample: three frames, the masks of up to two objects on them."""
+"""The format of a training sample: three frames with the masks of up to two objects."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from dataset.image_io import normalise_into
 from dataset.training.transforms import pixels
 
 FRAMES = 3
-LEVELS = 255  # of a mask that stands for 1
-TRIED = 50  # places of a folder where an object is looked for before training: most show one at once
+LEVELS = 255  # grey level of a mask that means 1
+TRIED = 50  # samples of a folder that are searched for an object before training
 
 Sample = dict[str, Any]
 
@@ -51,22 +51,22 @@ def soft_sample(rgb: Tensor, levels: Tensor, name: str) -> Sample:
 
 
 def sample(rgb: Tensor, first: Tensor, second: Tensor, name: str, frames: Sequence[str]) -> Sample:
-    """Build what a data set returns.
+    """Build a sample.
 
     Args:
         rgb: frames x 3 x H x W, normalised.
-        first: frames x H x W, bool, the first object.
-        second: as `first`, the second object; all False where there is none.
-        name: picture or video, for messages.
+        first: frames x H x W, bool, mask of the first object.
+        second: mask of the second object, like `first`; all False without one.
+        name: name of the picture or video, for messages.
         frames: names of the frames.
 
     Returns:
-        rgb: float32 as given.
-        gt: frames x 1 x H x W float32, the first object.
+        rgb: frames x 3 x H x W float32.
+        gt: frames x 1 x H x W float32, mask of the first object.
         cls_gt: frames x H x W int64, 0 background, 1 and 2 the objects.
         info: name and frames.
-        sec_gt: as gt, the second object.
-        selector: float32 [1, 1], or [1, 0] when there is no second object.
+        sec_gt: mask of the second object, like gt.
+        selector: float32 [1, 1], or [1, 0] without a second object.
     """
     return {
         "rgb": rgb,

@@ -1,4 +1,4 @@
-"""Which data each training stage uses, and where it lies."""
+"""The training sets of the stages: which data they use, and where these are."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 YOUTUBE_STEP = 5  # YouTubeVOS annotates every fifth frame
 DAVIS_REPEATS = 5
 
-# Folder of --static_root, how its pictures are found, draws from each per epoch, and the percentage of the
-# samples of stage 0 that come from it in the published recipe.
+# Folder of --static_root, function that finds its pictures, draws from each per epoch, and percentage of the
+# samples of stage 0 in the published recipe.
 STATIC_FOLDERS: tuple[tuple[str, Callable[[Path], list[tuple[Path, Path]]], int, int], ...] = (
     ("fss", class_folders, 1, 27),
     ("DUTS-TR", flat_folder, 1, 28),
@@ -34,18 +34,18 @@ STATIC_FOLDERS: tuple[tuple[str, Callable[[Path], list[tuple[Path, Path]]], int,
     ("HRSOD_small", flat_folder, 5, 27),
 )
 PUBLISHED_SUBSET = Path(__file__).parents[2] / "util/yv_subset.txt"  # 3,464 videos; others have wrong masks
-ALL_VIDEOS = Path("all")  # in place of a file: every video of YouTubeVOS
+ALL_VIDEOS = Path("all")  # instead of a file: all videos of YouTubeVOS
 
 
 class DataSet(NamedTuple):
-    """A data set that a training uses.
+    """A data set of a training.
 
     Attributes:
-        name: as users know it.
-        folder: where its files lie.
-        flag: names the folder above on the command line.
+        name: name of the data set.
+        folder: folder of its files.
+        flag: flag that sets its root.
         named: whether the user gave the flag.
-        share: its part of the published recipe, in words.
+        share: text on its share of the published recipe.
     """
 
     name: str
@@ -56,19 +56,19 @@ class DataSet(NamedTuple):
 
 
 class TrainingSet(ConcatDataset[Sample]):
-    """The data sets of a stage as one, with the settings that change from epoch to epoch."""
+    """The data sets of a stage as one, with settings that change between epochs."""
 
     def __init__(self, parts: Sequence[StaticDataset | VOSDataset]) -> None:
         super().__init__(parts)
         self.parts = parts
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other samples from now on; workers that are kept see it. Call it between epochs."""
+        """Set the epoch, which changes the samples, also in persistent workers; call it between epochs."""
         for part in self.parts:
             part.set_epoch(epoch)
 
     def set_max_jump(self, max_jump: int) -> None:
-        """Change the bound of the gaps between frames of videos; call it between epochs."""
+        """Set the largest gap between frames of a sample; call it between epochs."""
         for part in self.parts:
             if isinstance(part, VOSDataset):
                 part.set_max_jump(max_jump)
@@ -89,25 +89,25 @@ def stage_dataset(
     seed: int = 0,
     crop_size: int = 384,
 ) -> TrainingSet:
-    """Find the training data of a stage, and log which data sets are there and which are not.
+    """Return the training set of a stage, and log which data sets exist and which are missing.
 
     Args:
         stage: 0 (pictures), 1 (BL30K or its like) or 2 (YouTubeVOS and DAVIS).
-        static_root: folder with fss, DUTS-TR, ...; stage 0. None, here and below: the default folder.
+        static_root: folder with fss, DUTS-TR, ...; stage 0. None for the default folder, here and below.
         bl_root: folder with JPEGImages and Annotations; stage 1.
         yv_root: folder with train_480p; stage 2.
         davis_root: folder with 2017/trainval or trainval; stage 2.
-        yv_subset: file with the YouTubeVOS videos to use, a name per line; `ALL_VIDEOS` uses all.
+        yv_subset: file with the names of the YouTubeVOS videos to use, one per line; `ALL_VIDEOS` for all.
         videos: the user's own folders with JPEGImages and Annotations; stage 2.
         pictures: the user's own folders of pictures with masks; stage 0.
-        only_own: leave the published sets out, though they are there.
-        max_jump: bound of the gaps between frames at the start.
-        seed: of the run.
-        crop_size: of the frames, a side.
+        only_own: whether to leave out the published sets.
+        max_jump: largest gap between the frames of a sample at the start.
+        seed: seed of the run.
+        crop_size: side of the frames in pixels.
 
     Raises:
-        InputError: none of the stage's data sets is there, one that the user named is not, or one is not as
-            it should be or shows no object.
+        InputError: all data sets of the stage are missing, one that the user named is missing, or one is
+            incomplete or shows no object.
     """
     if stage == 0:
         found = [] if only_own else static_pictures(static_root, bool(pictures))
@@ -154,7 +154,7 @@ def _youtube_subset(path: Path, youtube: Path) -> list[str] | None:
     if not any((youtube / "Annotations" / name).is_dir() for name in names):
         raise InputError(
             f"{youtube / 'Annotations'} has none of the {len(names)} videos listed in {path}: "
-            f"give --yv_subset {ALL_VIDEOS} for videos of your own."
+            f"give --yv_subset {ALL_VIDEOS} for your own videos."
         )
     return names
 
@@ -163,14 +163,14 @@ _SYNTHETIC = "BL30K, or what scripts.make_synthetic_dataset makes"
 
 
 def static_pictures(root: Path | None, optional: bool = False) -> list[tuple[Path, Path]]:
-    """Gather the static pictures with their masks, those of small sets several times.
+    """Return the static pictures with their masks; those of small sets occur several times.
 
     Args:
-        root: folder with fss, DUTS-TR, ...; None: the default folder.
-        optional: that default folder may be missing.
+        root: folder with fss, DUTS-TR, ...; None for the default folder.
+        optional: whether the default folder may be missing.
 
     Raises:
-        InputError: there are none, or a mask is missing.
+        InputError: there are no pictures, or a mask is missing.
     """
     folder = root or DEFAULT_ROOTS["static_root"]
     there = find_sets(
@@ -197,14 +197,14 @@ def static_pictures(root: Path | None, optional: bool = False) -> list[tuple[Pat
 
 
 def find_sets(sets: Sequence[DataSet], optional: bool = False) -> set[Path]:
-    """Return the folders of the data sets that are there; log these, and warn of the others.
+    """Return the existing folders of data sets; log them, and warn of the missing ones.
 
     Args:
-        sets: to look for.
-        optional: there is other data, so all that the user did not name may be missing without a word.
+        sets: data sets to look for.
+        optional: whether there is other data, so that default folders may be missing without a warning.
 
     Raises:
-        InputError: all are missing, or one that the user named is missing.
+        InputError: all folders are missing, or one that the user named is missing.
     """
     there = {each.folder for each in sets if each.folder.is_dir()}
     if not there and not optional:

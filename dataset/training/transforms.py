@@ -1,15 +1,13 @@
-"""Random changes of training pictures and their masks.
+"""Augmentation of training pictures and their masks.
 
-What is drawn and what is done with it are apart: a draw is a plain value, and applying it to a
-`tv_tensors.Image` or to a `tv_tensors.Mask` follows from the kind of the item. So one draw acts on a picture
-and its mask alike, and no random state is shared or set back.
+Random parameters are drawn as plain values, and then applied to a `tv_tensors.Image` or a `tv_tensors.Mask`.
+So the same parameters act on a picture and its mask, without a shared random state.
 
-Pictures are uint8 `3 x H x W` (interpolated smoothly), masks uint8 `H x W` (nearest neighbour unless said
-otherwise). What an affine leaves empty is the ImageNet mean colour in pictures, what a thin-plate spline
-leaves empty is black; masks are filled with 0. Flips, crops, pads, resizing and greying are torchvision's.
-Two things are OpenCV's: warps, because torchvision has no bicubic one for tensors and its bilinear one takes
-twice the time; and colour jitter as a 3 x 4 matrix per step, a fifth of torchvision's time (a twentieth for
-the hue) for the same numbers to a rounding step.
+Pictures are uint8 `3 x H x W`, interpolated bicubically or bilinearly; masks are uint8 `H x W`, nearest
+neighbour unless stated. An affine fills pictures with the ImageNet mean colour, a thin-plate spline with
+black; masks are filled with 0. Flips, crops, pads, resizing and greying are torchvision's. OpenCV does the
+warps (torchvision has no bicubic warp for tensors, and its bilinear one takes twice the time), and colour
+jitter by a 3 x 4 matrix per step (a fifth of torchvision's time, with the same result up to rounding).
 """
 
 import math
@@ -25,7 +23,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-# Loader workers run side by side already, and a thread pool of OpenCV does not survive a fork.
+# Loader workers already run in parallel, and OpenCV's thread pool does not survive a fork.
 cv2.setNumThreads(0)
 
 IMAGE_FILL = (124, 116, 104)  # the ImageNet mean colour
@@ -39,7 +37,7 @@ Adjustment = tuple[str, float]
 
 
 def as_image(picture: NDArray[np.uint8]) -> tv_tensors.Image:
-    """Wrap an RGB picture `H x W x 3` as `3 x H x W`, without a copy where it can be written to."""
+    """Wrap an RGB picture `H x W x 3` as `3 x H x W`, without a copy when it is writable."""
     writable = picture if picture.flags.writeable else picture.copy()
     return tv_tensors.Image(torch.from_numpy(writable).permute(2, 0, 1))
 
@@ -70,7 +68,7 @@ def size_of(item: tv_tensors.Image | tv_tensors.Mask) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class JitterRange:
-    """How far colours are changed: factors lie in 1 +- the number, the hue shift in +- `hue` turns."""
+    """Ranges of colour jitter: factors are in 1 +- the number, the hue shift in +- `hue` turns."""
 
     brightness: float
     contrast: float
@@ -118,7 +116,7 @@ def _shift_hue(picture: NDArray[np.uint8], turns: float) -> NDArray[np.uint8]:
 
 
 def to_grey(image: tv_tensors.Image) -> tv_tensors.Image:
-    """Take the colour away; there are three channels still."""
+    """Turn a picture to grey, in three channels."""
     return F.rgb_to_grayscale(image, num_output_channels=3)
 
 
@@ -127,7 +125,7 @@ def to_grey(image: tv_tensors.Image) -> tv_tensors.Image:
 
 @dataclass(frozen=True)
 class AffineRange:
-    """How far pictures are turned, scaled and sheared, all about their centre."""
+    """Ranges of rotation, scale and shear about the centre."""
 
     degrees: float
     shear: float
@@ -144,14 +142,14 @@ class AffineRange:
 
 @dataclass(frozen=True)
 class Affine:
-    """A turn (degrees, clockwise), a scale and a horizontal shear (degrees) about the centre."""
+    """A rotation (degrees, clockwise), scale and horizontal shear (degrees) about the centre."""
 
     degrees: float
     scale: float
     shear: float
 
     def matrix(self, height: float, width: float) -> Matrix:
-        """Return where each point of a picture of this size goes."""
+        """Return the matrix for a picture of this size."""
         angle, shear = math.radians(self.degrees), math.radians(self.shear)
         turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         linear = self.scale * turn @ np.array([[1, -math.tan(shear)], [0, 1]])
@@ -175,8 +173,8 @@ def shift(x: float, y: float) -> Matrix:
 
 
 def warp(item: Item, matrix: Matrix, size: tuple[int, int]) -> Item:
-    """Move each point of an item by `matrix`; the result has `size` (height, width)."""
-    # OpenCV's coordinates are 0 in the middle of the first pixel
+    """Warp an item by `matrix`; the result has `size` (height, width)."""
+    # OpenCV's coordinates are 0 at the centre of the first pixel
     move = (shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5))[:2]
     if isinstance(item, tv_tensors.Mask):
         return as_mask(cv2.warpAffine(pixels(item), move, size[::-1], flags=cv2.INTER_NEAREST))
@@ -195,7 +193,7 @@ def remap(
     Args:
         item: picture or mask.
         maps: x and y, `H x W` each, in pixels of the item.
-        fill: colour of a picture's pixels that are read outside of it; masks are 0 there.
+        fill: colour of pixels that are read outside of a picture; masks are 0 there.
     """
     if isinstance(item, tv_tensors.Mask):
         return as_mask(cv2.remap(pixels(item), *maps, cv2.INTER_NEAREST))
@@ -203,7 +201,7 @@ def remap(
 
 
 def varied(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return 255 where the 5 x 5 pixels around a pixel of a mask `H x W` differ, else 0."""
+    """Return 255 where the 5 x 5 pixels around a pixel of a mask `H x W` are not all equal, else 0."""
     square = np.ones((5, 5), np.uint8)
     return np.where(cv2.dilate(levels, square) > cv2.erode(levels, square), np.uint8(255), np.uint8(0))
 
@@ -211,16 +209,16 @@ def varied(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def remap_bicubic(
     levels: NDArray[np.uint8], where_varied: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """Interpolate the grey levels of a mask as Pillow's bicubic affine does; 0 outside of the mask.
+    """Interpolate the grey levels of a mask like Pillow's bicubic affine; 0 outside of the mask.
 
-    OpenCV's bicubic kernel is another one and gives fewer soft pixels. Levels are constant in most places, so
-    only the pixels that read varied ones are interpolated.
+    OpenCV's bicubic kernel differs and gives fewer soft pixels. Only pixels near varying levels are
+    interpolated.
 
     Args:
-        levels: the mask, `H x W`.
-        where_varied: `varied(levels)`.
-        x: where each pixel of the result reads, in pixels of the mask (0 in the middle of the first one).
-        y: as `x`.
+        levels: mask `H x W`.
+        where_varied: result of `varied(levels)`.
+        x: x coordinate that each pixel of the result reads (0 is the centre of the first pixel).
+        y: y coordinate that each pixel of the result reads.
     """
     result = cv2.remap(levels, x, y, cv2.INTER_NEAREST)
     rows, columns = np.nonzero(cv2.remap(where_varied, x, y, cv2.INTER_NEAREST))
@@ -235,19 +233,19 @@ def remap_bicubic(
 
 
 def _bicubic_weights(t: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the weights of the four neighbours, `4 x N`, at a fraction `t` behind the second (a = -1)."""
+    """Return the bicubic weights (a = -1) of four neighbours, `4 x N`, at a fraction `t` after the second."""
     return np.stack((-t + 2 * t**2 - t**3, 1 - 2 * t**2 + t**3, t + t**2 - t**3, t**3 - t**2))
 
 
 def zoomed_canvas(image: tv_tensors.Image, scale: float) -> tuple[tv_tensors.Image, Matrix]:
-    """Scale a picture about its centre on a canvas of its own size, but keep the pixels it has.
+    """Return the part of a picture that a scaling about its centre shows on a canvas of the same size.
 
-    Such a canvas shows the middle of the picture when `scale` > 1, the picture with a border when it is
-    below: a rectangle of `1 / scale` times the picture's size. It is cut out here, nothing is interpolated.
+    It is a rectangle of `1 / scale` times the picture's size: the middle of the picture, or the picture with
+    a border. Nothing is interpolated.
 
     Returns:
-        The cut, of whole pixels, so up to one larger on each side; and the shift from points of the cut to
-        points of the rectangle.
+        The part, rounded to whole pixels, so up to one pixel larger on each side; and the shift from its
+        coordinates to those of the rectangle.
     """
     height, width = size_of(image)
     left, top = (width - width / scale) / 2, (height - height / scale) / 2
@@ -262,10 +260,10 @@ def zoomed_canvas(image: tv_tensors.Image, scale: float) -> tuple[tv_tensors.Ima
 
 
 def shrunk(image: tv_tensors.Image, short_side: int) -> tuple[tv_tensors.Image, Matrix]:
-    """Make a picture smaller, without aliasing, until its shorter side has `short_side` pixels.
+    """Reduce a picture, with antialiasing, until its shorter side has `short_side` pixels.
 
     Returns:
-        The picture, and the matrix from its points to points of the given one.
+        The picture, and the matrix from its coordinates to those of the given picture.
     """
     if min(size_of(image)) <= short_side:
         return image, np.eye(3)
@@ -276,7 +274,7 @@ def shrunk(image: tv_tensors.Image, short_side: int) -> tuple[tv_tensors.Image, 
 
 @dataclass(frozen=True)
 class Box:
-    """Part of a picture, in fractions of its height and width."""
+    """A part of a picture, in fractions of its height and width."""
 
     top: float
     left: float
@@ -291,9 +289,10 @@ class Box:
 
 
 def random_box(random: Random, size: tuple[int, int], area: tuple[float, float]) -> Box:
-    """Draw a box of a part of the area within `area`, of aspect 3:4 to 4:3, as v2.RandomResizedCrop does.
+    """Draw a box with an area within `area` (shares of the picture) and an aspect of 3:4 to 4:3.
 
-    When ten boxes do not fit, it is the largest in the middle whose aspect is allowed.
+    This is the rule of v2.RandomResizedCrop: after ten boxes that do not fit, the largest allowed box in the
+    middle.
     """
     rows, columns = size
     for _ in range(10):

@@ -1,1 +1,1 @@
-"""Video files: packets, frames of any index, and MP4s of results."""
+"""Video files: packet index, random access to frames, and MP4s of results."""

@@ -1,4 +1,4 @@
-"""The turn and mirroring with which a video's stored pictures are to be shown."""
+"""The rotation and mirroring with which a video's stored pictures are displayed."""
 
 from typing import NamedTuple, cast
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Turn(NamedTuple):
-    """How a stored picture is turned to be shown: transposed first, then mirrored where a step is -1."""
+    """A rotation by quarters with mirroring: transpose first, then mirror where a step is -1."""
 
     transposed: bool = False
     down: int = 1
@@ -17,9 +17,9 @@ class Turn(NamedTuple):
 
 
 def display_turn(frame: VideoFrame) -> Turn:
-    """Return the turn by quarters and mirroring that comes nearest to a frame's display matrix.
+    """Return the rotation by quarters and mirroring nearest to a frame's display matrix.
 
-    The matrix (a b u, c d v, x y w) shows the pixel (p, q) at (ap + cq + x, bp + dq + y), in fixed point.
+    The matrix (a b u, c d v, x y w) displays the pixel (p, q) at (ap + cq + x, bp + dq + y), in fixed point.
     """
     data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
     if data is None:
@@ -31,7 +31,7 @@ def display_turn(frame: VideoFrame) -> Turn:
 
 
 def turned(picture: NDArray[np.uint8], turn: Turn) -> NDArray[np.uint8]:
-    """Turn a picture `H x W x 3`, or `W x H x 3` when it is transposed."""
+    """Apply a turn to a picture `H x W x 3`; the result is `W x H x 3` when it is transposed."""
     if turn == Turn():
         return picture
     upright = picture.transpose(1, 0, 2) if turn.transposed else picture

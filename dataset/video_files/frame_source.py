@@ -1,4 +1,4 @@
-"""Where frames come from: a folder of pictures or a video file, with the same interface."""
+"""Sources of frames with one interface: a folder of pictures or a video file."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dataset.image_io import DEEP, IMAGE_SUFFIXES, bits_of_frames, list_images, 
 from dataset.video_files.video_file import VideoFile
 from util.errors import InputError
 
-FOLDER_FPS = 24.0  # pictures carry no frame rate; this is DAVIS's
+FOLDER_FPS = 24.0  # frame rate of pictures, as in DAVIS
 
 
 class FrameSource(Protocol):
@@ -21,15 +21,15 @@ class FrameSource(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """One a frame, without suffix."""
+        """Names of the frames, without suffix."""
 
     @property
     def place(self) -> Path:
-        """The folder or video file that they are read from."""
+        """Folder or video file that the frames are read from."""
 
     @property
     def fps(self) -> float:
-        """Frames a second, on average."""
+        """Average frames per second."""
 
     @property
     def time_base(self) -> Fraction:
@@ -37,7 +37,7 @@ class FrameSource(Protocol):
 
     @property
     def stamps(self) -> Sequence[int]:
-        """When each frame is shown."""
+        """Time of each frame, in units of `time_base`."""
 
     @property
     def pixel_aspect(self) -> Fraction:
@@ -45,24 +45,24 @@ class FrameSource(Protocol):
 
     @property
     def threads(self) -> int:
-        """How many may call `read` at once."""
+        """Number of threads that may call `read` at once."""
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Return frame `index` as RGB, `H x W x 3`.
 
         Raises:
-            MissingFrameError: the video file is damaged there.
+            MissingFrameError: the video file is damaged at this frame.
         """
 
 
 class PictureFiles:
-    """Frames that are one picture file each.
+    """Frames from picture files.
 
     Args:
-        paths: of the pictures, in order.
-        fps: frames a second.
-        upright: see `read_image`.
-        bits: see `read_image`.
+        paths: paths of the pictures, in order.
+        fps: frames per second.
+        upright: whether to turn pictures as their EXIF data says.
+        bits: number of bits that 16-bit pictures use.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class PictureFiles:
         self.threads = 2
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Decode one picture; InputError when it cannot be."""
+        """Decode one picture; raise InputError when it cannot be decoded."""
         return read_image(self.paths[index], upright=self.upright, bits=self.bits)
 
 
@@ -99,12 +99,12 @@ class Selection:
         self.threads = source.threads
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Return the selection's frame `index`."""
+        """Return frame `index` of the selection."""
         return self.source.read(self.indices[index])
 
 
 def picture_files(source: FrameSource) -> PictureFiles | None:
-    """Return the picture files that frames are read from; None when it is a video file."""
+    """Return the picture files of a source; None for a video file."""
     if isinstance(source, Selection):
         inner = picture_files(source.source)
         paths = inner and [inner.paths[index] for index in source.indices]
@@ -113,7 +113,7 @@ def picture_files(source: FrameSource) -> PictureFiles | None:
 
 
 def natural_order(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key by name with numbers by value: frame2 before frame10."""
+    """Return a sort key of a file name, with numbers by value: frame2 before frame10."""
     parts = re.split(r"(\d+)", path.name)
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part.lower()) for part in parts if part]
 
@@ -121,10 +121,10 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
 def open_source(path: Path) -> FrameSource:
     """Return the frames of a video file or of a folder of pictures (in natural order).
 
-    Pictures are turned upright, as videos are; each is one frame, the first that it holds.
+    Pictures are turned upright, as videos are. Each file is one frame, the first that it holds.
 
     Raises:
-        InputError: there is nothing there, no picture in the folder, or two of one name.
+        InputError: nothing is at the path, the folder has no pictures, or two pictures have one name.
     """
     if path.is_dir():
         pictures = sorted(list_images(path), key=natural_order)
@@ -132,7 +132,7 @@ def open_source(path: Path) -> FrameSource:
             raise _no_pictures(path)
         stems = {picture.stem for picture in pictures}
         if len(stems) < len(pictures):
-            raise InputError(f"{path} has pictures of the same name but for the suffix: keep one of each.")
+            raise InputError(f"{path} has pictures whose names differ only in the suffix: keep one of each.")
         return PictureFiles(pictures, upright=True, bits=bits_of_frames(pictures))
     if not path.is_file():
         raise InputError(f"there is no video file and no folder of frames at {path}.")
@@ -140,12 +140,12 @@ def open_source(path: Path) -> FrameSource:
 
 
 def _no_pictures(folder: Path) -> InputError:
-    """Return the error of a folder without frames, which says what is there instead."""
+    """Return the error of a folder without frames; it names what is there instead."""
     if list_images(folder, {".exr"}):
         return InputError(
-            f"{folder} holds OpenEXR pictures, whose light has no fixed white: convert them to PNG or TIFF "
-            "of 8 or 16 bits, as they are to look."
+            f"{folder} holds OpenEXR pictures, which have no fixed white: convert them to PNG or TIFF "
+            "of 8 or 16 bits."
         )
     if any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.glob(".[!_]*")):
-        return InputError(f"the pictures in {folder} have names that begin with a dot: give them others.")
+        return InputError(f"the pictures in {folder} have names that begin with a dot: rename them.")
     return InputError(f"there are no pictures in {folder}: it needs jpg, png, bmp, webp or tiff files.")

@@ -1,4 +1,4 @@
-"""Decoding of a video stream from any of its key packets on."""
+"""Decodes a video stream from any of its key packets on."""
 
 import os
 import weakref
@@ -18,28 +18,28 @@ from av.video.stream import VideoStream
 from dataset.video_files.packet_table import PacketTable, packets_of, read_packets
 from util.errors import InputError
 
-av.logging.set_level(None)  # what FFmpeg has to say about damage is said here, in one sentence
+av.logging.set_level(None)  # damage is reported in one sentence instead
 
-# What in a file's metadata is no UTF-8 must not matter; PyAV since 19 sees to it by itself.
+# Metadata that is not UTF-8 must not be an error; PyAV 19 and later replaces it.
 BEFORE_19 = int(av.__version__.partition(".")[0]) < 19
 LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if BEFORE_19 else {}
 
-# What FFmpeg reads as a video, too, by its names of formats; those of pictures also end in _pipe.
+# Formats that FFmpeg reads but that are not videos; the names of picture formats also end in _pipe.
 A_PICTURE = "a picture, not a video"
 NO_VIDEO = {"image2": A_PICTURE, "ico": A_PICTURE, "tty": "a text, not a video"}
-FLUSH_ERRORS = 64  # more than a decoder has threads, each of which may hold a damaged frame
+FLUSH_ERRORS = 64  # more than a decoder's threads, each of which may hold a damaged frame
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a video file.
+    """Open a video file for reading.
 
     Raises:
-        InputError: it is none.
-        OSError: it must not be read.
+        InputError: the file is not a video.
+        OSError: the file cannot be opened.
     """
-    path.open("rb").close()  # fails in the system's own words
+    path.open("rb").close()  # fails with the error of the system
     try:
-        # without the protocol, FFmpeg takes what comes before a colon for one
+        # with "file:", since FFmpeg takes the text before a colon for a protocol
         container = av.open(f"file:{os.fspath(path)}", **LENIENT)
     except (av.FFmpegError, ValueError) as error:
         raise no_video(path) from error
@@ -52,7 +52,7 @@ def open_container(path: Path) -> InputContainer:
 
 
 def no_video(path: Path) -> InputError:
-    """Return the error of a file that holds no pictures that can be decoded."""
+    """Return the error of a file without decodable pictures."""
     return InputError(
         f"{path} cannot be read as a video (damaged, or another format): convert it to MP4, or to a folder "
         "of pictures."
@@ -60,20 +60,20 @@ def no_video(path: Path) -> InputError:
 
 
 class PacketDecoder:
-    """Iterates over the frames of a video file, with the numbers of their packets (see `PacketTable`).
+    """Iterates over the decodable frames of a video file, with their packet numbers (see `PacketTable`).
 
-    The decoder is given the number of each packet in place of its time, and hands it on to the frame: times
-    need not be exact, different, or there at all. Frames that cannot be decoded do not come.
+    The number of each packet replaces its pts, and the decoder passes it on to the frame; so wrong or missing
+    time stamps do not matter.
 
     Args:
-        path: of the file.
-        damaged: decode the same from the same packets, whatever was decoded before: without threads for
-            a frame each, which lose frames behind damage, and from a new decoder whenever it is to go
-            on elsewhere, since what is lost is filled in with what its memory holds.
+        path: path of the video file.
+        damaged: whether results must only depend on the packets, as in a damaged file: without frame threads,
+            which lose frames behind damage, and with a new decoder after each seek, since decoders fill in
+            lost parts from earlier frames.
 
     Attributes:
-        stream: its video stream.
-        next_packet: number of the packet that is decoded next.
+        stream: video stream of the file.
+        next_packet: number of the next packet to decode.
     """
 
     def __init__(self, path: Path, damaged: bool = False) -> None:
@@ -83,13 +83,13 @@ class PacketDecoder:
         self._open()
 
     def read_table(self) -> PacketTable:
-        """Go through all packets; leaves the stream at its end."""
+        """Read all packets, up to the end of the stream."""
         return read_packets(self._container, self.stream)
 
     def seek(self, key: int, table: PacketTable) -> None:
-        """Go on with a key packet.
+        """Continue at a key packet.
 
-        Where the container cannot find it, packets are read up to it, but not decoded.
+        When the container cannot seek to it, packets are read up to it without decoding.
         """
         if self._damaged or not self._sought(key, table):
             self._open()
@@ -114,7 +114,7 @@ class PacketDecoder:
         # process that was forked in the meantime, where there are none
         self._close = weakref.finalize(self, self._container.close)
         stream = self._container.streams.best("video")
-        if stream is None or stream.disposition & Disposition.attached_pic:  # a song with its cover
+        if stream is None or stream.disposition & Disposition.attached_pic:  # the cover of a song
             raise no_video(self.path)
         self.stream = cast(VideoStream, stream)
         self.stream.thread_type = "NONE" if self._damaged else "AUTO"
@@ -123,12 +123,12 @@ class PacketDecoder:
         self._start()
 
     def _start(self) -> None:
-        """Let no frame come from what was decoded before."""
+        """Discard the state of the decoder."""
         self._frames = deque[VideoFrame]()
         self._flushes = FLUSH_ERRORS
 
     def _sought(self, key: int, table: PacketTable) -> bool:
-        """Let the container seek; return whether it stands before the key packet or an earlier one."""
+        """Seek in the container; return whether it is at the key packet or before it."""
         place = table.keys.index(key)
         for goal in (key, table.keys[max(0, place - 1)]):  # AVI seeks by times of decoding, which are earlier
             try:
@@ -145,7 +145,7 @@ class PacketDecoder:
         return False
 
     def _decode(self) -> bool:
-        """Decode a packet, or at the end what the decoder holds back; return whether there was either."""
+        """Decode the next packet, or flush the decoder at the end; return whether any was left."""
         packet = next(self._packets, None)
         if packet is not None:
             packet.pts = packet.dts = self.next_packet

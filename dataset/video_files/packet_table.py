@@ -1,4 +1,4 @@
-"""Which frames a video file holds, when they are shown and where decoding can start, without decoding."""
+"""The packet index of a video file: frames, times and where decoding can start, without decoding."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -15,28 +15,28 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-VP8_SHOWN = 0x10  # bit of a packet's first byte: its frame is to be shown (RFC 6386, 9.1)
-UNTIMED = {"h264", "hevc"}  # codecs that AVI stores in the order of decoding, without times
+VP8_SHOWN = 0x10  # bit of a packet's first byte: its frame is shown (RFC 6386, 9.1)
+UNTIMED = {"h264", "hevc"}  # codecs that AVI stores in decoding order, without times
 NO_TIMES = 0x80  # FFmpeg's flag of containers without times: raw streams
-USUAL_RATE = 25  # frames a second, as FFmpeg assumes it of raw streams
+USUAL_RATE = 25  # frames per second that FFmpeg assumes of raw streams
 
-LACKING_FRAMES = 1.5  # files are taken for cut off from here on: times are rounded
+LACKING_FRAMES = 1.5  # missing at the end of a file that is cut off; fewer may be rounding
 
 
 @dataclass(frozen=True)
 class PacketTable:
-    """The packets of a video stream, numbered as they are stored, which is the order of decoding.
+    """The packets of a video stream, numbered in decoding order, as they are stored.
 
     Attributes:
-        stamps: by packet, when its frame is shown, in the time base of the stream.
-        places: numbers of packets that a container may seek to, by where in the file they are.
-        order: by frame, its packet: frames are numbered in the order in which they are shown. Packets
-            whose frames are not shown (outside an edit list, alternate references) are not in it.
-        keys: packets where decoding can start, rising; packet 0 always counts as one.
-        timed: the packets say when their frames are shown; else `order` and `stamps` are those of decoding,
-            and the decoder alone knows the order of the frames.
-        lacking: frames that the file should have, by its own word, but ends before.
-        counted: the file has no times, and `stamps` count its packets.
+        stamps: presentation time of each packet's frame, in the time base of the stream.
+        places: numbers of the packets that a container may seek to, by position in the file.
+        order: packet of each frame, in display order. Packets whose frames are not shown (outside an edit
+            list, alternate references) are left out.
+        keys: packets where decoding can start, rising; packet 0 is always one.
+        timed: whether the packets have presentation times. Otherwise `order` and `stamps` are those of
+            decoding, and only the decoder knows the display order.
+        lacking: number of frames that are missing at the end, by the file's own duration.
+        counted: whether the file has no times, and `stamps` count packets.
     """
 
     stamps: list[int]
@@ -48,13 +48,13 @@ class PacketTable:
     counted: bool
 
     def number_at(self, place: int | None) -> int | None:
-        """Return the number of the packet that a container has sought, or None when it cannot be told."""
+        """Return the number of the packet at a container's position, or None when it is not unique."""
         return None if place is None else self.places.get(place)
 
     def start_of(self, frame: int) -> int:
-        """Return the last key packet from which decoding gives a frame.
+        """Return the last key packet from which a frame can be decoded.
 
-        Frames that are stored behind a key packet but shown before it may need what is before it.
+        Frames that are stored behind a key packet but shown before it may need earlier packets.
         """
         packet = self.order[frame]
         place = bisect_right(self.keys, packet) - 1
@@ -63,11 +63,11 @@ class PacketTable:
         return self.keys[place]
 
     def first_frame_of(self, key: int) -> int:
-        """Return the first frame that needs nothing before a key packet."""
+        """Return the first frame that needs no packet before a key packet."""
         return bisect_left(self.order, self.stamps[key], key=self.stamps.__getitem__) if key else 0
 
     def reordered(self, order: Sequence[int]) -> "PacketTable":
-        """Return the table with the order in which frames came out of the decoder."""
+        """Return the table with the frame order of the decoder."""
         stamps = list(self.stamps)
         in_turn = rising(sorted(self.stamps[packet] for packet in order))
         if self.counted:  # frames, of which each may have two packets
@@ -77,16 +77,16 @@ class PacketTable:
         return replace(self, stamps=stamps, order=list(order), timed=True)
 
     def without_keys_before(self, damaged: Iterable[int]) -> "PacketTable":
-        """Return the table without the key packets whose part, up to the next one, holds damaged packets.
+        """Return the table without the key packets that are followed by damage before the next key packet.
 
-        What a decoder makes of such a part depends on what it had before: it is always given the same.
+        The decoder's results for such a part depend on earlier packets, so decoding always starts before it.
         """
         parts = {bisect_right(self.keys, packet) - 1 for packet in damaged}
         return replace(self, keys=[key for part, key in enumerate(self.keys) if part not in parts or not key])
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
-    """Go through the packets of a file that stands at its start, or to where nothing more can be found."""
+    """Read the packets of a file from its start to the last one that can be found."""
     clock = _Clock(container, stream)
     stamps: list[int] = []
     found_at: list[int | None] = []
@@ -122,12 +122,12 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
 
 
 class _Clock:
-    """When the frames of a stream's packets are shown, and whether the file knows it.
+    """Computes the presentation times of a stream's packets.
 
     Attributes:
         codec: name of the stream's codec.
-        end: when the last frame so far ends.
-        has_times: the container stores times.
+        end: end of the last frame so far.
+        has_times: whether the container stores times.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -142,7 +142,7 @@ class _Clock:
         self._shift = 0
 
     def stamp(self, number: int, packet: "Packet[Any]") -> int:
-        """Return when a packet's frame is shown; times that start again go on from where they were."""
+        """Return the presentation time of a packet; times that start again continue the earlier ones."""
         if not self.has_times:
             stamp = round(number * self._step)
         else:
@@ -157,28 +157,28 @@ class _Clock:
         return stamp
 
     def is_right(self, stamps: Sequence[int], each_alone: bool) -> bool:
-        """Tell whether frames can be put in order by the packets' times.
+        """Return whether the packets' times give the display order.
 
-        Where frames can be reordered, times that only rise are decoding times.
+        In codecs that reorder frames, times that only rise are decoding times.
 
         Args:
-            stamps: of all packets.
-            each_alone: every frame is a key frame, so the decoding order is the display order.
+            stamps: times of all packets.
+            each_alone: whether all frames are key frames, so that decoding order is display order.
         """
         rise = all(before <= after for before, after in pairwise(stamps))
         return self.has_times and self._complete and (each_alone or not (self._may_reorder and rise))
 
 
 def _lacking(container: InputContainer, stream: VideoStream, count: int, end: float) -> int:
-    """Return how many frames are missing at the end.
+    """Return the number of frames that are missing at the end.
 
-    The number in the header is no measure by itself: it counts what edit lists leave out.
+    The number of frames in the header is no measure: it includes frames outside of edit lists.
 
     Args:
-        container: the file.
-        stream: its video stream.
-        count: frames that there are.
-        end: when they end, in seconds; where the stream has no duration, when all streams end.
+        container: opened file.
+        stream: video stream of the file.
+        count: number of frames in the file.
+        end: end of the frames in seconds, or of all streams when the stream has no duration.
     """
     if container.format.flags & NO_TIMES:  # FFmpeg guesses
         return 0
@@ -198,10 +198,10 @@ def _lacking(container: InputContainer, stream: VideoStream, count: int, end: fl
 def packets_of(container: InputContainer, *streams: Stream) -> Iterator["Packet[Any]"]:
     """Yield the packets of some streams.
 
-    The empty ones that ask decoders for their last frames are left out, and so is a last one that was cut.
+    Empty packets, which flush decoders, are left out, and so is a last packet that is cut off.
     """
     doubtful: Packet[Any] | None = None
-    with suppress(av.FFmpegError):  # behind which nothing can be found
+    with suppress(av.FFmpegError):  # nothing can be read behind it
         for packet in container.demux(*streams):
             if not packet.size:
                 continue
@@ -213,14 +213,14 @@ def packets_of(container: InputContainer, *streams: Stream) -> Iterator["Packet[
 
 
 def stamp_of(packet: "Packet[Any]") -> int:
-    """Return when a packet's frame is shown, or else is decoded."""
+    """Return a packet's presentation time, or else its decoding time."""
     if packet.pts is not None:
         return packet.pts
     return packet.dts if packet.dts is not None else 0
 
 
 def rising(stamps: Sequence[int]) -> list[int]:
-    """Return sorted stamps with equal ones moved apart by the smallest step."""
+    """Return sorted stamps, with equal ones moved apart by the smallest step."""
     apart: list[int] = []
     for stamp in stamps:
         apart.append(max(stamp, apart[-1] + 1) if apart else stamp)

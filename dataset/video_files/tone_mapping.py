@@ -1,4 +1,4 @@
-"""Videos of high dynamic range, as a screen of the usual range shows them."""
+"""Tone mapping of HDR videos to standard range."""
 
 from fractions import Fraction
 from typing import cast
@@ -8,7 +8,7 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-HIGH_RANGE = {16, 18}  # FFmpeg's numbers of the transfers PQ and HLG
+HIGH_RANGE = {16, 18}  # FFmpeg's numbers of the transfer functions PQ and HLG
 # to white as bright as paper (203 cd/m2, ITU-R BT.2408); what is brighter becomes white
 TO_USUAL_RANGE = "out_transfer=bt709:out_primaries=bt709:intent=relative_colorimetric:flags=bicubic"
 
@@ -16,12 +16,12 @@ ANY_TIME_BASE = Fraction(1, 1000)  # frames go in and out one by one
 
 
 def is_high_range(frame: VideoFrame) -> bool:
-    """Tell whether a frame says of itself that its numbers are PQ or HLG."""
+    """Return whether a frame is marked as PQ or HLG."""
     return frame.color_trc in HIGH_RANGE
 
 
 class ToneMapper:
-    """Converts frames of high dynamic range to RGB of BT.709.
+    """Converts HDR frames to RGB of BT.709.
 
     Args:
         size: (width, height) of the results.
@@ -42,7 +42,7 @@ class ToneMapper:
 
     def _built_for(self, frame: VideoFrame) -> Graph:
         graph = Graph()
-        graph.threads = 1  # others would be missing in a process that is forked later
+        graph.threads = 1  # threads would not exist in a process that is forked later
         given = graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=ANY_TIME_BASE
         )

@@ -1,4 +1,4 @@
-"""Reading of video files: any frame, at a cost bounded by the distance between key frames."""
+"""Random access to the frames of video files, at a cost bounded by the distance between key frames."""
 
 import logging
 from contextlib import suppress
@@ -29,38 +29,38 @@ HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
 
 
 INTERLACED = (
-    "{} is interlaced: each frame shows two moments, line by line, and masks follow their combed edges. "
-    "Deinterlace it first for smooth ones: ffmpeg -i IN -vf bwdif=send_frame OUT.mp4"
+    "{} is interlaced: the lines of a frame belong to two points in time, and masks get combed edges. "
+    "Deinterlace it first for smooth edges: ffmpeg -i IN -vf bwdif=send_frame OUT.mp4"
 )
 
 
 class MissingFrameError(InputError):
-    """A frame of a video file that is damaged there."""
+    """A frame cannot be decoded, since the video file is damaged there."""
 
 
 class VideoFile:
     """Frames of a video file, named by their number: 00000, 00001, ...
 
-    Opening it reads the packets, but decodes no more than the first frame; everything is decoded once where
-    only the decoder knows the order of the frames (see `PacketTable.timed`). A frame is decoded from the last
-    key frame before it on, or from the frame read last where that is nearer. On the way back, the frames
-    passed are kept, up to `HELD_BYTES`, so that each part between two key frames is decoded once.
+    Opening reads all packets, but decodes only the first frame, or everything when only the decoder knows the
+    frame order (see `PacketTable.timed`). A frame is decoded from the last key frame before it, or from the
+    last read frame when that is nearer. When frames are read backward, decoded frames are cached up to
+    `HELD_BYTES`, so that each part between two key frames is decoded once.
 
-    Damage: the first frame that does not come has the whole file decoded once, for a warning with how many
-    of how many frames can be read. Those that cannot raise `MissingFrameError`; all others keep their numbers
-    and times. Packets that are missing at the end are no frames at all.
+    When a frame cannot be decoded, the whole file is decoded once, and a warning says how many frames can be
+    read. Reading a damaged frame raises `MissingFrameError`; the others keep their numbers and times. Frames
+    that are missing at the end of the file do not count.
 
     Attributes:
         time_base: seconds of one step of `stamps`.
-        stamps: when each frame is shown, rising.
-        pixel_aspect: width of a pixel by its height, as frames are shown.
+        stamps: time of each frame, rising.
+        pixel_aspect: width of a pixel divided by its height, as displayed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = self.place = path
         self.threads = 1
         self._decoder = PacketDecoder(path)
-        self._readable: set[int] | None = None  # packets; None as long as there is no sign of damage
+        self._readable: set[int] | None = None  # packets; None without signs of damage
         self._reformatter = VideoReformatter()
         table = self._decoder.read_table()
         self._number_frames(table)
@@ -68,7 +68,7 @@ class VideoFile:
             self._put_in_order()
         first = self._first_frame()
         if first.interlaced_frame:
-            # a packet of H.264 may hold every second line alone
+            # an H.264 packet may hold a single field
             if table.timed and self._decoder.stream.codec_context.name == "h264":
                 self._put_in_order()
                 first = self._first_frame()
@@ -89,12 +89,12 @@ class VideoFile:
             )
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Decode one frame, turned as it is to be shown.
+        """Decode one frame, turned as the file says.
 
         Raises:
-            MissingFrameError: it cannot be decoded.
+            MissingFrameError: the frame cannot be decoded.
         """
-        width, height = self._size  # streams may change theirs on the way
+        width, height = self._size  # the size may change within a stream
         frame = self._decoded(index)
         if is_high_range(frame):
             return turned(self._tone_mapper.convert(frame), self._turn)
@@ -110,7 +110,7 @@ class VideoFile:
         return turned(cast(NDArray[np.uint8], shown.to_ndarray()), self._turn)
 
     def _rate(self, declared: float) -> float:
-        """Return the frames a second: as declared, unless times tell that fields or ticks are meant."""
+        """Return the frames per second: the declared rate, unless it counts fields or ticks by the times."""
         if len(self.stamps) == 1:
             return declared
         gaps = np.diff(self.stamps) * float(self.time_base)
@@ -119,7 +119,7 @@ class VideoFile:
         return declared if any(abs(declared / rate - 1) < SAME_RATE for rate in rates) else measured
 
     def _number_frames(self, table: PacketTable) -> None:
-        """Give each frame its number, and begin at the first."""
+        """Set the numbers of the frames, and continue at the first."""
         self._table = table
         self._frame_of = {packet: frame for frame, packet in enumerate(table.order)}
         self.names = [f"{index:05}" for index in range(len(table.order))]
@@ -128,7 +128,7 @@ class VideoFile:
         self._decoder.seek(0, table)
 
     def _put_in_order(self) -> None:
-        """Number the frames as they come out of the decoder; this decodes everything once."""
+        """Number the frames in the decoder's order; this decodes everything once."""
         log.info("%s has no usable times: it is decoded once to find the order of its frames.", self.path)
         came, fields = self._packets_decoded()
         if len(came) < len(self.names) and not fields:
@@ -141,7 +141,7 @@ class VideoFile:
         self._number_frames(self._table.reordered(came))
 
     def _packets_decoded(self) -> tuple[list[int], bool]:
-        """Return the packets that give a frame, in the order of these, and whether some are interlaced."""
+        """Return the packets that give a frame, in frame order, and whether some frames are interlaced."""
         came: dict[int, bool] = {}
         self._decoder.seek(0, self._table)
         for packet, frame in self._decoder:
@@ -168,21 +168,21 @@ class VideoFile:
         return self._held[index]
 
     def _run_to(self, index: int, start: int | None = None, keep: bool = False) -> None:
-        """Decode until a frame or one behind it comes, and hold that; a frame in doubt is not held.
+        """Decode up to a frame or a later one, and cache it, unless it may depend on damage.
 
         Args:
-            index: of the frame.
-            start: key packet to start from; None goes on.
-            keep: also hold the frames before it, as many as `HELD_BYTES` allows.
+            index: index of the frame.
+            start: key packet to start from; None continues.
+            keep: whether to cache the frames before it too, up to `HELD_BYTES`.
         """
         self._held = {}
         if start is not None:
             self._decoder.seek(start, self._table)
             self._last = self._table.first_frame_of(start) - 1
-        doubted = False  # a frame is missing, damaged or no start, and those behind it may build upon it
+        doubted = False  # a frame is missing or damaged, or is no start; later ones may depend on it
         for packet, frame in self._decoder:
             number = self._frame_of.get(packet, -1)
-            if number <= self._last:  # shown before the key frame: what it needs may not be there
+            if number <= self._last:  # shown before the key frame: the packets that it needs may be missing
                 continue
             doubted |= (number > self._last + 1 and number <= index) or frame.is_corrupt
             doubted |= packet == start and frame.pict_type in BUILT_UPON
@@ -198,9 +198,9 @@ class VideoFile:
         self._last = len(self.names)
 
     def _look_again(self, index: int) -> None:
-        """Find a frame that did not come from its key frame on.
+        """Decode a frame that did not come from its key frame, from earlier and earlier key frames.
 
-        Some key frames are none that decoding can start from, so this goes further and further back.
+        Decoding cannot start at some frames that are marked as key frames.
         """
         if self._readable is None:
             self._look_for_damage()
@@ -218,7 +218,7 @@ class VideoFile:
         return self._readable is None or self._table.order[index] in self._readable
 
     def _look_for_damage(self) -> None:
-        """Decode everything once, to know which frames there are and where decoding can start."""
+        """Decode everything once, to find the readable frames and the packets where decoding can start."""
         self._decoder = PacketDecoder(self.path, damaged=True)
         whole: set[int] = set()
         unfit: set[int] = set()  # to start from
@@ -232,7 +232,7 @@ class VideoFile:
         damaged = [packet for packet in self._table.order if packet not in whole]
         self._last = len(self.names)
         self._table = self._table.without_keys_before({*damaged, *unfit})
-        if not damaged:  # it is the key frames that are unusual
+        if not damaged:  # only the key frames are unusual
             self._decoder = PacketDecoder(self.path)
         lost = [index for index in range(len(self.names)) if not self._is_readable(index)]
         if lost:
@@ -244,7 +244,7 @@ class VideoFile:
 
 @cache
 def say_once(message: str) -> None:
-    """Warn, but not when the same video is opened again, here or in a computing process."""
+    """Log a warning once, also when the same video is opened again, here or in a worker process."""
     if parent_process() is None:
         log.warning(message)
 

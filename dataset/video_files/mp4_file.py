@@ -1,4 +1,4 @@
-"""Films in H.264, as browsers and phones play them, with the source's time stamps and sound."""
+"""Writes H.264 videos that browsers and phones play, with the source's time stamps and sound."""
 
 import errno
 import os
@@ -23,9 +23,9 @@ from dataset.video_files.frame_source import FrameSource
 from dataset.video_files.packet_decoder import open_container
 from util.files import atomic_path
 
-FASTSTART = {"movflags": "+faststart"}  # of MP4: its index comes first
-QUALITY = {"crf": "18", "preset": "fast"}  # of x264: to the eye, the film looks like its source
-BT709 = 1  # FFmpeg's number of these colours; films say that they have them
+FASTSTART = {"movflags": "+faststart"}  # the MP4's index comes first
+QUALITY = {"crf": "18", "preset": "fast"}  # x264's settings; visually lossless
+BT709 = 1  # FFmpeg's number of the colour space
 LIMITED_RANGE = 1
 COPIED_SOUND = {"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}  # what MP4 can hold
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -33,26 +33,26 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 Picture = NDArray[np.uint8]
 
 
-def write_film(
+def write_mp4(
     path: Path,
     frames: FrameSource,
     pictures: Iterable[tuple[int, Picture]],
     sound: Path | None = None,
 ) -> None:
-    """Write pictures as an MP4 whose index comes first, so that it plays while it is loaded.
+    """Write pictures atomically as an MP4 whose index comes first, so that it plays while it is loaded.
 
-    H.264 needs even sizes: an odd last row or column is doubled. A frame that has no picture leaves the
-    one before it on screen. Pictures of another size than the first are fitted to it.
+    H.264 needs even sizes: an odd last row or column is doubled. A frame without a picture shows the one
+    before it. Pictures of another size are resized to the first.
 
     Args:
-        path: of the film; it is whole or not there.
-        frames: for the time stamps (the first frame is shown at 0) and the shape of the pixels.
-        pictures: index of the frame, rising, and RGB `H x W x 3`.
-        sound: video file whose sound is to be heard from the first frame to the end of the last: copied
-            where MP4 can hold it, else encoded as AAC.
+        path: path of the MP4.
+        frames: source of the time stamps (the first frame is shown at 0) and the pixel aspect.
+        pictures: index of the frame, rising, and RGB picture `H x W x 3`.
+        sound: video file whose sound is added, from the first frame to the end of the last: copied when MP4
+            supports its codec, else encoded as AAC.
 
     Raises:
-        OSError: the film could not be written.
+        OSError: the MP4 could not be written.
     """
     with atomic_path(path) as temporary:
         with _system_errors(path), av.open(_url(temporary), "w", format="mp4", options=FASTSTART) as film:
@@ -67,7 +67,7 @@ def _write_tracks(
     pictures: Iterable[tuple[int, Picture]],
     sound: Path | None,
 ) -> int:
-    """Write both tracks side by side, as players read them; return the number of pictures."""
+    """Write both tracks interleaved; return the number of pictures."""
     heard = None if sound is None else _Sound(film, sound, *_span(frames))
     shown: _Pictures | None = None
     written = 0
@@ -86,13 +86,13 @@ def _write_tracks(
 
 
 def has_sound(path: Path) -> bool:
-    """Tell whether a video file can be heard; raises InputError when it is none."""
+    """Return whether a video file has sound; raise InputError when it is not a video."""
     with open_container(path) as source:
         return source.streams.best("audio") is not None
 
 
 class _Pictures:
-    """The track of a film with its pictures."""
+    """The video track."""
 
     def __init__(self, film: OutputContainer, frames: FrameSource, first: Picture) -> None:
         self._time_base = frames.time_base
@@ -112,11 +112,11 @@ class _Pictures:
         context.color_range = LIMITED_RANGE
 
     def seconds(self, index: int) -> Fraction:
-        """Return when a frame is shown."""
+        """Return the time of a frame in seconds."""
         return self._stamps[index] * self._time_base
 
     def encode(self, index: int, picture: Picture) -> list["Packet[VideoStream]"]:
-        """Take a picture, and return the packets that are ready."""
+        """Encode a picture, and return the packets that are ready."""
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
         below, right = picture.shape[0] % 2, picture.shape[1] % 2
@@ -132,7 +132,7 @@ class _Pictures:
         return self._timed(self._stream.encode(frame))
 
     def flush(self) -> list["Packet[VideoStream]"]:
-        """Return the packets that the encoder still has."""
+        """Return the remaining packets of the encoder."""
         return self._timed(self._stream.encode(None))
 
     def _timed(self, packets: list["Packet[VideoStream]"]) -> list["Packet[VideoStream]"]:
@@ -143,13 +143,13 @@ class _Pictures:
 
 
 class _Sound:
-    """The track of a film with a part of a video file's sound; nothing when that has none.
+    """The audio track: a part of a video file's sound, or nothing when it has none.
 
     Args:
-        film: to add the track to.
-        source: the video file.
-        start: of the part, in seconds.
-        end: of the part.
+        film: container to add the track to.
+        source: video file with the sound.
+        start: start of the part in seconds.
+        end: end of the part in seconds.
     """
 
     def __init__(self, film: OutputContainer, source: Path, start: Fraction, end: Fraction) -> None:
@@ -169,7 +169,7 @@ class _Sound:
             self._packets = self._encoded(found, track)
 
     def until(self, seconds: Fraction | None) -> Iterator["Packet[Any]"]:
-        """Yield the packets up to a time of the film, or all that are left."""
+        """Yield the packets up to a time of the result, or all remaining packets."""
         while True:
             packet = self._waiting or next(self._packets, None)
             self._waiting = None
@@ -204,7 +204,7 @@ class _Sound:
         yield from track.encode(None)
 
     def _part(self, found: AudioStream) -> Iterator["Packet[AudioStream]"]:
-        """Yield the packets of the part; times that go back go on from where they were."""
+        """Yield the packets of the part, with rising times."""
         last, shift = None, 0
         with suppress(av.FFmpegError):
             for packet in self._container.demux(found):
@@ -223,13 +223,13 @@ class _Sound:
 
 
 def _span(frames: FrameSource) -> tuple[Fraction, Fraction]:
-    """Return when the first frame begins and the last one ends, in seconds of the source."""
+    """Return the start of the first frame and the end of the last one, in seconds of the source."""
     end = frames.stamps[-1] + _last_duration(frames)
     return frames.stamps[0] * frames.time_base, end * frames.time_base
 
 
 def _last_duration(frames: FrameSource) -> int:
-    """Return the steps that the last frame is shown: as many as the one before it."""
+    """Return the duration of the last frame in steps: that of the frame before it."""
     if len(frames.stamps) > 1:
         return frames.stamps[-1] - frames.stamps[-2]
     return max(1, round(1 / (Fraction(frames.fps) * frames.time_base)))
@@ -246,7 +246,7 @@ def _url(path: Path) -> str:
 
 @contextmanager
 def _system_errors(path: Path) -> Iterator[None]:
-    """Raise what FFmpeg met as what the system would have said."""
+    """Turn FFmpeg's errors into OSError with the path."""
     try:
         yield
     except av.FFmpegError as error:
