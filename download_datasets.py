@@ -7,16 +7,22 @@ from pathlib import Path
 from scripts.downloads.installation import install, is_installed
 from scripts.downloads.sources import DATA_SETS, Archive, add_fetch_flags, confirm_terms
 from util.errors import InputError, run_script
+from util.flag_types import script_parser
 from util.lock import exclusive
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Parse the flags, show the terms and install what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Parse the flags, show the terms and install the missing archives."""
+    parser = script_parser(__doc__, "python download_datasets.py --only davis17 youtube")
     parser.add_argument(
-        "--only", nargs="+", choices=DATA_SETS, default=list(DATA_SETS), help="default: all of them"
+        "--only",
+        nargs="+",
+        choices=DATA_SETS,
+        default=list(DATA_SETS),
+        metavar="NAME",
+        help=f"data sets to download: {', '.join(DATA_SETS)} (default: all)",
     )
     add_fetch_flags(parser.add_argument)
     args = parser.parse_args()
@@ -38,7 +44,7 @@ def main() -> None:
 
 
 def installed(archive: Archive, downloads: Path, args: argparse.Namespace) -> bool:
-    """Install an archive; log why when that fails, so that the others are fetched all the same."""
+    """Install an archive; on an error log it, so that the other archives are still downloaded."""
     try:
         install(archive.at(args.mirror), args.root, downloads / archive.name, args.keep)
     except InputError as error:

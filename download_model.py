@@ -1,15 +1,15 @@
 """Download the published weights and check them."""
 
-import argparse
 import zipfile
 from functools import partial
 from pathlib import Path
 
 from model.checkpoint import read_fusion, read_network, read_s2m
-from scripts.downloads.sources import MODELS
+from scripts.downloads.sources import MIRROR_HELP, MODELS
 from scripts.downloads.transfer import RETRIES, TIMEOUT, download
 from util.errors import InputError, run_script
 from util.files import atomic_path, remove_leftovers, sha256
+from util.flag_types import script_parser
 from util.lock import exclusive
 
 SHORT_TIMEOUT = 8  # seconds without an answer or a byte, with --once
@@ -17,19 +17,20 @@ SHORT_TIMEOUT = 8  # seconds without an answer or a byte, with --once
 
 def main() -> None:
     """Parse the flags and fetch the weights."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = script_parser(__doc__, "python download_model.py --which all")
     add = parser.add_argument
     add(
         "--which",
         nargs="+",
         choices=[*MODELS, "all"],
         default=["s012"],
-        help="propagation trained with BL30K (s012, the default) or without it (s02), fusion, "
-        "scribble-to-mask (s2m), or all four",
+        metavar="NAME",
+        help="s012: propagation, trained with BL30K (default); s02: without BL30K; fusion; "
+        "s2m: scribble-to-mask; all: all four",
     )
-    add("--output", type=Path, default=Path("saves"), help="folder for the files (default: %(default)s)")
-    add("--mirror", metavar="URL", help="fetch MIRROR/<file> instead of the files on Google Drive")
-    add("--once", action="store_true", help="where they cannot be had at once, give up, in one short line")
+    add("--output", type=Path, default=Path("saves"), help="folder of the weights (default: %(default)s)")
+    add("--mirror", metavar="URL", help=MIRROR_HELP)
+    add("--once", action="store_true", help="try once, with a short timeout, and fail with a short message")
     args = parser.parse_args()
     try:
         with exclusive(args.output, "download"):

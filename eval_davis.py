@@ -1,4 +1,4 @@
-"""Evaluate on DAVIS 2017 val or test-dev: several objects a video, paletted masks."""
+"""Evaluate on DAVIS 2017 val or test-dev: several objects per video, paletted masks."""
 
 from pathlib import Path
 
@@ -11,14 +11,17 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = evaluation_parser(__doc__)
-    parser.add_argument("--davis", type=Path, default=DAVIS_2017, help="default: %(default)s")
-    parser.add_argument("--split", choices=SPLITS_2017, default="val", help="default: %(default)s")
-    parser.add_argument(
+    parser = evaluation_parser(
+        __doc__, "python eval_davis.py --davis ../DAVIS/2017 --output output/davis17 --score"
+    )
+    add = parser.add_argument_group("data").add_argument
+    add("--davis", type=Path, default=DAVIS_2017, help="root of the data (default: %(default)s)")
+    add("--split", choices=SPLITS_2017, default="val", help="split of the data (default: %(default)s)")
+    add(
         "--late_objects",
         action="store_true",
-        help="also give objects that appear later, each on the first frame annotated with it; its score "
-        "counts from the next frame on (off: the protocol of DAVIS, all on the first frame)",
+        help="not DAVIS's protocol: give later objects on the first frame annotated with them, and "
+        "score them from the next frame on",
     )
     args = parse_evaluation_args(parser)
     videos = davis_2017(args.davis, args.split, late_objects=args.late_objects)

@@ -1,4 +1,4 @@
-"""Evaluate on DAVIS 2016 val: one object a video, 0/255 masks."""
+"""Evaluate on DAVIS 2016 val: one object per video, masks of 0 and 255."""
 
 from pathlib import Path
 
@@ -11,8 +11,11 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = evaluation_parser(__doc__)
-    parser.add_argument("--davis", type=Path, default=DAVIS_2016, help="default: %(default)s")
+    parser = evaluation_parser(
+        __doc__, "python eval_davis_2016.py --davis ../DAVIS/2016 --output output/davis16 --score"
+    )
+    add = parser.add_argument_group("data").add_argument
+    add("--davis", type=Path, default=DAVIS_2016, help="root of the data (default: %(default)s)")
     args = parse_evaluation_args(parser)
     evaluate(davis_2016(args.davis), args, script="eval_davis_2016", data=args.davis)
 

@@ -11,9 +11,12 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = evaluation_parser(__doc__)
-    parser.add_argument("--yv", type=Path, default=YOUTUBE, help="default: %(default)s")
-    parser.add_argument("--split", default="valid", help="default: %(default)s")
+    parser = evaluation_parser(
+        __doc__, "python eval_youtube.py --yv ../YouTube --output output/youtube --zip output/youtube.zip"
+    )
+    add = parser.add_argument_group("data").add_argument
+    add("--yv", type=Path, default=YOUTUBE, help="root of the data (default: %(default)s)")
+    add("--split", default="valid", help="split of the data (default: %(default)s)")
     args = parse_evaluation_args(parser)
     videos = youtube_vos(args.yv, args.split)
     evaluate(videos, args, script="eval_youtube", data=args.yv, zip_folder="Annotations", split=args.split)

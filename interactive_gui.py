@@ -1,7 +1,7 @@
-"""Show where points or a region of one picture lie in another, or annotate a video in the browser.
+"""Show where points or a region of one picture are in another, or annotate a video in the browser.
 
-Correspondences in two windows: --src_image and --tar_image, or --frames. As files, without a display: --click
-or --mask. Annotation: --video FILE or --images FOLDER, with any flag of `python -m scripts.annotate`.
+Two windows show the correspondences of --src_image and --tar_image, or of --frames. --click or --mask write
+files instead. --video or --images start the annotator, with the flags of `python -m scripts.annotate`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from scripts.correspondence.windows import CorrespondenceGui, check_display
 from scripts.evaluation.flags import add_network_flags
 from util.device import set_up_device
 from util.errors import InputError, run_script
-from util.flag_types import positive_float
+from util.flag_types import positive_float, script_parser
 
 
 def point(text: str) -> tuple[float, float]:
@@ -32,16 +32,13 @@ def point(text: str) -> tuple[float, float]:
 
 
 def parse_args() -> argparse.Namespace:
-    """Return the flags of correspondences."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, parents=[video_parser()]
-    )
+    """Parse the flags of correspondences."""
+    parser = script_parser(__doc__, "python interactive_gui.py --src_image A.jpg --tar_image B.jpg")
+    add_video_flags(parser)
     add = parser.add_argument_group("pictures").add_argument
     add("--src_image", type=Path, help="source picture")
     add("--tar_image", type=Path, help="target picture; it may have another size")
-    add(
-        "--frames", type=Path, help="instead: a folder; choose source and target with arrow keys or trackbars"
-    )
+    add("--frames", type=Path, help="folder of pictures; choose source and target with keys or trackbars")
     add = parser.add_argument_group("files instead of windows").add_argument
     add(
         "--click",
@@ -49,43 +46,47 @@ def parse_args() -> argparse.Namespace:
         nargs="+",
         action="extend",
         metavar="X,Y",
-        help="points of the source, in pixels from the top left",
+        help="points in the source picture, in pixels from the top left",
     )
-    add("--mask", type=Path, help="PNG of the source's size; all labels above 0 are the region")
+    add(
+        "--mask",
+        type=Path,
+        help="PNG of the size of the source picture; the region is where labels are above 0",
+    )
     add = parser.add_argument_group("network and results").add_argument
     add_network_flags(add)
     add(
         "--temperature",
         type=positive_float,
         default=1.0,
-        help="of the softmax; below one the map is sharper (default: %(default)s)",
+        help="temperature of the softmax; a lower one gives a sharper map (default: %(default)s)",
     )
     add(
         "--output",
         type=Path,
         default=Path("output/correspondence"),
-        help="folder for views and matches (default: %(default)s)",
+        help="folder of views and matches (default: %(default)s)",
     )
     return parser.parse_args()
 
 
-def video_parser() -> argparse.ArgumentParser:
-    """Return a parser of the flags that name a video to annotate."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+def add_video_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that name a video to annotate."""
     group = parser.add_argument_group("annotation in the browser (more flags: python -m scripts.annotate -h)")
     add = group.add_mutually_exclusive_group().add_argument
     add("--video", type=Path, help="video file to annotate")
     add("--images", type=Path, help="folder of pictures to annotate")
-    return parser
 
 
 def annotate_video(arguments: Sequence[str]) -> bool:
-    """Start the annotator when the command line names a video; tell whether it does."""
-    args, others = video_parser().parse_known_args(arguments)
+    """Start the annotator when the command line names a video; return whether it does."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_video_flags(parser)
+    args, others = parser.parse_known_args(arguments)
     video = args.video or args.images
     if video is None:
         return False
-    from scripts import annotate  # brings a web server
+    from scripts import annotate  # imports a web server
 
     annotate.main([str(video), *others])
     return True
@@ -103,7 +104,7 @@ def main() -> None:
 
 
 def write_files(args: argparse.Namespace) -> None:
-    """Answer --click or --mask without a display."""
+    """Write the answer to --click or --mask, without a display."""
     source_path, target_path = chosen_pair(args)
     if args.click is not None and args.mask is not None:
         raise InputError("--click and --mask exclude each other: give one of them.")
@@ -145,7 +146,7 @@ def open_windows(args: argparse.Namespace) -> None:
             raise InputError(
                 f"there are no pictures in {args.frames}: give a folder of frames with --frames."
             )
-    for path in frames[:2]:  # the ones that are shown first; a message is better than half a window
+    for path in frames[:2]:  # fail before the windows open
         read_shown(path)
     check_display()
     network = load_network(args.model, set_up_device(args))
@@ -162,7 +163,7 @@ def chosen_pair(args: argparse.Namespace) -> list[Path]:
 def checked_points(
     points: list[tuple[float, float]], path: Path, size: tuple[int, int]
 ) -> tuple[tuple[float, float], ...]:
-    """Return the points; raises InputError when one lies outside the picture of `size` (H, W)."""
+    """Return the points; raise InputError when one is outside of the picture of `size` (H, W)."""
     height, width = size
     for x, y in points:
         if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
@@ -174,7 +175,7 @@ def checked_points(
 
 
 def checked_region(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the region of a mask; raises InputError when it is empty or not of `size` (H, W)."""
+    """Return the region of a mask; raise InputError when it is empty or not of `size` (H, W)."""
     region = read_merged(path) > 0
     if region.shape != size:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Train the propagation network, one stage at a time: on static images, BL30K, YouTubeVOS and DAVIS."""
+"""Train the propagation network, one stage at a time: static pictures, BL30K, YouTubeVOS with DAVIS."""
 
 import util.openmp  # noqa: F401, I001 - before PyTorch
 import argparse
@@ -19,7 +19,7 @@ from util.hyper_para import training_settings
 from util.ranks import Ranks
 from util.stages import STAGES, max_jump_at
 
-SCRATCH_SAMPLES = 8  # at most, on which a start without ImageNet weights is normalised
+SCRATCH_SAMPLES = 8  # at most, that normalise a start without ImageNet weights
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def propagation_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
-    """Return a stage's data, network and schedule."""
+    """Return the data, network and schedule of a stage."""
     stage = STAGES[settings.stage]
     dataset = stage_dataset(
         settings.stage,
@@ -57,7 +57,7 @@ def propagation_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
 
 
 def initialise(network: PropagationNetwork, dataset: TrainingSet) -> None:
-    """Start the encoders from ImageNet, or from scratch with the data set's first samples."""
+    """Initialise the encoders with ImageNet weights, or from scratch by the first samples of the data set."""
     imagenet = imagenet_state_dict()
     if imagenet is not None:
         network.load_imagenet(imagenet)

@@ -9,7 +9,7 @@ from scripts.annotator.run import annotate
 from scripts.evaluation.flags import add_network_flags
 from util.device import add_precision_flags
 from util.errors import run_script
-from util.flag_types import add_alias, positive_int
+from util.flag_types import add_alias, positive_int, script_parser
 
 PORT = 8765
 LARGEST_PORT = 65535
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line, `sys.argv[1:]` when None.
     """
-    parser = argparse.ArgumentParser(prog="python -m scripts.annotate", description=__doc__)
+    parser = script_parser(__doc__, "python -m scripts.annotate clip.mp4")
     add = parser.add_argument
     add("input", type=Path, help="video file, or folder of jpg, png, bmp, webp or tiff pictures")
     add("--workspace", type=Path, help="folder for everything (default: output/annotate/<name of the input>)")

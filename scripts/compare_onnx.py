@@ -19,26 +19,23 @@ from scripts.onnx_runtime.engine import Engine
 from scripts.onnx_runtime.graphs import Graphs
 from util.errors import InputError, run_script
 from util.files import sha256
-from util.flag_types import positive_int
+from util.flag_types import positive_int, script_parser
 
 
 def main() -> None:
     """Parse the flags and compare."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.compare_onnx", description=__doc__)
+    example = "python -m scripts.compare_onnx --graphs export --model W.pth --input frames --masks first.png"
+    parser = script_parser(__doc__, example)
     add = parser.add_argument
-    add("--graphs", type=Path, required=True, help="folder that scripts.export_onnx wrote")
-    add("--model", type=Path, required=True, help="the weights that were exported")
+    add("--graphs", type=Path, required=True, help="folder of graphs from scripts.export_onnx")
+    add("--model", type=Path, required=True, help="weights of the exported network")
     add("--input", type=Path, required=True, help="video file, or folder of pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
-    add(
-        "--objects",
-        type=positive_int,
-        help="cut the first mask into so many objects, and leave out the others",
-    )
-    add("--frames", type=positive_int, help="only the first ones")
+    add("--objects", type=positive_int, help="cut the first mask into this number of objects")
+    add("--frames", type=positive_int, help="only the first frames")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
-    add("--no_previous", action="store_true", help="do not remember the last frame for the next one too")
+    add("--no_previous", action="store_true", help="do not keep the previous frame in memory")
     compare(parser.parse_args())
 
 

@@ -1,10 +1,9 @@
 """Download BL30K, the synthetic training videos of stage 1, segment by segment.
 
-Six archives of about 115 GB each. A segment is fetched, unpacked and moved into ROOT/BL30K before
-the next begins; a run that was stopped continues, and a finished segment is not fetched again.
+There are six archives of about 115 GB each. A segment is downloaded, unpacked and moved into ROOT/BL30K
+before the next one. A stopped run continues, and finished segments are not downloaded again.
 """
 
-import argparse
 import json
 import logging
 from dataclasses import replace
@@ -24,18 +23,22 @@ from scripts.downloads.sources import (
 )
 from scripts.downloads.transfer import by_hand, download, free_space, gigabytes
 from util.errors import InputError, run_script
+from util.flag_types import script_parser
 from util.lock import exclusive
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Parse the flags, state the disk space and the terms, and fetch what is missing."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Parse the flags, show disk space and terms, and download the missing segments."""
+    parser = script_parser(__doc__, "python -m scripts.download_bl30k --segments a b")
     parser.add_argument(
-        "--segments", nargs="+", choices=BL30K, default=list(BL30K), help="default: all of them"
+        "--segments",
+        nargs="+",
+        choices=BL30K,
+        default=list(BL30K),
+        metavar="SEGMENT",
+        help=f"segments to download: {', '.join(BL30K)} (default: all)",
     )
     add_fetch_flags(parser.add_argument)
     args = parser.parse_args()
@@ -58,7 +61,7 @@ def main() -> None:
 
 
 def fetch_segment(segment: str, place: Path, downloads: Path, mirror: str | None, keep: bool) -> None:
-    """Fetch a segment, unpack it beside the others and move its videos in among theirs.
+    """Download a segment, unpack it, and move its videos into the data set.
 
     Raises:
         InputError: a step failed.

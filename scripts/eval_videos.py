@@ -1,6 +1,6 @@
-"""Evaluate on any set of videos in folders, or on a benchmark by its preset.
+"""Evaluate on any videos in folders, or on a benchmark by its preset.
 
-Defaults that show as None depend on the preset; what holds is said at the start.
+The first line of a run states the protocol.
 """
 
 import argparse
@@ -20,9 +20,8 @@ OWN_VIDEOS = Preset(Path(), {}, Protocol(Given.FIRST, short_side=480), ANY_VIDEO
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = evaluation_parser(__doc__)
-    parser.prog = "python -m scripts.eval_videos"
-    parser.set_defaults(max_memory_frames=None)
+    example = "python -m scripts.eval_videos --preset mose --root ../MOSE --output output/mose"
+    parser = evaluation_parser(__doc__, example, memory_frames=None)
     add_data_flags(parser)
     args = parse_evaluation_args(parser)
     preset = OWN_VIDEOS if args.preset is None else PRESETS[args.preset]
@@ -47,28 +46,33 @@ def main() -> None:
 
 
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that say what to evaluate on, and how."""
-    add = parser.add_argument_group("data").add_argument
-    add("--images", type=Path, help="a folder of pictures for each video")
-    add("--masks", type=Path, help="a folder of label maps for each video, named after its pictures")
-    add("--preset", choices=PRESETS, help="folders and protocol of a benchmark; other flags change them")
+    """Add the flags of data and protocol."""
+    group = parser.add_argument_group("data and protocol")
+    add = group.add_argument
+    add("--images", type=Path, help="folder with a folder of pictures per video")
+    add("--masks", type=Path, help="folder with a folder of label maps per video, named after the pictures")
+    add("--preset", choices=PRESETS, help="benchmark that sets folders and protocol; other flags change them")
     roots = ", ".join(str(preset.root) for preset in PRESETS.values())
-    add("--root", type=Path, help=f"of the preset's data (default: {roots})")
-    add("--split", help="of the preset (default: the one for validation)")
-    add("--subset", type=Path, help="file with the videos to take, a name per line (default: all with masks)")
-    add("--meta", type=Path, help="meta.json of YouTubeVOS: write masks of the frames that it lists alone")
-    add("--size", type=whole_number, help="reduce frames to this shorter side for the network; 0: keep them")
-    given = parser.add_mutually_exclusive_group()
-    given.add_argument("--late_objects", action="store_true", help="give each object on its first mask")
+    add("--root", type=Path, help=f"root of the preset's data (default: {roots})")
+    add("--split", help="split of the preset (default: the one for validation)")
+    add(
+        "--subset",
+        type=Path,
+        help="file that lists the videos to take, a name per line (default: all with masks)",
+    )
+    add("--meta", type=Path, help="meta.json of YouTubeVOS: write masks of the listed frames only")
+    add("--size", type=whole_number, help="limit of the shorter side for the network; 0 for no limit")
+    given = group.add_mutually_exclusive_group()
+    given.add_argument("--late_objects", action="store_true", help="give each object's first mask")
     given.add_argument("--all_masks", action="store_true", help="give all masks, later ones as corrections")
-    add("--zip_folder", type=folder_name, help="around the videos' folders in the --zip (default: none)")
+    add("--zip_folder", type=folder_name, help="folder around the videos in the --zip (default: by preset)")
 
 
 def complete_places(args: argparse.Namespace, preset: Preset) -> None:
-    """Fill in the folders that the preset knows; raises InputError when there is no saying where they are."""
+    """Fill in the preset's folders; raise InputError when folders are unknown or missing."""
     if args.preset is None:
         if args.root is not None or args.split is not None:
-            raise InputError("--root and --split are those of a preset: give --preset, too.")
+            raise InputError("--root and --split belong to a preset: give --preset too.")
         if args.images is None or args.masks is None:
             raise InputError("give --images and --masks, or the --preset of a benchmark.")
         return
@@ -86,14 +90,14 @@ def complete_places(args: argparse.Namespace, preset: Preset) -> None:
 
 
 def chosen_protocol(args: argparse.Namespace, protocol: Protocol) -> Protocol:
-    """Return a protocol as the flags change it."""
+    """Return a protocol with the changes of the flags."""
     if args.late_objects or args.all_masks:
         protocol = replace(protocol, given=Given.LATE if args.late_objects else Given.ALL)
     return protocol if args.size is None else replace(protocol, short_side=args.size or None)
 
 
 def said(protocol: Protocol, args: argparse.Namespace) -> str:
-    """Return in words how the videos are evaluated."""
+    """Return a sentence on the protocol."""
     size = "as they are"
     if protocol.short_side is not None:
         verb = "resized" if protocol.published_resizing else "reduced"

@@ -22,7 +22,7 @@ from model.fast_inference.preparation import fold_batch_norm
 from model.interactive.fusion import FusionNetwork
 from model.interactive.s2m import S2MNetwork
 from model.network import PropagationNetwork
-from scripts.evaluation.flags import KM_SIGMA
+from scripts.evaluation.flags import add_kernel_flags, add_top_k_flags
 from scripts.onnx_export.graphs import (
     STRIDE,
     Graph,
@@ -33,7 +33,7 @@ from scripts.onnx_export.graphs import (
 )
 from util.errors import InputError, run_script
 from util.files import atomic_path, sha256
-from util.flag_types import positive_float, positive_int
+from util.flag_types import script_parser
 
 PACKAGES = ("onnx", "onnxscript")
 
@@ -61,23 +61,17 @@ SOURCES = {
 
 def main() -> None:
     """Parse the flags and export."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.export_onnx",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = script_parser(
+        __doc__, "python -m scripts.export_onnx --model saves/propagation_model.pth --output export"
     )
     add = parser.add_argument
-    add("--which", choices=SOURCES, default="propagation", help="the network (default: %(default)s)")
-    add(
-        "--model", type=Path, help="its weights (default: saves/propagation_model.pth, s2m.pth or fusion.pth)"
-    )
-    add("--output", type=Path, required=True, help="folder for the graphs")
+    add("--which", choices=SOURCES, default="propagation", help="network to export (default: %(default)s)")
+    add("--model", type=Path, help="weights (default: saves/propagation_model.pth, s2m.pth or fusion.pth)")
+    add("--output", type=Path, required=True, help="folder of the graphs")
     add("--half", action="store_true", help="weights and features in half precision, for GPUs")
     add = parser.add_argument_group("memory read of the propagation network").add_argument
-    add("--top_k", type=positive_int, default=50, help="positions kept per query (default: %(default)s)")
-    add("--no_top", action="store_true", help="read all memory positions instead of the top k")
-    add("--use_km", action="store_true", help="weight the read with a Gaussian kernel (KMN)")
-    add("--km_sigma", type=positive_float, default=KM_SIGMA, help="its width in cells (default: %(default)s)")
+    add_top_k_flags(add)
+    add_kernel_flags(add)
     export(parser.parse_args())
 
 

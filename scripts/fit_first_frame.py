@@ -32,7 +32,7 @@ from scripts.one_shot.training import Fit
 from util.device import add_device_flags, add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import check_output_file
-from util.flag_types import positive_float, positive_int, whole_number
+from util.flag_types import positive_float, positive_int, script_parser, whole_number
 from util.hyper_para import crop_size
 from util.progress import PartProgress
 from util.ranks import Ranks
@@ -44,11 +44,8 @@ SCRATCH_RATE, LOADED_RATE = 4e-5, 5e-6  # learning rates; what is known already 
 
 def main() -> None:
     """Parse the flags and fit."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.fit_first_frame",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    example = "python -m scripts.fit_first_frame --frames clip.mp4 --masks first.png --output saves/clip.pth"
+    parser = script_parser(__doc__, example)
     add = parser.add_argument
     add("--frames", type=Path, required=True, help="video file, or folder of pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")

@@ -1,9 +1,8 @@
-"""Make training data for fusion: what a network makes of every video when it begins at other frames.
+"""Make the training data of the fusion network: masks propagated from other frames.
 
-From every n-th frame of a video its true masks are carried both ways; the probabilities of each object are
-written as grey pictures, 255 for one: OUTPUT/<video>/<begun at>/<object>/<frame>.png. `train_fusion.py` reads
-them. A frame's folder appears when it is whole; a run that was stopped continues. Under torchrun the videos
-are shared out.
+The true masks of every n-th frame are propagated both ways. The probabilities of each object are written as
+grey pictures (255 is 1), OUTPUT/<video>/<begun at>/<object>/<frame>.png, for scripts.train_fusion. A stopped
+run continues. Under torchrun the processes share the videos.
 """
 
 import argparse
@@ -31,7 +30,7 @@ from util.data_roots import DAVIS_2017, DEFAULT_ROOTS
 from util.device import add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
-from util.flag_types import add_alias, positive_int, whole_number
+from util.flag_types import add_alias, positive_int, script_parser, whole_number
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import joined_ranks, share
@@ -50,25 +49,29 @@ Frames = Sequence[tuple[Path, Path]]  # picture and label map of each frame
 
 def main() -> None:
     """Parse the flags and make the data."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.generate_fusion",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = script_parser(
+        __doc__,
+        "python -m scripts.generate_fusion --davis_root ../DAVIS/2017 --output ../fusion_data/davis/s012",
     )
     add = parser.add_argument
-    add("--davis_root", type=Path, help="DAVIS 2017: its training videos, carried to their ends")
-    add("--bl_root", type=Path, help="BL30K, or what make_synthetic_dataset makes")
-    add("--dataset", choices=DATASETS, help="which of the two, at its usual place unless its root is given")
+    add("--davis_root", type=Path, help="DAVIS 2017, whose training videos are used")
+    add("--bl_root", type=Path, help="BL30K, or videos of make_synthetic_dataset")
+    add("--dataset", choices=DATASETS, help="data set to use, in its default folder unless its root is given")
     add("--output", type=Path, required=True, help="folder of this run, such as ../fusion_data/davis/s012")
     add("--separation", type=positive_int, default=5, help="begin at every n-th frame (default: %(default)s)")
     add(
         "--range",
         type=positive_int,
-        help=f"frames to carry either way (default: all of DAVIS, {BL_RANGE} of BL30K)",
+        help=f"frames to propagate each way (default: all in DAVIS, {BL_RANGE} in BL30K)",
     )
     add("--start", type=whole_number, default=0, help="number of the first video (default: %(default)s)")
-    add("--end", type=positive_int, help="number of the video to stop before (default: all)")
-    add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
+    add("--end", type=positive_int, help="number after the last video (default: all)")
+    add(
+        "--mem_every",
+        type=positive_int,
+        default=5,
+        help="add every n-th frame to the permanent memory (default: %(default)s)",
+    )
     add_alias(add, "--mem_freq", "mem_every", type=positive_int)
     add_alias(add, "--prop_model", "model", type=Path)
     add_precision_flags(add, "float32")
@@ -85,10 +88,10 @@ def main() -> None:
 
 
 def generate(args: argparse.Namespace) -> None:
-    """Make the data of all videos; each process its share.
+    """Make the data of all videos; each process makes its share.
 
     Raises:
-        InputError: there are no videos, or the folder was begun with other settings.
+        InputError: there are no videos, or the folder has other settings.
     """
     videos = davis_videos(args.davis_root) if args.davis_root is not None else bl_videos(args.bl_root)
     names = list(videos)[args.start : args.end]
@@ -112,16 +115,16 @@ def generate(args: argparse.Namespace) -> None:
             }
             record_settings(args.output, settings, "give another --output.")
             remove_unfinished(args.output)
-        ranks.from_first(None)  # the others begin when the first has cleared up
+        ranks.from_first(None)  # the other ranks wait until leftovers are removed
         mine = share([len(videos[name]) for name in names], ranks.count)[ranks.rank]
         work = [(names[i], start) for i in mine for start in range(0, len(videos[names[i]]), args.separation)]
         with FrameProgress(len(work), shown=ranks.is_first) as progress:
             for name, start in work:
                 folder = args.output / name / f"{start:05}"
                 if not folder.is_dir():
-                    carry(videos[name], start, reach, network, args.mem_every, folder)
+                    propagate_from(videos[name], start, reach, network, args.mem_every, folder)
                 progress.advance(name)
-        ranks.gather(None)  # none leaves before all have finished
+        ranks.gather(None)  # wait for all ranks
 
 
 def davis_videos(root: Path) -> dict[str, Frames]:
@@ -148,7 +151,7 @@ def bl_videos(root: Path) -> dict[str, Frames]:
     folder = root / "Annotations"
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if not names:
-        raise InputError(f"there are no videos in {folder}: point --bl_root to BL30K or its like.")
+        raise InputError(f"there are no videos in {folder}: point --bl_root to BL30K or similar videos.")
     return {name: annotated(root, name) for name in names}
 
 
@@ -164,25 +167,25 @@ def annotated(root: Path, name: str) -> Frames:
     if without or not pictures:
         raise InputError(
             f"{root / 'JPEGImages' / name} needs pictures with a label map each, but "
-            f"{f'{without[0]} has none' if without else 'is empty'}: complete it, or take it off the list."
+            f"{f'{without[0]} has none' if without else 'is empty'}: complete it, or remove it from the list."
         )
     return [(path, masks[path.stem]) for path in pictures]
 
 
-def carry(
+def propagate_from(
     frames: Frames, start: int, reach: int | None, network: PropagationNetwork, mem_every: int, folder: Path
 ) -> None:
-    """Carry the objects of a frame both ways and write their probabilities; the folder appears at once.
+    """Propagate the objects of a frame both ways, and write their probabilities; the folder appears complete.
 
-    A frame without objects gets an empty folder, so that it is not looked at again.
+    A frame without objects gets an empty folder.
 
     Args:
-        frames: of the video.
-        start: where to begin.
-        reach: frames either way; None for all.
-        network: as `load_network` returns it.
-        mem_every: of the engine.
-        folder: for the results.
+        frames: pictures and label maps of the video.
+        start: index of the frame to propagate from.
+        reach: number of frames to propagate each way; None for all.
+        network: the propagation network, in eval mode.
+        mem_every: see `InferenceCore`.
+        folder: folder of the results.
     """
     labels = read_label_map(frames[start][1])
     objects = chosen_objects(labels)
@@ -205,7 +208,7 @@ def carry(
 def propagated(
     frames: Frames, indices: range, given: torch.Tensor, network: PropagationNetwork, mem_every: int
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield each frame after the first of `indices` with the objects' probabilities, `K x H x W`."""
+    """Yield each index after the first of `indices`, and the objects' probabilities `K x H x W` there."""
     engine = InferenceCore(network, mem_every=mem_every)
     for index in indices:
         image = normalise(read_image(frames[index][0]))
@@ -221,14 +224,14 @@ def chosen_objects(labels: NDArray[np.uint8]) -> list[int]:
 
 
 def write_frame(folder: Path, index: int, objects: Sequence[int], prob: Iterable[NDArray[Any]]) -> None:
-    """Write the probabilities of each object on a frame as levels: 255 for one, fractions cut off."""
+    """Write the probabilities of each object on a frame as grey levels: 255 is 1, fractions are truncated."""
     for label, one in zip(objects, prob, strict=True):
         levels = (np.asarray(one, np.float32) * 255).astype(np.uint8)
         write_mask(folder / f"{label:05}" / f"{index:05}.png", levels, None)
 
 
 def remove_unfinished(output: Path) -> None:
-    """Remove what stopped runs left half done."""
+    """Remove unfinished folders of stopped runs."""
     for folder in output.glob(f"*/.*{UNFINISHED}"):
         shutil.rmtree(folder)
 

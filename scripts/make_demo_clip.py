@@ -1,12 +1,10 @@
-"""Make the demo clip: photographs that come with scikit-image, cut out and moving, with exact masks.
+"""Make the demo clip: parts of photographs that come with scikit-image, in motion, with exact masks.
 
-A cat's face passes in front of a cup of coffee over a moving background; later the moon comes in. The
-layout is that of DAVIS 2017, so `eval_davis.py --davis OUTPUT --late_objects` evaluates on it. Beside it,
-`first_masks` holds what a method may know: each object's mask on the frame where it first appears.
-Nothing is fetched, and every run makes the same files.
+A cat's face passes in front of a cup of coffee over a moving background; later the moon comes in. The layout
+is that of DAVIS 2017, so `eval_davis.py --davis OUTPUT --late_objects` evaluates on it. `first_masks` holds
+each object's mask on the frame where it first appears. Every run makes the same files.
 """
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -18,18 +16,15 @@ from dataset.synthetic.demo_scene import demo_scene
 from dataset.synthetic.scene import render
 from dataset.synthetic.video_files import write_video
 from util.errors import InputError, run_script
+from util.flag_types import script_parser
 
-NAME = "visitors"  # of the video
+NAME = "visitors"  # name of the video
 
 
 def main() -> None:
-    """Parse the flags and make the clip, unless it is there."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.make_demo_clip",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--output", type=Path, required=True, help="becomes a --davis")
+    """Parse the flags and make the clip, unless it exists."""
+    parser = script_parser(__doc__, "python -m scripts.make_demo_clip --output output/clip")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the clip, a root for --davis")
     output = parser.parse_args().output
     if _list_file(output).is_file():
         print(f"{output} is there already.")
@@ -41,7 +36,7 @@ def main() -> None:
 
 
 def make_clip(output: Path) -> None:
-    """Write the clip; the folder appears when all of it is there."""
+    """Write the clip; the folder appears when it is complete."""
     hidden = output.with_name(f".{output.name}.part")
     shutil.rmtree(hidden, ignore_errors=True)  # of a run that was stopped
     random = np.random.default_rng(0)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video_dataset import UserVideo, open_user_video
-from dataset.video_files.film_file import has_sound
+from dataset.video_files.mp4_file import has_sound
 from model import PropagationNetwork, load_network
-from scripts.evaluation.backward import carry_back
-from scripts.evaluation.films import write_contact_sheet, write_overlay
+from scripts.evaluation.backward import propagate_back
 from scripts.evaluation.flags import (
     ANY_VIDEO_MEMORY_FRAMES,
     add_engine_flags,
@@ -16,12 +15,13 @@ from scripts.evaluation.flags import (
     engine_options,
 )
 from scripts.evaluation.loop import evaluate_video
+from scripts.evaluation.overlays import write_contact_sheet, write_overlay
 from scripts.evaluation.precision import precision_of_run
 from scripts.evaluation.run_record import FileSet, Run, begin_run, range_of
 from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
-from util.flag_types import film_path, picture_path, positive_int
+from util.flag_types import mp4_path, picture_path, positive_int, script_parser
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import Ranks
@@ -29,7 +29,8 @@ from util.ranks import Ranks
 
 def main() -> None:
     """Parse the flags and propagate."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.propagate_video", description=__doc__)
+    example = "python -m scripts.propagate_video --input clip.mp4 --masks first.png --output output/clip"
+    parser = script_parser(__doc__, example)
     add = parser.add_argument
     add(
         "--input",
@@ -40,7 +41,7 @@ def main() -> None:
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
     add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
     add_overwrite_flag(add)
-    add("--overlay", type=film_path, help="write an MP4 with the masks drawn in")
+    add("--overlay", type=mp4_path, help="write an MP4 with the masks drawn in")
     add("--sound", action="store_true", help="keep the sound of the video file in the --overlay")
     add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
     add("--save_probs", type=Path, help="folder for probabilities (half floats, compressed .npz)")
@@ -132,7 +133,7 @@ def write_results(args: argparse.Namespace, video: UserVideo, network: Propagati
         seconds = evaluate_video(video.forward, network, options, args.output, progress, probs)
         if video.backward is not None:
             made = set(video.forward.frames.names)
-            seconds += carry_back(video.backward, made, network, options, args.output, progress, probs)
+            seconds += propagate_back(video.backward, made, network, options, args.output, progress, probs)
     done = progress.done  # without those of a damaged video file that cannot be read
     print(f"{done} frames in {seconds:.1f} s of processing ({done / seconds:.2f} FPS): {args.output}")
     palette = video.forward.palette

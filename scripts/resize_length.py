@@ -1,30 +1,27 @@
-"""Bring the pictures of a folder, and of all folders in it, to one length of the shorter side.
+"""Resize the pictures of a folder, and of all folders in it, to one length of the shorter side.
 
-For large static data (HRSOD, BIG), whose pictures and grey masks are averaged over the area of each pixel, as
-the original does. Paletted PNGs are label maps: the nearest pixel, the palette kept.
+For large static pictures (HRSOD, BIG): pictures and grey masks are averaged over the area of each pixel, as
+in the original. Paletted PNGs are label maps; they are resized by nearest neighbour, and the palette is kept.
 """
 
-import argparse
 import os
 from pathlib import Path
 
 from dataset.image_io import list_images_below
 from scripts.resizing.shrinking import Job, check_apart, resize_all
 from util.errors import InputError, run_script
-from util.flag_types import positive_int
+from util.flag_types import WORKERS_HELP, positive_int, script_parser
 from util.lock import exclusive
 
 
 def main() -> None:
-    """Parse the flags and resize what is not done yet."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Parse the flags and resize the missing pictures."""
+    parser = script_parser(__doc__, "python -m scripts.resize_length ../static/BIG ../static/BIG_small 384")
     add = parser.add_argument
-    add("input", type=Path, help="folder with pictures")
-    add("output", type=Path, help="folder for the results, with the same names")
+    add("input", type=Path, help="folder of pictures")
+    add("output", type=Path, help="folder of the results, with the same names")
     add("size", type=positive_int, nargs="?", default=384, help="shorter side (default: %(default)s)")
-    add("--workers", type=positive_int, default=os.cpu_count(), help="processes (default: one per core)")
+    add("--workers", type=positive_int, default=os.cpu_count(), help=WORKERS_HELP)
     args = parser.parse_args()
     jobs = folder_jobs(args.input, args.output)
     with exclusive(args.output, "resizing"):
@@ -33,10 +30,10 @@ def main() -> None:
 
 
 def folder_jobs(source: Path, target: Path) -> list[Job]:
-    """List the pictures of a folder and all folders in it.
+    """Return a job for each picture of a folder and of all folders in it.
 
     Raises:
-        InputError: there are none, or the results would lie among them.
+        InputError: there are no pictures, or one folder lies in the other.
     """
     check_apart(source, target)
     jobs = [Job(path, target / path.relative_to(source), area=True) for path in list_images_below(source)]

@@ -1,10 +1,9 @@
-"""Score ready masks, wherever they come from, against ground truth by the rules of DAVIS.
+"""Score masks from anywhere against ground truth, by the rules of DAVIS.
 
-Both folders hold either a folder a video, FOLDER/<video>/<frame>.png, or the pictures of one video. J and F
-are computed as by the evaluation scripts with --score.
+Both folders hold a folder per video, FOLDER/<video>/<frame>.png, or the pictures of one video. J and F are
+computed as by the evaluation scripts with --score.
 """
 
-import argparse
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -19,16 +18,16 @@ from dataset.masks.readers import read_label_map, read_merged
 from dataset.video_folders import first_appearances
 from scripts.evaluation.scores import ObjectScore, Truth, check_table, report, score_masks
 from util.errors import InputError, run_script
+from util.flag_types import YEAR_HELP, script_parser
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Parse the flags, score and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.score_masks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = script_parser(
+        __doc__,
+        "python -m scripts.score_masks --masks output/own --truth Annotations --output scores.csv",
     )
     add = parser.add_argument
     add("--masks", type=Path, required=True, help="folder of the masks to score")
@@ -37,9 +36,9 @@ def main() -> None:
         "--year",
         choices=("2016", "2017"),
         default="2017",
-        help="2016: all labels are one object; 2017: each is one (default: %(default)s)",
+        help=YEAR_HELP,
     )
-    add("--late_objects", action="store_true", help="of 2017: as for eval_davis.py")
+    add("--late_objects", action="store_true", help="with 2017: as in eval_davis.py")
     add("--output", type=Path, help="also write the table to this CSV file")
     args = parser.parse_args()
     if args.output is not None:
@@ -71,7 +70,7 @@ def paired_videos(masks: Path, truth: Path) -> list[tuple[str, list[Path], list[
     if strangers:
         raise InputError(
             f"{truth} has no ground truth for {_named(strangers)}, which has masks in {masks}: "
-            "give the folder that holds it, or take those masks away."
+            "give the folder that holds it, or remove those masks."
         )
     unscored = [name for name in truth_videos if name not in mask_videos]
     if unscored:

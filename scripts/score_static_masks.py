@@ -1,10 +1,9 @@
-"""Score masks that stand still: what any method must beat on a DAVIS data set, and by how much.
+"""Score masks that do not move on a DAVIS data set: a baseline that every method has to beat.
 
-Each object's first mask is repeated on all later frames, and J and F are computed as by the evaluation
-scripts.
+Each object's first mask is repeated on all later frames. J and F are computed as by the evaluation scripts
+with --score.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,22 +18,21 @@ from scripts.evaluation.flags import add_overwrite_flag
 from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from util.errors import run_script
+from util.flag_types import YEAR_HELP, script_parser
 from util.lock import exclusive
 
 
 def main() -> None:
     """Parse the flags, write the masks and score them."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.score_static_masks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = script_parser(
+        __doc__, "python -m scripts.score_static_masks --davis ../DAVIS/2017 --output output/static"
     )
     add = parser.add_argument
-    add("--davis", type=Path, required=True, help="as for eval_davis.py or eval_davis_2016.py")
-    add("--year", choices=("2016", "2017"), default="2017", help="default: %(default)s")
-    add("--split", choices=SPLITS_2017, default="val", help="of 2017 (default: %(default)s)")
-    add("--late_objects", action="store_true", help="of 2017: as for eval_davis.py")
-    add("--output", type=Path, required=True, help="folder for the masks and results.csv")
+    add("--davis", type=Path, required=True, help="root of the data")
+    add("--year", choices=("2016", "2017"), default="2017", help=YEAR_HELP)
+    add("--split", choices=SPLITS_2017, default="val", help="with 2017: split (default: %(default)s)")
+    add("--late_objects", action="store_true", help="with 2017: as in eval_davis.py")
+    add("--output", type=Path, required=True, help="folder of the masks and results.csv")
     add_overwrite_flag(add)
     args = parser.parse_args()
     if args.year == "2016":
@@ -53,7 +51,7 @@ def main() -> None:
 
 
 def write_and_score(videos: Sequence[Video], output: Path) -> None:
-    """Write the masks that stand still, and score them."""
+    """Write the static masks, and score them."""
     (output / TABLE).unlink(missing_ok=True)  # until there is a new one
     scores = []
     for video in videos:
@@ -65,7 +63,7 @@ def write_and_score(videos: Sequence[Video], output: Path) -> None:
 
 
 def static_masks(video: Video) -> Iterator[NDArray[np.uint8]]:
-    """Yield for each frame the labels given so far, where they were given; later ones cover earlier ones."""
+    """Yield for each frame the label map of all masks given so far; later masks cover earlier ones."""
     labels = np.zeros(video.read(0).size, np.uint8)
     for index in range(len(video)):
         if index in video.masks:

@@ -1,7 +1,7 @@
-"""Write a picture of training samples, the objects outlined or drawn in.
+"""Write a picture of training samples, with the objects outlined or drawn in.
 
-Of a stage of propagation (three frames in a row), of the scribble-to-mask network (scribbles, previous mask,
-truth) or of a stage of fusion (both masks, what the correction added and took away there, truth).
+Rows of a propagation stage show three frames; of S2M the scribbles, the previous mask and the truth; of a
+fusion stage both masks, the pixels that the correction added and removed, and the truth.
 """
 
 import argparse
@@ -24,28 +24,31 @@ from util.data_roots import DEFAULT_ROOTS, add_root_flags
 from util.device import set_up_device
 from util.errors import run_script
 from util.files import atomic_path
-from util.flag_types import picture_path, positive_int, whole_number
-from util.hyper_para import crop_size
+from util.flag_types import picture_path, positive_int, script_parser, whole_number
+from util.hyper_para import CROP_HELP, SEED_HELP, crop_size
 from util.stages import FIRST_JUMP
 
 
 def main() -> None:
     """Parse the flags and write the picture."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.show_samples",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__, "python -m scripts.show_samples --stage 0 --output samples.png")
     kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--stage", type=int, choices=(0, 1, 2), help="of propagation")
-    kind.add_argument("--s2m", action="store_true", help="scribbles to masks")
-    kind.add_argument("--fusion", type=int, choices=(0, 1), metavar="STAGE", help="of fusion; needs --model")
+    kind.add_argument("--stage", type=int, choices=(0, 1, 2), help="samples of a propagation stage")
+    kind.add_argument("--s2m", action="store_true", help="samples of S2M")
+    kind.add_argument(
+        "--fusion", type=int, choices=(0, 1), metavar="STAGE", help="samples of a fusion stage; needs --model"
+    )
     add = parser.add_argument
-    add("--output", type=picture_path, required=True, help="a .png or .jpg")
-    add("--samples", type=positive_int, default=6, help="default: %(default)s")
-    add("--max_jump", type=positive_int, default=FIRST_JUMP, help="default: %(default)s")
-    add("--crop_size", type=crop_size, default=384, help="default: %(default)s")
-    add("--seed", type=whole_number, default=0, help="default: %(default)s")
+    add("--output", type=picture_path, required=True, help="picture to write, .png or .jpg")
+    add("--samples", type=positive_int, default=6, help="number of samples (default: %(default)s)")
+    add(
+        "--max_jump",
+        type=positive_int,
+        default=FIRST_JUMP,
+        help="largest gap between frames of a video (default: %(default)s)",
+    )
+    add("--crop_size", type=crop_size, default=384, help=CROP_HELP)
+    add("--seed", type=whole_number, default=0, help=SEED_HELP)
     uses = ("stage 0 and S2M", "stage 1 and fusion 0", "stage 2", "stage 2 and fusion 1", "S2M", "fusion")
     add_root_flags(add, **dict(zip(DEFAULT_ROOTS, uses, strict=True)))
     add_network_flags(add)

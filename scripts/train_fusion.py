@@ -1,7 +1,4 @@
-"""Train the fusion network on what `scripts/generate_fusion.py` made: stage 0 of BL30K, stage 1 of DAVIS.
-
-python -m torch.distributed.run --nproc_per_node=2 -m scripts.train_fusion --stage 0 --id f0
-"""
+"""Train the fusion network on the data of `scripts.generate_fusion`: stage 0 BL30K, stage 1 DAVIS."""
 
 import argparse
 from pathlib import Path
@@ -15,33 +12,31 @@ from scripts.training.interactive_pictures import fusion_grid
 from scripts.training.loop import Task, run_training
 from util.data_roots import add_root_flags
 from util.errors import run_script
-from util.flag_types import add_alias
+from util.flag_types import add_alias, script_parser
 from util.hyper_para import add_training_flags, complete_settings
 from util.ranks import Ranks
 from util.stages import Schedule
 
 SCHEDULES = (Schedule(12, 30_000, (20_000,)), Schedule(12, 10_000, (7_500,)))
-HARDEST_FROM, HARDEST_TO = 0.2, 0.5  # parts of the run between which fewer pixels come to count
+HARDEST_FROM, HARDEST_TO = 0.2, 0.5  # shares of the run between which the number of counted pixels falls
 
 
 def main() -> None:
     """Parse the flags and train a stage."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.train_fusion",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__, "python -m scripts.train_fusion --stage 0 --id fusion0")
     parser.add_argument("--stage", type=int, choices=(0, 1), required=True, help="0: BL30K; 1: DAVIS")
     parser.add_argument(
         "--model",
         type=Path,
         default=Path("saves/propagation_model.pth"),
-        help="the propagation network, which is not trained (default: %(default)s)",
+        help="weights of the propagation network, which is not trained (default: %(default)s)",
     )
     add_alias(parser.add_argument, "--load_prop", "model", type=Path)
     add = parser.add_argument_group("data").add_argument
     add("--fusion_bl_root", type=Path, help=argparse.SUPPRESS)  # the original's, for stage 0
-    add_root_flags(add, fusion_root="made by generate_fusion", bl_root="stage 0", davis_root="stage 1")
+    add_root_flags(
+        add, fusion_root="data of generate_fusion", bl_root="stage 0: BL30K", davis_root="stage 1: DAVIS"
+    )
     add_training_flags(parser, crop=384, lr=1e-4, images=500, saves=5_000)
     settings = parser.parse_args()
     complete_settings(settings, f"fusion{settings.stage}", SCHEDULES[settings.stage])
@@ -63,7 +58,7 @@ def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
             settings.seed,
         ),
         forward=FusionForward(network, attention, settings.amp),
-        initialise=lambda: None,  # as PyTorch makes it
+        initialise=lambda: None,  # PyTorch's initialisation
         load=lambda path: load_weights(network, path),
         bootstrap=Bootstrap(HARDEST_FROM * settings.iterations, HARDEST_TO * settings.iterations),
         picture=fusion_grid,

@@ -1,7 +1,4 @@
-"""Train the scribble-to-mask network, on static pictures and LVIS with made-up mistakes and scribbles.
-
-python -m torch.distributed.run --nproc_per_node=2 -m scripts.train_s2m --id s2m
-"""
+"""Train the scribble-to-mask network (S2M) on static pictures and LVIS, with synthetic scribbles."""
 
 import argparse
 from pathlib import Path
@@ -19,6 +16,7 @@ from scripts.training.interactive_pictures import s2m_grid
 from scripts.training.loop import Task, run_training
 from util.data_roots import add_root_flags
 from util.errors import InputError, run_script
+from util.flag_types import script_parser
 from util.hyper_para import add_training_flags, complete_settings
 from util.ranks import Ranks
 from util.stages import Schedule
@@ -30,15 +28,11 @@ LOG_INTERVAL = 50
 
 def main() -> None:
     """Parse the flags and train."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.train_s2m",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__, "python -m scripts.train_s2m --id s2m --load_deeplab deeplabv3plus.pth")
     add = parser.add_argument_group("data").add_argument
-    add_root_flags(add, static_root="the static pictures, twice", lvis_root="LVIS v1")
+    add_root_flags(add, static_root="static pictures, used twice per epoch", lvis_root="LVIS v1")
     add_training_flags(parser, crop=480, lr=1e-4, images=800, saves=20_000)
-    parser.add_argument("--load_deeplab", type=Path, help="start from the public DeepLabV3+ of Pascal VOC")
+    parser.add_argument("--load_deeplab", type=Path, help="public DeepLabV3+ of Pascal VOC to start from")
     settings = parser.parse_args()
     if not settings.debug:
         settings.log_interval = settings.log_interval or LOG_INTERVAL
@@ -69,7 +63,7 @@ def s2m_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
 
 
 def initialise(network: S2MNetwork, deeplab: Path | None) -> None:
-    """Start from DeepLabV3+, else from ImageNet, else from scratch."""
+    """Initialise the network with DeepLabV3+, else ImageNet weights, else randomly."""
     if deeplab is not None:
         start_from_deeplab(network, deeplab)
         return

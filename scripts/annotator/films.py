@@ -14,10 +14,10 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from dataset.video_files.film_file import write_film
+from dataset.video_files.mp4_file import write_mp4
 from dataset.video_files.video_file import VideoFile
 from scripts.annotator.pictures import Pictures
-from scripts.evaluation.films import draw_masks
+from scripts.evaluation.overlays import draw_masks
 
 Masks = Iterable[tuple[int, str, NDArray[np.uint8]]]  # number, name and labels H x W of each frame
 
@@ -51,7 +51,7 @@ def write_overlay(path: Path, pictures: Pictures, masks: Masks, palette: list[in
         for index, _, labels in masks:
             yield index, draw_masks(pictures.read(index), labels, palette)
 
-    write_film(path, pictures.source, drawn(), _sound(pictures))
+    write_mp4(path, pictures.source, drawn(), _sound(pictures))
 
 
 def write_green(path: Path, pictures: Pictures, masks: Masks) -> None:
@@ -62,7 +62,7 @@ def write_green(path: Path, pictures: Pictures, masks: Masks) -> None:
         for index, _, labels in masks:
             yield index, np.where((labels > 0)[:, :, None], pictures.read(index), green)
 
-    write_film(path, pictures.source, keyed(), _sound(pictures))
+    write_mp4(path, pictures.source, keyed(), _sound(pictures))
 
 
 def write_cut_out(path: Path, pictures: Pictures, masks: Masks, kind: str) -> None:

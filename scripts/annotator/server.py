@@ -27,7 +27,7 @@ from starlette.websockets import WebSocket
 from scripts.annotator.access import Guard
 from scripts.annotator.session import Session
 from scripts.annotator.tasks import Tasks
-from util.errors import NO_ROOM, InputError, explained
+from util.errors import NO_SPACE, InputError, explained
 
 STATIC = Path(__file__).parent / "static"
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # what has its version in its address
@@ -240,7 +240,7 @@ async def _explain(request: Request, error: Exception) -> Response:
     """Say why a request failed; a change that is refused has not been saved, not even in part."""
     status, text = 422, str(error)
     if isinstance(error, OSError):
-        full = error.errno in NO_ROOM
+        full = error.errno in NO_SPACE
         status = 507 if full else 500
         text = f"the disk is full ({error.strerror}): make room." if full else explained(error)
     elif not isinstance(error, InputError):

@@ -12,6 +12,7 @@ from scripts.benchmark.timing import Report
 from util.device import add_device_flags, set_up_device
 from util.errors import run_script
 from util.files import atomic_path
+from util.flag_types import script_parser
 
 SIZES = {  # of `all`, so that it takes minutes: objects, frames, turns of a training step, its batch and crop
     "cuda": ([1, 3, 5], 40, 5, 8, 384),
@@ -21,7 +22,7 @@ SIZES = {  # of `all`, so that it takes minutes: objects, frames, turns of a tra
 
 def main() -> None:
     """Parse the flags and run one benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.benchmark", description=__doc__)
+    parser = script_parser(__doc__, "python -m scripts.benchmark --markdown table.md read --turns 5")
     parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     parser.add_argument("--markdown", type=Path, help="also write them to this file, as a table")
     commands = parser.add_subparsers(title="what to measure", required=True)
@@ -38,12 +39,12 @@ def main() -> None:
     report = Report(settings)
     try:
         args.run(args, report)
-    finally:  # what has been measured is worth having, whatever stopped the rest
+    finally:  # keep the finished measurements when the rest is stopped
         write(report, args.json, args.markdown)
 
 
 def run_all(args: argparse.Namespace, report: Report) -> None:
-    """Run the measurements of docs/SPEED.md; what does not fit into a GPU is left out."""
+    """Run the measurements of docs/SPEED.md, except those that do not fit into a GPU."""
     kind = set_up_device(args).type
     objects, frames, turns, batch, crop = SIZES[kind]
     video = {"frames": frames, "objects": objects}
@@ -61,7 +62,7 @@ def run_all(args: argparse.Namespace, report: Report) -> None:
 
 
 def write(report: Report, json_file: Path | None, markdown_file: Path | None) -> None:
-    """Write the measurements to the files that are wanted."""
+    """Write the measurements to the given files."""
     for path, text in ((json_file, json.dumps(report.content, indent=1)), (markdown_file, report.markdown())):
         if path is not None:
             with atomic_path(path) as temporary:

@@ -33,25 +33,25 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = commands.add_parser("inference", help="whole frames through the engine")
     add = parser.add_argument
     add_video_flags(add)
-    add("--objects", type=positive_int, nargs="+", default=[1], help="one comparison each (default: 1)")
-    add("--frames", type=positive_int, default=40, help="default: %(default)s")
-    add("--amp", action="store_true", help="ours in reduced precision")
+    add("--objects", type=positive_int, nargs="+", default=[1], help="numbers of objects (default: 1)")
+    add("--frames", type=positive_int, default=40, help="number of frames (default: %(default)s)")
+    add("--amp", action="store_true", help="reduced precision, for ours only")
     add_device_flags(add)
     parser.set_defaults(run=run_inference)
 
     parser = commands.add_parser("read", help="the memory read at 854 x 480")
     add = parser.add_argument
-    add("--top_k", type=positive_int, default=50, help="default: %(default)s")
-    add("--turns", type=positive_int, default=5, help="default: %(default)s")
+    add("--top_k", type=positive_int, default=50, help="memory positions per query (default: %(default)s)")
+    add("--turns", type=positive_int, default=5, help="number of measurements (default: %(default)s)")
     add_device_flag(add)
     parser.set_defaults(run=run_read, no_tf32=False)  # nothing convolves
 
 
 def add_video_flags(add: Callable[..., object]) -> None:
     """Add the flags of what goes through the engine; `add` is a parser's `add_argument`."""
-    add("--model", type=Path, required=True, help="weights")
-    add("--input", type=Path, required=True, help="video file or folder of frames")
-    add("--mask", type=Path, required=True, help="labels of the first frame")
+    add("--model", type=Path, required=True, help="weights of the propagation network")
+    add("--input", type=Path, required=True, help="video file, or folder of pictures")
+    add("--mask", type=Path, required=True, help="mask of the first frame")
 
 
 def run_inference(args: argparse.Namespace, report: Report) -> None:

@@ -28,10 +28,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = commands.add_parser("interactive", help=__doc__, description=__doc__)
     add = parser.add_argument
     add_video_flags(add)
-    add("--fusion", type=Path, help="weights (default: blending by distance)")
-    add("--objects", type=positive_int, default=2, help="default: %(default)s")
-    add("--frames", type=positive_int, default=40, help="default: %(default)s")
-    add("--amp", action="store_true", help="ours in reduced precision")
+    add("--fusion", type=Path, help="weights of fusion (default: weights by distance)")
+    add("--objects", type=positive_int, default=2, help="number of objects (default: %(default)s)")
+    add("--frames", type=positive_int, default=40, help="number of frames (default: %(default)s)")
+    add("--amp", action="store_true", help="reduced precision, for ours only")
     add_device_flags(add)
     parser.set_defaults(run=run)
 

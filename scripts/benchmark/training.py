@@ -16,18 +16,19 @@ from scripts.benchmark.timing import Report, compare, tf32
 from scripts.one_shot.from_scratch import initialise_from_scratch
 from util.device import add_device_flags, set_up_device
 from util.flag_types import positive_int
-from util.hyper_para import crop_size
+from util.hyper_para import CROP_HELP, crop_size
 from util.ranks import Ranks
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `train` and its flags."""
     parser = commands.add_parser("train", help="training steps of stage 2", description=__doc__)
-    parser.add_argument("-b", "--batch_size", type=positive_int, default=2, help="default: %(default)s")
-    parser.add_argument("--crop_size", type=crop_size, default=192, help="default: %(default)s")
-    parser.add_argument("--turns", type=positive_int, default=5, help="default: %(default)s")
-    parser.add_argument("--amp", action="store_true", help="ours in reduced precision")
-    add_device_flags(parser.add_argument)
+    add = parser.add_argument
+    add("-b", "--batch_size", type=positive_int, default=2, help="samples per batch (default: %(default)s)")
+    add("--crop_size", type=crop_size, default=192, help=CROP_HELP)
+    add("--turns", type=positive_int, default=5, help="number of measurements (default: %(default)s)")
+    add("--amp", action="store_true", help="reduced precision, for ours only")
+    add_device_flags(add)
     parser.set_defaults(run=run)
 
 

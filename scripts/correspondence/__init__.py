@@ -1,5 +1,5 @@
-"""Where points or a region of one picture lie in another: the program behind `interactive_gui.py`.
+"""Dense correspondences between two pictures: the program behind `interactive_gui.py`.
 
-Mouse and keys come in at the windows (`windows.py`), are looked up in the network's features (`results.py`,
-which also writes the answers to files), and go out as drawings of source and target (`drawing.py`).
+The windows (`windows.py`) take mouse and keys, `results.py` finds selections by the network's features and
+writes the answers to files, and `drawing.py` draws source and target.
 """

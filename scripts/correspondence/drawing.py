@@ -1,7 +1,7 @@
-"""Drawing of correspondences: the source with what was asked for, the target with where it lies.
+"""Drawings of correspondences: the source with the selection, the target with a heat map and matches.
 
-All functions are pure: pictures are RGB, `H x W x 3` uint8, and the ones given are not changed.
-A view is a picture at a size that suits a screen, with a line of text under it.
+Pictures are RGB, `H x W x 3` uint8, and arguments are not changed. A view is a picture at a size that suits a
+screen, with a line of text under it.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from model.padding import Padding
 Picture = NDArray[np.uint8]
 Point = tuple[float, float]  # x, y in pixels
 
-LARGEST = (960, 720)  # width and height that a picture is shrunk to
-SMALL_SIDE = 480  # a picture whose longer side is below this is enlarged to it
-SMALLEST = (480, 240)  # width and height of a view, so that text and help fit under any picture
+LARGEST = (960, 720)  # width and height to which larger pictures are reduced
+SMALL_SIDE = 480  # longer side to which smaller pictures are enlarged
+SMALLEST = (480, 240)  # smallest width and height of a view, so that text and help fit
 CAPTION = 30  # height of the line of text
-GAP = 8  # between the two views of a saved picture
+GAP = 8  # pixels between the two views of a saved picture
 
 DARK = (24, 26, 30)
 LIGHT = (232, 234, 238)
 REGION = (64, 220, 120)
 FONT_SIZE = 14
 HEAT_OPACITY = 0.85
-BACKDROP = 0.45  # how far the target steps back behind its heat map
+BACKDROP = 0.45  # opacity of the target behind its heat map
 
 HELP = (
     ("click, drag", "ask for a point, or paint a region"),
@@ -45,7 +45,7 @@ HELP_FRAMES = (("left, right", "target frame"), ("up, down", "source frame"))
 
 
 def view_scale(size: tuple[int, int]) -> float:
-    """Return the factor from a picture of `size` (H, W) to its view."""
+    """Return the scale of the view of a picture of `size` (H, W)."""
     height, width = size
     enlarged = max(1.0, SMALL_SIDE / max(height, width))
     return min(enlarged, LARGEST[0] / width, LARGEST[1] / height)
@@ -60,26 +60,26 @@ def resized(picture: Picture, scale: float) -> Picture:
 
 
 def to_view(point: Point, scale: float) -> Point:
-    """Return where a place on the picture lies on its view."""
+    """Return the view position of a picture position."""
     return (point[0] + 0.5) * scale - 0.5, (point[1] + 0.5) * scale - 0.5
 
 
 def to_picture(point: Point, scale: float) -> Point:
-    """Return where a place on the view lies on its picture."""
+    """Return the picture position of a view position."""
     return (point[0] + 0.5) / scale - 0.5, (point[1] + 0.5) / scale - 0.5
 
 
 def with_heat(view: Picture, heat: NDArray[np.float32], padding: Padding, scale: float) -> Picture:
-    """Lay a heat map over a resized picture, which steps back towards dark grey.
+    """Draw a heat map over a resized picture, which is darkened.
 
     Args:
-        view: the picture at `scale`.
-        heat: `h x w` on the stride-16 grid of the padded picture, in [0, 1].
-        padding: of the picture.
-        scale: from picture to view.
+        view: picture at `scale`.
+        heat: heat map `h x w` on the stride-16 grid of the padded picture, in [0, 1].
+        padding: padding of the picture.
+        scale: scale of the view.
     """
     left, _, top, _ = padding
-    step = 1 / (scale * STRIDE)  # grid cells a view pixel
+    step = 1 / (scale * STRIDE)  # grid cells per view pixel
     to_grid = np.array(
         [
             [step, 0, (0.5 / scale + left) / STRIDE - 0.5],
@@ -98,7 +98,7 @@ def with_heat(view: Picture, heat: NDArray[np.float32], padding: Padding, scale:
 
 
 def with_region(view: Picture, mask: NDArray[np.bool_]) -> Picture:
-    """Tint a region, `H x W` of the picture's own size, and outline it."""
+    """Tint and outline a region `H x W` (at the picture's size)."""
     covered = cv2.resize(
         mask.astype(np.uint8), (view.shape[1], view.shape[0]), interpolation=cv2.INTER_NEAREST
     )
@@ -109,7 +109,7 @@ def with_region(view: Picture, mask: NDArray[np.bool_]) -> Picture:
 
 
 def with_points(view: Picture, points: Sequence[Point], scale: float) -> Picture:
-    """Mark places of the picture with rings, numbered when there are several."""
+    """Mark picture positions with rings, numbered when there are several."""
     result = view.copy()
     for number, point in enumerate(points, start=1):
         x, y = to_view(point, scale)
@@ -123,7 +123,7 @@ def with_points(view: Picture, points: Sequence[Point], scale: float) -> Picture
 
 
 def with_caption(view: Picture, text: str, hint: str = "") -> Picture:
-    """Put a view on a dark ground with a line of text under it, and a hint at the right if it fits."""
+    """Put a view on a dark background with a line of text under it, and a hint at the right if it fits."""
     height, width = max(view.shape[0], SMALLEST[1]), max(view.shape[1], SMALLEST[0])
     result = np.full((height + CAPTION, width, 3), DARK, np.uint8)
     result[: view.shape[0], : view.shape[1]] = view
@@ -139,11 +139,11 @@ def with_caption(view: Picture, text: str, hint: str = "") -> Picture:
 
 
 def with_help(view: Picture, frames: bool) -> Picture:
-    """Lay the list of keys over a view.
+    """Draw the list of keys over a view.
 
     Args:
-        view: with its caption.
-        frames: also list the keys that choose frames.
+        view: view with its caption.
+        frames: whether to list the keys that choose frames.
     """
     lines = (*HELP, *(HELP_FRAMES if frames else ()))
     image = Image.fromarray(view)
@@ -170,7 +170,7 @@ def side_by_side(left: Picture, right: Picture) -> Picture:
 
 @lru_cache(maxsize=1)
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(FONT_SIZE)  # comes with Pillow, so it is there on every machine
+    return ImageFont.load_default(FONT_SIZE)  # comes with Pillow
 
 
 def _shortened(text: str, width: float) -> str:

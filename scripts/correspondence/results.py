@@ -1,4 +1,4 @@
-"""What is asked of a correspondence, the answer, and the files that show both."""
+"""Selections in the source, their matches in the target, and files of both."""
 
 import json
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from util.files import atomic_path
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A picture as it is shown; its view is resized once."""
+    """A picture with its view, which is resized once."""
 
     path: Path
     picture: Picture
@@ -42,23 +42,23 @@ class Shown:
 
     @property
     def scale(self) -> float:
-        """The factor from the picture to its view."""
+        """Scale of the view."""
         return view_scale(self.size)
 
     @cached_property
     def view(self) -> Picture:
-        """The picture at that scale."""
+        """The picture at the scale of the view."""
         return resized(self.picture, self.scale)
 
 
 def read_shown(path: Path) -> Shown:
-    """Read a picture that is to be shown."""
+    """Read a picture to show."""
     return Shown(path, read_image(path, upright=True))
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Points or a region of the source; nothing at first."""
+    """Points or a region of the source; empty at first."""
 
     points: tuple[Point, ...] = ()
     region: NDArray[np.bool_] | None = None  # H x W
@@ -72,14 +72,14 @@ NOTHING = Selection()
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Where a selection lies in the target."""
+    """The matches of a selection in the target."""
 
     heat: NDArray[np.float32]  # h x w on the target grid, each point's map scaled to a maximum of one
-    matches: tuple[Match, ...]  # of each point, or one of the region
+    matches: tuple[Match, ...]  # one per point, or one of the region
 
 
 def look_up(correspondence: Correspondence, selection: Selection, temperature: float) -> Answer:
-    """Find a selection in the target."""
+    """Find the matches of a selection in the target."""
     source = correspondence.source
     if selection.region is not None:
         feature = source.region(selection.region)[None]
@@ -114,7 +114,7 @@ def target_view(target: Shown, answer: Answer | None, hint: str = "") -> Picture
 
 
 def describe(selection: Selection, answer: Answer | None) -> list[dict[str, Any]]:
-    """Return the matches as JSON objects; places are (x, y) in pixels of the pictures."""
+    """Return the matches as JSON objects; positions are (x, y) in pixels of the pictures."""
     if answer is None:
         return []
     if selection.region is not None:
@@ -139,11 +139,11 @@ def write_results(
 
     Args:
         stem: path of the results without a suffix.
-        source: the source picture.
-        target: the target picture.
-        selection: what was asked.
-        answer: what was found; None for an empty selection.
-        temperature: of the map.
+        source: source picture.
+        target: target picture.
+        selection: selection in the source.
+        answer: matches in the target; None for an empty selection.
+        temperature: temperature of the softmax.
 
     Returns:
         The path of the picture.

@@ -1,8 +1,7 @@
 """The two windows of interactive_gui.py.
 
-Everything on screen follows from one immutable `State`. Events replace the state; the loop draws
-when it has been replaced, and each step (features, answer, views) is redone only when what it
-depends on has changed.
+Everything on screen follows from one immutable `State`. Events replace the state, and the loop draws a new
+state. Each step (features, answer, views) is only computed again when its inputs have changed.
 """
 
 import os
@@ -35,11 +34,11 @@ from util.errors import InputError
 
 SOURCE, TARGET = "Source", "Target"  # window names
 TRACKBAR = "frame"
-POLL_MS = 15  # events are waited for this long; between them the process sleeps
-KEPT_FRAMES = 32  # pictures, and as many keys (0.8 MB each at 480p), kept of the frames visited
+POLL_MS = 15  # milliseconds to wait for an event
+KEPT_FRAMES = 32  # cached pictures, and cached keys (0.8 MB each at 480p)
 BRUSH = 14  # radius in view pixels
 TEMPERATURES = (2.0, 1.0, 0.5, 0.25, 0.1)
-LEFT, UP, RIGHT, DOWN = 65361, 65362, 65363, 65364  # key codes of X11, as waitKeyEx gives them
+LEFT, UP, RIGHT, DOWN = 65361, 65362, 65363, 65364  # key codes of X11, as waitKeyEx returns them
 STEPS = {LEFT: (0, -1), RIGHT: (0, 1), UP: (-1, 0), DOWN: (1, 0)}  # source and target frame
 ESCAPE = 27
 FONT_FOLDER = Path("/usr/share/fonts")  # of Linux systems
@@ -47,7 +46,7 @@ FONT_FOLDER = Path("/usr/share/fonts")  # of Linux systems
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """All that the windows show."""
+    """The state that the windows show."""
 
     source: int  # index of a frame
     target: int
@@ -59,12 +58,12 @@ class State:
 
 
 def check_display() -> None:
-    """Make sure that windows can be opened.
+    """Check that windows can be opened.
 
-    Qt ends the process when it finds no display, so a process of its own tries.
+    Qt ends the process without a display, so another process tries it.
 
     Raises:
-        InputError: they cannot.
+        InputError: no window can be opened.
     """
     command = [sys.executable, "-c", "import cv2; cv2.namedWindow('starting')"]
     if subprocess.run(command, capture_output=True, check=False).returncode:
@@ -75,14 +74,14 @@ def check_display() -> None:
 
 
 class CorrespondenceGui:
-    """Shows where a point or region of the source frame lies in the target frame.
+    """Shows the matches of a point or region of the source frame in the target frame.
 
     Args:
-        network: in eval mode, on the device to compute on.
+        network: the propagation network, in eval mode, on the device to compute on.
         frames: paths of the pictures; the first is the source, the second (if any) the target.
-        output: folder for saved views.
-        temperature: of the map, at first.
-        choose_frames: let arrow keys and trackbars choose other frames.
+        output: folder of saved views.
+        temperature: initial temperature of the softmax.
+        choose_frames: whether arrow keys and trackbars choose frames.
     """
 
     def __init__(
@@ -98,11 +97,11 @@ class CorrespondenceGui:
         self.choose_frames = choose_frames
         self.state = State(0, min(1, len(frames) - 1), temperature)
         self.drawn: State | None = None
-        self.pair: tuple[int, int] | None = None  # the frames that `self.correspondence` is of
+        self.pair: tuple[int, int] | None = None  # source and target of `self.correspondence`
         self.correspondence: Correspondence | None = None
         self.encoding: Future[tuple[tuple[int, int], Correspondence]] | None = None
         self.on_screen: dict[str, Picture] = {}
-        self.brush_at: Point | None = None  # where the stroke being painted has come to
+        self.brush_at: Point | None = None  # last position of the current stroke
 
         self.shown = lru_cache(KEPT_FRAMES)(lambda index: read_shown(frames[index]))
         self.source_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_source, network))
@@ -112,7 +111,7 @@ class CorrespondenceGui:
         self.target_view = lru_cache(1)(self._target_view)
 
     def run(self) -> None:
-        """Open the windows and serve them until one is closed or q or Escape is pressed."""
+        """Open the windows and handle events until one is closed or q or Escape is pressed."""
         self._open()
         with ThreadPoolExecutor(1, thread_name_prefix="encoder") as encoder:
             try:
@@ -144,7 +143,7 @@ class CorrespondenceGui:
     def _is_open() -> bool:
         try:
             return all(cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1 for name in (SOURCE, TARGET))
-        except cv2.error:  # how some backends say that there is no such window
+        except cv2.error:  # some backends raise it for a closed window
             return False
 
     # events
@@ -173,7 +172,7 @@ class CorrespondenceGui:
             self._change(selection=Selection((*kept, place)))
 
     def _paint(self, start: Point, end: Point, radius: float) -> None:
-        """Paint a stroke, in pixels of the picture; events come too rarely to paint dots alone."""
+        """Paint a stroke between two events, in pixels of the picture."""
         region = self.state.selection.region
         if region is None:
             region = np.zeros(self.shown(self.state.source).size, bool)
@@ -184,7 +183,7 @@ class CorrespondenceGui:
         self._change(selection=Selection(region=painted.astype(bool)))
 
     def _press(self, key: int) -> bool:
-        """Act on a key; return False when it quits."""
+        """Handle a key; return False to quit."""
         letter = chr(key).lower() if key < 128 else ""
         state = self.state
         if key == ESCAPE or letter == "q":
@@ -207,7 +206,7 @@ class CorrespondenceGui:
         return True
 
     def _choose(self, window: str, index: int) -> None:
-        """Show another frame in a window; a selection stays while it fits the source."""
+        """Show another frame in a window; the selection stays if it fits the source."""
         index = min(max(index, 0), len(self.frames) - 1)
         if window == TARGET:
             if index != self.state.target:
@@ -243,7 +242,7 @@ class CorrespondenceGui:
     # what follows from the state
 
     def _draw(self) -> None:
-        """Show the state; before the keys are there, without its answer."""
+        """Draw the state, without matches while the keys are being computed."""
         state = self.drawn = self.state
         answer = None
         if self.pair == (state.source, state.target):
@@ -254,9 +253,9 @@ class CorrespondenceGui:
                 self.on_screen[name] = view
 
     def _encode_what_is_shown(self, encoder: Executor) -> None:
-        """Keep the thread busy with the frames on screen until their keys are there.
+        """Let the thread encode the frames on screen when it is free.
 
-        While a trackbar is dragged, frames are passed by that were not on screen when the thread was free.
+        While a trackbar is dragged, frames that pass while the thread is busy are skipped.
         """
         if self.encoding is not None and self.encoding.done():
             self._receive(self.encoding)
@@ -265,12 +264,12 @@ class CorrespondenceGui:
             self.encoding = encoder.submit(self._correspond, state)
 
     def _receive(self, encoding: Future[tuple[tuple[int, int], Correspondence]]) -> None:
-        """Wait for what is being encoded; a frame that cannot be read raises its InputError here."""
+        """Wait for the encoding; raise InputError when a frame cannot be read."""
         self.pair, self.correspondence = encoding.result()
         self.encoding = self.drawn = None
 
     def _correspond(self, state: State) -> tuple[tuple[int, int], Correspondence]:
-        """Encode the frames of a state, so that answers are quick from here on."""
+        """Encode the frames of a state."""
         correspondence = Correspondence(self.source_key(state.source), self.target_key(state.target))
         correspondence.normaliser(state.temperature)
         return (state.source, state.target), correspondence
@@ -294,7 +293,7 @@ class CorrespondenceGui:
         return encode(network, self.shown(index).picture)
 
     def _answer(self, source: int, target: int, selection: Selection, temperature: float) -> Answer | None:
-        """Answer for the frames `source` and `target`, which `self.correspondence` is of."""
+        """Return the matches of a selection for the frames of `self.correspondence`."""
         if not selection or self.correspondence is None:
             return None
         return look_up(self.correspondence, selection, temperature)

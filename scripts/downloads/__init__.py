@@ -1,5 +1,5 @@
 """Downloads of weights and data sets, shared by the download scripts.
 
-`sources.py` has the addresses and terms, `transfer.py` fetches one file, and `installation.py` turns an
-archive into a folder that is there whole or not at all.
+`sources.py` has the addresses, terms and shared flags, `transfer.py` downloads one file, and
+`installation.py` unpacks an archive into a folder of the data tree.
 """

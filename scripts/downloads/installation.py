@@ -1,4 +1,4 @@
-"""Turns a remote archive into a folder of the data tree, which is there whole or not at all."""
+"""Downloads and unpacks an archive into a folder of the data tree, which appears when it is complete."""
 
 import hashlib
 import logging
@@ -19,24 +19,24 @@ from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
-DEPTH = 3  # folders that may lie around the wanted one in an archive
+DEPTH = 3  # levels of an archive that are searched for the wanted folder
 BLOCK = 1 << 20  # bytes
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 def is_installed(archive: Archive, root: Path) -> bool:
-    """Tell whether an archive's folder is there with what it must have."""
+    """Return whether an archive's folder exists and is complete."""
     return not _missing(root / archive.target, archive.contains)
 
 
 def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
-    """Fetch an archive and make it the folder `root/<target>`, unless that is done.
+    """Download an archive and unpack it to `root/<target>`, unless it is installed.
 
     Args:
-        archive: what to install.
-        root: the folder of the data tree.
-        packed: the archive's path on this disk; an archive that is there is not fetched.
-        keep: keep the archive afterwards.
+        archive: archive to install.
+        root: folder of the data tree.
+        packed: local path of the archive; an existing one is not downloaded.
+        keep: whether to keep the archive afterwards.
 
     Raises:
         InputError: the folder has other content, or a step failed.
@@ -46,11 +46,11 @@ def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
     target = (root / archive.target).resolve()  # a link to another disk stays a link
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(
-            f"{target} is there but lacks {', '.join(_missing(target, archive.contains))}: move it away (or "
+            f"{target} exists but lacks {', '.join(_missing(target, archive.contains))}: move it away (or "
             "complete it), then run the same command again."
         )
     if archive.after is not None and not (root / archive.after).is_dir():
-        raise InputError(f"{archive.name} goes into {root / archive.after}: fetch that first.")
+        raise InputError(f"{archive.name} goes into {root / archive.after}: download that first.")
     with unpacked(archive, packed, target, keep) as content:
         content.rename(target)
     log.info("%s is there.", root / archive.target)
@@ -58,9 +58,9 @@ def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
 
 @contextmanager
 def unpacked(archive: Archive, packed: Path, target: Path, keep: bool) -> Iterator[Path]:
-    """Fetch an archive and unpack it beside `target`; yield its folder that has all of `archive.contains`.
+    """Download an archive and unpack it beside `target`; yield the folder that has all of `archive.contains`.
 
-    The archive is removed after the block, unless it is to be kept.
+    The archive is removed after the block, unless `keep` is True.
 
     Raises:
         InputError: a step failed; the archive stays.
@@ -103,7 +103,7 @@ def unpack(path: Path, folder: Path) -> None:
                 require_space(folder, path.stat().st_size, f"unpacking {path.name}")
                 with _Tar.open(fileobj=read, mode="r|") as tar:
                     for member in iter(tar.next, None):
-                        tar.members.clear()  # they would take gigabytes for the largest archives
+                        tar.members.clear()  # would take gigabytes for the largest archives
                         tar.extract(member, folder, filter="data")
             else:
                 with zipfile.ZipFile(read) as archive:
@@ -116,16 +116,16 @@ def unpack(path: Path, folder: Path) -> None:
 
 
 class _Tar(tarfile.TarFile):
-    members: list[tarfile.TarInfo]  # the entries that it has seen
+    members: list[tarfile.TarInfo]  # entries read so far
 
 
 def _shown(file: BinaryIO, path: Path, work: str) -> AbstractContextManager[BinaryIO]:
-    """Return an open file that shows how much of it has been read."""
+    """Return an open file with a progress bar of its reads."""
     return tqdm.wrapattr(file, "read", total=path.stat().st_size, desc=f"{work} {path.name}")
 
 
 def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:
-    """Return the outermost folder that has all of `contains`: archives wrap their content differently."""
+    """Return the outermost unpacked folder that has all of `contains`."""
     level = [staging]
     for _ in range(DEPTH):
         for folder in level:

@@ -1,4 +1,4 @@
-"""What can be downloaded: addresses, terms, and the folder that each archive becomes."""
+"""Sources of downloads: addresses, terms, and the folder of each archive."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -10,15 +10,17 @@ from typing_extensions import Self
 
 from util.errors import InputError
 
+MIRROR_HELP = "web address with copies: URL/<file name> is downloaded instead"
+
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to fetch.
+    """A file to download.
 
     Attributes:
-        name: its name here and on a mirror.
-        url: address for a program.
-        page: address for a person with a browser.
+        name: local name of the file, and its name on a mirror.
+        url: address for programs.
+        page: address for browsers.
     """
 
     name: str
@@ -26,7 +28,7 @@ class RemoteFile:
     page: str
 
     def at(self, mirror: str | None) -> Self:
-        """Return the same file as a mirror has it, `MIRROR/<name>`, or as it is without a mirror."""
+        """Return the file with the address `MIRROR/<name>`, or unchanged without a mirror."""
         if mirror is None:
             return self
         url = f"{mirror.rstrip('/')}/{quote(self.name)}"
@@ -35,14 +37,13 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Archive(RemoteFile):
-    """A zip or tar that becomes one folder.
+    """A zip or tar archive of one folder.
 
     Attributes:
-        target: the folder below the root.
-        contains: folders that the target must have; they tell the wanted folder inside the archive from
-            those around it, and a finished target from an unfinished one.
-        after: a folder below the root that must be there first, because `target` lies in it.
-        md5: published MD5 sum of the file; None if there is no such sum.
+        target: path of the folder below the root.
+        contains: folders in the target, by which it is found in the archive and known to be complete.
+        after: folder below the root that must exist first, because `target` is in it.
+        md5: published MD5 sum of the archive; None without one.
     """
 
     target: str
@@ -53,7 +54,7 @@ class Archive(RemoteFile):
 
 @dataclass(frozen=True)
 class DataSet:
-    """What `--only` chooses: archives under one set of terms."""
+    """A data set of `--only`: archives with one set of terms."""
 
     title: str
     terms: str
@@ -61,19 +62,19 @@ class DataSet:
 
 
 def add_fetch_flags(add: Callable[..., object]) -> None:
-    """Add the flags that both scripts of data sets have; `add` is a parser's `add_argument`."""
+    """Add the flags of downloads into the data tree; `add` is the `add_argument` of a parser."""
     add("--root", type=Path, default=Path(".."), help="folder of the data tree (default: %(default)s)")
-    add("--downloads", type=Path, help="folder for the archives (default: ROOT/downloads)")
-    add("--mirror", metavar="URL", help="fetch MIRROR/<archive> instead of the authors' files")
+    add("--downloads", type=Path, help="folder of the archives (default: ROOT/downloads)")
+    add("--mirror", metavar="URL", help=MIRROR_HELP)
     add("--keep", action="store_true", help="keep the archives after they are unpacked")
     add("--yes", action="store_true", help="agree to the terms without being asked")
 
 
 def confirm_terms(terms: Mapping[str, str], agreed: bool) -> None:
-    """Print the terms of each title; ask whether the user agrees, unless they have said so.
+    """Print the terms of each title, and ask whether the user agrees, unless they have agreed.
 
     Raises:
-        InputError: the user does not agree, or nobody is there to be asked.
+        InputError: the user does not agree, or there is no terminal to ask.
     """
     print("These belong to their authors; by downloading them you agree to their terms:")
     for title, text in terms.items():
@@ -81,7 +82,7 @@ def confirm_terms(terms: Mapping[str, str], agreed: bool) -> None:
     if agreed:
         return
     if not sys.stdin.isatty():
-        raise InputError("nobody can be asked here: run with --yes to agree to the terms.")
+        raise InputError("there is no terminal to ask: run with --yes to agree to the terms.")
     if input("Do you agree? [y/N] ").strip().lower() not in ("y", "yes"):
         raise InputError("nothing was downloaded, because the terms were not agreed to.")
 
@@ -177,7 +178,7 @@ DATA_SETS = {
     ),
 }
 
-# The Illinois Data Bank gives each file of BL30K an address of its own, which its listing tells.
+# The Illinois Data Bank lists the address of each file of BL30K.
 BL30K_PAGE = "https://doi.org/10.13012/B2IDB-1702934_V1"
 BL30K_LISTING = RemoteFile(
     "BL30K.json", "https://databank.illinois.edu/datasets/IDB-1702934.json", BL30K_PAGE

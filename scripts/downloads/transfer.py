@@ -1,6 +1,6 @@
-"""Fetches one file with gdown, which passes Google Drive's pages and continues a transfer that was cut.
+"""Downloads one file with gdown, which handles Google Drive's pages and continues interrupted transfers.
 
-gdown asks for no disk space and does not say what to do about a quota: this module adds both.
+This module adds a check of the disk space, and messages that say what to do.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from requests import RequestException
 from scripts.downloads.sources import RemoteFile
 from util.errors import InputError
 
-RETRIES = 5  # after a connection that broke
+RETRIES = 5  # after a broken connection
 TIMEOUT = 60  # seconds without an answer or a byte
 
 
@@ -26,16 +26,16 @@ def download(
     retries: int = RETRIES,
     timeout: float = TIMEOUT,
 ) -> None:
-    """Fetch a file to `path`, which is written only when the file is whole and passes `check`.
+    """Download a file to `path`, which appears when the file is complete and passes `check`.
 
     The next run continues a partial file, `<path>.arrived*.part`.
 
     Args:
-        file: what to fetch.
-        path: where to write it.
+        file: file to download.
+        path: path of the file.
         unpack_in: folder where the file will be unpacked; the same space is required there.
-        check: called with the whole file; raises InputError when it is wrong.
-        retries: tries after the first one.
+        check: function that raises InputError when the complete file is wrong.
+        retries: number of tries after the first one.
         timeout: seconds to wait for an answer or a byte.
 
     Raises:
@@ -51,7 +51,7 @@ def download(
     arrived = path.with_name(f"{path.name}.arrived")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if not arrived.is_file():  # of a run whose check was stopped
+        if not arrived.is_file():  # complete, of a run that was stopped in its check
             gdown.download(
                 file.url,
                 str(arrived),
@@ -63,11 +63,11 @@ def download(
             )
     except FileURLRetrievalError as error:
         raise InputError(
-            f"Google Drive shows a page instead of {file.name} (its quota, when too many people fetched it "
-            f"in the last 24 hours): run the same command again tomorrow, or {by_hand(file, path)}"
+            f"Google Drive shows a page instead of {file.name} (its quota, when too many people downloaded "
+            f"it in the last 24 hours): run the same command again tomorrow, or {by_hand(file, path)}"
         ) from error
     except (DownloadError, RequestException) as error:
-        if "byte range" in str(error):  # the server cannot continue this file: begin again next time
+        if "byte range" in str(error):  # the server cannot continue this file: start again next time
             for part in path.parent.glob(f"{arrived.name}?*.part"):
                 part.unlink()
         raise InputError(
@@ -84,7 +84,7 @@ def download(
 
 
 def by_hand(file: RemoteFile, path: Path) -> str:
-    """Return what a person can do where the program cannot."""
+    """Return instructions to download a file with a browser."""
     return f"open {file.page} in a browser, save the file as {path}, and run the same command again."
 
 
@@ -94,7 +94,7 @@ def require_space(folder: Path, size: int, purpose: str) -> None:
     if size > free:
         raise InputError(
             f"{purpose} needs {gigabytes(size)} on the disk of {folder}, which has {gigabytes(free)} free: "
-            "make room, then run the same command again."
+            "free disk space, then run the same command again."
         )
 
 
@@ -105,5 +105,5 @@ def free_space(folder: Path) -> int:
 
 
 def gigabytes(size: int) -> str:
-    """Return a number of bytes for people: `1.5 GB`."""
+    """Return a number of bytes as text: `1.5 GB`."""
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

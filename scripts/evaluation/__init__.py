@@ -1,7 +1,7 @@
-"""The one loop behind the evaluation scripts and `scripts/propagate_video.py`.
+"""Evaluation: the loop behind the evaluation scripts and `scripts/propagate_video.py`, scores and pictures.
 
-A script's flags (`flags.py`) choose network, memory and results. Each video goes frame by frame through the
-engine and leaves as mask files (`loop.py`; `backward.py` adds what comes before an object's first mask),
-which are then scored (`scores.py`) and drawn as films and contact sheets (`films.py`). What a
-folder was made with is recorded in it (`run_record.py`).
+The flags (`flags.py`) choose network, memory and results. The loop (`loop.py`) propagates masks through each
+video and writes mask files; `backward.py` adds the frames before an object's first mask. Masks are scored
+(`scores.py`) and drawn as videos and contact sheets (`overlays.py`). The settings of a run are recorded in
+its folder (`run_record.py`).
 """

@@ -1,4 +1,4 @@
-"""Carrying objects back from the frames where they are given, beside the masks made forward."""
+"""Backward propagation from the frames where objects are given, added to the masks of the forward pass."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -15,7 +15,7 @@ from scripts.evaluation.loop import segment, write_probs
 from util.progress import FrameProgress
 
 
-def carry_back(
+def propagate_back(
     video: Video,
     made: Collection[str],
     network: PropagationNetwork,
@@ -24,26 +24,24 @@ def carry_back(
     progress: FrameProgress,
     probs: Path | None = None,
 ) -> float:
-    """Add to the masks of a forward run what comes before each object's first mask; return the seconds.
+    """Propagate each object to the frames before its first mask; return the processing time in seconds.
 
-    One engine goes through the reversed video, and each object arrives on the frame where it is first
-    given. On the frames before that one it is carried; there it fills pixels that the forward run left
-    as background. So nothing that is given, and nothing that was made forward, changes, and an object
-    is untouched on its own frame and behind it. Frames before the forward run's first one show the
-    carried objects alone.
+    One engine goes through the reversed video and gets each object on the frame where it is first given. On
+    earlier frames the object only fills pixels that are background in the forward pass; so given masks and
+    forward results do not change.
 
     Args:
-        video: reversed, with each object given once.
-        made: names of the frames that the forward run has written masks for.
-        network: in eval mode.
+        video: reversed video, with each object given once.
+        made: names of the frames with masks of the forward pass.
+        network: the propagation network, in eval mode.
         options: keyword arguments of the engine.
-        folder: of the masks.
-        progress: advanced by each frame.
+        folder: folder of the masks.
+        progress: progress display, advanced once per frame.
         probs: folder of the probabilities; None writes none.
     """
     seconds = 0.0
     arriving = {video.frames.names[index]: sorted(labels) for index, labels in video.given_labels.items()}
-    carried: list[int] = []  # labels that have arrived on the frames so far
+    carried: list[int] = []  # labels given on the frames so far
     for result in segment(video, InferenceCore(network, **options)):
         name = result.frame.name
         if carried:
@@ -62,22 +60,22 @@ def carry_back(
 
 
 def joined(forward: NDArray[np.uint8], carried: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return label maps `H x W` as one: carried labels fill the background of the forward ones."""
+    """Join label maps `H x W`: backward labels fill the background of the forward ones."""
     return np.where(forward > 0, forward, carried)
 
 
 def joined_probs(forward: NDArray[np.float32], carried: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return probabilities `(K+1) x h x w` and `(C+1) x h x w` as `(K+C+1) x h x w`, background first.
+    """Join probabilities `(K+1) x h x w` and `(C+1) x h x w` to `(K+C+1) x h x w`, background first.
 
-    The background of the first is shared out as the second says, so that all sum to one and those of
-    the forward objects stay as they are.
+    The forward objects keep their probabilities. The forward background is split in proportion to the
+    backward probabilities, so that all sum to one.
     """
     shared = forward[:1] * carried / np.maximum(carried.sum(axis=0, keepdims=True), np.finfo(np.float32).tiny)
     return np.concatenate([shared[:1], forward[1:], shared[1:]])
 
 
 def _add_probs(path: Path, prob: NDArray[np.float32], carried: list[int], made: bool) -> None:
-    """Write carried probabilities, joined with those that the forward run has written if it `made` any."""
+    """Write backward probabilities, joined with those of the forward pass if it `made` any."""
     objects: list[int] = []
     forward = np.ones_like(prob[:1])
     if made:

@@ -2,8 +2,8 @@
 
 `evaluate_video` runs one engine over one video: `segment` decodes frames in the background
 (`dataset/video.py`) and yields label maps, which a background thread writes. `evaluate` does this for all
-videos of a benchmark, shared over processes, and skips finished ones. What follows (scores, films, archives)
-reads the written masks.
+videos of a benchmark, shared over processes, and skips finished ones. What follows (scores, overlays,
+archives) reads the written masks.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from dataset.video import Frame, Video
 from dataset.video_checks import check_video
 from dataset.video_files.frame_source import Selection
 from model import InferenceCore, PropagationNetwork, load_network
-from scripts.evaluation.films import write_contact_sheet, write_overlay
 from scripts.evaluation.flags import engine_options
 from scripts.evaluation.mirrored import MirroredPair
+from scripts.evaluation.overlays import write_contact_sheet, write_overlay
 from scripts.evaluation.precision import precision_of_run
 from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
@@ -139,7 +139,7 @@ def evaluate(
 
 
 def products(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
-    """Return the files that are made from the masks: score table, films, contact sheets, archive."""
+    """Return the files that are made from the masks: score table, overlays, contact sheets, archive."""
     made = [args.output / TABLE] + ([] if args.zip is None else [args.zip])
     for folder, suffix in ((args.overlay, ".mp4"), (args.contact_sheet, ".jpg")):
         if folder is not None:
@@ -158,7 +158,7 @@ def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> N
 
 
 def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> None:
-    """Write films, contact sheets and scores from the masks, as the flags ask, and check masks for --zip.
+    """Write overlays, contact sheets and scores from the masks, as the flags ask, and check masks for --zip.
 
     Args:
         videos: all videos; each rank takes every count-th.
@@ -181,7 +181,7 @@ def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> N
         if args.zip is not None:
             check_submission(video, folder)
     scores = [score_video(video, args.output / video.name) if args.score else [] for video in mine]
-    shares = ranks.gather(scores)  # also waits for the films of all ranks
+    shares = ranks.gather(scores)  # also waits for the overlays of all ranks
     if ranks.is_first and args.score:
         in_order = (shares[i % ranks.count][i // ranks.count] for i in range(len(videos)))
         report([score for scores in in_order for score in scores], args.output / TABLE)

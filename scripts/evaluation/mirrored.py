@@ -9,13 +9,12 @@ from model import InferenceCore, PropagationNetwork
 
 
 class MirroredPair:
-    """Two engines side by side: one sees the video, the other one its mirror image.
+    """Two engines: one for the video, the other for its mirror image, each with its own memory.
 
-    Each remembers its own results. What `step` returns is the mean of both probabilities, the second ones
-    mirrored back, at working size. The memory takes twice the space of one engine's.
+    `step` returns the mean of both probabilities, the second ones mirrored back, at working size.
 
     Args:
-        network: in eval mode.
+        network: the propagation network, in eval mode.
         options: keyword arguments of both engines.
     """
 
@@ -31,11 +30,11 @@ class MirroredPair:
 
     @torch.inference_mode()
     def step(self, frame: Tensor, mask: Tensor | None = None, last: bool = False) -> Tensor:
-        """Segment the next frame; arguments and result as of `InferenceCore.step`."""
+        """Segment the next frame, with the arguments and result of `InferenceCore.step`."""
         prob = self.plain.step(frame, mask, last=last)
         turned = None if mask is None else mask.flip(-1)
         return (prob + self.mirrored.step(frame.flip(-1), turned, last=last).flip(-1)) / 2
 
     def label_map(self, prob: Tensor, size: tuple[int, int]) -> Tensor:
-        """Turn a result into a map of labels, see `InferenceCore.label_map`."""
+        """Turn a result into a label map, see `InferenceCore.label_map`."""
         return self.plain.label_map(prob, size)

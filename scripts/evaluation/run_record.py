@@ -1,8 +1,8 @@
-"""One rule for every folder of results: files of two runs never mix.
+"""Records which run wrote a folder of results, so that runs are never mixed.
 
-A run records in its folder what makes its results (script, data, frames, masks given, weights, settings) and
-which files it writes. A later run goes on with a folder only when the settings are the same and nobody else
-has put files there. --overwrite removes what the record lists, and files of the new run's names.
+A run records its settings (script, data, frames, given masks, weights, flags) and the files that it writes. A
+later run continues in the folder only with equal settings and without other files. --overwrite removes the
+recorded files, and files with the names of the new run's results.
 """
 
 import logging
@@ -37,13 +37,13 @@ class FileSet:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is and what it writes.
+    """A run and its files.
 
     Attributes:
-        output: folder of its results, where it is recorded.
-        settings: plain values that make its results, in the order in which a difference is looked for.
-        files: masks and probabilities, as many as it may write.
-        products: single files made of them: films, contact sheets, tables.
+        output: folder of the results and of the record.
+        settings: plain values that determine the results, in the order in which they are compared.
+        files: masks and probabilities that the run may write.
+        products: files made from them: videos, contact sheets, tables.
     """
 
     output: Path
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def paths(self) -> list[Path]:
-        """All files that it may write."""
+        """Paths of all files that the run may write."""
         masks = [each.folder.resolve() / f"{name}{each.suffix}" for each in self.files for name in each.names]
         return [*masks, *(path.resolve() for path in self.products)]
 
@@ -61,13 +61,13 @@ class Run:
 def benchmark_settings(
     script: str, data: Path, videos: Sequence[Video], others: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what a benchmark's results depend on, in the order in which a difference is looked for.
+    """Return the settings that determine a benchmark's results, in the order in which they are compared.
 
     Args:
-        script: its name.
+        script: name of the script.
         data: root of the benchmark's data.
-        videos: as they are used, cut or whole.
-        others: flags and weights.
+        videos: videos, possibly cut by --max_frames.
+        others: flags and digest of the weights.
     """
     return {
         "script": script,
@@ -80,22 +80,23 @@ def benchmark_settings(
 
 
 def range_of(frames: FrameSource) -> str:
-    """Return which frames were chosen, to be read."""
+    """Return a readable text of the chosen frames."""
     return f"{len(frames.names)} frames, {frames.names[0]} to {frames.names[-1]}"
 
 
 def begin_run(run: Run, overwrite: bool) -> None:
-    """Make sure that a run's folder holds nothing but its own files, and record the run there.
+    """Check that a folder has no files of other runs, and record the run in it.
 
-    A record whose files are all gone is ignored.
+    A record without existing files is ignored.
 
     Args:
-        run: what is about to write; no other may be at work in its folder.
-        overwrite: remove what the run before made, and files of this run's names.
+        run: the run, which holds the lock of its folder.
+        overwrite: whether to remove the files of the earlier run, and files with the names of this run's
+            results.
 
     Raises:
-        InputError: the folder belongs to another run, or has files that no run recorded, or a result
-            would have too long a name.
+        InputError: the folder belongs to another run, has files without a record, or the name of a result is
+            too long.
     """
     paths = dict.fromkeys(run.paths)
     for path in paths:
@@ -119,7 +120,7 @@ def begin_run(run: Run, overwrite: bool) -> None:
         if others:
             raise InputError(
                 f"{others[0]}{_and_more(others)} was made by no run recorded in {run.output}: give another "
-                "place, move it away, or --overwrite to replace what has the names of this run's results."
+                "folder, move it away, or --overwrite to replace files with the names of this run's results."
             )
     place = run.output.resolve()
     files = [_within(place, path) for path in dict.fromkeys((*recorded, *paths))]
@@ -127,7 +128,7 @@ def begin_run(run: Run, overwrite: bool) -> None:
 
 
 def _recorded_files(output: Path, record: Mapping[str, Any]) -> list[Path]:
-    """Return the recorded files that are there; a copy of a folder does not own what lies outside it."""
+    """Return the recorded files that exist; a copied folder does not own files outside of it."""
     place = output.resolve()
     moved = record.get(PLACE) != str(place)
     names = [name for name in record.get(FILES, ()) if not (moved and Path(name).is_absolute())]
@@ -135,11 +136,11 @@ def _recorded_files(output: Path, record: Mapping[str, Any]) -> list[Path]:
 
 
 def _present(run: Run) -> list[Path]:
-    """Return the files that are there, or lie where they would be taken for the run's."""
+    """Return existing files with the names of the run's results, or that would be used as its results."""
     found = [path for path in run.paths if path.is_file()]
     for each in run.files:
         found += sorted(each.folder.resolve().glob(f"[!.]*{each.suffix}"))
-        if each.folder.parent == run.output:  # other videos would be handed in with these
+        if each.folder.parent == run.output:  # other videos would be submitted with these
             found += sorted(run.output.resolve().glob(f"*/[!.]*{each.suffix}"))
     return list(dict.fromkeys(found))
 
@@ -148,7 +149,7 @@ def _remove(run: Run, paths: Sequence[Path]) -> None:
     for path in paths:
         path.unlink()
     for folder in {path.parent for path in paths} - {run.output.resolve()}:
-        with suppress(OSError):  # something else is in it
+        with suppress(OSError):  # the folder is not empty
             folder.rmdir()
     if paths:
         log.info("--overwrite: removed %d files from %s.", len(paths), run.output)
@@ -159,5 +160,5 @@ def _and_more(paths: Sequence[Path]) -> str:
 
 
 def _within(place: Path, path: Path) -> str:
-    """Return a path relative to a folder if it lies in it, so that the folder can be moved."""
+    """Return a path relative to a folder if it is inside, so that the folder can be moved."""
     return str(path.relative_to(place) if path.is_relative_to(place) else path)

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 TABLE = "results.csv"
 HEADER = ("video", "object", "J&F", "J", "F")
-ONE_OBJECT = {1, 255}  # either is what masks of a single object commonly call it
+ONE_OBJECT = {1, 255}  # common labels in masks of a single object
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,15 @@ class ObjectScore:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the masks of one video are scored against.
+    """The ground truth of one video.
 
     Attributes:
-        video: its name.
-        names: frames with ground truth, in order.
-        read: returns the labels `H x W` of one of them, given its name and the size (H, W) of its mask.
-        merged: all labels of truth and masks are one object, as in DAVIS 2016.
-        late: labels that are given on a later frame than the first, by the name of that frame.
+        video: name of the video.
+        names: names of the frames with ground truth, in order.
+        read: function that returns the labels `H x W` of a frame, by its name and the size (H, W) of its
+            mask.
+        merged: whether all labels are one object, as in DAVIS 2016.
+        late: labels that are given on later frames than the first, by the name of the frame.
     """
 
     video: str
@@ -53,11 +54,11 @@ class Truth:
 
 
 def score_video(video: Video, folder: Path) -> list[ObjectScore]:
-    """Score one video's masks, object by object; see `score_masks`.
+    """Score the masks of one video per object, see `score_masks`.
 
     Args:
-        video: with its ground truth.
-        folder: where its masks lie, `<frame name>.png`.
+        video: video with ground truth.
+        folder: folder of its masks, `<frame name>.png`.
     """
     names = [name for name in video.results if name in video.ground_truth]
     if 2 < len(names) < len(video):
@@ -69,7 +70,7 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
     def read(name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
         path = video.ground_truth[name]
         labels = video.read_labels(path)
-        # what does not fit is named with its mask, not with its frame
+        # an error of size should name the mask, not the frame
         return fitted(labels, size, path) if fits(size, (labels.shape[0], labels.shape[1])) else labels
 
     late = {video.frames.names[i]: labels for i, labels in video.given_labels.items() if i > 0}
@@ -79,23 +80,23 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
 
 
 def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
-    """Score the masks of one video, object by object, as the official tool of DAVIS 2017 does.
+    """Score the masks of one video per object, by the rules of the official tool of DAVIS 2017.
 
     The first and the last frame with ground truth do not count. The objects are 1 to the largest label of the
-    first; 255 in the ground truth is background. An object scores on every frame that counts: 1 where
-    neither truth nor mask shows it, 0 where only one does. A late object counts from the frame after the
-    one that gives it, and a label that is never given does not count. Where truth and masks have one
-    object, 1 and 255 are the same label. What is not scored is logged.
+    first frame; 255 in the ground truth is background. An object scores 1 on frames where ground truth and
+    mask are both empty, and 0 where only one is. A late object counts from the frame after the one that gives
+    it, and a label that is never given does not count. With a single object, 1 and 255 are the same label.
+    Labels without a score are logged.
 
     Args:
-        truth: the ground truth.
-        masks: files by frame name; those of frames that do not count may be missing.
+        truth: ground truth.
+        masks: mask files by frame name; they may be missing for frames that do not count.
 
     Returns:
-        One score an object, none for a video without ground truth that counts.
+        One score per object; an empty list for a video without frames that count.
 
     Raises:
-        InputError: a mask that counts is missing, cannot be read or has another size than the truth.
+        InputError: a mask that counts is missing, cannot be read, or has another size than the ground truth.
     """
     counted = truth.names[1:-1]
     if not counted:
@@ -134,7 +135,7 @@ def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
 
 @dataclass(frozen=True)
 class _Objects:
-    """Labels that are scored: of the first frame, and those given later by the name of that frame."""
+    """Labels with a score: those of the first frame, and those given on later frames, by frame name."""
 
     first: set[int]
     late: Mapping[str, set[int]]
@@ -145,9 +146,9 @@ class _Objects:
 
 
 def _objects_of(truth: Truth, first_labels: set[int]) -> _Objects:
-    """Return which labels are scored, given those of the first frame with ground truth."""
+    """Return the labels with a score, from those of the first frame with ground truth."""
     if truth.merged:
-        return _Objects({VOID}, {})  # what `read_merged` calls the object
+        return _Objects({VOID}, {})  # the label of `read_merged`
     late_labels = set().union(*truth.late.values()) - first_labels
     shown = first_labels | late_labels
     void = set() if shown == {VOID} else {VOID}  # 255 alone is an object in masks of 0 and 255
@@ -158,7 +159,7 @@ def _objects_of(truth: Truth, first_labels: set[int]) -> _Objects:
 
 
 def _alias(known: set[int], masks: Iterable[NDArray[np.uint8]]) -> int | None:
-    """Return the label that masks `H x W` call the one object by, when that is not the truth's."""
+    """Return the label of the single object in masks `H x W`, when it differs from that of the truth."""
     if len(known) != 1 or not known <= ONE_OBJECT:
         return None
     (other,) = ONE_OBJECT - known
@@ -247,7 +248,7 @@ def _log_labels_apart(
 
 
 def check_table(path: Path) -> None:
-    """Make sure that a table replaces nothing but another one; raises InputError when it would."""
+    """Raise InputError when a table would replace a file that is not a table of scores."""
     if path.is_dir():
         raise InputError(f"{path} is a folder: give the name of a CSV file.")
     if path.is_file():
@@ -257,9 +258,9 @@ def check_table(path: Path) -> None:
 
 
 def report(scores: Sequence[ObjectScore], csv_path: Path | None) -> None:
-    """Print the table of scores and write it as CSV: the mean over all objects first.
+    """Print the table of scores, with the mean over all objects first, and write it as CSV.
 
-    Without scores an earlier table is removed, which would be taken for that of these masks.
+    Without scores an earlier table is removed, since it is of other masks.
     """
     if not scores:
         print("No score: no video has ground truth that counts.")

@@ -1,4 +1,4 @@
-"""The archive of masks that a benchmark's server takes, checked before it is written."""
+"""Archives of masks for the servers of benchmarks, with a check of the masks."""
 
 import logging
 import zipfile
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 
 
 def check_submission(video: Video, folder: Path) -> None:
-    """Make sure that a video's masks can be handed in: complete, of the frames' size, palette and labels.
+    """Check that the masks of a video are complete and have the right size, palette and labels.
 
     Args:
-        video: with the masks given.
-        folder: of its masks, `<frame>.png`.
+        video: video with the given masks.
+        folder: folder of its masks, `<frame>.png`.
 
     Raises:
         InputError: a mask is missing, has another size or palette, or a label that was never given.
@@ -45,13 +45,13 @@ def check_submission(video: Video, folder: Path) -> None:
 
 
 def write_submission(path: Path, videos: Sequence[Video], output: Path, folder: str) -> None:
-    """Write the archive of checked masks, whole or not at all.
+    """Write the archive of checked masks atomically.
 
     Args:
-        path: of the archive.
-        videos: whose masks it holds.
-        output: where the masks lie, `<video>/<frame>.png`.
-        folder: around the videos' folders in the archive; empty: they are at its top.
+        path: path of the archive.
+        videos: videos of the masks.
+        output: folder of the masks, `<video>/<frame>.png`.
+        folder: folder around the videos in the archive; empty for none.
     """
     count = 0
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:

@@ -1,6 +1,6 @@
-"""The DAVIS interactive track: a robot scribbles on a method's worst frame, again and again.
+"""The DAVIS interactive track: a robot draws scribbles on a method's worst frame, several times per sample.
 
-Run by `python -m scripts.eval_interactive_davis`; with another method:
+`python -m scripts.eval_interactive_davis` runs it. With another method:
 
     from scripts.interactive_track import DavisInteractiveSession
 
@@ -9,14 +9,13 @@ Run by `python -m scripts.eval_interactive_davis`; with another method:
             session.submit_masks(masks)  # label maps T x H x W, made from the scribbles
     summary = session.get_global_summary()
 
-The session (`session.py`) goes through the samples of a data set (`davis_interactive.py` in
-`dataset/interactive/`): it gives scribbles and takes label maps (`submission.py` checks them). The sample
-(`running_sample.py`) measures them (`measures.py`) and lets the robot (`scribble_robot.py` in
-`dataset/interactive/`) draw the next scribbles. Measures
-and seconds are written after each interaction (`report.py`), a file a sample, from which `report.csv` and
-`summary.json` (`summary.py`) are put together and a stopped run goes on. Our own method (`method.py`, with
-the networks of `networks.py`) is run by `evaluation.py`, which ends with a picture of the curve (`curve.py`);
-its flags are in `flags.py`.
+The session (`session.py`) goes through the samples of a data set
+(`dataset/interactive/davis_interactive.py`): it gives scribbles and takes label maps, checked by
+`submission.py`. The sample (`running_sample.py`) scores them (`measures.py`) and lets the robot
+(`dataset/interactive/scribble_robot.py`) draw the next scribbles. Scores and times are written after each
+interaction (`report.py`), in one file per sample, from which `report.csv` and `summary.json` (`summary.py`)
+are made and a stopped run continues. `evaluation.py` runs our own method (`method.py`, with the networks of
+`networks.py`) and writes a picture of the curve (`curve.py`); its flags are in `flags.py`.
 """
 
 from scripts.interactive_track.session import DavisInteractiveSession

@@ -1,4 +1,4 @@
-"""A picture of the curve that the interactive track ranks by."""
+"""A picture of the track's curve of quality over time."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,13 +14,13 @@ COLOUR = "#0072b2"
 
 
 def write_curve(summary: Mapping[str, Any], metric: str, title: str, path: Path) -> None:
-    """Draw quality over time as PNG, with a dot for each interaction and the value at the threshold.
+    """Write the curve of quality over time as PNG, with a dot per interaction and the value at the threshold.
 
     Args:
-        summary: of the session.
+        summary: summary of the session.
         metric: "J", "F" or "J_AND_F".
-        title: above the picture.
-        path: of the PNG.
+        title: title of the picture.
+        path: path of the PNG.
     """
     time, values = summary["curve"]["time"], [100 * value for value in summary["curve"][metric]]
     threshold = summary["metric_at_threshold"]["threshold"]

@@ -1,4 +1,4 @@
-"""The evaluation of our own method on the interactive track."""
+"""Evaluation of our own method on the interactive track."""
 
 import argparse
 import logging
@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Run the samples that are not finished, then report on all of them.
+    """Run the unfinished samples, then report on all samples.
 
-    Under torchrun the samples are shared out over the processes; each has its own clock.
+    Under torchrun the processes share the samples; each has its own clock.
 
     Args:
-        args: of `flags.parse_args`.
+        args: result of `flags.parse_args`.
     """
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         if ranks.is_first:
@@ -45,24 +45,24 @@ def evaluate(args: argparse.Namespace) -> None:
         session = open_session(args)
         networks = Networks(args, ranks.device, told=ranks.is_first)
         unfinished = [key for key in session.keys if not is_done(session, key, args)]
-        unfinished = ranks.from_first(unfinished)  # others may look after the first has begun
+        unfinished = ranks.from_first(unfinished)  # other ranks may look after the first has begun to write
         sequences = [session.sequences[key.sequence] for key in unfinished]
         shares = share([len(each) * len(each.labels) for each in sequences], ranks.count)
         mine = [unfinished[index] for index in shares[ranks.rank]]
         session.take(mine, reports=ranks.is_first)
-        ranks.from_first(None)  # it has not refused the folder
+        ranks.from_first(None)  # the first rank has accepted the folder
         if ranks.is_first:
             announce(session, unfinished, ranks.count)
         interactions = len(mine) * session.max_nb_interactions
-        with FrameProgress(interactions, ranks.is_first, rate="per_second") as progress, session:
+        with FrameProgress(interactions, ranks.is_first, rate="per second") as progress, session:
             run_samples(session, networks, args, progress)
-        ranks.gather(None)  # all have finished
+        ranks.gather(None)  # wait for all ranks
         if ranks.is_first:
             finish(session, args)
 
 
 def open_session(args: argparse.Namespace) -> DavisInteractiveSession:
-    """Return the session of the flags; what masks depend on is recorded in its folder."""
+    """Return the session of the flags; its folder records the settings."""
     session = DavisInteractiveSession(
         davis_root=args.davis,
         subset=args.subset,
@@ -79,7 +79,7 @@ def open_session(args: argparse.Namespace) -> DavisInteractiveSession:
 
 
 def is_done(session: DavisInteractiveSession, key: SampleKey, args: argparse.Namespace) -> bool:
-    """Tell whether a sample is finished and its masks, if they are asked for, are all written."""
+    """Return whether a sample is finished, and its masks are written if --save_masks is given."""
     sample = session.samples[key]
     names = [path.stem for path in session.sequences[key.sequence].frames]
     folders = [mask_folder(args.output, key, number) for number in range(1, len(sample.interactions) + 1)]
@@ -88,12 +88,12 @@ def is_done(session: DavisInteractiveSession, key: SampleKey, args: argparse.Nam
 
 
 def mask_folder(output: Path, key: SampleKey, number: int) -> Path:
-    """Return where the masks of an interaction are written."""
+    """Return the folder of the masks of an interaction."""
     return output / MASKS_FOLDER / key.sequence / f"{key.scribble_idx:03}" / str(number)
 
 
 def check_frames(sequence: TrackSequence) -> None:
-    """Raise InputError when a sequence has no pictures, or they are not of its masks' size."""
+    """Raise InputError when a sequence has no pictures, or they differ from its masks in size."""
     if not sequence.frames:
         raise InputError(f"there are no frames of {sequence.name}: put its pictures beside its masks.")
     height, width = image_size(sequence.frames[0])
@@ -105,18 +105,17 @@ def check_frames(sequence: TrackSequence) -> None:
 
 
 def announce(session: DavisInteractiveSession, unfinished: Sequence[SampleKey], processes: int) -> None:
-    """Say what is run, and what about it is not as in the official track."""
+    """Log what is run, and what differs from the official track."""
     if len(unfinished) < len(session.keys):
         log.info(
             "%d of %d samples are finished already.", len(session.keys) - len(unfinished), len(session.keys)
         )
     made = [sequence.name for sequence in session.sequences.values() if not sequence.scribbles]
     if made:
-        log.info("No files of scribbles for %s: the robot makes the first ones.", ", ".join(made))
+        log.info("No scribble files for %s: the robot draws the first scribbles.", ", ".join(made))
     if processes > 1 and session.scorer_time:
         log.info(
-            "The time limit is each process's own: %d share this machine or others, and slow each other down "
-            "where they share processors.",
+            "Each of the %d processes has its own clock; processes on one machine slow each other down.",
             processes,
         )
 
@@ -124,7 +123,7 @@ def announce(session: DavisInteractiveSession, unfinished: Sequence[SampleKey], 
 def run_samples(
     session: DavisInteractiveSession, networks: Networks, args: argparse.Namespace, progress: FrameProgress
 ) -> None:
-    """Answer all interactions; those that a sample does without count as done when the next one begins."""
+    """Answer all interactions; interactions that a sample skips count as done when the next sample begins."""
     begun = 0
     with BackgroundWriter() as writer:
         for name, scribbles, is_new in session.scribbles_iterator(only_last=True):
@@ -145,7 +144,7 @@ def run_samples(
 
 
 def finish(session: DavisInteractiveSession, args: argparse.Namespace) -> None:
-    """Write report, summary and curve; print the two numbers that count."""
+    """Write report, summary and curve; print AUC and J&F@60s."""
     session.write_report()
     summary = session.get_global_summary()
     samples = summary["samples"]

@@ -1,7 +1,7 @@
 """Region similarity J and boundary measure F of the DAVIS benchmarks (Perazzi et al., CVPR 2016, section 5).
 
-Each object is looked at inside its own box alone, and how far a boundary is from the other one comes from one
-distance transform, so that a video of 80 frames at 480p is scored in a second or so.
+Each object is scored inside its bounding box, and distances between boundaries come from one distance
+transform; so a video of 80 frames at 480p takes about a second.
 """
 
 import math
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BOUND = 0.008  # of the picture's diagonal: how far a boundary may be off
+BOUND = 0.008  # tolerance of boundaries, relative to the picture's diagonal
 
 METRICS = ("J", "F", "J_AND_F")
 
@@ -29,9 +29,9 @@ def score_video(
     """Return J and F of each object on each frame: `T x K x 2`, 0 to 1, 1 where both masks are empty.
 
     Args:
-        prediction: label maps `T x H x W`.
-        truth: label maps `T x H x W`.
-        labels: of the K objects.
+        prediction: predicted label maps `T x H x W`.
+        truth: true label maps `T x H x W`.
+        labels: labels of the K objects.
     """
     return np.array(
         [
@@ -43,13 +43,13 @@ def score_video(
 
 def score(mask: Mask, truth: Mask) -> tuple[float, float]:
     """Return J and F of an object's mask `H x W`."""
-    tolerance = math.ceil(BOUND * math.hypot(*truth.shape))  # before the picture is cut
+    tolerance = math.ceil(BOUND * math.hypot(*truth.shape))  # of the whole picture
     box = box_of(mask | truth)
     return jaccard(mask[box], truth[box]), boundary_f(mask[box], truth[box], tolerance)
 
 
 def box_of(mask: Mask) -> tuple[slice, slice]:
-    """Return the box of a mask `H x W` with a margin of one pixel, where the picture has one."""
+    """Return the bounding box of a mask `H x W` with a margin of one pixel, inside of the picture."""
     bounds = []
     for axis, length in ((1, mask.shape[0]), (0, mask.shape[1])):
         inside = np.flatnonzero(mask.any(axis=axis))
@@ -68,9 +68,9 @@ def boundary_f(mask: Mask, truth: Mask, tolerance: int) -> float:
     """Return the F-measure of the boundary: the harmonic mean of its precision and its recall.
 
     Args:
-        mask: `H x W`.
-        truth: `H x W`.
-        tolerance: how many pixels apart two boundaries may be.
+        mask: predicted mask `H x W`.
+        truth: true mask `H x W`.
+        tolerance: largest distance of matching boundaries in pixels.
 
     Returns:
         0 to 1; 1 when neither mask has a boundary.
@@ -93,6 +93,6 @@ def boundary(mask: Mask) -> Mask:
 
 
 def _share_near(boundary: Mask, other: Mask, tolerance: int) -> float:
-    """Return the share of a boundary that is within reach of another one."""
+    """Return the share of a boundary that is within the tolerance of another one."""
     distance = cv2.distanceTransform((~other).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return float(np.mean(distance[boundary] < tolerance + 1e-3))  # squares are whole numbers

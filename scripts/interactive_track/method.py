@@ -1,4 +1,4 @@
-"""MiVOS on the interactive track: scribbles become masks of a frame, which are propagated now and then."""
+"""MiVOS on the interactive track: scribbles become masks of a frame, which are then propagated."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from dataset.video_files.frame_source import FrameSource
 from model import InteractiveCore
 from model.interactive.scribble_to_mask import ScribbleSegmenter
 
-ROUND = 3  # interactions on a frame before it is propagated, as published
+ROUND = 3  # interactions on a frame before its masks are propagated, as published
 
 
 # Whether masks are propagated after an interaction, given its number and the last one's.
@@ -25,7 +25,7 @@ POLICIES: dict[str, Callable[[int, int], bool]] = {
 
 
 class NormalisedFrames(Sequence[Tensor]):
-    """Frames as networks take them, `3 x H x W`, decoded when asked for."""
+    """Normalised frames `3 x H x W`, decoded on demand."""
 
     def __init__(self, frames: FrameSource) -> None:
         self.frames = frames
@@ -33,21 +33,22 @@ class NormalisedFrames(Sequence[Tensor]):
     def __len__(self) -> int:
         return len(self.frames.names)
 
-    def __getitem__(self, index: Any) -> Any:  # as a sequence has it, but for one index alone
+    def __getitem__(self, index: Any) -> Any:  # the signature of Sequence; only for integers
         return normalise(self.frames.read(index))
 
 
 class InteractiveMethod:
     """Answers the scribbles of one sample.
 
-    Between propagations it answers on the scribbled frame alone and asks for more scribbles there.
+    Between propagations only the mask of the scribbled frame changes, and the next scribbles are requested
+    there.
 
     Args:
-        frames: of the sequence.
-        labels: of its objects.
-        segmenter: makes masks of scribbles.
-        propagation: of a fresh sequence.
-        policy: of `POLICIES`.
+        frames: frames of the sequence.
+        labels: labels of the objects.
+        segmenter: segmenter that turns scribbles into masks.
+        propagation: interactive engine without masks.
+        policy: one of `POLICIES`.
         last: number of the sample's last interaction.
     """
 
@@ -72,10 +73,11 @@ class InteractiveMethod:
         self.pending: set[int] = set()  # frames whose masks are not propagated yet
 
     def answer(self, scribbles: Mapping[str, Any]) -> tuple[NDArray[np.uint8], list[int] | None]:
-        """Return label maps `T x H x W`, and the frames on which more scribbles are wanted (None: on any).
+        """Return label maps `T x H x W`, and the frames for the next scribbles (None: any frame).
 
         Args:
-            scribbles: the last ones, as the session gives them. Where there are none, masks stay as they are.
+            scribbles: scribbles of the last interaction, as the session gives them. Without scribbles the
+                masks do not change.
         """
         self.number += 1
         drawn = {frame: lines for frame, lines in enumerate(scribbles["scribbles"]) if lines}
@@ -84,7 +86,7 @@ class InteractiveMethod:
             self.pending.add(frame)
         if not self.policy(self.number, self.last):
             return self.masks, list(drawn) or [scribbles["annotated_frame"]]
-        if self.pending and self.masks.any():  # no object, nothing to carry
+        if self.pending and self.masks.any():
             self._propagate()
         return self.masks, None
 
@@ -101,6 +103,6 @@ class InteractiveMethod:
             self.propagation.give(frame, torch.from_numpy(self.masks[frame].copy()))
         self.pending.clear()
         for _ in self.propagation.propagate():
-            pass  # the masks of all frames are looked up once it is done
+            pass  # the masks of all frames are read afterwards
         for frame in range(len(self.masks)):
             self.masks[frame] = self.propagation.label_map(frame).cpu().numpy()

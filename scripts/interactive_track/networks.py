@@ -1,4 +1,4 @@
-"""The networks of an evaluation on the interactive track, and what stands in for those without weights."""
+"""The networks of an evaluation on the interactive track, and replacements for those without weights."""
 
 import argparse
 import logging
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what masks depend on, weights by their digests.
+    """Return the settings that determine the masks, with digests of the weights.
 
     Raises:
-        InputError: there are no weights where a flag says so.
+        InputError: a file of weights is missing.
     """
     weights = {"model": args.model, "s2m": args.s2m, "fusion": args.fusion}
     for name, path in weights.items():
@@ -34,12 +34,12 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 class Networks:
-    """The networks of a run, and what takes the place of those that have no weights.
+    """The networks of a run, and replacements for those without weights.
 
     Args:
-        args: the flags.
-        device: to compute on.
-        told: say what takes whose place.
+        args: parsed flags.
+        device: device to compute on.
+        told: whether to log the replacements.
     """
 
     def __init__(self, args: argparse.Namespace, device: torch.device, told: bool) -> None:
@@ -50,14 +50,14 @@ class Networks:
         if args.s2m is not None:
             self.segmenter = S2MSegmenter(load_s2m(args.s2m, device, args.amp), widen=True, every_object=True)
         elif told:
-            log.info("No scribble-to-mask weights (--s2m): masks of scribbles are made by GrabCut.")
+            log.info("No weights of S2M (--s2m): GrabCut turns scribbles into masks.")
         if args.fusion is not None:
             self.fusion = load_fusion(args.fusion, device, args.amp)
         elif told:
-            log.info("No fusion weights (--fusion): old and new masks are blended by distance.")
+            log.info("No weights of fusion (--fusion): old and new masks are weighted by distance.")
         logging.getLogger(InteractiveCore.__module__).setLevel(
             logging.WARNING
-        )  # would say so for each sample
+        )  # would log it for each sample
 
     def method(self, sequence: TrackSequence, policy: str, interactions: int) -> InteractiveMethod:
         """Return the method for one sample."""

@@ -1,4 +1,4 @@
-"""What the interactive track measures: a file for each sample, and one table of them all."""
+"""Scores and times of the interactive track: a file per sample, and a table of all samples."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ class SampleKey(NamedTuple):
     """Names a sample."""
 
     sequence: str
-    scribble_idx: int  # number of its file of scribbles
+    scribble_idx: int  # number of its scribble file
 
 
 class Row(NamedTuple):
@@ -48,15 +48,15 @@ class Interaction:
 
 @dataclass
 class SampleReport:
-    """One sample as far as it has got.
+    """The interactions of one sample so far.
 
     Attributes:
-        key: its name.
-        labels: of the K objects.
-        by_robot: there was no file of scribbles: the robot made the first ones.
-        interactions: in order.
-        timed_out: a submission came too late and does not count.
-        finished: there will be no more interactions.
+        key: key of the sample.
+        labels: labels of the K objects.
+        by_robot: whether the robot drew the first scribbles, without a scribble file.
+        interactions: interactions in order.
+        timed_out: whether a submission came too late and does not count.
+        finished: whether there are no more interactions.
     """
 
     key: SampleKey
@@ -67,20 +67,20 @@ class SampleReport:
     finished: bool = False
 
     def rows(self) -> Iterator[Row]:
-        """Yield the lines of the report: by interaction, then by frame, then by object."""
+        """Yield the rows of the report, by interaction, frame and object."""
         for number, interaction in enumerate(self.interactions, 1):
             for frame, objects in enumerate(interaction.scores.tolist()):
                 for label, (j, f) in zip(self.labels, objects, strict=True):
                     yield Row(*self.key, number, label, frame, j, f, (j + f) / 2, interaction.seconds)
 
     def to_text(self) -> str:
-        """Return the sample as JSON, from which `from_text` makes an equal one."""
+        """Return the sample as JSON for `from_text`."""
         interactions = [{"seconds": i.seconds, "scores": i.scores.tolist()} for i in self.interactions]
         return json.dumps(vars(self) | {"interactions": interactions})
 
     @classmethod
     def from_text(cls, text: str) -> "SampleReport":
-        """Return the sample of a text of `to_text`; ValueError, KeyError or TypeError when it is none."""
+        """Return the sample of `to_text`; raise ValueError, KeyError or TypeError for another text."""
         content = json.loads(text)
         interactions = [Interaction(i["seconds"], np.array(i["scores"])) for i in content["interactions"]]
         return cls(
@@ -94,11 +94,11 @@ class SampleReport:
 
 
 class ReportFolder:
-    """The files of a run, all written whole or not at all.
+    """The files of a run, all written atomically.
 
     Args:
-        folder: where they are.
-        keys: of all samples of the data set, in order.
+        folder: folder of the files.
+        keys: keys of all samples of the data set, in order.
     """
 
     def __init__(self, folder: Path, keys: Sequence[SampleKey]) -> None:
@@ -108,7 +108,7 @@ class ReportFolder:
         }
 
     def remove_leftovers(self) -> None:
-        """Remove what killed processes left half-written."""
+        """Remove temporary files of killed processes."""
         remove_leftovers(self.folder)
         remove_leftovers(self.folder / SAMPLES_FOLDER)
 
@@ -117,7 +117,7 @@ class ReportFolder:
         return {key: _read_sample(path) for key, path in self.paths.items() if path.is_file()}
 
     def write_sample(self, sample: SampleReport) -> None:
-        """Write a sample as it stands."""
+        """Write a sample."""
         with atomic_path(self.paths[sample.key]) as temporary:
             temporary.write_text(sample.to_text())
 

@@ -1,4 +1,4 @@
-"""A sample of the interactive track while it runs: its truth, its scribbles, and what it has scored."""
+"""A running sample of the interactive track: its ground truth, scribbles and scores."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from util.errors import InputError
 
 
 class RunningSample:
-    """Measures what is submitted, and has the robot scribble on the worst frame.
+    """Scores submitted masks, and lets the robot draw scribbles on the worst frame.
 
     Args:
-        sequence: of the sample.
-        report: of the sample, with no interaction yet; it grows.
-        metric: of `measures.METRICS`; the worst frame is the one with the lowest mean over objects.
-        seed: of the robot.
+        sequence: sequence of the sample.
+        report: report of the sample, without interactions yet; it is extended.
+        metric: one of `measures.METRICS`; the worst frame has the lowest mean over objects.
+        seed: seed of the robot.
 
     Raises:
-        InputError: there is no file of scribbles, and the robot finds nothing large enough to scribble on.
+        InputError: there is no scribble file, and the objects are too small for the robot.
     """
 
     def __init__(self, sequence: TrackSequence, report: SampleReport, metric: str, seed: int) -> None:
@@ -32,7 +32,7 @@ class RunningSample:
         self.metric = metric
         self.seed = seed
         self.truth = sequence.read_truth()
-        self.frame = 0  # scribbled on last
+        self.frame = 0  # last frame with new scribbles
         self.used: set[int] = set()  # frames that the robot has chosen
         self.lines: list[list[list[Scribble]]] = []  # by interaction, by frame
         if sequence.scribbles:
@@ -42,21 +42,20 @@ class RunningSample:
             return
         nothing = np.zeros_like(self.truth)
         self.scribble(nothing, score_video(nothing, self.truth, sequence.labels), range(len(self.truth)))
-        self.used.clear()  # as if it were a person's
+        self.used.clear()  # the first frame counts as a user's choice
         if not any(self.lines[0]):
             raise InputError(
-                f"the objects of {sequence.name} are too small for the robot to scribble on: give a file of "
-                "scribbles."
+                f"the objects of {sequence.name} are too small for the robot: give a scribble file."
             )
 
     def scribbles(self, only_last: bool) -> dict[str, Any]:
-        """Return the scribbles of the last interaction or of all, in the form of a file of scribbles."""
+        """Return the scribbles of the last or of all interactions, in the form of a scribble file."""
         chosen_lines = self.lines[-1:] if only_last else self.lines
         frames = [[line for each in chosen_lines for line in each[frame]] for frame in range(len(self.truth))]
         return {"scribbles": frames, "sequence": self.sequence.name, "annotated_frame": self.frame}
 
     def score(self, prediction: NDArray[np.uint8], seconds: float) -> NDArray[np.float64]:
-        """Measure label maps `T x H x W` that took some seconds; return J and F, `T x K x 2`."""
+        """Score label maps `T x H x W`, record them with their time, and return J and F, `T x K x 2`."""
         scores = score_video(prediction, self.truth, self.sequence.labels)
         self.report.interactions.append(Interaction(seconds, scores))
         return scores
@@ -64,12 +63,12 @@ class RunningSample:
     def scribble(
         self, prediction: NDArray[np.uint8], scores: NDArray[np.float64], candidates: Sequence[int]
     ) -> None:
-        """Let the robot scribble on the worst of some frames that it has not used, of all when none is left.
+        """Let the robot scribble on the worst unused candidate, or on the worst one when all were used.
 
         Args:
-            prediction: label maps `T x H x W`.
-            scores: of them, `T x K x 2`.
-            candidates: the frames.
+            prediction: predicted label maps `T x H x W`.
+            scores: their J and F, `T x K x 2`.
+            candidates: indices of the frames to choose from.
         """
         quality = chosen(scores, self.metric).mean(axis=1)
         fresh = [frame for frame in candidates if frame not in self.used] or candidates

@@ -1,4 +1,4 @@
-"""The session of the DAVIS interactive track, through which a method and the robot talk."""
+"""The session of the DAVIS interactive track: it gives the robot's scribbles and takes a method's masks."""
 
 import json
 import logging
@@ -25,20 +25,20 @@ from util.settings_record import record_settings
 
 SUMMARY_FILE = "summary.json"
 INTERACTIONS = 8
-SECONDS = 30  # of an interaction, for each object
+SECONDS = 30  # per interaction and object
 
 log = logging.getLogger(__name__)
 
 
 class DavisInteractiveSession:
-    """Goes through the samples of a data set: a sequence with a file of its first scribbles.
+    """Goes through the samples of a data set; a sample is a sequence with a file of first scribbles.
 
-    Used as a context manager. For each interaction `next` says that there is one, `get_scribbles` gives the
-    scribbles and `submit_masks` takes the answer; `scribbles_iterator` does the first two. The seconds
-    between the last two are the method's.
+    Use it as a context manager. For each interaction `next` returns True, `get_scribbles` returns the
+    scribbles, and `submit_masks` takes the masks; `scribbles_iterator` does the first two. The time between
+    the last two is the method's.
 
     A sample ends after `max_nb_interactions`, or when its time is over: by the official rule the wall time
-    since its first scribbles, the scoring and the robot included. A submission after that does not count.
+    since its first scribbles, with scoring and robot. A later submission does not count.
 
     Args:
         host: only "localhost": there is no server.
@@ -56,7 +56,7 @@ class DavisInteractiveSession:
         settings: plain values on which the method's masks depend.
 
     Raises:
-        InputError: the data set cannot be used, or an argument is out of range; on entering, the folder.
+        InputError: the data set or an argument is not valid; on entering, the folder.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class DavisInteractiveSession:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         if host != "localhost":
-            raise InputError(f"there is no server at {host} to talk to: give the host localhost.")
+            raise InputError(f"there is no server at {host}: give the host localhost.")
         if metric_to_optimize not in METRICS:
             raise InputError(f"there is no metric {metric_to_optimize}: give one of {', '.join(METRICS)}.")
         if max_nb_interactions < 1 or not max_time > 0:
             raise InputError(
-                "a sample needs at least one interaction and more than no time: raise its limits."
+                "a sample needs at least one interaction and a positive time limit: raise its limits."
             )
         self.max_nb_interactions = max_nb_interactions
         self.max_time = max_time
@@ -104,27 +104,27 @@ class DavisInteractiveSession:
         self._is_whole = self._reports = True
         self._running = ExitStack()
         self._sample: RunningSample | None = None
-        self._began_at: float | None = None  # when the sample's first scribbles were given
-        self._given_at: float | None = None  # when those were that are not answered yet
+        self._began_at: float | None = None  # time of the sample's first scribbles
+        self._given_at: float | None = None  # time of the scribbles that are not answered yet
 
     @property
     def key(self) -> SampleKey:
-        """Names the running sample: its sequence, and the number of its file of scribbles."""
+        """Key of the running sample: its sequence, and the number of its scribble file."""
         return self._current().report.key
 
     def unfinished(self) -> list[SampleKey]:
-        """Return the samples that are not finished, in order."""
+        """Return the keys of the unfinished samples, in order."""
         return [key for key in self.keys if not self.samples[key].finished]
 
     def take(self, share: Collection[SampleKey], reports: bool) -> None:
-        """Run some of the samples; other processes run the others and write to the same folder.
+        """Limit this process to some samples; other processes run the others and write to the same folder.
 
         Args:
-            share: samples, run from their beginning.
-            reports: this process puts report and summary together, and nobody else.
+            share: keys of the samples to run, from their beginning.
+            reports: whether this process, and no other, writes report and summary.
 
         Raises:
-            InputError: see the class; the others are to wait for the one that reports.
+            InputError: see the class. The other processes must wait for the one that reports.
         """
         self._waiting = list(share)
         self._is_whole, self._reports = False, reports
@@ -144,7 +144,7 @@ class DavisInteractiveSession:
                 self.write_report()
 
     def next(self) -> bool:
-        """Tell whether there is another interaction, in this sample or in the next one."""
+        """Return whether there is another interaction, in this sample or in the next one."""
         if self._given_at is not None:
             raise RuntimeError("the scribbles were given but not answered: call submit_masks first.")
         if self._sample is not None:
@@ -161,39 +161,39 @@ class DavisInteractiveSession:
         return True
 
     def get_scribbles(self, only_last: bool = False) -> tuple[str, dict[str, Any], bool]:
-        """Return what to answer to, and start the clock.
+        """Return the next scribbles, and start the clock.
 
         Args:
-            only_last: the scribbles of this interaction alone, not those of all up to now.
+            only_last: whether to return the scribbles of this interaction, not of all interactions so far.
 
         Returns:
-            The name of the sequence; the scribbles, in the form of a file of scribbles (no lines when the
+            The name of the sequence; the scribbles in the form of a scribble file (without lines when the
             robot finds nothing to correct); whether a new sample begins.
         """
         sample = self._current()
         scribbles = sample.scribbles(only_last)
-        if self._given_at is None:  # asking again does not stop the clock
+        if self._given_at is None:  # a second call does not restart the clock
             self._given_at = perf_counter()
         if self._began_at is None:
             self._began_at = self._given_at
         return sample.sequence.name, scribbles, not sample.report.interactions
 
     def scribbles_iterator(self, only_last: bool = False) -> Iterator[tuple[str, dict[str, Any], bool]]:
-        """Yield what `get_scribbles` returns for each interaction; each has to be answered."""
+        """Yield the result of `get_scribbles` for each interaction; call `submit_masks` after each."""
         while self.next():
             yield self.get_scribbles(only_last)
 
     def submit_masks(
         self, masks: ArrayLike, next_scribble_frame_candidates: Sequence[int] | None = None
     ) -> None:
-        """Answer the scribbles.
+        """Submit the masks for the last scribbles.
 
         Args:
-            masks: label maps of all frames, `T x H x W`, of whole numbers.
+            masks: integer label maps of all frames, `T x H x W`.
             next_scribble_frame_candidates: frames on which the robot may scribble next; None for all.
 
         Raises:
-            InputError: the masks have another shape, or labels that no object has; a candidate is no frame.
+            InputError: the masks have another shape or unknown labels, or a candidate is not a frame.
         """
         now = perf_counter()
         sample = self._current()
@@ -214,14 +214,14 @@ class DavisInteractiveSession:
         self._write()
 
     def get_report(self) -> list[Row]:
-        """Return the measures of all samples that have run; `pandas.DataFrame` makes a table of them."""
+        """Return the scores of all samples that have run, as rows for `pandas.DataFrame`."""
         return [row for sample in self._all_samples().values() for row in sample.rows()]
 
     def get_global_summary(self, save_file: str | Path | None = None) -> dict[str, Any]:
-        """Return what `summary.summarise` says of all samples, with a few words on how they were run.
+        """Return the result of `summary.summarise` for all samples, with the settings of the run.
 
         Args:
-            save_file: also write it there, as JSON.
+            save_file: path to write it to as JSON; None writes no file.
         """
         samples = list(self._all_samples().values())
         summary = summarise(samples, self.max_nb_interactions, self.max_time, self.metric)
@@ -238,7 +238,7 @@ class DavisInteractiveSession:
         return summary
 
     def write_report(self) -> None:
-        """Write report and summary of all that has run, other processes' samples included."""
+        """Write report and summary of all samples so far, also those of other processes."""
         if self.folder is not None and self._reports:
             self.folder.write_report(self._all_samples().values())
             self.get_global_summary(self.folder.folder / SUMMARY_FILE)
@@ -257,7 +257,7 @@ class DavisInteractiveSession:
         return {**self.samples, **written}
 
     def _begin(self, key: SampleKey) -> None:
-        """Start a sample, from nothing even if it was begun before."""
+        """Start a sample from its beginning."""
         report = self.samples[key] = self._empty(key)
         self._sample = RunningSample(self.sequences[key.sequence], report, self.metric, self.seed)
         self._began_at = self._given_at = None
@@ -268,7 +268,7 @@ class DavisInteractiveSession:
         return self._sample
 
     def _is_late(self, now: float, pending: float = 0) -> bool:
-        """Tell whether a sample has used up its time, with the seconds of a submission that pends."""
+        """Return whether a sample has used up its time, with the time of a pending submission."""
         report = self._current().report
         if self.scorer_time:
             spent = 0 if self._began_at is None else now - self._began_at

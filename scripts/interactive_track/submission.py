@@ -1,4 +1,4 @@
-"""What a method submits to the interactive track, checked."""
+"""Checks of the masks that a method submits to the interactive track."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def checked_masks(masks: ArrayLike, sequence: TrackSequence) -> NDArray[np.uint8
     """Return label maps `T x H x W`.
 
     Raises:
-        InputError: they have another shape than the sequence, or labels that none of its objects has.
+        InputError: the masks have another shape than the sequence, or unknown labels.
     """
     shape = (len(sequence), *sequence.size)
     try:
@@ -35,7 +35,7 @@ def checked_masks(masks: ArrayLike, sequence: TrackSequence) -> NDArray[np.uint8
 
 
 def checked_candidates(candidates: Sequence[int] | None, frames: int) -> Sequence[int]:
-    """Return the frames that the robot may choose from; InputError when there is none, or one is no frame."""
+    """Return the frames that the robot may choose from; raise InputError when one is not valid."""
     if candidates is None:
         return range(frames)
     if not len(candidates) or any(each not in range(frames) for each in candidates):

@@ -1,4 +1,4 @@
-"""How good masks are against the time spent on them: the numbers that the interactive track ranks by."""
+"""Quality of masks over time: the numbers by which the interactive track ranks methods."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,15 +15,14 @@ THRESHOLD = 60  # seconds
 def summarise(
     samples: Sequence[SampleReport], interactions: int, max_time: float, metric: str
 ) -> dict[str, Any]:
-    """Return area and value at 60 seconds of the curve of quality over time.
+    """Return the area under the curve of quality over time, and its value at 60 seconds.
 
-    An interaction that a sample lacks repeats the one before and takes no time; a sample that has none
-    counts 0.
+    A missing interaction repeats the one before and takes no time; a sample without interactions counts 0.
 
     Args:
-        samples: all of the data set, those that have not run too.
-        interactions: at most, of a sample.
-        max_time: seconds, of a sample, for each of its objects.
+        samples: all samples of the data set, also those that have not run.
+        interactions: largest number of interactions per sample.
+        max_time: time limit of a sample in seconds, per object.
         metric: "J", "F" or "J_AND_F".
 
     Returns:
@@ -45,7 +44,7 @@ def summarise(
 
 
 def _quality(sample: SampleReport, interactions: int, metric: str) -> NDArray[np.float64]:
-    """Return the mean over frames of each object after each interaction, `K x interactions`."""
+    """Return each object's mean over frames after each interaction, `K x interactions`."""
     after = [chosen(each.scores, metric).mean(axis=0) for each in sample.interactions]
     after = after or [np.zeros(len(sample.labels))]
     return np.stack(after + [after[-1]] * (interactions - len(after)), axis=1)

@@ -1,4 +1,4 @@
-"""The one loop behind the training scripts, and what it shows of a run.
+"""The loop behind the training scripts, and its logs.
 
 A script's task (data, network, forward, schedule) goes into the loop (`loop.py`), which takes the steps,
 saves networks and checkpoints, and records means of metrics over processes (`metric_means.py`) and pictures

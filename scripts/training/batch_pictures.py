@@ -1,4 +1,4 @@
-"""A picture of what the network makes of a training batch."""
+"""Pictures of training batches with the network's predictions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ COLOURS = np.array(voc_palette(), np.float32).reshape(-1, 3)
 
 
 def paint(picture: NDArray[np.uint8], masks: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Lay masks over a picture in the palette's colours; the less sure, the fainter.
+    """Draw masks over a picture in the palette's colours, with the probability as opacity.
 
     Args:
         picture: `H x W x 3`.
@@ -47,11 +47,11 @@ def sample_grid(samples: Sequence[Sample]) -> Picture:
 
 
 def image_grid(batch: dict[str, Any], logits: Tensor) -> NDArray[np.uint8]:
-    """Draw samples as rows, and as columns the given mask, then predicted and true masks in turn.
+    """Draw a row per sample: the given mask, then predicted and true masks of each frame.
 
     Args:
-        batch: of the data loader; at most six of its samples are drawn.
-        logits: of frames 1 and 2, `B x 2 x (K+1) x H x W`.
+        batch: batch of the data loader; at most six samples are drawn.
+        logits: logits of frames 1 and 2, `B x 2 x (K+1) x H x W`.
 
     Returns:
         An RGB picture.
@@ -76,7 +76,7 @@ def image_grid(batch: dict[str, Any], logits: Tensor) -> NDArray[np.uint8]:
 
 
 def captioned(rows: Sequence[Sequence[Picture]], columns: Sequence[str]) -> Picture:
-    """Lay cells of one size out in rows, with a caption above each column."""
+    """Arrange cells of one size in rows, with a caption above each column."""
     drawn = [np.concatenate([_framed(cell) for cell in row], axis=1) for row in rows]
     return np.concatenate([_captions(columns, rows[0][0].shape[1] + GAP), *drawn])
 
@@ -86,7 +86,7 @@ def _framed(cell: Picture) -> Picture:
 
 
 def _captions(columns: Sequence[str], width: int) -> Picture:
-    """Return the line above the columns, each `width` pixels wide."""
+    """Return the line of captions above columns of `width` pixels."""
     line = np.full((CAPTION_HEIGHT, width * len(columns), 3), 255, np.uint8)
     longest = max(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)[0][0] for text in columns)
     scale = min(0.5, (width - GAP) / longest)

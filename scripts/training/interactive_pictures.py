@@ -1,4 +1,4 @@
-"""Pictures of samples and batches of the scribble-to-mask and the fusion network."""
+"""Pictures of samples and batches of the scribble-to-mask and fusion networks."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ Batch = dict[str, Any]
 
 
 def s2m_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
-    """Draw samples as rows: scribbles (green on the object, red beside it), the masks, and what is predicted.
+    """Draw a row per sample: scribbles (green: positive, red: negative), masks, and prediction.
 
     Args:
-        batch: of `dataset.training.s2m_dataset`; at most six samples are drawn.
-        logits: `B x 1 x 2 x H x W`; None draws the samples alone.
+        batch: batch of `dataset.training.s2m_dataset`; at most six samples are drawn.
+        logits: logits `B x 1 x 2 x H x W`; None draws no prediction.
     """
     rows = []
     predicted = None if logits is None else probabilities(logits)
@@ -36,12 +36,12 @@ def s2m_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
 
 
 def fusion_grid(batch: Batch, logits: Tensor | None = None, attention: Tensor | None = None) -> Picture:
-    """Draw samples as rows: both masks, the attention of the first object, the truth, and what is predicted.
+    """Draw a row per sample: both masks, the attention of the first object, ground truth, and prediction.
 
     Args:
-        batch: of `dataset.training.fusion_dataset`; at most six samples are drawn.
-        logits: `B x 1 x 3 x H x W`; None draws the samples alone.
-        attention: `B x 2 x 2 x H x W`; None leaves it out.
+        batch: batch of `dataset.training.fusion_dataset`; at most six samples are drawn.
+        logits: logits `B x 1 x 3 x H x W`; None draws no prediction.
+        attention: attention `B x 2 x 2 x H x W`; None draws none.
     """
     rows = []
     names = [
@@ -68,5 +68,5 @@ def fusion_grid(batch: Batch, logits: Tensor | None = None, attention: Tensor | 
 
 
 def probabilities(logits: Tensor) -> NDArray[np.float32]:
-    """Return the objects' probabilities `B x K x H x W` of aggregated logits `B x 1 x (K+1) x H x W`."""
+    """Return the objects' probabilities `B x K x H x W` from aggregated logits `B x 1 x (K+1) x H x W`."""
     return np.asarray(logits[:, 0].float().softmax(dim=1)[:, 1:].cpu().numpy(), np.float32)

@@ -1,4 +1,4 @@
-"""The one loop behind every training: batches in; metrics, pictures, networks and checkpoints out."""
+"""The loop behind every training: steps, metrics, pictures, networks and checkpoints."""
 
 import argparse
 import logging
@@ -38,11 +38,11 @@ log = logging.getLogger(__name__)
 SAVES = Path("saves")
 NOT_SAVED = f"nothing is saved at the end (--debug or --id {UNRECORDED})"
 NO_SHARED_MEMORY = (
-    "the shared memory (/dev/shm), by which loading processes hand batches over, is full: make it larger "
-    "(docker run --shm-size=8g), or take a smaller --num_workers; 0 needs none."
+    "the shared memory (/dev/shm) of the loading processes is full: make it larger "
+    "(docker run --shm-size=8g), or use a smaller --num_workers; 0 needs none."
 )
 
-Batch = dict[str, Any]  # of the data loader: tensors by name, and `info` on where they are from
+Batch = dict[str, Any]  # batch of the data loader: tensors by name, and `info` on their origin
 
 
 class TrainingData(Protocol):
@@ -51,26 +51,27 @@ class TrainingData(Protocol):
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Any: ...
     def set_epoch(self, epoch: int) -> None:
-        """Draw other samples from now on; called between epochs."""
+        """Set the epoch, which changes the samples; called between epochs."""
 
 
 def same_in_every_epoch(epoch: int, epochs: int) -> None:
-    """Leave the task as it is."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What tells one training from another.
+    """The parts of a training.
 
     Attributes:
-        title: of the run, for its log.
-        dataset: its samples.
-        forward: its network, on the device of the run, and the way from a batch to logits.
-        initialise: gives the network its first weights; called in the first process, when none are loaded.
-        load: loads weights into the network from a file.
-        bootstrap: how the fraction of pixels that count falls.
-        picture: draws a batch with its logits.
-        begin_epoch: changes what else depends on the epoch, given its number and how many there are.
+        title: title of the run in its log.
+        dataset: training set.
+        forward: module that holds the network and computes logits from a batch.
+        initialise: function that initialises the network; called in the first process when no weights are
+            loaded.
+        load: function that loads weights from a file into the network.
+        bootstrap: schedule of the fraction of pixels that count in the loss.
+        picture: function that draws a batch with its logits.
+        begin_epoch: function that changes settings of an epoch, by its number and the number of epochs.
     """
 
     title: str
@@ -84,25 +85,25 @@ class Task:
 
 
 def run_training(settings: argparse.Namespace, task: Callable[[argparse.Namespace, Ranks], Task]) -> None:
-    """Join the other processes of the run, if there are any, train, and leave with the exit status.
+    """Join the other processes of the run, train, and exit with the status.
 
     Args:
-        settings: of the command line, see `util.hyper_para`.
-        task: what to train, made in each process.
+        settings: completed flags, see `util.hyper_para`.
+        task: function that creates the task in each process.
     """
     with joined_ranks(set_up_device(settings), for_training=True) as ranks:
         if not ranks.is_first:
             logging.getLogger().setLevel(logging.WARNING)
-        torch.manual_seed(settings.seed)  # for new weights; samples and their order have their own streams
+        torch.manual_seed(settings.seed)  # of new weights; samples and their order have separate generators
         status = train(task(settings, ranks), settings, ranks)
     sys.exit(status)
 
 
 def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
-    """Train, from the start or from where an earlier run stopped.
+    """Train, from the start or from a checkpoint.
 
     Returns:
-        The exit status: 0 when all iterations are done, that of a signal when one stopped the run.
+        The exit status: 0 after all iterations, or that of the signal that stopped the run.
     """
     torch.backends.cudnn.benchmark = settings.benchmark
     network = task.forward.network
@@ -111,8 +112,8 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     order = BatchOrder(len(task.dataset), settings.batch_size, ranks, settings.seed)
     if ranks.is_first and len(task.dataset) < order.whole_batch:
         log.warning(
-            "The training set has %d samples, fewer than the whole batch of %d: each batch has some of them "
-            "several times; more data or a smaller --batch_size avoids that.",
+            "The training set has %d samples, fewer than the whole batch of %d: each batch repeats some of "
+            "them; more data or a smaller --batch_size avoids that.",
             *(len(task.dataset), order.whole_batch),
         )
     loader: DataLoader[Any] = DataLoader(
@@ -125,7 +126,7 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     )
     plain = plain_settings(settings, ranks.count, len(task.dataset))
 
-    # The run to go on with, if there is one.
+    # The run to continue, if any.
     checkpoint = None
     if settings.load_model is not None:
         checkpoint = read_checkpoint(settings.load_model)
@@ -143,7 +144,7 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     # Weights and optimiser.
     if settings.load_network is not None:
         task.load(settings.load_network)
-    elif checkpoint is None and ranks.is_first:  # the trainer copies them to the others
+    elif checkpoint is None and ranks.is_first:  # the trainer copies them to the other ranks
         task.initialise()
     network.to(ranks.device)
     if not (settings.amp or settings.compile):
@@ -165,9 +166,9 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
 
     # Names of files and logs.
     name = f"{time.strftime('%Y-%m-%d_%H.%M.%S')}_{settings.id}"
-    files = SAVES / name / name  # what their paths start with
+    files = SAVES / name / name  # prefix of their paths
     recorded = settings.id != UNRECORDED
-    keeps = recorded and not settings.debug  # what there is at the end
+    keeps = recorded and not settings.debug  # whether to save at the end
     if ranks.is_first:
         for folder in SAVES.glob("*"):
             remove_leftovers(folder)
@@ -194,7 +195,7 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
             metrics.add("time/iteration", time.perf_counter() - before)
             before = time.perf_counter()
 
-            # Signals reach the processes at different times; they must leave after the same iteration.
+            # Signals reach the processes at different times, but all must stop after the same iteration.
             stopping = ranks.any([stop.received is not None])[0]
             ending = stopping or iteration == settings.iterations
 
@@ -221,8 +222,7 @@ def batches(loader: DataLoader[Any], task: Task, order: BatchOrder, first: int, 
     """Yield the batches of the iterations `first` to `last` - 1, epoch after epoch.
 
     Raises:
-        InputError: a sample cannot be read, or shared memory is full; without the loading process's trace
-            around it.
+        InputError: a sample cannot be read, or shared memory is full.
     """
     epochs = math.ceil(last / order.batches)
     iteration = first
@@ -237,13 +237,13 @@ def batches(loader: DataLoader[Any], task: Task, order: BatchOrder, first: int, 
         except InputError as error:
             raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from error
         except RuntimeError as error:
-            if "shared memory" not in str(error):  # PyTorch's words, for a killed worker too
+            if "shared memory" not in str(error):  # in PyTorch's message, also for a killed worker
                 raise
             raise InputError(NO_SHARED_MEMORY) from error
 
 
 def add_metrics(metrics: LogIntegrator, result: StepResult) -> None:
-    """Count what a step found out."""
+    """Add the metrics of a step."""
     metrics.add("loss/total", result.losses.sum())
     if len(result.losses) > 1:
         for frame, loss in enumerate(result.losses, start=1):

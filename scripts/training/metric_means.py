@@ -7,30 +7,30 @@ from util.ranks import Ranks
 
 
 class LogIntegrator:
-    """Adds up metrics on the training device; the device is not waited for until the mean is taken."""
+    """Sums metrics on the training device, without waiting for it before the mean is computed."""
 
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         self.sums: dict[str, Tensor] = {}
 
     def add(self, name: str, value: Tensor | float, weight: Tensor | float = 1.0) -> None:
-        """Count a metric once more.
+        """Add a value of a metric.
 
         Args:
-            name: of the metric.
-            value: a number, to be summed.
-            weight: by whose sum the sum of values is divided: 1 for a mean, the union for an
-                intersection over union of all pixels.
+            name: name of the metric.
+            value: value to add to the sum.
+            weight: weight; the sum of values is divided by the sum of weights: 1 for a mean, the union for an
+                intersection over union.
         """
         pair = torch.stack([torch.as_tensor(part, device=self.ranks.device) for part in (value, weight)])
         pair = pair.double()
         self.sums[name] = self.sums[name] + pair if name in self.sums else pair
 
     def conclude(self) -> dict[str, float]:
-        """Return the mean of each metric over all processes since the last call, and start anew.
+        """Return the mean of each metric over all processes since the last call, and reset the sums.
 
-        Every process must call this, with the same metrics added in the same order. A metric of no
-        weight, as the overlap of an object that never appeared, is left out.
+        All processes must call this, with the same metrics added in the same order. A metric without weight,
+        such as the overlap of an object that never appeared, is left out.
         """
         if not self.sums:
             return {}

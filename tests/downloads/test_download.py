@@ -69,6 +69,13 @@ def leave_part(server, file, path):
     return str(error.value)
 
 
+def test_a_cut_transfer_continues_where_it_was(file, path, server):
+    server.faults[NAME].append(Cut(2 * CHUNK))
+    download(file, path)
+    assert path.read_bytes() == CONTENT
+    assert ranges(server) == [f"bytes={2 * CHUNK}-"]
+
+
 def test_the_next_run_continues_too(file, path, server):
     assert "continues where it was, or open https://example.org/page in a browser" in leave_part(
         server, file, path
@@ -105,6 +112,11 @@ def test_what_cannot_be_continued_begins_again(change, file, path, server):
     assert names(path.parent) == [NAME]
 
 
+def test_nobody_there_is_reported(path):
+    with pytest.raises(InputError, match=r"127\.0\.0\.1.*check the connection"):
+        download(RemoteFile(NAME, "http://127.0.0.1:9/x", "https://example.org/page"), path, retries=1)
+
+
 def test_a_file_that_is_not_there_is_reported_at_once(file, path, server):
     del server.files[NAME]
     with pytest.raises(InputError, match=r"404 .*open https://example.org/page in a browser"):
@@ -112,9 +124,10 @@ def test_a_file_that_is_not_there_is_reported_at_once(file, path, server):
     assert len(server.requests) == 1
 
 
-def test_google_drives_quota_page_is_explained_with_link_and_place(drives_file, path, server):
+@pytest.mark.parametrize("status", [200, 403])
+def test_google_drives_quota_page_is_explained_with_link_and_place(status, drives_file, path, server):
     html = '<p class="uc-error-subcaption">Too many users have viewed or downloaded this file recently.</p>'
-    server.faults["uc"].append(Page(html))
+    server.faults["uc"].append(Page(html, status))
     with pytest.raises(InputError) as error:
         download(drives_file, path)
     for part in ("quota", f"open {drives_file.page} in a browser", f"save the file as {path}"):
@@ -139,7 +152,7 @@ def test_google_drives_page_before_a_large_file_is_passed_also_when_continuing(d
 @pytest.mark.parametrize("unpacked", [False, True])
 def test_space_is_checked_before_the_first_bytes_are_kept(unpacked, file, path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=8 * CHUNK))
-    with pytest.raises(InputError, match=r"needs .* MB on the disk of .* make room"):
+    with pytest.raises(InputError, match=r"needs .* MB on the disk of .* free disk space"):
         download(file, path, path.parents[1] / "new" if unpacked else None)
 
 
@@ -151,3 +164,15 @@ def test_a_disk_that_fills_up_ends_the_run_and_the_next_run_continues(file, path
     download(file, path)
     assert path.read_bytes() == CONTENT
     assert len(ranges(server)) == 1
+
+
+def test_a_wrong_file_is_not_taken(file, path):
+    def check(arrived):
+        raise InputError("it is wrong.")
+
+    path.parent.mkdir()
+    path.write_bytes(b"good")
+    with pytest.raises(InputError, match="it is wrong"):
+        download(file, path, check=check)
+    assert path.read_bytes() == b"good"
+    assert names(path.parent) == [NAME]

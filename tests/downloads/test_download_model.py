@@ -79,12 +79,14 @@ def test_which_chooses_the_files_and_a_second_run_fetches_nothing(fetch, server)
     assert dates == [path.with_name(name).stat().st_mtime_ns for name in ALL]
 
 
-@pytest.fixture(params=["single object", "joined", "page", "fusion"])
+@pytest.fixture(params=["single object", "truncated", "joined", "page", "fusion", "s2m"])
 def wrong(request, server):
     """What is chosen, the file that arrives instead, and what is said of it."""
     if request.param == "single object":
         content = as_bytes(PropagationNetwork(single_object=True).state_dict())
         return "s012", content, "single-object"
+    if request.param == "truncated":
+        return "s012", server.files[NAME][:1_000_000], "not a whole PyTorch checkpoint|is refused"
     if request.param == "joined":  # the beginning of one file and the end of another
         half = len(server.files[NAME]) // 2
         return (
@@ -104,6 +106,17 @@ def test_a_wrong_file_is_not_taken(wrong, fetch, server, tmp_path):
     with pytest.raises(InputError, match=reason):
         fetch("--which", which)
     assert not (tmp_path / "saves").exists()
+
+
+def test_a_good_file_that_is_there_stays_and_gets_its_sum(fetch, server, tmp_path, network):
+    path = tmp_path / "saves" / NAME
+    path.parent.mkdir()
+    own = as_bytes({"network": network.state_dict(), "it": 7})
+    path.write_bytes(own)
+    fetch()
+    assert server.requests == []
+    assert path.read_bytes() == own
+    assert path.with_name(f"{NAME}.sha256").read_text() == f"{sha256(path)}  {NAME}\n"
 
 
 def test_a_wrong_file_that_is_there_stays(fetch, server, tmp_path):

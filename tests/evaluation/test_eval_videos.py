@@ -273,7 +273,7 @@ PLAIN = ["--images", "{tree}/i", "--masks", "{tree}/m"]
             ["--preset", "mose", "--root", "{tree}"],
             r"valid/JPEGImages: point --root to the data of mose",
         ),
-        (None, [*PLAIN, "--split", "val"], r"^--root and --split are those of a preset"),
+        (None, [*PLAIN, "--split", "val"], r"^--root and --split belong to a preset"),
         (
             None,
             ["--preset", "lvos", "--split", "dev"],

@@ -182,6 +182,14 @@ def test_a_copy_of_a_folder_does_not_own_what_lies_elsewhere(propagate, data):
     assert len(list((data / "probs").iterdir())) == COUNT
 
 
+def test_a_run_that_left_nothing_binds_nobody(propagate, data):
+    propagate()
+    for path in (data / "out").glob("[!.]*"):
+        path.unlink()
+    propagate(masks=data / "later")
+    assert masks_in(data / "out") == ["00002.png", "00003.png"]
+
+
 def test_two_benchmarks_or_two_trees(evaluate, davis, tmp_path):
     one, two = davis
     out = tmp_path / "out"

@@ -26,8 +26,32 @@ COMMANDS = sorted(
 )
 
 
+SCRIPTS = [
+    path for path in (*ROOT.glob("*.py"), *ROOT.glob("scripts/*.py")) if "__main__" in path.read_text()
+]
+
+
 class ParsedError(Exception):
     """A script's flags were parsed."""
+
+
+def parse(name, flags, monkeypatch):
+    """Let a module's main parse flags, and no more; return its parser."""
+    parse_args = argparse.ArgumentParser.parse_args
+    parsers = []
+
+    def parsed(parser, *_):
+        parsers.append(parser)
+        if flags is not None:
+            parse_args(parser, flags)
+        raise ParsedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", parsed)
+        patch.setattr(sys, "argv", [name, *(flags or ())])
+        with pytest.raises(ParsedError):
+            importlib.import_module(name).main()
+    return parsers[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -40,16 +64,16 @@ def test_commands_parse(command, monkeypatch):
     name = name.removesuffix(".py")
     if not (ROOT / f"{name.replace('.', '/')}.py").is_file():
         name += ".__main__"
-    parse = argparse.ArgumentParser.parse_args
+    parse(name, flags, monkeypatch)
 
-    def parsed(parser, *_):
-        parse(parser, flags)
-        raise ParsedError
 
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
-    monkeypatch.setattr(sys, "argv", [name, *flags])
-    with pytest.raises(ParsedError):
-        importlib.import_module(name).main()
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_the_example_of_each_help_parses(script, monkeypatch):
+    name = ".".join(script.relative_to(ROOT).with_suffix("").parts)
+    parser = parse(name, None, monkeypatch)
+    example = parser.epilog.removeprefix("example:\n  ")
+    assert example.startswith(parser.prog)
+    parse(name, shlex.split(example.removeprefix(parser.prog)), monkeypatch)
 
 
 def anchors(text):
@@ -71,8 +95,7 @@ def test_links_and_paths_resolve(page):
 
 def test_the_readme_is_short_and_describes_every_script_with_the_pages():
     assert len(PAGES["README.md"].splitlines()) <= 220
-    files = [*ROOT.glob("*.py"), *ROOT.glob("scripts/*.py")]
-    scripts = [path.stem for path in files if "__main__" in path.read_text()]
+    scripts = [path.stem for path in SCRIPTS]
     scripts += [f"scripts.{path.parent.name}" for path in ROOT.glob("scripts/*/__main__.py")]
     everything = "".join(PAGES.values())
     assert [name for name in scripts if name not in everything] == []

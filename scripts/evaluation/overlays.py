@@ -1,4 +1,4 @@
-"""Pictures and films of masks over frames."""
+"""Pictures and videos of masks drawn over frames."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset.masks.readers import read_labels
-from dataset.video_files.film_file import write_film
 from dataset.video_files.frame_source import FrameSource
+from dataset.video_files.mp4_file import write_mp4
 from dataset.video_files.video_file import MissingFrameError
 from util.background import prefetch
 from util.files import atomic_path
@@ -20,8 +20,8 @@ from util.progress import FrameProgress
 FILL = 0.45  # opacity of an object's colour
 SHEET_FRAMES = 8
 SHEET_COLUMNS = 4
-SHEET_WIDTH = 480  # of one picture of a contact sheet
-SHEET_QUALITY = 95  # of JPEG
+SHEET_WIDTH = 480  # width of one picture of a contact sheet
+SHEET_QUALITY = 95  # JPEG quality
 
 
 def draw_masks(
@@ -31,8 +31,8 @@ def draw_masks(
 
     Args:
         picture: RGB `H x W x 3`.
-        labels: `H x W`.
-        palette: colours, R G B R G B ...; None takes all labels as one object.
+        labels: label map `H x W`.
+        palette: colours, R G B R G B ...; None draws all labels as one object.
     """
     if palette is None:
         labels = (labels > 0).astype(np.uint8)
@@ -51,7 +51,7 @@ def draw_masks(
 
 
 def _draw_label(drawn: NDArray[np.uint8], mask: NDArray[np.uint8], text: str, thickness: int) -> None:
-    """Write an object's label where the object is thickest, in white with a dark edge."""
+    """Write an object's label at its thickest point, in white with a dark edge."""
     depth = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
     x, y = cv2.minMaxLoc(depth)[3]
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.5 * thickness
@@ -64,9 +64,9 @@ def _draw_label(drawn: NDArray[np.uint8], mask: NDArray[np.uint8], text: str, th
 def overlaid_frames(
     frames: FrameSource, indices: Sequence[int], mask_folder: Path, palette: list[int] | None
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield indices and frames with their written masks drawn in.
+    """Yield indices and frames with their masks drawn in.
 
-    A frame without a mask stays as it is; a damaged one of a video file is left out.
+    A frame without a mask is not changed; a damaged frame of a video file is left out.
     """
 
     def overlaid(index: int) -> tuple[int, NDArray[np.uint8]] | None:
@@ -90,11 +90,11 @@ def write_overlay(
     """Write an MP4 of all frames with their masks drawn in, at the source's size and times.
 
     Args:
-        frames: to show.
-        mask_folder: of their masks, `<frame>.png`.
+        frames: frames to show.
+        mask_folder: folder of the masks, `<frame>.png`.
         palette: see `draw_masks`.
-        path: of the film.
-        sound: video file to take the sound from; None leaves the film silent.
+        path: path of the MP4.
+        sound: video file to copy the sound from; None for no sound.
     """
     indices = range(len(frames.names))
     with FrameProgress(len(indices)) as progress:
@@ -104,7 +104,7 @@ def write_overlay(
                 yield index, picture
                 progress.advance(f"overlay {path.stem}")
 
-        write_film(path, frames, shown(), sound)
+        write_mp4(path, frames, shown(), sound)
 
 
 def write_contact_sheet(
