@@ -1,4 +1,4 @@
-"""The networks and the engine."""
+"""The networks of MiVOS and the engines that use them."""
 
 import util.openmp  # noqa: F401 - before PyTorch
 from model.checkpoint import load_fusion, load_network, load_s2m

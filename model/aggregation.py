@@ -7,21 +7,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EPSILON = 1e-7
-HARDNESS = 1000  # factor of the logits that makes probabilities nearly one-hot
+HARDNESS = 1000  # factor of the logits for nearly one-hot probabilities
 
 
 def aggregate_logits(prob: Tensor, dim: int = 0) -> Tensor:
     """Return logits of background and objects from independent object probabilities.
 
-    Background is what no object claims: the product of (1 - p). All are clamped to
-    [1e-7, 1 - 1e-7] and turned into log-odds.
+    The probability of the background is the product of (1 - p). All probabilities are clamped to [1e-7, 1 -
+    1e-7] and turned into log-odds.
 
     Args:
         prob: probabilities in [0, 1], K objects along `dim`.
-        dim: the object dimension.
+        dim: object dimension.
 
     Returns:
-        As `prob`, with K + 1 entries along `dim`, background first.
+        Logits in the shape of `prob`, with K + 1 entries along `dim`, background first.
     """
     background = torch.prod(1 - prob, dim=dim, keepdim=True)
     return torch.cat([background, prob], dim=dim).clamp(EPSILON, 1 - EPSILON).logit()
@@ -32,11 +32,11 @@ def aggregate(prob: Tensor, dim: int = 0, hard: bool = False) -> Tensor:
 
     Args:
         prob: independent object probabilities, K along `dim`; e.g. `K x H x W`.
-        dim: the object dimension.
-        hard: nearly 0 and 1, for masks that are given and not propagated.
+        dim: object dimension.
+        hard: whether to return nearly 0 and 1, for masks that are given, not propagated.
 
     Returns:
-        As `prob`, with K + 1 entries along `dim`, background first.
+        Probabilities in the shape of `prob`, with K + 1 entries along `dim`, background first.
     """
     logits = aggregate_logits(prob, dim)
     return (logits * HARDNESS if hard else logits).softmax(dim)
@@ -45,12 +45,11 @@ def aggregate(prob: Tensor, dim: int = 0, hard: bool = False) -> Tensor:
 def most_probable(prob: Tensor, labels: Sequence[int], size: tuple[int, int] | None = None) -> Tensor:
     """Return the label of the most probable channel of each pixel, after bilinear resizing to `size`.
 
-    Channels are resized one at a time against a running maximum, so that full-size probabilities
-    of all objects never exist together.
+    Channels are resized one at a time and compared with a running maximum, which saves memory.
 
     Args:
-        prob: `(K+1) x h x w`; without `size` any planes.
-        labels: of the K+1 channels.
+        prob: probabilities `(K+1) x h x w`; without `size` of any shape after the first dimension.
+        labels: labels of the K+1 channels.
         size: (H, W) of the result; None keeps `h x w`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What callers give the engines: brought into one form, or refused before anything has changed."""
+"""Checks and conversions of the engines' arguments."""
 
 import math
 import operator
@@ -15,8 +15,8 @@ from util.errors import InputError
 
 Array = Tensor | NDArray[Any]
 
-LARGEST_LABEL = torch.iinfo(torch.int32).max  # what a label map of the results can hold
-ROUNDING = 1e-3  # probabilities may lie this far outside [0, 1], as resizing or half precision leave them
+LARGEST_LABEL = torch.iinfo(torch.int32).max  # of a label map in the results
+ROUNDING = 1e-3  # tolerance of probabilities outside [0, 1], from resizing or half precision
 OPTIONAL = {"top_k", "max_memory_frames", "objects_at_once"}  # counts that may be None, for no limit
 
 
@@ -28,7 +28,7 @@ def frame_tensor(frame: Array) -> Tensor:
     if frame.dim() != 3 or len(frame) != 3 or not frame.numel() or not frame.is_floating_point():
         raise InputError(
             f"a frame must be 3 x H x W of normalised float numbers, not {_described(frame)}: "
-            "give what dataset.image_io.normalise makes of the picture."
+            "give the result of dataset.image_io.normalise."
         )
     return frame.float()
 
@@ -36,23 +36,23 @@ def frame_tensor(frame: Array) -> Tensor:
 def given_objects(
     mask: Array | None, labels: Iterable[int] | None, size: tuple[int, int]
 ) -> tuple[Tensor | None, list[int]]:
-    """Return a mask, and the labels of the objects that it gives.
+    """Return a given mask, and the labels of its objects.
 
     Args:
-        mask: as for `InferenceCore.step`.
-        labels: of the objects, as for `InferenceCore.step`.
+        mask: see `InferenceCore.step`.
+        labels: see `InferenceCore.step`.
         size: (H, W) of the frame.
 
     Returns:
-        A label map in uint8 or int64 or probabilities in float32, None where there is no mask, and labels.
+        A label map in uint8 or int64, probabilities in float32, or None without a mask; and the labels.
 
     Raises:
-        InputError: the mask or the labels cannot be used, or do not fit each other or the frame.
+        InputError: mask or labels are not valid, or do not fit each other or the frame.
     """
     listed = None if labels is None else label_list(labels)
     if mask is None:
         if listed is not None:
-            raise InputError("there are labels, but no mask that they belong to: give both, or neither.")
+            raise InputError("there are labels without a mask: give both, or neither.")
         return None, []
     mask = as_tensor(mask, "a mask")
     if mask.dim() not in (2, 3) or tuple(mask.shape[-2:]) != size or mask.is_complex():
@@ -73,8 +73,10 @@ def given_objects(
         raise InputError(f"a mask of {len(mask)} probability channels needs as many labels, not {listed}.")
     mask = mask.float()
     low, high = (number.item() for number in mask.aminmax()) if listed else (0, 0)
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # as of NaN
-        raise InputError(f"the probabilities of a mask go from {low:g} to {high:g}: bring them to 0 to 1.")
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # also for NaN
+        raise InputError(
+            f"the probabilities of a mask go from {low:g} to {high:g}: they must be from 0 to 1."
+        )
     return mask.clamp(0, 1) if low < 0 or high > 1 else mask, listed
 
 
@@ -90,7 +92,7 @@ def label_list(labels: Iterable[int]) -> list[int]:
 
 
 def check_counts(**counts: Any) -> None:
-    """Raise InputError, which names it, unless each is a whole number above 0, or None for no limit."""
+    """Raise InputError unless each argument is a whole number above 0, or None for no limit."""
     for name, count in counts.items():
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool) and count > 0
         if not (whole or (count is None and name in OPTIONAL)):
@@ -98,17 +100,17 @@ def check_counts(**counts: Any) -> None:
 
 
 def check_positive(**numbers: float | None) -> None:
-    """Raise InputError, which names it, unless each is a finite number above 0, or None."""
+    """Raise InputError unless each argument is a finite number above 0, or None."""
     for name, number in numbers.items():
         if number is not None and not 0 < number < math.inf:
             raise InputError(f"{name} must be a finite number above 0, not {number!r}.")
 
 
 def as_tensor(array: Any, name: str) -> Tensor:
-    """Return a tensor as it is, a NumPy array as a new tensor; raise InputError for all else."""
+    """Return a tensor unchanged, or a NumPy array as a new tensor; raise InputError for anything else."""
     if isinstance(array, Tensor):
         return array
-    try:  # a copy: views may be reversed, read-only or of another byte order
+    try:  # a copy, since views may be reversed, read-only or in another byte order
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
     except (AttributeError, TypeError) as error:
         raise InputError(f"{name} must be a tensor or a NumPy array of numbers.") from error

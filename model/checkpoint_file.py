@@ -1,4 +1,4 @@
-"""Reading of PyTorch files without running any code from them."""
+"""Reads PyTorch files without running code from them."""
 
 import pickle
 import re
@@ -14,7 +14,7 @@ WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
 class _Beside:
-    """Stands for an object beside the weights, such as the settings of a training; nothing of it is run."""
+    """Placeholder for an object beside the weights, such as the settings of a training."""
 
     def __new__(cls, *args: object, **kwargs: object) -> "_Beside":
         return super().__new__(cls)
@@ -37,10 +37,10 @@ BESIDE: list[Any] = [
 
 
 def load_file(path: str | Path) -> dict[str, Any]:
-    """Load a checkpoint file onto the CPU without running any code from it.
+    """Load a checkpoint file to the CPU without running code from it.
 
     Raises:
-        InputError: the file is missing, truncated, no checkpoint, or holds more than tensors.
+        InputError: the file is missing, truncated, not a checkpoint, or would run code.
     """
     if not isinstance(path, str | Path):
         raise InputError(f"the path of a checkpoint cannot be {path!r}: give that of a .pth file.")
@@ -68,12 +68,12 @@ def load_file(path: str | Path) -> dict[str, Any]:
 
 
 def _check_start(path: Path) -> None:
-    """Raise InputError where a file's first bytes say that something else was fetched in its place."""
+    """Raise InputError when a file's first bytes are those of a web page or a Git LFS pointer."""
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
     if start.startswith(LFS_POINTER):
         raise InputError(
-            f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull` where it is from."
+            f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository."
         )
     if start.startswith(WEB_PAGES):
         raise InputError(f"{path} is a web page, not a checkpoint: fetch it again, past the page's notice.")

@@ -1,9 +1,10 @@
-"""Dense correspondences: where each part of a source picture lies in a target picture.
+"""Dense correspondences between a source and a target picture.
 
-The matrix W is a softmax over the source positions of the space-time affinity, for each target position (the
-read of STM section 3.2, without top-k). It comes from the source's memory key, encoded with empty masks, and
-the target's query key. Any feature on the source grid, such as a point or a region, moves to the target as
-feature @ W. W of two 4K pictures has 4 GB: only its column normalisers are kept, and needed rows computed.
+For each target position, the matrix W has the softmax of the affinity over the source positions (the read of
+STM section 3.2, without top-k). The affinity is that of the source's memory key, encoded with empty masks,
+and the target's query key. Any feature on the source grid, such as a point or a region, is transferred to the
+target as feature @ W. W of two 4K pictures takes 4 GB, so only its column normalisers are stored, and the
+needed rows are computed.
 """
 
 from dataclasses import dataclass
@@ -21,17 +22,17 @@ from model.network import PropagationNetwork
 from model.padding import Padding, pad, padding_for
 from util.errors import InputError
 
-STRIDE = 16  # pixels of a grid cell
-TOP_MATCHES = 5  # the best match's place is the centre of mass of at most this many cells ...
-NEAR = 1  # ... that lie this many cells from the best one
+STRIDE = 16  # pixels per grid cell
+TOP_MATCHES = 5  # a match is the centre of mass of up to this many best cells ...
+NEAR = 1  # ... within this distance of the best one, in cells
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The key of one picture, and where its grid lies on the picture.
+    """The key of one picture, and the positions of its grid.
 
-    Positions on the grid are (row, column), a cell's centre being a whole number; positions on the
-    picture are (x, y), a pixel's centre being a whole number.
+    Grid positions are (row, column), with cell centres at whole numbers; picture positions are (x, y), with
+    pixel centres at whole numbers.
     """
 
     key: Tensor  # 1 x (h*w) x 128
@@ -39,7 +40,7 @@ class Features:
 
     @property
     def padding(self) -> Padding:
-        """What was added around the picture."""
+        """Padding of the picture."""
         return padding_for(*self.size)
 
     @property
@@ -48,12 +49,12 @@ class Features:
         return -(-self.size[0] // STRIDE), -(-self.size[1] // STRIDE)
 
     def cell_of(self, x: float, y: float) -> tuple[float, float]:
-        """Return the position on the grid of a place on the picture."""
+        """Return the grid position of a picture position."""
         left, _, top, _ = self.padding
         return (y + top + 0.5) / STRIDE - 0.5, (x + left + 0.5) / STRIDE - 0.5
 
     def pixel_of(self, row: float, column: float) -> tuple[float, float]:
-        """Return the place (x, y) of a position on the grid, kept inside the picture."""
+        """Return the picture position (x, y) of a grid position, clamped to the picture."""
         left, _, top, _ = self.padding
         x, y = (column + 0.5) * STRIDE - 0.5 - left, (row + 0.5) * STRIDE - 0.5 - top
         return min(max(x, 0.0), self.size[1] - 1.0), min(max(y, 0.0), self.size[0] - 1.0)
@@ -71,10 +72,10 @@ class Features:
         """Return a region `H x W` as a feature `h x w`: the covered share of each cell.
 
         Raises:
-            InputError: the region has not the size of the picture.
+            InputError: the size of the region differs from that of the picture.
         """
         if mask.shape != self.size:
-            raise InputError(f"a region is {mask.shape}, its picture {self.size}; give one of its size.")
+            raise InputError(f"a region is {mask.shape}, its picture {self.size}: give a region of its size.")
         inside = np.ascontiguousarray(mask, np.bool_)
         covered = torch.from_numpy(inside).to(self.key.device, torch.float32)
         return F.avg_pool2d(pad(covered[None, None], self.padding), STRIDE)[0, 0]
@@ -82,11 +83,11 @@ class Features:
 
 @dataclass(frozen=True)
 class Match:
-    """A place in the target picture."""
+    """A position in the target picture."""
 
     x: float
     y: float
-    score: float  # in [0, 1]: how much of the best cell comes from what was asked for
+    score: float  # in [0, 1]: share of the best cell's weight that comes from the selection
 
 
 @torch.inference_mode()
@@ -113,11 +114,11 @@ def encode_target(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Fe
 
 
 class Correspondence:
-    """Answers questions about W of two pictures without holding it.
+    """The matrix W of two pictures, which is never stored as a whole.
 
     Args:
-        source: of `encode_source`.
-        target: of `encode_target`, on the same device; the pictures may differ in size.
+        source: result of `encode_source`.
+        target: result of `encode_target`, on the same device; the pictures may differ in size.
     """
 
     def __init__(self, source: Features, target: Features) -> None:
@@ -127,7 +128,7 @@ class Correspondence:
 
     @torch.inference_mode()
     def normaliser(self, temperature: float = 1.0) -> Tensor:
-        """Return the logarithm of each column's sum before normalisation, `1 x M`; computed once.
+        """Return the logarithm of each column's sum before normalisation, `1 x M`; it is cached.
 
         Raises:
             InputError: the temperature is not above zero.
@@ -144,11 +145,11 @@ class Correspondence:
 
     @torch.inference_mode()
     def transfer(self, feature: Tensor, temperature: float = 1.0) -> Tensor:
-        """Move a feature to the target; of W only the rows where the feature is not zero are computed.
+        """Transfer a feature to the target; only rows of W where the feature is not zero are computed.
 
         Args:
-            feature: `C x h x w` on the source grid.
-            temperature: divides the affinity; below one the columns of W are sharper.
+            feature: feature `C x h x w` on the source grid.
+            temperature: divisor of the affinities; a lower one gives sharper columns of W.
 
         Returns:
             `C x h' x w'` on the target grid.
@@ -176,13 +177,11 @@ class Correspondence:
 
 
 def best_match(heat: Tensor, target: Features) -> Match:
-    """Return the place in the target where a transferred feature is largest.
-
-    Its place is finer than a cell: the centre of mass of the top matches that lie next to the best.
+    """Return the position in the target where a transferred feature is largest, finer than a cell.
 
     Args:
-        heat: `h' x w'` on the target grid, not negative.
-        target: the target.
+        heat: transferred feature `h' x w'` on the target grid, not negative.
+        target: encoded target.
 
     Raises:
         InputError: the feature is not on the target grid.
@@ -201,11 +200,11 @@ def best_match(heat: Tensor, target: Features) -> Match:
 
 
 def _prepared(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Tensor:
-    """Return a picture as the network takes it: normalised, padded, `1 x 3 x H x W` on its device."""
+    """Normalise and pad a picture to `1 x 3 x H x W` on the network's device."""
     image = normalise(picture).to(next(network.parameters()).device, network.dtype)[None]
     return pad(image, padding_for(*picture.shape[:2])).contiguous(memory_format=torch.channels_last)
 
 
 def _columns(source: Tensor) -> int:
-    """Return how many columns of W to compute at a time, so that memory stays in bounds."""
+    """Return the number of columns of W to compute at a time, which limits the memory."""
     return max(1, memory.chunk_numbers_on(source.device) // (source.shape[0] * source.shape[1]))

@@ -1,6 +1,6 @@
-"""What every engine does with a frame: objects are read from memory, decoded, and encoded to be remembered.
+"""The steps that all engines share: read the memory, decode, aggregate; encode a frame for the memory.
 
-Objects go through the network in parts, which get smaller when a GPU has not enough memory.
+Objects go through the network in parts, which become smaller when a GPU runs out of memory.
 """
 
 import logging
@@ -22,20 +22,20 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-CPU_PIXELS_AT_ONCE = 864 * 480  # objects times pixels in one pass: more was slower, fewer too
-MIN_CHUNK_NUMBERS = 1 << 16  # of the read; beyond this, smaller chunks save nothing that matters
+CPU_PIXELS_AT_ONCE = 864 * 480  # objects times pixels in one pass; more and fewer were slower
+MIN_CHUNK_NUMBERS = 1 << 16  # affinities; smaller chunks of the read save no relevant memory
 
 
 class FramePropagation:
-    """The network of an engine, and how much goes through it at once.
+    """The network of an engine, with the number of objects in one pass.
 
     Args:
-        network: in eval mode, on the device to compute on.
-        objects_at_once: objects that go through the network together; None for all on a GPU, and on a
-            CPU for one, or as many small ones as have the pixels of 864 x 480. When a GPU runs out of
-            memory, this and the size of the read's chunks are halved until the frame fits; results do
-            not depend on them beyond rounding.
-        free_memory: frees what the engine holds for speed alone.
+        network: the propagation network, in eval mode, on the device to compute on.
+        objects_at_once: number of objects in one pass; None for all objects on a GPU, and on a CPU for one
+            object, or as many as have the pixels of 864 x 480. When a GPU runs out of memory, this number and
+            the chunks of the memory read are halved until the frame fits, which changes results only by
+            rounding.
+        free_memory: function that frees the engine's caches.
 
     Raises:
         InputError: the argument is not a network.
@@ -57,16 +57,16 @@ class FramePropagation:
 
     def on_device(self, x: Tensor) -> Tensor:
         """Return a frame or mask on the network's device."""
-        # to a CPU never without waiting: it would compute on what has not come yet
+        # a CPU would compute before an asynchronous copy has finished
         return x.to(self.device, non_blocking=self.device.type == "cuda")
 
     def image(self, frame: Tensor, padding: Padding) -> Tensor:
-        """Return a frame `3 x H x W` as the network takes it, `1 x 3 x H x W`, padded."""
+        """Return a frame `3 x H x W` as the network's input, `1 x 3 x H x W`, padded."""
         padded = pad(self.on_device(frame).unsqueeze(0), padding)
         return padded.contiguous(memory_format=torch.channels_last)
 
     def segment(self, bank: MemoryBank, query: Query, count: int) -> Tensor:
-        """Return aggregated probabilities `(K+1) x H x W` of the K objects of a bank on a padded frame."""
+        """Return aggregated probabilities `(K+1) x H x W` of a bank's K objects on an encoded query frame."""
         height, width = (16 * side for side in query.grid)
         if not count:
             return query.key.new_ones(1, height, width, dtype=torch.float32)
@@ -78,11 +78,11 @@ class FramePropagation:
         return aggregate(torch.cat(logits).sigmoid_().squeeze(1))
 
     def encode(self, image: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode a padded frame with its objects, to be remembered.
+        """Encode a padded frame with its objects for the memory.
 
         Args:
-            image: `1 x 3 x H x W`.
-            objects: probabilities, `K x H x W`.
+            image: padded frame `1 x 3 x H x W`.
+            objects: probabilities of the objects, `K x H x W`.
 
         Returns:
             Keys `K x (h*w) x 128` and values `K x (h*w) x 512`, float32.
@@ -93,15 +93,15 @@ class FramePropagation:
         return keys, values
 
     def in_available_memory(self, compute: Callable[[], Result], frame: int, count: int) -> Result:
-        """Return compute(), tried again with smaller parts while the GPU has not enough memory.
+        """Return compute(), repeated with smaller parts while the GPU has too little memory.
 
         Args:
-            compute: what to do; a try that fails must leave no trace.
-            frame: number of the frame, for messages.
+            compute: function to call; a failed call must not change the state.
+            frame: index of the frame, for messages.
             count: number of objects.
 
         Raises:
-            InputError: the smallest parts do not fit either.
+            InputError: the smallest parts do not fit.
         """
         while True:
             try:
@@ -111,10 +111,10 @@ class FramePropagation:
                 if at_once <= 1 and self.chunk_numbers <= MIN_CHUNK_NUMBERS:
                     raise InputError(
                         f"frame {frame} does not fit into the GPU's memory, even one object at a time: "
-                        "reduce the frames (--size), bound what is remembered (--max_memory_frames, "
-                        "--half_memory) or use --amp."
+                        "reduce the frames (--size), limit the memory (--max_memory_frames, --half_memory) "
+                        "or use --amp."
                     ) from error
-            # outside the handler, which holds on to the tensors of the failed attempt
+            # outside of the handler, which holds the tensors of the failed call
             self.objects_at_once = max(1, at_once // 2)
             self.chunk_numbers = max(MIN_CHUNK_NUMBERS, self.chunk_numbers // 2)
             for free in (self.free_memory, self.network.free_memory):
@@ -122,12 +122,12 @@ class FramePropagation:
                     free()
             torch.cuda.empty_cache()
             log.warning(
-                "frame %d needs more memory than the GPU has: going on with %d objects at once.",
+                "frame %d needs more memory than the GPU has: continuing with %d objects at once.",
                 *(frame, self.objects_at_once),
             )
 
     def parts(self, count: int, pixels: int) -> list[slice]:
-        """Return `count` objects of `pixels` each in parts of at most `objects_at_once`."""
+        """Return slices of `count` objects of `pixels` each, of at most `objects_at_once` objects."""
         size = self.objects_at_once
         if size is None:
             size = count if self.device.type != "cpu" else max(1, CPU_PIXELS_AT_ONCE // pixels)

@@ -121,10 +121,8 @@ def log_kernel(centres: Tensor, queries: Tensor, width: int, sigma: float) -> Te
     def distance(query: Tensor, centre: Tensor) -> Tensor:
         return query.view(1, -1, 1).float() - centre.unsqueeze(1)
 
-    query_row, centre_row = (each.div(width, rounding_mode="floor") for each in (queries, centres))
-    dy = distance(query_row, centre_row)
-    # not `%`, which PyTorch's export to ONNX refuses for a width that is not fixed
-    dx = distance(queries - query_row * width, centres - centre_row * width)
+    dy = distance(queries.div(width, rounding_mode="floor"), centres.div(width, rounding_mode="floor"))
+    dx = distance(queries % width, centres % width)
     return dx.square_().add_(dy.square_()).div_(-2 * sigma * sigma)
 
 

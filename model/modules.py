@@ -1,6 +1,6 @@
-"""Building blocks of the network: encoders, key/value heads and the decoder (STM, ICCV 2019).
+"""Layers of the propagation network: encoders, key/value heads and decoder (STM, ICCV 2019).
 
-Attribute names are a public file format (the published checkpoints); they must not change.
+Attribute names must not change: they are the names in the published checkpoints.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ ALL = slice(None)
 
 
 class RGBEncoder(nn.Module):
-    """Query trunk: ResNet-50 without convolution bias, first three stages."""
+    """Query encoder: the first three stages of ResNet-50, without convolution bias."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class RGBEncoder(nn.Module):
 
 
 class MaskRGBEncoder(nn.Module):
-    """Memory trunk: ResNet-50 with convolution bias, fed with the frame and the masks."""
+    """Memory encoder of frame and masks: the first three stages of ResNet-50, with convolution bias."""
 
     def __init__(self, single_object: bool) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class KeyValue(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Pre-activation residual block; the shortcut is a 3x3 convolution when the widths differ."""
+    """Pre-activation residual block; the shortcut is a 3x3 convolution when the channel counts differ."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -84,18 +84,18 @@ class ResBlock(nn.Module):
 
 
 def add_per_frame(objects: Tensor, frame: Tensor) -> Tensor:
-    """Add features of frames, `B x C x h x w`, to all of their objects, `(B*K) x C x h x w`, in place."""
+    """Add features of frames, `B x C x h x w`, to those of their objects, `(B*K) x C x h x w`, in place."""
     objects.unflatten(0, (frame.shape[0], -1)).add_(frame.unsqueeze(1))
     return objects
 
 
 class PartialConv2d(nn.Conv2d):
-    """A 3x3 convolution that is applied to some of its input channels at a time.
+    """A 3x3 convolution that can be applied to a part of its input channels.
 
     Args:
-        parts: which may be asked for.
-        in_channels: of all parts.
-        out_channels: O.
+        parts: slices of input channels that `forward` may get.
+        in_channels: number of input channels of all parts.
+        out_channels: number of output channels.
     """
 
     def __init__(self, parts: tuple[slice, slice], in_channels: int, out_channels: int) -> None:
@@ -103,15 +103,15 @@ class PartialConv2d(nn.Conv2d):
         self.parts = parts
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
-        """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
+        """Convolve features `B x C x h x w` of the C input channels in `channels`, with or without bias."""
         return F.conv2d(x, self.weight[:, channels], self.bias if bias else None, self.stride, self.padding)
 
 
 class CompressBlock(nn.Module):
-    """`ResBlock` on cat[readout, query value], in two halves.
+    """`ResBlock` on the concatenation of readout and query value, in two halves.
 
-    A convolution of a concatenation is the sum of two convolutions. The query half is the same for
-    every object of a frame, so it is computed once per frame.
+    A convolution of a concatenation is the sum of two convolutions. The half of the query value is the same
+    for all objects of a frame, so it is computed once per frame.
     """
 
     def __init__(self, object_channels: int, frame_channels: int, out_channels: int) -> None:
@@ -125,7 +125,7 @@ class CompressBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
 
     def frame_half(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what `B x frame_channels x h x w` adds to (conv1, downsample), biases included."""
+        """Return the parts of (conv1, downsample) from `B x frame_channels x h x w`, with biases."""
         return self.conv1(F.relu(x), self.of_frame), self.downsample(x, self.of_frame)
 
     def forward(self, x: Tensor, frame_half: tuple[Tensor, Tensor]) -> Tensor:
@@ -136,7 +136,7 @@ class CompressBlock(nn.Module):
 
 
 class UpsampleBlock(nn.Module):
-    """Joins a coarse feature, upsampled twice, with the skip feature of the next finer scale."""
+    """Adds a coarse feature, upsampled by two, to the skip feature of the next finer scale."""
 
     def __init__(self, skip_channels: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class UpsampleBlock(nn.Module):
         self.out_conv = ResBlock(in_channels, out_channels)
 
     def skip(self, feature: Tensor) -> Tensor:
-        """Return the skip path, which depends on the frame alone: `B x in_channels x h x w`."""
+        """Return the skip path, `B x in_channels x h x w`, which depends on the frame alone."""
         return self.skip_conv2(self.skip_conv1(feature))
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ class UpsampleBlock(nn.Module):
 
 
 class DecoderFrame(NamedTuple):
-    """What the decoder computes once per frame, whatever the number of objects."""
+    """The part of the decoder that is computed once per frame, for all objects."""
 
     compress: tuple[Tensor, Tensor]  # 2 of B x 512 x H/16 x W/16
     skip_8: Tensor  # B x 512 x H/8 x W/8
@@ -163,7 +163,7 @@ class DecoderFrame(NamedTuple):
 
 
 class Decoder(nn.Module):
-    """From readout and query value to one mask logit per pixel and object."""
+    """Decoder from readout and query value to one mask logit per pixel and object."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,10 +191,10 @@ def cat_frame_and_masks(frames: Tensor, masks: Tensor, single_object: bool, obje
     """Build the input of the memory encoder for every object.
 
     Args:
-        frames: `B x 3 x H x W`.
-        masks: `B x K x H x W`, probabilities of the K objects.
-        single_object: leave out the channel of the other objects.
-        objects: which of the K to build it for, say k of them.
+        frames: frames `B x 3 x H x W`.
+        masks: probabilities of the K objects, `B x K x H x W`.
+        single_object: whether to leave out the channel of the other objects.
+        objects: the k objects to build the input for.
 
     Returns:
         `(B*k) x (4 or 5) x H x W`: RGB, the object's mask, the sum of the other objects' masks.

@@ -7,7 +7,7 @@ Padding = tuple[int, int, int, int]  # left, right, top, bottom
 
 
 def padding_for(height: int, width: int, multiple: int = 16) -> Padding:
-    """Return the padding that brings a picture to multiples of `multiple`, the odd pixel last."""
+    """Return the padding of a picture to multiples of `multiple`, with an odd pixel at the end."""
     extra_h, extra_w = -height % multiple, -width % multiple
     left, top = extra_w // 2, extra_h // 2
     return left, extra_w - left, top, extra_h - top
@@ -19,6 +19,6 @@ def pad(x: Tensor, padding: Padding) -> Tensor:
 
 
 def unpad(x: Tensor, padding: Padding) -> Tensor:
-    """Undo `pad` exactly; returns a view."""
+    """Remove the padding; returns a view."""
     left, right, top, bottom = padding
     return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]

@@ -1,4 +1,4 @@
-"""ResNet-50 trunk pieces and their initialisation.
+"""Stages of the ResNet-50 encoders, and their initialisation.
 
 Both encoders are ResNet-50 (He et al., CVPR 2016) cut after the third stage. Parameter names follow
 torchvision's, so that its ImageNet weights and the published checkpoints load by name.
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Bottleneck(nn.Module):
-    """1x1 reduce, 3x3 (carries the stride), 1x1 expand to four times the width, plus the shortcut.
+    """1x1 reduction, 3x3 with the stride, 1x1 expansion to four times the width, and a shortcut.
 
     Shapes: `B x in_channels x H x W` -> `B x 4*width x H/stride x W/stride`.
     """
@@ -46,7 +46,7 @@ class Bottleneck(nn.Module):
 
 
 def make_stage(in_channels: int, width: int, blocks: int, stride: int, bias: bool) -> nn.Sequential:
-    """Return one ResNet stage: `blocks` bottlenecks, the first of which strides and widens."""
+    """Return one ResNet stage of `blocks` bottlenecks; the first one has the stride."""
     out_channels = width * Bottleneck.expansion
     return nn.Sequential(
         Bottleneck(in_channels, width, stride, bias),
@@ -55,12 +55,12 @@ def make_stage(in_channels: int, width: int, blocks: int, stride: int, bias: boo
 
 
 def imagenet_state_dict() -> dict[str, Tensor] | None:
-    """Return torchvision's ImageNet ResNet-50 weights, or None (with a warning) when out of reach."""
+    """Return torchvision's ImageNet weights of ResNet-50, or None, with a warning, if not available."""
     from torchvision.models import ResNet50_Weights  # takes seconds to import; only training needs it
 
     try:
         return ResNet50_Weights.IMAGENET1K_V1.get_state_dict(progress=True)
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; a broken file a RuntimeError
+    except (OSError, RuntimeError) as error:  # URLError is an OSError, a damaged file a RuntimeError
         log.warning("ImageNet weights are not available (%s): the encoders start from scratch.", error)
         return None
 

@@ -1,1 +1,1 @@
-"""The interactive half: masks of scribbles, rounds of propagation, fusion (MiVOS section 3)."""
+"""Interactive segmentation: scribbles to masks, rounds of propagation, fusion (MiVOS section 3)."""

@@ -1,4 +1,4 @@
-"""The interactive engine: rounds of "masks given -> propagated both ways -> fused" (MiVOS section 3)."""
+"""The interactive engine: rounds in which given masks are propagated and fused (MiVOS section 3)."""
 
 import logging
 from collections import deque
@@ -21,43 +21,43 @@ from util.errors import InputError
 log = logging.getLogger(__name__)
 
 STORE_BYTES, QUERY_BYTES = 1 << 30, 1 << 30
-UNDO_LEVELS = 4  # given masks and rounds
+UNDO_LEVELS = 4  # given masks and rounds that can be undone
 
 
 class InteractiveCore:
-    """Segments a video in rounds: masks are given on some frames, and carried to the others.
+    """Segments a video in rounds: masks are given on some frames, and propagated to the others.
 
     A pass runs from each frame given since the last round, forward and backward, to the nearest given frame
-    or to an end of the video. It reads the permanent memory (the given masks of all frames), each
-    `mem_every`-th of its own frames and, with `remember_previous`, its last one. Between two given frames its
-    results are fused with what was there; elsewhere they replace it. Between two frames given in one round,
-    the pass forward replaces, and the one backward is fused with it. Given frames never change.
+    or to an end of the video. It reads the permanent memory (frames whose masks were given), every
+    `mem_every`-th frame of the pass and, with `remember_previous`, the previous frame. Between two given
+    frames, its results are fused with the old ones; elsewhere they replace them. Between two frames given in
+    one round, the forward pass replaces and the backward pass is fused with it. Given frames never change.
 
-    A frame of K objects and P pixels takes `2 * (K+1) * P` bytes of probabilities ("uint8": 1, "float32": 4
-    in place of 2), beyond `store_bytes` in files; if its masks were given, `10 * K * P` bytes of memory; and
-    for speed alone `114 * P` bytes of its encoding, within `query_bytes`. A pass holds `10 * K * P` bytes for
-    each frame that it reads, `max_memory_frames` and one at most.
+    A frame of K objects and P pixels takes `2 * (K+1) * P` bytes of probabilities ("uint8": 1 instead of 2,
+    "float32": 4), above `store_bytes` in files; if its masks were given, `10 * K * P` bytes of memory; and
+    `114 * P` bytes of its encoding in a cache of `query_bytes`. A pass holds `10 * K * P` bytes for each
+    frame that it reads, up to `max_memory_frames` + 1.
 
     Args:
-        network: as `model.load_network` returns it.
-        frames: normalised frames `3 x H x W` of one size, decoded when they are asked for.
-        labels: of the objects known at the start; more may come with masks.
-        fusion: as `model.load_fusion` returns it; without, old and new results are blended by distance.
-        top_k: memory positions kept for each query position; None reads all.
-        mem_every: a pass remembers a frame for good when this many have passed since the last one.
-        max_memory_frames: frames that a pass reads at most, given ones first; None for no limit.
+        network: the propagation network from `model.load_network`.
+        frames: normalised frames `3 x H x W` of one size; a sequence that decodes on demand.
+        labels: labels of the objects known at the start; masks may add more.
+        fusion: the fusion network from `model.load_fusion`; None weights old and new results by distance.
+        top_k: number of memory positions read per query position; None reads all.
+        mem_every: number of frames from one frame that a pass remembers to the next.
+        max_memory_frames: limit of frames that a pass reads, given ones first; None for no limit.
         remember_previous: see `InferenceCore`.
         objects_at_once: see `FramePropagation`.
-        append_memory: when a frame is corrected again, remember what was given before as well, as published.
-        store: form of the stored probabilities: "uint8", "half" or "float32".
-        store_bytes: of stored probabilities held in memory.
-        query_bytes: of encoded frames kept for the next pass over them, on the network's device.
+        append_memory: whether a frame that is corrected again keeps its old memory too, as published.
+        store: dtype of the stored probabilities: "uint8", "half" or "float32".
+        store_bytes: limit of stored probabilities in memory.
+        query_bytes: limit of the cache of encoded frames, on the network's device.
 
     Attributes:
-        round: the propagation that has begun and not ended.
+        round: the unfinished round, or None.
 
     Raises:
-        InputError: an argument cannot be used.
+        InputError: an argument is not valid.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class InteractiveCore:
         self.round: Round | None = None
         self._earlier: deque[State] = deque(maxlen=UNDO_LEVELS)
         if fusion is None:
-            log.info("no fusion network: old and new results are blended by distance.")
+            log.info("no fusion network: old and new results are weighted by distance.")
 
     @property
     def labels(self) -> list[int]:
@@ -111,23 +111,24 @@ class InteractiveCore:
 
     @torch.inference_mode()
     def give(self, index: int, mask: Array, labels: Iterable[int] | None = None) -> None:
-        """Set the masks of a frame: of all objects; those that it does not show are absent there.
+        """Set the masks of all objects on a frame; objects that the mask does not show are absent there.
 
         Args:
-            index: of the frame.
-            mask: a label map `H x W`, or probabilities `K x H x W`.
-            labels: of the probabilities; those known, in their order, by default. New ones are learned.
+            index: index of the frame.
+            mask: label map `H x W`, or probabilities `K x H x W`.
+            labels: labels of the probabilities; None for the known ones, in their order. New labels are new
+                objects.
 
         Raises:
-            InputError: there is no such frame, or it or the mask cannot be used. After this and any other
-                error the engine is as it was before.
+            InputError: there is no such frame, or the frame or mask is not valid. After any error the engine
+                is as it was before.
         """
         index = self._index(index)
         if labels is None and getattr(mask, "ndim", 2) == 3:
             labels = self.labels
         given, listed = given_objects(mask, labels, self.size)
         if given is None:
-            raise InputError("a mask is needed: give a label map of zeros where there is no object.")
+            raise InputError("a mask is needed: give a label map of zeros for a frame without objects.")
         known = self.labels + [label for label in listed if label not in self.state.labels]
         given = self.propagation.on_device(given)
         objects = torch.zeros(len(known), *self.size, device=given.device)
@@ -148,7 +149,7 @@ class InteractiveCore:
         self.round = None
 
     def undo(self) -> None:
-        """Bring back the state before the last given mask or round, bit for bit.
+        """Restore the state before the last given mask or round, bit for bit.
 
         Raises:
             InputError: there is nothing to undo.
@@ -168,7 +169,7 @@ class InteractiveCore:
         return unpad(self.store.get(stored, self.state.labels), self.padding)
 
     def label_map(self, index: int) -> Tensor:
-        """Return the labels of a frame, `H x W`, as `model.aggregation.most_probable` does."""
+        """Return the label map of a frame, `H x W`, see `model.aggregation.most_probable`."""
         return most_probable(self.prob(index), [0, *self.state.labels])
 
     def propagate(
@@ -179,29 +180,29 @@ class InteractiveCore:
         backward: bool = True,
         sources: Iterable[int] | None = None,
     ) -> Iterator[int]:
-        """Carry masks to other frames; yields each frame when it is done.
+        """Propagate masks to other frames, and yield each frame's index when it is done.
 
-        What is done stays when the iterator is left early. Called again without any argument, it goes on with
-        that round; with arguments, or after another change, a new one begins.
+        Finished frames stay when the iterator is left early. A call without arguments then continues the
+        round; a call with arguments, or after another change, begins a new round.
 
         Args:
-            first: results are kept from this frame on; None for the start.
-            last: results are kept up to this frame; None for the end.
-            forward: pass towards the end.
-            backward: pass towards the start.
-            sources: given frames to go from; those given since the last whole round by default.
+            first: first frame whose results are kept; None for the start.
+            last: last frame whose results are kept; None for the end.
+            forward: whether to propagate forward.
+            backward: whether to propagate backward.
+            sources: given frames to propagate from; None for those given since the last complete round.
 
         Raises:
-            InputError: the range is none, or a source was not given.
+            InputError: the range is empty, or a source was not given.
         """
         end = len(self.frames) - 1
         kept = 0 if first is None else self._index(first), end if last is None else self._index(last)
         chosen = sorted(self.state.pending if sources is None else {self._index(index) for index in sources})
         strange = [index for index in chosen if index not in self.state.given]
         if kept[0] > kept[1]:
-            raise InputError(f"there is no range of frames from {kept[0]} to {kept[1]}: nothing can be kept.")
+            raise InputError(f"there are no frames from {kept[0]} to {kept[1]}: give another range.")
         if strange:
-            raise InputError(f"frame {strange[0]} was not given: masks are carried from given frames.")
+            raise InputError(f"frame {strange[0]} was not given: masks are propagated from given frames.")
         is_whole = kept == (0, end) and forward and backward
         if self.round is None or not is_whole or sources is not None:
             steps = [step for step, wanted in ((1, forward), (-1, backward)) if wanted]
@@ -214,17 +215,17 @@ class InteractiveCore:
         return self._frames_of(self.round)
 
     def _frames_of(self, current: Round) -> Iterator[int]:
-        """Do a round until it ends or the session has another; yield frames whose results are kept."""
+        """Run a round until it ends or another one begins; yield the frames whose results are kept."""
         while self.round is current:
             index = current.do_next(self)
             if index is not None:
                 yield index
 
     def image(self, index: int) -> Tensor:
-        """Return a frame as the network takes it, `1 x 3 x H x W`, padded.
+        """Return a frame as the network's input, `1 x 3 x H x W`, padded.
 
         Raises:
-            InputError: it is no frame, or of another size than the first.
+            InputError: it is not a frame, or differs from the first frame in size.
         """
         frame = frame_tensor(self.frames[index])
         if tuple(frame.shape[1:]) != self.size:
@@ -235,13 +236,13 @@ class InteractiveCore:
         return self.propagation.image(frame, self.padding)
 
     def encode(self, index: int, image: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode a frame with its objects, see `FramePropagation.encode`, in the memory that there is."""
+        """Encode a frame with its objects in the available memory, see `FramePropagation.encode`."""
         encode = self.propagation.encode
         return self.propagation.in_available_memory(lambda: encode(image, objects), index, len(objects))
 
     @torch.inference_mode()
     def bank(self, labels: Sequence[int]) -> MemoryBank:
-        """Return a memory bank of some objects that holds their permanent memory."""
+        """Return a memory bank with the permanent memory of some objects."""
         bank = MemoryBank(self.top_k, None, self.max_memory_frames, read=self.network.read_memory)
         for label in labels:
             memory = ObjectMemory(bank.max_frames)
@@ -253,9 +254,9 @@ class InteractiveCore:
         return bank
 
     def _remembered(self, index: int, prob: Tensor, labels: Sequence[int]) -> Given:
-        """Encode a given frame with its probabilities `(K+1) x H x W`, for all passes to come.
+        """Encode a given frame with its probabilities `(K+1) x H x W` for the permanent memory.
 
-        An object that no given mask has shown, neither this one nor another, is left out.
+        Objects that no given mask has shown so far are left out.
         """
         known = self.state.shown()
         shown = [k for k, label in enumerate(labels) if label in known or (prob[k + 1] > 0.5).any()]

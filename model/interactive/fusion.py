@@ -1,8 +1,8 @@
-"""Difference-aware fusion: two segmentations of a frame become one (MiVOS section 3.3).
+"""Difference-aware fusion of two segmentations of a frame (MiVOS section 3.3).
 
-After a correction on frame r, a frame t between r and the interacted frame c beyond it has a mask from
-before and one that was propagated from r. What the correction changed on r (the difference D), moved to t
-by the correspondence of the two frames, and how near r and c are say which to believe where.
+After a correction on frame r, a frame t between r and the next interacted frame c has an old mask and a mask
+propagated from r. The network weighs them by the difference D that the correction made on r, transferred to t
+by the correspondence of the two frames, and by the distances from t to r and c.
 """
 
 import torch
@@ -16,7 +16,7 @@ WIDTH = 32
 
 
 class FusionNetwork(nn.Module):
-    """Blends two probabilities of an object; attribute names are a public file format (`fusion.pth`)."""
+    """Fuses two probabilities of an object; attribute names are those of the published `fusion.pth`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class FusionNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the parameters; what the network is given is brought to it."""
+        """Dtype of the parameters; inputs are cast to it."""
         return self.final_conv.weight.dtype
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,31 +45,31 @@ def _residual() -> nn.Sequential:
 
 
 def time_shares(target: int, corrected: int, other: int) -> tuple[float, float]:
-    """Return how far frame `target` is from `other` and from `corrected`, as shares of their distance.
+    """Return the distances of frame `target` from `other` and from `corrected`, relative to their distance.
 
     Args:
-        target: the frame t to be fused, between the two.
-        corrected: the frame r that was just interacted with.
-        other: the nearest interacted frame c on the other side.
+        target: frame t to fuse, between the two.
+        corrected: corrected frame r.
+        other: nearest interacted frame c on the other side.
     """
     distance = abs(other - corrected)
     return abs(other - target) / distance, abs(corrected - target) / distance
 
 
 def moved_difference(difference: Tensor, key: Tensor, query_key: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Return the attention: what a correction added and took away, moved to another frame.
+    """Return the attention: the parts that a correction added and removed, transferred to another frame.
 
-    Moving by the correspondence W is the memory read without top-k (see `model.correspondence`), of the
-    difference instead of a value, so W is never held as a whole.
+    The transfer by the correspondence W is the memory read without top-k (see `model.correspondence`), with
+    the difference as value; so W is never stored as a whole.
 
     Args:
-        difference: D, `K x H x W`: the new masks of the corrected frame minus the probabilities before.
+        difference: difference D, `K x H x W`: new masks of the corrected frame minus the old probabilities.
         key: memory keys of the corrected frame with its new masks, `K x (h*w) x 128`.
         query_key: query key of the other frame, `1 x (h*w) x 128`.
         grid: h, w; H and W are multiples of them.
 
     Returns:
-        `K x 2 x H x W` in [0, 1]: what was added, what was taken away.
+        `K x 2 x H x W` in [0, 1]: added parts, removed parts.
     """
     signed = torch.stack([difference, -difference], dim=1).clamp_(0, 1)  # K x 2 x H x W
     coarse = F.adaptive_avg_pool2d(signed, grid)
@@ -87,15 +87,15 @@ def fuse(
     attention: Tensor,
     shares: tuple[float, float],
 ) -> Tensor:
-    """Return the logits of the fused masks; their sigmoid is to be aggregated.
+    """Return the logits of the fused masks, before aggregation.
 
     Args:
-        network: on the device of the tensors.
-        frame: `3 x H x W`, normalised.
+        network: the fusion network, in eval mode, on the device of the tensors.
+        frame: normalised frame `3 x H x W`.
         old: probabilities of K objects before the correction, `K x H x W`.
-        new: those propagated from the corrected frame, `K x H x W`.
-        attention: of `moved_difference`, `K x 2 x H x W`.
-        shares: of `time_shares`.
+        new: probabilities propagated from the corrected frame, `K x H x W`.
+        attention: result of `moved_difference`, `K x 2 x H x W`.
+        shares: result of `time_shares`.
 
     Returns:
         `K x H x W`, float32.
@@ -106,7 +106,7 @@ def fuse(
 def fusion_input(
     frame: Tensor, old: Tensor, new: Tensor, attention: Tensor, shares: tuple[float, float] | Tensor
 ) -> Tensor:
-    """Return what the network takes, `K x 9 x H x W`; arguments as of `fuse`."""
+    """Return the input of the network, `K x 9 x H x W`; arguments as in `fuse`."""
     frames = frame.expand(len(old), -1, -1, -1)
     times = torch.as_tensor(shares, dtype=frame.dtype, device=frame.device)
     planes = times.view(1, 2, 1, 1).expand(len(old), -1, *frame.shape[-2:])

@@ -1,9 +1,9 @@
-"""From scribbles or a box to masks without any weights, by OpenCV's GrabCut (Rother et al., SIGGRAPH 2004).
+"""Masks from scribbles or a box without weights, by OpenCV's GrabCut (Rother et al., SIGGRAPH 2004).
 
-GrabCut separates by colour, so it also finds what merely looks alike. Two rules keep a person in charge:
-an object is looked for near its scribbles and its mask so far alone, and a scribble changes only what is
-connected to it. Where the colours around a scribble count as both sides', GrabCut finds no more than the
-scribble itself; there scikit-image's random walker (Grady, PAMI 2006), which goes by edges, is asked instead.
+GrabCut separates by colour, so it also finds parts that only look alike. Two rules keep the user in control:
+an object is searched only near its scribbles and its previous mask, and a scribble only changes what is
+connected to it. Where object and background share their colours, GrabCut finds no more than the scribble
+itself; there scikit-image's random walker (Grady, PAMI 2006), which follows edges, is used.
 """
 
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ from util.errors import InputError
 
 Mask = NDArray[np.bool_]  # H x W
 
-WORKING_SIDE = 480  # pixels of the longer side that GrabCut works on; larger pictures are reduced to it
+WORKING_SIDE = 480  # longer side in pixels to which larger pictures are reduced
 ITERATIONS = 5
-REACH = 1.0  # how far around its known part an object is looked for, in lengths of that part
-STUCK = 2  # a change of fewer times as many pixels as scribbles contradicted tells that it found nothing
-EDGE_WEIGHT = 1000.0  # of the random walker: the larger, the less it crosses edges of colour
-UNSURE = 0.1  # how near to its edge the mask so far may be wrong, in shares of the square root of its area
-UNSURE_NEAR_SCRIBBLE = 0.5  # likewise around scribbles that contradict it
-SEED = 0  # of OpenCV's clustering of colours, so that the same scribbles give the same mask
+REACH = 1.0  # margin around the known part in which an object is searched, relative to that part's size
+STUCK = 2  # GrabCut found nothing if it changed fewer than this many pixels per contradicting scribble pixel
+EDGE_WEIGHT = 1000.0  # of the random walker; a larger one avoids colour edges more
+UNSURE = 0.1  # uncertain margin of the previous mask, relative to the square root of its area
+UNSURE_NEAR_SCRIBBLE = 0.5  # uncertain margin around contradicting scribbles
+SEED = 0  # of OpenCV's colour clustering, so that the same scribbles give the same mask
 
 
 class GrabCutSegmenter:
-    """Segments by GrabCut, a `model.interactive.scribble_to_mask.ScribbleSegmenter`.
+    """Segments by GrabCut; a `model.interactive.scribble_to_mask.ScribbleSegmenter`.
 
-    An object that is not scribbled on keeps its mask, unless a scribble of another one runs into it. What
-    several objects claim goes to the one whose scribble is nearest.
+    An object without scribbles keeps its mask, except under scribbles of other objects. Pixels that several
+    objects claim go to the object with the nearest scribble.
     """
 
     def segment(
@@ -44,9 +44,7 @@ class GrabCutSegmenter:
         """Segment the objects of a frame; see `ScribbleSegmenter`."""
         previous = checked_previous(image, scribbles, previous, labels)
         result = np.where(np.isin(previous, labels), previous, 0).astype(np.int32)
-        nearest = np.full(
-            result.shape, np.inf, np.float32
-        )  # distance to the scribble of the object in result
+        nearest = np.full(result.shape, np.inf, np.float32)  # distance to the scribble of the pixel's object
         for label in labels:
             positive, negative = sides(scribbles, label)
             before = previous == label
@@ -64,20 +62,22 @@ class GrabCutSegmenter:
 
 
 def mask_in_box(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Mask:
-    """Return the mask `H x W` of the object that a box is drawn around; raise InputError for an empty box.
+    """Return the mask `H x W` of the object in a box; raise InputError for an empty box.
 
     Args:
-        image: RGB, `H x W x 3`.
-        box: left, top, right and bottom in pixels, right and bottom excluded; cut to the picture.
+        image: RGB picture `H x W x 3`.
+        box: left, top, right and bottom in pixels, the last two exclusive; it is clipped to the picture.
     """
     height, width = image.shape[:2]
     left, top, right, bottom = box
     inside = np.zeros((height, width), bool)
     inside[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
     if not inside.any():
-        raise InputError(f"the box {box} holds no pixel of a picture of {width} x {height}: draw it anew.")
+        raise InputError(
+            f"the box {box} holds no pixel of a picture of {width} x {height}: draw another one."
+        )
     outside = ~inside
-    if inside.all():  # the picture's edge must stand for the background then
+    if inside.all():  # then the picture's edge is the background
         outside[[0, -1]] = outside[:, [0, -1]] = True
     nothing = np.zeros_like(inside)
     found = _grab_cut(image, nothing, outside, probable=inside, window=np.ones_like(inside))
@@ -85,7 +85,7 @@ def mask_in_box(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Mas
 
 
 def _changed_mask(image: NDArray[np.uint8], positive: Mask, negative: Mask, before: Mask) -> Mask:
-    """Return the mask of one object after it was scribbled on."""
+    """Return the mask of one object after a scribble on it."""
     contradicted = (positive & ~before) | (negative & before)
     asked = _enlarged(_at_places(contradicted, _working_size(before.shape)), before.shape).sum()
     window = _window(positive | before)
@@ -100,10 +100,10 @@ def _changed_mask(image: NDArray[np.uint8], positive: Mask, negative: Mask, befo
 
 
 def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable: Mask, window: Mask) -> Mask:
-    """Return what GrabCut takes for the object in an RGB picture `H x W x 3`.
+    """Return GrabCut's mask of the object in an RGB picture `H x W x 3`.
 
-    Surely object is what is positive, surely background what is negative or outside of the window; the rest
-    is object where that is probable, unless colours tell otherwise.
+    Positive pixels are object; negative pixels and those outside of the window are background. GrabCut
+    decides the others by colour, starting from `probable`.
     """
     size = _working_size(image.shape[:2])
     small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
@@ -113,7 +113,7 @@ def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable
     marks[_places_of(negative, size)] = cv2.GC_BGD
     marks[_places_of(positive, size)] = cv2.GC_FGD
     is_object = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    if is_object.any() and not is_object.all():  # else there is nothing to tell apart
+    if is_object.any() and not is_object.all():  # otherwise there is nothing to separate
         cv2.setRNGSeed(SEED)
         models = np.zeros((1, 65)), np.zeros((1, 65))  # of background and object, in OpenCV's layout
         bgr = np.ascontiguousarray(small[:, :, ::-1])
@@ -125,17 +125,17 @@ def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable
 def _random_walk(
     image: NDArray[np.uint8], positive: Mask, negative: Mask, probable: Mask, window: Mask
 ) -> Mask:
-    """Return what the random walker takes for the object; arguments as of `_grab_cut`."""
+    """Return the random walker's mask of the object; arguments as in `_grab_cut`."""
     size = _working_size(image.shape[:2])
     sure_object, sure_background = _sure_parts(_reduced(probable, size), positive, negative)
-    starts = np.zeros(size, np.int32)  # 1 is object, 2 is background, 0 is to be found out
+    starts = np.zeros(size, np.int32)  # 1 is object, 2 is background, 0 is unknown
     starts[sure_background] = 2
     starts[sure_object] = 1
     starts[~_reduced(window, size)] = 2
-    starts[[0, -1]] = starts[:, [0, -1]] = 2  # as the window's outside, when it is the whole picture
+    starts[[0, -1]] = starts[:, [0, -1]] = 2  # the outside of a window that is the whole picture
     starts[_places_of(negative, size)] = 2
     starts[_places_of(positive, size)] = 1
-    if starts.all() or len(np.unique(starts)) < 3:  # nothing is open, or one side has no start
+    if starts.all() or len(np.unique(starts)) < 3:  # nothing is unknown, or one side has no start
         is_object = starts == 1
     else:
         small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
@@ -145,7 +145,7 @@ def _random_walk(
 
 
 def _sure_parts(probable: Mask, positive: Mask, negative: Mask) -> tuple[Mask, Mask]:
-    """Return what is surely object and surely background by the mask so far (reduced) and scribbles on it."""
+    """Return certain object and certain background, by the previous mask (reduced) and its scribbles."""
     if not probable.any():
         return probable, probable
     extent = np.sqrt(probable.sum())
@@ -158,7 +158,7 @@ def _sure_parts(probable: Mask, positive: Mask, negative: Mask) -> tuple[Mask, M
 
 
 def _working_size(size: tuple[int, ...]) -> tuple[int, int]:
-    """Return the (h, w) that a picture is reduced to."""
+    """Return the (h, w) to which a picture is reduced."""
     factor = min(1, WORKING_SIDE / max(size))
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
@@ -174,20 +174,20 @@ def _enlarged(mask: Mask, size: tuple[int, ...]) -> Mask:
 
 
 def _at_places(mask: Mask, size: tuple[int, ...]) -> Mask:
-    """Return a mask reduced so that thin lines stay."""
+    """Reduce a mask, keeping thin lines."""
     result = np.zeros(size, bool)
     result[_places_of(mask, size)] = True
     return result
 
 
 def _places_of(mask: Mask, size: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows and columns of a mask's pixels on a grid of another size, so that thin lines stay."""
+    """Return rows and columns of a mask's pixels on a grid of another size, keeping thin lines."""
     rows, columns = np.nonzero(mask)
     return rows * size[0] // mask.shape[0], columns * size[1] // mask.shape[1]
 
 
 def _window(mask: Mask) -> Mask:
-    """Return the box around a mask, larger by `REACH` on each side; empty for an empty mask."""
+    """Return the bounding box of a mask, enlarged by `REACH` on each side; empty for an empty mask."""
     window = np.zeros_like(mask)
     rows, columns = np.nonzero(mask)
     if len(rows):
@@ -198,7 +198,7 @@ def _window(mask: Mask) -> Mask:
 
 
 def _touching(mask: Mask, scribble: Mask) -> Mask:
-    """Return the connected regions of a mask that a scribble lies in or beside."""
+    """Return the connected regions of a mask that a scribble touches."""
     regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1]
     beside = cv2.dilate(scribble.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     touched = np.unique(regions[beside & mask])
@@ -206,7 +206,7 @@ def _touching(mask: Mask, scribble: Mask) -> Mask:
 
 
 def _distance_to(mask: Mask) -> NDArray[np.float32]:
-    """Return each pixel's distance to the nearest one of a mask, `H x W`; infinite for an empty mask."""
+    """Return each pixel's distance to a mask, `H x W`; infinite for an empty mask."""
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
     return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)

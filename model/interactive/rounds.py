@@ -1,4 +1,4 @@
-"""A round of an interactive session: passes from given frames to the nearest others, frame by frame."""
+"""A round of an interactive session: passes from given frames to the nearest other given frames."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Pass(NamedTuple):
-    """One way through a stretch of frames.
+    """A pass over a range of frames.
 
     Attributes:
-        source: the given frame that it begins beside.
+        source: given frame that the pass starts from.
         step: 1 forward, -1 backward.
-        stop: the frame before which it ends.
-        bound: the given frame beyond its end; None where it runs to an end of the video.
-        fuse: join results with what was there, rather than replace it.
-        before: what was stored of the source before it was given.
+        stop: frame before which the pass ends.
+        bound: given frame at its end; None at an end of the video.
+        fuse: whether to fuse results with the old ones, instead of replacing them.
+        before: stored probabilities of the source before its masks were given.
     """
 
     source: int
@@ -39,16 +39,16 @@ class Pass(NamedTuple):
 def passes_of(
     state: State, sources: Sequence[int], kept: tuple[int, int], count: int, steps: Collection[int]
 ) -> list[Pass]:
-    """Return what a round has to do: all passes forward, then all backward.
+    """Return the passes of a round: all forward passes, then all backward passes.
 
-    Where both ends of a stretch are sources, the pass forward replaces what was there, which is older than
-    both masks, and the one backward is fused with it.
+    When both ends of a range are sources, the forward pass replaces the old results, which are older than
+    both masks, and the backward pass is fused with it.
 
     Args:
-        state: of the session.
-        sources: given frames to go from.
-        kept: first and last frame whose results are wanted.
-        count: frames of the video.
+        state: state of the session.
+        sources: given frames to propagate from.
+        kept: first and last frame whose results are kept.
+        count: number of frames of the video.
         steps: 1 for forward, -1 for backward, or both.
     """
     passes = []
@@ -59,7 +59,7 @@ def passes_of(
             end = count if step > 0 else -1
             stop = end if bound is None else bound
             stop = min(stop, kept[1] + 1) if step > 0 else max(stop, kept[0] - 1)
-            if (stop - source) * step <= 1:  # nothing lies between
+            if (stop - source) * step <= 1:  # no frame is between
                 continue
             is_first_of_two = bound in sources and step > 0 and -1 in steps
             fuse = bound is not None and not is_first_of_two
@@ -69,13 +69,13 @@ def passes_of(
 
 @dataclass
 class Round:
-    """A propagation that has begun; a frame that fails leaves everything as it was, to be tried again.
+    """A round in progress; after a frame that fails, the state is unchanged and the frame can be repeated.
 
     Attributes:
-        passes: to be done, the first of which is under way.
+        passes: unfinished passes, of which the first is running.
         kept: first and last frame whose results are kept.
-        sources: given frames that are pending no more when all is done.
-        running: the first pass.
+        sources: given frames that are no longer pending after the round.
+        running: state of the first pass.
     """
 
     passes: list[Pass]
@@ -84,7 +84,7 @@ class Round:
     running: "RunningPass | None" = None
 
     def do_next(self, core: "InteractiveCore") -> int | None:
-        """Do the next frame in a session, whose round this is; return its index if its result is kept."""
+        """Segment the next frame in a session; return its index if its result is kept."""
         if self.running is None:
             self.running = RunningPass(core, self.passes[0])
         index = self.running.next
@@ -100,15 +100,15 @@ class Round:
 
 
 class RunningPass:
-    """A pass under way (MiVOS section 3).
+    """A pass in progress (MiVOS section 3).
 
     Args:
-        core: the session. It is not stored: a reference cycle would delay that a session is freed.
+        core: interactive engine; not stored, since a reference cycle would keep it alive.
         this: the pass.
 
     Attributes:
-        next: the frame that is done next.
-        bank: what the pass reads: the permanent memory, and frames of its own.
+        next: index of the next frame.
+        bank: memory of the pass: the permanent memory, and frames of the pass.
     """
 
     def __init__(self, core: "InteractiveCore", this: Pass) -> None:
@@ -121,7 +121,7 @@ class RunningPass:
 
     @torch.inference_mode()
     def do(self, core: "InteractiveCore", is_kept: bool) -> None:
-        """Segment the next frame, and store the result if it is kept."""
+        """Segment the next frame, and store its result if it is kept."""
         index, labels = self.next, self.labels
         image = core.image(index)
 
@@ -139,7 +139,7 @@ class RunningPass:
         self.next += self.this.step
 
     def _remember(self, core: "InteractiveCore", index: int, image: Tensor, objects: Tensor) -> None:
-        """Remember a frame `1 x 3 x H x W` with its objects `K x H x W`, in place of a temporary one."""
+        """Remember a frame `1 x 3 x H x W` with its objects `K x H x W`; it replaces the temporary frame."""
         permanent = abs(index - self.last_permanent) >= core.mem_every
         if permanent or core.remember_previous:
             self.bank.write(*core.encode(index, image, objects), index, permanent)
@@ -147,7 +147,7 @@ class RunningPass:
             self.last_permanent = index
 
     def _fused(self, core: "InteractiveCore", index: int, image: Tensor, query: Query, new: Tensor) -> Tensor:
-        """Return what a frame is to have, `(K+1) x H x W`, where the pass made `new` of it."""
+        """Return the fusion of a frame's old and `new` probabilities, `(K+1) x H x W`."""
         this, stored = self.this, core.state.frames.get(index)
         if this.bound is None or not this.fuse or stored is None or not self.labels:
             return new
@@ -167,11 +167,11 @@ class RunningPass:
         return aggregate(torch.cat(logits).sigmoid_())
 
     def _corrected(self, core: "InteractiveCore") -> tuple[Tensor, Tensor]:
-        """What was changed on the pass's source, `K x H x W`, and its memory keys `K x (h*w) x 128`."""
+        """Return the difference made on the pass's source, `K x H x W`, and its keys `K x (h*w) x 128`."""
         source, labels = self.this.source, self.labels
         prob = core.store.get(core.state.frames[source], labels)[1:]
         difference = prob - core.store.get(self.this.before, labels)[1:]
         rows = next(each for each in reversed(core.state.memory) if each.frame == source).rows
-        if not all(label in rows for label in labels):  # some became known after it was given
+        if not all(label in rows for label in labels):  # some objects are newer than its memory
             return difference, core.encode(source, core.image(source), prob)[0]
         return difference, torch.stack([rows[label][0] for label in labels]).to(difference.device)

@@ -1,7 +1,8 @@
-"""The scribble-to-mask network (S2M): a frame with a person's scribbles becomes a mask (MiVOS section 3.1).
+"""The scribble-to-mask network (S2M): from a frame with a user's scribbles to a mask (MiVOS section 3.1).
 
-DeepLabV3+ (Chen et al., ECCV 2018) on ResNet-50. Trunk and ASPP are torchvision's own modules, whose inner
-names are those of the public file format (`s2m.pth`); the attribute names here must not change.
+It is DeepLabV3+ (Chen et al., ECCV 2018) on ResNet-50. Trunk and ASPP are torchvision's modules. Attribute
+names must not
+change: they are the names in the published `s2m.pth`.
 """
 
 import torch
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 INPUTS = 6  # RGB, previous mask, positive scribbles, negative scribbles
 RATES = (6, 12, 18)  # dilations of the ASPP
 DROPOUT = 0.1
-LOW_CHANNELS, TRUNK_CHANNELS = 256, 2048  # of stages 1 and 4
+LOW_CHANNELS, TRUNK_CHANNELS = 256, 2048  # output channels of stages 1 and 4
 
 
 class DeepLabHead(nn.Module):
-    """Joins the trunk's last stage, seen at several scales, with its first one."""
+    """Combines the trunk's last stage, at several scales, with its first one."""
 
     def __init__(self) -> None:
         from torchvision.models.segmentation.deeplabv3 import ASPP  # takes seconds to import
@@ -43,7 +44,7 @@ class DeepLabHead(nn.Module):
 class S2MNetwork(nn.Module):
     """Segments one object by scribbles on one frame.
 
-    Unlike in the propagation network, batch norm is live in training.
+    Unlike in the propagation network, batch norm is trained.
     """
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class S2MNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the parameters; what the network is given is brought to it."""
+        """Dtype of the parameters; inputs are cast to it."""
         return next(self.parameters()).dtype
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,8 +71,8 @@ class S2MNetwork(nn.Module):
         """Segment an object.
 
         Args:
-            x: `B x 6 x H x W`: RGB, normalised; the object's mask so far, scribbles on it, and scribbles
-                on all else, each 0 or 1. H and W are multiples of 16.
+            x: `B x 6 x H x W`: normalised RGB; previous mask, positive and negative scribbles, each 0 or 1. H
+                and W are multiples of 16.
 
         Returns:
             Logits `B x 1 x H x W`, float32.

@@ -1,6 +1,7 @@
-"""From scribbles on one frame to masks of its objects, with the scribble-to-mask network.
+"""Masks from scribbles on one frame, by the scribble-to-mask network.
 
-`model.interactive.grab_cut` does the same without weights; `ScribbleSegmenter` is what both are.
+`ScribbleSegmenter` is the interface that this shares with `model.interactive.grab_cut`, which needs no
+weights.
 """
 
 from collections.abc import Sequence
@@ -30,15 +31,15 @@ class ScribbleSegmenter(Protocol):
         """Segment the objects of a frame.
 
         Args:
-            image: the frame, RGB, `H x W x 3`.
-            scribbles: `H x W`, as in `dataset.interactive.scribbles`: label, 0 for background, -1 for none.
-            previous: label map so far, `H x W`; None when there is none. Where there are no scribbles at
-                all, it is the result.
-            labels: of the K objects, those that are not scribbled on included.
+            image: RGB frame `H x W x 3`.
+            scribbles: scribble map `H x W` (`dataset.interactive.scribbles`): label, 0 for background, -1 for
+                none.
+            previous: previous label map `H x W`, or None. Without any scribbles it is the result.
+            labels: labels of all K objects, also of those without scribbles.
 
         Returns:
-            Probabilities `(K+1) x H x W`, nearly 0 and 1, background first, objects as in `labels`. An
-            object with neither a mask so far nor a scribble stays empty, unless the segmenter says otherwise.
+            Probabilities `(K+1) x H x W`, nearly 0 and 1, background first, objects as in `labels`. An object
+            without a previous mask and scribbles stays empty, unless the segmenter states otherwise.
 
         Raises:
             InputError: sizes differ, or a scribble is of an object that is not listed.
@@ -50,10 +51,11 @@ class S2MSegmenter:
     """Segments by the scribble-to-mask network, one object at a time against all others.
 
     Args:
-        network: as `model.load_s2m` returns it.
-        widen: dilate scribbles by 3x3 first: those of the DAVIS interactive track are one pixel wide.
-        every_object: ask the network for every object, as published; else an object with neither a mask nor
-            a scribble stays empty.
+        network: the S2M network from `model.load_s2m`.
+        widen: whether to dilate scribbles by 3 x 3 first, as for the DAVIS interactive track, where they are
+            one pixel wide.
+        every_object: whether to run the network for every object, as published. Otherwise objects without a
+            mask and scribbles stay empty.
     """
 
     def __init__(self, network: S2MNetwork, widen: bool = False, every_object: bool = False) -> None:
@@ -91,7 +93,7 @@ class S2MSegmenter:
 def checked_previous(
     image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
 ) -> Labels:
-    """Return the label map so far, all background when there is none.
+    """Return the previous label map, or an empty one.
 
     Raises:
         InputError: see `ScribbleSegmenter.segment`.

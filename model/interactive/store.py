@@ -1,4 +1,4 @@
-"""What an interactive session knows of its frames, in memory within budgets or in files."""
+"""Storage of an interactive session: probabilities, permanent memory, encoded frames, within budgets."""
 
 import tempfile
 import weakref
@@ -22,11 +22,11 @@ DTYPES = {"uint8": torch.uint8, "half": torch.half, "float32": torch.float32}
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """Probabilities of a frame in a `ProbabilityStore`, which forgets them when nothing refers to this.
+    """Reference to probabilities in a `ProbabilityStore`, which frees them with the last reference.
 
     Attributes:
-        number: of the array `(K+1) x H x W`.
-        labels: of its K objects.
+        number: number of the stored array `(K+1) x H x W`.
+        labels: labels of its K objects.
     """
 
     number: int
@@ -35,7 +35,7 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What is remembered of a given frame: by label key `(h*w) x 128` and value `(h*w) x 512`, on the CPU."""
+    """The permanent memory of a given frame: per label key `(h*w) x 128`, value `(h*w) x 512`, on the CPU."""
 
     frame: int
     rows: dict[int, tuple[Tensor, Tensor]]
@@ -43,13 +43,13 @@ class Given:
 
 @dataclass(eq=False)
 class State:
-    """The session's state. A snapshot copies its dicts and lists; the values in them are immutable.
+    """The session's whole state. A snapshot copies its dicts and lists; their values are immutable.
 
     Attributes:
-        labels: of the objects, in the order of the channels.
+        labels: labels of the objects, in the order of the channels.
         frames: probabilities by frame.
-        memory: the permanent memory, in the order in which masks were given.
-        pending: frames given since the last whole propagation, with what was stored of them before.
+        memory: permanent memory by frame, in the order in which masks were given.
+        pending: frames given since the last complete round, with their probabilities before.
     """
 
     labels: list[int]
@@ -59,27 +59,27 @@ class State:
 
     @property
     def given(self) -> list[int]:
-        """Frames whose masks were given, which no propagation changes."""
+        """Indices of the frames whose masks were given."""
         return list(dict.fromkeys(each.frame for each in self.memory))
 
     def shown(self) -> list[int]:
-        """Return the labels of the objects that some given mask has shown."""
+        """Return the labels of the objects that given masks have shown."""
         known = {label for each in self.memory for label in each.rows}
         return [label for label in self.labels if label in known]
 
     def snapshot(self) -> "State":
-        """Return a state that changes apart from this one."""
+        """Return an independent copy of the state."""
         return State(**{name: copy(value) for name, value in vars(self).items()})
 
 
 class ProbabilityStore:
-    """Keeps probabilities in fewer bits than they are computed in; beyond a budget, the oldest in files.
+    """Stores probabilities in fewer bits; above a budget, the oldest go to files.
 
     Args:
         form: one of `DTYPES`.
-        budget: bytes held in memory.
+        budget: limit of bytes in memory.
         size: (H, W) of the padded frames.
-        device: of the probabilities that are returned.
+        device: device of the returned probabilities.
     """
 
     def __init__(self, form: str, budget: int, size: tuple[int, int], device: torch.device) -> None:
@@ -109,8 +109,8 @@ class ProbabilityStore:
     def get(self, stored: Stored | None, labels: Sequence[int]) -> Tensor:
         """Return probabilities `(K+1) x H x W` of the background and of some objects.
 
-        An object that was not there has none; one that is not asked for is background. Where nothing is
-        stored, all is background.
+        Objects that are not stored have probability 0; stored objects that are not requested count as
+        background. Without stored probabilities all is background.
         """
         prob = torch.zeros(len(labels) + 1, *self.size, device=self.device)
         if stored is None:
@@ -142,14 +142,14 @@ class ProbabilityStore:
 
 
 class QueryCache:
-    """Keeps encoded frames within a budget of bytes; those farthest from the current frame go first."""
+    """Cache of encoded frames within a budget of bytes; the farthest frame is removed first."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.queries: dict[int, Query] = {}
 
     def get(self, frame: int, encode: Callable[[], Query]) -> Query:
-        """Return the encoding of a frame, made by `encode` unless it is kept."""
+        """Return the encoding of a frame from the cache, or else from `encode`."""
         if frame in self.queries:
             return self.queries[frame]
         query = self.queries[frame] = encode()
@@ -160,6 +160,6 @@ class QueryCache:
 
 
 def size_of(query: Query) -> int:
-    """Return the bytes of an encoding."""
+    """Return the number of bytes of an encoding."""
     decoder = query.decoder
     return sum(tensor.nbytes for tensor in (query.key, *decoder.compress, decoder.skip_8, decoder.skip_4))

@@ -1,1 +1,1 @@
-"""The training half: a start from scratch, the forward over three frames, losses, and the trainer."""
+"""Training: the forward pass of each training, losses, and the trainer."""

@@ -1,4 +1,4 @@
-"""The training forward of the fusion network."""
+"""The forward pass of the fusion network's training."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,12 +16,12 @@ Attention = Callable[[Mapping[str, Tensor]], Tensor]  # from a batch to B x K x 
 
 
 class FusionForward(TrainingForward):
-    """Fuses two masks of up to two objects a sample (MiVOS section 3.3).
+    """Fuses two masks of up to two objects per sample (MiVOS section 3.3).
 
     Args:
-        network: trained in place.
-        attention: gives each sample's attention, such as a `FrozenAttention`; it is not trained.
-        amp: run the network by autocast in reduced precision; weights stay float32.
+        network: fusion network to train.
+        attention: function that returns the attention of a batch, such as a `FrozenAttention`.
+        amp: whether the network runs in reduced precision, by autocast; weights stay float32.
     """
 
     network: FusionNetwork
@@ -34,13 +34,13 @@ class FusionForward(TrainingForward):
         """Return frame, old and new masks, attention, time, and the selector.
 
         Args:
-            batch: of `dataset.training.fusion_dataset`.
+            batch: batch of `dataset.training.fusion_dataset`.
         """
         old, new = (torch.cat([batch[first], batch[first + "2"]], dim=1) for first in ("seg1", "seg2"))
         return batch["rgb"], old, new, self.attention(batch), batch["dist"], batch["selector"]
 
     def truth(self, batch: Mapping[str, Tensor]) -> Truth:
-        """Return the classes of the frame, and which objects there are."""
+        """Return the classes of the frame, and the selector of existing objects."""
         return Truth(batch["cls_gt"].long().unsqueeze(1), batch["selector"])
 
     def forward(
@@ -49,12 +49,12 @@ class FusionForward(TrainingForward):
         """Return aggregated logits `B x 1 x (K+1) x H x W`.
 
         Args:
-            rgb: `B x 3 x H x W`, normalised.
-            old: `B x K x H x W`.
-            new: `B x K x H x W`.
-            attention: `B x K x 2 x H x W`.
-            time: `B x 2`, see `model.interactive.fusion.time_shares`.
-            selector: `B x K`, 0 for an object that a sample has not.
+            rgb: normalised frames `B x 3 x H x W`.
+            old: old masks `B x K x H x W`.
+            new: new masks `B x K x H x W`.
+            attention: attention `B x K x 2 x H x W`.
+            time: time shares `B x 2`, see `model.interactive.fusion.time_shares`.
+            selector: `B x K`, 0 for an object that does not exist in the sample.
         """
         samples = zip(rgb, old, new, attention, time, strict=True)
         with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
@@ -64,10 +64,10 @@ class FusionForward(TrainingForward):
 
 
 class FrozenAttention:
-    """The attention of samples by the encoders of a propagation network that is not trained.
+    """The attention of samples, by the encoders of a propagation network that is not trained.
 
     Args:
-        network: prepared for inference, on the device of the batches.
+        network: the propagation network, in eval mode, on the device of the batches.
     """
 
     def __init__(self, network: PropagationNetwork) -> None:
@@ -75,10 +75,11 @@ class FrozenAttention:
 
     @torch.no_grad()
     def __call__(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return `B x K x 2 x H x W`: what the truth of b adds to and takes from what was carried to it.
+        """Return the attention `B x K x 2 x H x W`: what the true masks of b add to and remove from `was_b`.
 
         Args:
-            batch: `rgb` and `rgb_b` `B x 3 x H x W`; `mask_b` (truth) and `was_b` (carried) `B x K x H x W`.
+            batch: `rgb` and `rgb_b` `B x 3 x H x W`; `mask_b` (truth) and `was_b` (propagated) `B x K x H x
+                W`.
         """
         network, moved = self.network, []
         for frame, reference, mask, was in zip(

@@ -1,4 +1,4 @@
-"""The training loss and the overlap that is reported with it."""
+"""The training loss, and the overlap (IoU) that is logged with it."""
 
 from typing import NamedTuple
 
@@ -12,17 +12,17 @@ FINAL_FRACTION = 0.15
 
 
 class Bootstrap(NamedTuple):
-    """The plain mean at first; then only the hardest fraction of pixels counts, less and less of them."""
+    """Schedule of the fraction of hardest pixels that count in the loss; at first all pixels count."""
 
-    start: float  # iterations up to which all count
-    end: float  # from which the final fraction does
+    start: float  # iteration from which the fraction falls
+    end: float  # iteration of the final fraction
 
 
 PROPAGATION_BOOTSTRAP = Bootstrap(20_000, 70_000)
 
 
 def hard_fraction(iteration: int, bootstrap: Bootstrap = PROPAGATION_BOOTSTRAP) -> float:
-    """Return p, the fraction of pixels that count: 1 up to the start, falling linearly to 0.15 at the end."""
+    """Return the fraction of pixels that count: 1 at first, then falling linearly to 0.15."""
     progress = (iteration - bootstrap.start) / (bootstrap.end - bootstrap.start)
     return 1 - (1 - FINAL_FRACTION) * min(max(progress, 0.0), 1.0)
 
@@ -31,9 +31,9 @@ def bootstrapped_cross_entropy(logits: Tensor, target: Tensor, fraction: float) 
     """Return the mean cross entropy of each picture's hardest pixels.
 
     Args:
-        logits: `N x C x H x W`.
-        target: `N x H x W`, class numbers below C.
-        fraction: of the pixels of each picture, in (0, 1]; 1 is the plain mean.
+        logits: logits `N x C x H x W`.
+        target: class numbers below C, `N x H x W`.
+        fraction: fraction of each picture's pixels, in (0, 1]; 1 is the plain mean.
 
     Returns:
         `N` losses.
@@ -50,20 +50,20 @@ def frame_losses(
     """Return the loss of each segmented frame, averaged over the batch.
 
     Args:
-        logits: `B x T x (K+1) x H x W`, aggregated, background first.
-        target: `B x T x H x W`, class numbers.
-        selector: `B x K`, 1 where a sample has that object and 0 where it has not; a channel without
-            an object takes no part in the sample's softmax. None: all have all objects.
-        fraction: of the pixels that count, see `hard_fraction`.
-        pooled: take the hardest pixels of the whole batch, not of each picture.
+        logits: aggregated logits `B x T x (K+1) x H x W`, background first.
+        target: class numbers `B x T x H x W`.
+        selector: `B x K`, 1 for an object that exists in the sample, else 0; missing objects take no part in
+            the softmax. None when all objects exist.
+        fraction: fraction of pixels that count, see `hard_fraction`.
+        pooled: whether to take the hardest pixels of the whole batch, not of each picture.
 
     Returns:
         `T` losses.
     """
     if selector is not None:
-        absent = F.pad(selector < 0.5, (1, 0), value=False)  # B x (K+1): there is always a background
+        absent = F.pad(selector < 0.5, (1, 0), value=False)  # B x (K+1); the background always exists
         logits = logits.masked_fill(absent[:, None, :, None, None], -torch.inf)
-    if pooled:  # one picture for each frame, as high as those of the batch together
+    if pooled:  # the pictures of the batch as one high picture per frame
         logits, target = logits.permute(1, 2, 0, 3, 4).flatten(2, 3), target.transpose(0, 1).flatten(1, 2)
         return bootstrapped_cross_entropy(logits, target, fraction)
     losses = bootstrapped_cross_entropy(logits.flatten(0, 1), target.flatten(0, 1), fraction)
@@ -71,11 +71,11 @@ def frame_losses(
 
 
 def overlap(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Count the pixels in which prediction and truth agree, for an intersection over union.
+    """Count the pixels of intersection and union of prediction and ground truth.
 
     Args:
-        logits: `B x T x (K+1) x H x W`, background first.
-        target: `B x T x H x W`, class numbers.
+        logits: logits `B x T x (K+1) x H x W`, background first.
+        target: class numbers `B x T x H x W`.
 
     Returns:
         Intersection and union of each object over the whole batch, `K` each.

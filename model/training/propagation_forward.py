@@ -1,4 +1,4 @@
-"""The training forward over three frames."""
+"""The forward pass of the propagation network's training, over three frames."""
 
 from collections.abc import Mapping
 
@@ -16,12 +16,13 @@ from util.device import amp_dtype
 class PropagationForward(TrainingForward):
     """Segments frames 1 and 2 of each sample, given the masks of frame 0 (MiVOS section 3.2).
 
-    Frame 0 is memorised with its true masks, frame 1 with the masks predicted for it, through which
-    gradients flow; frame 2 is read from both. All positions are read: top-k is for inference.
+    Frame 0 is in memory with its true masks, frame 1 with its predicted masks, through which gradients flow;
+    frame 2 reads both. All memory positions are read; top-k is for inference.
 
     Args:
-        network: trained in place.
-        amp: run the network (not the memory read) by autocast in reduced precision; weights stay float32.
+        network: propagation network to train.
+        amp: whether the network (not the memory read) runs in reduced precision, by autocast; weights stay
+            float32.
     """
 
     network: PropagationNetwork
@@ -37,20 +38,20 @@ class PropagationForward(TrainingForward):
         return batch["rgb"], torch.cat(masks, dim=1), batch.get("selector")
 
     def truth(self, batch: Mapping[str, Tensor]) -> Truth:
-        """Return the classes of frames 1 and 2, and which objects there are."""
+        """Return the classes of frames 1 and 2, and the selector of existing objects."""
         return Truth(batch["cls_gt"][:, 1:], batch.get("selector"))
 
     def forward(self, rgb: Tensor, masks: Tensor, selector: Tensor | None = None) -> Tensor:
         """Return the aggregated logits of frames 1 and 2, `B x 2 x (K+1) x H x W`, background first.
 
         Args:
-            rgb: `B x 3 x 3 x H x W` (sample, frame, colour), normalised; H and W multiples of 16.
-            masks: `B x K x H x W`, the K objects on frame 0, 0 or 1.
-            selector: `B x K`, 0 for an object that a sample has not: its probability is 0 throughout.
-                None: all samples have all objects.
+            rgb: normalised frames `B x 3 x 3 x H x W` (sample, frame, colour); H and W are multiples of 16.
+            masks: masks of the K objects on frame 0, `B x K x H x W`, 0 or 1.
+            selector: `B x K`, 0 for an object that does not exist in the sample, whose probability is then 0.
+                None when all objects exist.
         """
         with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
-            # The two query frames do not wait for each other: one batch, ordered frame by frame.
+            # Both query frames are encoded as one batch, ordered by frame.
             queries = self.network.encode_query(rgb[:, 1:].transpose(0, 1).flatten(0, 1))
             first, second = split(queries, len(rgb))
 
@@ -70,10 +71,10 @@ def segment(
     """Return aggregated logits `B x (K+1) x H x W` of one frame of each sample.
 
     Args:
-        network: that encoded both.
-        memory: keys and values, `(B*K) x positions x channels`.
-        query: the B encoded frames.
-        selector: `B x K`, 0 for an object that a sample has not. None: all samples have all objects.
+        network: network that encoded memory and query.
+        memory: memory keys and values, `(B*K) x positions x channels`.
+        query: the B encoded query frames.
+        selector: `B x K`, 0 for an object that does not exist in the sample; None when all objects exist.
     """
     batch = len(query.key)
     with torch.autocast(query.key.device.type, enabled=False):

@@ -1,4 +1,4 @@
-"""Where the training of the scribble-to-mask network may start: from DeepLabV3+."""
+"""Initialisation of the scribble-to-mask network from DeepLabV3+."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ COLOURS = 3
 
 @torch.no_grad()
 def start_from_deeplab(network: S2MNetwork, path: Path) -> None:
-    """Start in place from the public DeepLabV3+ ResNet-50 of Pascal VOC (VainF's): all but the two ends.
+    """Load the public DeepLabV3+ ResNet-50 of Pascal VOC (VainF's), except for the first and last layer.
 
-    Input channels beyond the colours are orthogonal, and so is the last layer, whose bias is 0.
+    Input channels beyond RGB and the last layer are initialised orthogonally; the last bias is 0.
 
     Raises:
         InputError: the file cannot be read, or is of another network.

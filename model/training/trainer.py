@@ -1,4 +1,4 @@
-"""One training step, and all that has to be saved to take the next one later."""
+"""Training steps, and checkpoints to continue from."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +23,9 @@ CHECKPOINT_PARTS = ORIGINAL_PARTS | {"scaler", "settings"}
 
 
 class StepResult(NamedTuple):
-    """What a step found out; all tensors on the training device, of this process's share of the batch."""
+    """Results of a step for this process's share of the batch, on the training device."""
 
-    losses: Tensor  # T, of the frames that are segmented
+    losses: Tensor  # T, one per segmented frame
     fraction: float  # of the pixels that counted
     intersection: Tensor  # K
     union: Tensor  # K
@@ -35,22 +35,22 @@ class StepResult(NamedTuple):
 
 
 class Trainer:
-    """Trains a network in place, alone or as one of several processes.
+    """Trains a network, alone or as one of several processes.
 
-    Each process steps on its share of the batch; the gradient is that of the whole batch, so the
-    weights stay the same in all of them.
+    Each process takes its share of the batch. The gradient is that of the whole batch, so the weights stay
+    equal in all processes.
 
     Args:
-        task: the network, on the device of `ranks`, and how it is trained; the network of the first process
-            is copied to all.
-        ranks: the processes of the run.
+        task: forward pass with the network, on the device of `ranks`; the first process's network is copied
+            to all.
+        ranks: processes of the run.
         lr: learning rate.
-        steps: iterations at which it is multiplied by `gamma`.
-        gamma: see `steps`.
-        bootstrap: how the fraction of pixels that count falls.
-        compiled: use torch.compile.
-        clip_grad: greatest norm of the gradient; None for no limit.
-        seed: of what a network draws while it trains, such as dropout.
+        steps: iterations at which the learning rate is multiplied by `gamma`.
+        gamma: factor of the learning rate.
+        bootstrap: schedule of the fraction of pixels that count.
+        compiled: whether to use torch.compile.
+        clip_grad: limit of the gradient's norm; None for no limit.
+        seed: seed of random numbers in the network, such as dropout.
 
     Attributes:
         iteration: number of steps taken.
@@ -80,8 +80,8 @@ class Trainer:
         if compiled:
             self.forward.compile()
         if ranks.is_distributed:
-            # DDP copies the first process's parameters to all. Statistics of batch norm are copied once: they
-            # are frozen, or the same in all processes (`nn.SyncBatchNorm`).
+            # DDP copies the first process's parameters to all. Batch norm statistics are copied once, since
+            # they are frozen, or equal in all processes (`nn.SyncBatchNorm`).
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
             self.forward = DistributedDataParallel(
@@ -96,10 +96,10 @@ class Trainer:
         """Take one step.
 
         Args:
-            batch: what the task's `inputs` and `truth` take; `info` names its samples.
+            batch: batch of the task; `info` names its samples.
 
         Raises:
-            InputError: the loss or its gradient is not finite; the weights are left as they were.
+            InputError: the loss or its gradient is not finite; the weights do not change.
         """
         tensors = self._on_device(batch)
         target, selector = self.task.truth(tensors)
@@ -126,18 +126,18 @@ class Trainer:
         )
 
     def set_learning_rate(self, lr: float) -> None:
-        """Take the following steps with another learning rate."""
+        """Set the learning rate of the next steps."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
 
     def state(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return a checkpoint: what a later process needs to go on as if there had been no stop.
+        """Return a checkpoint, from which a later process continues exactly.
 
-        No random state is among it: a batch, its samples and what the network draws follow from the seed
-        and the iteration alone.
+        It needs no random state: batches, samples and the network's random numbers depend on the seed and the
+        iteration alone.
 
         Args:
-            settings: plain values that describe the run.
+            settings: settings of the run as plain values.
         """
         return {
             "it": self.iteration,
@@ -149,14 +149,14 @@ class Trainer:
         }
 
     def load_checkpoint(self, content: dict[str, Any], path: Path) -> None:
-        """Go on from a checkpoint.
+        """Continue from a checkpoint.
 
         Args:
-            content: of the file, see `read_checkpoint`.
-            path: of the file, for the error message.
+            content: content of the file, see `read_checkpoint`.
+            path: path of the file, for the error message.
 
         Raises:
-            InputError: it is of another network or optimiser.
+            InputError: the checkpoint is of another network or optimiser.
         """
         load_state(self.network, network_state(content), path)
         try:
@@ -185,7 +185,7 @@ class Trainer:
         }
 
     def _gradient_norm(self) -> Tensor:
-        """Return the norm of the gradient, and make the gradient no longer than it may be."""
+        """Return the norm of the gradient, and clip the gradient."""
         weights = [weight for weight in self.network.parameters() if weight.grad is not None]
         norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
         if self.clip_grad is not None:
@@ -193,10 +193,10 @@ class Trainer:
         return norm
 
     def _check_finite(self, losses: Tensor, gradient_norm: Tensor, info: Any) -> None:
-        """Raise InputError in every process when a loss or gradient is not finite in any.
+        """Raise InputError in every process when a loss or gradient is not finite in any process.
 
-        Waits for the device; by then the whole backward pass is queued, so little time is lost. With
-        loss scaling an infinite gradient is in order: the scaler leaves that step out.
+        This waits for the device when the whole backward pass is queued, so little time is lost. With loss
+        scaling an infinite gradient is allowed: the scaler skips that step.
         """
         bad_loss = ~losses.isfinite().all()
         bad_gradient = ~gradient_norm.isfinite() & (not self.scaler.is_enabled())
@@ -210,16 +210,16 @@ class Trainer:
             raise InputError(f"the loss {where} is not finite in another process: stopped before it.")
         raise InputError(
             f"the loss {where} is {losses.sum().item()} on the batch {info}: stopped before it; look at "
-            "these samples, or start anew from the last network (--load_network) with a lower --lr or "
+            "these samples, or start again from the last network (--load_network) with a lower --lr or "
             "with --clip_grad."
         )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a training checkpoint, of this code or of the original's; the latter has None for "settings".
+    """Read a training checkpoint of this code, or of the original's, which has None for "settings".
 
     Raises:
-        InputError: the file cannot be read, or is none.
+        InputError: the file cannot be read, or is not a checkpoint.
     """
     content = load_file(path)
     if content.keys() == ORIGINAL_PARTS:
