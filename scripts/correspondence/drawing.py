@@ -31,18 +31,6 @@ FONT_SIZE = 14
 HEAT_OPACITY = 0.85
 BACKDROP = 0.45  # opacity of the target behind its heat map
 
-HELP = (
-    ("click, drag", "ask for a point, or paint a region"),
-    ("shift + click", "ask for one more point"),
-    ("m", "point or region"),
-    ("t", "next temperature of the map"),
-    ("r", "reset"),
-    ("s", "save both views"),
-    ("h", "this help"),
-    ("q, Esc", "quit"),
-)
-HELP_FRAMES = (("left, right", "target frame"), ("up, down", "source frame"))
-
 
 def view_scale(size: tuple[int, int]) -> float:
     """Return the scale of the view of a picture of `size` (H, W)."""
@@ -117,8 +105,9 @@ def with_points(view: Picture, points: Sequence[Point], scale: float) -> Picture
         for radius, colour, thickness in ((9, DARK, 5), (9, LIGHT, 2), (2, DARK, 3), (1, LIGHT, 2)):
             cv2.circle(result, centre, radius, colour, thickness, cv2.LINE_AA)
         if len(points) > 1:
-            place = (x + 14 if x + 30 < view.shape[1] else x - 24, max(y - 22, 2))
-            result = _with_text(result, place, str(number), stroke=2)
+            place = (round(x + 14 if x + 30 < view.shape[1] else x - 24), max(round(y - 8), 16))
+            for colour, thickness in ((DARK, 4), (LIGHT, 1)):
+                cv2.putText(result, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness)
     return result
 
 
@@ -130,33 +119,12 @@ def with_caption(view: Picture, text: str, hint: str = "") -> Picture:
     strip = Image.fromarray(result[height:])
     draw = ImageDraw.Draw(strip)
     free = width - 20
-    draw.text((10, 6), _shortened(text, free), LIGHT, _font())
+    draw.text((10, 6), text, LIGHT, _font())
     hint_width = _font().getlength(hint)
     if _font().getlength(text) + hint_width + 24 < free:
         draw.text((width - 10 - hint_width, 6), hint, (150, 156, 166), _font())
     result[height:] = np.asarray(strip)
     return result
-
-
-def with_help(view: Picture, frames: bool) -> Picture:
-    """Draw the list of keys over a view.
-
-    Args:
-        view: view with its caption.
-        frames: whether to list the keys that choose frames.
-    """
-    lines = (*HELP, *(HELP_FRAMES if frames else ()))
-    image = Image.fromarray(view)
-    draw = ImageDraw.Draw(image, "RGBA")
-    line_height = 22
-    width, height = 380, line_height * len(lines) + 24
-    left, top = (view.shape[1] - width) // 2, max(0, (view.shape[0] - CAPTION - height) // 2)
-    draw.rounded_rectangle((left, top, left + width, top + height), 10, fill=(*DARK, 220))
-    for index, (key, meaning) in enumerate(lines):
-        y = top + 12 + index * line_height
-        draw.text((left + 20, y), key, (255, 200, 90), _font())
-        draw.text((left + 130, y), meaning, LIGHT, _font())
-    return np.asarray(image)
 
 
 def side_by_side(left: Picture, right: Picture) -> Picture:
@@ -171,18 +139,3 @@ def side_by_side(left: Picture, right: Picture) -> Picture:
 @lru_cache(maxsize=1)
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(FONT_SIZE)  # comes with Pillow
-
-
-def _shortened(text: str, width: float) -> str:
-    """Return a text cut at its end to fit a width in pixels."""
-    if _font().getlength(text) <= width:
-        return text
-    while text and _font().getlength(text + "...") > width:
-        text = text[:-1]
-    return text + "..."
-
-
-def _with_text(view: Picture, place: Point, text: str, stroke: int) -> Picture:
-    image = Image.fromarray(view)
-    ImageDraw.Draw(image).text(place, text, LIGHT, _font(), stroke_width=stroke, stroke_fill=DARK)
-    return np.array(image)

@@ -113,17 +113,14 @@ def target_view(target: Shown, answer: Answer | None, hint: str = "") -> Picture
     return with_caption(view, text, hint)
 
 
-def describe(selection: Selection, answer: Answer | None) -> list[dict[str, Any]]:
+def _described(selection: Selection, answer: Answer | None) -> list[dict[str, Any]]:
     """Return the matches as JSON objects; positions are (x, y) in pixels of the pictures."""
-    if answer is None:
-        return []
+    asked: list[dict[str, Any]] = [{"source": [round(x, 2), round(y, 2)]} for x, y in selection.points]
     if selection.region is not None:
-        asked: list[dict[str, Any]] = [{"region_pixels": int(np.count_nonzero(selection.region))}]
-    else:
-        asked = [{"source": [round(x, 2), round(y, 2)]} for x, y in selection.points]
+        asked = [{"region_pixels": int(np.count_nonzero(selection.region))}]
     return [
         {**question, "target": [round(match.x, 2), round(match.y, 2)], "score": match.score}
-        for question, match in zip(asked, answer.matches, strict=True)
+        for question, match in zip(asked, answer.matches if answer else (), strict=answer is not None)
     ]
 
 
@@ -154,7 +151,7 @@ def write_results(
         "source_size": source.size[::-1],
         "target_size": target.size[::-1],
         "temperature": temperature,
-        "matches": describe(selection, answer),
+        "matches": _described(selection, answer),
     }
     views = source_view(source, selection), target_view(target, answer, f"temperature {temperature:g}")
     picture, matches = (stem.parent / f"{stem.name}{suffix}" for suffix in (".png", ".json"))

@@ -1,14 +1,12 @@
 """The two windows of interactive_gui.py.
 
 Everything on screen follows from one immutable `State`. Events replace the state, and the loop draws a new
-state. Each step (features, answer, views) is only computed again when its inputs have changed.
+state.
 """
 
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,9 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from model.correspondence import Correspondence, Features, encode_source, encode_target
+from model.correspondence import Correspondence, encode_source, encode_target
 from model.network import PropagationNetwork
-from scripts.correspondence.drawing import Picture, Point, to_picture, with_help
+from scripts.correspondence.drawing import Point, to_picture
 from scripts.correspondence.results import (
     NOTHING,
     Answer,
@@ -36,12 +34,20 @@ SOURCE, TARGET = "Source", "Target"  # window names
 TRACKBAR = "frame"
 POLL_MS = 15  # milliseconds to wait for an event
 KEPT_FRAMES = 32  # cached pictures, and cached keys (0.8 MB each at 480p)
+KEYS = """click, drag     ask for a point, or paint a region
+shift + click   ask for one more point
+left, right     target frame (--frames)
+up, down        source frame (--frames)
+m               point or region
+t               next temperature of the map
+r               reset
+s               save both views
+q, Esc          quit"""
 BRUSH = 14  # radius in view pixels
 TEMPERATURES = (2.0, 1.0, 0.5, 0.25, 0.1)
 LEFT, UP, RIGHT, DOWN = 65361, 65362, 65363, 65364  # key codes of X11, as waitKeyEx returns them
 STEPS = {LEFT: (0, -1), RIGHT: (0, 1), UP: (-1, 0), DOWN: (1, 0)}  # source and target frame
 ESCAPE = 27
-FONT_FOLDER = Path("/usr/share/fonts")  # of Linux systems
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +59,6 @@ class State:
     temperature: float
     selection: Selection = NOTHING
     painting: bool = False  # a drag paints a region instead of moving a point
-    help: bool = False
     message: str = ""
 
 
@@ -97,47 +102,42 @@ class CorrespondenceGui:
         self.choose_frames = choose_frames
         self.state = State(0, min(1, len(frames) - 1), temperature)
         self.drawn: State | None = None
-        self.pair: tuple[int, int] | None = None  # source and target of `self.correspondence`
-        self.correspondence: Correspondence | None = None
-        self.encoding: Future[tuple[tuple[int, int], Correspondence]] | None = None
-        self.on_screen: dict[str, Picture] = {}
         self.brush_at: Point | None = None  # last position of the current stroke
-
         self.shown = lru_cache(KEPT_FRAMES)(lambda index: read_shown(frames[index]))
-        self.source_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_source, network))
-        self.target_key = lru_cache(KEPT_FRAMES)(partial(self._encode, encode_target, network))
-        self.answer = lru_cache(1)(self._answer)
-        self.source_view = lru_cache(1)(self._source_view)
-        self.target_view = lru_cache(1)(self._target_view)
+        self.source_key = lru_cache(KEPT_FRAMES)(
+            lambda index: encode_source(network, self.shown(index).picture)
+        )
+        self.target_key = lru_cache(KEPT_FRAMES)(
+            lambda index: encode_target(network, self.shown(index).picture)
+        )
+        # cached: moving the mouse does not normalise the columns again
+        self.pair = lru_cache(1)(
+            lambda source, target: Correspondence(self.source_key(source), self.target_key(target))
+        )
 
     def run(self) -> None:
         """Open the windows and handle events until one is closed or q or Escape is pressed."""
         self._open()
-        with ThreadPoolExecutor(1, thread_name_prefix="encoder") as encoder:
-            try:
-                while True:
-                    self._encode_what_is_shown(encoder)
-                    if self.state is not self.drawn:
-                        self._draw()
-                    key = cv2.waitKeyEx(POLL_MS)
-                    if (key != -1 and not self._press(key & 0xFFFF)) or not self._is_open():
-                        return
-            finally:
-                cv2.destroyAllWindows()
+        try:
+            while True:
+                if self.state is not self.drawn:
+                    self._draw()
+                key = cv2.waitKeyEx(POLL_MS)
+                if (key != -1 and not self._press(key & 0xFFFF)) or not self._is_open():
+                    return
+        finally:
+            cv2.destroyAllWindows()
 
     def _open(self) -> None:
-        _find_fonts()
-        left = 0
         for name, index in ((SOURCE, self.state.source), (TARGET, self.state.target)):
             cv2.namedWindow(name, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
             if self.choose_frames and len(self.frames) > 1:
                 choose = partial(self._choose, name)
                 cv2.createTrackbar(TRACKBAR, name, index, len(self.frames) - 1, choose)
         cv2.setMouseCallback(SOURCE, self._mouse)
-        self._draw()
-        for name in (SOURCE, TARGET):
-            cv2.moveWindow(name, left, 0)
-            left += self.on_screen[name].shape[1] + 20
+        cv2.moveWindow(SOURCE, 0, 0)
+        cv2.moveWindow(TARGET, self._draw() + 20, 0)
+        self.drawn = None  # some backends lose the first picture of a window: the loop draws it again
 
     @staticmethod
     def _is_open() -> bool:
@@ -198,7 +198,7 @@ class CorrespondenceGui:
         elif letter == "s":
             self._save()
         elif letter == "h":
-            self._change(help=not state.help)
+            print(KEYS)
         elif key in STEPS and self.choose_frames:
             source, target = STEPS[key]
             self._choose(SOURCE, state.source + source)
@@ -222,10 +222,6 @@ class CorrespondenceGui:
 
     def _save(self) -> None:
         state = self.state
-        if self.encoding is not None:
-            self._receive(self.encoding)
-        if self.pair != (state.source, state.target):
-            self.pair, self.correspondence = self._correspond(state)
         number = 1
         while (self.output / f"views_{number:03}.png").exists():
             number += 1
@@ -234,83 +230,23 @@ class CorrespondenceGui:
             self.shown(state.source),
             self.shown(state.target),
             state.selection,
-            self.answer(state.source, state.target, state.selection, state.temperature),
+            self._answer(state),
             state.temperature,
         )
         self._change(message=f"saved {path.name}")
 
-    # what follows from the state
-
-    def _draw(self) -> None:
-        """Draw the state, without matches while the keys are being computed."""
+    def _draw(self) -> int:
+        """Show the state, and return the width of the source's view."""
         state = self.drawn = self.state
-        answer = None
-        if self.pair == (state.source, state.target):
-            answer = self.answer(state.source, state.target, state.selection, state.temperature)
-        for name, view in zip((SOURCE, TARGET), self._views(state, answer), strict=True):
-            if self.on_screen.get(name) is not view:
-                cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
-                self.on_screen[name] = view
-
-    def _encode_what_is_shown(self, encoder: Executor) -> None:
-        """Let the thread encode the frames on screen when it is free.
-
-        While a trackbar is dragged, frames that pass while the thread is busy are skipped.
-        """
-        if self.encoding is not None and self.encoding.done():
-            self._receive(self.encoding)
-        state = self.drawn
-        if self.encoding is None and state is not None and self.pair != (state.source, state.target):
-            self.encoding = encoder.submit(self._correspond, state)
-
-    def _receive(self, encoding: Future[tuple[tuple[int, int], Correspondence]]) -> None:
-        """Wait for the encoding; raise InputError when a frame cannot be read."""
-        self.pair, self.correspondence = encoding.result()
-        self.encoding = self.drawn = None
-
-    def _correspond(self, state: State) -> tuple[tuple[int, int], Correspondence]:
-        """Encode the frames of a state."""
-        correspondence = Correspondence(self.source_key(state.source), self.target_key(state.target))
-        correspondence.normaliser(state.temperature)
-        return (state.source, state.target), correspondence
-
-    def _views(self, state: State, answer: Answer | None) -> tuple[Picture, Picture]:
-        waiting = self.pair != (state.source, state.target)
         hint = state.message or f"{'paint a region' if state.painting else 'click a point'}, h: help"
-        return (
-            self.source_view(state.source, state.selection, hint, state.help),
-            self.target_view(
-                state.target, answer, "reading ..." if waiting else f"temperature {state.temperature:g}"
-            ),
-        )
+        source = source_view(self.shown(state.source), state.selection, hint)
+        answer, hint = self._answer(state), f"temperature {state.temperature:g}"
+        target = target_view(self.shown(state.target), answer, hint)
+        for name, view in ((SOURCE, source), (TARGET, target)):
+            cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+        return source.shape[1]
 
-    def _encode(
-        self,
-        encode: Callable[[PropagationNetwork, Picture], Features],
-        network: PropagationNetwork,
-        index: int,
-    ) -> Features:
-        return encode(network, self.shown(index).picture)
-
-    def _answer(self, source: int, target: int, selection: Selection, temperature: float) -> Answer | None:
-        """Return the matches of a selection for the frames of `self.correspondence`."""
-        if not selection or self.correspondence is None:
+    def _answer(self, state: State) -> Answer | None:
+        if not state.selection:
             return None
-        return look_up(self.correspondence, selection, temperature)
-
-    def _source_view(self, index: int, selection: Selection, hint: str, with_keys: bool) -> Picture:
-        view = source_view(self.shown(index), selection, hint)
-        return with_help(view, self.choose_frames) if with_keys else view
-
-    def _target_view(self, index: int, answer: Answer | None, hint: str) -> Picture:
-        return target_view(self.shown(index), answer, hint)
-
-
-def _find_fonts() -> None:
-    """Point Qt to the system's fonts when OpenCV brings none; without any, only trackbars lack text."""
-    folder = os.environ.get("QT_QPA_FONTDIR")
-    if folder is not None and Path(folder).is_dir():
-        return
-    font = next(FONT_FOLDER.rglob("DejaVuSans.ttf"), None)
-    if font is not None:
-        os.environ["QT_QPA_FONTDIR"] = str(font.parent)
+        return look_up(self.pair(state.source, state.target), state.selection, state.temperature)
