@@ -118,13 +118,18 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part.lower()) for part in parts if part]
 
 
-def open_source(path: Path) -> FrameSource:
+def open_source(path: Path, fps: float | None = None) -> FrameSource:
     """Return the frames of a video file or of a folder of pictures (in natural order).
 
     Pictures are turned upright, as videos are. Each file is one frame, the first that it holds.
 
+    Args:
+        path: of the file or folder.
+        fps: frames a second of a folder; None for `FOLDER_FPS`.
+
     Raises:
-        InputError: nothing is at the path, the folder has no pictures, or two pictures have one name.
+        InputError: nothing is at the path, the folder has no pictures, two pictures have one name, or a rate
+            is given for a video file.
     """
     if path.is_dir():
         pictures = sorted(list_images(path), key=natural_order)
@@ -133,9 +138,13 @@ def open_source(path: Path) -> FrameSource:
         stems = {picture.stem for picture in pictures}
         if len(stems) < len(pictures):
             raise InputError(f"{path} has pictures whose names differ only in the suffix: keep one of each.")
-        return PictureFiles(pictures, upright=True, bits=bits_of_frames(pictures))
+        return PictureFiles(pictures, fps or FOLDER_FPS, upright=True, bits=bits_of_frames(pictures))
     if not path.is_file():
         raise InputError(f"there is no video file and no folder of frames at {path}.")
+    if fps is not None:
+        raise InputError(
+            f"--fps is for a folder of pictures; the video {path} has its own rate: leave it out."
+        )
     return VideoFile(path)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import av
 import cv2
@@ -27,10 +27,21 @@ FASTSTART = {"movflags": "+faststart"}  # the MP4's index comes first
 QUALITY = {"crf": "18", "preset": "fast"}  # x264's settings; visually lossless
 BT709 = 1  # FFmpeg's number of the colour space
 LIMITED_RANGE = 1
-COPIED_SOUND = {"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}  # what MP4 can hold
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+OPUS_RATE = 48000
 
 Picture = NDArray[np.uint8]
+
+
+class SoundCodecs(NamedTuple):
+    """Which sound a container can hold, and how other sound is encoded for it: "aac" or "libopus"."""
+
+    copied: tuple[str, ...]
+    encoder: str
+
+
+WEBM_SOUND = SoundCodecs(("opus", "vorbis"), "libopus")
+MP4_SOUND = SoundCodecs(("aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"), "aac")
 
 
 def write_mp4(
@@ -68,7 +79,7 @@ def _write_tracks(
     sound: Path | None,
 ) -> int:
     """Write both tracks interleaved; return the number of pictures."""
-    heard = None if sound is None else _Sound(film, sound, *_span(frames))
+    heard = None if sound is None else Sound(film, sound, *span(frames))
     shown: _Pictures | None = None
     written = 0
     for index, picture in pictures:
@@ -83,6 +94,25 @@ def _write_tracks(
     if heard is not None:
         film.mux(list(heard.until(None)))
     return written
+
+
+def write_sound(path: Path, source: Path, frames: FrameSource) -> None:
+    """Write a video file's sound from the first frame to the end of the last as WebM, which browsers play.
+
+    Args:
+        path: of the result; it is whole or not there.
+        source: the video file.
+        frames: its frames.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    with (
+        atomic_path(path) as temporary,
+        _system_errors(path),
+        av.open(_url(temporary), "w", format="webm") as film,
+    ):
+        film.mux(list(Sound(film, source, *span(frames), WEBM_SOUND).until(None)))
 
 
 def has_sound(path: Path) -> bool:
@@ -142,7 +172,7 @@ class _Pictures:
         return packets
 
 
-class _Sound:
+class Sound:
     """The audio track: a part of a video file's sound, or nothing when it has none.
 
     Args:
@@ -150,9 +180,17 @@ class _Sound:
         source: video file with the sound.
         start: start of the part in seconds.
         end: end of the part in seconds.
+        codecs: those of the container.
     """
 
-    def __init__(self, film: OutputContainer, source: Path, start: Fraction, end: Fraction) -> None:
+    def __init__(
+        self,
+        film: OutputContainer,
+        source: Path,
+        start: Fraction,
+        end: Fraction,
+        codecs: SoundCodecs = MP4_SOUND,
+    ) -> None:
         self._container = open_container(source)
         self._start, self._end = start, end
         self._packets: Iterator[Packet[Any]] = iter(())
@@ -160,11 +198,12 @@ class _Sound:
         found = cast(AudioStream | None, self._container.streams.best("audio"))
         if found is None:
             return
-        if found.codec_context.codec.canonical_name in COPIED_SOUND:
+        if found.codec_context.codec.canonical_name in codecs.copied:
             self._packets = self._copied(found, film.add_stream_from_template(found))
         else:
-            rate = min(AAC_RATES, key=lambda possible: abs(possible - found.codec_context.sample_rate))
-            track = film.add_stream("aac", rate)
+            rates = AAC_RATES if codecs.encoder == "aac" else (OPUS_RATE,)
+            rate = min(rates, key=lambda possible: abs(possible - found.codec_context.sample_rate))
+            track = cast(AudioStream, film.add_stream(codecs.encoder, rate))
             track.codec_context.layout = "mono" if found.codec_context.channels == 1 else "stereo"
             self._packets = self._encoded(found, track)
 
@@ -222,7 +261,7 @@ class _Sound:
                     yield packet
 
 
-def _span(frames: FrameSource) -> tuple[Fraction, Fraction]:
+def span(frames: FrameSource) -> tuple[Fraction, Fraction]:
     """Return the start of the first frame and the end of the last one, in seconds of the source."""
     end = frames.stamps[-1] + _last_duration(frames)
     return frames.stamps[0] * frames.time_base, end * frames.time_base

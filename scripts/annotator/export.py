@@ -1,33 +1,35 @@
 """What has been annotated, in the forms that others read; always at the video's own size and rate."""
 
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
 from dataset.davis_test_dataset import SPLITS_2017
 from dataset.masks.writer import write_mask
 from dataset.video_files.frame_source import PictureFiles
-from scripts.annotator.films import write_cut_out, write_green, write_overlay
-from scripts.annotator.moment import Moment
+from scripts.annotator.choice import Choice
+from scripts.annotator.cut_out import Edge
+from scripts.annotator.films import write_green, write_overlay, write_prores, write_webm
+from scripts.annotator.moment import Moment, Show
 from scripts.annotator.session import Session
 from util.files import atomic_path
-from util.palette import voc_palette
-
-Show = Callable[[float, float, str], None]  # done, total, what
-Labels = NDArray[np.uint8]  # H x W
 
 JPEG_QUALITY = 95
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
+LONGEST_NAME = 40  # of an object in the name of its film
 
 
-def export(kind: str, session: Session, folder: Path, show: Show, archive: bool = False) -> Path:
+def export(
+    kind: str, session: Session, folder: Path, show: Show, choice: Choice | None = None, archive: bool = False
+) -> Path:
     """Write one kind of export; return its file or folder. What was there under its name is replaced.
 
     Args:
@@ -35,20 +37,25 @@ def export(kind: str, session: Session, folder: Path, show: Show, archive: bool 
         session: what to export, as it is now; what is edited meanwhile is not in it.
         folder: for the result.
         show: called as it goes on; what it raises ends the export, and nothing is left of it.
+        choice: which frames and objects, and how; None for everything.
         archive: make a ZIP archive of what would be a folder.
     """
-    suffix, write = KINDS[kind]
-    moment = Moment(session)
-    path = folder / f"{moment.pictures.name}_{kind}{suffix}"
+    form, choice = KINDS[kind], choice or Choice()
+    moment = Moment(session, choice)
+    apart = choice.apart and form.is_film
+    path = folder / f"{moment.pictures.name}_{kind}{'' if apart else form.suffix}"
     folder.mkdir(parents=True, exist_ok=True)
-    if suffix:
+    if form.suffix and not apart:
         with atomic_path(path) as temporary:
-            write(moment, temporary, show)
+            form.write(moment, temporary, show, choice.edge)
         return path
     hidden = path.with_name(f".{path.name}.part")
     shutil.rmtree(hidden, ignore_errors=True)
     try:
-        write(moment, hidden, show)
+        if apart:
+            _write_apart(form, moment, hidden, show, choice.edge)
+        else:
+            form.write(moment, hidden, show, choice.edge)
         if archive:
             with atomic_path(path.with_suffix(".zip")) as temporary:
                 shutil.make_archive(str(temporary.with_suffix("")), "zip", hidden)
@@ -57,6 +64,19 @@ def export(kind: str, session: Session, folder: Path, show: Show, archive: bool 
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
     return path
+
+
+def _write_apart(form: "Kind", moment: Moment, folder: Path, show: Show, edge: Edge) -> None:
+    """Write a film for each object, named after its label and name."""
+    folder.mkdir(parents=True)
+    count = len(moment.objects)
+    for place, each in enumerate(moment.objects):
+
+        def show_all(done: float, total: float, text: str, place: int = place, name: str = each.name) -> None:
+            show(place * total + done, count * total, f"{name}, {text}")
+
+        name = re.sub(r"[^\w-]+", "_", each.name)[:LONGEST_NAME]
+        form.write(moment.only(each.label), folder / f"{each.label:03}_{name}{form.suffix}", show_all, edge)
 
 
 def _put_in_place(new: Path, path: Path) -> None:
@@ -74,30 +94,13 @@ def _put_in_place(new: Path, path: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def palette_of(moment: Moment) -> list[int]:
-    """Return the objects' colours as a palette, R G B R G B ..., background black."""
-    palette = voc_palette()
-    for each in moment.objects:
-        palette[3 * each.label : 3 * each.label + 3] = bytes.fromhex(each.colour[1:])
-    return palette
-
-
-def _masks(moment: Moment, show: Show) -> Iterator[tuple[int, str, Labels]]:
-    """Yield each frame's number, name and labels; frames that a damaged video file lacks are left out."""
-    names = moment.pictures.source.names
-    for index, name in enumerate(names):
-        show(index, len(names), f"frame {name}")
-        if not moment.pictures.is_missing(index):
-            yield index, name, moment.label_map(index)
-
-
-def _write_pngs(moment: Moment, folder: Path, show: Show) -> None:
-    palette = palette_of(moment)
-    for _, name, labels in _masks(moment, show):
+def _write_pngs(moment: Moment, folder: Path, show: Show, edge: Edge) -> None:
+    palette = moment.palette()
+    for _, name, labels in moment.masks(show):
         write_mask(folder / f"{name}.png", labels, palette)
 
 
-def _write_davis(moment: Moment, folder: Path, show: Show) -> None:
+def _write_davis(moment: Moment, folder: Path, show: Show, edge: Edge) -> None:
     """Write the layout of DAVIS 2017, both as training and as validation set."""
     name = moment.pictures.name
     root = folder / SPLITS_2017["val"][0]
@@ -108,7 +111,7 @@ def _write_davis(moment: Moment, folder: Path, show: Show) -> None:
         (lists / f"{split}.txt").write_text(f"{name}\n")
 
 
-def _write_youtube(moment: Moment, folder: Path, show: Show) -> None:
+def _write_youtube(moment: Moment, folder: Path, show: Show, edge: Edge) -> None:
     """Write the layout of YouTube-VOS, with `meta.json`: which object is on which frames."""
     name = moment.pictures.name
     frames = _write_pictures_and_masks(
@@ -126,9 +129,9 @@ def _write_pictures_and_masks(
     moment: Moment, pictures: Path, masks: Path, show: Show
 ) -> dict[int, list[str]]:
     """Write frames as JPEG, and masks; return the names of the frames that each label is on."""
-    palette, found = palette_of(moment), dict[int, list[str]]()
+    palette, found = moment.palette(), dict[int, list[str]]()
     pictures.mkdir(parents=True)
-    for index, name, labels in _masks(moment, show):
+    for index, name, labels in moment.masks(show):
         _write_jpeg(moment, index, pictures / f"{name}.jpg")
         write_mask(masks / f"{name}.png", labels, palette)
         for label in moment.present(index):
@@ -148,7 +151,7 @@ def _write_jpeg(moment: Moment, index: int, path: Path) -> None:
     Image.fromarray(picture).save(path, quality=JPEG_QUALITY, subsampling=0)
 
 
-def _write_coco(moment: Moment, path: Path, show: Show) -> None:
+def _write_coco(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
     """Write COCO's JSON with run-length encoded masks; `track_id` is the object's label in all frames."""
     height, width = moment.pictures.size
     source = moment.pictures.source
@@ -158,7 +161,7 @@ def _write_coco(moment: Moment, path: Path, show: Show) -> None:
         ids.setdefault(classes[label], label)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for index, name, labels in _masks(moment, show):
+    for index, name, labels in moment.masks(show):
         file_name = source.paths[index].name if isinstance(source, PictureFiles) else f"{name}.jpg"
         images.append({"id": index, "file_name": file_name, "width": width, "height": height})
         for label in sorted(moment.present(index)):
@@ -180,29 +183,37 @@ def _write_coco(moment: Moment, path: Path, show: Show) -> None:
     path.write_text(json.dumps(content))
 
 
-def _write_overlay(moment: Moment, path: Path, show: Show) -> None:
-    write_overlay(path, moment.pictures, _masks(moment, show), palette_of(moment))
+@dataclass(frozen=True)
+class Kind:
+    """One kind of export.
+
+    Attributes:
+        name: for people.
+        what: a line about it.
+        suffix: of its file; "" for a folder.
+        write: writes it.
+        cuts: it has a feathered or choked edge.
+    """
+
+    name: str
+    what: str
+    suffix: str
+    write: Callable[[Moment, Path, Show, Edge], None]
+    cuts: bool = False
+
+    @property
+    def is_film(self) -> bool:
+        """Tell whether each object can have one of its own."""
+        return self.suffix in (".mp4", ".mov", ".webm")
 
 
-def _write_prores(moment: Moment, path: Path, show: Show) -> None:
-    write_cut_out(path, moment.pictures, _masks(moment, show), "prores")
-
-
-def _write_webm(moment: Moment, path: Path, show: Show) -> None:
-    write_cut_out(path, moment.pictures, _masks(moment, show), "webm")
-
-
-def _write_green(moment: Moment, path: Path, show: Show) -> None:
-    write_green(path, moment.pictures, _masks(moment, show))
-
-
-KINDS: dict[str, tuple[str, Callable[[Moment, Path, Show], None]]] = {  # suffix ("" is a folder), and how
-    "png": ("", _write_pngs),
-    "overlay": (".mp4", _write_overlay),
-    "alpha": (".mov", _write_prores),
-    "webm": (".webm", _write_webm),
-    "green": (".mp4", _write_green),
-    "davis": ("", _write_davis),
-    "youtube": ("", _write_youtube),
-    "coco": (".json", _write_coco),
+KINDS = {
+    "png": Kind("Masks", "One paletted PNG per frame", "", _write_pngs),
+    "overlay": Kind("Film with masks drawn in", "MP4, with the video's sound", ".mp4", write_overlay),
+    "alpha": Kind("Cut-out film", "ProRes 4444 with transparency and sound", ".mov", write_prores, cuts=True),
+    "webm": Kind("Cut-out film for the web", "WebM with transparency, sound", ".webm", write_webm, cuts=True),
+    "green": Kind("Film before green", "MP4, to be keyed, with sound", ".mp4", write_green, cuts=True),
+    "davis": Kind("DAVIS 2017 layout", "JPEGImages, Annotations, ImageSets", "", _write_davis),
+    "youtube": Kind("YouTube-VOS layout", "JPEGImages, Annotations, meta.json", "", _write_youtube),
+    "coco": Kind("COCO", "JSON with run-length encoded masks", ".json", _write_coco),
 }

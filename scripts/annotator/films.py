@@ -1,29 +1,33 @@
 """Films of what was annotated: drawn over, cut out with transparency, or before green."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
 import av
-import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from dataset.video_files.mp4_file import write_mp4
+from dataset.video_files.mp4_file import (
+    BT709,
+    LIMITED_RANGE,
+    WEBM_SOUND,
+    Sound,
+    SoundCodecs,
+    span,
+    write_mp4,
+)
 from dataset.video_files.video_file import VideoFile
-from scripts.annotator.pictures import Pictures
+from scripts.annotator.cut_out import Edge, cut_out, opacity
+from scripts.annotator.moment import Moment, Show
 from scripts.evaluation.overlays import draw_masks
 
-Masks = Iterable[tuple[int, str, NDArray[np.uint8]]]  # number, name and labels H x W of each frame
-
 GREEN = (0, 177, 64)  # of screens that are keyed out
-RIM = 9  # pixels around the objects that keep their colours where they are transparent: edges stay clean
-BT709 = 1  # FFmpeg's number of these colours
 
 
 @dataclass(frozen=True)
@@ -34,48 +38,57 @@ class _AlphaFormat:
     codec: str
     pixels: str
     options: dict[str, str]
+    sound: SoundCodecs
 
 
-ALPHA_FORMATS = {
-    "prores": _AlphaFormat("mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16"}),
-    "webm": _AlphaFormat(
-        "webm", "libvpx-vp9", "yuva420p", {"crf": "18", "b": "0", "auto-alt-ref": "0", "cpu-used": "5"}
-    ),
-}
+PRORES = _AlphaFormat(
+    *("mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16"}),
+    SoundCodecs(("aac", "mp3", "ac3", "eac3", "alac"), "aac"),
+)
+WEBM = _AlphaFormat(
+    *("webm", "libvpx-vp9", "yuva420p"),
+    {"crf": "18", "b": "0", "auto-alt-ref": "0", "cpu-used": "5"},
+    WEBM_SOUND,
+)
 
 
-def write_overlay(path: Path, pictures: Pictures, masks: Masks, palette: list[int]) -> None:
+def write_overlay(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
     """Write an MP4 with colours, contours and labels drawn in, and the source's sound."""
+    palette = moment.palette()
 
     def drawn() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for index, _, labels in masks:
-            yield index, draw_masks(pictures.read(index), labels, palette)
+        for index, _, labels in moment.masks(show):
+            yield index - moment.frames[0], draw_masks(moment.pictures.read(index), labels, palette)
 
-    write_mp4(path, pictures.source, drawn(), _sound(pictures))
+    write_mp4(path, moment.source, drawn(), _sound(moment))
 
 
-def write_green(path: Path, pictures: Pictures, masks: Masks) -> None:
+def write_green(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
     """Write an MP4 of the objects before green, with the source's sound."""
-    green = np.array(GREEN, np.uint8)
+    green = np.array(GREEN, np.float32)
 
     def keyed() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for index, _, labels in masks:
-            yield index, np.where((labels > 0)[:, :, None], pictures.read(index), green)
+        for index, _, labels in moment.masks(show):
+            alpha = opacity(labels > 0, edge)[:, :, None] / np.float32(255)
+            picture = np.rint(green + alpha * (moment.pictures.read(index) - green)).astype(np.uint8)
+            yield index - moment.frames[0], picture
 
-    write_mp4(path, pictures.source, keyed(), _sound(pictures))
+    write_mp4(path, moment.source, keyed(), _sound(moment))
 
 
-def write_cut_out(path: Path, pictures: Pictures, masks: Masks, kind: str) -> None:
-    """Write a film in which all but the objects is transparent, without sound.
+def write_prores(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
+    """Write ProRes 4444 in which all but the objects is transparent, with the source's sound."""
+    _write_cut_out(moment, path, show, edge, PRORES)
 
-    Args:
-        path: of the film.
-        pictures: of the video.
-        masks: of all frames that can be decoded.
-        kind: a key of `ALPHA_FORMATS`.
-    """
-    form, source = ALPHA_FORMATS[kind], pictures.source
-    height, width = pictures.size
+
+def write_webm(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
+    """Write VP9 in which all but the objects is transparent, with the source's sound."""
+    _write_cut_out(moment, path, show, edge, WEBM)
+
+
+def _write_cut_out(moment: Moment, path: Path, show: Show, edge: Edge, form: _AlphaFormat) -> None:
+    source, sound = moment.source, _sound(moment)
+    height, width = moment.pictures.size
     with av.open(f"file:{path}", "w", format=form.container) as film:
         rate = Fraction(source.fps).limit_denominator(100_000)
         stream = cast(VideoStream, film.add_stream(form.codec, rate, options=form.options))
@@ -84,21 +97,22 @@ def write_cut_out(path: Path, pictures: Pictures, masks: Masks, kind: str) -> No
         context.time_base = source.time_base
         context.sample_aspect_ratio = source.pixel_aspect
         context.colorspace = context.color_primaries = context.color_trc = BT709
-        for index, _, labels in masks:
-            frame = VideoFrame.from_ndarray(cut_out(pictures.read(index), labels), format="rgba").reformat(
+        context.color_range = LIMITED_RANGE
+        heard = None if sound is None else Sound(film, sound, *span(source), form.sound)
+        for index, _, labels in moment.masks(show):
+            picture = cut_out(moment.pictures.read(index), labels > 0, edge)
+            frame = VideoFrame.from_ndarray(picture, format="rgba").reformat(
                 format=form.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
-            frame.pts, frame.time_base = source.stamps[index] - source.stamps[0], source.time_base
+            stamp = source.stamps[index - moment.frames[0]] - source.stamps[0]
+            frame.pts, frame.time_base = stamp, source.time_base
+            if heard is not None:
+                film.mux(list(heard.until(stamp * source.time_base)))
             film.mux(stream.encode(frame))
         film.mux(stream.encode(None))
+        if heard is not None:
+            film.mux(list(heard.until(None)))
 
 
-def cut_out(picture: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture `H x W x 3` with its opacity, `H x W x 4`; what is far from objects is black."""
-    inside = (labels > 0).astype(np.uint8)
-    near = cv2.dilate(inside, np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8))
-    return np.dstack([picture * near[:, :, None], inside * np.uint8(255)])
-
-
-def _sound(pictures: Pictures) -> Path | None:
-    return pictures.path if isinstance(pictures.source, VideoFile) else None
+def _sound(moment: Moment) -> Path | None:
+    return moment.pictures.path if isinstance(moment.pictures.source, VideoFile) else None

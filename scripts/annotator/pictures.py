@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from dataset.video_checks import frame_size
 from dataset.video_files.frame_source import FrameSource, PictureFiles, open_source
-from dataset.video_files.video_file import MissingFrameError
+from dataset.video_files.mp4_file import has_sound
+from dataset.video_files.video_file import MissingFrameError, VideoFile
 from util.errors import InputError
 from util.files import atomic_path
 
@@ -29,9 +30,11 @@ class Pictures:
 
     Args:
         path: a video file or a folder of pictures.
+        fps: frames a second of a folder; None for 24.
 
     Attributes:
         size: (H, W).
+        has_sound: it can be heard.
         fingerprint: changes when the file or folder does.
 
     Raises:
@@ -39,9 +42,10 @@ class Pictures:
             written in results.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fps: float | None = None) -> None:
         self.path = path
-        self.source: FrameSource = open_source(path)
+        self.source: FrameSource = open_source(path, fps)
+        self.has_sound = isinstance(self.source, VideoFile) and has_sound(path)
         self.fingerprint = _fingerprint(path)
         self._lock = threading.Lock()
         self._jpegs: OrderedDict[tuple[int, int], bytes] = OrderedDict()
@@ -94,6 +98,12 @@ class Pictures:
                 self._jpegs.popitem(last=False)
         return encoded
 
+    @property
+    def thumbnail_size(self) -> tuple[int, int]:
+        """Width and height of thumbnails."""
+        height, width = self.size
+        return max(1, round(width * THUMBNAIL_HEIGHT / height)), THUMBNAIL_HEIGHT
+
     def thumbnail_frames(self) -> list[int]:
         """Return the frames that have thumbnails."""
         count = min(THUMBNAILS, len(self))
@@ -101,8 +111,7 @@ class Pictures:
 
     def write_thumbnail(self, index: int, path: Path) -> None:
         """Write a frame's thumbnail; one that cannot be decoded gets a grey one."""
-        height, width = self.size
-        small = (max(1, round(width * THUMBNAIL_HEIGHT / height)), THUMBNAIL_HEIGHT)
+        small = self.thumbnail_size
         try:
             picture = np.asarray(cv2.resize(self.read(index), small, interpolation=cv2.INTER_AREA), np.uint8)
         except InputError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dataset.image_io import list_images
 from scripts.annotator.access import EVERYWHERE
+from scripts.annotator.choice import Choice, checked_choice
 from scripts.annotator.export import export
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.session import Session
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WORKSPACES = Path("output/annotate")
+CHOICE = ("first", "last", "objects", "feather", "choke", "apart")  # flags of --export, see `choice.py`
 
 
 def annotate(args: argparse.Namespace, usual_port: int) -> None:
@@ -34,29 +36,35 @@ def annotate(args: argparse.Namespace, usual_port: int) -> None:
     """
     if args.output is not None and args.export is None:
         raise InputError("--output is the folder of --export: give that, too, or leave it out.")
+    chosen = [name for name in CHOICE if getattr(args, name)]
+    if chosen and args.export is None:
+        raise InputError(f"--{chosen[0]} is about --export: give that, too, or leave it out.")
     if args.masks is not None and args.export is not None:
         raise InputError("--masks begins work on the page and --export writes its result: give one of them.")
-    pictures = Pictures(args.input)
+    pictures = Pictures(args.input, args.fps)
     folder = args.workspace or WORKSPACES / args.input.resolve().stem
     if args.export is not None and not (folder / "edits.jsonl").is_file():
         raise InputError(f"nothing has been annotated in {folder}: give the --workspace of the work.")
     with open_workspace(folder, pictures) as workspace:
         session = Session(workspace, pictures)
         if args.export is not None:
+            labels = [each.label for each in session.document.objects]
+            choice = checked_choice(vars(args), len(pictures), labels)
             for kind in args.export:
-                export_shown(kind, session, args.output or workspace.exports)
+                export_shown(kind, session, args.output or workspace.exports, choice)
             return
         _serve(args, session, workspace, usual_port)
 
 
-def export_shown(kind: str, session: Session, folder: Path) -> None:
+def export_shown(kind: str, session: Session, folder: Path, choice: Choice) -> None:
     """Write one kind of export with a progress bar."""
-    with FrameProgress(len(session.pictures)) as progress:
+    films = max(1, len(session.document.objects)) if choice.apart else 1
+    with FrameProgress(films * len(session.pictures)) as progress:
 
         def show(done: float, total: float, text: str) -> None:
             progress.advance(kind)
 
-        path = export(kind, session, folder, show)
+        path = export(kind, session, folder, show, choice)
     print(f"{kind}: {path}")
 
 

@@ -1,7 +1,6 @@
 """The server: what the page can ask for, by address."""
 
 import asyncio
-import io
 import json
 import socket
 from collections.abc import Callable
@@ -9,10 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import uvicorn
-from numpy.typing import NDArray
-from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -25,15 +21,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from scripts.annotator.access import Guard
+from scripts.annotator.media import FOR_EVER, NEVER, Media, index_of, kept, png_of
 from scripts.annotator.session import Session
+from scripts.annotator.suspicion import Suspicion
 from scripts.annotator.tasks import Tasks
 from util.errors import NO_SPACE, InputError, explained
 
 STATIC = Path(__file__).parent / "static"
-FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # what has its version in its address
-NEVER = {"Cache-Control": "no-store"}
 LARGEST_BODY = 1 << 27  # bytes of a request: a mask to bring in may be large
-IDENTITY = [channel for level in range(256) for channel in (level, level, level)]
 
 
 def serve(session: Session, tasks: Tasks, listening: socket.socket, host: str) -> None:
@@ -56,7 +51,7 @@ def serve(session: Session, tasks: Tasks, listening: socket.socket, host: str) -
 
 def application(session: Session, tasks: Tasks, host: str) -> Starlette:
     """Return the whole application, guarded."""
-    answers = Answers(session, tasks)
+    answers, media = Answers(session, tasks), Media(session)
     posts: dict[str, Callable[[Any], Any]] = {
         "/api/edit": tasks.edit,
         "/api/undo": session.undo,
@@ -71,10 +66,14 @@ def application(session: Session, tasks: Tasks, host: str) -> Starlette:
         routes=[
             Route("/", answers.page),
             Route("/api/state", answers.state),
+            Route("/api/suspicion", answers.suspicion),
             Route("/frames/{index:int}.jpg", answers.frame),
             Route("/masks/{index:int}/{version:int}.png", answers.mask),
+            Route("/opacity/{index:int}/{version:int}.png", media.opacity),
             Route("/preview/{index:int}.png", answers.preview),
             Route("/thumbnails/{index:int}.jpg", answers.thumbnail),
+            Route("/thumbnails/{index:int}/{version:int}.png", media.small_mask),
+            Route("/sound", media.sound),
             Route("/exports/{name}", answers.exported),
             Route("/api/import", answers.bring_in, methods=["POST"]),
             WebSocketRoute("/api/events", answers.events),
@@ -105,6 +104,7 @@ class Answers:
     def __init__(self, session: Session, tasks: Tasks) -> None:
         self.session = session
         self.tasks = tasks
+        self.looks = Suspicion(session)
 
     async def page(self, request: Request) -> Response:
         """Return the page."""
@@ -113,11 +113,15 @@ class Answers:
     async def state(self, request: Request) -> Response:
         """Return all that the page begins with."""
         state = await run_in_threadpool(self.session.state)
-        return Json({**state, "model": self.tasks.model_state()}, headers=NEVER)
+        return Json({**state, "model": self.tasks.model_state(), **self.tasks.settings()}, headers=NEVER)
+
+    async def suspicion(self, request: Request) -> Response:
+        """Return where the result looks wrong; see `suspicion.py`."""
+        return Json(await run_in_threadpool(self.looks.as_json), headers=NEVER)
 
     async def frame(self, request: Request) -> Response:
         """Return a frame as JPEG; `?reduce=2` halves its size."""
-        index = self._index(request)
+        index = index_of(request, self.session)
         reduce = {"2": 2, "4": 4}.get(request.query_params.get("reduce", ""), 1)
         jpeg = await run_in_threadpool(self.session.pictures.jpeg, index, reduce)
         return Response(jpeg, media_type="image/jpeg", headers=FOR_EVER)
@@ -127,24 +131,23 @@ class Answers:
 
         It may be kept by browsers where `?w=` names this workspace: another one has the same versions.
         """
-        index, version = self._index(request), request.path_params["version"]
-        png = await run_in_threadpool(lambda: _png(self.session.label_map(index, version)))
-        is_ours = request.query_params.get("w") == self.session.workspace.identity
-        return Response(png, media_type="image/png", headers=FOR_EVER if is_ours else NEVER)
+        index, version = index_of(request, self.session), request.path_params["version"]
+        png = await run_in_threadpool(lambda: png_of(self.session.label_map(index, version), indexed=True))
+        return Response(png, media_type="image/png", headers=kept(request, self.session))
 
     async def preview(self, request: Request) -> Response:
         """Return the labels that the edit `?edit=` would make of a frame, as `mask` does."""
-        index = self._index(request)
+        index = index_of(request, self.session)
         try:
             edit = json.loads(request.query_params.get("edit", ""))
         except (ValueError, RecursionError) as error:
             raise InputError("the edit is no JSON.") from error
-        png = await run_in_threadpool(lambda: _png(self.session.preview(edit, index)))
+        png = await run_in_threadpool(lambda: png_of(self.session.preview(edit, index), indexed=True))
         return Response(png, media_type="image/png", headers=NEVER)
 
     async def thumbnail(self, request: Request) -> Response:
         """Return a small picture of a frame for the timeline; 404 as long as it is not made."""
-        path = self.tasks.thumbnail_path(self._index(request))
+        path = self.tasks.thumbnail_path(index_of(request, self.session))
         if not path.is_file():
             raise HTTPException(404, headers=NEVER)
         return FileResponse(path, headers=FOR_EVER)
@@ -191,21 +194,6 @@ class Answers:
         if not 0 <= frame <= last:
             raise InputError(f"there is no frame '{text[:20]}': they go from 0 to {last}.")
         return frame
-
-    def _index(self, request: Request) -> int:
-        index = int(request.path_params["index"])
-        if index >= len(self.session.pictures):
-            raise HTTPException(404, "there is no such frame.")
-        return index
-
-
-def _png(labels: NDArray[np.uint8]) -> bytes:
-    """Return labels `H x W` as an indexed PNG whose colours are its labels."""
-    image = Image.fromarray(labels)
-    image.putpalette(IDENTITY)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 async def _send_all(page: WebSocket, queue: "asyncio.Queue[dict[str, Any]]") -> None:

@@ -63,6 +63,7 @@ class Session:
                     "height": height,
                     "pixel_aspect": float(self.pictures.source.pixel_aspect),
                     "fps": self.pictures.source.fps,
+                    "sound": self.pictures.has_sound,
                     "fingerprint": self.pictures.fingerprint,
                     "workspace_id": self.workspace.identity,
                     "thumbnails": self.pictures.thumbnail_frames(),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.annotator.bringing_in import read_masks
+from scripts.annotator.choice import checked_choice
+from scripts.annotator.cut_out import MOST_CHOKE, WIDEST_FEATHER
 from scripts.annotator.document import COLOURS
 from scripts.annotator.edits import FROM_HINTS, checked_edit, whole_number
 from scripts.annotator.export import KINDS, export
@@ -80,13 +82,17 @@ class Tasks:
         return job.as_json()
 
     def export(self, body: Any) -> dict[str, Any]:
-        """Start to export one kind of result."""
+        """Start to export one kind of result; see `choice.py`."""
         kind = body.get("kind")
         if not isinstance(kind, str) or kind not in KINDS:
             raise InputError(f"there is no export {kind}; choose one of {', '.join(KINDS)}.")
 
+        labels = [each.label for each in self.session.document.objects]
+        choice = checked_choice(body, len(self.session.pictures), labels)
+
         def work(job: Job) -> str:
-            path = export(kind, self.session, self.session.workspace.exports, job.show, archive=True)
+            folder = self.session.workspace.exports
+            path = export(kind, self.session, folder, job.show, choice, archive=True)
             job.result = {"name": path.name, "path": str(path.resolve())}
             return f"Written: {path}"
 
@@ -112,6 +118,14 @@ class Tasks:
     def model_state(self) -> dict[str, Any]:
         """Return which weights there are, for pages."""
         return {**self.weights.as_json(), "scribbles": self.segmentation.method()}
+
+    def settings(self) -> dict[str, Any]:
+        """Return kinds of export and limits, for pages."""
+        exports = [
+            {"kind": kind, "name": form.name, "what": form.what, "cuts": form.cuts, "film": form.is_film}
+            for kind, form in KINDS.items()
+        ]
+        return {"exports": exports, "limits": {"feather": WIDEST_FEATHER, "choke": MOST_CHOKE}}
 
     def bring_in(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
         """Take masks from files (see `bringing_in.read_masks`); objects that a file does not show stay.

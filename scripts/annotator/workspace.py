@@ -4,7 +4,7 @@ edits.jsonl   the log; its first line says how many frames of which size its vid
 video         digest of the frames, by which another video of the same name, length and size is told apart
 masks/        whole label maps by the entry that made them: masks/000017/00003.png is entry 17's frame 3
 token         what a page must know; kept, so that an open page finds its server after a restart
-thumbnails/, fit/, exports/   made from the others, and safe to remove while nothing runs
+thumbnails/, sound/, fit/, exports/   made from the others, and safe to remove while nothing runs
 """
 
 import secrets

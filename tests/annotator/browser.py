@@ -85,6 +85,7 @@ class Hands:
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.goto(url)
         self.until("window.annotator?.store.video && annotator.view.shown.frame >= 0")
+        self.js("annotator.store.radius = 12")
         self.saved()
 
     def js(self, expression):

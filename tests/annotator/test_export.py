@@ -1,5 +1,7 @@
 import json
+import shutil
 import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -8,10 +10,12 @@ import pytest
 from pycocotools import mask as coco
 
 from dataset.davis_test_dataset import davis_2017
+from scripts.annotator.cut_out import Edge, opacity
 from scripts.annotator.export import KINDS, export
 from tests.annotator.parts import FRAMES, HEIGHT, WIDTH, add, disc, frames, session, stroke, write_frames
 from tests.conftest import read_png, run_main
 from tests.evaluation.test_propagate_video import write_video
+from util.errors import InputError
 
 FPS = 12.5
 LINE = [[20.2, 30.0], [60.7, 41.5]]
@@ -147,6 +151,106 @@ def test_coco_is_read_back(exported, expected):
         found[each["image_id"]][mask] = each["category_id"]
     assert np.array_equal(found, expected)
     assert [data.imgs[i]["file_name"] for i in range(FRAMES)] == [f"{i:05}.jpg" for i in range(FRAMES)]
+
+
+def test_opacity_falls_across_the_outline():
+    inside = np.zeros((30, 40), bool)
+    inside[8:20, 10:31] = inside[3:9, 25:28] = True
+    y, x = np.mgrid[:30, :40]
+    places = np.stack([y, x], axis=2)
+    gaps = [
+        np.linalg.norm(places[:, :, None] - places[there], axis=3).min(axis=2) for there in (inside, ~inside)
+    ]
+    to_outline = np.where(inside, gaps[1] - 0.5, 0.5 - gaps[0])
+    assert np.array_equal(opacity(inside, Edge()), inside * 255)
+    assert np.array_equal(opacity(inside, Edge(choke=2)) > 0, to_outline > 2)
+    assert np.array_equal(opacity(inside, Edge(choke=-3)) > 0, to_outline > -3)
+    soft = opacity(inside, Edge(feather=8, choke=1)).astype(int)
+    assert np.abs(soft - 255 * np.clip(0.5 + (to_outline - 1) / 8, 0, 1)).max() <= 0.51
+
+
+@pytest.fixture(scope="module")
+def chosen(annotated, tmp_path_factory):
+    """Frames 2 to 5 of two objects, apart and with soft edges, of a video with sound and a third object."""
+    video, workspace = annotated
+    folder = tmp_path_factory.mktemp("chosen")
+    loud = add_sound(video, folder / "clip.mp4")
+    shutil.copytree(workspace, folder / "w")
+    (folder / "w/video").unlink()
+    flags = ["--first", 2, "--last", 5, "--objects", 1, 4, "--feather", 6, "--choke", 1, "--apart"]
+    args = [loud, "--workspace", folder / "w", "--output", folder / "out", "--export", "png", "coco"]
+    with pytest.MonkeyPatch.context() as patch:
+        run_main(patch, "scripts.annotate", *args, "overlay", "alpha", "webm", "green", *flags)
+    return folder / "out"
+
+
+def add_sound(video, path):
+    """Copy a film's pictures, and add three seconds of a tone."""
+    tone = np.sin(np.arange(3 * 48000) * 0.06)
+    with av.open(str(video)) as source, av.open(str(path), "w") as film:
+        pictures = film.add_stream_from_template(source.streams.video[0])
+        heard = film.add_stream("aac", 48000)
+        heard.codec_context.layout = "mono"
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                film.mux(packet)
+        for start in range(0, len(tone), 1024):
+            frame = av.AudioFrame.from_ndarray(tone[None, start : start + 1024].astype("f4"), "fltp", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            film.mux(heard.encode(frame))
+        film.mux(heard.encode(None))
+    return path
+
+
+def test_a_range_of_chosen_objects(chosen, expected):
+    kept = np.where(np.isin(expected, (1, 4)), expected, 0)
+    names = [f"{index:05}.png" for index in range(2, 6)]
+    assert sorted(path.name for path in (chosen / "clip_png").iterdir()) == names
+    for index in range(2, 6):
+        assert np.array_equal(read_png(chosen / "clip_png" / names[index - 2]), kept[index])
+    data = json.loads((chosen / "clip_coco.json").read_text())
+    assert [each["name"] for each in data["categories"]] == ["ball", "corner"]
+    assert {each["image_id"] for each in data["annotations"]} == {2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("folder", "sound"), [("alpha", "aac"), ("webm", "opus"), ("green", "aac"), ("overlay", "aac")]
+)
+def test_each_object_has_a_film_with_sound_and_colour_tags(folder, sound, chosen, expected):
+    ball, corner = sorted((chosen / f"clip_{folder}").iterdir())
+    assert (ball.stem, corner.stem) == ("001_ball", "004_corner")
+    with av.open(str(ball)) as film:
+        context = film.streams.video[0].codec_context
+        assert (context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1)
+        assert film.streams.audio[0].codec_context.name == sound
+        heard = sum(frame.samples / frame.sample_rate for frame in film.decode(audio=0))
+        assert heard == pytest.approx(4 / FPS, abs=0.07)
+    if folder not in ("alpha", "webm"):
+        return
+    pictures, _ = pictures_of(ball, "rgba")
+    assert len(pictures) == 4
+    for index, picture in enumerate(pictures, start=2):
+        wanted = opacity(expected[index] == 1, Edge(6, 1)).astype(int)
+        assert np.abs(picture[..., 3] - wanted).mean() < 2
+    assert pictures_of(corner, "rgba")[0][1:, ..., 3].max() < 10
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--first", "12"], "first must be a whole number from 0 to 11"),
+        (["--objects", "9"], "there is no object 9; there are 1, 2, 3, 4"),
+        (["--feather", "21"], "feather must be from 0 to 20"),
+        (["--choke", "nan"], "choke must be from -10 to 10"),
+    ],
+)
+def test_a_choice_that_is_not_there_is_refused(flags, why, annotated, tmp_path, monkeypatch):
+    video, workspace = annotated
+    arguments = [video, "--workspace", workspace, "--export", "png", "--output", tmp_path / "out"]
+    with pytest.raises(InputError, match=why):
+        run_main(monkeypatch, "scripts.annotate", *arguments, *flags)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_stopped_export_leaves_nothing_and_folders_become_archives(annotated, tmp_path, expected):

@@ -1,6 +1,9 @@
 /** Starts the page, and what keys and the remaining buttons do. */
 
-import { isOpen, openExport, openHelp } from "./dialogs.js";
+import "./remember.js"; // it restores what the others then show
+import "./dropping.js";
+import { isOpen, openHelp } from "./dialogs.js";
+import { openExport } from "./exporting.js";
 import { icon, placeIcons } from "./icons.js";
 import { shortcutOf } from "./keys.js";
 import { edit, link, listen, pending } from "./link.js";
@@ -8,12 +11,15 @@ import { copy, copyFrom, endPreview, paste } from "./mending.js";
 import "./objects.js";
 import * as panels from "./panels.js";
 import * as pictures from "./pictures.js";
+import { audio } from "./sound.js";
 import { cancelPropagation, propagate } from "./propagation.js";
 import { nudge } from "./shifting.js";
 import { activeObject, announce, on, rangeOf, setFrame, store } from "./store.js";
+import { nextPlace } from "./suspicion.js";
 import { nextDrawn, setPlaying } from "./timeline.js";
 import * as tools from "./tools.js";
 import { fit, view, zoom } from "./view.js";
+import { nextMode } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
 const TOAST = 6000; // ms
@@ -26,6 +32,11 @@ function step(frames) {
 function jump(direction) {
   const frame = nextDrawn(direction);
   if (frame !== null) { setPlaying(false); setFrame(frame); }
+}
+
+function look() {
+  setPlaying(false);
+  if (!nextPlace()) announce("notice", "No frame looks wrong by now.");
 }
 
 function setRange(first, last) {
@@ -47,6 +58,12 @@ function takeOff() {
   if (object) edit({ kind: "erase", object: object.label, first: store.frame, last: store.frame });
 }
 
+function toggleLoop() {
+  store.loop = !store.loop;
+  announce("playing");
+}
+
+const radiusStep = (radius) => (radius < 10 ? 1 : Math.max(2, Math.round(radius / 8)));
 /** A pixel of the screen, but at least one of the video. */
 const nudgeStep = () => Math.max(1, Math.round(1 / view.scale));
 
@@ -54,12 +71,12 @@ const undo = () => tools.dropCorner() || tools.dropDraft() || panels.undo();
 
 const KEYS = {
   ArrowLeft: () => step(-1), ArrowRight: () => step(1), "shift+ArrowLeft": () => step(-10), "shift+ArrowRight": () => step(10),
-  Home: () => step(-Infinity), End: () => step(store.video.frames), ",": () => jump(-1), ".": () => jump(1),
-  "[": () => tools.setRadius(store.radius > 10 ? store.radius - 2 : store.radius - 1), "]": () => tools.setRadius(store.radius >= 10 ? store.radius + 2 : store.radius + 1),
+  Home: () => step(-Infinity), End: () => step(store.video.frames), ",": () => jump(-1), ".": () => jump(1), j: look,
+  "[": () => tools.setRadius(store.radius - radiusStep(store.radius - 1)), "]": () => tools.setRadius(store.radius + radiusStep(store.radius)),
   n: panels.addObject, r: panels.toggleReview, k: panels.keep, t: propagate, h: () => change("hidden"), l: () => change("locked"),
-  i: rangeIn, u: rangeOut, a: rangeAll, Delete: takeOff,
+  i: rangeIn, u: rangeOut, a: rangeAll, o: toggleLoop, Delete: takeOff,
   "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), f: fit, "0": () => zoom(1 / view.scale / devicePixelRatio),
-  m: () => { store.masksShown = !store.masksShown; announce("look"); },
+  w: nextMode, m: () => { store.masksShown = !store.masksShown; announce("look"); },
   "?": openHelp, "ctrl+z": undo, "ctrl+shift+z": panels.redo, "ctrl+y": panels.redo, "ctrl+e": openExport,
   q: () => copyFrom("previous"), y: () => copyFrom("next"), d: () => copyFrom("nearest"),
   "ctrl+c": copy, "ctrl+v": () => paste(false), "ctrl+shift+v": () => paste(true),
@@ -116,16 +133,17 @@ addEventListener("beforeunload", (event) => {
 
 const actions = {
   prev: () => step(-1), next: () => step(1), "prev-drawn": () => jump(-1), "next-drawn": () => jump(1), play: () => setPlaying(!store.playing),
-  undo, redo: panels.redo, "zoom-in": () => zoom(1.25), "zoom-out": () => zoom(0.8), "zoom-fit": fit, "range-in": rangeIn, "range-out": rangeOut, "range-all": rangeAll,
+  undo, redo: panels.redo, "zoom-in": () => zoom(1.25), "zoom-out": () => zoom(0.8), "zoom-fit": fit, "range-in": rangeIn, "range-out": rangeOut, "range-all": rangeAll, loop: toggleLoop,
 };
 for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
 $("frame").addEventListener("change", () => step(Number($("frame").value) - store.frame));
 $("frame").addEventListener("keydown", (event) => { if (event.key === "Enter") $("view").focus(); });
 $("frame").addEventListener("blur", () => announce("frame"));
 
-on("playing", () => {
+on("playing restored", () => {
   $("play").replaceChildren(icon(store.playing ? "pause" : "play"));
   $("play").setAttribute("aria-label", store.playing ? "Pause" : "Play");
+  $("loop").setAttribute("aria-pressed", String(store.loop));
 });
 for (const [topic, className] of [["problem", ""], ["notice", "good"]]) {
   on(topic, (textContent) => {
@@ -137,5 +155,5 @@ for (const [topic, className] of [["problem", ""], ["notice", "good"]]) {
 
 placeIcons();
 listen();
-window.annotator = { store, view, pictures, link, pending }; // for whoever looks from the console, and for tests
+window.annotator = { store, view, pictures, link, pending, audio }; // for whoever looks from the console, and for tests
 announce("tool");

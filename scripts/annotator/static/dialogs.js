@@ -1,29 +1,18 @@
-/** Dialogs: help, export, bringing in masks, weights, removing an object. */
+/** Dialogs: help, bringing in masks, weights, removing an object; that of Export is in exporting.js. */
 
 import { edit, post, take } from "./link.js";
 import { announce, on, rangeOf, store } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
 
-const EXPORTS = [
-  ["png", "Masks", "One paletted PNG per frame"],
-  ["overlay", "Film with masks drawn in", "MP4, with the video's sound"],
-  ["alpha", "Cut-out film", "ProRes 4444 with transparency, for editing"],
-  ["webm", "Cut-out film for the web", "WebM with transparency"],
-  ["green", "Film before green", "MP4, to be keyed"],
-  ["davis", "DAVIS 2017 layout", "JPEGImages, Annotations, ImageSets"],
-  ["youtube", "YouTube-VOS layout", "JPEGImages, Annotations, meta.json"],
-  ["coco", "COCO", "JSON with run-length encoded masks"],
-];
-
 const KEYS = {
   Mouse: [["Right button", "Rub out; a scribble beside the object; take back a corner"], ["Alt", "Box and polygon cut out; the eraser rubs out every object"], ["Shift", "The guess replaces the object's mask; the shift tool scales"], ["Ctrl click", "Choose the object there; also a click with Shift or Move"], ["Double click", "Close the polygon"], ["Middle button, space", "Move the video"], ["Wheel, two fingers", "Zoom"]],
   Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S G", "Scribble, guess from a box"], ["V", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a propagation"]],
   Mend: [["Q Y", "Copy the mask from the previous, the next frame"], ["D", "Copy it from the nearest frame that is drawn or reviewed"], ["Ctrl C V", "Copy, paste on this frame"], ["Ctrl Shift V", "Paste on the range"], ["Z", "Shift tool"], ["Ctrl ← → ↑ ↓", "Shift the mask"], ["Ctrl Shift ↑ ↓", "Scale it"]],
   Objects: [["N", "New object"], ["1 to 9", "Choose an object"], ["H L", "Hide, lock the chosen object"], ["Delete", "Take it off this frame"]],
-  Frames: [["← →", "One frame back, on"], ["Shift ← →", "Ten frames"], ["Home End", "First, last frame"], [", .", "Previous, next drawn frame"], ["Space", "Play, pause"], ["R", "Reviewed: propagation leaves the frame"], ["K", "Use as drawn: propagation starts here, too"]],
+  Frames: [["← →", "One frame back, on"], ["Shift ← →", "Ten frames"], ["Home End", "First, last frame"], [", .", "Previous, next drawn frame"], ["J", "The frame that looks most wrong, then the next"], ["Space", "Play, pause"], ["O", "Play the range again and again"], ["R", "Reviewed: propagation leaves the frame"], ["K", "Use as drawn: propagation starts here, too"]],
   Propagation: [["I U A", "Range in, out, all"], ["T", "Propagate"], ["Ctrl Z", "Undo"], ["Ctrl Shift Z", "Redo"]],
-  View: [["+ −", "Zoom"], ["F", "Fit"], ["0", "One pixel of the video is one of the screen"], ["M", "Show or hide masks"], ["?", "This help"]],
+  View: [["+ −", "Zoom"], ["F", "Fit"], ["0", "One pixel of the video is one of the screen"], ["M", "Show or hide masks"], ["W", "Masks as overlay, cut out, outlines"], ["Ctrl, Shift wheel", "On the timeline: zoom, move it"], ["?", "This help"]],
 };
 
 export function make(tag, properties = {}, ...children) {
@@ -48,38 +37,6 @@ export function openHelp() {
   ])));
   const saved = make("p", { className: "quiet", textContent: `Everything is saved at once in ${store.workspace}.` });
   fill(dialog, "help", "Keys and mouse", make("div", { className: "keys" }, ...columns), saved, make("div", { className: "actions" }, closing(dialog)));
-}
-
-export function openExport() {
-  const dialog = $("export-dialog");
-  const choices = make("fieldset", { className: "choices" }, ...EXPORTS.map(([kind, name, what], index) =>
-    make("label", {}, make("input", { type: "radio", name: "kind", value: kind, checked: index === 0 }), make("span", { textContent: name }), make("small", { textContent: what }))));
-  const state = make("span", { className: "quiet grow", id: "export-state" });
-  state.setAttribute("role", "status");
-  const start = make("button", { className: "primary", textContent: "Export", id: "export-start", type: "button" });
-  start.addEventListener("click", async () => {
-    try {
-      await post("/api/export", { kind: choices.querySelector(":checked").value });
-    } catch (error) {
-      state.textContent = error.message;
-    }
-  });
-  fill(dialog, "export", "Export", choices, make("div", { className: "actions" }, state, closing(dialog), start));
-  refreshExport();
-}
-
-function refreshExport() {
-  const state = $("export-state");
-  const { job } = store;
-  if (!state || !$("export-dialog").open) return;
-  $("export-start").disabled = job?.state === "running";
-  if (job?.kind !== "export") return;
-  if (job.state === "running") state.textContent = job.total ? `${Math.round((100 * job.done) / job.total)} %` : "Starting";
-  else if (job.state === "done") {
-    const address = `/exports/${encodeURIComponent(job.result.name)}`;
-    state.replaceChildren(make("a", { href: address, textContent: `Download ${job.result.name}`, id: "download" }));
-    state.title = job.result.path;
-  } else state.textContent = job.text;
 }
 
 export function openImport() {
@@ -161,7 +118,5 @@ export function askRemoval(object) {
 export const isOpen = () => document.querySelector("dialog[open]") !== null;
 
 $("help").addEventListener("click", openHelp);
-$("export").addEventListener("click", openExport);
 $("import").addEventListener("click", openImport);
-on("job", refreshExport);
 on("model", () => { if (store.model.kind !== offeredWith && $("weights-dialog").open) $("weights-dialog").close(); });

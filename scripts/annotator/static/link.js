@@ -73,7 +73,7 @@ async function load() {
   workspace = response.headers.get("x-workspace");
   if (state.revision < store.revision) return; // a change has come in since
   loaded = mine;
-  Object.assign(store, { video: state.video, workspace: state.workspace, mostPoints: state.most_points });
+  Object.assign(store, { video: state.video, workspace: state.workspace, mostPoints: state.most_points, exports: state.exports, limits: state.limits });
   if (store.job === job) store.job = state.job;
   if (store.model === model) store.model = state.model;
   applyChange(state, true);

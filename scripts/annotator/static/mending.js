@@ -1,7 +1,7 @@
 /** Masks that are there already, put right: copied from other frames, and their edges changed. */
 
 import { edit } from "./link.js";
-import { decodeLabels, heldLabels } from "./pictures.js";
+import { decodeGreys, heldLabels } from "./pictures.js";
 import { showChosen } from "./radios.js";
 import { activeObject, announce, frameState, on, rangeOf, store } from "./store.js";
 import { draw, view } from "./view.js";
@@ -85,7 +85,7 @@ async function preview() {
   if (!refine) return;
   try {
     const response = await fetch(`/preview/${frame}.png?edit=${encodeURIComponent(JSON.stringify(refine))}`);
-    const labels = response.ok ? await decodeLabels(await response.blob()) : null;
+    const labels = response.ok ? (await decodeGreys(await response.blob())).greys : null;
     const reason = response.ok ? "" : (await response.json()).error;
     if (mine !== asked) return;
     const now = heldLabels(frame);

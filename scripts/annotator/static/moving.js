@@ -1,9 +1,10 @@
 /** How a mask that is being moved looks: the object's pixels of this frame, scaled about their middle and shifted. */
 
 import { pending } from "./link.js";
-import { heldLabels, tint } from "./pictures.js";
+import { heldLabels } from "./pictures.js";
 import { frameState, store } from "./store.js";
 import { view } from "./view.js";
+import { tint } from "./views.js";
 
 const picture = document.createElement("canvas");
 let made = ""; // what the picture holds
@@ -33,7 +34,7 @@ export function paintMove(context, { object, dx, dy, scale }) {
   if (made !== wanted) {
     Object.assign(picture, { width, height });
     const target = picture.getContext("2d"), image = target.createImageData(width, height);
-    tint(labels, image, width, objects, store.opacity / 100);
+    tint(labels, new Uint32Array(image.data.buffer), objects, store.opacity / 100);
     target.putImageData(image, 0, 0);
     middle = middleOf(object);
     made = wanted;

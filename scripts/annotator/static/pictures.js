@@ -36,6 +36,7 @@ class Cache {
 
 const frames = new Cache(FRAME_BYTES, (bitmap) => bitmap.close());
 const labelMaps = new Cache(LABEL_BYTES);
+const opacities = new Cache(LABEL_BYTES);
 const wanted = new Map(); // address -> promise
 
 /** Set the bitmap that is shown; it stays open until another one is set. */
@@ -44,7 +45,7 @@ export function setShown(bitmap) {
 }
 
 /** Decoded bytes that are held, for tests. */
-export const held = () => ({ frames: frames.bytes, labels: labelMaps.bytes });
+export const held = () => ({ frames: frames.bytes, labels: labelMaps.bytes + opacities.bytes });
 
 const reduction = { value: 1 };
 
@@ -80,28 +81,46 @@ export function heldLabels(frame) {
   return version ? labelMaps.get(labelKey(frame, version)) : null;
 }
 
-/** Labels in a PNG of the server, one byte a pixel. */
-export async function decodeLabels(png) {
+export function fetchLabels(frame) {
+  const { version } = frameState(frame);
+  if (!version) return Promise.resolve(null);
+  return fetchInto(labelMaps, `/masks/${frame}/${version}.png?w=${store.video.workspace_id}`, labelKey(frame, version));
+}
+
+const opacityKey = (frame, without) => `${without}/${store.feather}/${store.choke}/${labelKey(frame, frameState(frame).version)}`;
+
+/** How opaque a frame is in cut-out films, one byte a pixel, if it is at hand; `without` are labels left out. */
+export const heldOpacity = (frame, without) => opacities.get(opacityKey(frame, without));
+
+export function fetchOpacity(frame, without) {
+  const address = `/opacity/${frame}/${frameState(frame).version}.png?feather=${store.feather}&choke=${store.choke}&without=${without}&w=${store.video.workspace_id}`;
+  return fetchInto(opacities, address, opacityKey(frame, without));
+}
+
+function fetchInto(cache, address, key) {
+  return once(address, async () => {
+    const { greys } = await fetchGreys(address);
+    cache.set(key, greys, greys.length);
+    return greys;
+  });
+}
+
+/** Fetch a picture of one byte a pixel: resolves to {greys, width, height}. */
+export async function fetchGreys(address) {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error("The masks of this frame could not be loaded.");
+  return decodeGreys(await response.blob());
+}
+
+/** Decode a PNG of the server, one byte a pixel: resolves to {greys, width, height}. */
+export async function decodeGreys(png) {
   const bitmap = await createImageBitmap(png, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
-  return Uint8Array.from(pixels, (pixel) => pixel & 255);
-}
-
-export function fetchLabels(frame) {
-  const { version } = frameState(frame);
-  if (!version) return Promise.resolve(null);
-  const address = `/masks/${frame}/${version}.png?w=${store.video.workspace_id}`;
-  return once(address, async () => {
-    const response = await fetch(address);
-    if (!response.ok) throw new Error("The masks of this frame could not be loaded.");
-    const labels = await decodeLabels(await response.blob());
-    labelMaps.set(labelKey(frame, version), labels, labels.length);
-    return labels;
-  });
+  return { greys: Uint8Array.from(pixels, (pixel) => pixel & 255), width, height };
 }
 
 function once(address, load) {
@@ -116,26 +135,5 @@ export function prefetch(frame, direction, count) {
     if (near < 0 || near >= store.video.frames) return;
     if (!heldFrame(near)) fetchFrame(near).catch(() => {});
     if (heldLabels(near) === undefined) fetchLabels(near).catch(() => {});
-  }
-}
-
-/** Paint labels into an RGBA picture: objects in their colours, their borders opaque. */
-export function tint(labels, image, width, objects, opacity) {
-  const inside = new Uint32Array(256), border = new Uint32Array(256);
-  for (const { label, colour, hidden } of objects) {
-    if (hidden) continue;
-    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-    const rgb = (blue << 16) | (green << 8) | red;
-    inside[label] = ((Math.round(opacity * 255) << 24) | rgb) >>> 0;
-    border[label] = ((255 << 24) | rgb) >>> 0;
-  }
-  const pixels = new Uint32Array(image.data.buffer);
-  const last = labels.length - 1;
-  for (let i = 0; i <= last; i++) {
-    const label = labels[i];
-    if (!label) { pixels[i] = 0; continue; }
-    const edge = (i > 0 && labels[i - 1] !== label) || (i < last && labels[i + 1] !== label)
-      || (i >= width && labels[i - width] !== label) || (i + width <= last && labels[i + width] !== label);
-    pixels[i] = edge ? border[label] : inside[label];
   }
 }

@@ -12,6 +12,8 @@ export const store = {
   revision: -1,
   job: null,
   mostPoints: Infinity, // of one stroke
+  exports: [], // {kind, name, what, cuts, film}
+  limits: {}, // {feather, choke}
   frame: 0,
   active: null, // label of the chosen object
   choosesNext: false, // the next object that appears was added here, and becomes the chosen one
@@ -19,9 +21,14 @@ export const store = {
   radius: 12,
   opacity: 45,
   masksShown: true,
+  mode: "overlay", // how masks are shown, see views.js
+  feather: 0, // of cut-outs, in pixels of the video
+  choke: 0,
   range: null, // [first, last], or null for the whole video
   direction: "both",
   playing: false,
+  loop: false, // play the range again and again
+  heard: true, // with sound
 };
 
 const listeners = new Map();

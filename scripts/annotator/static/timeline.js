@@ -1,28 +1,28 @@
 /** The timeline: small pictures, a row for each object, the range and the position; and playback. */
 
 import { heldFrame } from "./pictures.js";
-import { announce, on, rangeOf, setFrame, store } from "./store.js";
+import { frameWidth, toFrame, toX, width } from "./scale.js";
+import { activeObject, announce, on, rangeOf, setFrame, store } from "./store.js";
+import { paintArea, paintSuspicion } from "./suspicion.js";
+import { nearest, paintThumbnail } from "./thumbnails.js";
 
 const canvas = document.getElementById("timeline");
 const context = canvas.getContext("2d");
 const track = document.getElementById("track");
 const MANY = 8; // objects, from which on their rows are thinner
-const thumbnails = new Map(); // frame -> image
 let waiting = false;
 
 let pictures = 44; // CSS pixels of height, then a row for each object
 let rowHeight = 25;
+let strip = 26; // of the chosen object's area and suspicion
 
 /** Follow the size of the text, which grows with the screen. */
 function measure() {
   const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 14;
   pictures = Math.round(44 * unit);
+  strip = Math.round(26 * unit);
   rowHeight = Math.round((store.objects.length > MANY ? 21 : 25) * unit);
 }
-
-const width = () => canvas.clientWidth;
-const toX = (frame) => (frame / store.video.frames) * width();
-const toFrame = (x) => Math.max(0, Math.min(store.video.frames - 1, Math.floor((x / width()) * store.video.frames)));
 
 export function refresh() {
   if (waiting) return;
@@ -33,17 +33,19 @@ export function refresh() {
 function paint() {
   measure();
   const ratio = devicePixelRatio;
-  const height = pictures + 6 + Math.max(1, store.objects.length) * rowHeight;
+  const top = pictures + strip + 9;
+  const height = top + Math.max(1, store.objects.length) * rowHeight;
   canvas.style.height = `${height}px`;
-  for (const [name, value] of [["--rows-top", pictures + 6], ["--row", rowHeight]]) track.style.setProperty(name, `${value}px`); // of the names
+  for (const [name, value] of [["--rows-top", top], ["--row", rowHeight]]) track.style.setProperty(name, `${value}px`); // of the names
   canvas.width = Math.round(width() * ratio);
   canvas.height = Math.round(height * ratio);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   paintPictures();
-  if (!store.objects.length) fillRow(pictures + 6, "#2b3138", 0, width());
-  store.objects.forEach((object, index) => paintRow(object, pictures + 6 + index * rowHeight));
+  paintStrip();
+  if (!store.objects.length) fillRow(top, "#2b3138", 0, width());
+  store.objects.forEach((object, index) => paintRow(object, top + index * rowHeight));
   paintRange(height);
-  const x = toX(store.frame), wide = Math.max(2, width() / store.video.frames);
+  const x = toX(store.frame), wide = Math.max(2, frameWidth());
   context.fillStyle = "rgb(255 255 255 / .22)";
   context.fillRect(x, 0, wide, height);
   context.fillStyle = "#ffffff";
@@ -58,14 +60,22 @@ function paintPictures() {
   context.fillRect(0, 0, width(), pictures);
   const shown = (pictures * store.video.width * store.video.pixel_aspect) / store.video.height;
   const count = Math.ceil(width() / shown);
-  const known = [...thumbnails.keys()];
-  for (let i = 0; i < count && known.length; i++) {
-    const wanted = toFrame((i + 0.5) * shown);
-    const nearest = known.reduce((best, frame) => (Math.abs(frame - wanted) < Math.abs(best - wanted) ? frame : best));
-    context.drawImage(thumbnails.get(nearest), i * shown, 0, shown, pictures);
+  for (let i = 0; i < count; i++) {
+    const frame = nearest(toFrame((i + 0.5) * shown));
+    if (frame !== undefined) paintThumbnail(context, frame, i * shown, shown, pictures);
   }
-  context.fillStyle = "rgb(13 15 17 / .35)";
+  context.fillStyle = "rgb(13 15 17 / .2)";
   context.fillRect(0, 0, width(), pictures);
+}
+
+/** Paint the area and the suspicion of the chosen object. */
+function paintStrip() {
+  context.fillStyle = "#22272d";
+  context.fillRect(0, pictures + 3, width(), strip);
+  const object = activeObject();
+  if (!object) return;
+  paintArea(context, object.label, object.colour, pictures + 3, strip, toX, frameWidth());
+  paintSuspicion(context, object.label, pictures + 4, strip - 2, toX, frameWidth());
 }
 
 function fillRow(y, colour, from, to) {
@@ -84,7 +94,7 @@ function stateOf(frame, label) {
 
 function paintRow(object, y) {
   fillRow(y, "#2b3138", 0, width());
-  const wide = width() / store.video.frames;
+  const wide = frameWidth();
   context.globalAlpha = 1;
   for (const frame of store.frames.keys()) {
     const state = stateOf(frame, object.label);
@@ -101,6 +111,7 @@ function paintRow(object, y) {
       context.fillRect(from, y + rowHeight - 5, to - from + 0.3, 2);
     }
   }
+  paintSuspicion(context, object.label, y, rowHeight - 3, toX, frameWidth());
   if (object.label === store.active) {
     context.strokeStyle = "#56b4e9";
     context.strokeRect(0.5, y - 0.5, width() - 1, rowHeight - 2);
@@ -137,10 +148,12 @@ export function setPlaying(playing) {
   let due = performance.now();
   const tick = (now) => {
     if (!store.playing) return;
-    if (store.frame >= rangeOf()[1]) return setPlaying(false);
-    if (now >= due && (heldFrame(store.frame + 1) || now - due > 400)) {
+    const [first, last] = rangeOf();
+    if (store.frame >= last && !store.loop) return setPlaying(false);
+    const following = store.frame >= last ? first : store.frame + 1;
+    if (now >= due && (heldFrame(following) || now - due > 400)) {
       due = Math.max(due + 1000 / store.video.fps, now - 100);
-      setFrame(store.frame + 1);
+      setFrame(following);
     }
     requestAnimationFrame(tick);
   };
@@ -159,17 +172,5 @@ canvas.addEventListener("pointermove", (event) => { if (scrubbing) setFrame(toFr
 canvas.addEventListener("pointerup", () => { scrubbing = false; });
 canvas.addEventListener("pointercancel", () => { scrubbing = false; });
 
-function loadThumbnail(frame) {
-  if (!store.video || thumbnails.has(frame)) return;
-  const image = new Image();
-  image.onload = () => { thumbnails.set(frame, image); refresh(); };
-  image.src = `/thumbnails/${frame}.jpg?v=${store.video.fingerprint}`;
-}
-
 new ResizeObserver(refresh).observe(canvas);
-on("frame document range active", refresh);
-on("thumbnail", loadThumbnail);
-on("loaded", () => {
-  for (const frame of store.video.thumbnails) loadThumbnail(frame);
-  refresh();
-});
+on("frame document range active scale look loaded suspicion", refresh);

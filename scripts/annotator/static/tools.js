@@ -40,7 +40,7 @@ export function chooseTool(tool) {
 }
 
 export function setRadius(radius) {
-  store.radius = Math.max(0.5, Math.min(200, radius));
+  store.radius = Math.max(0.5, Math.min(Math.max(200, store.video.height / 4), radius));
   announce("tool");
   draw();
 }
@@ -256,6 +256,7 @@ opacity.addEventListener("input", () => {
 });
 
 function refresh() {
+  opacity.value = document.getElementById("opacity-out").textContent = String(store.opacity);
   showChosen(buttons.children, (button) => button.dataset.tool === store.tool);
   const drawsRound = store.tool === "brush" || store.tool === "eraser";
   document.getElementById("size-row").classList.toggle("unused", !drawsRound);
@@ -266,10 +267,11 @@ function refresh() {
   const how = store.model.scribbles && store.tool === "scribble" ? ` (${store.model.scribbles})` : "";
   const computed = store.tool === "scribble" || store.tool === "guess";
   document.getElementById("tool-hint").textContent = elsewhere ? `A polygon is open on frame ${view.draft.frame}.` : TOOLS[store.tool].hint.replace(/\.$/, computed ? `${how}.` : ".");
+  size.max = String(Math.max(20, Math.round((store.video?.height ?? 0) / 5)));
   size.value = String(store.radius);
   document.getElementById("size-out").textContent = String(Math.round(store.radius * 2) / 2);
 }
 
-on("tool model loaded frame", refresh);
+on("tool model loaded frame restored", refresh);
 on("leaving", finish);
 on("pause", (draft) => { if (view.draft === draft && !drawing) finish(); });

@@ -1,15 +1,15 @@
 /** The canvas: the frame, its masks, what is being drawn; zoom and pan. */
 
 import { pending } from "./link.js";
-import { fetchFrame, fetchLabels, heldFrame, heldLabels, prefetch, setReduction, setShown, tint } from "./pictures.js";
-import { moveHere, paintMove, unmoved } from "./moving.js";
+import { fetchFrame, fetchLabels, heldFrame, heldLabels, prefetch, setReduction, setShown } from "./pictures.js";
+import { moveHere, paintMove } from "./moving.js";
 import { paintScribbles } from "./scribbles.js";
 import { frameState, on, store } from "./store.js";
+import { fetchLook, lookHeld, paintMasks } from "./views.js";
 
 const canvas = document.getElementById("view");
 const stage = document.getElementById("stage");
 const context = canvas.getContext("2d", { alpha: false });
-const overlay = document.createElement("canvas"); // the masks, tinted, one pixel a pixel of the video
 const MARGIN = 16; // CSS pixels around a fitted video
 const LARGEST_ZOOM = 40;
 
@@ -19,7 +19,6 @@ export const view = { scale: 1, x: 0, y: 0, fitted: true, cursor: null, draft: n
 export const openHere = () => view.draft?.kind === "polygon" && view.draft.frame === store.frame;
 
 let bitmap = null; // what is shown
-let tinted = ""; // what the overlay holds
 let requested = 0;
 let drawing = false;
 
@@ -74,10 +73,10 @@ export async function show() {
   const error = document.getElementById("frame-error");
   try {
     const held = heldFrame(frame);
-    const labelsHeld = heldLabels(frame) !== undefined;
+    const labelsHeld = heldLabels(frame) !== undefined && lookHeld(frame);
     if (held && labelsHeld) bitmap = held;
     else {
-      const [picture] = await Promise.all([held ?? fetchFrame(frame), fetchLabels(frame)]);
+      const [picture] = await Promise.all([held ?? fetchFrame(frame), fetchLabels(frame), fetchLook(frame)]);
       if (mine !== requested) return;
       bitmap = picture;
     }
@@ -116,39 +115,18 @@ function paint() {
   context.fillRect(0, 0, width, height);
   if (!store.video) return;
   const [wide, high] = pixelSize();
-  context.setTransform(wide * ratio, 0, 0, high * ratio, view.x * ratio, view.y * ratio);
+  const matrix = new DOMMatrix([wide * ratio, 0, 0, high * ratio, view.x * ratio, view.y * ratio]);
+  context.setTransform(matrix);
   context.imageSmoothingEnabled = view.scale * ratio < 3;
   const size = [store.video.width, store.video.height];
   if (bitmap) context.drawImage(bitmap, 0, 0, ...size);
   else { context.fillStyle = "#1b1f24"; context.fillRect(0, 0, ...size); }
-  if (store.masksShown && view.shown.frame === store.frame && refreshOverlay()) {
-    context.imageSmoothingEnabled = view.scale * ratio < 1;
-    context.drawImage(overlay, 0, 0);
-  }
+  if (store.masksShown && view.shown.frame === store.frame) paintMasks(context, matrix, view.scale * ratio < 1);
   if (store.masksShown && moveHere()) paintMove(context, moveHere());
   if (store.masksShown) paintScribbles(context);
   for (const { body } of pending) if (body.frame === store.frame && body.points) paintShape(body);
   if (view.draft?.points && view.draft.frame === store.frame) paintShape(view.draft);
   if (view.cursor) paintCursor();
-}
-
-/** Bring the overlay to what the current frame has; false when there is nothing. */
-function refreshOverlay() {
-  const preview = view.preview?.frame === store.frame ? view.preview : null;
-  const labels = preview?.labels ?? heldLabels(store.frame);
-  if (!labels) return false;
-  const { width, height } = store.video;
-  const objects = unmoved();
-  const looks = objects.map((each) => `${each.label}${each.colour}${each.hidden}`).join();
-  const wanted = `${store.video.workspace_id}/${store.frame}/${frameState(store.frame).version}/${preview?.number}/${store.opacity}/${looks}`;
-  if (tinted === wanted) return true;
-  if (overlay.width !== width || overlay.height !== height) Object.assign(overlay, { width, height });
-  const target = overlay.getContext("2d");
-  const image = target.createImageData(width, height);
-  tint(labels, image, width, objects, store.opacity / 100);
-  target.putImageData(image, 0, 0);
-  tinted = wanted;
-  return true;
 }
 
 /** Paint what is being drawn, or is not saved yet. */

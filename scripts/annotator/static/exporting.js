@@ -1,0 +1,99 @@
+/** The dialog of Export: which kind, frames and objects, and how cut-outs end. */
+
+import { closing, fill, make } from "./dialogs.js";
+import { post } from "./link.js";
+import { announce, on, rangeOf, store } from "./store.js";
+
+const $ = (id) => document.getElementById(id);
+const left = new Set(); // labels that are not exported
+const last = { kind: "png", whole: false, apart: false };
+
+const check = (id, text, checked, change, type = "checkbox") => {
+  const box = make("input", { type, id, checked, onchange: () => change(box.checked) });
+  return make("label", {}, box, text);
+};
+
+/** A number of pixels that the page's view has, too. */
+function pixels(name, text, min, max) {
+  const box = make("input", { type: "number", id: `export-${name}`, min, max, step: 0.5, value: store[name] });
+  box.addEventListener("change", () => {
+    store[name] = Math.min(max, Math.max(min, Number(box.value) || 0));
+    box.value = String(store[name]);
+    announce("look");
+  });
+  return make("label", {}, text, box);
+}
+
+function kinds() {
+  return make("fieldset", { className: "choices" }, ...store.exports.map(({ kind, name, what }) => {
+    const box = make("input", { type: "radio", name: "kind", value: kind, checked: kind === last.kind });
+    box.addEventListener("change", () => { last.kind = kind; refreshOptions(); });
+    return make("label", {}, box, make("span", { textContent: name }), make("small", { textContent: what }));
+  }));
+}
+
+function frames() {
+  const [first, end] = rangeOf();
+  const part = store.range !== null && !last.whole;
+  return make("p", {}, check("export-all", ` All frames`, !part, (on) => { last.whole = on; }, "radio"),
+    ...(store.range ? [check("export-range", ` In to Out (${first} to ${end})`, part, (on) => { last.whole = !on; }, "radio")] : []));
+}
+
+function objects() {
+  return make("fieldset", { className: "picks" }, make("legend", { textContent: "Objects" }), ...store.objects.map(({ label, name }) =>
+    check(`export-${label}`, ` ${name}`, !left.has(label), (on) => { if (on) left.delete(label); else left.add(label); refreshOptions(); })));
+}
+
+export function openExport() {
+  const dialog = $("export-dialog");
+  const { feather, choke } = store.limits;
+  const state = make("span", { className: "quiet grow", id: "export-state" });
+  state.setAttribute("role", "status");
+  const range = frames();
+  for (const box of range.querySelectorAll("input")) box.name = "frames";
+  const edge = make("p", { className: "edges", id: "export-edges" }, pixels("feather", "Feather ", 0, feather), pixels("choke", "Choke ", -choke, choke),
+    make("small", { className: "quiet", textContent: "pixels; the view on black, white or checks shows them" }));
+  const apart = make("p", { id: "export-apart-row" }, check("export-apart", " A film for each object", last.apart, (on) => { last.apart = on; }));
+  const start = make("button", { className: "primary", textContent: "Export", id: "export-start", type: "button", onclick: () => ask(state) });
+  fill(dialog, "export", "Export", kinds(), range, objects(), edge, apart, make("div", { className: "actions" }, state, closing(dialog), start));
+  refreshOptions();
+  refreshExport();
+}
+
+async function ask(state) {
+  const [first, end] = last.whole ? [0, store.video.frames - 1] : rangeOf();
+  const { feather, choke } = store;
+  const chosen = left.size ? { objects: chosenLabels() } : {};
+  try {
+    await post("/api/export", { kind: last.kind, first, last: end, feather, choke, apart: last.apart, ...chosen });
+  } catch (error) {
+    state.textContent = error.message;
+  }
+}
+
+const chosenLabels = () => store.objects.map((each) => each.label).filter((label) => !left.has(label));
+
+/** Show the options that the chosen kind has. */
+function refreshOptions() {
+  const { cuts, film } = store.exports.find((each) => each.kind === last.kind);
+  $("export-edges").hidden = !cuts;
+  $("export-apart-row").hidden = !film;
+  $("export-start").disabled = store.job?.state === "running" || (store.objects.length > 0 && !chosenLabels().length);
+}
+
+function refreshExport() {
+  const state = $("export-state");
+  const { job } = store;
+  if (!state || !$("export-dialog").open) return;
+  refreshOptions();
+  if (job?.kind !== "export") return;
+  if (job.state === "running") state.textContent = job.total ? `${Math.round((100 * job.done) / job.total)} %` : "Starting";
+  else if (job.state === "done") {
+    const address = `/exports/${encodeURIComponent(job.result.name)}`;
+    state.replaceChildren(make("a", { href: address, textContent: `Download ${job.result.name}`, id: "download" }));
+    state.title = job.result.path;
+  } else state.textContent = job.text;
+}
+
+$("export").addEventListener("click", openExport);
+on("job", refreshExport);

@@ -1,0 +1,144 @@
+"""Where a result looks wrong: a number for each mask, and the places that should be looked at first."""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scripts.annotator.document import FrameState
+from scripts.annotator.session import Session
+from util.errors import InputError
+
+MEASURED_SIDE = 240  # pixels: larger masks are measured on every second, third ... pixel
+HELD = 16  # reduced label maps: of this frame, the one before it, and drawn ones
+APART = 4  # frames: those nearer to a place belong to it
+MOST_PLACES = 20
+SUSPICIOUS = 0.5  # change from which on a place is to be looked at
+
+Mask = NDArray[np.bool_]  # H x W
+Versions = list[tuple[int, int]]  # frames, and a version of each
+
+
+@dataclass(frozen=True)
+class Place:
+    """A frame to look at, and the object that looks wrong there."""
+
+    frame: int
+    label: int
+    score: float
+
+
+def places(scores: Mapping[tuple[int, int], float]) -> list[Place]:
+    """Return the places of suspicious masks, the worst first, each with its worst frame and object.
+
+    Args:
+        scores: of masks, by frame and label.
+    """
+    found: list[Place] = []
+    for (frame, label), score in sorted(scores.items(), key=lambda each: (-each[1], each[0])):
+        if score < SUSPICIOUS or len(found) == MOST_PLACES:
+            break
+        if all(abs(frame - place.frame) > APART for place in found):
+            found.append(Place(frame, label, score))
+    return found
+
+
+class Suspicion:
+    """Measures the masks of a session; those that have not changed since are not measured again.
+
+    A mask looks wrong by its change from the nearest drawn ones of its object, the smaller change of the two;
+    from the frame before where the object is drawn nowhere. An object that is gone looks wrong on its first
+    frame without a mask alone.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        # by frame and label: versions that it was measured at, area and suspicion
+        self._measured: dict[tuple[int, int], tuple[Versions, int, float]] = {}
+        self._maps: dict[tuple[int, int], NDArray[np.uint8]] = {}  # by frame and version, the last used ones
+
+    def as_json(self) -> dict[str, Any]:
+        """Return curves and places, for pages.
+
+        A row of a curve is a frame, the mask's area and its suspicion, 0 to 1.
+        """
+        with self.session.lock:
+            document, revision = self.session.document, self.session.revision
+            states = {frame: document.state(frame) for frame in document.touched}
+            labels = [each.label for each in document.objects]
+        scores: dict[tuple[int, int], float] = {}
+        curves = {label: self._curve(label, states, scores) for label in labels}
+        found = [[place.frame, place.label, round(place.score, 3)] for place in places(scores)]
+        return {"revision": revision, "curves": curves, "places": found}
+
+    def _curve(
+        self, label: int, states: Mapping[int, FrameState], scores: dict[tuple[int, int], float]
+    ) -> list[Any]:
+        """Return an object's curve, and put its suspicion into the scores."""
+        rows: list[Any] = []
+        drawn = [frame for frame, state in states.items() if label in state.drawn]
+        for frame, state in states.items():
+            at = bisect_right(drawn, frame)
+            near = drawn[max(0, at - 1) : at + 1] or [f for f in (frame - 1,) if f in states]
+            before = states.get(frame - 1, state)
+            settled = state.reviewed or label in state.drawn | state.absent
+            gone = label not in state.present | before.present
+            try:
+                area, score = self._measure(label, [(f, states[f].version) for f in (frame, *near)])
+            except InputError:  # that version was undone meanwhile: pages ask again
+                return rows
+            scores[frame, label] = 0.0 if settled or gone else score
+            rows.append([frame, area, round(scores[frame, label], 3)])
+        return rows
+
+    def _measure(self, label: int, versions: Versions) -> tuple[int, float]:
+        """Return the area and suspicion of a mask.
+
+        Args:
+            label: of the object.
+            versions: frame and version of the mask, then of those that it is compared with.
+        """
+        key = (versions[0][0], label)
+        if key not in self._measured or self._measured[key][0] != versions:
+            now, *others = (self._map(*each) == label for each in versions)
+            score = min((change(other, now) for other in others), default=0.0)
+            self._measured[key] = versions, int(np.count_nonzero(now)), score
+        return self._measured[key][1:]
+
+    def _map(self, frame: int, version: int) -> NDArray[np.uint8]:
+        """Return the labels of a frame at a version, reduced."""
+        found = self._maps.pop((frame, version), None)
+        if found is None:
+            labels = self.session.label_map(frame, version)
+            step = max(1, min(labels.shape) // MEASURED_SIDE)
+            found = labels[::step, ::step].copy()
+        self._maps[frame, version] = found
+        if len(self._maps) > HELD:
+            del self._maps[next(iter(self._maps))]
+        return found
+
+
+def change(before: Mask, now: Mask) -> float:
+    """Return 1 - IoU of two masks once the first has been moved so that their centres of mass agree."""
+    if not before.any() or not now.any():
+        return float(before.any() or now.any())
+    rows, columns = (round(_centre(now, axis) - _centre(before, axis)) for axis in (0, 1))
+    moved = np.zeros_like(now)
+    moved[_part(rows, now.shape[0]), _part(columns, now.shape[1])] = before[
+        _part(-rows, now.shape[0]), _part(-columns, now.shape[1])
+    ]
+    shared = int(np.count_nonzero(moved & now))
+    return 1 - shared / int(np.count_nonzero(before) + np.count_nonzero(now) - shared)
+
+
+def _centre(mask: Mask, axis: int) -> float:
+    counts = np.count_nonzero(mask, axis=1 - axis)
+    return float(counts @ np.arange(len(counts)) / counts.sum())
+
+
+def _part(shift: int, length: int) -> slice:
+    """Return where something lands that is shifted within a length."""
+    return slice(max(0, shift), length + min(0, shift))

@@ -1,0 +1,299 @@
+"""How masks are shown and exported from the page: one page for all tests, which put back what they change."""
+
+import base64
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from tests.annotator.browser import Annotator, Hands, needs_browser, shown_pixels, until_shown
+from tests.annotator.parts import FRAMES, disc, frames
+from tests.annotator.test_export import add_sound
+from tests.conftest import read_png, write_labels
+from tests.evaluation.test_propagate_video import write_video
+
+pytest_plugins = ["tests.annotator.page"]
+pytestmark = needs_browser
+
+BOX = (40, 30), (100, 70)  # of object 1 on frame 0; object 2 has a smaller one
+INSIDE, OUTSIDE = [60.5, 60.5], [20.5, 60.5]
+RED = (230, 159, 0)  # of object 1
+MODES = ["overlay", "black", "white", "checker", "alpha", "outline"]
+
+
+@pytest.fixture(scope="module")
+def started(video, tmp_path_factory):
+    server = Annotator(video, tmp_path_factory.mktemp("looks") / "w")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def hands(started, chromium):
+    page = chromium.new_context(viewport={"width": 1366, "height": 768}).new_page()
+    person = Hands(page, started.url)
+    person.add(2)
+    person.key("x", "1")
+    person.drag(*BOX)
+    person.key("2")
+    person.drag((110, 10), (120, 20))
+    person.page.mouse.move(10, 200)
+    yield person
+    assert person.problems == []
+
+
+def picture_at(x, y):
+    return frames()[0][int(y), int(x)].astype(int)
+
+
+def near(colour, *, by=14):
+    return lambda shown: np.abs(shown - np.array(colour)).max() < by
+
+
+def mode(hands, name):
+    while hands.js("annotator.store.mode") != name:
+        hands.key("w")
+
+
+def test_a_key_goes_through_the_ways_to_show_masks(hands):
+    seen = []
+    for _ in MODES:
+        seen.append(hands.js("annotator.store.mode"))
+        hands.key("w")
+    assert (seen, hands.js("annotator.store.mode")) == (MODES, "overlay")
+    bare = picture_at(*INSIDE)
+    until_shown(hands, INSIDE, near(0.55 * bare + 0.45 * np.array(RED)))
+    for name, ground in (("black", (0, 0, 0)), ("white", (255, 255, 255))):
+        mode(hands, name)
+        until_shown(hands, OUTSIDE, near(ground, by=2))
+        until_shown(hands, INSIDE, near(bare))
+    mode(hands, "alpha")
+    until_shown(hands, INSIDE, near((255, 255, 255), by=2))
+    until_shown(hands, OUTSIDE, near((0, 0, 0), by=2))
+    hands.key("h")  # object 2, the chosen one
+    until_shown(hands, [115.5, 15.5], near((0, 0, 0), by=2))
+    hands.key("h")
+    until_shown(hands, [115.5, 15.5], near((255, 255, 255), by=2))
+    mode(hands, "checker")  # 24 checks along 96 pixels: 4 pixels each
+    until_shown(hands, [1.5, 1.5], near((0x66, 0x66, 0x66), by=2))
+    assert shown_pixels(hands, [5.5, 1.5], [5.5, 5.5]) == [[0x99] * 3, [0x66] * 3]
+    mode(hands, "outline")
+    until_shown(hands, INSIDE, near(bare))
+    until_shown(hands, OUTSIDE, near(picture_at(*OUTSIDE)))
+    mode(hands, "overlay")
+
+
+def test_feather_and_choke_are_shown_as_they_are_exported(hands):
+    mode(hands, "alpha")
+    for name, presses in (("feather", 16), ("choke", 4)):  # 8 pixels, and 2
+        hands.page.locator(f"#{name}").focus()
+        hands.key(*["ArrowRight"] * presses)
+    hands.until("annotator.store.feather === 8 && annotator.store.choke === 2")
+    hands.page.locator("#view").focus()
+    for column in range(34, 50):
+        alpha = np.clip(0.5 + (column + 0.5 - BOX[0][0] - 2) / 8, 0, 1) * 255
+        until_shown(hands, [column + 0.5, 50.5], near([alpha] * 3, by=3))
+    hands.js("Object.assign(annotator.store, { feather: 0, choke: 0 })")
+    mode(hands, "overlay")
+
+
+@pytest.mark.parametrize("scale", [0.5, 4, 20])
+def test_outlines_are_one_and_a_half_pixels_of_the_screen_wide(hands, scale):
+    mode(hands, "outline")
+    hands.key("0")
+    for key in {0.5: "---", 4: "++++++", 20: "++++++++++++++"}[scale]:
+        hands.key(key)
+    assert scale / 1.3 < hands.js("annotator.view.scale") < 1.3 * scale
+    across = [[100 + step / hands.js("annotator.view.scale"), 50.5] for step in range(-4, 5)]
+    line = np.array([RED]) - picture_at(100, 50)
+    wide = []
+    for _ in range(100):
+        shown = np.array(shown_pixels(hands, *across)) - picture_at(100, 50)
+        wide.append(float((shown @ line[0]).sum() / (line[0] @ line[0])))
+        if abs(wide[-1] - 1.5) < 0.25:
+            break
+        hands.page.wait_for_timeout(20)
+    assert wide[-1] == pytest.approx(1.5, abs=0.25)
+    hands.key("f")
+    mode(hands, "overlay")
+
+
+def test_what_is_chosen_in_the_dialog_is_exported(hands, started):
+    hands.go(0)
+    hands.key("i", "ArrowRight", "u", "Control+e")
+    page = hands.page
+    page.get_by_text("One paletted PNG per frame").click()
+    assert page.locator("#export-edges").is_hidden()
+    page.click("#export-range")
+    page.click("#export-2")  # not this one
+    page.click("#export-start")
+    with page.expect_download() as download:
+        page.click("#download")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert sorted(archive.namelist()) == ["00000.png", "00001.png"]
+        with archive.open("00000.png") as file:
+            labels = read_png(file)
+    (left, top), (right, bottom) = BOX
+    expected = np.zeros_like(labels)
+    expected[top:bottom, left:right] = 1
+    assert np.array_equal(labels, expected)
+    page.get_by_text("WebM with transparency").click()
+    assert page.locator("#export-edges").is_visible()
+    page.locator("#export-feather").fill("3")
+    page.locator("#export-feather").press("Tab")
+    page.click("#export-apart")
+    with page.expect_request("**/api/export") as request:
+        page.click("#export-start")
+    body = json.loads(request.value.post_data)
+    assert body == {
+        **{"kind": "webm", "first": 0, "last": 1, "objects": [1]},
+        **{"feather": 3, "choke": 0, "apart": True},
+    }
+    hands.until("annotator.store.job.number === 2 && annotator.store.job.state === 'done'")
+    page.click("#export-2")
+    hands.key("Escape", "a")
+
+
+def test_frame_tool_and_object_are_the_same_after_a_reload(hands):
+    hands.go(5)
+    hands.key("1", "p", "]", "w")
+    wanted = hands.js(
+        "(({frame, tool, active, radius, mode}) => [frame, tool, active, radius, mode])(annotator.store)"
+    )
+    assert wanted == [5, "polygon", 1, 14, "black"]
+    hands.page.reload()
+    hands.until("window.annotator?.store.video && annotator.view.shown.frame === 5")
+    kept = hands.js(
+        "(({frame, tool, active, radius, mode}) => [frame, tool, active, radius, mode])(annotator.store)"
+    )
+    assert kept == wanted
+    assert hands.page.locator("[data-tool=polygon]").get_attribute("aria-checked") == "true"
+    assert hands.page.locator("#objects li.active").get_attribute("data-label") == "1"
+    assert hands.page.locator("#mode").input_value() == "black"
+    assert hands.page.locator("#frame").input_value() == "5"
+    mode(hands, "overlay")
+    hands.key("x")
+    hands.go(0)
+
+
+def timeline_colour(hands, x, y):
+    """Return the colour of the timeline at CSS pixels."""
+    return np.array(
+        hands.js(
+            "((x, y) => [...document.getElementById('timeline').getContext('2d')"
+            f".getImageData(x * devicePixelRatio, y * devicePixelRatio, 1, 1).data].slice(0, 3))({x}, {y})"
+        )
+    )
+
+
+def until(hands, true):
+    for _ in range(500):
+        if true():
+            return
+        hands.page.wait_for_timeout(20)
+    raise AssertionError("never so")
+
+
+def test_thumbnails_have_masks_in_them(hands):
+    hands.go(11)  # the place of the current frame is brighter
+    x, y = 85 * 44 / 96, 50 * 44 / 96  # (85, 50) of the first one, which is 44 pixels high and of frame 0
+    dark = 0.8 * (0.25 * picture_at(85, 50) + 0.75 * np.array(RED)) + 0.2 * np.array((13, 15, 17))
+    until(hands, lambda: np.abs(timeline_colour(hands, x, y) - dark).max() < 25)
+    hands.key("m")
+    bare = 0.8 * picture_at(85, 50) + 0.2 * np.array((13, 15, 17))
+    until(hands, lambda: np.abs(timeline_colour(hands, x, y) - bare).max() < 25)
+    hands.key("m")
+
+
+def test_the_timeline_zooms_about_the_pointer(hands):
+    box = hands.page.locator("#timeline").bounding_box()
+    wide = box["width"]
+    at = wide * 9.5 / 12
+    hands.page.mouse.move(box["x"] + at, box["y"] + 60)
+    hands.page.keyboard.down("Control")
+    hands.page.mouse.wheel(0, -2000)  # to 8 frames, the fewest
+    hands.page.keyboard.up("Control")
+    hands.page.mouse.click(box["x"] + at, box["y"] + 20)
+    hands.until("annotator.store.frame === 9")
+    hands.page.mouse.click(box["x"] + at - wide / 8, box["y"] + 20)
+    hands.until("annotator.store.frame === 8")
+    hands.key("Home")  # the timeline follows
+    hands.page.wait_for_timeout(50)
+    hands.page.mouse.click(box["x"] + wide * 1.5 / 8, box["y"] + 20)
+    hands.until("annotator.store.frame === 1")
+    hands.page.keyboard.down("Control")
+    hands.page.mouse.wheel(0, 2000)
+    hands.page.keyboard.up("Control")
+    hands.page.mouse.move(10, 200)
+
+
+def test_a_range_is_played_again_and_again(hands):
+    hands.go(4)
+    hands.key("i", "ArrowRight", "ArrowRight", "u", "o")
+    hands.js(
+        "window.seen = [], setInterval(() => seen.at(-1) === annotator.store.frame"
+        " || seen.push(annotator.store.frame), 3), 0"
+    )
+    hands.key(" ")
+    hands.until("seen.length > 10")
+    hands.key(" ", "o", "a")
+    seen = hands.js("seen")
+    assert seen[seen.index(4) : seen.index(4) + 7] == [4, 5, 6, 4, 5, 6, 4]
+
+
+def test_files_are_dropped_onto_the_page(hands, started, tmp_path):
+    write_labels(tmp_path / "3.png", disc(3) * 2)
+    hands.page.evaluate(
+        """async content => {
+          const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], "3.png", { type: "image/png" }));
+          const drop = { dataTransfer, bubbles: true, cancelable: true };
+          document.body.dispatchEvent(new DragEvent("drop", drop));
+        }""",
+        base64.b64encode((tmp_path / "3.png").read_bytes()).decode(),
+    )
+    hands.until("document.getElementById('import-files')?.files.length === 1")
+    hands.page.click("#import-start")
+    hands.until("annotator.store.frames.has(3)")
+    assert np.array_equal(started.session.label_map(3), disc(3) * 2)
+    hands.key("Control+z")
+    hands.saved()
+
+
+def test_what_looks_wrong_is_found_by_a_key(hands, started):
+    """Masks of a moving disc, of which frame 7 has lost half."""
+    masks = {index: disc(index).astype(np.uint8) for index in range(2, FRAMES)}
+    masks[7][48:] = 0
+    frames_of = {str(index): {"labels": [1], "drawn": [1] if index == 2 else []} for index in masks}
+    started.session.write_masks({"kind": "masks", "frames": frames_of, "objects": []}, masks)
+    hands.until("!document.getElementById('places').hidden")
+    assert hands.page.inner_text("#places") == "1 place to look at"
+    hands.go(11)
+    hands.key("2", "j")
+    hands.until("annotator.store.frame === 7 && annotator.store.active === 1")
+    hands.key("r", "ArrowRight", "r")
+    hands.until("document.getElementById('places').hidden")
+    hands.key(*["Control+z"] * 3)
+    hands.saved()
+    hands.go(0)
+
+
+def test_sound_is_heard_while_the_video_plays(chromium, tmp_path):
+    write_video(tmp_path / "silent.mp4", frames(), "mp4v")
+    started = Annotator(add_sound(tmp_path / "silent.mp4", tmp_path / "clip.mp4"), tmp_path / "w")
+    page = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
+    person = Hands(page, started.url)
+    page.locator("#view").click()
+    person.go(6)
+    person.key(" ")
+    person.until("!annotator.audio.paused && annotator.audio.currentTime > 7 / 12.5")
+    person.until("!annotator.store.playing && annotator.audio.paused")
+    assert person.js("annotator.audio.duration") == pytest.approx(FRAMES / 12.5, abs=0.1)
+    page.click("#sound")
+    person.key("Home", " ")
+    person.until("annotator.store.frame === 3")
+    assert person.js("annotator.audio.paused")
+    page.context.close()
+    started.close()
