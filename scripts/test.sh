@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up .venv when needed, checks the code style and the types, and runs the tests; arguments go to pytest.
+# Checks style, types and imports, and runs the tests, in .venv; arguments go to pytest.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
@@ -8,7 +8,7 @@ echo "Checking the code style ..."
 .venv/bin/python -m ruff format --check .
 echo "Checking the types ..."
 .venv/bin/python -m mypy
-echo "Checking the floors ..."
+echo "Checking the imports between layers ..."
 .venv/bin/lint-imports --no-logo
 echo "Running the tests ..."
 .venv/bin/python -m pytest "$@"

@@ -65,10 +65,10 @@ def check_results(project: Path, lines: list[str], name: str) -> None:
     assert lines[-3:] == [
         f"masks    {out}/masks/tiny",
         f"picture  {out}/tiny.jpg",
-        f"film     {out}/tiny.mp4",
+        f"video    {out}/tiny.mp4",
     ]
     assert f"with {name}," in lines[-5]
-    assert "masks that stand still" in lines[-4]
+    assert "masks that do not move" in lines[-4]
     assert all(0 <= float(line.split()[1]) <= 100 for line in lines[-5:-3])
     assert set(np.unique(read_png(out / f"masks/tiny/{LATE:05}.png"))) == {0, 1, 2}
     assert len(list((out / "masks/tiny").iterdir())) == FRAMES
