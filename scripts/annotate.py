@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scripts.annotator.export import KINDS
 from scripts.annotator.run import annotate
-from scripts.evaluation.flags import add_network_flags
+from scripts.evaluation.flags import add_click_models, add_network_flags
 from util.device import add_precision_flags
 from util.errors import run_script
 from util.flag_types import add_alias, positive_float, positive_int, script_parser
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add_precision_flags(add, "auto")
     add_network_flags(add)
+    add_click_models(add)
     # of the original's window
     add_alias(add, "--prop_model", "model", type=Path)
     add_alias(add, "--resolution", "size", type=positive_int)

@@ -1,7 +1,11 @@
-"""Carry masks through any video: a video file or a folder of pictures, with masks on some frames."""
+"""Carry masks through any video: a video file or a folder of pictures, with masks on some frames.
+
+Without masks, say by clicks, boxes or words where the objects are.
+"""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video_dataset import UserVideo, open_user_video
@@ -17,6 +21,7 @@ from scripts.evaluation.flags import (
 from scripts.evaluation.loop import evaluate_video
 from scripts.evaluation.overlays import write_contact_sheet, write_overlay
 from scripts.evaluation.precision import precision_of_run
+from scripts.evaluation.prompt_flags import add_prompt_flags
 from scripts.evaluation.run_record import FileSet, Run, begin_run, range_of
 from util.device import set_up_device
 from util.errors import InputError, run_script
@@ -25,6 +30,9 @@ from util.flag_types import mp4_path, picture_path, positive_int, script_parser
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import Ranks
+
+if TYPE_CHECKING:
+    from scripts.evaluation.first_masks import FirstMasks
 
 
 def main() -> None:
@@ -38,7 +46,7 @@ def main() -> None:
         required=True,
         help="video file, or folder of jpg, png, bmp, webp or tiff pictures",
     )
-    add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
+    add("--masks", type=Path, help="a PNG, or a folder of PNGs named after their frames; else see --click")
     add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
     add_overwrite_flag(add)
     add("--overlay", type=mp4_path, help="write an MP4 with the masks drawn in")
@@ -50,6 +58,7 @@ def main() -> None:
     add("--start", type=int, default=0, help="first frame (default: %(default)s)")
     add("--end", type=int, help="frame after the last (default: all)")
     add("--every", type=positive_int, default=1, help="take every n-th frame (default: %(default)s)")
+    add_prompt_flags(parser)
     add_engine_flags(parser, ANY_VIDEO_MEMORY_FRAMES, precision="auto")
     propagate(parser.parse_args())
 
@@ -58,7 +67,13 @@ def propagate(args: argparse.Namespace) -> None:
     """Check what the flags ask for, and do it."""
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise InputError("--start must not be negative, and --end must lie behind it.")
+    made = first_masks(args)
     check_apart(args)
+    check_sound(args)
+    if made is not None:
+        made.write()
+        if args.first_only:
+            return
     video = open_user_video(
         args.input,
         args.masks,
@@ -68,7 +83,6 @@ def propagate(args: argparse.Namespace) -> None:
         every=args.every,
         backward=args.backward,
     )
-    check_sound(args)
     video.forward.check_apart(args.output)
     device = set_up_device(args)
     amp = precision_of_run(args, Ranks(device), video.forward)
@@ -76,6 +90,25 @@ def propagate(args: argparse.Namespace) -> None:
     with exclusive(args.output, "run"):
         begin_run(run_of(args, video, amp), args.overwrite)
         write_results(args, video, network)
+
+
+def first_masks(args: argparse.Namespace) -> "FirstMasks | None":
+    """Return the first masks that are to be made, whose path becomes --masks; None when those are given.
+
+    Raises:
+        InputError: neither masks nor anything to make them of is given, or both.
+    """
+    if (args.masks is None) == (not args.prompts):
+        raise InputError("give either --masks or --click, --box or --find, by which first masks are made.")
+    if args.masks is not None:
+        if args.at is not None or args.first_only:
+            raise InputError("--at and --first_only are for --click, --box and --find: leave them out.")
+        return None
+    from scripts.evaluation.first_masks import FirstMasks  # onnxruntime takes its time, and threads
+
+    made = FirstMasks(args)
+    args.masks = made.path
+    return made
 
 
 def check_apart(args: argparse.Namespace) -> None:

@@ -36,7 +36,14 @@ class GrabCutSegmenter:
 
     An object without scribbles keeps its mask, except under scribbles of other objects. Pixels that several
     objects claim go to the object with the nearest scribble.
+
+    Args:
+        least_reach: how far around its known part an object is looked for at least, in shares of the
+            picture's shorter side: a click says nothing of its size.
     """
+
+    def __init__(self, least_reach: float = 0.0) -> None:
+        self.least_reach = least_reach
 
     def segment(
         self, image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
@@ -51,7 +58,8 @@ class GrabCutSegmenter:
             if positive.any() or (negative & before).any():
                 open_to_it = [0, label, *np.unique(previous[positive])]
                 negative |= np.isin(previous, labels) & ~np.isin(previous, open_to_it)
-                mask = _changed_mask(image, positive, negative, before)
+                reach = self.least_reach * min(image.shape[:2])
+                mask = _changed_mask(image, positive, negative, before, reach)
                 result[(result == label) & ~mask] = 0
                 distance = _distance_to(positive)
                 gained = mask & ((distance < nearest) | (result == 0))
@@ -84,11 +92,13 @@ def mask_in_box(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Mas
     return found & inside
 
 
-def _changed_mask(image: NDArray[np.uint8], positive: Mask, negative: Mask, before: Mask) -> Mask:
-    """Return the mask of one object after a scribble on it."""
+def _changed_mask(
+    image: NDArray[np.uint8], positive: Mask, negative: Mask, before: Mask, least_reach: float
+) -> Mask:
+    """Return the mask of one object after a scribble on it; `least_reach` is in pixels."""
     contradicted = (positive & ~before) | (negative & before)
     asked = _enlarged(_at_places(contradicted, _working_size(before.shape)), before.shape).sum()
-    window = _window(positive | before)
+    window = _window(positive | before, least_reach)
     after = before
     for separate in (_grab_cut, _random_walk):
         mask = (separate(image, positive, negative, before, window) | positive) & ~negative
@@ -186,12 +196,12 @@ def _places_of(mask: Mask, size: tuple[int, ...]) -> tuple[NDArray[np.intp], NDA
     return rows * size[0] // mask.shape[0], columns * size[1] // mask.shape[1]
 
 
-def _window(mask: Mask) -> Mask:
-    """Return the bounding box of a mask, enlarged by `REACH` on each side; empty for an empty mask."""
+def _window(mask: Mask, least_reach: float) -> Mask:
+    """Return the box around a mask, larger by `REACH` or more on each side; empty for an empty mask."""
     window = np.zeros_like(mask)
     rows, columns = np.nonzero(mask)
     if len(rows):
-        reach = REACH * (1 + max(np.ptp(rows), np.ptp(columns)))
+        reach = max(least_reach, REACH * (1 + max(np.ptp(rows), np.ptp(columns))))
         top, left = max(0, int(rows.min() - reach)), max(0, int(columns.min() - reach))
         window[top : int(rows.max() + reach) + 1, left : int(columns.max() + reach) + 1] = True
     return window

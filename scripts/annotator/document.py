@@ -5,8 +5,9 @@ after an undo gets a new number, so a version says all that has happened to a fr
 kept for ever.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from scripts.annotator.edit_log import Entry
 from scripts.annotator.edits import CHANGES, SHAPES
@@ -20,7 +21,7 @@ COLOURS = (
     *("#00ffff", "#962d2d", "#ffa587", "#872da5", "#c3f0a5", "#2d5a5a", "#d20f87", "#b496ff"),
 )
 LARGEST_LABEL = 255
-HAND = (*SHAPES, "masks", "scribble", "unscribble", "guess")  # entries that draw
+HAND = (*SHAPES, "masks", "scribble", "unscribble", "guess", "click")  # entries that draw
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,19 @@ class Document:
         done = self._by_number.get(self.state(frame).version)
         return done is not None and done.entry["kind"] == "copy"
 
+    def before_clicks(self, frame: int, label: int) -> list[Entry]:
+        """Return the entries that changed a frame but for the clicks on an object that are its last ones."""
+        entries = self.history(frame)
+        while entries and entries[-1]["kind"] == "click" and entries[-1]["object"] == label:
+            entries.pop()
+        return entries
+
+    def clicks(self, frame: int) -> dict[str, Any] | None:
+        """Return "object" and "clicks" of a frame that was last changed by clicks."""
+        done = self._by_number.get(self.state(frame).version)
+        is_click = done is not None and done.entry["kind"] == "click"
+        return {name: done.entry[name] for name in ("object", "clicks")} if done and is_click else None
+
     def effective(self, kind: str) -> list[Entry]:
         """Return the entries of a kind that count now, in order."""
         return [done.entry for done in self._done if done.entry["kind"] == kind]
@@ -178,12 +192,15 @@ class Document:
         Raises:
             InputError: there are 255 objects.
         """
-        taken = {each.label for each in self.objects}
-        candidates: Sequence[int] = [self._largest_label + 1, *range(1, LARGEST_LABEL + 1)]
-        for label in candidates:
-            if label not in taken and label <= LARGEST_LABEL:
-                return label
+        for label in self.free_labels():
+            return label
         raise InputError(f"there are {LARGEST_LABEL} objects already, which is as many as a mask can hold.")
+
+    def free_labels(self) -> list[int]:
+        """Return the labels that new objects can have, those that were never used first."""
+        taken = {each.label for each in self.objects}
+        unused = range(self._largest_label + 1, LARGEST_LABEL + 1)
+        return [label for label in (*unused, *range(1, LARGEST_LABEL + 1)) if label not in taken]
 
     def free_colour(self) -> str:
         """Return the colour that the fewest objects have."""
@@ -252,6 +269,10 @@ class Document:
         if "frames" in entry:
             for name, mask in entry["frames"].items():
                 yield int(name), self._drawn_on(int(name), number, mask["labels"], mask["drawn"])
+        elif kind == "click" and not entry["clicks"]:
+            before = len(self.before_clicks(entry["frame"], entry["object"]))
+            state = self._frames[entry["frame"]][before - 1] if before else UNTOUCHED
+            yield entry["frame"], replace(state, version=number)
         elif kind in HAND:
             labels = [entry["object"]] if entry["object"] else [each.label for each in self.objects]
             yield entry["frame"], self._drawn_on(entry["frame"], number, entry["labels"], labels)

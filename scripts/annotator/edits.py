@@ -5,6 +5,9 @@ Edits are dicts with a "kind":
     stroke, polygon, box  frame, object, points, erase (and radius): one shape drawn or rubbed out by hand
     scribble              frame, object, points, positive: a line on the object or off it becomes a mask
     unscribble            frame, object, of: the object's mask becomes what it is without scribble number `of`
+    click                 frame, object, clicks: positions on the object, (x, y, 1), or beside it, (x, y, 0),
+                          become its mask; those of the entry before it, if that is one of the same frame and
+                          object, no longer count
     guess                 frame, object, points (and replace): a box around the object becomes a mask, added
                           to the object, or with replace takes the place of its mask
     clear                 frame: back to a frame that nobody has drawn on
@@ -30,12 +33,13 @@ from typing import Any
 from util.errors import InputError
 
 SHAPES = {"stroke": 1, "polygon": 3, "box": 2}  # and how many points each needs at least
-FROM_HINTS = ("scribble", "unscribble", "guess")  # whose masks have to be computed
+FROM_HINTS = ("scribble", "unscribble", "guess", "click")  # whose masks have to be computed
 DRAWN_REMAKES = ("copy", "move")  # what they make counts as drawn
 REMAKES = (*DRAWN_REMAKES, "refine")  # of whole masks; see `remaking.py`
 REFINEMENTS = ("grow", "shrink", "smooth", "holes", "specks")
 CHANGES = ("name", "category", "colour", "hidden", "locked")  # what can be changed of an object
 MOST_POINTS = 20_000
+MOST_CLICKS = 100
 LARGEST_NUMBER = 1_000_000
 LARGEST_RADIUS = 2000.0
 LONGEST_NAME = 80
@@ -107,6 +111,14 @@ def _points(value: Any, name: str) -> list[list[float]]:
     return [[_number(x, name) for x in _pair(point, name)] for point in value]
 
 
+def _clicks(value: Any, name: str) -> list[list[float]]:
+    if not isinstance(value, list) or len(value) > MOST_CLICKS:
+        raise InputError(f"{name} must be a list of up to {MOST_CLICKS} clicks [x, y, 1 or 0].")
+    if not all(isinstance(each, list) and len(each) == 3 and each[2] in (0, 1) for each in value):
+        raise InputError(f"{name} must be clicks [x, y, 1 or 0].")
+    return [[_number(x, name), _number(y, name), int(adds)] for x, y, adds in value]
+
+
 def _pair(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list) or len(value) != 2:
         raise InputError(f"{name} must be positions [x, y].")
@@ -133,7 +145,8 @@ def _flag(value: Any, name: str) -> bool:
     return value
 
 
-def _name(value: Any, name: str) -> str:
+def text(value: Any, name: str) -> str:
+    """Return a short text without spaces around it; raises InputError when it is none."""
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME:
         raise InputError(f"{name} must be a text of 1 to {LONGEST_NAME} characters.")
     return value.strip()
@@ -146,7 +159,7 @@ def _colour(value: Any, name: str) -> str:
 
 
 def _category(value: Any, name: str) -> str:
-    return "" if value == "" else _name(value, name)
+    return "" if value == "" else text(value, name)
 
 
 def _scale(value: Any, name: str) -> float:
@@ -178,6 +191,7 @@ _FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "object": _label,
     "other": _label,
     "points": _points,
+    "clicks": _clicks,
     "radius": _radius,
     "erase": _flag,
     "positive": _flag,
@@ -185,7 +199,7 @@ _FIELDS: dict[str, Callable[[Any, str], Any]] = {
     "on": _flag,
     "hidden": _flag,
     "locked": _flag,
-    "name": _name,
+    "name": text,
     "category": _category,
     "colour": _colour,
     "dx": _number,
@@ -201,6 +215,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "scribble": ("frame", "object", "points", "positive"),
     "unscribble": ("frame", "object", "of"),
     "guess": ("frame", "object", "points", "replace"),
+    "click": ("frame", "object", "clicks"),
     "clear": ("frame",),
     "key": ("frame",),
     "erase": ("object", "first", "last"),

@@ -14,6 +14,7 @@ AFTER_CANCEL = {  # what is left of each kind of job
     "propagate": "Cancelled; the masks found until then stay unless they are undone.",
     "export": "Cancelled; nothing was exported.",
     "fit": "Cancelled; no network was fitted.",
+    "fetch": "Cancelled; nothing is kept of the file that was being fetched.",
     "download": "Cancelled; what has come is kept, and fetching again goes on from there.",
 }
 

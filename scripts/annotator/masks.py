@@ -22,7 +22,13 @@ from util.palette import voc_palette
 Labels = NDArray[np.uint8]  # H x W
 
 SCRIBBLES = ("scribble", "unscribble")
-WHOLE = ("masks", "guess", "propagate", *REMAKES)  # the other kinds of entries that come with label maps
+WHOLE = (
+    "masks",
+    "guess",
+    "click",
+    "propagate",
+    *REMAKES,
+)  # the other kinds of entries that come with label maps
 
 HELD_BYTES = 1 << 26  # of label maps, in memory
 SNAPSHOT_EVERY = 64  # edits of one frame that are drawn again at most after a restart

@@ -12,12 +12,14 @@ from scripts.annotator.session import Session
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.worker import Worker
 
+NICENESS = 15  # clicks and scribbles are answered first
+
 
 class Propagation:
     """Runs propagations in a process of its own."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        self.worker = Worker(settings)
+        self.worker = Worker(settings, NICENESS)
 
     def run(
         self, job: Job, session: Session, request: dict[str, Any], weights: Path, remember_previous: bool

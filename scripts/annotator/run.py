@@ -69,6 +69,7 @@ def export_shown(kind: str, session: Session, folder: Path, choice: Choice) -> N
 
 
 def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usual_port: int) -> None:
+    from model.interactive.promptable import check_models
     from scripts.annotator.propagation import Propagation  # after bad input has been found
     from scripts.annotator.segmentation import Segmentation
     from scripts.annotator.server import serve
@@ -76,11 +77,20 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
     from scripts.annotator.tasks import Tasks
     from scripts.annotator.weights import Weights
 
+    check_models(args.click_model, args.find_model)
     flags = ["--device", args.device, "--precision", args.precision]
     flags += ["--no_tf32"] if args.no_tf32 else []
     weights = Weights(args.model, workspace.folder / "fit" / "network.pth", args.size, flags)
     settings = WorkerSettings(
-        args.input, args.model.parent, workspace.folder, args.size, args.device, args.precision, args.no_tf32
+        args.input,
+        args.model.parent,
+        workspace.folder,
+        args.size,
+        args.device,
+        args.precision,
+        args.no_tf32,
+        args.click_model,
+        args.find_model,
     )
     tasks = Tasks(session, weights, Propagation(settings), Segmentation(settings))
     with listening(args.host, args.port, usual_port) as port:

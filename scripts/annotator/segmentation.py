@@ -1,37 +1,49 @@
-"""Masks made of scribbles or of a box around the object."""
+"""Masks made of scribbles, clicks, a box around the object, or a word: what is asked, and what stays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.interactive.grab_cut import mask_in_box
-from scripts.annotator.edits import Edit
-from scripts.annotator.masks import Labels, merged
+from model.interactive.promptable import is_here, model_type
+from scripts.annotator.edits import Edit, checked_edit
+from scripts.annotator.masks import SCRIBBLES, Labels, merged
 from scripts.annotator.scribbles import counting_scribbles
 from scripts.annotator.session import Change, Session, labels_in
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.worker import Worker
 from util.errors import InputError
+from util.promptable import GRAB_CUT, MEGABYTES
 
 S2M_FILE = "s2m.pth"
+NICENESS = 5  # behind the server, which answers the page
+CORNERS = (2, 3)  # labels of a box, as of `PointSegmenter`
+
+Mask = NDArray[np.bool_]  # H x W
 
 
 class Segmentation:
-    """Turns scribbles and boxes into edits.
+    """Turns scribbles, clicks and boxes into edits, and words into masks.
 
     Args:
         settings: of the computing process.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
         self.weights = settings.models / S2M_FILE
-        self.worker = Worker(settings)
+        self.worker = Worker(settings, NICENESS)
 
-    def method(self) -> str:
-        """Return what scribbles are segmented by, for pages."""
-        return "by the scribble-to-mask network" if self.weights.is_file() else "by GrabCut"
+    def as_json(self) -> dict[str, Any]:
+        """Return what pages show: what segments scribbles, and the networks for clicks and for words."""
+        scribbles = "by the scribble-to-mask network" if self.weights.is_file() else "by GrabCut"
+        click = None if self.settings.click_model == GRAB_CUT else network_state(self.settings.click_model)
+        return {"scribbles": scribbles, "click": click, "find": network_state(self.settings.find_model)}
+
+    def has_network(self) -> bool:
+        """Tell whether a promptable network answers clicks."""
+        return self.settings.click_model != GRAB_CUT and is_here(self.settings.click_model)
 
     def edit(self, session: Session, edit: Edit) -> Change:
         """Compute the mask that an edit asks for, and save both.
@@ -39,67 +51,99 @@ class Segmentation:
         Raises:
             InputError: it cannot be computed, or the object is locked.
         """
-        frame, label = edit["frame"], edit["object"]
+        frame = edit["frame"]
         with session.lock:
             known = session.known(edit)
             if known is not None:
                 return known
             session.check_object(edit)
-            history = session.document.history(frame)
-            strokes = strokes_of(counting_scribbles([*history, edit]))
-            removes = edit["kind"] == "unscribble"
-            old = session.masks.unscribbled(frame, edit["of"]) if removes else session.label_map(frame)
-        if edit["kind"] == "guess":
-            mask = guessed(session.pictures.read(frame), edit["points"])
-        elif removes and label not in (of for _, of in strokes):
-            mask = old == label
-        else:
-            mask = self._ask(frame, strokes, old, label)
+            request = _request(session, edit)
+        mask = request["mask"] if "mask" in request else self._mask(request)
         with session.lock:
             known = session.known(edit)  # another page may have sent it, too, or locked or removed the object
             if known is not None:
                 return known
             session.check_object(edit)
-            now = session.label_map(frame)
-            kept = session.document.locked - {label}
-            adds = edit["kind"] == "guess" and not edit.get("replace", False)
-            rest = now if adds else np.where(now == label, np.uint8(0), now)
-            new = np.where(mask, np.uint8(label), rest)
-            labels = merged(now, new, kept)
+            labels = _labels(session, edit, mask)
             return session.write_masks({**edit, "labels": labels_in(labels)}, {frame: labels})
+
+    def preview(self, session: Session, raw: Mapping[str, Any]) -> Mask:
+        """Return the mask that clicks would make, `H x W`.
+
+        Raises:
+            InputError: it cannot be computed.
+        """
+        edit = checked_edit({**raw, "kind": "click"}, len(session.pictures))
+        with session.lock:
+            session.check_object(edit)
+            request = _request(session, edit)
+        if not self.has_network():
+            raise InputError("previews need the network for clicks.")
+        return self._mask(request)
+
+    def find(self, frame: int, word: str, taken: Mask) -> list[Mask]:
+        """Return the masks `H x W` of what a word names on a frame; see `WordFinder.find`."""
+        request = {"kind": "find", "frame": frame, "word": word, "taken": taken}
+        return [mask for _, mask in self.worker.ask({**request, "network": self.has_network()})]
 
     def close(self) -> None:
         """End the computing process."""
         self.worker.close()
 
-    def _ask(self, frame: int, strokes: Sequence[Any], old: Labels, label: int) -> NDArray[np.bool_]:
-        request = {"kind": "segment", "frame": frame, "strokes": strokes, "old": old, "label": label}
+    def _mask(self, request: Mapping[str, Any]) -> Mask:
         weights = self.weights if self.weights.is_file() else None
-        ((_, mask),) = self.worker.ask({**request, "weights": weights})
+        asked = self.worker.ask({**request, "weights": weights, "network": self.has_network()})
+        ((_, mask),) = asked
+        if not mask.any() and request.get("labels") == CORNERS:
+            raise InputError("nothing stands out in the box: draw it around the whole object.")
         return mask
+
+
+def network_state(name: str) -> dict[str, Any]:
+    """Return what pages show of a promptable network."""
+    known = model_type(name).metadata
+    size = {"megabytes": MEGABYTES.get(name, MEGABYTES.get(f"{name}:latest"))}
+    about = {"licence": known.license_name, "licence_url": known.license_url, "source": known.source_url}
+    return {"name": name, "here": is_here(name), **size, **about}
+
+
+def _request(session: Session, edit: Edit) -> dict[str, Any]:
+    """Return what is asked of the computing process (see `Segmenters.run`), or "mask" where it is known."""
+    frame, label = edit["frame"], edit["object"]
+    if edit["kind"] in SCRIBBLES:
+        strokes = strokes_of(counting_scribbles([*session.document.history(frame), edit]))
+        removes = edit["kind"] == "unscribble"
+        old = session.masks.unscribbled(frame, edit["of"]) if removes else session.label_map(frame)
+        if removes and label not in (of for _, of in strokes):
+            return {"mask": old == label}
+        return {"kind": "segment", "frame": frame, "strokes": strokes, "old": old, "label": label}
+    if edit["kind"] == "guess":
+        corners = np.sort(np.array(edit["points"]), axis=0)
+        points, labels, previous = corners, CORNERS, None
+    else:
+        clicks = np.array(edit["clicks"]).reshape(-1, 3)
+        points, labels = clicks[:, :2], tuple(clicks[:, 2].astype(int).tolist())
+        previous = _before(session, edit) == label
+        if not edit["clicks"]:
+            return {"mask": previous}
+    return {"kind": "click", "frame": frame, "points": points - 0.5, "labels": labels, "previous": previous}
+
+
+def _before(session: Session, edit: Edit) -> Labels:
+    """Return the label map that clicks start from: that before the clicks which they replace."""
+    frame = edit["frame"]
+    return session.masks.after(frame, session.document.before_clicks(frame, edit["object"]))
+
+
+def _labels(session: Session, edit: Edit, mask: Mask) -> Labels:
+    """Return the label map of an edit's frame in which the object has a new mask `H x W`."""
+    label = edit["object"]
+    now = _before(session, edit) if edit["kind"] == "click" else session.label_map(edit["frame"])
+    adds = edit["kind"] == "guess" and not edit.get("replace", False)
+    rest = now if adds else np.where(now == label, np.uint8(0), now)
+    return merged(now, np.where(mask, np.uint8(label), rest), session.document.locked - {label})
 
 
 def strokes_of(scribbles: Iterable[Edit]) -> list[tuple[list[list[float]], int]]:
     """Return scribbles as pairs of points (x, y) and label, 0 for background."""
     return [(each["points"], each["object"] if each["positive"] else 0) for each in scribbles]
-
-
-def guessed(picture: NDArray[np.uint8], points: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
-    """Guess which pixels of a box are the object.
-
-    Args:
-        picture: RGB `H x W x 3`.
-        points: two opposite corners (x, y).
-
-    Returns:
-        `H x W`.
-
-    Raises:
-        InputError: the box holds no pixel of the picture, or nothing that stands out.
-    """
-    (x0, y0), (x1, y1) = points
-    left, right, top, bottom = round(min(x0, x1)), round(max(x0, x1)), round(min(y0, y1)), round(max(y0, y1))
-    mask = mask_in_box(picture, (left, top, right, bottom))
-    if not mask.any():
-        raise InputError("nothing stands out in the box: draw it around the whole object.")
-    return mask

@@ -60,7 +60,9 @@ def application(session: Session, tasks: Tasks, host: str) -> Starlette:
         "/api/cancel": lambda body: session.jobs.cancel(),
         "/api/export": tasks.export,
         "/api/fit": tasks.fit,
-        "/api/download": lambda body: tasks.download(),
+        "/api/download": tasks.download,
+        "/api/find": tasks.find,
+        "/api/preview": lambda body: Response(tasks.preview(body), media_type="image/png", headers=NEVER),
     }
     return Starlette(
         routes=[
@@ -203,7 +205,7 @@ async def _send_all(page: WebSocket, queue: "asyncio.Queue[dict[str, Any]]") -> 
 
 
 def _json_post(function: Callable[[Any], Any]) -> Callable[[Request], Any]:
-    """Return a route that gives a JSON body to a function, in a thread, and answers with its result."""
+    """Return a route that answers a JSON body with a function's result, computed in a thread."""
 
     async def answer(request: Request) -> Response:
         if request.headers.get("content-type", "").split(";")[0] != "application/json":
@@ -219,7 +221,7 @@ def _json_post(function: Callable[[Any], Any]) -> Callable[[Request], Any]:
         if not isinstance(body, dict):
             raise InputError("send a JSON object.")
         result = await run_in_threadpool(function, body)
-        return Json(result, headers=NEVER)
+        return result if isinstance(result, Response) else Json(result, headers=NEVER)
 
     return answer
 

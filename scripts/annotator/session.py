@@ -238,9 +238,13 @@ class Session:
             return None
 
     def _row(self, frame: int) -> list[Any]:
-        """Return what pages know of a frame: number, version, labels present and drawn, whether reviewed."""
-        state = self.document.state(frame)
-        return [frame, state.version, sorted(state.present), sorted(state.drawn), state.reviewed]
+        """Return what pages know of a frame.
+
+        Its number, its version, labels present and drawn, whether it is reviewed, and the clicks that it was
+        last changed by (see `Document.clicks`).
+        """
+        state, clicks = self.document.state(frame), self.document.clicks(frame)
+        return [frame, state.version, sorted(state.present), sorted(state.drawn), state.reviewed, clicks]
 
     def _with_labels(self, edit: Edit) -> Edit:
         """Return a shape with the labels that are there after it, for its replay."""

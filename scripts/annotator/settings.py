@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from util.promptable import CLICK_MODEL, FIND_MODEL
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -15,3 +17,5 @@ class WorkerSettings:
     device: str
     precision: str  # one of `util.device.PRECISIONS`
     no_tf32: bool
+    click_model: str = CLICK_MODEL  # see `model.interactive.scribbled_clicks.point_segmenter`
+    find_model: str = FIND_MODEL

@@ -1,23 +1,28 @@
 """What a page can ask for beside plain edits, and what is done unasked: thumbnails."""
 
+import io
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from scripts.annotator.bringing_in import read_masks
 from scripts.annotator.choice import checked_choice
 from scripts.annotator.cut_out import MOST_CHOKE, WIDEST_FEATHER
 from scripts.annotator.document import COLOURS
-from scripts.annotator.edits import FROM_HINTS, checked_edit, whole_number
+from scripts.annotator.edits import FROM_HINTS, checked_edit, text, whole_number
 from scripts.annotator.export import KINDS, export
 from scripts.annotator.jobs import Job
 from scripts.annotator.masks import replaced
 from scripts.annotator.propagation import Propagation
 from scripts.annotator.segmentation import Segmentation
 from scripts.annotator.session import Change, Session, labels_in
-from scripts.annotator.weights import Weights
+from scripts.annotator.weights import Weights, fetch_network
 from util.errors import InputError
 
 
@@ -28,7 +33,7 @@ class Tasks:
         session: of the video.
         weights: which there are, and how to get some.
         propagation: carries masks.
-        segmentation: makes masks of scribbles and boxes.
+        segmentation: makes masks of scribbles, clicks, boxes and words.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class Tasks:
         self.segmentation.close()
 
     def edit(self, raw: Any) -> Change:
-        """Save an edit; a scribble or a box around an object first becomes a mask."""
+        """Save an edit; scribbles, clicks and a box around an object first become a mask."""
         if not isinstance(raw, Mapping) or raw.get("kind") not in FROM_HINTS:
             return self.session.edit(raw)
         return self.segmentation.edit(self.session, checked_edit(raw, len(self.session.pictures)))
@@ -109,15 +114,22 @@ class Tasks:
             "fit", lambda job: self._then_tell(self.weights.fit(job, self.session, minutes))
         ).as_json()
 
-    def download(self) -> dict[str, Any]:
-        """Start to fetch the published weights."""
+    def download(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Start to fetch the published weights; with "network", "click" or "find", a promptable network."""
+        settings = self.segmentation.settings
+        networks = {"click": settings.click_model, "find": settings.find_model}
+        if body.get("network") in networks:
+            name = networks[body["network"]]
+            return self.session.jobs.start(
+                "fetch", lambda job: self._then_tell(fetch_network(job, name))
+            ).as_json()
         return self.session.jobs.start(
             "download", lambda job: self._then_tell(self.weights.download(job))
         ).as_json()
 
     def model_state(self) -> dict[str, Any]:
         """Return which weights there are, for pages."""
-        return {**self.weights.as_json(), "scribbles": self.segmentation.method()}
+        return {**self.weights.as_json(), **self.segmentation.as_json()}
 
     def settings(self) -> dict[str, Any]:
         """Return kinds of export and limits, for pages."""
@@ -155,6 +167,44 @@ class Tasks:
             }
             return session.write_masks(entry, masks)
 
+    def find(self, body: Mapping[str, Any]) -> Change:
+        """Make an object of each thing that a word names on a frame, where there is no object yet.
+
+        Args:
+            body: "frame" and "word".
+
+        Raises:
+            InputError: none is found.
+        """
+        session = self.session
+        frame = whole_number(body.get("frame"), "frame", len(session.pictures) - 1)
+        word = text(body.get("word"), "the word")
+        masks = self.segmentation.find(frame, word, session.label_map(frame) > 0)
+        with session.lock:
+            now = session.label_map(frame)
+            free = session.document.free_labels()
+            names = {each.name for each in session.document.objects}
+            unused = (name for name in map(f"{word} {{}}".format, count(1)) if name not in names)
+            found, labels = [mask & (now == 0) for mask in masks], now.copy()
+            objects: list[dict[str, Any]] = []
+            for mask, label, name in zip([mask for mask in found if mask.any()], free, unused, strict=False):
+                labels[mask] = label
+                objects.append({**self._new_object(label, len(objects)), "name": name})
+            if not objects:
+                raise InputError(f"nothing is found on frame {frame} by '{word}' that is no object yet.")
+            drawn = [each["label"] for each in objects]
+            entry = {"kind": "masks", "frames": {str(frame): {"labels": labels_in(labels), "drawn": drawn}}}
+            return session.write_masks({**entry, "objects": objects}, {frame: labels})
+
+    def preview(self, body: Mapping[str, Any]) -> bytes:
+        """Return what clicks would add, as PNG: transparent outside of the mask."""
+        mask = self.segmentation.preview(self.session, body)
+        image = Image.fromarray(mask.astype(np.uint8))
+        image.putpalette([0, 0, 0, 255, 255, 255])
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", transparency=0, compress_level=1)
+        return buffer.getvalue()
+
     def thumbnail_path(self, index: int) -> Path:
         """Return where a frame's thumbnail is or will be."""
         folder = self.session.workspace.folder / "thumbnails" / self.session.pictures.fingerprint
@@ -164,9 +214,9 @@ class Tasks:
         used = len(self.session.document.objects) + place
         return {"label": label, "name": f"Object {label}", "colour": COLOURS[used % len(COLOURS)]}
 
-    def _then_tell(self, text: str) -> str:
+    def _then_tell(self, said: str) -> str:
         self.session.events.send({"model": self.model_state()})
-        return text
+        return said
 
     def _make_thumbnails(self) -> None:
         for index in self.session.pictures.thumbnail_frames():

@@ -11,7 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from osam.types import PullCancelledError
+
 from dataset.masks.writer import write_mask
+from model.interactive.promptable import fetch
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
 from scripts.one_shot import OVERLAP, WARNING
@@ -111,6 +114,19 @@ def _scores(said: str) -> list[dict[str, Any]]:
 def _clock(seconds: float) -> str:
     """Return a time as people write it: 20 s, or 1:20."""
     return f"{seconds:.0f} s" if seconds < 59.5 else f"{round(seconds) // 60}:{round(seconds) % 60:02}"
+
+
+def fetch_network(job: Job, name: str) -> str:
+    """Fetch the weights of a promptable network; return what is to be said of it."""
+
+    def show(file: str, done: int, total: int | None) -> None:
+        job.show(done, total or 0, f"{name}, {file}: {done >> 20} of {(total or 0) >> 20} MB")
+
+    try:
+        fetch(name, show, job.stop)
+    except PullCancelledError as error:
+        raise Cancelled from error
+    return f"{name} is here."
 
 
 def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:

@@ -16,10 +16,16 @@ STOP_WAIT = 5  # seconds until a process that does not end is killed
 
 
 class Worker:
-    """One process; it is started when it is first needed, and again after it was lost."""
+    """One process; it is started when it is first needed, and again after it was lost.
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    Args:
+        settings: of the process.
+        niceness: how far it stands back behind other processes.
+    """
+
+    def __init__(self, settings: WorkerSettings, niceness: int) -> None:
         self.settings = settings
+        self.niceness = niceness
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._busy = threading.Lock()  # one request at a time
@@ -75,7 +81,7 @@ class Worker:
             return self._pipe
         context = get_context("spawn")  # this process has threads, which a fork would not copy
         ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, self.settings), daemon=True)
+        process = context.Process(target=work, args=(theirs, self.settings, self.niceness), daemon=True)
         process.start()
         theirs.close()
         self._process, self._pipe = process, ours

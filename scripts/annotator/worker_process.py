@@ -16,19 +16,18 @@ if TYPE_CHECKING:
     from scripts.annotator.rounds import Rounds
     from scripts.annotator.segmenters import Segmenters
 
-NICENESS = 5  # behind the server, which answers the page
 log = logging.getLogger(__name__)
 
 
-def work(pipe: Connection, settings: WorkerSettings) -> None:
+def work(pipe: Connection, settings: WorkerSettings, niceness: int) -> None:
     """Answer requests until the pipe is closed or the parent is gone.
 
-    A request is a dict with a "kind": "propagate" or "segment" (see `rounds.Rounds` and
-    `segmenters.Segmenters`). Answers are tuples: what these yield, then ("done",) or ("failed", why).
+    A request is a dict with a "kind": "propagate" (see `rounds.Rounds`), else see `segmenters.Segmenters`.
+    Answers are tuples: what these yield, then ("done",) or ("failed", why).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the server ends this process
     end_with_parent(signal.SIGKILL)
-    os.nice(NICENESS)
+    os.nice(niceness)
     with suppress(EOFError, ConnectionError):
         networks = _Networks(pipe, settings)
         while True:

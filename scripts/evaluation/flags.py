@@ -7,6 +7,7 @@ from typing import Any
 
 from util.device import add_device_flags, add_precision_flags
 from util.flag_types import positive_float, positive_int, script_parser, whole_number, zip_path
+from util.promptable import CLICK_MODEL, FIND_MODEL, GRAB_CUT
 
 BESIDE_OUTPUT = Path()  # value of --overlay and --contact_sheet without a folder
 ANY_VIDEO_MEMORY_FRAMES = 50  # default memory limit for videos of any length
@@ -26,6 +27,22 @@ def add_network_flags(add: Callable[..., object]) -> None:
         help="weights of the propagation network (default: %(default)s)",
     )
     add_device_flags(add)
+
+
+def add_click_models(add: Callable[..., object]) -> None:
+    """Add the flags of the networks that answer clicks and words; `add` as for `add_network_flags`."""
+    add(
+        "--click_model",
+        default=CLICK_MODEL,
+        metavar="NAME",
+        help=f"promptable network for clicks and boxes; {GRAB_CUT} needs no weights (default: %(default)s)",
+    )
+    add(
+        "--find_model",
+        default=FIND_MODEL,
+        metavar="NAME",
+        help="promptable network for words (default: %(default)s)",
+    )
 
 
 def add_top_k_flags(add: Callable[..., object]) -> None:

@@ -41,20 +41,28 @@ class Annotator:
     """A server in a thread, which starts at once; what is to be killed is an `annotator_parts.Server`."""
 
     def __init__(
-        self, video, workspace, weights=None, size=480, precision="float32", port=None, host="127.0.0.1"
+        self,
+        video,
+        workspace,
+        weights=None,
+        size=480,
+        precision="float32",
+        port=None,
+        host="127.0.0.1",
+        networks=(),
     ):
         self.workspace = workspace
         self.closing = threading.Event()
         self.ready = threading.Event()
-        self.arguments = video, workspace, weights, size, precision, port, host
+        self.arguments = video, workspace, weights, size, precision, port, host, networks
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self.ready.wait(PATIENCE)
 
     def _run(self):
-        video, workspace, weights, size, precision, port, host = self.arguments
+        video, workspace, weights, size, precision, port, host, networks = self.arguments
         with session(video, workspace) as self.session, listening(host, port, 0) as sock:
-            settings = WorkerSettings(video, workspace, workspace, size, "cpu", precision, False)
+            settings = WorkerSettings(video, workspace, workspace, size, "cpu", precision, False, *networks)
             flags = ["--device", "cpu", "--precision", precision]
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
             known = Weights(published, fitted, size, flags)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from scripts.annotator.segmentation import Segmentation
+from scripts.annotator.segmenters import Segmenters
 from scripts.annotator.settings import WorkerSettings
 from tests.annotator.browser import needs_browser, until_shown
 from tests.annotator.parts import add, in_stroke, session, stroke, write_frames
@@ -31,7 +32,10 @@ def opened(tmp_path):
 
 @pytest.fixture
 def segmentation(opened, tmp_path):
-    return Segmentation(WorkerSettings(opened.pictures.path, tmp_path, tmp_path, 48, "cpu", "float32", False))
+    settings = WorkerSettings(opened.pictures.path, tmp_path, tmp_path, 48, "cpu", "float32", False)
+    made = Segmentation(settings)
+    made.worker = SimpleNamespace(ask=Segmenters(settings).run)  # in this process
+    return made
 
 
 @pytest.fixture

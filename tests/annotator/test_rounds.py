@@ -98,7 +98,7 @@ def test_it_stops_between_two_frames(rounds, weights_file):
 
 @pytest.mark.slow
 def test_answers_that_nobody_heard_are_not_given_to_the_next_request(video, weights_file, tmp_path):
-    worker = Worker(WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", "float32", False))
+    worker = Worker(WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", "float32", False), niceness=5)
     requests = [
         {
             **{"kind": "propagate", "weights": weights_file, "labels": [1], "remember_previous": True},

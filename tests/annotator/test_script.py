@@ -30,6 +30,7 @@ def start(video, tmp_path, monkeypatch):
         (["--export", "png"], "nothing has been annotated in"),
         (["--masks", "m.png", "--export", "png"], "give one of them"),
         (["--masks", "nowhere"], "there are no masks at nowhere"),
+        (["--click_model", "sam9"], "there is no promptable model 'sam9': choose one of efficientsam:10m"),
         (["--host", "192.0.2.1"], "cannot be listened on"),
         (["--host", "a..b"], "cannot be listened on"),
     ],

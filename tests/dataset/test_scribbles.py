@@ -196,7 +196,14 @@ def test_a_stroke_on_a_large_picture_lies_where_the_person_drew_it(tmp_path, mon
     settings = WorkerSettings(tmp_path / "frames", tmp_path, tmp_path, 480, "cpu", "float32", no_tf32=False)
     stroke = [[80.5, 123.5], [203.5, 120.5]]  # of the small pixels 20 to 50, row 30
     old = np.zeros((4 * SHORT_SIDE, 4 * SHORT_SIDE), np.uint8)
-    request = {"frame": 0, "old": old, "label": 1, "strokes": [(stroke, 1)], "weights": None}
+    request = {
+        "kind": "segment",
+        "frame": 0,
+        "old": old,
+        "label": 1,
+        "strokes": [(stroke, 1)],
+        "weights": None,
+    }
     list(Segmenters(settings).run(request))
     rows, columns = np.nonzero(seen[0] == 1)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (29, 31, 19, 51)  # 3 pixels wide

@@ -7,7 +7,7 @@ const $ = (id) => document.getElementById(id);
 
 const KEYS = {
   Mouse: [["Right button", "Rub out; a scribble beside the object; take back a corner"], ["Alt", "Box and polygon cut out; the eraser rubs out every object"], ["Shift", "The guess replaces the object's mask; the shift tool scales"], ["Ctrl click", "Choose the object there; also a click with Shift or Move"], ["Double click", "Close the polygon"], ["Middle button, space", "Move the video"], ["Wheel, two fingers", "Zoom"]],
-  Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S G", "Scribble, guess from a box"], ["V", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a propagation"]],
+  Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S C G", "Scribble, click, guess from a box"], ["V", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a propagation"]],
   Mend: [["Q Y", "Copy the mask from the previous, the next frame"], ["D", "Copy it from the nearest frame that is drawn or reviewed"], ["Ctrl C V", "Copy, paste on this frame"], ["Ctrl Shift V", "Paste on the range"], ["Z", "Shift tool"], ["Ctrl ← → ↑ ↓", "Shift the mask"], ["Ctrl Shift ↑ ↓", "Scale it"]],
   Objects: [["N", "New object"], ["1 to 9", "Choose an object"], ["H L", "Hide, lock the chosen object"], ["Delete", "Take it off this frame"]],
   Frames: [["← →", "One frame back, on"], ["Shift ← →", "Ten frames"], ["Home End", "First, last frame"], [", .", "Previous, next drawn frame"], ["J", "The frame that looks most wrong, then the next"], ["Space", "Play, pause"], ["O", "Play the range again and again"], ["R", "Reviewed: propagation leaves the frame"], ["K", "Use as drawn: propagation starts here, too"]],
@@ -69,6 +69,8 @@ export function openImport() {
     make("div", { className: "actions" }, state, closing(dialog, "Cancel"), start));
 }
 
+export const offer = (name, what, ...controls) => make("div", { className: "offer" }, make("span", {}, name), make("small", {}, what), make("div", {}, ...controls));
+
 /** What the dialog of weights says while there are none, and once a network has been fitted. */
 const WEIGHTS = {
   none: { title: "Propagation needs a network", now: () => `There are no weights at ${store.model.published}.`,
@@ -95,7 +97,6 @@ export function openWeights() {
   };
   const minutes = make("input", { type: "number", min: "1", value: "5", id: "fit-minutes" });
   minutes.setAttribute("aria-label", "Minutes");
-  const offer = (name, what, ...controls) => make("div", { className: "offer" }, make("span", { textContent: name }), make("small", { textContent: what }), make("div", {}, ...controls));
   fill(dialog, "weights", texts.title,
     make("p", { className: "quiet", textContent: texts.now() }),
     offer("Fetch the published weights", "About 170 MB, trained on many videos: the best choice.", make("button", { textContent: "Fetch", id: "weights-fetch", type: "button", onclick: () => go("/api/download") })),
@@ -107,11 +108,11 @@ export function askRemoval(object) {
   const dialog = $("remove-dialog");
   const act = (body) => () => { dialog.close(); edit({ object: object.label, ...body }); };
   const [first, last] = rangeOf();
-  const offer = (name, what, id, body) => make("div", { className: "offer" }, make("span", { textContent: name }), make("small", { textContent: what }), make("div", {}, make("button", { textContent: "Remove", id, type: "button", onclick: act(body) })));
+  const removal = (name, what, id, body) => offer(name, what, make("button", { textContent: "Remove", id, type: "button", onclick: act(body) }));
   fill(dialog, "remove", `Remove ${object.name}`,
-    offer("From this frame", `Frame ${store.frame}`, "remove-frame", { kind: "erase", first: store.frame, last: store.frame }),
-    offer("From the range", store.range ? `Frames ${first} to ${last}` : "The whole video; choose a range with In and Out", "remove-range", { kind: "erase", first, last }),
-    offer("Everywhere", "The object and all its masks", "remove-all", { kind: "remove" }),
+    removal("From this frame", `Frame ${store.frame}`, "remove-frame", { kind: "erase", first: store.frame, last: store.frame }),
+    removal("From the range", store.range ? `Frames ${first} to ${last}` : "The whole video; choose a range with In and Out", "remove-range", { kind: "erase", first, last }),
+    removal("Everywhere", "The object and all its masks", "remove-all", { kind: "remove" }),
     make("div", { className: "actions" }, closing(dialog, "Cancel")));
 }
 

@@ -119,11 +119,16 @@ export class Refused extends Error {
 
 const headers = () => (workspace ? { "X-Workspace": workspace } : {});
 
-/** Send a request that is not queued; throws Refused with the server's reason. */
-export async function post(path, body = {}) {
+/** Send a request that is not queued, with a JSON object or a form; resolves to the response. */
+export function request(path, body) {
   const type = body instanceof FormData ? {} : { "Content-Type": "application/json" };
   const content = body instanceof FormData ? body : JSON.stringify(body);
-  return answerOf(await fetch(path, { method: "POST", headers: { ...type, ...headers() }, body: content }));
+  return fetch(path, { method: "POST", headers: { ...type, ...headers() }, body: content });
+}
+
+/** Send a request that is not queued; throws Refused with the server's reason. */
+export async function post(path, body = {}) {
+  return answerOf(await request(path, body));
 }
 
 async function answerOf(response) {

@@ -69,7 +69,7 @@ export const undo = () => takeBack() || step("/api/undo", store.undo);
 export const redo = () => step("/api/redo", store.redo);
 
 const NAMES = {
-  stroke: "a stroke", polygon: "a polygon", box: "a box", scribble: "a scribble", unscribble: "the end of a scribble", guess: "a guess", clear: "clearing a frame",
+  stroke: "a stroke", polygon: "a polygon", box: "a box", scribble: "a scribble", unscribble: "the end of a scribble", click: "a click", guess: "a guess", clear: "clearing a frame",
   key: "keeping a frame", erase: "removing an object from frames", review: "a review", add: "a new object", change: "a change of an object",
   copy: "a copied mask", move: "a moved mask", refine: "a change of edges", merge: "merging objects", swap: "the objects' order",
   remove: "removing an object", propagate: "a propagation", masks: "masks brought in",

@@ -7,7 +7,7 @@ import { showChosen } from "./radios.js";
 
 const $ = (id) => document.getElementById(id);
 const directions = document.querySelectorAll("[data-direction]");
-const TITLES = { propagate: "Propagating", export: "Exporting", fit: "Fitting a network", download: "Fetching weights" };
+const TITLES = { propagate: "Propagating", export: "Exporting", fit: "Fitting a network", download: "Fetching weights", fetch: "Fetching a network" };
 const ENDS = { propagate: "Propagated: ", export: "", fit: "", download: "" };
 
 let watched = null; // number of the job that was seen at work

@@ -3,9 +3,9 @@
 export const store = {
   video: null, // {name, frames, width, height, pixel_aspect, fps, fingerprint, workspace_id, thumbnails}
   workspace: "",
-  model: { kind: null, scribbles: "" },
+  model: { kind: null, scribbles: "", click: null, find: null },
   objects: [], // {label, name, colour, hidden, locked}
-  frames: new Map(), // number -> {version, present, drawn, reviewed, copied, scribbles}
+  frames: new Map(), // number -> {version, present, drawn, reviewed, copied, scribbles, clicks: {object, clicks} or null}
   undo: null,
   redo: null,
   next: { label: 1, colour: "#e69f00" },
@@ -47,7 +47,7 @@ export function announce(topic, detail) {
   }
 }
 
-const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: false, copied: false, scribbles: [] });
+const UNTOUCHED = Object.freeze({ version: 0, present: [], drawn: [], reviewed: false, copied: false, scribbles: [], clicks: null });
 
 export function frameState(frame) {
   return store.frames.get(frame) ?? UNTOUCHED;
@@ -69,8 +69,8 @@ export function applyChange(change, whole = false) {
   store.revision = change.revision;
   if (whole) store.frames.clear();
   const copies = new Set(change.copies);
-  for (const [frame, version, present, drawn, reviewed] of change.frames) {
-    if (version) store.frames.set(frame, { version, present, drawn, reviewed, copied: copies.has(frame), scribbles: change.scribbles[frame] ?? [] });
+  for (const [frame, version, present, drawn, reviewed, clicks] of change.frames) {
+    if (version) store.frames.set(frame, { version, present, drawn, reviewed, clicks, copied: copies.has(frame), scribbles: change.scribbles[frame] ?? [] });
     else store.frames.delete(frame);
   }
   const known = new Set(store.objects.map((each) => each.label));

@@ -1,5 +1,6 @@
 /** Drawing with the pointer: each tool turns a movement into one edit, of the frame on which it began. */
 
+import * as click from "./click.js";
 import { icon } from "./icons.js";
 import { edit } from "./link.js";
 import { labelToDraw } from "./panels.js";
@@ -17,6 +18,7 @@ export const TOOLS = {
   polygon: { name: "Polygon", key: "P", hint: "Click corners; the first one, Enter or a double click closes. With Alt, it cuts out." },
   box: { name: "Box", key: "X", hint: "Drag a filled box. With Alt, it cuts out." },
   scribble: { name: "Scribble", key: "S", hint: "Draw a line on the object, with the right button one beside it; × removes one. A mask is made of them." },
+  click: { name: "Click", key: "C", hint: "Click on the object, with the right button or Alt beside it: a mask is made of all clicks. Drag a point to move it; a right click takes it away." },
   guess: { name: "Guess", key: "G", hint: "Drag a box around the object: its mask is guessed. With Shift, it replaces the object's mask." },
   shift: { name: "Shift", key: "Z", hint: "Drag a mask to its place; with Shift, drag its edge to scale it. A click chooses an object." },
   pan: { name: "Move", key: "V", hint: "Drag to move the video (also: space or the middle button). A click chooses an object." },
@@ -137,6 +139,7 @@ function begin(event) {
     return drafted();
   }
   closePolygon();
+  if (tool === "click") return click.press(at, !second && !event.altKey);
   if (tool === "brush" || tool === "eraser") {
     const erase = tool === "eraser" || second;
     const all = erase && event.altKey;
@@ -152,6 +155,7 @@ function move(event) {
     panning = [event.clientX, event.clientY];
     return;
   }
+  if (store.tool === "click") click.move(toVideo(event));
   const round = (store.tool === "brush" || store.tool === "eraser") && !held.space;
   view.cursor = round ? toVideo(event) : null;
   const draft = view.draft;
@@ -173,14 +177,14 @@ function end(event) {
   if (panning) {
     panning = null;
     canvas.classList.remove("panning");
-  } else finish();
+  } else if (!click.release()) finish();
 }
 
 /** Begin to zoom and move with two fingers; what the first one drew is kept only if that finger has moved. */
 function beginPinch() {
   if (!drawing || !fingers.has(drawing.id)) return;
   const [x, y] = fingers.get(drawing.id);
-  if (Math.hypot(x - drawing.x, y - drawing.y) < STILL) view.draft = drawing.before;
+  if (Math.hypot(x - drawing.x, y - drawing.y) < STILL && !click.cancelPress()) view.draft = drawing.before;
   end();
   drawing = null;
   pinching = true;
@@ -264,9 +268,9 @@ function refresh() {
   canvas.classList.toggle("pan", store.tool === "pan" || held.space);
   if (!drawsRound) view.cursor = null;
   const elsewhere = view.draft?.kind === "polygon" && !openHere();
-  const how = store.model.scribbles && store.tool === "scribble" ? ` (${store.model.scribbles})` : "";
-  const computed = store.tool === "scribble" || store.tool === "guess";
-  document.getElementById("tool-hint").textContent = elsewhere ? `A polygon is open on frame ${view.draft.frame}.` : TOOLS[store.tool].hint.replace(/\.$/, computed ? `${how}.` : ".");
+  const computed = ["scribble", "click", "guess"].includes(store.tool);
+  const how = computed ? ` (${click.methodOf(store.tool)})` : "";
+  document.getElementById("tool-hint").textContent = elsewhere ? `A polygon is open on frame ${view.draft.frame}.` : TOOLS[store.tool].hint.replace(/\.$/, `${how}.`);
   size.max = String(Math.max(20, Math.round((store.video?.height ?? 0) / 5)));
   size.value = String(store.radius);
   document.getElementById("size-out").textContent = String(Math.round(store.radius * 2) / 2);

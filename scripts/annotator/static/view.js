@@ -18,6 +18,9 @@ export const view = { scale: 1, x: 0, y: 0, fitted: true, cursor: null, draft: n
 /** Whether a polygon is open on this frame. */
 export const openHere = () => view.draft?.kind === "polygon" && view.draft.frame === store.frame;
 
+/** Functions that paint over the masks, in pixels of the video. */
+export const layers = [];
+
 let bitmap = null; // what is shown
 let requested = 0;
 let drawing = false;
@@ -126,6 +129,7 @@ function paint() {
   if (store.masksShown) paintScribbles(context);
   for (const { body } of pending) if (body.frame === store.frame && body.points) paintShape(body);
   if (view.draft?.points && view.draft.frame === store.frame) paintShape(view.draft);
+  for (const paintLayer of layers) paintLayer(context);
   if (view.cursor) paintCursor();
 }
 

@@ -1,0 +1,110 @@
+"""Promptable networks of the library osam: which there are, their weights, and what they answer.
+
+Weights lie in osam's cache, `~/.cache/osam`, under their SHA-256, which osam checks.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
+
+import numpy as np
+from loguru import logger
+from numpy.typing import NDArray
+from osam import apis, types
+
+from util.errors import InputError
+from util.promptable import GRAB_CUT
+
+Picture = NDArray[np.uint8]  # H x W x 3, RGB
+Mask = NDArray[np.bool_]  # H x W
+
+logger.disable("osam")  # errors say what fails
+
+
+def model_type(name: str) -> type[types.Model]:
+    """Return osam's model of a name; raises InputError when there is none."""
+    try:
+        return apis.get_model_type_by_name(name)
+    except ValueError as error:
+        known = ", ".join(each.name.removesuffix(":latest") for each in apis.registered_model_types)
+        raise InputError(f"there is no promptable model {name!r}: choose one of {known}.") from error
+
+
+def check_models(click_model: str, find_model: str) -> None:
+    """Make sure that there are models of these names; raises InputError."""
+    for name in [find_model] if click_model == GRAB_CUT else [click_model, find_model]:
+        model_type(name)
+
+
+def is_here(name: str) -> bool:
+    """Tell whether the weights of a model are in osam's cache."""
+    return model_type(name).get_size() is not None
+
+
+def fetch(
+    name: str,
+    progress: Callable[[str, int, int | None], None] | None = None,
+    cancel: Event | None = None,
+) -> None:
+    """Fetch the weights of a model, unless they are in osam's cache and whole.
+
+    Args:
+        name: the model.
+        progress: is told a file's name, how many bytes of it have come, and how many it has (None when
+            unknown); without it a bar is shown.
+        cancel: set, it ends the download, and nothing stays of the file at work.
+
+    Raises:
+        InputError: the weights cannot be fetched.
+        types.PullCancelledError: cancelled.
+    """
+    try:
+        model_type(name).pull(progress, cancel)
+    except types.PullCancelledError:
+        raise
+    except RuntimeError as error:
+        urls = " and ".join(blob.url for blob in model_type(name)._blobs.values())
+        raise InputError(
+            f"the weights of {name} cannot be fetched from {urls}: check the network, or let "
+            "OSAM_BLOB_ENDPOINT name a mirror."
+        ) from error
+
+
+def load(name: str) -> types.Model:
+    """Load a model of osam; weights that are not in its cache are fetched first.
+
+    Raises:
+        InputError: osam has no such model, or its weights cannot be fetched.
+    """
+    fetch(name)
+    return model_type(name)()
+
+
+@contextmanager
+def prompting(name: str) -> Iterator[None]:
+    """Raise InputError when a model does not take a kind of prompt."""
+    try:
+        yield
+    except (NotImplementedError, ValueError) as error:
+        reason = f" ({' '.join(str(error).split())})" if str(error) else ""
+        raise InputError(
+            f"the model {name} does not take this prompt{reason}: choose another model."
+        ) from error
+
+
+def answers(network: types.Model, request: types.GenerateRequest) -> list[types.Annotation]:
+    """Return what a model finds; raises InputError when it does not take the prompt."""
+    with prompting(network.name):
+        return network.generate(request).annotations
+
+
+def mask_of(annotation: types.Annotation, size: tuple[int, int]) -> Mask | None:
+    """Return the mask of an annotation at a picture's size (H, W); None when it has a box alone."""
+    box, part = annotation.bounding_box, annotation.mask
+    if box is None or part is None:
+        return None
+    whole = np.zeros(size, bool)
+    top, left = max(0, box.ymin), max(0, box.xmin)
+    inside = part[top - box.ymin :, left - box.xmin :][: max(0, size[0] - top), : max(0, size[1] - left)]
+    whole[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return whole

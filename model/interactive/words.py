@@ -1,0 +1,57 @@
+"""From a word to the masks of the objects that it names in one picture, by a promptable network of osam."""
+
+from collections.abc import Iterator
+
+from osam import types
+
+from model.interactive.clicks import BOTTOM_RIGHT, TOP_LEFT, PointSegmenter
+from model.interactive.promptable import Mask, Picture, answers, load, mask_of
+from util.promptable import FIND_MODEL
+
+
+class WordFinder:
+    """Finds the objects that a word names.
+
+    Args:
+        segmenter: makes masks of boxes, where the network finds boxes alone.
+        name: a model of osam that takes words.
+
+    Raises:
+        InputError: osam has no such model, or its weights cannot be fetched.
+    """
+
+    def __init__(self, segmenter: PointSegmenter, name: str = FIND_MODEL) -> None:
+        self.segmenter = segmenter
+        self.network = load(name)
+
+    def find(self, picture: Picture, word: str, taken: Mask) -> list[Mask]:
+        """Return the masks of the objects that a word names, which have no pixel in common; the surest first.
+
+        Args:
+            picture: `H x W x 3`.
+            word: such as "dog".
+            taken: pixels that other objects have, `H x W`. What is found keeps the others, and is left out
+                when it has fewer than half of its pixels then: it is one of those objects.
+
+        Raises:
+            InputError: the model takes no words.
+        """
+        masks, taken = [], taken.copy()
+        for mask in self._found(picture, word):
+            free = mask & ~taken
+            if 2 * free.sum() > mask.sum():
+                masks.append(free)
+                taken |= free
+        return masks
+
+    def _found(self, picture: Picture, word: str) -> Iterator[Mask]:
+        """Yield the masks `H x W` of what the network finds, the surest first."""
+        prompt = types.Prompt(texts=[word])
+        request = types.GenerateRequest(model=self.network.name, image=picture, prompt=prompt)
+        for found in sorted(answers(self.network, request), key=lambda each: -(each.score or 0)):
+            mask, box = mask_of(found, picture.shape[:2]), found.bounding_box
+            if mask is None and box is not None:
+                corners = [(box.xmin, box.ymin), (box.xmax, box.ymax)]
+                mask = self.segmenter.segment(picture, corners, [TOP_LEFT, BOTTOM_RIGHT])
+            if mask is not None:
+                yield mask

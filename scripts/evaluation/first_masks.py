@@ -1,0 +1,138 @@
+"""First masks from clicks, boxes and words, for people who have no mask yet."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dataset.masks.readers import read_labels
+from dataset.masks.writer import write_mask
+from dataset.video_files.frame_source import FrameSource, open_source
+from model.interactive.clicks import checked_prompt
+from model.interactive.promptable import check_models, is_here
+from model.interactive.scribbled_clicks import point_segmenter
+from model.interactive.words import WordFinder
+from scripts.evaluation.overlays import draw_masks
+from scripts.evaluation.prompt_flags import BOX, CLICK, FIND, UNCLICK
+from util.errors import InputError
+from util.files import atomic_path
+from util.palette import voc_palette
+from util.promptable import GRAB_CUT, MEGABYTES
+
+MOST_OBJECTS = 255
+
+
+@dataclass(frozen=True)
+class _Object:
+    """What is said of one object: points and their labels (see `PointSegmenter`), or the word for several."""
+
+    points: Sequence[Sequence[float]]
+    labels: Sequence[int]
+    word: str = ""
+
+
+class FirstMasks:
+    """The first masks that the flags ask for.
+
+    Args:
+        args: of a parser with `add_prompt_flags`; and "input", "output", "start", "overwrite".
+
+    Attributes:
+        path: of the mask: beside the results, named after its frame.
+
+    Raises:
+        InputError: there is no such frame, object or model.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.source: FrameSource = open_source(args.input)
+        self.index = args.start if args.at is None else args.at
+        names = self.source.names
+        if self.index >= len(names):
+            raise InputError(f"--at {self.index} is behind the last frame of {args.input}, {len(names) - 1}.")
+        check_models(args.click_model, args.find_model)
+        self.objects = list(_objects(args.prompts))
+        self.folder: Path = args.output.with_name(f"{args.output.name}_first_masks")
+        self.path = self.folder / f"{names[self.index]}.png"
+
+    def write(self) -> None:
+        """Compute the mask and write it, and beside its folder a JPEG of the frame with it drawn in.
+
+        Raises:
+            InputError: nothing is found, or another mask is there and --overwrite is not given.
+        """
+        picture = self.source.read(self.index)
+        for each in self.objects:
+            if not each.word:
+                checked_prompt(picture, each.points, each.labels, None)
+        labels = self._labels(picture)
+        if (
+            self.path.is_file()
+            and not self.args.overwrite
+            and not np.array_equal(read_labels(self.path), labels)
+        ):
+            raise InputError(
+                f"{self.path} is another mask: give --overwrite to replace it, or use it by --masks."
+            )
+        palette = voc_palette()
+        write_mask(self.path, labels, palette)
+        shown = self.folder.with_suffix(".jpg")
+        with atomic_path(shown) as temporary:
+            Image.fromarray(draw_masks(picture, labels, palette)).save(temporary)
+        print(f"{labels.max()} objects on frame {self.index}: {self.path}, drawn in {shown}")
+
+    def _labels(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the label map of the frame `H x W x 3`; objects are numbered in order."""
+        for name in [
+            self.args.click_model,
+            *([self.args.find_model] if any(o.word for o in self.objects) else []),
+        ]:
+            if name != GRAB_CUT and not is_here(name):
+                print(f"fetching the weights of {name} ({MEGABYTES.get(name, '?')} MB), once")
+        segmenter = point_segmenter(self.args.click_model)
+        finder: WordFinder | None = None
+        labels = np.zeros(picture.shape[:2], np.uint8)
+        for each in self.objects:
+            if each.word:
+                finder = finder or WordFinder(segmenter, self.args.find_model)
+                masks = finder.find(picture, each.word, labels > 0)
+            else:
+                masks = [segmenter.segment(picture, each.points, each.labels)]
+            if not any(mask.any() for mask in masks):
+                raise InputError(f"nothing is found on frame {self.index} by {_said(each)}.")
+            for mask in masks:
+                if labels.max() == MOST_OBJECTS:
+                    raise InputError(
+                        f"there are more than {MOST_OBJECTS} objects, as many as a mask can hold."
+                    )
+                labels[mask] = labels.max() + 1
+        return labels
+
+
+def _said(each: _Object) -> str:
+    return f"{FIND} {each.word}" if each.word else f"the clicks or box at {each.points}"
+
+
+def _objects(prompts: Sequence[tuple[str, Any]]) -> list[_Object]:
+    """Return the objects that prompts speak of, in order."""
+    found: list[_Object] = []
+    for flag, value in prompts:
+        if flag == CLICK:
+            found.append(_Object(value, [1] * len(value)))
+        elif flag == BOX:
+            found.append(_Object([value[:2], value[2:]], [2, 3]))
+        elif flag == FIND:
+            found.append(_Object([], [], value))
+        elif not found or found[-1].word:
+            raise InputError(
+                f"{UNCLICK} belongs to the object before it: give it behind a {CLICK} or a {BOX}."
+            )
+        else:
+            found[-1] = _Object([*found[-1].points, *value], [*found[-1].labels, *([0] * len(value))])
+    return found

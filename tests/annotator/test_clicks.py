@@ -1,0 +1,227 @@
+"""Clicks, boxes and words on the page, with the tests' own promptable models."""
+
+import http.server
+import threading
+import zipfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from scripts.annotator.segmentation import Segmentation
+from scripts.annotator.segmenters import Segmenters
+from scripts.annotator.settings import WorkerSettings
+from scripts.annotator.tasks import Tasks
+from tests.annotator.browser import Annotator, Hands, needs_browser, until_shown
+from tests.annotator.parts import add, disc, in_stroke, session, stroke, write_frames
+from tests.conftest import read_png
+from tests.promptable_models import FILES, Colours, Flood, cache, work_with_them
+from util.errors import InputError
+
+pytest_plugins = ["tests.annotator.page"]
+
+NETWORKS = "flood", "colours"
+LEFT, RIGHT, BESIDE = (45.5, 48.5), (65.5, 48.5), (20.5, 80.5)
+LINE = [[100.0, 80.0], [130.0, 90.0]]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """The clip, in whose first frame a green bar cuts the disc in two."""
+    folder = write_frames(tmp_path_factory.mktemp("video") / "clip")
+    picture = np.array(Image.open(folder / "00000.png"))
+    picture[:, 56:60] = (20, 240, 20)
+    Image.fromarray(picture).save(folder / "00000.png")
+    return folder
+
+
+def halves():
+    columns = np.arange(160)
+    return disc(0) & (columns < 56), disc(0) & (columns >= 60)
+
+
+@pytest.fixture
+def started(video, tmp_path, monkeypatch):
+    """Starts servers whose computing processes know the models, with the weights of some of them."""
+    monkeypatch.setattr("scripts.annotator.worker.work", work_with_them)
+    servers = []
+
+    def start(weights=None):
+        servers.append(Annotator(video, tmp_path / "w", weights, size=48, networks=NETWORKS))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@needs_browser
+def test_clicks_from_a_new_object_to_a_corrected_propagation(started, new_page, tmp_path, weights_file):
+    left, right = halves()
+    with cache(tmp_path / "home", Flood, Colours):
+        server = started(weights_file)
+        hands = Hands(new_page(), server.url)
+        hands.add()
+        hands.key("c")
+        hands.click(*LEFT)
+        assert np.array_equal(hands.labels() == 1, left)
+        hands.click(*RIGHT)
+        assert np.array_equal(hands.labels() == 1, left | right)
+        hands.click(65.5, 40.5, button="right")
+        assert np.array_equal(hands.labels() == 1, left)
+        hands.drag((65.5, 40.5), BESIDE)
+        assert np.array_equal(hands.labels() == 1, left | right)
+        hands.key("Control+z")
+        assert np.array_equal(hands.labels() == 1, left)
+        hands.click(65.5, 40.5, button="right")  # on the point: it goes
+        assert np.array_equal(hands.labels() == 1, left | right)
+        hands.page.mouse.click(*hands.screen(80, -1))
+        hands.until("document.getElementById('toasts').textContent.includes('outside of the picture')")
+        for frame, key in ((1, "i"), (2, "u")):
+            hands.go(frame)
+            hands.key(key)
+        hands.propagate()
+        assert hands.done() == "done"
+        carried = hands.labels() == 1
+        adds = not carried.any()  # the tests' weights may lose the object
+        depth = ndimage.distance_transform_edt(disc(2) if adds else carried)
+        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        hands.click(column + 0.5, row + 0.5, button="left" if adds else "right")
+        changed = (hands.labels() == 1) != carried
+        assert changed[row, column]
+        assert (carried[changed] != adds).all()
+        assert ndimage.label(changed)[1] == 1  # only where the click is
+        hands.page.click("#export")
+        hands.page.click("#export-start")
+        hands.until("document.getElementById('download')")
+        with zipfile.ZipFile(next((tmp_path / "w/exports").glob("*.zip"))) as archive:
+            archive.extractall(tmp_path / "exported")
+        for frame in (0, 2):
+            exported = read_png(next((tmp_path / "exported").rglob(f"{frame:05}.png")))
+            assert np.array_equal(exported, server.session.label_map(frame))
+        assert hands.problems == []
+
+
+@needs_browser
+def test_a_preview_words_and_boxes(started, new_page, tmp_path):
+    left, right = halves()
+    with cache(tmp_path / "home", Flood, Colours):
+        server = started()
+        hands = Hands(new_page(), server.url)
+        hands.add()
+        hands.key("c")
+        hands.page.mouse.move(*hands.screen(*LEFT))
+        orange = np.array((0xE6, 0x9F, 0x00))
+        mixed = 0.6 * np.array((230, 60, 40)) + 0.4 * orange
+        until_shown(hands, (45.5, 60.5), lambda colour: np.abs(colour - mixed).max() < 12)
+        assert not server.session.document.touched
+        hands.key("g")
+        hands.drag((31, 28), (55.9, 69))
+        assert np.array_equal(hands.labels() == 1, left)
+        hands.page.fill("#find-word", "red")
+        hands.page.keyboard.press("Enter")
+        hands.until("annotator.store.objects.length === 2")
+        assert hands.js("annotator.store.objects[1].name") == "red 1"
+        assert np.array_equal(hands.labels(), left + 2 * right)
+        hands.page.keyboard.press("Control+z")
+        hands.until("annotator.store.objects.length === 1")
+        hands.page.fill("#find-word", "dog")
+        hands.page.keyboard.press("Enter")
+        hands.until(
+            "document.getElementById('toasts').textContent.includes(\"by 'dog' that is no object yet\")"
+        )
+
+
+class Weights(http.server.BaseHTTPRequestHandler):
+    """Serves the weights of the models."""
+
+    def do_GET(self):
+        content = FILES[self.path.strip("/").removesuffix(".onnx")]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@needs_browser
+def test_without_weights_grabcut_answers_until_they_are_fetched(started, new_page, tmp_path, monkeypatch):
+    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Weights)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    for blob in Flood._blobs.values():
+        monkeypatch.setattr(blob, "url", blob.url.replace(":9/", f":{served.server_port}/"))
+    with cache(tmp_path / "home"):
+        hands = Hands(new_page(), started().url)
+        hands.add()
+        hands.key("c")
+        assert "(by GrabCut)" in hands.page.inner_text("#tool-hint")
+        hands.click(*LEFT)
+        found = hands.labels() == 1
+        assert (found & disc(0)).sum() > 0.4 * disc(0).sum()
+        hands.page.click("#click-fetch")
+        assert "Licence: No licence" in hands.page.inner_text("#weights-dialog")
+        hands.page.click("#network-fetch")
+        hands.until("document.getElementById('click-fetch').hidden")
+        hands.click(*RIGHT)
+        left, right = halves()
+        assert np.array_equal(hands.labels() == 1, left | right)
+    served.shutdown()
+
+
+@pytest.fixture
+def clicks(video, tmp_path):
+    """A session and what makes its masks, in this process."""
+    with cache(tmp_path / "home", Flood), session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        settings = WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", "float32", False, *NETWORKS)
+        made = Segmentation(settings)
+        made.worker = SimpleNamespace(ask=Segmenters(settings).run, close=lambda: None)
+        yield SimpleNamespace(session=opened, tasks=Tasks(opened, None, SimpleNamespace(), made), made=made)
+
+
+def click(*clicks, label=1, frame=0):
+    return {"kind": "click", "frame": frame, "object": label, "clicks": [list(each) for each in clicks]}
+
+
+def test_clicks_start_from_what_was_there_before_the_first_of_them(clicks):
+    left, right = halves()
+    by_hand = in_stroke(LINE, 5.0)
+    clicks.session.edit(stroke(LINE))
+    for given, expected in (
+        ([(*RIGHT, 1)], by_hand | right),
+        ([(*RIGHT, 1), (*LEFT, 1)], by_hand | right | left),
+        ([(*LEFT, 1)], by_hand | left),
+        ([], by_hand),
+        ([(*RIGHT, 1)], by_hand | right),
+    ):
+        change = clicks.tasks.edit(click(*given))
+        assert np.array_equal(clicks.session.label_map(0) == 1, expected)
+        assert change["frames"][0][5] == {"object": 1, "clicks": [list(each) for each in given]}
+    clicks.tasks.edit(click((*LEFT, 1), label=2))
+    assert np.array_equal(clicks.session.label_map(0) == 2, left)
+    clicks.session.undo()
+    assert clicks.session.state()["frames"][0][5]["clicks"] == [[*RIGHT, 1]]
+
+
+def test_clicks_that_cannot_be_are_refused_and_nothing_is_lost(clicks, video):
+    clicks.tasks.edit(click((*LEFT, 1)))
+    clicks.session.edit({"kind": "change", "object": 2, "locked": True})
+    before = clicks.session.label_map(0).copy()
+    content = (video / "00003.png").read_bytes()
+    (video / "00003.png").write_bytes(content[:200])
+    for edit, sentence in (
+        (click((400, 3, 1)), "outside of the picture of 160 x 96"),
+        (click((*BESIDE, 0), frame=1), "click on the object first"),
+        (click((*LEFT, 1), label=2), "b is locked: unlock it first"),
+        (click((*LEFT, 1), frame=3), "00003.png"),
+        (click((*LEFT, 2)), "clicks must be clicks"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            clicks.tasks.edit(edit)
+    (video / "00003.png").write_bytes(content)
+    assert np.array_equal(clicks.session.label_map(0), before)
+    assert clicks.session.document.touched == [0]
