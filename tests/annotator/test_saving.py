@@ -37,6 +37,7 @@ def test_a_stroke_of_more_points_than_the_server_takes_is_thinned(hands, annotat
     monkeypatch.setattr("scripts.annotator.session.MOST_POINTS", 60)
     hands.page.reload()
     hands.saved()
+    hands.js("annotator.store.radius = 12")
     hands.add()
     corners = [(20, 20), (140, 20), (20, 76), (140, 76)]
     hands.page.mouse.move(*hands.screen(*corners[0]))
