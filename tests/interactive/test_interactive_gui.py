@@ -281,15 +281,8 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
         assert (rows.min(), columns.min()) == pytest.approx((136, 136), abs=4)
         assert (rows.max(), columns.max()) == pytest.approx((214, 264), abs=4)
 
-        # help comes and goes
-        x, y = hands.place(source)[:2]
-        hands.drag(source, (10, 10), (11, 10))
-        wait_for_hint(hands, source, PAINT)
-        before = hands.screen()[y : y + 400, x : x + 480]
-        hands.key_until("h", lambda: not np.array_equal(hands.screen()[y : y + 400, x : x + 480], before))
-        hands.key_until("h", lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], before))
-
         # reset
+        x, y = hands.place(source)[:2]
         plain = source_view(pictures[0], Selection())[:400]
         hands.key_until("r", lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], plain))
         content, picture = save(hands, source, tmp_path, 5)
