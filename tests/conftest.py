@@ -85,6 +85,14 @@ def weights_file(network, tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def preloaded(network, weights_file, monkeypatch):
+    """Scripts get the network with the golden weights without loading it; return the flags that name it."""
+    for module in ("scripts.evaluation.loop", "scripts.propagate_video"):
+        monkeypatch.setattr(f"{module}.load_network", lambda *_: network)
+    return ["--model", weights_file, "--device", "cpu"]
+
+
 @pytest.fixture(scope="session")
 def loaded(weights_file):
     """The golden weights as evaluation loads them: batch norm folded, wide convolutions by Winograd's way."""
@@ -111,6 +119,17 @@ def clip_frames(clip):
 def clip_labels(clip):
     """Label maps with one, two and three objects."""
     return [torch.from_numpy(labels) for labels in clip["labels"]]
+
+
+@pytest.fixture(scope="session")
+def small_frames(clip_frames):
+    """A part of the golden clip that shows all objects, 32 x 48: quick."""
+    return [frame[:, 36:68, 44:92] for frame in clip_frames]
+
+
+@pytest.fixture(scope="session")
+def small_labels(clip_labels):
+    return [labels[36:68, 44:92] for labels in clip_labels]
 
 
 def write_frames(folder: Path, frames) -> None:

@@ -1,8 +1,4 @@
 import functools
-import os
-import subprocess
-import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,18 +6,16 @@ import torch
 
 from dataset.image_io import normalise, read_image
 from dataset.masks.readers import read_label_map, read_labels
-from dataset.training import fusion_dataset, fusion_draws
+from dataset.training import fusion_draws
 from dataset.training.fusion_dataset import FusionDataset, fusion_videos
 from dataset.training.fusion_draws import FusionRun, FusionVideo, draw
-from model import InferenceCore, load_network
+from model import InferenceCore
 from model.training.fusion_forward import FrozenAttention
 from scripts.generate_fusion import chosen_objects, write_frame
-from tests.conftest import ROOT, run_main
+from tests.conftest import run_main
 from tests.dataset.recipe_statistics import LEVELS, RECIPE
 from tests.training.training_trees import write_video
 from util.errors import InputError
-
-SETTINGS = ".settings.json"
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +28,11 @@ def tree(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def generated(tree, weights_file, tmp_path_factory):
+def generated(tree, weights_file, loaded, tmp_path_factory):
     """What generate_fusion makes of them, begun at frames 0, 3 and 6."""
     out = tmp_path_factory.mktemp("fusion") / "bl/run"
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scripts.generate_fusion.load_network", lambda *_: loaded)
         run_main(patch, "scripts.generate_fusion", *flags(tree, weights_file, out))
     return out
 
@@ -46,20 +41,7 @@ def flags(tree, weights_file, out):
     return ["--bl_root", tree, "--model", weights_file, "--output", out, "--separation", 3, "--device", "cpu"]
 
 
-def assert_same(folder, expected):
-    """Both folders have the same files; grey levels may differ by one.
-
-    Each process finds out by itself which way of multiplying is the quicker, and the two round differently.
-    """
-    found, wanted = ({path.relative_to(each) for path in each.rglob("*")} for each in (folder, expected))
-    assert found == wanted
-    assert (folder / SETTINGS).read_bytes() == (expected / SETTINGS).read_bytes()
-    for path in (each for each in found if each.suffix == ".png"):
-        levels, others = (read_labels(each / path).astype(int) for each in (folder, expected))
-        assert levels.shape == others.shape and np.abs(levels - others).max() <= 1, path
-
-
-def test_each_beginning_reaches_every_frame_both_ways(generated, tree, weights_file):
+def test_each_beginning_reaches_every_frame_both_ways(generated, tree, loaded):
     found = {str(path.relative_to(generated)) for path in generated.rglob("*.png")}
     wanted = {("v1", label) for label in (1, 2)} | {("v2", 3)}
     assert found == {
@@ -71,33 +53,12 @@ def test_each_beginning_reaches_every_frame_both_ways(generated, tree, weights_f
     truth = read_label_map(tree / "Annotations/v1/00003.png")
     assert np.array_equal(read_labels(generated / "v1/00003/00002/00003.png"), 255 * (truth == 2))
 
-    engine = InferenceCore(load_network(weights_file))
+    engine = InferenceCore(loaded)
     for frame in (3, 2, 1):
         image = normalise(read_image(tree / f"JPEGImages/v1/{frame:05}.jpg"))
         prob = engine.step(image, torch.tensor(truth) if frame == 3 else None)
     levels = read_labels(generated / "v1/00003/00001/00001.png").astype(float)
     assert np.abs(levels - 255 * prob[1].numpy()).max() <= 1
-
-
-@pytest.mark.slow
-def test_a_stopped_run_continues_and_processes_share(generated, tree, weights_file, tmp_path):
-    out = tmp_path / "run"
-    (out / "v1/.00003.99999.part").mkdir(parents=True)  # a run that was killed
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29561"]
-    command = [*launcher, "-m", "scripts.generate_fusion", *flags(tree, weights_file, out)]
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert_same(out, generated)
-    (out / "v2/00003/00003/00001.png").write_bytes(b"kept")  # what is whole is not made again
-    with pytest.MonkeyPatch.context() as patch:
-        run_main(patch, "scripts.generate_fusion", *flags(tree, weights_file, out))
-    assert (out / "v2/00003/00003/00001.png").read_bytes() == b"kept"
 
 
 def test_other_settings_and_missing_videos_are_refused(generated, tree, weights_file, tmp_path, monkeypatch):
@@ -235,35 +196,6 @@ def test_frames_are_drawn_with_the_probabilities_of_the_original(kind, reached, 
         assert p @ expected[name] == pytest.approx(sampled[name]["p"], abs=4 * sampled[name]["se"])
     for name, values in (("dist1", dist1), ("dist2", dist2)):
         assert p @ values == pytest.approx(sampled[name]["mean"], abs=4 * sampled[name]["se"])
-
-
-def test_runs_of_a_video_are_one_and_each_is_drawn(generated, tree, tmp_path):
-    for name in ("one", "two"):
-        (tmp_path / name).symlink_to(generated)
-    videos = fusion_videos(tmp_path, tree / "JPEGImages", tree / "Annotations")
-    assert [video.name for video in videos] == ["v1", "v2"]
-    random = np.random.default_rng(0)
-    drawn = [draw(videos[0], random) for _ in range(40)]
-    assert {each.run.folder.parent.name for each in drawn} == {"one", "two"}
-    assert {each.labels for each in drawn} == {(1, 2), (2, 1)}
-
-
-def test_after_five_tries_another_video_is_drawn(generated, tree):
-    """The first video has one run whose frames reach nothing: five tries fail, the sixth takes any."""
-    videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
-    alone = FusionRun(videos[0].runs[0].folder, (3,))
-    dataset = FusionDataset([replace(videos[0], runs=[alone]), videos[1]], crop_size=96)
-    assert dataset[0]["info"]["name"] == "v2"
-    with pytest.raises(InputError, match="no two frames that masks were propagated between"):
-        FusionDataset([replace(videos[0], runs=[alone])], crop_size=96)[0]
-
-
-def test_equal_masks_are_drawn_from_the_sixteenth_try_on(generated, tree, monkeypatch):
-    tries = []
-    monkeypatch.setattr(fusion_dataset, "different", lambda first, second: tries.append(1) or 99)
-    videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
-    FusionDataset(videos, crop_size=96)[0]
-    assert len(tries) == 16
 
 
 def test_the_first_five_objects_of_100_pixels_are_carried_and_levels_are_cut_off(tmp_path):

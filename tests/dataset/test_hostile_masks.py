@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from dataset.davis_test_dataset import davis_2016, davis_2017
 from dataset.masks.readers import read_label_map, read_merged
 from dataset.video_dataset import open_user_video
-from model import InferenceCore
 from tests.conftest import read_png, run_main, write_frames, write_labels
 from util.errors import InputError
 
@@ -26,13 +24,11 @@ def frames(tmp_path):
 
 
 @pytest.fixture
-def propagate(tmp_path, network, weights_file, monkeypatch, capsys):
+def propagate(tmp_path, preloaded, monkeypatch):
     """Run the script's main in this process, with a network that is loaded already."""
-    monkeypatch.setattr("scripts.propagate_video.load_network", lambda *_: network)
 
     def run(*flags):
-        more = ["--output", tmp_path / "out", "--model", weights_file]
-        run_main(monkeypatch, "scripts.propagate_video", *flags, *more)
+        run_main(monkeypatch, "scripts.propagate_video", *flags, "--output", tmp_path / "out", *preloaded)
         return sorted((tmp_path / "out").glob("[!.]*"))
 
     return run
@@ -67,18 +63,6 @@ def test_void_is_no_object_of_davis_2017_but_white_is_the_object_of_davis_2016(f
     assert np.array_equal(davis_2016(tmp_path / "2016")[0].read(0).mask > 0, LABELS > 0)
 
 
-def test_a_mask_without_objects_is_refused(frames, tmp_path):
-    write_labels(tmp_path / "black.png", OBJECTS * 0)
-    with pytest.raises(InputError, match=r"no mask of .*black\.png shows an object"):
-        open_user_video(frames, tmp_path / "black.png", short_side=480)
-
-
-def test_benchmarks_read_no_colours(tmp_path):
-    Image.fromarray(OBJECTS).convert("RGB").save(tmp_path / "rgb.png")
-    with pytest.raises(InputError, match=r"rgb\.png is a RGB picture: save it with a palette or in grey"):
-        read_label_map(tmp_path / "rgb.png")
-
-
 def test_masks_of_one_frame_and_empty_ones(frames, tmp_path):
     masks = tmp_path / "masks"
     write_labels(masks / "00000.png", OBJECTS * 0)
@@ -91,9 +75,7 @@ def test_masks_of_one_frame_and_empty_ones(frames, tmp_path):
         open_user_video(frames, masks, short_side=480)
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "count"), [(16, 16, 2), (7, 5, 2), (1, 1, 2), (3, 70, 2), (40, 40, 1)]
-)
+@pytest.mark.parametrize(("height", "width", "count"), [(7, 5, 2), (1, 1, 2), (40, 40, 1)])
 def test_small_videos_and_one_pixel_objects(height, width, count, propagate, tmp_path):
     random = np.random.default_rng(1)
     write_frames(tmp_path / "f", random.integers(0, 256, (count, height, width, 3), np.uint8))
@@ -106,28 +88,3 @@ def test_small_videos_and_one_pixel_objects(height, width, count, propagate, tmp
     assert np.array_equal(read_png(out[0]), labels)
     assert all(read_png(path).shape == (height, width) for path in out)
     assert Image.open(sheet).width == 480 * count
-
-
-def test_an_object_leaves_and_comes_back(network):
-    """Its memory stays while it is out of sight, and a mask may bring it back under its own label."""
-    frame, engine = torch.randn(3, 32, 32), InferenceCore(network)
-    labels = torch.zeros(32, 32, dtype=torch.int64)
-    labels[:16, :16], labels[20:, 20:] = 4, 9
-    engine.step(frame, labels)
-    gone = torch.zeros(1, 32, 32)
-    prob = engine.step(frame, gone, labels=[4])
-    assert (engine.label_map(prob) != 4).all()
-    engine.step(torch.randn(3, 32, 32))
-    prob = engine.step(frame, torch.where(labels == 4, 4, 0))
-    assert engine.labels == [4, 9]
-    assert torch.equal(engine.label_map(prob) == 4, labels == 4)
-
-
-def test_255_objects(network):
-    labels = torch.arange(256).reshape(16, 16)
-    engine = InferenceCore(network, top_k=20)
-    first = engine.label_map(engine.step(torch.randn(3, 16, 16), labels))
-    assert torch.equal(first, labels.byte())
-    prob = engine.step(torch.randn(3, 16, 16))
-    assert prob.shape == (256, 16, 16)
-    assert prob.isfinite().all()

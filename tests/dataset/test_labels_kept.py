@@ -9,11 +9,8 @@ from PIL import Image
 
 from dataset.masks.readers import read_label_map, read_labels
 from dataset.masks.writer import write_mask
-from scripts.evaluation.overlays import draw_masks
-from scripts.resizing.shrinking import Job, run_job
 from tests.conftest import read_png, run_main, write_frames
-from util.errors import InputError
-from util.palette import full_palette, voc_palette
+from util.palette import voc_palette
 
 ALL = np.arange(256, dtype=np.uint8).reshape(16, 16)
 LABELS = np.zeros((12, 20), np.uint8)
@@ -34,7 +31,7 @@ def write_png(path, numbers, depth, colour, palette=b"", transparent=b""):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
 
 
-@pytest.mark.parametrize("entries", [None, 1, 2, 17, 256, 300])
+@pytest.mark.parametrize("entries", [None, 2, 300])
 def test_any_palette_writes_all_labels(entries, tmp_path):
     palette = voc_palette() if entries is None else (voc_palette() * 2)[: 3 * entries]
     write_mask(tmp_path / "m.png", ALL, palette)
@@ -44,27 +41,6 @@ def test_any_palette_writes_all_labels(entries, tmp_path):
     assert written.getpalette()[: 3 * (entries or 256)] == palette[:768]
     write_mask(tmp_path / "grey.png", ALL, None)
     assert np.array_equal(read_png(tmp_path / "grey.png"), ALL)
-
-
-def test_filled_up_colours_are_new_ones():
-    palette = full_palette([0, 0, 0, 0, 128, 0])  # entry 1 has the standard colour of label 2
-    colours = [tuple(palette[i : i + 3]) for i in range(0, 768, 3)]
-    assert len(set(colours)) == 256
-    assert colours[3] == (128, 128, 0)
-    assert full_palette(None) == voc_palette()
-
-
-@pytest.mark.parametrize("labels", [np.full((2, 2), 256), np.full((2, 2), -1)])
-def test_labels_that_no_file_holds_are_not_written(labels, tmp_path):
-    with pytest.raises(InputError, match="do not fit into"):
-        write_mask(tmp_path / "m.png", labels, None)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("palette", [[0, 0, 0, 255, 0, 0], voc_palette(), None])
-def test_pictures_show_labels_beyond_the_palette(palette):
-    drawn = draw_masks(np.full((12, 20, 3), 9, np.uint8), LABELS, palette)
-    assert (drawn[LABELS > 0] != 9).any(axis=1).all()
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
@@ -80,52 +56,17 @@ def test_bit_depths(depth, colour, tmp_path):
     assert np.array_equal(read_label_map(tmp_path / "m.png", lone_void=True), expected)
 
 
-@pytest.mark.parametrize("depth", [2, 4, 8, 16])
-def test_a_transparent_level_is_background(depth, tmp_path):
-    write_png(tmp_path / "m.png", LABELS, depth, 0, transparent=struct.pack(">H", 3))
-    assert np.array_equal(read_labels(tmp_path / "m.png"), np.where(LABELS == 3, 0, LABELS))
-
-
-def test_white_of_16_bits_is_one_object_and_other_large_numbers_are_refused(tmp_path):
-    white = (LABELS > 0) * np.uint16(65535)
-    Image.fromarray(white).save(tmp_path / "white.png")
-    assert np.array_equal(read_labels(tmp_path / "white.png"), (LABELS > 0) * 255)
-    Image.fromarray(white // 2).save(tmp_path / "deep.png")
-    with pytest.raises(InputError, match=r"deep\.png has the label 32767: labels go from 1 to 255"):
-        read_labels(tmp_path / "deep.png")
-    Image.fromarray(LABELS.astype(np.int32) - 1).save(tmp_path / "negative.tif")
-    with pytest.raises(InputError, match="has the label -1"):
-        read_labels(tmp_path / "negative.tif")
-
-
-@pytest.mark.parametrize("suffix", ["bmp", "gif", "tif", "tga", "pgm", "png"])
+@pytest.mark.parametrize("suffix", ["bmp", "gif", "tif"])
 @pytest.mark.parametrize("paletted", [True, False])
 def test_lossless_formats(suffix, paletted, tmp_path):
     image = Image.fromarray(LABELS)
-    if paletted and suffix != "pgm":
+    if paletted:
         image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200])
     image.save(tmp_path / f"m.{suffix}")
     assert np.array_equal(read_labels(tmp_path / f"m.{suffix}"), LABELS)
 
 
-def test_a_stretched_pgm_is_refused(tmp_path):
-    (tmp_path / "m.pgm").write_bytes(b"P5 2 1 3\n\x01\x03")
-    with pytest.raises(InputError, match="whose white is 3: save masks as PNG"):
-        read_labels(tmp_path / "m.pgm")
-
-
-@pytest.mark.parametrize("mode", ["palette", "deep"])
-def test_resizing_keeps_numbers(mode, tmp_path):
-    large = np.kron(LABELS, np.ones((4, 4), np.uint8))
-    if mode == "palette":
-        write_png(tmp_path / "m.png", large, 2, 3, bytes([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255]))
-    else:
-        write_png(tmp_path / "m.png", large, 16, 0)
-    assert run_job(Job(tmp_path / "m.png", tmp_path / "small.png"), 12) is None
-    assert np.array_equal(read_labels(tmp_path / "small.png"), LABELS)
-
-
-def test_every_script_writes_labels_of_late_masks_with_longer_palettes(tmp_path, network, monkeypatch):
+def test_every_script_writes_labels_of_late_masks_with_longer_palettes(tmp_path, preloaded, monkeypatch):
     """A first mask with two colours, and labels 2 and 3 later, with four."""
     davis = tmp_path / "davis/trainval"
     noise = np.random.default_rng(0).integers(0, 256, (4, 12, 20, 3), np.uint8)
@@ -138,22 +79,19 @@ def test_every_script_writes_labels_of_late_masks_with_longer_palettes(tmp_path,
         write_png(annotations / f"{index:05}.png", LABELS, 2, 3, colours)
     (davis / "ImageSets/2017").mkdir(parents=True)
     (davis / "ImageSets/2017/val.txt").write_text("v\n")
-    for module in ("scripts.evaluation.loop", "scripts.propagate_video"):
-        monkeypatch.setattr(f"{module}.load_network", lambda *_: network)
     flags = ["--davis", tmp_path / "davis", "--late_objects"]
     run_main(monkeypatch, "scripts.score_static_masks", *flags, "--output", tmp_path / "static")
     assert np.array_equal(read_png(tmp_path / "static/v/00002.png"), LABELS)
     assert (tmp_path / "static/results.csv").read_text().splitlines()[1] == "mean,,100.0,100.0,100.0"
 
-    (tmp_path / "model").touch()
-    flags += ["--model", tmp_path / "model", "--device", "cpu", "--overlay", "--contact_sheet"]
-    run_main(monkeypatch, "eval_davis", *flags, "--output", tmp_path / "out")
+    shown = ["--overlay", "--contact_sheet"]
+    run_main(monkeypatch, "eval_davis", *flags, *preloaded, *shown, "--output", tmp_path / "out")
     late = read_png(tmp_path / "out/v/00001.png")
     assert all(np.array_equal(late == label, label == LABELS) for label in (2, 3))
 
     assert bytes(Image.open(tmp_path / "out/v/00003.png").getpalette()[:12]) == colours
 
-    user = ["--input", davis / "JPEGImages/480p/v", "--masks", annotations, *flags[3:7]]
+    user = ["--input", davis / "JPEGImages/480p/v", "--masks", annotations, *preloaded]
     films = ["--overlay", tmp_path / "o.mp4", "--contact_sheet", tmp_path / "o.jpg"]
     run_main(monkeypatch, "scripts.propagate_video", *user, *films, "--output", tmp_path / "user")
     assert np.array_equal(read_png(tmp_path / "user/00003.png"), LABELS)

@@ -8,8 +8,6 @@ import pytest
 from PIL import Image
 
 from tests.conftest import read_png, run_main, slow, write_labels
-from util.errors import InputError
-from util.files import TEMPORARY, atomic_path, remove_leftovers
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), np.uint8)
 LABELS = np.zeros((32, 48), np.uint8)
@@ -30,13 +28,11 @@ def write_pictures(folder, stems, suffix="jpg"):
 
 
 @pytest.fixture
-def propagate(network, weights_file, monkeypatch):
-    monkeypatch.setattr("scripts.propagate_video.load_network", lambda *_: network)
-    given = ["--model", weights_file, "--device", "cpu"]
-    return lambda *flags: run_main(monkeypatch, "scripts.propagate_video", *flags, *given)
+def propagate(preloaded, monkeypatch):
+    return lambda *flags: run_main(monkeypatch, "scripts.propagate_video", *flags, *preloaded)
 
 
-@pytest.mark.parametrize("kind", [slow("no_text"), "long", "odd"])
+@pytest.mark.parametrize("kind", [slow("no_text"), "long", slow("odd")])
 def test_results_are_written_under_the_names_of_the_frames(kind, propagate, tmp_path):
     stems = STEMS[kind]
     frames = write_pictures(tmp_path / stems[1], stems)
@@ -62,58 +58,3 @@ def test_a_mask_finds_its_frame_however_its_letters_are_composed(numbered, propa
     propagate("--input", frames, "--masks", tmp_path / "masks", "--output", out)
     assert {path.name for path in out.glob("[!.]*")} == {f"{stem}.png" for stem in stems[1:]}
     assert np.array_equal(read_png(out / f"{stems[1]}.png"), LABELS)
-
-
-def test_hidden_pictures_are_no_frames_and_that_is_said(propagate, tmp_path):
-    frames = write_pictures(tmp_path / "frames", [".0", ".1", ".2"])
-    write_labels(tmp_path / ".m.png", LABELS)
-    flags = ["--masks", tmp_path / ".m.png", "--output", tmp_path / ".out"]
-    with pytest.raises(InputError, match=r"the pictures in .*frames have names that begin with a dot"):
-        propagate("--input", frames, *flags)
-    propagate("--input", write_pictures(tmp_path / ".frames", ["0", "1", "2"]), *flags)
-    assert len(list((tmp_path / ".out").glob("[!.]*.png"))) == 3
-
-
-@pytest.fixture
-def benchmark(network, weights_file, monkeypatch, tmp_path):
-    """Evaluate a video of some name as DAVIS 2016, with all that can be asked for."""
-    monkeypatch.setattr("scripts.evaluation.loop.load_network", lambda *_: network)
-
-    def run(name):
-        stems = ["00000", "00001", "00002"]
-        write_pictures(tmp_path / "data/JPEGImages/480p" / name, stems)
-        for stem in stems:
-            write_labels(tmp_path / "data/Annotations/480p" / name / f"{stem}.png", LABELS)
-        flags = ["--davis", tmp_path / "data", "--output", tmp_path / "out", "--model", weights_file]
-        flags += ["--device", "cpu", "--score", "--overlay", "--contact_sheet"]
-        run_main(monkeypatch, "eval_davis_2016", *flags)
-
-    return run
-
-
-def test_a_benchmark_of_odd_names(benchmark, tmp_path):
-    name = os.fsdecode(b"\xff") + "é" * 100
-    benchmark(name)
-    assert len(list((tmp_path / "out" / name).glob("*.png"))) == 3
-    assert (tmp_path / f"out_overlay/{name}.mp4").is_file()
-    assert os.fsencode(name) in (tmp_path / "out/results.csv").read_bytes()
-
-
-def test_a_film_whose_name_would_be_too_long_is_refused_at_the_start(benchmark, tmp_path):
-    with pytest.raises(InputError, match=r"the name v+.mp4 of a result is longer than"):
-        benchmark("v" * 253)
-    assert not list(tmp_path.glob("out/*/*.png"))
-
-
-def test_temporary_names_are_no_longer_than_names_may_be(tmp_path):
-    for stem in ("a" * 251, "日" * 83):
-        with atomic_path(tmp_path / f"{stem}.png") as temporary:
-            temporary.touch()
-            assert TEMPORARY.fullmatch(temporary.name)
-        assert (tmp_path / f"{stem}.png").is_file()
-    with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / f"{stem}.png") as temporary:
-        temporary.touch()
-        _ = 1 / 0
-    (tmp_path / temporary.name).touch()  # of a run that was killed
-    remove_leftovers(tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2

@@ -5,44 +5,10 @@ import pytest
 
 from dataset.image_io import denormalise
 from dataset.training.interactive_sets import s2m_training_set
-from dataset.training.mask_perturbation import perturbed
-from dataset.training.random_scribbles import scribbles_on_regions
-from dataset.training.s2m_dataset import mistaken
 from tests.training.training_trees import coloured, disc, seen_labels, write_jpeg, write_static
 from util.errors import InputError
 
 MASK = disc(120, 160, 80, 60, 40).astype(np.uint8)
-
-
-def drawn_from(seed):
-    return np.random.default_rng(seed)
-
-
-def test_damage_follows_from_the_seed():
-    damaged = [perturbed(MASK, drawn_from(seed), 0.7) for seed in (3, 3, 4)]
-    assert np.array_equal(damaged[0], damaged[1])
-    assert not np.array_equal(damaged[0], damaged[2])
-
-
-def test_small_errors_are_left_alone():
-    speck = np.zeros_like(MASK)
-    speck[10:13, 20:23] = 1
-    assert not any(scribbles_on_regions(speck, drawn_from(seed)).any() for seed in range(10))
-
-
-def test_another_object_is_scribbled_on_or_joins_the_mask_half_the_time():
-    """Bounds of four standard errors: a new seed fails with a chance of 1 in 4,000."""
-    other = disc(120, 160, 25, 30, 15).astype(np.uint8)
-    drawn = [mistaken(MASK, other, drawn_from(seed)) for seed in range(240)]
-    with_previous = [one for one in drawn if one.previous.any()]
-    assert abs(len(with_previous) / 240 - 2 / 3) < 0.12
-    joined = np.mean([(one.previous & other).sum() > 0.5 * other.sum() for one in with_previous])
-    assert abs(joined - 3 / 8) < 0.15
-    scribbled = [
-        one for one in with_previous if not (one.previous & other).any() and (one.negative & other).any()
-    ]
-    assert 0.1 < len(scribbled) / len(with_previous) < 3 / 8 + 0.15  # some scribbles are eroded away
-    assert not any((one.positive & other).any() for one in drawn)
 
 
 @pytest.fixture(scope="module")

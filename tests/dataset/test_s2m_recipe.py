@@ -10,14 +10,12 @@ from dataset.interactive.medial_axis import medial_axis
 from dataset.interactive.scribble_robot import smoothed
 from dataset.interactive.thinning import thinned
 from dataset.training import random_scribbles
-from dataset.training.mask_perturbation import CHANGES, ROUNDS, drawn_changes, element, overlap, perturbed
+from dataset.training.mask_perturbation import element, overlap, perturbed
 from dataset.training.random_scribbles import (
     ROBOT_SMOOTHING,
-    around,
     boundary,
     boundary_line,
     correcting_scribbles,
-    drawn_curves,
     free_curves,
     halved,
     longest_curves,
@@ -25,7 +23,6 @@ from dataset.training.random_scribbles import (
     middle_line,
     robot_lines,
     robot_paths,
-    with_gaps,
 )
 from tests.dataset.recipe_statistics import RECIPE
 from tests.dataset.s2m_regions import SIZE, assert_like, assert_share, perturbed_mask, region
@@ -83,23 +80,6 @@ def test_masks_are_damaged_as_by_the_original(name):
         assert_share(added > lost, golden["fp_more_than_fn"])
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_looking_only_near_the_mask_changes_nothing(seed):
-    """The plain way: whole rectangles, and the overlap of whole pictures."""
-    mask = blotches(seed) if seed else np.zeros((40, 60), np.uint8)
-    random, worse, target = np.random.default_rng(seed), mask.copy(), 0.7
-    for number in range(ROUNDS * CHANGES):
-        if number % 100 == 0:
-            changes = drawn_changes(mask.shape, random, 100)
-        (left, top, right, bottom), pixel, change, kernel = changes[number % 100]
-        if pixel is not None:
-            worse[(top + bottom) // 2, (left + right) // 2] = pixel
-        worse[top:bottom, left:right] = change(worse[top:bottom, left:right].copy(), kernel)
-        if number % CHANGES == CHANGES - 1 and overlap(worse, mask) < target:
-            break
-    assert np.array_equal(perturbed(mask, np.random.default_rng(seed), target), worse)
-
-
 @pytest.mark.parametrize("name", REGIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_scribbles_are_those_of_the_original(kind, name):
@@ -131,36 +111,6 @@ def test_lines_without_gaps_are_exact(name):
     for size, (eroded, drawn) in areas.items():
         assert cv2.erode(truth, element(int(size), 1)).sum() == eroded
         assert boundary(truth, int(size)).sum() == drawn
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_drawing_in_a_box_around_a_region_changes_nothing(seed):
-    picture = blotches(seed)
-    square = np.ones((3, 3), np.uint8)
-    for label in range(1, cv2.connectedComponents(picture)[0]):
-        part = (cv2.connectedComponents(picture)[1] == label).astype(np.uint8)
-        for size in (3, 8, 20):
-            inner = cv2.erode(part, element(size, 1))
-            assert np.array_equal(boundary(part, size), cv2.morphologyEx(inner, cv2.MORPH_GRADIENT, square))
-        assert np.array_equal(middle(part), cv2.dilate(thinned(part), square))
-
-
-def test_curves_are_lines_of_thickness_three_through_all_their_points():
-    truth = region("two")
-    rows, columns = around(truth)
-    part = truth[rows, columns]
-    pixels = np.flatnonzero(part)
-    found = drawn_curves(truth, 5, np.random.default_rng(3))
-    random = np.random.default_rng(3)
-    near = cv2.dilate(part, element(int(random.integers(3, 7)), 1))
-    at = pixels[random.integers(len(pixels), size=(5, 3))]
-    for curve, places in zip(found, at, strict=True):
-        y, x = np.unravel_index(places, part.shape)
-        t = np.linspace(0, 1, 1000)[:, None]
-        points = (1 - t) ** 2 * [x[0], y[0]] + 2 * t * (1 - t) * [x[1], y[1]] + t**2 * [x[2], y[2]]
-        plain = np.zeros_like(part)
-        cv2.polylines(plain, [points.astype(np.int32)[:, None]], isClosed=False, color=1, thickness=3)
-        assert np.array_equal(curve, plain & near)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -216,18 +166,6 @@ def test_the_robot_draws_as_the_original_where_ties_are_ordered_as_there(name):
         x, y, width, height = cv2.boundingRect(lines)
         box = np.array([x + 1, y + 1, x + width - 2, y + height - 2])
         assert np.abs(box - fixed["box_x0_y0_x1_y1"]).max() <= 1
-
-
-@pytest.mark.parametrize("name", [name for name in RECIPE["robot"] if name != "empty"])
-def test_other_orders_of_ties_move_the_robot_little(name):
-    """The original's longest line lies as near as the farthest 5 % of 20 orders did, and a third of that."""
-    golden = RECIPE["robot"][name]
-    paths = robot_paths(error(name), np.random.default_rng(4))
-    parts = golden["other_tie_breaks"]["graph_parts"]
-    assert parts[0] <= len(paths) <= parts[1]
-    drawn = np.concatenate(paths)
-    distances = np.linalg.norm(np.array(golden["curves_21_points"][0])[:, None] - drawn, axis=2).min(axis=1)
-    assert distances.max() <= 4 / 3 * golden["other_tie_breaks"]["hausdorff_to_fixed"]["q"][-1] + 1
 
 
 @pytest.mark.parametrize("case", RECIPE["get_scribble"])
@@ -296,25 +234,3 @@ def compare(draws, golden, previous, truth, exact=False):
 def shares(planes, region):
     """The share of each plane that is not empty in a region."""
     return [region[plane].mean() for plane in planes if plane.any()]
-
-
-def test_the_robot_corrects_only():
-    empty = np.zeros((60, 80), np.uint8)
-    truth = empty.copy()
-    truth[:3, :3] = 1  # too small for any scribble but the robot's, and for curves at large
-    drawn = {
-        is_first: [
-            correcting_scribbles(empty, truth, is_first, np.random.default_rng(seed)).positive.any()
-            for seed in range(40)
-        ]
-        for is_first in (True, False)
-    }
-    assert not any(drawn[True])
-    assert 20 < sum(drawn[False]) < 40
-
-
-def test_gaps_are_made_in_part_of_the_lines():
-    line = middle(region("rect"))
-    left = [with_gaps(line.copy(), np.random.default_rng(seed)) for seed in range(20)]
-    assert all(not (part & (1 - line)).any() for part in left)
-    assert 3 < sum((part != line).any() for part in left) < 20

@@ -5,7 +5,6 @@ from PIL import Image
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from dataset.image_io import read_image
 from dataset.training.transforms import (
     Affine,
     AffineRange,
@@ -13,11 +12,9 @@ from dataset.training.transforms import (
     adjust,
     as_image,
     as_mask,
-    pixels,
     random_box,
     size_of,
     warp,
-    zoomed_canvas,
 )
 
 
@@ -48,16 +45,6 @@ def test_affine_is_that_of_torchvision():
     expected = F.affine(labels, 17, [0, 0], 1.08, [-9, 0])
     ours = warp(labels, affine.matrix(*size_of(labels)), size_of(labels))
     assert (ours != expected).float().mean() < 2e-3
-
-
-def test_zoomed_canvas_shows_what_scaling_on_a_canvas_shows(image):
-    for scale in (0.8, 1.0, 1.37):
-        cut, place = zoomed_canvas(image, scale)
-        ours = warp(cut, np.diag([scale, scale, 1]) @ place, size_of(image))
-        expected = warp(image, Affine(0, scale, 0).matrix(*size_of(image)), size_of(image))
-        inner = (slice(None), slice(3, -3), slice(3, -3))
-        assert (ours[inner].int() - expected[inner].int()).abs().float().mean() < 1
-        assert abs(size_of(cut)[0] - size_of(image)[0] / scale) <= 2
 
 
 def test_draws_fill_their_ranges():
@@ -91,12 +78,3 @@ def test_boxes_are_drawn_as_torchvision_draws_them():
     assert np.abs(ours.std(0) - theirs.std(0)).max() < 12
     assert (ours[:, 0] + ours[:, 2] <= 480).all()
     assert (ours[:, 1] + ours[:, 3] <= 854).all()
-
-
-def test_a_large_jpeg_is_decoded_smaller_but_not_too_small(tmp_path, image):
-    large = np.asarray(Image.fromarray(pixels(image)).resize((1000, 750)))
-    Image.fromarray(large).save(tmp_path / "large.jpg", quality=95)
-    Image.fromarray(large).save(tmp_path / "large.png")
-    sizes = [read_image(tmp_path / "large.jpg", short_side).shape[:2] for short_side in (None, 376, 375, 100)]
-    assert sizes == [(750, 1000), (750, 1000), (375, 500), (188, 250)]
-    assert read_image(tmp_path / "large.png", 100).shape == (750, 1000, 3)

@@ -1,7 +1,6 @@
 """Video files as cameras, phones and editors make them, and damaged ones."""
 
 import gc
-import io
 import os
 import struct
 import time
@@ -12,13 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
 
 from dataset.video_files import packet_decoder
 from dataset.video_files.frame_source import open_source
-from dataset.video_files.mp4_file import write_mp4
 from dataset.video_files.video_file import MissingFrameError, VideoFile
-from tests.conftest import read_png, run_main, write_labels
+from tests.conftest import read_png, run_main, slow, write_labels
 from tests.dataset.encoded_videos import HEIGHT, WIDTH, encode, frames_of, number_of, packets_of, picture
 from util.errors import InputError
 
@@ -59,7 +56,10 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("name", FILES)
+QUICK = "b_frames.mp4", "open_gop.mp4", "times_lost.avi", "no_index.webm", "moving.gif", "variable.mp4"
+
+
+@pytest.mark.parametrize("name", [*QUICK, *map(slow, sorted(FILES.keys() - {*QUICK}))])
 def test_frames_are_the_same_in_every_order_and_equal_those_of_opencv(name, tmp_path, caplog, monkeypatch):
     path = encode(tmp_path / name, **FILES[name])
     monkeypatch.setattr("dataset.video_files.video_file.HELD_BYTES", 5 * HEIGHT * WIDTH * 3 // 2)
@@ -67,7 +67,7 @@ def test_frames_are_the_same_in_every_order_and_equal_those_of_opencv(name, tmp_
     source = open_source(path)
     assert len(source.names) == len(expected) == 40
     jumps = np.random.default_rng(0).integers(0, 40, 20).tolist()
-    for index in (*range(40), *range(39, -1, -1), *jumps):
+    for index in (*range(40), *range(39, 0, -3), *jumps):
         assert np.abs(source.read(index).astype(int) - expected[index]).max() <= 1, index
         if path.suffix != ".gif":  # of 256 colours
             assert abs(number_of(source.read(index)) - index) < 0.5
@@ -104,26 +104,10 @@ def test_any_frame_costs_no_more_than_the_way_from_its_key_frame(tmp_path, decod
         assert len(decoded) <= 10 + late
 
 
-def test_each_frame_is_decoded_once_forwards_and_on_the_way_back(tmp_path, decoded):
-    source = VideoFile(encode(tmp_path / "long.mp4", count=100, g="10"))
-    for index in range(100):
-        source.read(index)
-    assert len(decoded) == 100
-    decoded.clear()
-    late = os.cpu_count() + 4
-    for index in reversed(range(100)):
-        source.read(index)
-        assert len(source._held) <= 11
-    assert len(decoded) <= 10 * (10 + late)
-    assert len(set(decoded)) == 99  # the last is still held
-
-
 @pytest.mark.parametrize(
     ("matrix", "turn"),
     [
         ((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)),
-        ((-1, 0, 0, -1), lambda frame: np.rot90(frame, 2)),
-        ((0, -1, 1, 0), lambda frame: np.rot90(frame, 1)),
         ((-1, 0, 0, 1), lambda frame: frame[:, ::-1]),
     ],
 )
@@ -141,7 +125,7 @@ def test_phones_turn_and_mirror(matrix, turn, tmp_path):
         assert np.array_equal(frames_of(turned)[1], expected)
 
 
-@pytest.mark.parametrize("fmt", ["yuv420p10le", "yuv422p", "yuv444p", "yuvj420p"])
+@pytest.mark.parametrize("fmt", ["yuv420p10le", "yuv444p", "yuvj420p"])
 def test_bit_depths_and_formats(fmt, tmp_path):
     source = VideoFile(encode(tmp_path / "x.mp4", count=3, fmt=fmt))
     read = source.read(2)
@@ -180,25 +164,12 @@ def test_reading_goes_on_behind_damage_and_says_once_how_much_is_there(damaged, 
     assert all(np.array_equal(other[index], there[index]) for index in there)
 
 
-def test_a_damaged_video_is_segmented_where_it_can_be_read(damaged, network, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(f"{SCRIPT}.load_network", lambda *_: network)
+def test_a_damaged_video_is_segmented_where_it_can_be_read(damaged, preloaded, tmp_path, monkeypatch, capsys):
     there = sorted(readable(VideoFile(damaged), range(24)))
     labels = np.zeros((HEIGHT, WIDTH))
     labels[8:30, 10:40] = 1
     write_labels(tmp_path / "m.png", labels)
-    (tmp_path / "model").touch()
-    flags = [
-        "--input",
-        damaged,
-        "--masks",
-        tmp_path / "m.png",
-        "--output",
-        tmp_path / "out",
-        "--device",
-        "cpu",
-        "--model",
-        tmp_path / "model",
-    ]
+    flags = ["--input", damaged, "--masks", tmp_path / "m.png", "--output", tmp_path / "out", *preloaded]
     run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [f"{i:05}.png" for i in there]
     assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)
@@ -228,31 +199,6 @@ def test_a_file_that_is_cut_off_says_how_many_frames_are_there(name, tmp_path, c
     assert f"is cut off: {len(source.names)} of its 40 frames can be read" in caplog.text
 
 
-NAMES = [
-    "a:b.mp4",
-    "http:x.mp4",
-    "frame%03d.mp4",
-    "-i.mp4",
-    " a 'b' \"c\"?*[1].mp4",
-    "é日.mp4",
-    "x\n.mp4",
-    os.fsdecode(b"\xff\xfe.mp4"),
-    "pipe:0.mp4",
-]
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("relative", [True, False])
-def test_files_of_any_name_are_read_and_written(name, relative, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    encode(tmp_path / "plain.mp4", count=3).rename(tmp_path / name)
-    source = open_source(Path(name) if relative else tmp_path / name)
-    assert abs(number_of(source.read(2)) - 2) < 0.5
-    film = Path("film" + name) if relative else tmp_path / ("film" + name)
-    write_mp4(film, source, ((index, source.read(index)) for index in range(3)))
-    assert len(VideoFile(film).names) == 3
-
-
 def test_a_video_that_is_dropped_leaves_nothing_open(tmp_path):
     """Not even until the garbage is collected, which may be in a forked process, without its threads."""
 
@@ -275,31 +221,3 @@ def test_a_video_that_is_dropped_leaves_nothing_open(tmp_path):
         assert left() == before
     finally:
         gc.enable()
-
-
-def write_song_with_cover(path):
-    """FFmpeg takes the picture in the tag for a video of one frame."""
-    with av.open(str(path), "w") as song:
-        track = song.add_stream("mp3", 44100, layout="mono")
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), format="fltp", layout="mono")
-        silence.sample_rate = 44100
-        song.mux(track.encode(silence) + track.encode(None))
-    cover = io.BytesIO()
-    Image.fromarray(picture(0)).save(cover, "JPEG")
-    content = b"\0image/jpeg\0\3\0" + cover.getvalue()
-    part = b"APIC" + len(content).to_bytes(4, "big") + b"\0\0" + content
-    size = bytes(len(part) >> shift & 127 for shift in (21, 14, 7, 0))
-    path.write_bytes(b"ID3\3\0\0" + size + part + path.read_bytes())
-
-
-def test_what_is_no_video_is_one_sentence(tmp_path):
-    (tmp_path / "empty.mp4").touch()
-    with av.open(str(tmp_path / "sound.mp4"), "w") as film:
-        track = film.add_stream("aac", 48000)
-        silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
-        silence.sample_rate = 48000
-        film.mux(track.encode(silence) + track.encode(None))
-    write_song_with_cover(tmp_path / "song.mp3")
-    for name in ("empty.mp4", "sound.mp4", "song.mp3"):
-        with pytest.raises(InputError, match=rf"{name} cannot be read as a video"):
-            open_source(tmp_path / name)

@@ -9,7 +9,7 @@ from dataset.image_io import normalise
 from dataset.video_dataset import open_user_video
 from model import InferenceCore
 from scripts.evaluation.backward import joined, joined_probs
-from tests.conftest import read_png, run_main, slow, write_labels
+from tests.conftest import read_png, run_main, write_labels
 
 COUNT = 9
 H, W = 48, 80
@@ -25,15 +25,13 @@ def video(tmp_path, clip):
 
 
 @pytest.fixture
-def propagate(video, tmp_path, network, weights_file, monkeypatch):
+def propagate(video, tmp_path, preloaded, monkeypatch):
     """Run the script on masks by frame; return the written maps by frame."""
-    monkeypatch.setattr("scripts.propagate_video.load_network", lambda *_: network)
 
     def run(given, *flags):
         for index, labels in given.items():
             write_labels(tmp_path / f"masks/{index:05}.png", labels)
-        command = ["--input", tmp_path / "frames", "--masks", tmp_path / "masks", "--device", "cpu"]
-        command += ["--model", weights_file]
+        command = ["--input", tmp_path / "frames", "--masks", tmp_path / "masks", *preloaded]
         out = tmp_path / f"out{len(flags)}"
         run_main(monkeypatch, "scripts.propagate_video", *command, "--output", out, *flags)
         return {int(path.stem): read_png(path) for path in sorted(out.glob("*.png"))}
@@ -51,17 +49,13 @@ def engine_maps(network, frames, given, order):
 
 
 CASES = {  # labels given on each frame, and then only those that count going back
-    "one late": ({4: [1]}, {4: [1]}),
-    "two on one frame": ({4: [1, 2]}, {4: [1, 2]}),
     "one after the other": ({2: [1], 6: [2]}, {2: [1], 6: [2]}),
     "one on the first frame": ({0: [1], 5: [2]}, {0: [1], 5: [2]}),
-    "one on the last frame": ({3: [2], 8: [1]}, {3: [2], 8: [1]}),
     "a correction": ({2: [1], 4: [1], 6: [2, 1]}, {2: [1], 6: [2]}),
 }
-QUICK = "one on the first frame", "a correction"
 
 
-@pytest.mark.parametrize("case", [*QUICK, *(slow(case) for case in CASES if case not in QUICK)])
+@pytest.mark.parametrize("case", CASES)
 def test_each_object_is_carried_back_from_its_frame(case, video, propagate, network):
     frames, labels = video
     given, going_back = (
@@ -86,23 +80,10 @@ def test_each_object_is_carried_back_from_its_frame(case, video, propagate, netw
             assert np.array_equal(written[index] == label, labels_given == label)
 
 
-def test_what_was_made_forward_stays(video, propagate):
-    _, labels = video
-    given = {2: np.where(labels == 1, 1, 0), 6: np.where(labels == 2, 2, 0)}
-    plain, both = propagate(given), propagate(given, "--backward")
-    assert sorted(plain) == list(range(2, COUNT))
-    for index in plain:
-        assert np.array_equal(both[index][plain[index] > 0], plain[index][plain[index] > 0])
-        if index >= 6:
-            assert np.array_equal(both[index], plain[index])
-
-
 @pytest.mark.parametrize(
     ("flags", "names", "reversed_names"),
     [
-        ({"start": 1}, range(2, 9), range(6, 0, -1)),
         ({"end": 6}, range(2, 6), range(2, -1, -1)),
-        ({"every": 2}, range(2, 9, 2), range(6, -1, -2)),
         ({"start": 2, "every": 4}, range(2, 9, 4), range(6, 1, -4)),
         ({"start": 6}, range(6, 9), None),
     ],
@@ -118,16 +99,6 @@ def test_with_a_choice_of_frames(flags, names, reversed_names, video, tmp_path):
     else:
         assert [int(name) for name in found.backward.frames.names] == list(reversed_names)
         assert set(found.backward.masks) == set(found.backward.given_labels)
-
-
-def test_an_object_that_vanishes_where_it_is_given_comes_back_from_a_later_frame(video, tmp_path):
-    labels = np.zeros((H, W), np.uint8)
-    labels[1:3, 77:79], labels[10:30, 10:40] = 2, 1
-    write_labels(tmp_path / "masks/00002.png", labels)
-    labels[20:40, 50:70] = 2
-    write_labels(tmp_path / "masks/00005.png", labels)
-    found = open_user_video(tmp_path / "frames", tmp_path / "masks", short_side=12, backward=True)
-    assert found.backward.given_labels == {0: {2}, 3: {1}}
 
 
 def test_probabilities_go_with_the_masks(video, propagate, tmp_path):

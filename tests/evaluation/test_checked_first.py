@@ -34,12 +34,10 @@ def unloaded(monkeypatch):
 
 
 @pytest.fixture
-def propagate(frames, tmp_path, monkeypatch):
+def propagate(frames, tmp_path, weights_file, monkeypatch):
     def run(masks, *flags):
-        (tmp_path / "model").touch()
         command = ["--input", frames, "--masks", masks, "--output", tmp_path / "out", "--device", "cpu"]
-        command += ["--model", tmp_path / "model"]
-        run_main(monkeypatch, "scripts.propagate_video", *command, *flags)
+        run_main(monkeypatch, "scripts.propagate_video", *command, "--model", weights_file, *flags)
 
     return run
 
@@ -78,25 +76,6 @@ def test_sizes_of_a_user(wrong, message, frames, tmp_path, unloaded, propagate):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_frames_turned_by_exif_have_the_size_that_is_shown(suffix, late, frames, tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    (frames / "00001.jpg").unlink()
-    path = frames / f"00001.{suffix}"
-    Image.new("RGB", (H, W)).save(path, exif=exif)
-    if late and suffix == "png":  # behind the pixels, as the format allows
-        data = path.read_bytes()
-        start = data.index(b"eXIf") - 4
-        length = 12 + int.from_bytes(data[start : start + 4], "big")
-        chunk, rest = data[start : start + length], data[:start] + data[start + length :]
-        path.write_bytes(rest[:-12] + chunk + rest[-12:])
-    write_labels(tmp_path / "m.png", LABELS)
-    video = open_user_video(frames, tmp_path / "m.png", short_side=480).forward
-    assert video.read(1).picture.shape == (H, W, 3)
-
-
 @pytest.mark.parametrize("wrong", ["frame", "truth"])
 def test_sizes_of_a_benchmark(wrong, frames, tmp_path, unloaded, monkeypatch):
     root = davis(tmp_path / "davis", frames, [(H, W)] * 4 + [(H, W - 3) if wrong == "truth" else (H, W)])
@@ -120,47 +99,12 @@ def test_narrow_truth_is_fitted_with_one_sentence(frames, tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    ("flags", "kept"),
-    [
-        ({"end": 3}, [0, 1, 2]),
-        ({"every": 2}, [0, 2, 4]),
-        ({"start": 4}, [4, 5]),
-        ({"start": 1, "end": 2}, [1]),
-    ],
-)
-def test_masks_of_frames_that_are_not_chosen_are_left_out_with_one_note(
-    flags, kept, frames, tmp_path, caplog
-):
-    for index in range(6):
-        write_labels(tmp_path / f"masks/{index:05}.png", np.roll(LABELS, index, 1))
-    video = open_user_video(frames, tmp_path / "masks", short_side=480, **flags).forward
-    assert list(video.frames.names) == [f"{index:05}" for index in kept]
-    assert [path.stem for path in video.masks.values()] == list(video.frames.names)
-    assert caplog.text.count("not chosen") == 1
-    assert f"{6 - len(kept)} of the 6 masks" in caplog.text
-
-
-def test_no_mask_of_a_chosen_frame_is_an_error(frames, tmp_path):
-    write_labels(tmp_path / "masks/00000.png", LABELS)
-    with pytest.raises(InputError, match=r"none of the 1 masks in .* belongs to a chosen frame"):
-        open_user_video(frames, tmp_path / "masks", short_side=480, start=2)
-    write_labels(tmp_path / "masks/00099.png", LABELS)
-    with pytest.raises(InputError, match=r"00099\.png in .* \(1 such\) is not named after"):
-        open_user_video(frames, tmp_path / "masks", short_side=480)
-
-
-@pytest.mark.parametrize(
     ("name", "flags", "expected"),
     [
-        ("00000", {}, "00000"),
         ("3", {}, "00003"),
         ("first", {"start": 2}, "00002"),
         ("mask1", {"start": 2}, "00002"),
-        ("00002", {"start": 2}, "00002"),
         ("00000", {"start": 2}, "named after frame 00000, which --start"),
-        ("5", {"end": 5}, "named after frame 00005, which --start"),
-        ("00003", {"every": 2}, "named after frame 00003, which --start"),
-        ("00099", {}, "named after a frame that does not exist"),
         ("6", {}, "named after a frame that does not exist"),
     ],
 )
@@ -181,21 +125,10 @@ def test_the_name_of_a_single_mask(name, flags, expected, prefix, frames, tmp_pa
             open_user_video(frames, mask, short_side=480, **flags)
 
 
-def test_a_bare_number_is_another_frame_of_named_pictures(frames, tmp_path):
-    for path in sorted(frames.iterdir()):
-        path.rename(frames / f"shot {path.name}")
-    write_labels(tmp_path / "3.png", LABELS)
-    assert open_user_video(frames, tmp_path / "3.png", short_side=480).forward.frames.names[0] == "shot 00003"
-    with pytest.raises(InputError, match="named after frame shot 00003"):
-        open_user_video(frames, tmp_path / "3.png", short_side=480, end=2)
-
-
-def test_an_object_that_vanishes_at_working_size_is_named(
-    frames, tmp_path, network, monkeypatch, propagate, caplog
-):
+@pytest.mark.usefixtures("preloaded")
+def test_an_object_that_vanishes_at_working_size_is_named(tmp_path, propagate, caplog):
     labels = LABELS.copy()
     labels[1:3, 61:63] = 7
-    monkeypatch.setattr("scripts.propagate_video.load_network", lambda *_: network)
     write_labels(tmp_path / "m.png", labels)
     propagate(tmp_path / "m.png", "--size", 12)
     assert "no pixel is left of object 7 (4 px) when frames are reduced to 16 x 12" in caplog.text
@@ -207,18 +140,7 @@ def test_an_object_that_vanishes_at_working_size_is_named(
     assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)
 
 
-def test_nothing_is_left_at_working_size(frames, tmp_path, unloaded, propagate):
-    only = np.zeros((H, W), np.uint8)
-    only[1:3, 61:63] = 7
-    write_labels(tmp_path / "masks/00000.png", only)
-    with pytest.raises(InputError, match=r"^there is no object to segment: .*object 7 \(4 px\).* 16 x 12"):
-        propagate(tmp_path / "masks", "--size", 12)
-    write_labels(tmp_path / "masks/00002.png", LABELS)  # where others are given, it is a warning
-    video = open_user_video(frames, tmp_path / "masks", short_side=12)
-    assert video.forward.frames.names[0] == "00002"
-
-
-def test_benchmarks_name_what_vanishes_and_what_is_empty(tmp_path, network, monkeypatch, caplog):
+def test_benchmarks_name_what_vanishes_and_what_is_empty(tmp_path, preloaded, monkeypatch, caplog):
     """YouTubeVOS works at 480 pixels: of frames of 1000 a line of one pixel may vanish."""
     caplog.set_level(logging.WARNING)
     labels = np.zeros((1000, 1000), np.uint8)
@@ -230,10 +152,7 @@ def test_benchmarks_name_what_vanishes_and_what_is_empty(tmp_path, network, monk
     write_frames(images / "b", np.zeros((1, H, W, 3), np.uint8))
     write_labels(masks / "a/00000.png", labels)
     write_labels(masks / "b/00000.png", np.zeros((H, W)))
-    monkeypatch.setattr("scripts.evaluation.loop.load_network", lambda *_: network)
-    (tmp_path / "model").touch()
-    flags = ["--yv", tmp_path, "--output", tmp_path / "out", "--device", "cpu", "--model", tmp_path / "model"]
-    run_main(monkeypatch, "eval_youtube", *flags)
+    run_main(monkeypatch, "eval_youtube", "--yv", tmp_path, "--output", tmp_path / "out", *preloaded)
     assert "no pixel is left of object 3 (1000 px) when frames are reduced to 480 x 480" in caplog.text
     assert caplog.text.count("is empty") == 1
     assert "b: its first mask" in caplog.text

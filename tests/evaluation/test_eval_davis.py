@@ -1,9 +1,7 @@
 import numpy as np
-import pytest
 from PIL import Image
 
-from dataset.davis_test_dataset import davis_2017
-from tests.conftest import SHARED_DATA, needs_shared_data, read_png, run_main, write_frames, write_labels
+from tests.conftest import read_png, run_main, write_frames, write_labels
 from util.palette import voc_palette
 
 
@@ -16,13 +14,13 @@ def make_tree(root, clip, videos, annotated):
 
 
 def test_val_writes_paletted_masks_scores_every_object_and_pictures(
-    tmp_path, clip, weights_file, monkeypatch, capsys
+    tmp_path, clip, preloaded, monkeypatch, capsys
 ):
     make_tree(tmp_path / "2017/trainval", clip, {"b": 4, "a": 3}, annotated=None)
     (tmp_path / "2017/trainval/ImageSets/2017").mkdir(parents=True)
     (tmp_path / "2017/trainval/ImageSets/2017/val.txt").write_text("b\na\n")
     out = tmp_path / "out"
-    flags = ["--model", weights_file, "--davis", tmp_path / "2017", "--output", out, "--device", "cpu"]
+    flags = ["--davis", tmp_path / "2017", "--output", out, *preloaded]
     run_main(
         monkeypatch, "eval_davis", *flags, "--score", "--overlay", "--contact_sheet", tmp_path / "sheets"
     )
@@ -40,26 +38,13 @@ def test_val_writes_paletted_masks_scores_every_object_and_pictures(
     assert "Total processed frames: 7" in capsys.readouterr().out
 
 
-def test_test_dev_has_its_own_folder_and_no_score(tmp_path, clip, weights_file, monkeypatch, capsys, caplog):
+def test_test_dev_has_its_own_folder_and_no_score(tmp_path, clip, preloaded, monkeypatch, capsys, caplog):
     caplog.set_level("INFO")
     make_tree(tmp_path / "test-dev", clip, {"only": 3}, annotated=1)
     (tmp_path / "test-dev/ImageSets/2017").mkdir(parents=True)
     (tmp_path / "test-dev/ImageSets/2017/test-dev.txt").write_text("only\n")
-    flags = ["--model", weights_file, "--davis", tmp_path, "--output", tmp_path / "out", "--split", "testdev"]
-    run_main(monkeypatch, "eval_davis", *flags, "--score", "--device", "cpu")
+    flags = ["--davis", tmp_path, "--output", tmp_path / "out", "--split", "testdev", "--score"]
+    run_main(monkeypatch, "eval_davis", *flags, *preloaded)
     assert "only: ground truth on 00000 alone" in caplog.text
     assert "No score" in capsys.readouterr().out
     assert not (tmp_path / "out/results.csv").exists()
-
-
-@pytest.mark.slow
-@needs_shared_data
-def test_real_bike(tmp_path, weights_file, monkeypatch):
-    flags = ["--davis", SHARED_DATA / "DAVIS/2017", "--output", tmp_path / "out", "--model", weights_file]
-    run_main(monkeypatch, "eval_davis", *flags, "--device", "cpu", "--max_frames", 2)
-    truth = Image.open(davis_2017(SHARED_DATA / "DAVIS/2017", "val")[0].masks[0])
-    mask = Image.open(tmp_path / "out/bike/00000.png")
-    assert mask.mode == "P"
-    assert mask.getpalette()[:768] == truth.getpalette()[:768]
-    assert np.array_equal(mask, truth)
-    assert set(np.unique(read_png(tmp_path / "out/bike/00001.png"))) <= {0, 1, 2}

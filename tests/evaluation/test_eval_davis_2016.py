@@ -10,11 +10,8 @@ from dataset.davis_test_dataset import davis_2016
 from dataset.image_io import normalise
 from model import InferenceCore
 from tests.conftest import (
-    SHARED_DATA,
-    needs_shared_data,
     read_png,
     run_main,
-    run_script,
     write_frames,
     write_labels,
 )
@@ -39,13 +36,9 @@ def davis(tmp_path, clip):
 
 
 @pytest.fixture
-def flags(davis, tmp_path, weights_file):
-    return ["--davis", davis, "--output", tmp_path / "out", "--model", weights_file, "--device", "cpu"]
-
-
-@pytest.fixture
-def evaluate(flags, monkeypatch, capsys):
+def evaluate(davis, tmp_path, preloaded, monkeypatch, capsys):
     """Run the script's main in this process with more flags; return what it printed."""
+    flags = ["--davis", davis, "--output", tmp_path / "out", *preloaded]
 
     def run(*more):
         capsys.readouterr()
@@ -59,9 +52,9 @@ def modified(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.png")}
 
 
-def test_a_whole_run_its_files_scores_and_resumption(evaluate, flags, davis, tmp_path, network):
+def test_a_whole_run_its_files_scores_and_resumption(evaluate, davis, tmp_path, network):
     out = tmp_path / "out"
-    done = run_script("eval_davis_2016.py", *flags, "--score")
+    said = evaluate("--score")
 
     # one 0/255 PNG per frame under the frame's own name
     assert sorted(p.name for p in (out / "long").iterdir()) == [f"{i:05}.png" for i in range(5)]
@@ -75,11 +68,11 @@ def test_a_whole_run_its_files_scores_and_resumption(evaluate, flags, davis, tmp
     for i in range(5):
         frame = normalise(np.asarray(Image.open(davis / f"JPEGImages/480p/long/{i:05}.jpg")))
         prob = engine.step(frame, torch.from_numpy(truth > 0).int() if i == 0 else None)
-        assert (engine.label_map(prob).numpy() == (masks[i] > 0)).mean() > 0.9999
+        assert np.array_equal(engine.label_map(prob).numpy(), masks[i] > 0)
 
     # speed lines and scores
     seconds, frames, fps = (
-        float(re.search(rf"^{name}: (.*)$", done.stdout, re.MULTILINE)[1])
+        float(re.search(rf"^{name}: (.*)$", said, re.MULTILINE)[1])
         for name in ("Total processing time", "Total processed frames", "FPS")
     )
     assert frames == 9
@@ -91,7 +84,7 @@ def test_a_whole_run_its_files_scores_and_resumption(evaluate, flags, davis, tmp
         ["short", "255"],
         ["long", "255"],
     ]
-    assert "mean" in done.stdout
+    assert "mean" in said
     truths = [np.asarray(Image.open(davis / f"Annotations/480p/long/{i:05}.png")) > 0 for i in range(5)]
     overlap = [np.sum(m & t) / np.sum(m | t) for m, t in zip([m > 0 for m in masks], truths, strict=True)]
     assert float(table[3][3]) == pytest.approx(100 * np.mean(overlap[1:-1]), abs=0.06)
@@ -113,11 +106,6 @@ def test_a_whole_run_its_files_scores_and_resumption(evaluate, flags, davis, tmp
     assert "Total processed frames: 9" in evaluate("--top_k", 20, "--no_previous", "--overwrite")
     settings = json.loads((out / ".settings.json").read_text())
     assert (settings["top_k"], settings["remember_previous"]) == (20, False)
-
-
-def test_max_frames_takes_the_first_ones(evaluate, tmp_path):
-    assert "Total processed frames: 4" in evaluate("--max_frames", 2)
-    assert len(list((tmp_path / "out").rglob("*.png"))) == 4
 
 
 def test_a_stopped_run_with_overwrite_leaves_no_old_mask_that_passes_for_new(evaluate, monkeypatch):
@@ -146,33 +134,6 @@ def test_other_video_lists(listing, davis):
     assert names == (["long", "short"] if listing is None else ["short", "long"])
 
 
-def test_bad_input_is_one_clear_sentence(evaluate, flags, davis, tmp_path, weights_file, network):
-    truncated = tmp_path / "truncated.pth"
-    truncated.write_bytes(weights_file.read_bytes()[:1_000_000])
-    done = run_script("eval_davis_2016.py", *flags, "--model", truncated, check=False)
-    assert done.returncode == 1
-    assert (
-        done.stderr == f"error: {truncated} is not a whole PyTorch checkpoint (truncated?): fetch it again.\n"
-    )
-    assert not (tmp_path / "out").exists()
-
-    state = dict(network.state_dict())
-    del state["decoder.pred.bias"]
-    torch.save(state, tmp_path / "lacking.pth")
-    with pytest.raises(InputError, match=r"lacking.pth .* \(1 missing: decoder.pred.bias\)"):
-        evaluate("--model", tmp_path / "lacking.pth")
-
-    write_labels(davis / "Annotations/480p/long/00000.png", np.ones((30, 40)))
-    with pytest.raises(InputError, match=r"long/00000.png is 40 x 30, its frame 99 x 64"):
-        evaluate()
-    assert not list((tmp_path / "out").rglob("long/*.png"))
-
-    for frame in (davis / "JPEGImages/480p/long").iterdir():
-        frame.unlink()
-    with pytest.raises(InputError, match=r"no frames in .*480p/long"):
-        evaluate()
-
-
 def test_an_empty_first_mask_is_a_warning_and_black_masks(evaluate, davis, tmp_path, caplog):
     write_labels(davis / "Annotations/480p/short/00000.png", np.zeros(SIZE))
     evaluate("--max_frames", 2)
@@ -180,18 +141,3 @@ def test_an_empty_first_mask_is_a_warning_and_black_masks(evaluate, davis, tmp_p
     masks = [np.asarray(Image.open(p)) for p in (tmp_path / "out/short").iterdir()]
     assert len(masks) == 2
     assert not any(m.any() for m in masks)
-
-
-@pytest.mark.slow
-@needs_shared_data
-def test_real_davis_video(tmp_path, weights_file, monkeypatch):
-    davis = tmp_path / "davis"
-    for part in ("JPEGImages", "Annotations"):
-        (davis / part / "480p").mkdir(parents=True)
-        (davis / part / "480p/dog").symlink_to(SHARED_DATA / "DAVIS/2016" / part / "480p/dog")
-    flags = ["--output", tmp_path / "out", "--model", weights_file, "--device", "cpu", "--max_frames", 2]
-    run_main(monkeypatch, "eval_davis_2016", "--davis", davis, *flags)
-    assert np.array_equal(
-        read_png(tmp_path / "out/dog/00000.png"), read_png(davis / "Annotations/480p/dog/00000.png")
-    )
-    assert sorted(p.name for p in (tmp_path / "out/dog").iterdir()) == ["00000.png", "00001.png"]

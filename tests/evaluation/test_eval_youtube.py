@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from dataset import yv_test_dataset
 from dataset.image_io import normalise
-from dataset.yv_test_dataset import youtube_vos
+from dataset.yv_test_dataset import YOUTUBE_VOS, youtube_vos
 from tests.conftest import SHARED_DATA, needs_shared_data, read_png, run_main, write_labels
 
 SIZE = (60, 90)  # of the pictures: their shorter side becomes 480 for the network
@@ -31,9 +33,10 @@ def tree(tmp_path, clip):
     return tmp_path / "yv"
 
 
-def test_late_objects_keep_names_labels_and_sizes(tree, tmp_path, weights_file, monkeypatch, caplog):
+def test_late_objects_keep_names_labels_and_sizes(tree, tmp_path, preloaded, monkeypatch, caplog):
+    monkeypatch.setattr(yv_test_dataset, "YOUTUBE_VOS", replace(YOUTUBE_VOS, short_side=80))  # quick
     out = tmp_path / "out"
-    flags = ["--yv", tree, "--output", out, "--model", weights_file, "--device", "cpu", "--mem_every", 2]
+    flags = ["--yv", tree, "--output", out, *preloaded, "--mem_every", 2]
     names = NAMES[FIRST : LAST + 1]
     run_main(monkeypatch, "eval_youtube", *flags, "--max_frames", len(names))
     assert sorted(p.stem for p in (out / "video").iterdir()) == names
@@ -62,19 +65,10 @@ def test_frames_are_resized_after_normalisation(tree, clip):
 
 @pytest.mark.slow
 @needs_shared_data
-def test_real_judo(tmp_path, weights_file, monkeypatch, caplog):
+def test_real_judo(tmp_path, preloaded, monkeypatch, caplog):
     caplog.set_level(logging.WARNING)
-    flags = [
-        "--yv",
-        SHARED_DATA / "YouTube",
-        "--output",
-        tmp_path,
-        "--model",
-        weights_file,
-        "--device",
-        "cpu",
-    ]
-    run_main(monkeypatch, "eval_youtube", *flags, "--max_frames", 2)
+    flags = ["--yv", SHARED_DATA / "YouTube", "--output", tmp_path, *preloaded, "--max_frames", 2]
+    run_main(monkeypatch, "eval_youtube", *flags)
     video = youtube_vos(SHARED_DATA / "YouTube", "valid")[0]
     assert sorted(video.masks) == [0, 5, 8, 13]
     height, width, _ = video.frames.read(0).shape

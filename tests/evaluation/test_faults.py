@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from model import PropagationNetwork
 from model.checkpoint import load_file
-from tests.conftest import slow, write_frames, write_labels
+from tests.conftest import write_frames, write_labels
 from tests.downloads.http_files import serving
 from tests.downloads.test_download_datasets import PACKED, tree, zipped
 from tests.forked_runs import Runs, forked_runs
@@ -29,13 +27,12 @@ from tests.training.training_trees import write_static
 from util.settings_record import SETTINGS_FILE
 
 KILLS = 50  # of each program
-FEW_KILLS = 2  # of the programs that are quick to run, in the tests of every day
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 PROMPT = 600  # seconds after a signal by which a run must have ended, on a machine with much else to do
 ORPHAN = 120  # seconds after its end by which all its processes must have ended
 LONGEST = 600  # seconds that an undisturbed run may take
 
-few_and_many = pytest.mark.parametrize("kills", [FEW_KILLS, slow(KILLS)])
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +145,6 @@ def not_as_in_the_end(folder: Path, expected: dict[str, bytes]) -> list[str]:
     ]
 
 
-@pytest.mark.slow
 def test_evaluation(runs, tmp_path, clip, weights_file):
     davis = tmp_path / "davis"
     for name, count in (("a", 3), ("b", 5)):
@@ -165,31 +161,7 @@ def test_evaluation(runs, tmp_path, clip, weights_file):
     Trial(runs, "eval_davis_2016", command, result, not_as_in_the_end).endure(tmp_path, KILLS)
 
 
-@few_and_many
-def test_resizing(kills, runs, tmp_path):
-    noise = np.random.default_rng(0)
-    for index in range(24):
-        write_frames_and_mask(tmp_path / "train", index, noise)
-
-    def command(folder):
-        return [
-            *("--input", tmp_path / "train", "--output", folder / "small"),
-            *("--size", 360, "--workers", 2),
-        ]
-
-    Trial(runs, "scripts.resize_youtube", command, untrue=not_as_in_the_end).endure(tmp_path, kills)
-
-
-def write_frames_and_mask(root: Path, index: int, noise: np.random.Generator) -> None:
-    picture = cv2.resize(noise.integers(0, 255, (30, 50, 3), np.uint8), (1600, 900))
-    path = root / f"JPEGImages/{index // 8}/{index:05}.jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
-    write_labels(root / f"Annotations/{index // 8}/{index:05}.png", (picture[:, :, 0] > 128) * 5)
-
-
-@few_and_many
-def test_downloading_data(kills, runs, tmp_path):
+def test_downloading_data(runs, tmp_path):
     noise = np.random.default_rng(0)
     with serving() as server:
         for name in ("DAVIS-2016.zip", "static_data.zip"):
@@ -208,22 +180,9 @@ def test_downloading_data(kills, runs, tmp_path):
             }
             return [name for name, data in final.items() if expected.get(name) != data]
 
-        Trial(runs, "download_datasets", command, untrue=untrue).endure(tmp_path, kills)
+        Trial(runs, "download_datasets", command, untrue=untrue).endure(tmp_path, KILLS)
 
 
-@pytest.mark.slow
-def test_downloading_weights(runs, tmp_path, weights_file):
-    with serving() as server:
-        server.files["propagation_model.pth"] = weights_file.read_bytes()
-        server.pause = 0.002
-
-        def command(folder):
-            return ["--output", folder, "--mirror", server.url]
-
-        Trial(runs, "download_model", command).endure(tmp_path, KILLS)
-
-
-@pytest.mark.slow
 def test_training(runs, tmp_path):
     iterations = 3
     start = tmp_path / "start.pth"

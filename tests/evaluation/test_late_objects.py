@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from dataset.davis_test_dataset import davis_2017
-from dataset.video_folders import first_appearances
 from scripts.evaluation.loop import first_frames
 from scripts.evaluation.scores import score_video
 from scripts.score_static_masks import static_masks
@@ -35,12 +34,6 @@ def truth(index):
     return labels
 
 
-def test_by_default_all_objects_are_given_on_the_first_frame(root):
-    (video,) = davis_2017(root, "val")
-    assert list(video.masks) == [0]
-    assert not video.given_labels
-
-
 def test_a_late_object_is_given_where_it_appears_and_no_other_with_it(root):
     (video,) = davis_2017(root, "val", late_objects=True)
     assert sorted(video.masks) == [0, LATE]
@@ -50,16 +43,9 @@ def test_a_late_object_is_given_where_it_appears_and_no_other_with_it(root):
     assert (sorted(cut.masks), sorted(cut.given_labels)) == ([0], [0])
 
 
-def test_labels_that_vanish_are_not_new_when_they_return(tmp_path):
-    paths = [tmp_path / f"{index}.png" for index in range(4)]
-    for path, label in zip(paths, (0, 5, 0, 5), strict=True):
-        write_labels(path, np.full((4, 4), label))
-    assert first_appearances([None, *paths]) == {2: {5}}
-
-
-def test_masks_are_propagated_from_there(root, tmp_path, weights_file, monkeypatch):
+def test_masks_are_propagated_from_there(root, tmp_path, preloaded, monkeypatch):
     out = tmp_path / "out"
-    flags = ["--davis", root, "--model", weights_file, "--output", out, "--device", "cpu", "--score"]
+    flags = ["--davis", root, "--output", out, "--score", *preloaded]
     run_main(monkeypatch, "eval_davis", *flags, "--late_objects")
     masks = [read_png(out / f"video/{index:05}.png") for index in range(COUNT)]
     assert all(set(np.unique(mask)) <= {0, 1} for mask in masks[:LATE])
@@ -100,14 +86,3 @@ def test_static_masks_repeat_the_first_mask_of_each_object(root, tmp_path, monke
     assert float(rows[2][3]) == pytest.approx(100 * np.mean([19 / 21, 18 / 22, 17 / 23]), abs=0.06)
     assert rows[3] == ["video", "2", "100.0", "100.0", "100.0"]
     assert "mean" in capsys.readouterr().out
-
-
-def test_static_masks_of_davis_2016(tmp_path, clip, monkeypatch):
-    write_frames(tmp_path / "16/JPEGImages/480p/video", clip["frames"][:3, :64, :96])
-    for index in range(3):
-        write_labels(tmp_path / f"16/Annotations/480p/video/{index:05}.png", truth(LATE))
-    out = tmp_path / "out"
-    flags = ["--davis", tmp_path / "16", "--year", "2016", "--output", out]
-    run_main(monkeypatch, "scripts.score_static_masks", *flags)
-    assert set(np.unique(read_png(out / "video/00002.png"))) == {0, 255}
-    assert (out / "results.csv").read_text().splitlines()[1] == "mean,,100.0,100.0,100.0"

@@ -112,26 +112,6 @@ def test_labels_that_were_never_given_are_named(tmp_path, caplog):
     assert caplog.text == ""
 
 
-def test_an_object_given_on_the_last_frames_is_named(tmp_path, caplog):
-    caplog.set_level("INFO")
-    one = square(1, 5, 5)
-    root = tree(
-        tmp_path / "davis", dict.fromkeys(range(COUNT - 2), one) | {5: square(2, 20, 40, one), 6: one}
-    )
-    folder = write_masks(tmp_path / "masks", [one] * COUNT)
-    assert scores_of(root, folder, late_objects=True) == {1: (100, 100)}
-    assert "v: label 2 is given too late to be scored" in caplog.text
-
-
-def test_labels_between_and_labels_of_masks_alone(tmp_path, caplog):
-    truth = square(3, 20, 40, square(1, 5, 5))
-    root = tree(tmp_path / "davis", dict.fromkeys(range(COUNT), truth))
-    folder = write_masks(tmp_path / "masks", [square(9, 25, 5, truth)] * COUNT)
-    assert scores_of(root, folder) == dict.fromkeys((1, 2, 3), (100, 100))
-    assert "v: label 2 is on none of its frames, but an object" in caplog.text
-    assert "v: its masks have label 9 (first on 00001), no object of the ground truth" in caplog.text
-
-
 def test_davis_2016_has_one_object_whatever_its_labels(tmp_path):
     write_frames(tmp_path / "JPEGImages/480p/v", np.zeros((4, *SIZE, 3), np.uint8))
     for index in range(4):

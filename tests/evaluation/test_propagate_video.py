@@ -7,19 +7,14 @@ import torch
 from PIL import Image
 
 from dataset.image_io import normalise, read_image
-from dataset.masks.readers import read_label_map
 from dataset.video_dataset import open_user_video
 from dataset.video_files.frame_source import open_source
-from dataset.video_files.video_file import VideoFile
 from model import InferenceCore
 from tests.conftest import (
     ROOT,
-    SHARED_DATA,
-    needs_shared_data,
     read_png,
     run_main,
     run_script,
-    write_frames,
     write_labels,
 )
 from util.errors import InputError
@@ -60,11 +55,6 @@ def masks(clip):
     return clip["labels"][1, :48, :80]
 
 
-@pytest.fixture
-def flags(weights_file):
-    return ["--model", weights_file, "--device", "cpu"]
-
-
 def frames_of(path):
     capture = cv2.VideoCapture(str(path))
     frames = []
@@ -73,32 +63,12 @@ def frames_of(path):
     return frames, capture.get(cv2.CAP_PROP_FPS)
 
 
-@pytest.mark.slow
-def test_of_a_long_video_fifty_frames_are_remembered_unless_the_bound_is_lifted(
-    clip, tmp_path, flags, monkeypatch
-):
-    write_labels(tmp_path / "m.png", clip["labels"][1, :32, :48])
-    write_frames(tmp_path / "frames", [clip["frames"][i % 12, :32, i % 20 : i % 20 + 48] for i in range(56)])
-    given = ["--input", tmp_path / "frames", "--masks", tmp_path / "m.png", "--mem_every", 1, *flags]
-    last = {}
-    for name, bound in (
-        ("default", []),
-        ("50", ["--max_memory_frames", 50]),
-        ("0", ["--max_memory_frames", 0]),
-    ):
-        out, probs = tmp_path / f"out {name}", tmp_path / f"probs {name}"
-        run_main(monkeypatch, SCRIPT, *given, "--output", out, "--save_probs", probs, *bound)
-        with np.load(probs / "00055.npz") as saved:
-            last[name] = saved["prob"]
-    assert np.array_equal(last["default"], last["50"])
-    assert not np.array_equal(last["default"], last["0"])
-
-
-def test_a_video_file_as_a_user_runs_it(mp4, clip, tmp_path, flags):
+def test_a_video_file_as_a_user_runs_it(mp4, clip, tmp_path, weights_file):
     write_labels(tmp_path / "m.png", clip["labels"][1])
     out, film = tmp_path / "out", tmp_path / "over.mp4"
     command = ["--input", mp4, "--masks", tmp_path / "m.png", "--output", out, "--overlay", film]
-    done = run_script("-m", SCRIPT, *command, "--save_probs", tmp_path / "probs", *flags)
+    command += ["--save_probs", tmp_path / "probs", "--model", weights_file, "--device", "cpu"]
+    done = run_script("-m", SCRIPT, *command)
     assert sorted(p.name for p in out.glob("[!.]*")) == [f"{i:05}.png" for i in range(12)]
     assert np.array_equal(read_png(out / "00000.png"), clip["labels"][1])
     frames, fps = frames_of(film)
@@ -117,31 +87,8 @@ def test_a_video_file_as_a_user_runs_it(mp4, clip, tmp_path, flags):
     assert re.search(r"12 frames in [\d.]+ s of processing", done.stdout)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "codec"), [("avi", "MJPG"), ("mov", "mp4v"), ("webm", "VP80"), ("mp4", "mp4v")]
-)
-def test_video_files_are_read_in_any_order(suffix, codec, tmp_path, clip, monkeypatch):
-    path = tmp_path / f"clip.{suffix}"
-    write_video(path, clip["frames"], codec)
-    expected, _ = frames_of(path)
-    source = VideoFile(path)
-    assert len(source.names) == len(expected) == 12
-    monkeypatch.setattr("dataset.video_files.video_file.HELD_BYTES", 2 * expected[0].nbytes)  # four of 4:2:0
-    for index in (0, 1, 5, *range(11, -1, -1), 3):
-        assert np.array_equal(source.read(index), expected[index]), index
-        assert len(source._held) <= 4
-
-
-def test_gif(tmp_path, clip):
-    first, *others = [Image.fromarray(frame) for frame in clip["frames"]]
-    first.save(tmp_path / "clip.gif", save_all=True, append_images=others, duration=100)
-    source = open_source(tmp_path / "clip.gif")
-    assert len(source.names) == 12
-    assert np.abs(source.read(3).astype(int) - clip["frames"][3]).mean() < 12
-
-
 def test_a_folder_with_late_objects_a_correction_and_rgb_masks(
-    folder, masks, tmp_path, flags, network, monkeypatch
+    folder, masks, tmp_path, preloaded, network, monkeypatch
 ):
     colours = np.array([[0, 0, 0], [255, 0, 0], [0, 128, 255]], np.uint8)
     given = {
@@ -153,7 +100,7 @@ def test_a_folder_with_late_objects_a_correction_and_rgb_masks(
     for index, labels in given.items():
         Image.fromarray(colours[labels]).save(tmp_path / f"masks/shot {index + 1}.png")
     out = tmp_path / "out"
-    command = ["--input", folder, "--masks", tmp_path / "masks", "--output", out, "--backward", *flags]
+    command = ["--input", folder, "--masks", tmp_path / "masks", "--output", out, "--backward", *preloaded]
     run_main(monkeypatch, SCRIPT, *command)
 
     names = [f"shot {i + 1}.png" for i in range(11)]
@@ -192,27 +139,15 @@ def test_size_is_for_the_network_and_the_output_keeps_the_original(folder, masks
     )
 
 
-def test_start_end_every_choose_frames(mp4, clip, tmp_path, flags, monkeypatch):
+def test_start_end_every_choose_frames(mp4, clip, tmp_path, preloaded, monkeypatch):
     write_labels(tmp_path / "3.png", clip["labels"][0])
     chosen = ["--start", 1, "--end", 8, "--every", 2, "--contact_sheet", tmp_path / "sheet.jpg"]
-    command = ["--input", mp4, "--masks", tmp_path / "3.png", "--output", tmp_path / "out", *flags]
+    command = ["--input", mp4, "--masks", tmp_path / "3.png", "--output", tmp_path / "out", *preloaded]
     run_main(monkeypatch, SCRIPT, *command, *chosen, "--overlay", tmp_path / "o.mp4")
     assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == ["00003.png", "00005.png", "00007.png"]
     frames, fps = frames_of(tmp_path / "o.mp4")
     assert (len(frames), fps) == (4, FPS / 2)  # frame 1 comes before the mask and stays plain
     assert Image.open(tmp_path / "sheet.jpg").size == (4 * 480, round(88 * 480 / 136))
-
-
-def test_masks_of_any_mode_are_the_same_labels(folder, masks, tmp_path):
-    Image.fromarray(masks).save(tmp_path / "grey.png")
-    write_labels(tmp_path / "paletted.png", masks)
-    assert np.array_equal(read_label_map(tmp_path / "grey.png"), masks)
-    assert np.array_equal(read_label_map(tmp_path / "paletted.png"), masks)
-    Image.open(tmp_path / "paletted.png").convert("RGBA").save(tmp_path / "colours.png")
-    video = open_user_video(folder, tmp_path / "colours.png", short_side=480).forward
-    found = video.read(0).mask.numpy()
-    assert np.array_equal(found, np.array([0, 2, 1])[masks])  # green comes before red by value
-    assert video.palette[3:9] == [0, 128, 0, 128, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -244,9 +179,3 @@ def test_bad_masks_are_refused(folder, masks, tmp_path):
     (tmp_path / "text.mp4").write_text("not a video")
     with pytest.raises(InputError, match="cannot be read as a video"):
         open_source(tmp_path / "text.mp4")
-
-
-@needs_shared_data
-def test_real_video_file_opens_whole():
-    source = open_source(SHARED_DATA / "video/example.mp4")
-    assert (len(source.names), source.fps, source.read(116).shape) == (117, 25.0, (480, 640, 3))

@@ -1,7 +1,5 @@
 """Ready masks of any folder, scored against ground truth."""
 
-from unicodedata import normalize
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,45 +68,6 @@ def test_one_video_and_the_rules_of_2016(truth, tmp_path, scored):
         assert len(scored("--masks", each, "--truth", truth / "a")) == 4
 
 
-@pytest.mark.parametrize("year", [2016, 2017])
-@pytest.mark.parametrize("paletted", [True, False])
-@pytest.mark.parametrize(("truth_label", "mask_label"), [(1, 255), (255, 1), (255, 255), (1, 1)])
-def test_one_object_is_one_whatever_its_number(tmp_path, scored, year, paletted, truth_label, mask_label):
-    truth = write_all(tmp_path / "v", square(truth_label, 5, 5), paletted=paletted)
-    masks = write_all(tmp_path / "masks", square(mask_label, 5, 11), paletted=paletted)
-    rows = scored("--masks", masks, "--truth", truth, "--year", year)
-    assert [row[-2] for row in rows] == ["J", "33.3", "33.3"]
-
-
-def test_late_objects(tmp_path, scored):
-    truth, masks = tmp_path / "v", tmp_path / "masks"
-    one, two = square(1, 5, 5), square(2, 20, 40, square(1, 5, 5))
-    for index, (shown, found) in enumerate([(one, one), (two, one), (two, two), (two, two)]):
-        write_labels(truth / f"{index:05}.png", shown)
-        write_labels(masks / f"{index:05}.png", found)
-    assert [row[:2] for row in scored("--masks", masks, "--truth", truth)[2:]] == [["v", "1"]]
-    late = scored("--masks", masks, "--truth", truth, "--late_objects")
-    assert late[2:] == [["v", label, "100.0", "100.0", "100.0"] for label in "12"]  # given on frame 1
-
-
-def test_numbers_find_their_frames(truth, tmp_path, scored, caplog):
-    caplog.set_level("INFO")
-    masks = write_all(tmp_path / "masks/b", square(1, 5, 5), "{}.png")
-    assert scored("--masks", masks, "--truth", truth / "b")[2][2:] == ["100.0"] * 3
-    assert "b: by its number, mask" in caplog.text
-    assert "0.png is taken for 00000" in caplog.text
-    write_labels(masks / "01.png", square(1, 5, 5))
-    with pytest.raises(InputError, match=r"01.png and .*/1.png belong to the same frame"):
-        scored("--masks", masks, "--truth", truth / "b")
-
-
-def test_names_match_however_their_letters_are_composed(tmp_path, scored):
-    for folder, form in (("truth", "NFC"), ("masks", "NFD")):
-        write_all(tmp_path / folder / normalize(form, "Hündin"), square(1, 5, 5), normalize(form, "ä {}.png"))
-    rows = scored("--masks", tmp_path / "masks", "--truth", tmp_path / "truth")
-    assert rows[2:] == [["Hündin", "1", "100.0", "100.0", "100.0"]]
-
-
 def test_what_does_not_fit_is_one_sentence(truth, tmp_path, scored, caplog):
     def refused(*flags):
         with pytest.raises(InputError) as error:
@@ -139,18 +98,3 @@ def test_what_does_not_fit_is_one_sentence(truth, tmp_path, scored, caplog):
     scored("--masks", masks.parent, "--truth", truth)
     assert "label 5 (first on 00002), no object of the ground truth" in caplog.text
     assert "has no masks of b: not scored, and not in the mean" in caplog.text
-
-
-def test_a_table_replaces_nothing_but_a_table(truth, tmp_path, scored):
-    masks = write_all(tmp_path / "masks/b", square(1, 5, 5))
-    table = tmp_path / "table.csv"
-    table.write_text("something else")
-    with pytest.raises(InputError, match="is no table of scores"):
-        scored("--masks", masks, "--truth", truth, "--output", table)
-    assert table.read_text() == "something else"
-    table.unlink()
-    scored("--masks", masks, "--truth", truth, "--output", table)
-    for index in range(1, COUNT):
-        (truth / f"b/{index:05}.png").unlink()
-    scored("--masks", masks, "--truth", truth, "--output", table)  # no score, so no old table
-    assert not table.exists()

@@ -1,11 +1,11 @@
 import csv
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -48,6 +48,17 @@ def keeping_weights(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "keeping.pth"
     torch.save(network.state_dict() | {"decoder.pred.bias": torch.tensor([-5.0])}, path)
     return path
+
+
+@pytest.fixture
+def keeping(keeping_weights, monkeypatch):
+    """The network of these weights, which scripts get without loading it."""
+    network = _loaded(keeping_weights)
+    monkeypatch.setattr("scripts.interactive_track.networks.load_network", lambda *_: network)
+    return network
+
+
+_loaded = cache(load_network)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +107,7 @@ def test_report_summary_curve_and_masks(alone, davis):
             assert (mask & truth).sum() / (mask | truth).sum() == pytest.approx(float(row["jaccard"]))
 
 
-def test_masks_are_propagated_when_the_policy_says_so(
-    alone, davis, flags, monkeypatch, keeping_weights, tmp_path
-):
+def test_masks_are_propagated_when_the_policy_says_so(alone, davis, flags, monkeypatch, keeping, tmp_path):
     run_main(monkeypatch, MODULE, *flags, "--output", tmp_path, "--policy", "every", "--save_masks")
 
     def masks(out, number):
@@ -110,7 +119,7 @@ def test_masks_are_propagated_when_the_policy_says_so(
     for out, number in ((alone[0], 3), (tmp_path, 1)):
         written = masks(out, number)
         frames = PictureFiles(sorted((davis / "trainval/JPEGImages/480p/one").iterdir()))
-        core = InteractiveCore(load_network(keeping_weights), NormalisedFrames(frames), [1])
+        core = InteractiveCore(keeping, NormalisedFrames(frames), [1])
         core.give(0, torch.from_numpy(written[0].copy()))
         assert list(core.propagate())
         assert all(np.array_equal(core.label_map(index), mask) for index, mask in enumerate(written))
@@ -153,45 +162,21 @@ def test_two_ranks_report_the_same_as_one(alone, flags, tmp_path):
     assert summary["samples"]["finished"] == 2
 
 
+@pytest.mark.usefixtures("keeping")
 def test_with_all_three_networks(flags, monkeypatch, capsys, caplog, tmp_path):
     paths = {"s2m": tmp_path / "s2m.pth", "fusion": tmp_path / "fusion.pth"}
     torch.save(s2m_network().state_dict(), paths["s2m"])
     torch.save(fusion_network().state_dict(), paths["fusion"])
     weights = [word for name, path in paths.items() for word in (f"--{name}", path)]
-    run_main(
-        monkeypatch,
-        MODULE,
-        *flags,
-        *weights,
-        "--policy",
-        "every",
-        "--interactions",
-        2,
-        "--output",
-        tmp_path / "out",
-    )
+    more = ["--policy", "every", "--interactions", 2, "--output", tmp_path / "out"]
+    run_main(monkeypatch, MODULE, *flags, *weights, *more)
     assert re.search(r"AUC J&F: \d+\.\d", capsys.readouterr().out)
     assert not any("blended" in record.message or "GrabCut" in record.message for record in caplog.records)
     with pytest.raises(InputError, match="begun with another"):
         run_main(monkeypatch, MODULE, *flags, "--output", tmp_path / "out")
 
 
-@pytest.mark.slow
-def test_a_sample_whose_masks_are_not_all_written_is_run_again(alone, flags, monkeypatch, caplog, tmp_path):
-    out = shutil.copytree(alone[0], tmp_path / "out")
-    lost = out / "masks/one/001/2/00001.png"
-    expected = lost.read_bytes()
-    lost.unlink()
-    caplog.set_level("INFO")
-    run_main(monkeypatch, MODULE, *flags, "--output", out)  # without --save_masks there is nothing to do
-    assert "2 of 2 samples are finished already" in caplog.text
-    assert not lost.exists()
-    run_main(monkeypatch, MODULE, *flags, "--output", out, "--save_masks")
-    assert "1 of 2 samples are finished already" in caplog.text
-    assert lost.read_bytes() == expected
-    assert report(out) == report(alone[0])
-
-
+@pytest.mark.usefixtures("keeping")
 def test_out_of_time(flags, monkeypatch, capsys, tmp_path):
     for rule in ([], ["--no_scorer_time"]):
         out = tmp_path / f"out{len(rule)}"

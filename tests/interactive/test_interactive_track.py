@@ -5,20 +5,17 @@ import json
 import shutil
 
 import cv2
-import networkx as nx
 import numpy as np
 import pytest
-from scipy.special import comb
 from vos_benchmark.evaluator import Evaluator
 
 from dataset.interactive.davis_interactive import track_sequences
-from dataset.interactive.scribble_robot import bezier, longest_path, robot_scribbles, without_cycles
+from dataset.interactive.scribble_robot import robot_scribbles
 from dataset.interactive.scribbles import scribble_map
 from scripts.interactive_track import DavisInteractiveSession, session
-from scripts.interactive_track.measures import boundary_f, jaccard, score, score_video
-from scripts.interactive_track.report import Interaction, SampleKey, SampleReport
+from scripts.interactive_track.measures import score
 from scripts.interactive_track.summary import summarise
-from tests.conftest import GOLDEN, read_png, write_labels
+from tests.conftest import GOLDEN, write_labels
 from util.errors import InputError
 
 TRACK = GOLDEN / "interactive/davis_interactive"
@@ -102,14 +99,6 @@ def assert_same_summary(summary, golden):
         assert summary["curve"][name] == pytest.approx(golden["curve"][name], abs=1e-9)
 
 
-def test_a_sample_that_never_ran_counts_nothing():
-    scores = np.ones((5, 1, 2))
-    ran = SampleReport(SampleKey("a", 1), (1,), interactions=[Interaction(10.0, scores)])
-    summary = summarise([ran, SampleReport(SampleKey("b", 1), (1, 2, 3))], 2, 100, "J")
-    assert summary["curve"]["J"] == [0, 0.25, 0.25, 0.25]  # one of four objects
-    assert summary["curve"]["time"] == [0, 5, 5, 200]
-
-
 def test_measures_equal_those_of_vos_benchmark():
     random = np.random.default_rng(3)
 
@@ -126,15 +115,6 @@ def test_measures_equal_those_of_vos_benchmark():
             assert score(mask, truth) == pytest.approx(
                 (judge.object_iou[1][0], judge.boundary_f[1][0]), abs=1e-12
             )
-
-
-def test_empty_masks():
-    nothing, something = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
-    something[10:20, 10:20] = True
-    assert score(nothing, nothing) == (1, 1)
-    assert score(nothing, something) == score(something, nothing) == (0, 0)
-    assert jaccard(~nothing, ~nothing) == boundary_f(~nothing, ~nothing, 1) == 1
-    assert score_video(nothing[None], something[None], [1, 2]).tolist() == [[[0, 0], [1, 1]]]
 
 
 def test_the_robot_scribbles_only_where_the_label_is_missing():
@@ -154,46 +134,6 @@ def test_the_robot_scribbles_only_where_the_label_is_missing():
     assert robot_scribbles(truth, truth, [1, 2]) == []
 
 
-def test_thin_errors_are_scribbled_on_although_every_disk_would_remove_them():
-    truth = np.zeros((60, 200), np.uint8)
-    truth[30, 5:190] = 1
-    (scribble,) = robot_scribbles(truth, np.zeros_like(truth), [1])
-    assert np.ptp(np.array(scribble["path"])[:, 0] * 200) == pytest.approx(184, abs=0.1)
-
-
-def test_cycles_are_broken_and_the_path_of_most_pixels_is_taken():
-    ring = nx.cycle_graph([(0, 0), (0, 1), (1, 2), (2, 1), (2, 0), (1, 0)])
-    ring.add_edge((2, 1), (3, 1))
-    for a, b in ring.edges:
-        ring.edges[a, b]["weight"] = np.hypot(a[0] - b[0], a[1] - b[1])
-    tree = without_cycles(ring)
-    assert nx.is_tree(tree) and not tree.has_edge((0, 1), (1, 2))  # the first of two that are equally long
-    path = longest_path(tree)
-    assert len(path) == 6 and {path[0], path[-1]} in ({(0, 1), (3, 1)}, {(0, 1), (1, 2)})
-
-
-def test_bezier_curves():
-    points = np.array([[0, 0], [3, 9], [6, -4], [9, 1.0]])
-    t = np.linspace(0, 1, 7)[:, None]
-    expected = sum(comb(3, i) * t**i * (1 - t) ** (3 - i) * points[i] for i in range(4))
-    np.testing.assert_allclose(bezier(points, 7), expected, atol=1e-12)
-    line = np.stack([np.arange(3000.0), np.ones(3000)], axis=1)
-    np.testing.assert_allclose(bezier(line, 5), [[x, 1] for x in np.linspace(0, 2999, 5)], rtol=1e-9)
-
-
-def test_all_scribbles_so_far_or_the_last_ones(predictions):
-    with DavisInteractiveSession(davis_root=TRACK / "davis", **LIMITS) as run:
-        counts = []
-        for number in (1, 2, 3):
-            assert run.next()
-            sequence, scribbles, _ = run.get_scribbles(only_last=False)
-            counts.append([len(lines) for lines in scribbles["scribbles"]])
-            run.submit_masks(predictions[f"{sequence}_{number}"], [6])
-    assert counts[0] == [2] + [0] * 11
-    assert counts[1] == [2] + [0] * 5 + [1] + [0] * 5  # the person's, then the robot's
-    assert counts[2][6] > 1
-
-
 def test_late_answers_do_not_count_by_the_official_rule(clock, predictions):
     def seconds_of_scoring(**options):
         with DavisInteractiveSession(davis_root=TRACK / "davis", max_time=10, **options) as run:
@@ -208,31 +148,12 @@ def test_late_answers_do_not_count_by_the_official_rule(clock, predictions):
     assert seconds_of_scoring(scorer_time=False) == [(3, True), (3, True), (1, True), (1, True)]
 
 
-def test_misuse_of_the_session(predictions, clock):
-    run = DavisInteractiveSession(davis_root=TRACK / "davis")
-    with pytest.raises(RuntimeError, match="call next first"):
-        run.get_scribbles()
-    assert run.next()
-    with pytest.raises(RuntimeError, match="call get_scribbles first"):
-        run.submit_masks(predictions["car-shadow_1"])
-    run.get_scribbles()
-    with pytest.raises(RuntimeError, match="call submit_masks first"):
-        run.next()
-    clock[0] += 2
-    run.get_scribbles()  # asking again does not stop the clock
-    run.submit_masks(predictions["car-shadow_1"])
-    assert run.get_report()[0].timing == 2
-
-
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
         (np.zeros((12, 100, 214), np.uint8), r"are \(12, 100, 214\) of uint8: .* \(12, 120, 214\)"),
-        (np.zeros((11, 120, 214), np.uint8), r"are \(11, 120, 214\)"),
-        ([np.zeros((120, 214)), np.zeros((120, 200))], "not all of one size"),
         (np.zeros((12, 120, 214), np.float32), "of float32: submit label maps of whole numbers"),
         (np.full((12, 120, 214), 7), r"the label 7, which is none of its objects \(1, 2\)"),
-        (np.full((12, 120, 214), -1), "the label -1"),
     ],
 )
 def test_masks_that_cannot_be_scored(masks, message):
@@ -248,41 +169,6 @@ def test_masks_that_cannot_be_scored(masks, message):
     run.submit_masks(np.zeros((12, 120, 214), np.uint8))  # the clock has gone on, nothing else is lost
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda content: content | {"sequence": "dog"}, "is of the sequence dog, not car-shadow"),
-        (
-            lambda content: content | {"scribbles": content["scribbles"][:5]},
-            "for 5 frames where the sequence has 12",
-        ),
-        (lambda content: content | {"scribbles": [[]] * 12}, "marks no object"),
-        (lambda content: with_point(content, [0.5, 1.5]), r"the point \[0.5, 1.5\]: it must be"),
-        (lambda content: with_point(content, "0.5"), "the point 0.5"),
-    ],
-)
-def test_files_of_scribbles_that_cannot_be_used(change, message, tmp_path):
-    root = shutil.copytree(TRACK / "davis", tmp_path / "davis")
-    path = root / "Scribbles/car-shadow/002.json"
-    path.write_text(json.dumps(change(json.loads(path.read_text()))))
-    with pytest.raises(InputError, match=message):
-        DavisInteractiveSession(davis_root=root, report_save_dir=tmp_path / "report")
-    assert not (tmp_path / "report").exists()
-
-
-def with_point(content, point):
-    content["scribbles"][7][0]["path"][1] = point
-    return content
-
-
-def test_truncated_scribbles(tmp_path):
-    root = shutil.copytree(TRACK / "davis", tmp_path / "davis")
-    path = root / "Scribbles/car-shadow/002.json"
-    path.write_text(path.read_text()[:-40])
-    with pytest.raises(InputError, match=r"002\.json is no whole JSON file"):
-        DavisInteractiveSession(davis_root=root)
-
-
 def test_data_sets_that_cannot_be_used(tmp_path):
     def refused(message, **arguments):
         with pytest.raises(InputError, match=message):
@@ -290,16 +176,12 @@ def test_data_sets_that_cannot_be_used(tmp_path):
 
     root = shutil.copytree(TRACK / "davis", tmp_path / "davis")
     refused("there is no folder", davis_root=tmp_path)
-    refused("there is no server at 10.0.0.1", host="10.0.0.1")
     refused("there is no metric F1", metric_to_optimize="F1")
-    refused("raise its limits", max_nb_interactions=0)
     frame = root / "JPEGImages/480p/dog/00012.jpg"
     frame.parent.mkdir(parents=True)
     frame.touch()
     refused("00000 of dog is either a frame without a mask")
     frame.unlink()
-    write_labels(root / "Annotations/480p/dog/00004.png", np.ones((60, 80)))
-    refused("differ in size")
     for path in (root / "Annotations/480p/dog").iterdir():
         write_labels(path, np.zeros((120, 214)))
     refused("show no object")
@@ -369,11 +251,3 @@ def test_a_run_goes_on_with_the_first_unfinished_sample(predictions, tmp_path, c
     (tmp_path / "samples/dog_001.json").write_text("{")
     with pytest.raises(InputError, match=r"dog_001.json is damaged: remove it"):
         DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path, **LIMITS)
-
-
-def test_golden_truth_is_what_the_session_reads():
-    sequence = track_sequences(TRACK / "davis", "val")[0]
-    assert np.array_equal(
-        sequence.read_truth()[3], read_png(TRACK / "davis/Annotations/480p/car-shadow/00003.png")
-    )
-    assert (len(sequence), sequence.size, sequence.labels) == (12, (120, 214), (1, 2))

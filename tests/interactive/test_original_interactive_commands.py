@@ -31,9 +31,7 @@ def assert_read(found, expected):
     ("command", "expected"),
     [
         ("--video example/example.mp4", {"input": Path("example/example.mp4")}),
-        ("--images frames --num_objects 3", {"input": Path("frames"), "num_objects": 3}),
         ("--num_objects 2 --video a.mp4 --resolution 320 --no_amp", {"size": 320, "precision": "float32"}),
-        ("--images=frames --masks masks", {"input": Path("frames"), "masks": Path("masks")}),
         ("--video a.mp4 --prop_model p.pth", {"model": Path("p.pth")}),
     ],
 )
@@ -45,23 +43,9 @@ def test_the_window_becomes_the_annotator(command, expected, monkeypatch):
     assert_read(found, expected)
 
 
-def test_the_help_of_the_window_names_both_uses_and_that_of_the_annotator_no_old_flag(capsys, monkeypatch):
-    texts = []
-    for main in (interactive_gui.main, annotate.main):
-        monkeypatch.setattr(sys, "argv", ["script", "-h"])
-        with pytest.raises(SystemExit):
-            main()
-        texts.append(capsys.readouterr().out)
-    assert all(
-        flag in texts[0] for flag in ("--video", "--images", "--src_image", "--click", "scripts.annotate")
-    )
-    assert not any(flag in texts[1] for flag in ("--num_objects", "--resolution", "--no_amp", "--prop_model"))
-
-
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("--output out", {"davis": Path("../DAVIS/2017"), "save_masks": False}),
         ("--davis D --output out --save_mask", {"davis": Path("D"), "save_masks": True}),
         ("--output o --prop_model p.pth --mem_freq 3", {"model": Path("p.pth"), "mem_every": 3}),
         (
@@ -82,9 +66,7 @@ def test_the_interactive_track(command, expected, monkeypatch):
             "--load_prop saves/propagation_model.pth --stage 0 --id retrain_s0",
             {"lr": 1e-4, "iterations": 30_000},
         ),
-        ("--load_prop p.pth --stage 1 --id a --load_network s0.pth", {"load_network": Path("s0.pth")}),
         ("--load_prop p.pth --stage 1 --id a", {"model": Path("p.pth"), "steps": [7_500]}),
-        ("--stage 1 --fusion_root ../fusion_data/davis", {"fusion_root": Path("../fusion_data/davis")}),
         ("--stage 0 --fusion_bl_root ../fusion_data/bl", {"fusion_bl_root": Path("../fusion_data/bl")}),
     ],
 )
@@ -101,7 +83,6 @@ def test_training_of_fusion(command, expected, monkeypatch):
             {"load_deeplab": Path("d.pth"), "batch_size": 16, "log_interval": 50},
         ),
         ("--id s2m --log_interval 7 --lvis_root ../lvis", {"log_interval": 7, "iterations": 80_000}),
-        ("--id s2m --debug --static_root ../static", {"log_interval": 1}),
     ],
 )
 def test_training_of_s2m(command, expected, monkeypatch):
@@ -112,10 +93,8 @@ def test_training_of_s2m(command, expected, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("--dataset DAVIS --output o --mem_freq 5", {"bl_root": None, "mem_every": 5}),
         ("--dataset BL --output o --range 30 --start 10 --end 20", {"range": 30, "start": 10, "end": 20}),
         ("--dataset BL --output o", {"bl_root": Path("../BL30K"), "davis_root": None}),
-        ("--dataset BL --davis_root D --bl_root B --output o", {"bl_root": Path("B"), "davis_root": None}),
         ("--davis_root D --output o --prop_model p.pth", {"model": Path("p.pth"), "end": None}),
     ],
 )

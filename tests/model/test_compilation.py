@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,34 +86,12 @@ def sums(folder, *summands):
     return said(started(folder, "-c", f"from adder import sums; sums{summands}"))
 
 
+@pytest.mark.slow
 def test_processes_that_compile_at_once_do_not_get_each_others_loops(folder):
     one = started(folder, "held_up.py", 1, "first")
     other = started(folder, "held_up.py", 2, "second")
     assert (said(one)[0], said(other)[0]) == ([1], [2])
     assert sums(folder, 1, 2)[0] == [1, 2]
-
-
-@pytest.mark.slow
-def test_loops_are_found_whether_their_module_comes_from_its_source_or_from_what_is_kept_of_it(folder):
-    code = "from adder import sums; loop = sums(1); print(len(loop.stats.cache_hits))"
-    assert [said(started(folder, "-c", code))[0] for _ in range(2)] == [[1, 0], [1, 1]]
-
-
-@pytest.mark.slow
-def test_a_damaged_file_is_named_and_the_loop_compiled_anew(folder):
-    sums(folder, 3)
-    (kept,) = folder.glob("__pycache__/*.nbc")
-    kept.write_bytes(kept.read_bytes()[:1000])
-    found, errors = sums(folder, 3)
-    assert found == [3]
-    assert f"cannot be kept in {kept.parent}" in errors
-
-
-@pytest.mark.slow
-def test_a_loop_that_can_be_kept_nowhere_is_compiled_for_the_process(folder):
-    found, errors = said(started(folder, "-c", f"{ADDER}\nsums(4, 5)"))  # code without a file
-    assert (found, errors) == ([4, 5], "")
-    assert not list(Path(folder).rglob("*.nbc"))
 
 
 def test_other_arguments_than_agreed_are_refused():

@@ -90,28 +90,6 @@ def test_time_shares(frames_, shares):
     assert time_shares(*frames_) == shares
 
 
-@torch.inference_mode()
-def test_objects_are_fused_one_by_one(plain):
-    torch.manual_seed(1)
-    frame, old, new = torch.randn(3, 32, 48), torch.rand(3, 32, 48), torch.rand(3, 32, 48)
-    attention = torch.rand(3, 2, 32, 48)
-    together = fuse(plain, frame, old, new, attention, (0.25, 0.75))
-    for k in range(3):
-        one = slice(k, k + 1)
-        alone = fuse(plain, frame, old[one], new[one], attention[one], (0.25, 0.75))
-        torch.testing.assert_close(together[one], alone, atol=1e-4, rtol=1e-4)
-
-
-def test_a_file_of_another_network_is_named_as_such(fusion_file, weights_file):
-    for load, wanted in ((load_network, "propagation"), (load_s2m, "scribble-to-mask")):
-        with pytest.raises(InputError) as error:
-            load(fusion_file)
-        assert f"{fusion_file} is of the fusion network, which is given as --fusion" in str(error.value)
-        assert f"give weights of the {wanted} network" in str(error.value)
-    with pytest.raises(InputError, match="is of the propagation network, which is given as --model"):
-        load_fusion(weights_file)
-
-
 def test_files_are_checked_as_those_of_propagation_are(plain, tmp_path):
     state, path = dict(plain.state_dict()), tmp_path / "w.pth"
     for wrapped in ({"network": state, "it": 3}, {f"module.{name}": t.half() for name, t in state.items()}):
@@ -123,3 +101,13 @@ def test_files_are_checked_as_those_of_propagation_are(plain, tmp_path):
     save_checkpoint({**state, "conv1.0.bias": torch.full((32,), torch.nan)}, path)
     with pytest.raises(InputError, match="not finite in 1 entries"):
         load_fusion(path)
+
+
+def test_a_file_of_another_network_is_named_as_such(fusion_file, weights_file):
+    for load, wanted in ((load_network, "propagation"), (load_s2m, "scribble-to-mask")):
+        with pytest.raises(InputError) as error:
+            load(fusion_file)
+        assert f"{fusion_file} is of the fusion network, which is given as --fusion" in str(error.value)
+        assert f"give weights of the {wanted} network" in str(error.value)
+    with pytest.raises(InputError, match="is of the propagation network, which is given as --model"):
+        load_fusion(weights_file)

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from model import InferenceCore
 from model.memory_bank import ObjectMemory
 from model.padding import pad, padding_for, unpad
-from scripts.benchmark.plain_propagation import PlainCore
 from tests.conftest import GOLDEN, slow
 from util.errors import InputError
 
@@ -55,64 +54,23 @@ def beside_golden(clip_frames, clip_labels):
 
 @pytest.mark.parametrize(
     "case",
-    ["top50_k1", *map(slow, ["top50_k2", "full_k2", "top50_km_k2"]), "top50_k3", "full_km_k2", "top20_k2"],
+    ["top50_k3", "full_km_k2", *map(slow, ["top50_k1", "top50_k2", "full_k2", "top50_km_k2", "top20_k2"])],
 )
 def test_propagation_matches_golden(case, loaded, beside_golden):
     for pair in beside_golden(case, loaded):
         assert_near_golden(*pair)
 
 
-@pytest.mark.parametrize("case", ["top50_k3", slow("full_km_k2")])
-def test_propagation_matches_golden_with_the_network_as_it_is_trained(case, network, beside_golden):
-    for pair in beside_golden(case, network):
+@pytest.mark.slow
+def test_propagation_matches_golden_with_the_network_as_it_is_trained(network, beside_golden):
+    for pair in beside_golden("top50_k3", network):
         assert_near_golden(*pair)
 
 
-@pytest.mark.parametrize(
-    ("option", "mean", "labels"),
-    [({"objects_at_once": 1}, 1e-4, 1e-3), ({"half_memory": True}, 3e-4, 5e-3)],
-    ids=str,
-)
-@pytest.mark.slow
-@pytest.mark.parametrize("case", ["top50_k2", "top50_k3"])
-def test_options_that_save_memory_match_golden(case, option, mean, labels, loaded, beside_golden):
-    for pair in beside_golden(case, loaded, **option):
-        assert_near_golden(*pair, mean=mean, labels=labels)
-
-
-@pytest.mark.parametrize(("case", "labels"), [("top50_k1", 0.02), ("top50_k3", 0.2)])
-def test_reduced_precision_stays_near_golden(case, labels, loaded_with_amp, beside_golden):
-    """bfloat16 has 8 bits. Golden weights are not trained: masks are soft, and three of them nearly tie."""
-    for pair in beside_golden(case, loaded_with_amp):
-        assert_near_golden(*pair, largest=0.2, mean=0.015, labels=labels)
-
-
-@torch.inference_mode()
-def test_a_cpu_takes_as_many_objects_at_once_as_suit_it(network, clip_frames, clip_labels, monkeypatch):
-    frame, labels = clip_frames[0], clip_labels[2]
-    pixels = 96 * 144  # of the padded frame
-    for limit, chunks in ((3 * pixels, [3]), (3 * pixels - 1, [2, 1]), (1, [1, 1, 1])):
-        monkeypatch.setattr("model.frame_propagation.CPU_PIXELS_AT_ONCE", limit)
-        seen = []
-        encode = network.encode_memory
-
-        def encode_memory(frames, masks, objects, encode=encode, seen=seen):
-            keys, values = encode(frames, masks, objects)
-            seen.append(len(keys))
-            return keys, values
-
-        with monkeypatch.context() as patch:
-            patch.setattr(network, "encode_memory", encode_memory)
-            InferenceCore(network).step(frame, labels)
-        assert seen == chunks
-
-
-@pytest.mark.slow
-def test_the_plain_opponent_of_the_benchmark_does_the_same(network, clip_frames, clip_labels):
-    ours, plain = InferenceCore(network, top_k=10**6), PlainCore(network, top_k=10**6)  # no ties to flip
-    for index, frame in enumerate(clip_frames):
-        mask = clip_labels[1] if index == 0 else None
-        torch.testing.assert_close(ours.step(frame, mask), plain.step(frame, mask), atol=1e-3, rtol=0)
+def test_reduced_precision_stays_near_golden(loaded_with_amp, beside_golden):
+    """bfloat16 has 8 bits."""
+    for pair in beside_golden("top50_k1", loaded_with_amp):
+        assert_near_golden(*pair, largest=0.2, mean=0.015, labels=0.02)
 
 
 def test_late_objects_match_golden(network, clip_frames, clip_labels):
@@ -125,22 +83,6 @@ def test_late_objects_match_golden(network, clip_frames, clip_labels):
         assert known == 1 + sum(frame <= index for frame in masks)
         assert_near_golden(probs[index], inner[:known])
         assert inner[known:].max(initial=0) < 1e-3
-
-
-def test_permuted_objects_permute_the_output(network, clip_frames, clip_labels):
-    labels = clip_labels[2]
-    plain = propagate(InferenceCore(network), clip_frames[:7], {0: (labels, [1, 2, 3])})
-    permuted = propagate(InferenceCore(network), clip_frames[:7], {0: (labels, [3, 1, 2])})
-    for a, b in zip(plain, permuted, strict=True):
-        torch.testing.assert_close(a, b[[0, 2, 3, 1]], atol=1e-4, rtol=0)
-
-
-def test_a_label_map_and_probabilities_are_the_same_input(network, clip_frames, clip_labels):
-    labels = clip_labels[1]
-    soft = torch.stack([labels == 1, labels == 2]).float()
-    a = propagate(InferenceCore(network), clip_frames[:3], {0: (labels, None)})
-    b = propagate(InferenceCore(network), clip_frames[:3], {0: (soft, [1, 2])})
-    assert torch.equal(a[-1], b[-1])
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 32), (17, 31), (88, 135), (1, 1)])
@@ -165,62 +107,52 @@ def test_output_has_the_size_of_the_frame(network, clip_frames, clip_labels):
     assert engine.label_map(engine.step(frame), size=(162, 260)).shape == (162, 260)
 
 
-def test_labels_are_mapped_back(network, clip_frames, clip_labels):
+def test_labels_are_mapped_back(network, small_frames, small_labels):
     engine = InferenceCore(network)
-    strange = torch.tensor([0, 200, 7])[clip_labels[1].int()]
-    prob = engine.step(clip_frames[0], strange)
+    strange = torch.tensor([0, 200, 7])[small_labels[1].int()]
+    prob = engine.step(small_frames[0], strange)
     assert engine.labels == [7, 200]
     assert torch.equal(engine.label_map(prob), strange.to(torch.uint8))
 
 
-def test_a_second_mask_corrects_its_object(network, clip_frames, clip_labels):
+def test_a_second_mask_corrects_its_object(network, small_frames, small_labels):
     engine = InferenceCore(network)
-    propagate(engine, clip_frames[:2], {0: (clip_labels[1], None)})
-    corrected = clip_labels[1].roll(20, dims=1)
-    labels = engine.label_map(engine.step(clip_frames[2], corrected, labels=[2]))
+    propagate(engine, small_frames[:2], {0: (small_labels[1], None)})
+    corrected = small_labels[1].roll(20, dims=1)
+    labels = engine.label_map(engine.step(small_frames[2], corrected, labels=[2]))
     assert torch.equal(labels == 2, corrected == 2)
 
 
-def test_a_removed_object_is_forgotten_and_the_others_go_on(network, clip_frames, clip_labels):
+def test_a_removed_object_is_forgotten_and_the_others_go_on(network, small_frames, small_labels):
     engine = InferenceCore(network)
-    propagate(engine, clip_frames[:2], {0: (clip_labels[2], [1, 2, 3])})
+    propagate(engine, small_frames[:2], {0: (small_labels[2], [1, 2, 3])})
     kept = [engine.bank.objects[i] for i in (0, 2)]
     before = engine.bank.nbytes
     engine.remove(2)
     assert engine.labels == [1, 3]
     assert engine.bank.objects == kept
     assert engine.bank.nbytes == pytest.approx(before * 2 / 3)
-    prob = engine.step(clip_frames[2])
+    prob = engine.step(small_frames[2])
     assert prob.shape[0] == 3
     assert set(engine.label_map(prob).unique().tolist()) <= {0, 1, 3}
     with pytest.raises(InputError, match=r"no object 2 to remove; the known ones are \[1, 3\]"):
         engine.remove(2)
 
-    prob = engine.step(clip_frames[3], clip_labels[2], labels=[2])  # the same label, another object
+    prob = engine.step(small_frames[3], small_labels[2], labels=[2])  # the same label, another object
     assert engine.labels == [1, 3, 2]
     assert [memory.times for memory in engine.bank.objects] == [[0, 3], [0, 3], [3]]
-    assert torch.equal(engine.label_map(prob) == 2, clip_labels[2] == 2)
+    assert torch.equal(engine.label_map(prob) == 2, small_labels[2] == 2)
     for label in (3, 1, 2):
         engine.remove(label)
-    assert not engine.label_map(engine.step(clip_frames[4])).any()
+    assert not engine.label_map(engine.step(small_frames[4])).any()
     assert engine.bank.nbytes == 0
 
 
-def test_what_was_removed_makes_no_difference_to_a_new_object(network, clip_frames, clip_labels):
-    fresh, used = InferenceCore(network), InferenceCore(network)
-    propagate(used, clip_frames[:3], {0: (clip_labels[1], None)})
-    used.remove(1)
-    used.remove(2)
-    masks = {0: (clip_labels[2], [3])}
-    for a, b in zip(*(propagate(e, clip_frames[3:6], masks) for e in (fresh, used)), strict=True):
-        assert torch.equal(a, b)
-
-
-def test_an_empty_mask_gives_background(network, clip_frames):
+def test_an_empty_mask_gives_background(network, small_frames):
     engine = InferenceCore(network)
-    for index, frame in enumerate(clip_frames[:3]):
-        prob = engine.step(frame, torch.zeros(88, 136, dtype=torch.uint8) if index == 0 else None)
-        assert prob.shape == (1, 88, 136)
+    for index, frame in enumerate(small_frames[:3]):
+        prob = engine.step(frame, torch.zeros(32, 48, dtype=torch.uint8) if index == 0 else None)
+        assert prob.shape == (1, 32, 48)
         assert not engine.label_map(prob).any()
 
 
@@ -236,32 +168,19 @@ def test_remembered_frames_follow_mem_every_and_given_masks(network, clip_frames
     assert not first.has_temporary  # frame 9 is the last
 
 
-@pytest.mark.parametrize("remember_previous", [slow(False), True])
+@pytest.mark.parametrize("remember_previous", [False, True])
 def test_without_the_previous_frame_each_is_read_from_those_remembered_for_good(
-    network, clip_frames, clip_labels, remember_previous
+    network, small_frames, small_labels, remember_previous
 ):
     engine = InferenceCore(network, remember_previous=remember_previous)
-    probs = propagate(engine, clip_frames[:7], {0: (clip_labels[1], None)})
+    probs = propagate(engine, small_frames[:7], {0: (small_labels[1], None)})
     alike = []
     for index in range(1, 6):
         alone = InferenceCore(network)
-        alone.step(clip_frames[0], clip_labels[1])
-        alike.append((probs[index] - alone.step(clip_frames[index])).abs().max() < 1e-5)
+        alone.step(small_frames[0], small_labels[1])
+        alike.append((probs[index] - alone.step(small_frames[index])).abs().max() < 1e-5)
     assert alike == [True, *4 * [not remember_previous]]
     assert engine.bank.objects[0].times == [0, 5]
-
-
-def test_wrong_shapes_are_refused(network, clip_frames, clip_labels):
-    engine = InferenceCore(network)
-    with pytest.raises(InputError, match=r"its frame, 88 x 136, not 88 x 100 of"):
-        engine.step(clip_frames[0], clip_labels[0][:, :100])
-    engine.step(clip_frames[0], clip_labels[0])
-    with pytest.raises(InputError, match=r"a frame is 136 x 80, those before it 136 x 88"):
-        engine.step(clip_frames[1][:, :80])
-    with pytest.raises(InputError, match=r"3 x H x W"):
-        engine.step(clip_frames[1][:2])
-    with pytest.raises(InputError, match="as many labels"):
-        engine.step(clip_frames[1], clip_labels[0][None].float())
 
 
 def write_many(memory, count):
@@ -282,12 +201,6 @@ def test_memory_growth_keeps_what_was_remembered():
     assert torch.equal(keys[0], torch.cat([rows[t][0] for t in kept]))
     assert torch.equal(values[0], torch.cat([rows[t][1] for t in kept]))
     assert memory.keys.shape[0] < 2 * len(kept)
-
-
-def test_memory_view_is_not_a_copy():
-    memory = ObjectMemory()
-    write_many(memory, 9)
-    assert memory.view()[0].data_ptr() == memory.keys.data_ptr()
 
 
 def test_a_bounded_memory_keeps_the_first_the_newest_and_an_even_spread():
@@ -323,13 +236,13 @@ class FullGPU:
         return limited_compute
 
 
-def test_a_full_gpu_is_met_with_smaller_chunks(network, clip_frames, clip_labels, monkeypatch, caplog):
+def test_a_full_gpu_is_met_with_smaller_chunks(network, small_frames, small_labels, monkeypatch, caplog):
     whole = InferenceCore(network)
-    expected = [whole.step(f, clip_labels[2] if i == 0 else None) for i, f in enumerate(clip_frames[:4])]
+    expected = [whole.step(f, small_labels[2] if i == 0 else None) for i, f in enumerate(small_frames[:4])]
     full = FullGPU(network, monkeypatch, most=1)
     engine = InferenceCore(network, mem_every=5)
-    for index, frame in enumerate(clip_frames[:4]):
-        prob = engine.step(frame, clip_labels[2] if index == 0 else None)
+    for index, frame in enumerate(small_frames[:4]):
+        prob = engine.step(frame, small_labels[2] if index == 0 else None)
         torch.testing.assert_close(prob, expected[index], atol=1e-5, rtol=0)
     assert full.failures == 1  # three objects on the first frame; one at a time from then on
     assert engine.propagation.objects_at_once == 1
@@ -337,19 +250,12 @@ def test_a_full_gpu_is_met_with_smaller_chunks(network, clip_frames, clip_labels
     assert "more memory" in caplog.text
 
 
-def test_a_gpu_that_holds_not_even_one_object_is_an_error(network, clip_frames, clip_labels, monkeypatch):
-    full = FullGPU(network, monkeypatch, most=0)
-    engine = InferenceCore(network)
-    with pytest.raises(InputError, match="--max_memory_frames"):
-        engine.step(clip_frames[0], clip_labels[2])
-    assert 1 < full.failures < 20
-
-
-@pytest.mark.parametrize("error", [RuntimeError, torch.cuda.OutOfMemoryError])
-@pytest.mark.parametrize("method", ["encode_query", "decode", "encode_memory"])
-def test_a_failed_step_has_changed_nothing(method, error, network, clip_frames, clip_labels, monkeypatch):
+@pytest.mark.parametrize(
+    ("method", "error"), [("decode", torch.cuda.OutOfMemoryError), ("encode_memory", RuntimeError)]
+)
+def test_a_failed_step_has_changed_nothing(method, error, network, small_frames, small_labels, monkeypatch):
     """A new object comes with the step, of which nothing must stay."""
-    small, labels = [frame[:, :48, :80] for frame in clip_frames], clip_labels[1][:48, :80]
+    small, labels = small_frames, small_labels[1]
     whole, engine = (InferenceCore(network, mem_every=2, objects_at_once=1) for _ in range(2))
     for each in (whole, engine):
         propagate(each, small[:3], {0: (labels, [1])})
@@ -376,10 +282,10 @@ def test_a_failed_step_has_changed_nothing(method, error, network, clip_frames, 
 
 
 @pytest.mark.parametrize("options", [{"objects_at_once": 2}, {"half_memory": True}])
-def test_options_that_save_memory_keep_the_result(options, network, clip_frames, clip_labels):
+def test_options_that_save_memory_keep_the_result(options, network, small_frames, small_labels):
     whole, saving = InferenceCore(network), InferenceCore(network, **options)
-    for index, frame in enumerate(clip_frames[:4]):
-        mask = clip_labels[2] if index == 0 else None
+    for index, frame in enumerate(small_frames[:4]):
+        mask = small_labels[2] if index == 0 else None
         expected, prob = whole.step(frame, mask), saving.step(frame, mask)
         # half precision has 11 bits; with golden weights what is read is of order one
         torch.testing.assert_close(prob, expected, atol=5e-3 if "half_memory" in options else 1e-5, rtol=0)

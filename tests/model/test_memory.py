@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from model import memory
-from model.memory import affinity, read, to_map, to_rows
+from model.memory import read, to_map, to_rows
 from tests.conftest import GOLDEN
 
 READS = {
@@ -56,8 +56,8 @@ def test_read_equals_the_dense_formula_for_each_of_a_batch(top_k, km_sigma, chun
         torch.testing.assert_close(readout[b], expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("positions", [50, 160, 1000, 1007])  # too few for groups, and with a rest or without
-@pytest.mark.parametrize("k", [1, 5, 50])
+@pytest.mark.parametrize("positions", [50, 1000, 1007])  # too few for groups, and with a rest or without
+@pytest.mark.parametrize("k", [1, 50])
 def test_the_k_best_are_those_of_a_full_sort(positions, k):
     torch.manual_seed(3)
     scores = torch.randn(2, 7, positions)
@@ -65,15 +65,6 @@ def test_the_k_best_are_those_of_a_full_sort(positions, k):
     torch.testing.assert_close(scores.gather(-1, index), values, atol=0, rtol=0)
     expected = scores.sort(dim=-1, descending=True).indices[..., :k]
     assert torch.equal(index.sort().values, expected.sort().values)
-
-
-def test_the_k_best_may_lie_in_the_rest_or_in_one_group():
-    scores = torch.zeros(1, 100 * memory.GROUP + 3)
-    scores[0, -3:] = torch.tensor([5.0, 6.0, 7.0])
-    scores[0, 4::100] = torch.arange(2.0, 2.0 + memory.GROUP + 1)[: len(scores[0, 4::100])]
-    values, index = memory.k_best(scores, 10)
-    assert sorted(values[0].tolist()) == scores[0].sort().values[-10:].tolist()
-    assert torch.equal(scores[0, index[0]], values[0])
 
 
 def test_half_precision_memory_is_read_to_a_thousandth():
@@ -86,22 +77,8 @@ def test_half_precision_memory_is_read_to_a_thousandth():
         torch.testing.assert_close(ours, exact, atol=4e-3, rtol=0)
 
 
-def test_top_k_of_everything_equals_full():
-    torch.manual_seed(2)
-    key, value, query = torch.randn(1, 40, 16), torch.randn(1, 40, 8), torch.randn(1, 30, 16)
-    full = read(key, value, query, width=6)
-    for k in (40, 41, 1000):
-        torch.testing.assert_close(read(key, value, query, width=6, top_k=k), full, atol=1e-6, rtol=1e-5)
-
-
 def test_a_far_peak_does_not_underflow_to_nan():
     key = torch.eye(4)[None] * 30  # each memory position is akin to one query position alone
     query = torch.eye(4)[None] * 30
     value = torch.arange(4.0).view(1, 4, 1)
     assert read(key, value, query, width=4, top_k=2, km_sigma=0.05).isfinite().all()
-
-
-def test_affinity_is_scaled_and_one_row_per_query():
-    key, query = torch.randn(2, 5, 16), torch.randn(2, 3, 16)
-    expected = torch.einsum("bnc,bqc->bqn", key, query) / 4
-    torch.testing.assert_close(affinity(key, query), expected)

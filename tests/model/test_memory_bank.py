@@ -17,7 +17,7 @@ def held(memory):
     return sorted(memory.view()[1][0, ::6, 0].tolist())
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+@pytest.mark.parametrize("limit", [1, 2, 5])
 def test_the_first_frame_is_never_forgotten_and_the_previous_one_is_there(limit):
     memory = ObjectMemory(max_frames=limit)
     for time in range(40):
@@ -27,16 +27,6 @@ def test_the_first_frame_is_never_forgotten_and_the_previous_one_is_there(limit)
         assert {0, time} <= set(held(memory))
     expected = {1: [0], 2: [0, 35]}
     assert sorted(memory.times) == expected.get(limit, sorted(memory.times))
-
-
-def test_of_one_frame_the_first_stays_beside_the_previous_one():
-    memory = ObjectMemory(max_frames=1)
-    for time, permanent, given in ((0, True, True), (5, True, False), (6, False, False), (7, True, True)):
-        remember(memory, time, permanent, given)
-        assert memory.times == [0]
-        assert held(memory) == sorted({0, time})
-    remember(memory, 8, permanent=False)
-    assert held(memory) == [0, 8]
 
 
 def test_given_masks_outlast_predicted_ones():
@@ -59,13 +49,6 @@ def test_predicted_frames_are_spread_around_given_ones():
     assert times[:3] == [0, 10, 15]
     assert times[-1] == 295
     assert len(times) == 6
-
-
-def test_only_given_frames_beyond_the_limit_keep_the_first_and_the_newest():
-    memory = ObjectMemory(max_frames=3)
-    for time in (0, 1, 20, 40, 41):
-        remember(memory, time, given=True)
-    assert (min(memory.times), max(memory.times), len(memory.times)) == (0, 41, 3)
 
 
 def test_each_object_has_its_own_first_and_given_frames():
@@ -91,30 +74,3 @@ def test_the_engine_keeps_given_masks_and_says_what_it_cannot_keep(network, capl
         assert [sorted(memory.times) for memory in engine.bank.objects] == times
         warnings = [record.getMessage() for record in caplog.records]
         assert [text[:8] for text in warnings] == (["frame 4:"] if limit == 1 else [])
-
-
-def test_a_limit_of_one_reads_the_first_frame_and_the_previous_one(network):
-    """The same as an engine that never reaches its second permanent frame."""
-    frames = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    mask = torch.zeros(32, 32, dtype=torch.uint8)
-    mask[8:24, 8:24] = 1
-    bounded = InferenceCore(network, mem_every=2, max_memory_frames=1)
-    never = InferenceCore(network, mem_every=100)
-    for index, frame in enumerate(frames):
-        given = mask if index == 0 else None
-        assert torch.equal(bounded.step(frame, given), never.step(frame, given))
-
-
-def test_a_correction_beyond_the_limit_lasts_until_the_next_frame_that_is_remembered(network):
-    frames = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    mask = torch.zeros(32, 32, dtype=torch.uint8)
-    mask[8:24, 8:24] = 1
-    engine = InferenceCore(network, mem_every=3, max_memory_frames=1, remember_previous=False)
-    second = []  # key of what is remembered behind the first frame
-    for index, frame in enumerate(frames):
-        engine.step(frame, mask if index in (0, 1) else None)
-        memory = engine.bank.objects[0]
-        second.append(memory.keys[1].clone() if memory.has_temporary else None)
-    assert second[0] is None
-    assert torch.equal(second[1], second[2]) and torch.equal(second[2], second[3])
-    assert not torch.equal(second[3], second[4])

@@ -10,9 +10,9 @@ from torchvision.models import resnet50
 from dataset.image_io import normalise
 from model import PropagationNetwork
 from model.aggregation import aggregate, aggregate_logits, most_probable
-from model.memory import affinity, to_map, to_rows
+from model.memory import affinity, to_rows
 from model.resnet import imagenet_state_dict
-from scripts.one_shot.from_scratch import KEY_SCALE, initialise_from_scratch
+from scripts.one_shot.from_scratch import initialise_from_scratch
 from tests.conftest import GOLDEN
 
 
@@ -55,19 +55,6 @@ def test_memory_side(network, golden):
 
 
 @torch.inference_mode()
-def test_encode_memory_gives_each_object_the_sum_of_the_others(network):
-    torch.manual_seed(0)
-    frames, masks = torch.randn(2, 3, 32, 48), torch.rand(2, 3, 32, 48)
-    keys, values = network.encode_memory(frames, masks)
-    others = masks[1, 0] + masks[1, 2]
-    by_hand = torch.cat([frames[1], masks[1, 1:2], others[None]])[None]
-    key, value = network.kv_m_f16(network.mask_rgb_encoder(by_hand))
-    row = 1 * 3 + 1  # second frame, second object
-    torch.testing.assert_close(to_map(keys, (2, 3))[row], key[0], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(to_map(values, (2, 3))[row], value[0], atol=1e-4, rtol=1e-4)
-
-
-@torch.inference_mode()
 def test_decoder_matches_golden_with_the_frame_part_shared_by_two_objects(network, golden):
     with_masks = torch.cat([golden["image"], golden["mask"], golden["others"]], dim=1)
     memory_value = network.kv_m_f16(network.mask_rgb_encoder(with_masks))[1]  # 2 objects x 512 x 4 x 6
@@ -75,29 +62,11 @@ def test_decoder_matches_golden_with_the_frame_part_shared_by_two_objects(networ
     assert_near(network.decode(to_rows(memory_value), query), golden["decoder_logits"])
 
 
-@torch.inference_mode()
-def test_halved_compress_block_equals_the_plain_one(network):
-    torch.manual_seed(0)
-    block, readout, value = network.decoder.compress, torch.randn(6, 512, 4, 5), torch.randn(2, 512, 4, 5)
-    x = torch.cat([readout, value.repeat_interleave(3, dim=0)], dim=1)
-    plain = block.downsample(x) + block.conv2(F.relu(block.conv1(F.relu(x))))
-    torch.testing.assert_close(block(readout, block.frame_half(value)), plain, atol=1e-4, rtol=1e-4)
-
-
 def test_aggregation_matches_golden(golden):
     prob = aggregate(golden["aggregate_in"])
     torch.testing.assert_close(prob, golden["aggregate_out"], atol=1e-6, rtol=1e-5)
     moved = aggregate_logits(golden["aggregate_in"].transpose(0, 1), dim=1).softmax(1).transpose(0, 1)
     torch.testing.assert_close(moved, golden["aggregate_out"], atol=1e-6, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["loaded", "loaded_with_amp"])
-def test_a_loaded_network_can_be_called_plainly(name, request, network):
-    loaded = request.getfixturevalue(name)
-    frames = torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
-    ours, expected = (each.encode_query(frames).key.detach().float() for each in (loaded, network))
-    assert not any(parameter.requires_grad for parameter in loaded.parameters())
-    assert (ours - expected).norm() < (0.05 if loaded.dtype == torch.bfloat16 else 1e-4) * expected.norm()
 
 
 def test_the_most_probable_label_equals_resizing_everything():
@@ -155,20 +124,6 @@ def scratch():
     batch = {"rgb": frames.unflatten(0, (4, 3)), "gt": masks.unflatten(0, (4, 3))}
     initialise_from_scratch(network, batch)
     return network.eval(), frames, masks
-
-
-@torch.inference_mode()
-def test_from_scratch_features_and_heads_are_normalised(scratch):
-    network, frames, masks = scratch
-    f16, f8, f4 = network.rgb_encoder(frames)
-    assert all(0.3 < feature.std() < 3 for feature in (f16, f8, f4))
-    for head, scale in zip(network.kv_q_f16(f16), (KEY_SCALE, 1), strict=True):
-        std, mean = torch.std_mean(head, dim=(0, 2, 3))
-        torch.testing.assert_close(mean, torch.zeros_like(mean), atol=3e-2, rtol=0)
-        torch.testing.assert_close(std, torch.full_like(std, scale), atol=5e-2, rtol=0)
-    query, (_, value) = network.encode_query(frames), network.encode_memory(frames, masks)
-    assert 0.5 < value.std() < 2
-    assert value.isfinite().all() and query.decoder.skip_4.isfinite().all()
 
 
 @torch.inference_mode()

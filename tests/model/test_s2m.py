@@ -3,13 +3,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from dataset.image_io import normalise
 from dataset.interactive.scribbles import NONE, no_scribbles, sides
-from model import S2MNetwork, load_s2m
-from model.aggregation import aggregate
-from model.fast_inference.winograd import WinogradConv2d
+from model import load_s2m
 from model.interactive.scribble_to_mask import S2MSegmenter
 from model.padding import pad, padding_for, unpad
 from tests.conftest import GOLDEN
@@ -68,24 +65,6 @@ def test_golden_features_and_logits(either, golden, golden_input):
     assert relative_error(either(golden_input), golden["logits"]) < 1e-4
 
 
-def test_dropout_is_that_of_the_method_and_batch_norm_is_live(plain):
-    assert [module.p for module in plain.modules() if isinstance(module, nn.Dropout)] == [0.1]
-    with torch.device("meta"):  # layers alone, no numbers
-        training = S2MNetwork().train()
-    norms = [module for module in training.modules() if isinstance(module, nn.BatchNorm2d)]
-    assert norms
-    assert all(module.training and module.track_running_stats for module in norms)
-
-
-def test_preparing_folds_batch_norm_and_leaves_dilated_convolutions_be(plain, prepared):
-    modules = list(prepared.modules())
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in modules)
-    dilations = sorted(m.dilation[0] for m in modules if isinstance(m, nn.Conv2d) and m.dilation != (1, 1))
-    assert dilations == [2, 2, 6, 12, 18]
-    assert sum(isinstance(module, WinogradConv2d) for module in modules) == 13
-    assert not prepared.training
-
-
 @torch.inference_mode()
 def test_reduced_precision_is_near(s2m_file, golden, golden_input):
     network = load_s2m(s2m_file, amp=True)
@@ -110,22 +89,6 @@ def test_golden_masks_of_several_objects(either, clip, golden):
     assert (prob.argmax(0) == hard.argmax(0)).all()
 
 
-def test_hard_aggregation_is_the_softmax_of_a_thousand_logits():
-    pair = torch.tensor([0.5, 0.5005], dtype=torch.float64)
-    odds = [0.5 * 0.4995 / (1 - 0.5 * 0.4995), 1.0, 0.5005 / 0.4995]
-    expected = torch.tensor(odds, dtype=torch.float64) ** 1000
-    torch.testing.assert_close(aggregate(pair, hard=True), expected / expected.sum())
-    prob = torch.rand(2, 4, 5, generator=torch.Generator().manual_seed(0))
-    assert (aggregate(prob, hard=True).argmax(0) == aggregate(prob).argmax(0)).all()
-
-
-def test_without_scribbles_the_masks_stay(either, clip):
-    before = clip["labels"][2]
-    prob = S2MSegmenter(either).segment(clip["frames"][0], no_scribbles(before.shape), before, [1, 2, 3])
-    assert (prob.argmax(0).numpy() == before).all()
-    assert prob.max(0).values.min() > 0.99
-
-
 def test_what_was_never_marked_stays_empty_and_odd_sizes_fit(prepared, clip):
     image = np.ascontiguousarray(clip["frames"][0][:37, :53])
     scribbles = no_scribbles((37, 53))
@@ -138,19 +101,6 @@ def test_what_was_never_marked_stays_empty_and_odd_sizes_fit(prepared, clip):
     prob = S2MSegmenter(prepared).segment(image, only_background, None, [7, 9])
     assert (prob.argmax(0) == 0).all()
     assert S2MSegmenter(prepared).segment(image, only_background, None, []).shape == (1, 37, 53)
-
-
-def test_in_the_track_the_network_is_asked_for_every_object(prepared, clip):
-    image, scribbles = clip["frames"][0], no_scribbles((88, 136))
-    scribbles[5, 5:20] = 7
-    asked = []
-    for every_object in (True, False):
-        segmenter = S2MSegmenter(prepared, widen=True, every_object=every_object)
-        ask = segmenter._probability
-        segmenter._probability = lambda *planes, ask=ask: asked.append(planes) or ask(*planes)
-        segmenter.segment(image, scribbles, None, [7, 9])
-    assert len(asked) == 2 + 1
-    assert not asked[1][2].any() and asked[1][3].any()  # object 9 has negative scribbles alone
 
 
 def test_what_does_not_fit_is_refused(prepared, clip):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from model import InferenceCore
@@ -28,6 +29,7 @@ run_script(main)
 """
 
 
+@pytest.mark.slow
 def test_all_works_without_numba(loaded, weights_file, clip_frames, clip_labels, tmp_path):
     frames, mask = clip_frames[:3], clip_labels[1]
     torch.save((frames, mask), tmp_path / "given.pt")

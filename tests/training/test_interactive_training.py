@@ -12,7 +12,6 @@ from model.training.s2m_start import start_from_deeplab
 from model.training.trainer import Trainer
 from tests.conftest import GOLDEN
 from tests.golden_weights import fill
-from util.errors import InputError
 from util.ranks import Ranks
 
 CPU = torch.device("cpu")
@@ -120,14 +119,3 @@ def test_s2m_starts_from_deeplab(deeplab):
     extra = first[:, 3:].flatten(1)  # 64 x 147: orthonormal rows
     torch.testing.assert_close(extra @ extra.T, torch.eye(64), atol=1e-5, rtol=0)
     assert not ours["classifier.classifier.3.bias"].any()
-
-
-def test_another_file_is_no_deeplab(deeplab, tmp_path, weights_file):
-    _, state = deeplab
-    damaged = {**state, "backbone.bn1.weight": torch.ones(3)}
-    for content in ({"model_state": damaged}, {"model_state": 3}, state):
-        torch.save(content, tmp_path / "other.pth")
-        with pytest.raises(InputError, match=r"is not the public DeepLabV3\+ checkpoint"):
-            start_from_deeplab(S2MNetwork(), tmp_path / "other.pth")
-    with pytest.raises(InputError, match=r"is not the public DeepLabV3\+ checkpoint"):
-        start_from_deeplab(S2MNetwork(), weights_file)

@@ -67,12 +67,6 @@ def test_s2m_takes_the_hardest_pixels_of_the_whole_batch():
             assert apart.tolist() == pytest.approx([per_picture], abs=1e-5)
 
 
-def test_without_a_selector_all_objects_are_there(batch):
-    logits, target, _ = batch
-    everything = torch.ones(3, 2)
-    assert torch.equal(frame_losses(logits, target, None, 1.0), frame_losses(logits, target, everything, 1.0))
-
-
 def test_overlap_counts_pixels_of_each_object():
     classes = torch.tensor([[0, 1, 1, 2], [2, 2, 0, 0]])
     logits = F.one_hot(classes, 3).permute(2, 0, 1).float()[None, None]  # 1 x 1 x 3 x 2 x 4

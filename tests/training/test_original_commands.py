@@ -19,11 +19,9 @@ LAUNCHED = "--local_rank 1"  # what the launcher of that time adds
         ("", {"stage": 0, "batch_size": 7, "iterations": 300_000, "steps": [250_000], "lr": 1e-5}),
         ("--id retrain_s0 --stage 0", {"id": "retrain_s0", "stage": 0}),
         ("--id retrain_s01 --load_network s0.pth --stage 1", {"stage": 1, "load_network": Path("s0.pth")}),
-        ("--id retrain_s012 --load_network s01.pth --stage 2", {"id": "retrain_s012", "stage": 2}),
         ("--stage 2 -i 300000 --steps 250000", {"iterations": 300_000, "steps": [250_000]}),  # of s02
         ("--id NULL --debug --benchmark", {"id": "NULL", "debug": True, "benchmark": True}),
         ("--load_model old_checkpoint.pth --id a", {"load_model": Path("old_checkpoint.pth")}),
-        ("--static_root ../static --bl_root ../BL30K", {"static_root": Path("../static")}),
         ("--yv_root ../YouTube --davis_root ../DAVIS", {"davis_root": Path("../DAVIS")}),
         ("--batch_size 4 --iterations 9 --steps 3 6 --lr 1e-4 --gamma 0.5", {"steps": [3, 6], "gamma": 0.5}),
     ],
@@ -37,7 +35,6 @@ def test_training(command, expected):
     ("script", "flags", "expected"),
     [
         (eval_davis, "--output out", {"davis": Path("../DAVIS/2017"), "split": "val", "top_k": 50}),
-        (eval_davis, "--output out --davis D --split testdev --use_km", {"split": "testdev", "use_km": True}),
         (eval_davis, "--output out --no_top --model m.pth", {"no_top": True, "model": Path("m.pth")}),
         (eval_davis_2016, "--output out --davis D --no_top --use_km", {"davis": Path("D"), "km_sigma": 5.6}),
         (eval_youtube, "--output out --yv ../YouTube --split valid --use_km", {"yv": Path("../YouTube")}),

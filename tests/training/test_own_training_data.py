@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 
 from dataset.training.sets import ALL_VIDEOS, stage_dataset
-from scripts.annotator.export import export
-from tests.annotator.parts import FRAMES, add, disc, session, write_frames
-from tests.conftest import read_png, run_main, runs
 from tests.training.training_trees import write_static, write_video
 from util.errors import InputError
 from util.hyper_para import training_settings
@@ -77,44 +74,3 @@ def test_flags_of_own_data():
             training_settings(flags.split())
     with pytest.raises(SystemExit):
         training_settings(["--stage", "2", "--videos", "a:0"])
-
-
-def test_own_data_that_is_not_there_is_named(own):
-    with pytest.raises(InputError, match=r"^--videos \S*none has no folder \S*none/JPEGImages: it needs"):
-        stage_dataset(2, videos=[(str(own / "none"), 1)])
-    with pytest.raises(InputError, match=r"^there is no folder \S*none: give --pictures one"):
-        stage_dataset(0, pictures=[(str(own / "none"), 1)])
-    with pytest.raises(InputError, match=r"^--pictures \S*own holds no picture"):
-        stage_dataset(0, pictures=[(str(own), 1)])
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """What the annotator writes of a video with a disc and, on its last frames, a corner."""
-    folder = tmp_path_factory.mktemp("annotated")
-    masks = {index: disc(index).astype(np.uint8) for index in range(FRAMES)}
-    for index in range(FRAMES - 3, FRAMES):
-        masks[index][80:, :30] = 2
-    with session(write_frames(folder / "clip"), folder / "w") as opened:
-        add(opened, "ball", "corner")
-        about = {str(i): {"labels": np.unique(m)[1:].tolist(), "drawn": []} for i, m in masks.items()}
-        opened.write_masks({"kind": "masks", "frames": about, "objects": []}, masks)
-        return {kind: export(kind, opened, folder, lambda *_: None) for kind in ("youtube", "davis")}, masks
-
-
-def test_the_full_circle_from_the_annotator_to_training_and_evaluation(
-    exported, tmp_path, weights_file, monkeypatch
-):
-    roots, masks = exported
-    flags = ["--stage", 2, *(part for kind in roots for part in ("--videos", roots[kind]))]
-    flags += ["--crop_size", CROP, "-b", 1, "-i", 2, "--num_workers", 0, "--device", "cpu", "--id", "own"]
-    runs().run(tmp_path, "train", *flags, "--load_network", weights_file).check_returncode()
-    (trained,) = tmp_path.glob("saves/*/*_own_2.pth")
-
-    data = ["--images", roots["youtube"] / "JPEGImages", "--masks", roots["youtube"] / "Annotations"]
-    more = ["--model", trained, "--output", tmp_path / "out", "--device", "cpu"]
-    run_main(monkeypatch, "scripts.eval_videos", *data, "--late_objects", "--size", 48, "--score", *more)
-    rows = [line.split(",")[:2] for line in (tmp_path / "out/results.csv").read_text().splitlines()]
-    assert rows[2:] == [["clip", "1"], ["clip", "2"]]
-    first = read_png(tmp_path / "out/clip/00000.png")
-    assert (first == masks[0]).mean() > 0.97  # given, and seen at half its size

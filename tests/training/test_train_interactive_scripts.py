@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,21 +34,33 @@ def static_root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fusion_tree(tmp_path_factory, weights_file):
-    """Two videos in the layout of BL30K and in that of DAVIS, and what generate_fusion makes of both."""
+def fusion_tree(tmp_path_factory, loaded, weights_file):
+    """Two videos in the layout of DAVIS, and what generate_fusion makes of them."""
     root = tmp_path_factory.mktemp("fusion")
-    bl, trainval = root / "BL30K", root / "DAVIS/trainval"
+    trainval = root / "DAVIS/trainval"
     for name in ("v1", "v2"):
-        write_video(bl / "JPEGImages", bl / "Annotations", name, frames=5, scale=0.4)
         write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", name, frames=5, scale=0.4)
     (trainval / "ImageSets/2017").mkdir(parents=True)
     (trainval / "ImageSets/2017/train.txt").write_text("v1\nv2\n")
-    for flag, data, kind in (("--bl_root", bl, "bl"), ("--davis_root", root / "DAVIS", "davis")):
-        given = ["--model", weights_file, "--separation", 4, "--device", "cpu"]
-        with pytest.MonkeyPatch.context() as patch:
-            out = root / "fusion_data" / kind / "run"
-            run_main(patch, "scripts.generate_fusion", flag, data, "--output", out, *given)
+    out = ["--output", root / "fusion_data/davis/run", "--separation", 4]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scripts.generate_fusion.load_network", lambda *_: loaded)
+        given = ["--davis_root", root / "DAVIS", "--model", weights_file, "--device", "cpu"]
+        run_main(patch, "scripts.generate_fusion", *given, *out)
     return root
+
+
+@pytest.fixture(scope="module")
+def bl_tree(fusion_tree, weights_file):
+    """The same videos in the layout of BL30K too."""
+    trainval, bl = fusion_tree / "DAVIS/trainval", fusion_tree / "BL30K"
+    for kind in ("JPEGImages", "Annotations"):
+        shutil.copytree(trainval / kind / "480p", bl / kind)
+    out = ["--output", fusion_tree / "fusion_data/bl/run", "--separation", 4]
+    with pytest.MonkeyPatch.context() as patch:
+        given = ["--bl_root", bl, "--model", weights_file, "--device", "cpu"]
+        run_main(patch, "scripts.generate_fusion", *given, *out)
+    return fusion_tree
 
 
 def offline(folder):
@@ -89,7 +102,7 @@ def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
     whole, stopped, resumed = (tmp_path / name for name in ("whole", "stopped", "resumed"))
     command = [*command, "-i", iterations]
     run(whole, *command)
-    status, printed = run_until(stopped, "it 1:", "-m", *command)
+    status, printed = run_until(stopped, "it 1:", *command)
     assert status == 128 + signal.SIGTERM, printed
     checkpoint = saved(stopped, "checkpoint.pth")
     at = load_file(checkpoint)["it"]
@@ -133,9 +146,9 @@ def test_s2m_trains_stops_and_resumes(static_root, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_fusion_trains_in_two_stages_stops_and_resumes(fusion_tree, weights_file, tmp_path, monkeypatch):
-    roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
-    roots += ["--davis_root", fusion_tree / "DAVIS", "--model", weights_file, "--crop_size", 64]
+def test_fusion_trains_in_two_stages_stops_and_resumes(bl_tree, weights_file, tmp_path, monkeypatch):
+    roots = ["--fusion_root", bl_tree / "fusion_data", "--bl_root", bl_tree / "BL30K"]
+    roots += ["--davis_root", bl_tree / "DAVIS", "--model", weights_file, "--crop_size", 64]
     command = ["scripts.train_fusion", *roots, *COMMON]
     whole = stopped_and_resumed(tmp_path, monkeypatch, 5, *command, "--stage", 0)
     first = saved(whole, "5.pth")
@@ -144,19 +157,8 @@ def test_fusion_trains_in_two_stages_stops_and_resumes(fusion_tree, weights_file
     load_fusion(saved(tmp_path / "second", "2.pth"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["torch.distributed.run", "torch.distributed.launch"])
-def test_both_launchers_take_the_same_steps_as_one_process(launcher, fusion_tree, weights_file, tmp_path):
-    roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
-    flags = ["--stage", 0, "--model", weights_file, "--crop_size", 64, *roots, *COMMON, "-i", 2]
-    halves = [1 if flag == 2 and flags[i - 1] == "-b" else flag for i, flag in enumerate(flags)]
-    two = ["--nproc_per_node=2", "--master_port=29571", "-m", "scripts.train_fusion"]
-    launch(tmp_path / "two", launcher, *two, *halves)
-    run(tmp_path / "one", "scripts.train_fusion", *flags)
-    assert totals(tmp_path / "two") == pytest.approx(totals(tmp_path / "one"), rel=1e-4)
-
-
-def test_samples_of_both_are_drawn(static_root, fusion_tree, weights_file, tmp_path, monkeypatch):
+def test_samples_of_both_are_drawn(static_root, fusion_tree, loaded, weights_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("scripts.show_samples.load_network", lambda *_: loaded)
     out = tmp_path / "s2m.png"
     flags = ["--static_root", static_root, "--samples", 2, "--output", out]
     run_main(monkeypatch, show_samples.__name__, "--s2m", *flags)
@@ -164,9 +166,9 @@ def test_samples_of_both_are_drawn(static_root, fusion_tree, weights_file, tmp_p
     assert picture.shape[1] > 2.5 * picture.shape[0] / 2
     assert (picture == (40, 255, 40)).all(axis=2).any()  # scribbles on the object
     out = tmp_path / "fusion.png"
-    roots = ["--fusion_root", fusion_tree / "fusion_data", "--bl_root", fusion_tree / "BL30K"]
+    roots = ["--fusion_root", fusion_tree / "fusion_data", "--davis_root", fusion_tree / "DAVIS"]
     run_main(
-        *(monkeypatch, show_samples.__name__, "--fusion", 0, "--model", weights_file, *roots),
+        *(monkeypatch, show_samples.__name__, "--fusion", 1, "--model", weights_file, *roots),
         *("--samples", 2, "--output", out, "--device", "cpu"),
     )
     assert read_png(out).shape[2] == 3

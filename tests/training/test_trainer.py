@@ -8,11 +8,11 @@ import torch
 
 from dataset.training.batch_order import BatchOrder
 from model import PropagationNetwork
-from model.checkpoint import load_file, load_state, load_weights, save_checkpoint
+from model.checkpoint import load_state
 from model.fast_inference import winograd_steps
 from model.fast_inference.preparation import quicken_training
 from model.training.propagation_forward import PropagationForward
-from model.training.trainer import Trainer, read_checkpoint
+from model.training.trainer import Trainer
 from scripts.training.metric_means import LogIntegrator
 from tests.conftest import GOLDEN, ROOT, run_script, run_two_ranks, slow
 from tests.golden_weights import fill
@@ -57,7 +57,7 @@ def gradient(trainer, name):
 
 
 @pytest.mark.parametrize("least_tiles", [1, slow(winograd_steps.LEAST_TILES)])  # with 1, by Winograd's way
-@pytest.mark.parametrize(("variant", "steps"), [("mo", 3), slow("so", 3), slow("mo", 6), slow("so", 6)])
+@pytest.mark.parametrize(("variant", "steps"), [("mo", 2), slow("mo", 6), slow("so", 6)])
 def test_steps_match_golden(variant, steps, least_tiles, monkeypatch):
     monkeypatch.setattr(winograd_steps, "LEAST_TILES", least_tiles)
     golden = np.load(GOLDEN / "training.npz")
@@ -96,18 +96,6 @@ def test_gradients_reach_frame_1_through_its_predicted_mask():
     assert shapes == [(2, 1, 64, 64)] * 2
 
 
-def test_an_absent_second_object_changes_nothing():
-    """A sample whose selector is 0 gives what the first object alone would with no others."""
-    batch = golden_batch("mo")
-    forward = PropagationForward(golden_network("mo"))
-    rgb, first = batch["rgb"][1:], batch["gt"][1:, 0]
-    with torch.no_grad():
-        two = forward(rgb, torch.cat([first, torch.zeros_like(first)], dim=1), torch.tensor([[1.0, 0.0]]))
-        one = forward(rgb, first)
-    torch.testing.assert_close(two[:, :, :2].softmax(2), one.softmax(2), atol=1e-4, rtol=0)
-    assert two[:, :, 2].softmax(1).max() < 1
-
-
 def test_a_loss_that_is_not_finite_stops_before_the_step():
     trainer, batch = golden_trainer("so"), golden_batch("so")
     batch["rgb"][1, 2, 0, 5, 5] = torch.nan
@@ -129,20 +117,6 @@ def test_clipping_and_reduced_precision():
     assert result.losses.tolist() == pytest.approx([1.0846, 0.8946], rel=2e-2)  # golden, in full precision
 
 
-def test_single_object_weights_start_the_two_object_network(tmp_path):
-    single = golden_network("so")
-    save_checkpoint(single.state_dict(), tmp_path / "s0.pth")
-    network = PropagationNetwork()
-    load_weights(network, tmp_path / "s0.pth")
-    ours, theirs = network.mask_rgb_encoder.conv1.weight, single.mask_rgb_encoder.conv1.weight
-    assert torch.equal(ours[:, :4], theirs)
-    extra = ours[:, 4].flatten(1)  # 64 x 49, orthonormal columns
-    torch.testing.assert_close(extra.T @ extra, torch.eye(49), atol=1e-5, rtol=0)
-    with pytest.raises(InputError, match="no checkpoint of a training run"):
-        read_checkpoint(tmp_path / "s0.pth")
-    assert load_file(tmp_path / "s0.pth").keys() == single.state_dict().keys()
-
-
 @pytest.mark.parametrize("processes", [1, 2])
 def test_every_sample_is_dealt_out_once_an_epoch_whatever_the_number_of_processes(processes):
     def epochs(count, size, iterations, seed=3):
@@ -160,10 +134,6 @@ def test_every_sample_is_dealt_out_once_an_epoch_whatever_the_number_of_processe
     assert epochs(processes, 4 // processes, 1) == first[1:]  # resumed in the middle
     assert epochs(processes, 4 // processes, 2) != first  # the next epoch has its own order
     assert epochs(processes, 4 // processes, 0, seed=4) != first
-
-
-def test_a_data_set_smaller_than_a_batch_is_repeated():
-    assert sorted(chain(*BatchOrder(2, 5, ALONE, 0))) in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 1])
 
 
 def test_metrics_are_weighted_means_and_empty_ones_are_left_out():

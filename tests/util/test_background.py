@@ -28,13 +28,6 @@ def test_prefetch_raises_where_the_item_would_be():
         next(results)
 
 
-def test_prefetch_stops_its_threads_when_abandoned():
-    results = prefetch(str, range(100), depth=4)
-    next(results)
-    results.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("prefetch")]
-
-
 def test_writer_waits_when_too_much_is_unwritten():
     gate, written = threading.Event(), []
 

@@ -5,18 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import slow
-
 ROOT = Path(__file__).parents[2]
-SLOWLY = [
-    "dataset.vos_dataset",
-    "eval_davis",
-    "eval_youtube",
-    "interactive_gui",
-    "model",
-    "scripts.propagate_video",
-]
-SCRIPTS = ["train", *map(slow, SLOWLY)]
 CHECK = """
 import builtins, importlib, os, sys
 imported = builtins.__import__
@@ -37,7 +26,8 @@ def policies(module, **variables):
     ).stdout.split()
 
 
-@pytest.mark.parametrize("module", SCRIPTS)
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["train", "dataset.vos_dataset", "eval_davis", "scripts.propagate_video"])
 def test_waiting_threads_sleep_before_pytorch_starts_any(module):
     first, *_ = policies(module)
     assert first == "20000"
