@@ -93,6 +93,7 @@ def test_clicks_from_a_new_object_to_a_corrected_propagation(started, new_page, 
         assert changed[row, column]
         assert (carried[changed] != adds).all()
         assert ndimage.label(changed)[1] == 1  # only where the click is
+        hands.key("a")  # the whole video is exported
         hands.page.click("#export")
         hands.page.click("#export-start")
         hands.until("document.getElementById('download')")
