@@ -1,17 +1,14 @@
 """Fit a network to the annotated frames of one video: a "one-shot fit".
 
-For footage that is unlike anything the published weights have seen, or when there are none: the
-network is trained from scratch (or from --load_network) on nothing but the given masks: their objects, cut
-out and set in motion over their background. It then knows how these objects and this background look, and
-nothing else: it is of use for this video alone.
+This is for a video unlike the training data of the published weights, or when there are no weights. The
+network is trained from scratch (or from --load_network) on the given masks alone: their objects, cut out and
+moved over their background. It is of use for this video alone. Propagate with --no_previous, since mistakes
+may grow from frame to frame otherwise.
 
-From scratch the keys, by which the memory is read, are trained alone at first; then the whole network is
-trained, to find objects by two remembered frames, the second of which mostly has mistakes in its masks. Carry
-masks by such a network with --no_previous, or mistakes may grow from frame to frame.
-
-The fit ends when the overlap on samples it is not trained on no longer grows, at the latest after eight
-minutes. In the end it says how well it knows each object, by such samples. The same seed, --iterations and
---precision give the same weights on one kind of processor.
+From scratch, the keys are trained first; then the whole network learns to segment a frame by two frames in
+memory, of which the second mostly has mistakes in its masks. The fit ends when the overlap (IoU) on held-out
+samples no longer grows, after eight minutes at the latest; then the overlap of each object is printed. The
+same --seed, --iterations and --precision give the same weights on one kind of processor.
 """
 
 import argparse
@@ -33,13 +30,13 @@ from util.device import add_device_flags, add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import check_output_file
 from util.flag_types import positive_float, positive_int, script_parser, whole_number
-from util.hyper_para import crop_size
+from util.hyper_para import CROP_HELP, SEED_HELP, crop_size
 from util.progress import PartProgress
 from util.ranks import Ranks
 
 MOST_MINUTES = 8
 LOOK_SAMPLES = 12  # on which the overlap is measured during the fit
-SCRATCH_RATE, LOADED_RATE = 4e-5, 5e-6  # learning rates; what is known already shall not be forgotten
+SCRATCH_RATE, LOADED_RATE = 4e-5, 5e-6  # learning rates; a low one keeps what the weights know
 
 
 def main() -> None:
@@ -49,33 +46,25 @@ def main() -> None:
     add = parser.add_argument
     add("--frames", type=Path, required=True, help="video file, or folder of pictures")
     add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
-    add("--output", type=Path, required=True, help="the weights, W.pth")
-    add(
-        "--minutes",
-        type=positive_float,
-        help=f"train for so long (default: until it is good, {MOST_MINUTES} at most)",
-    )
-    add(
-        "--iterations",
-        type=positive_int,
-        help="train for so many steps instead, whatever time they take; those of the keys follow from it",
-    )
-    add("--size", type=positive_int, default=480, help="shorter side of the frames, as in propagate_video")
-    add("--crop_size", type=crop_size, default=160, help="of a sample (default: %(default)s)")
-    add(
-        "-b", "--batch_size", type=positive_int, default=1, help="of the whole network (default: %(default)s)"
-    )
-    add("--load_network", type=Path, help="start from these weights instead of from scratch")
+    add("--output", type=Path, required=True, help="file of the weights, W.pth")
+    enough = f"until the overlap no longer grows, at most {MOST_MINUTES}"
+    add("--minutes", type=positive_float, help=f"minutes of training (default: {enough})")
+    add("--iterations", type=positive_int, help="steps of training, in place of a time; the keys get a share")
+    add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
+    add("--crop_size", type=crop_size, default=160, help=CROP_HELP)
+    batch = "samples per batch of the whole network (default: %(default)s)"
+    add("-b", "--batch_size", type=positive_int, default=1, help=batch)
+    add("--load_network", type=Path, help="weights to start from, in place of a start from scratch")
     rates = f"(default: {SCRATCH_RATE:g}; with --load_network {LOADED_RATE:g})"
     add("--lr", type=positive_float, help=f"learning rate of the whole network {rates}")
     add_precision_flags(add, "auto")
-    add("--seed", type=whole_number, default=0, help="of all randomness (default: %(default)s)")
+    add("--seed", type=whole_number, default=0, help=SEED_HELP)
     add_device_flags(add)
     fit(parser.parse_args())
 
 
 def fit(args: argparse.Namespace) -> None:
-    """Train until the time or the steps are over, write the weights, and say what they are worth."""
+    """Train, write the weights, and print the overlap of each object on held-out samples."""
     check_output_file(args.output)
     torch.manual_seed(args.seed)
     ranks = Ranks(set_up_device(args))
