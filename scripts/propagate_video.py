@@ -1,4 +1,4 @@
-"""Carry masks through any video: a video file or a folder of pictures, with masks on some frames.
+"""Propagate masks through any video: a video file or a folder of pictures, with masks on some frames.
 
 Without masks, say by clicks, boxes or words where the objects are.
 """
@@ -47,26 +47,26 @@ def main() -> None:
         help="video file, or folder of jpg, png, bmp, webp or tiff pictures",
     )
     add("--masks", type=Path, help="a PNG, or a folder of PNGs named after their frames; else see --click")
-    add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
+    add("--output", type=Path, required=True, help="folder of the masks, one paletted PNG per frame")
     add_overwrite_flag(add)
     add("--overlay", type=mp4_path, help="write an MP4 with the masks drawn in")
-    add("--sound", action="store_true", help="keep the sound of the video file in the --overlay")
+    add("--sound", action="store_true", help="copy the sound of the video file to the --overlay")
     add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
-    add("--save_probs", type=Path, help="folder for probabilities (half floats, compressed .npz)")
-    add("--backward", action="store_true", help="also carry objects back from where they are first given")
+    add("--save_probs", type=Path, help="folder of the probabilities (half floats, compressed .npz)")
+    add("--backward", action="store_true", help="also propagate each object backward from its first mask")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
-    add("--start", type=int, default=0, help="first frame (default: %(default)s)")
-    add("--end", type=int, help="frame after the last (default: all)")
-    add("--every", type=positive_int, default=1, help="take every n-th frame (default: %(default)s)")
+    add("--start", type=int, default=0, help="index of the first frame (default: %(default)s)")
+    add("--end", type=int, help="index after the last frame (default: all)")
+    add("--every", type=positive_int, default=1, help="step between frames (default: %(default)s)")
     add_prompt_flags(parser)
     add_engine_flags(parser, ANY_VIDEO_MEMORY_FRAMES, precision="auto")
     propagate(parser.parse_args())
 
 
 def propagate(args: argparse.Namespace) -> None:
-    """Check what the flags ask for, and do it."""
+    """Check the flags, and propagate."""
     if args.start < 0 or (args.end is not None and args.end <= args.start):
-        raise InputError("--start must not be negative, and --end must lie behind it.")
+        raise InputError("--start must not be negative, and --end must be above it.")
     made = first_masks(args)
     check_apart(args)
     check_sound(args)
@@ -93,10 +93,10 @@ def propagate(args: argparse.Namespace) -> None:
 
 
 def first_masks(args: argparse.Namespace) -> "FirstMasks | None":
-    """Return the first masks that are to be made, whose path becomes --masks; None when those are given.
+    """Return the first masks to make from clicks, a box or a word, whose path becomes --masks; or None.
 
     Raises:
-        InputError: neither masks nor anything to make them of is given, or both.
+        InputError: neither --masks nor a prompt is given, or both are.
     """
     if (args.masks is None) == (not args.prompts):
         raise InputError("give either --masks or --click, --box or --find, by which first masks are made.")
@@ -112,10 +112,10 @@ def first_masks(args: argparse.Namespace) -> "FirstMasks | None":
 
 
 def check_apart(args: argparse.Namespace) -> None:
-    """Make sure that pictures and films of the result replace nothing that is read, and are not read later.
+    """Check that --overlay and --contact_sheet are apart from --input and --masks.
 
     Raises:
-        InputError: one would.
+        InputError: one of them is not.
     """
     read = {args.input.resolve(), args.masks.resolve()}
     for flag in ("overlay", "contact_sheet"):
@@ -125,21 +125,21 @@ def check_apart(args: argparse.Namespace) -> None:
 
 
 def check_sound(args: argparse.Namespace) -> None:
-    """Make sure that there is sound where some is asked for.
+    """Check --sound: there must be sound, and an overlay to add it to.
 
     Raises:
-        InputError: nothing to take it from, or nothing to put it in.
+        InputError: one of them is missing.
     """
     if not args.sound:
         return
     if args.overlay is None:
-        raise InputError("--sound is for films: give --overlay too, or leave --sound out.")
+        raise InputError("--sound needs a video to add it to: give --overlay too, or leave --sound out.")
     if not args.input.is_file() or not has_sound(args.input):
         raise InputError(f"{args.input} has no sound: leave --sound out.")
 
 
 def run_of(args: argparse.Namespace, video: UserVideo, amp: bool) -> Run:
-    """Return what the results depend on, and which files they are; `amp` is reduced precision."""
+    """Return the settings and files of the run; `amp` is whether it computes in reduced precision."""
     settings = {
         "script": "propagate_video",
         "input": str(args.input.resolve()),
@@ -159,7 +159,7 @@ def run_of(args: argparse.Namespace, video: UserVideo, amp: bool) -> Run:
 
 
 def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:
-    """Propagate, and write masks and whatever else the flags ask for."""
+    """Propagate, and write the masks and the files of other flags."""
     options, probs = engine_options(args), args.save_probs
     frames = len(video.forward) + (0 if video.backward is None else len(video.backward))
     with FrameProgress(frames) as progress:

@@ -137,7 +137,7 @@ def test_sound_is_asked_for_with_a_film_and_where_there_is_some(tmp_path, monkey
     path = encode(tmp_path / "silent.mp4", count=3)
     write_labels(tmp_path / "m.png", np.eye(HEIGHT, WIDTH))
     flags = ["--masks", tmp_path / "m.png", "--output", tmp_path / "out", "--sound", "--input", path]
-    with pytest.raises(InputError, match="--sound is for films"):
+    with pytest.raises(InputError, match="--sound needs a video"):
         run_main(monkeypatch, SCRIPT, *flags)
     with pytest.raises(InputError, match=r"silent\.mp4 has no sound: leave --sound out"):
         run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
