@@ -24,26 +24,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = script_parser(__doc__, "python -m scripts.annotate clip.mp4")
     add = parser.add_argument
     add("input", type=Path, help="video file, or folder of jpg, png, bmp, webp or tiff pictures")
-    add("--fps", type=positive_float, help="frames a second of a folder of pictures (default: 24)")
+    add("--fps", type=positive_float, help="frame rate of a folder of pictures (default: 24)")
     add("--workspace", type=Path, help="folder for everything (default: output/annotate/<name of the input>)")
     add("--masks", type=Path, help="masks to begin with: a PNG, or a folder of PNGs named after their frames")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine alone)")
     add("--port", type=port_number, help=f"default: {PORT}, or another one where that is taken")
     add("--no_browser", action="store_true", help="do not open a browser")
+    add = parser.add_argument_group("export, without opening the page").add_argument
     add(
         "--export",
         nargs="+",
         choices=list(KINDS),
         metavar="KIND",
-        help=f"write what has been annotated, and open nothing: {', '.join(KINDS)}",
+        help=f"kinds of exports to write: {', '.join(KINDS)}",
     )
-    add("--output", type=Path, help="folder for --export (default: WORKSPACE/exports)")
-    add("--first", type=int, help="of --export: first frame (default: 0)")
-    add("--last", type=int, help="of --export: last frame (default: that of the video)")
-    add("--objects", type=int, nargs="+", metavar="LABEL", help="of --export: these alone (default: all)")
-    add("--feather", type=float, help="of --export: pixels over which the edge of a cut-out fades, 0 to 20")
-    add("--choke", type=float, help="of --export: pixels by which that edge moves inward, -10 to 10")
-    add("--apart", action="store_true", help="of --export: a film of its own for each object")
+    add("--output", type=Path, help="folder of the exports (default: WORKSPACE/exports)")
+    add("--first", type=int, help="first exported frame (default: 0)")
+    add("--last", type=int, help="last exported frame (default: that of the video)")
+    add("--objects", type=int, nargs="+", metavar="LABEL", help="exported objects (default: all)")
+    add("--feather", type=float, help="pixels over which the edge of an object fades, 0 to 20")
+    add("--choke", type=float, help="pixels by which the edge moves inward, -10 to 10")
+    add("--apart", action="store_true", help="write one video per object")
+    add = parser.add_argument_group("network").add_argument
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add_precision_flags(add, "auto")
     add_network_flags(add)
