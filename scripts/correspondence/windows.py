@@ -17,7 +17,7 @@ import numpy as np
 
 from model.correspondence import Correspondence, encode_source, encode_target
 from model.network import PropagationNetwork
-from scripts.correspondence.drawing import Point, to_picture
+from scripts.correspondence.drawing import Point, to_picture, with_caption
 from scripts.correspondence.results import (
     NOTHING,
     Answer,
@@ -129,15 +129,17 @@ class CorrespondenceGui:
             cv2.destroyAllWindows()
 
     def _open(self) -> None:
+        left = 0
         for name, index in ((SOURCE, self.state.source), (TARGET, self.state.target)):
             cv2.namedWindow(name, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
             if self.choose_frames and len(self.frames) > 1:
                 choose = partial(self._choose, name)
                 cv2.createTrackbar(TRACKBAR, name, index, len(self.frames) - 1, choose)
+            view = with_caption(self.shown(index).view, "opening ...")
+            cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+            cv2.moveWindow(name, left, 0)
+            left += view.shape[1] + 20
         cv2.setMouseCallback(SOURCE, self._mouse)
-        cv2.moveWindow(SOURCE, 0, 0)
-        cv2.moveWindow(TARGET, self._draw() + 20, 0)
-        self.drawn = None  # some backends lose the first picture of a window: the loop draws it again
 
     @staticmethod
     def _is_open() -> bool:
@@ -235,8 +237,8 @@ class CorrespondenceGui:
         )
         self._change(message=f"saved {path.name}")
 
-    def _draw(self) -> int:
-        """Show the state, and return the width of the source's view."""
+    def _draw(self) -> None:
+        """Show the state."""
         state = self.drawn = self.state
         hint = state.message or f"{'paint a region' if state.painting else 'click a point'}, h: help"
         source = source_view(self.shown(state.source), state.selection, hint)
@@ -244,7 +246,6 @@ class CorrespondenceGui:
         target = target_view(self.shown(state.target), answer, hint)
         for name, view in ((SOURCE, source), (TARGET, target)):
             cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
-        return source.shape[1]
 
     def _answer(self, state: State) -> Answer | None:
         if not state.selection:
