@@ -195,7 +195,8 @@ find.addEventListener("submit", async (event) => {
 
 on("tool model loaded", () => {
   const { click } = store.model;
-  get.hidden = !["click", "guess"].includes(store.tool) || !click || click.here;
+  get.hidden = !click || click.here;
+  get.style.visibility = ["click", "guess"].includes(store.tool) ? "visible" : "hidden"; // its space stays
   get.title = click ? `${click.name} is quicker and surer than GrabCut` : "";
 });
 on("tool frame document active", forgetPreview);

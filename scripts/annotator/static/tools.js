@@ -18,7 +18,7 @@ export const TOOLS = {
   polygon: { name: "Polygon", key: "P", hint: "Click corners; the first one, Enter or a double click closes. With Alt, it cuts out." },
   box: { name: "Box", key: "X", hint: "Drag a filled box. With Alt, it cuts out." },
   scribble: { name: "Scribble", key: "S", hint: "Draw a line on the object, with the right button one beside it; × removes one. A mask is made of them." },
-  click: { name: "Click", key: "C", hint: "Click on the object, with the right button or Alt beside it: a mask is made of all clicks. Drag a point to move it; a right click takes it away." },
+  click: { name: "Click", key: "C", hint: "Click on the object, with the right button beside it. Drag a point to move it; right-click it to remove it." },
   guess: { name: "Guess", key: "G", hint: "Drag a box around the object: its mask is guessed. With Shift, it replaces the object's mask." },
   shift: { name: "Shift", key: "Z", hint: "Drag a mask to its place; with Shift, drag its edge to scale it. A click chooses an object." },
   pan: { name: "Move", key: "V", hint: "Drag to move the video (also: space or the middle button). A click chooses an object." },
