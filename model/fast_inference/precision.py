@@ -22,7 +22,7 @@ class Probe(nn.Module):
 
     Args:
         height: of the frame, at least 16.
-        width: likewise.
+        width: of the frame, at least 16.
         dtype: of the features.
     """
 

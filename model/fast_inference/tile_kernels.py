@@ -102,7 +102,7 @@ def _combined_windows(
     Args:
         tile: how far windows are apart.
         of_rows: `results x terms`.
-        of_columns: likewise; P is the number of results of both.
+        of_columns: `results x terms`; P is the product of both numbers of results.
         reach: rows and columns of a window before those of its tile.
         dtype: of x and the results.
     """

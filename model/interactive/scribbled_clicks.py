@@ -18,7 +18,7 @@ from model.interactive.scribble_to_mask import ScribbleSegmenter
 from util.promptable import GRAB_CUT
 
 DOT = 0.02  # width of a click among scribbles, in shares of the shorter side
-REACH = 0.6  # how far around clicks GrabCut looks for the object, likewise
+REACH = 0.6  # how far around clicks GrabCut looks for the object, as a part of the shorter side
 
 
 class ScribbledClicks:

@@ -120,7 +120,7 @@ def _said(each: _Object) -> str:
 
 
 def _objects(prompts: Sequence[tuple[str, Any]]) -> list[_Object]:
-    """Return the objects that prompts speak of, in order."""
+    """Return the objects that the prompts name, in order."""
     found: list[_Object] = []
     for flag, value in prompts:
         if flag == CLICK:
