@@ -8,8 +8,7 @@ import logging
 import sys
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -36,8 +35,6 @@ class Recording(NamedTuple):
 
 class Workspace:
     """The memory in which the recordings of a network compute, one of them at a time."""
-
-    replaying = True
 
     def __init__(self) -> None:
         self.memory = torch.cuda.graph_pool_handle()
@@ -67,7 +64,7 @@ class ReplayedFunction:
         leaves, structure = tree_flatten(args)
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         on_gpu = all(tensor.is_cuda for tensor in tensors)
-        if not (on_gpu and torch.is_inference_mode_enabled() and self.workspace.replaying):
+        if not (on_gpu and torch.is_inference_mode_enabled()):
             return self.function(*args)
         key = (str(structure), *(alike(leaf) for leaf in leaves), *self._surroundings())
         with self.workspace.lock:
@@ -157,16 +154,6 @@ def replay_on_gpu(network: nn.Module) -> None:
         if hasattr(network, name):
             setattr(network, name, ReplayedFunction(getattr(network, name), network, workspace))
             setattr(network, "free_memory", partial(forget_recordings, network))  # noqa: B010
-
-
-@contextmanager
-def no_replays() -> Iterator[None]:
-    """Replay nothing within the context, in the whole process, so that single operations can be seen."""
-    Workspace.replaying = False
-    try:
-        yield
-    finally:
-        Workspace.replaying = True
 
 
 def forget_recordings(network: nn.Module) -> None:
