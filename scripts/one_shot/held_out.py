@@ -17,19 +17,16 @@ POOR = 0.5  # overlap of an object that was hardly learnt
 
 
 @torch.no_grad()
-def held_out_scores(
-    task: TrainingForward, dataset: AnnotatedFrames, ranks: Ranks, most_samples: int | None = None
-) -> dict[int, float]:
+def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Ranks) -> dict[int, float]:
     """Return the IoU of each object by label, in the last frames of samples that the fit was not trained on.
 
     Args:
         task: `PropagationForward` with the fitted network.
         dataset: what it was fitted to; an object that no sample shows has no IoU.
         ranks: where the network is.
-        most_samples: to take; None for as many as a verdict needs.
     """
     agree, either = (dict.fromkeys(dataset.objects, 0) for _ in range(2))
-    for number in range(min(most_samples or MOST_SAMPLES, SAMPLES_FOR_EACH * len(dataset.objects))):
+    for number in range(min(MOST_SAMPLES, SAMPLES_FOR_EACH * len(dataset.objects))):
         drawn = dataset[FIRST_HELD_OUT + number]
         labels: Sequence[int] = drawn["info"]["labels"]
         batch = {

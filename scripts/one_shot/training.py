@@ -1,6 +1,7 @@
 """The training of a one-shot fit: keys first when it starts from scratch, then the whole network."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +18,24 @@ from model.training.losses import Bootstrap
 from model.training.trainer import Trainer
 from scripts.one_shot.forwards import KeyForward, RememberedForward
 from scripts.one_shot.from_scratch import initialise_from_scratch
-from scripts.one_shot.plan import WARM_UP, Plan, rate
+from scripts.one_shot.plan import (
+    FIRST_STEPS,
+    GOOD,
+    LEAST_GROWTH,
+    MORE_RATE,
+    MORE_STEPS,
+    WARM_UP,
+    Plan,
+    rate,
+)
 from util.ranks import Ranks
 
 SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
 KEY_BATCH = 2  # samples of a step that trains keys alone
 KEY_RATE = 6e-5  # learning rate of these steps
-KEY_PART = 0.25  # of the time that is used up; half of it, where a fit mostly ends before its limit
-KEY_STEPS_PER_STEP = 0.45  # takes about that part
-HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the fit between which fewer pixels come to count
+KEY_PART = 0.25  # of the time, at most
+KEY_STEPS_PER_STEP = 0.45  # takes less than that part
+HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the first round between which fewer pixels come to count
 
 TIMED_STEPS = 10  # of the keys, by which the number of all steps is estimated
 STEP_COST = 1.4  # of a step of the whole network, in steps of the keys
@@ -42,9 +52,9 @@ class Fit:
 
     Attributes:
         amp: train by autocast in reduced precision.
-        seconds: the limit of all of it.
-        steps: of the whole network; None for as many as there is time for.
-        overlap: of a network on held-out samples, see `scripts.one_shot.plan.Plan`.
+        seconds: the limit of the whole fit.
+        steps: of the first round of the whole network; None for as many as there is time for.
+        overlap: measures the mean overlap on held-out samples, 0 to 1, after each round; None for one round.
         show: called after every step.
     """
 
@@ -97,17 +107,17 @@ class Fit:
         trainer = Trainer(task, self.ranks, lr=KEY_RATE)
         batches = self.batches(KEY_BATCH)
         steps = None if self.steps is None else max(1, round(KEY_STEPS_PER_STEP * self.steps))
-        part = KEY_PART if self.overlap is None else KEY_PART / 2
-        plan = Plan(steps, part * self.seconds)
+        plan = Plan(steps, KEY_PART * self.seconds)
         done = 0.0
         while done < 1:
             trainer.set_learning_rate(KEY_RATE * min(1.0, (trainer.iteration + 1) / WARM_UP))
             loss = trainer.step(next(batches)).losses.sum().item()
             done = plan.done(trainer.iteration)
-            self.shown = part * done
+            self.shown = KEY_PART * done
             self.show(self.shown, f"keys, step {trainer.iteration}, loss {loss:.3f}")
-            if trainer.iteration == TIMED_STEPS and self.steps is None:
-                self._say_if_slow((1 - part) * self.seconds, (time.perf_counter() - plan.start) / TIMED_STEPS)
+            if trainer.iteration == TIMED_STEPS:
+                key_step = (time.perf_counter() - plan.start) / TIMED_STEPS
+                self._say_if_slow((1 - KEY_PART) * self.seconds, key_step)
         return trainer.iteration
 
     @staticmethod
@@ -127,18 +137,35 @@ class Fit:
             quicken_training(network, self.ranks.device)
 
     def train(self, task: RememberedForward, lr: float, batch_size: int) -> int:
-        """Train a whole network with learning rates up to `lr`; return the number of steps taken."""
+        """Train a whole network with learning rates up to `lr`; return the number of steps taken.
+
+        With `overlap`, rounds follow until the overlap is good or no longer grows, or the time is over.
+        """
         self.quicken(task.network)
         trainer = Trainer(task, self.ranks, lr=lr)
-        plan = Plan(self.steps, self.seconds - self.passed(), self.overlap)
         batches = self.batches(batch_size)
-        done = 0.0
-        while done < 1:
-            if done > 0:
-                whole = trainer.iteration / done  # steps that there will be, as it looks now
-                trainer.bootstrap = Bootstrap(HARDEST_FROM * whole, HARDEST_TO * whole)
-            trainer.set_learning_rate(lr * rate(trainer.iteration, done))
-            loss = trainer.step(next(batches)).losses.sum().item()
-            done = plan.done(trainer.iteration)
-            self.show(self.shown + (1 - self.shown) * done, f"step {trainer.iteration}, loss {loss:.3f}")
+        self._round(trainer, batches, lr, self.steps)
+        before = -math.inf
+        while self.overlap is not None and self.passed() < self.seconds:
+            now = self.overlap()
+            if now >= GOOD or now < before + LEAST_GROWTH:
+                break
+            before = now
+            self.shown = FIRST_STEPS / (FIRST_STEPS + MORE_STEPS)  # the bar goes back: there is more to do
+            self._round(trainer, batches, MORE_RATE * lr, MORE_STEPS)
         return trainer.iteration
+
+    def _round(self, trainer: Trainer, batches: Iterator[Sample], lr: float, steps: int | None) -> None:
+        """Train until the steps or the time are over, with learning rates that rise to `lr` and fall."""
+        first = trainer.iteration
+        plan = Plan(steps, self.seconds - self.passed())
+        taken, done = 0, 0.0
+        while done < 1:
+            if done > 0 and first == 0:  # later rounds keep the final fraction
+                whole = taken / done  # steps that there will be, as it looks now
+                trainer.bootstrap = Bootstrap(HARDEST_FROM * whole, HARDEST_TO * whole)
+            trainer.set_learning_rate(lr * rate(taken, done))
+            loss = trainer.step(next(batches)).losses.sum().item()
+            taken = trainer.iteration - first
+            done = plan.done(taken)
+            self.show(self.shown + (1 - self.shown) * done, f"step {trainer.iteration}, loss {loss:.3f}")

@@ -11,11 +11,10 @@ from torch import nn
 from model.network import PropagationNetwork
 from model.training.losses import frame_losses
 from model.training.propagation_forward import PropagationForward
-from scripts.one_shot import plan
 from scripts.one_shot.carried_masks import DOUBT, at_positions, between_positions, carried_logits
 from scripts.one_shot.forwards import KeyForward, RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
-from scripts.one_shot.plan import FIRST_LOOK, FULL_PART, LAST_RATE, LOOK_EVERY, WARM_UP, Plan, rate
+from scripts.one_shot.plan import FULL_PART, LAST_RATE, MORE_RATE, MORE_STEPS, WARM_UP, rate
 from scripts.one_shot.training import KEY_BATCH, SCRATCH_SAMPLES, Fit
 from tests.conftest import slow
 from tests.golden_weights import fill
@@ -108,33 +107,27 @@ def batch():
 def test_the_rate_warms_up_and_settles():
     rates = [rate(step, step / 50) for step in range(50)]
     assert rates[:WARM_UP] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    full = round(FULL_PART * 50)
+    full = math.floor(FULL_PART * 50)
     assert set(rates[WARM_UP : full + 1]) == {1.0}
-    middle = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi / 4)) / 2
-    assert rates[full + 5] == pytest.approx(middle)  # a quarter of the way to the end
+    middle = LAST_RATE + (1 - LAST_RATE) / 2
+    assert rate(50, (1 + FULL_PART) / 2) == pytest.approx(middle)
     assert LAST_RATE < rates[-1] < 2 * LAST_RATE
     assert rates[full:] == sorted(rates[full:], reverse=True)
     assert rate(99, 1.5) == pytest.approx(LAST_RATE)
 
 
 @pytest.mark.parametrize(
-    ("overlaps", "steps"),
-    [
-        ([0.5, 0.7, 0.705], round((FIRST_LOOK + 2 * LOOK_EVERY) / FULL_PART)),  # it hardly grew
-        ([0.5, 0.6, 0.7, 0.5], round((FIRST_LOOK + 3 * LOOK_EVERY) / FULL_PART)),
-        ([0.1 + 0.05 * i for i in range(30)], 500),  # it grew as long as there was time
-    ],
+    ("overlaps", "rounds"),
+    [([0.82], 0), ([0.5, 0.7, 0.85], 2), ([0.5, 0.6, 0.605], 2), ([0.5, 0.4], 1)],
 )
-def test_a_fit_ends_when_the_overlap_no_longer_grows(overlaps, steps, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(plan.time, "perf_counter", lambda: now[0])
+def test_rounds_follow_until_the_overlap_is_good_or_no_longer_grows(overlaps, rounds, monkeypatch):
+    taken = []
     looks = iter(overlaps)
-    fit, taken, done = Plan(None, 1000, lambda: next(looks)), 0, [0.0]
-    while done[-1] < 1:
-        taken, now[0] = taken + 1, now[0] + 2
-        done.append(fit.done(taken))
-    assert taken == pytest.approx(steps, abs=1)
-    assert done == sorted(done)
+    run = Fit(None, Ranks(torch.device("cpu")), True, 1e9, 2, lambda *_: None, lambda: next(looks))
+    monkeypatch.setattr(Fit, "_round", lambda run, trainer, batches, lr, steps: taken.append((lr, steps)))
+    run.train(RememberedForward(fill(PropagationNetwork())), 1e-5, 1)
+    more = (MORE_RATE * 1e-5, MORE_STEPS)
+    assert taken == [(1e-5, 2), *[more] * rounds]
 
 
 @pytest.mark.parametrize(("steps", "seconds", "expected"), [(2, 1e9, (1, 2)), slow(None, 0.0, (1, 1))])
