@@ -223,7 +223,7 @@ class VOSDataset(Dataset[Sample]):
             if labels:
                 return
             largest = max(largest, *(int(read_label_map(mask).max()) for _, mask in chosen))
-        why = "all masks read are empty: 0 is no object, and in a paletted file nor is 255, which is void"
+        why = "all masks read are empty: 0 is background, and 255 in a paletted mask is void"
         if largest and self.is_bl:
             why = (
                 f"no object is large enough in the crops of {self.crop_size} x {self.crop_size}, more than "

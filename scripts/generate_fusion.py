@@ -55,7 +55,7 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--davis_root", type=Path, help="DAVIS 2017, whose training videos are used")
-    add("--bl_root", type=Path, help="BL30K, or videos of make_synthetic_dataset")
+    add("--bl_root", type=Path, help="BL30K")
     add("--dataset", choices=DATASETS, help="data set to use, in its default folder unless its root is given")
     add("--output", type=Path, required=True, help="folder of this run, such as ../fusion_data/davis/s012")
     add("--separation", type=positive_int, default=5, help="begin at every n-th frame (default: %(default)s)")

@@ -9,16 +9,18 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from dataset.davis_test_dataset import SPLITS_2017, davis_2017
 from dataset.masks.writer import write_mask
-from dataset.synthetic.demo_scene import demo_scene
-from dataset.synthetic.scene import render
-from dataset.synthetic.video_files import write_video
+from dataset.synthetic.demo_scene import FRAMES, demo_scene
+from dataset.synthetic.scene import render_frame
 from util.errors import InputError, run_script
 from util.flag_types import script_parser
+from util.palette import voc_palette
 
 NAME = "visitors"  # name of the video
+JPEG_QUALITY = 92
 
 
 def main() -> None:
@@ -40,14 +42,20 @@ def make_clip(output: Path) -> None:
     hidden = output.with_name(f".{output.name}.part")
     shutil.rmtree(hidden, ignore_errors=True)  # of a run that was stopped
     random = np.random.default_rng(0)
-    write_video(render(demo_scene(random), random), _images(hidden), _annotations(hidden))
+    for folder in (_images(hidden), _annotations(hidden)):
+        folder.mkdir(parents=True)
+    scene = demo_scene(random)
+    for number in range(FRAMES):
+        frame = render_frame(scene, number, random)
+        write_mask(_annotations(hidden) / f"{number:05}.png", frame.labels, voc_palette())
+        Image.fromarray(frame.picture).save(_images(hidden) / f"{number:05}.jpg", quality=JPEG_QUALITY)
     _list_file(hidden).parent.mkdir(parents=True)
     _list_file(hidden).write_text(f"{NAME}\n")
     (video,) = davis_2017(hidden, "val", late_objects=True)
     for index in video.masks:
-        frame = video.read(index)
-        given = np.asarray(frame.mask)
-        write_mask(hidden / "first_masks" / NAME / f"{frame.name}.png", given, video.palette)
+        given = video.read(index)
+        path = hidden / "first_masks" / NAME / f"{given.name}.png"
+        write_mask(path, np.asarray(given.mask), video.palette)
     hidden.replace(output)
 
 

@@ -1,1 +1,1 @@
-"""Synthetic videos with exact masks: textured, bending objects in a scene, written as files."""
+"""The demo clip: textured, bending objects in a scene, rendered with exact masks."""

@@ -1,4 +1,4 @@
-"""A synthetic object: a textured, bending sheet with a relief, which moves and rotates in space."""
+"""A synthetic object: a textured, bending sheet, which moves and rotates in space."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,32 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.synthetic.textures import Picture, Random
+Motion = Callable[[float], float]  # a quantity as a function of the frame
+Picture = NDArray[np.uint8]
 
 FOCAL = 2.5  # focal length in half heights of the frame; a smaller one gives a stronger perspective
 GRID = 8  # the map from frame to texture is smooth, so it is computed at every eighth pixel
 REACH = 1.2  # extent of a bent object relative to its square
-
-
-@dataclass(frozen=True)
-class Wander:
-    """A smooth random function of time: a sum of sines around a middle, with a drift."""
-
-    middle: float
-    drift: float  # per frame
-    waves: NDArray[np.float64]  # n x 3: amplitude, radians per frame, phase
-
-    @classmethod
-    def draw(cls, random: Random, middle: float, reach: float, period: float, drift: float = 0) -> "Wander":
-        """Draw a function that stays within `reach` of its middle, with a period of about `period` frames."""
-        parts = random.dirichlet((2, 1, 0.5)) * reach
-        speeds = 2 * np.pi / period * np.array([1, 2, 3.5]) * random.uniform(0.6, 1.3, size=3)
-        return cls(middle, drift, np.column_stack((parts, speeds, random.uniform(0, 2 * np.pi, size=3))))
-
-    def __call__(self, time: float) -> float:
-        """Return the value at a time in frames."""
-        amplitude, speed, phase = self.waves.T
-        return float(self.middle + self.drift * time + (amplitude * np.sin(speed * time + phase)).sum())
 
 
 @dataclass(frozen=True)
@@ -53,7 +33,6 @@ class SyntheticObject:
     Attributes:
         colour: n x n x 3 texture.
         alpha: n x n opacity of the outline, uint8.
-        normals: n x n x 3 unit normals of its relief.
         radius: in half heights of the frame, at depth 1.
         paths: x, y (half heights from the middle), depth, roll, pitch, yaw (radians) as functions of the
             frame.
@@ -62,9 +41,8 @@ class SyntheticObject:
 
     colour: Picture
     alpha: Picture
-    normals: NDArray[np.float32]
     radius: float
-    paths: tuple[Callable[[float], float], ...]
+    paths: tuple[Motion, ...]
     bends: NDArray[np.float64]
 
     def pose(self, time: float, height: int, width: int) -> Pose:
@@ -85,12 +63,11 @@ class SyntheticObject:
         Returns:
             n x n x 4, red, green, blue (multiplied by opacity) and opacity.
         """
-        towards = (turn.T @ light).astype(np.float32)
-        shade = cv2.transform(self.normals, towards[None])
-        shade = np.float32(0.55) + np.float32(0.55) * np.maximum(shade, 0)
-        gloss = np.float32(70) * np.maximum(shade - np.float32(0.95), 0) * 4
-        shade *= self.alpha * np.float32(1 / 255)
-        gloss *= self.alpha * np.float32(1 / 255)
+        facing = -(turn.T @ light).astype(np.float32)[2]
+        brightness = np.float32(0.55) + np.float32(0.55) * np.maximum(facing, 0)
+        shade = brightness * (self.alpha * np.float32(1 / 255))
+        gloss = np.float32(70) * np.maximum(brightness - np.float32(0.95), 0) * 4
+        gloss = gloss * (self.alpha * np.float32(1 / 255))
         colour = cv2.multiply(self.colour, cv2.merge([shade] * 3), dtype=cv2.CV_32F)
         colour = cv2.add(colour, cv2.merge([gloss] * 3))
         ceiling = cv2.merge([self.alpha] * 3)  # colours are multiplied by the opacity
@@ -134,46 +111,6 @@ class SyntheticObject:
         grid = ((places + 1) / 2 * size - 0.5).astype(np.float32).reshape(rows, columns, 2)
         full = cv2.resize(grid, (columns * GRID, rows * GRID), interpolation=cv2.INTER_LINEAR)
         return full[GRID : GRID + bottom - top, GRID : GRID + right - left]
-
-
-def random_outline(random: Random, size: int) -> Picture:
-    """Draw the opacity of a random shape, `size x size`: lobed, stretched, possibly with limbs or a hole."""
-    fine = 4
-    canvas = np.zeros((size * fine, size * fine), np.uint8)
-    angles = np.linspace(0, 2 * np.pi, 240, endpoint=False)
-    half = size * fine / 2
-
-    def blob(centre: NDArray[np.float64], radius: float, value: int) -> None:
-        orders = np.arange(2, 7)
-        strengths = random.normal(size=5) * 0.28 / orders**0.8
-        lobes = (strengths[:, None] * np.cos(orders[:, None] * angles + random.uniform(0, 6.3, (5, 1)))).sum(
-            0
-        )
-        distance = radius * np.clip(1 + lobes, 0.35, 1.6)
-        stretch, tilt = random.uniform(0.55, 1), random.uniform(0, np.pi)
-        x, y = distance * np.cos(angles), stretch * distance * np.sin(angles)
-        points = np.column_stack((np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y))
-        cv2.fillPoly(canvas, [np.round((points + centre + 1) * half).astype(np.int32)], value)
-
-    blob(np.zeros(2), 0.58, 255)
-    for _ in range(random.integers(4)):
-        towards = random.uniform(0, 2 * np.pi)
-        blob(0.55 * np.array([np.cos(towards), np.sin(towards)]), random.uniform(0.15, 0.32), 255)
-    if random.random() < 0.2:
-        blob(random.uniform(-0.15, 0.15, 2), 0.18, 0)
-    canvas[:fine], canvas[-fine:], canvas[:, :fine], canvas[:, -fine:] = 0, 0, 0, 0
-    return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
-
-
-def padded_normals(alpha: Picture, random: Random) -> NDArray[np.float32]:
-    """Return the unit normals of a cushion of a given outline, `n x n x 3`, towards the camera (-z)."""
-    inside = cv2.distanceTransform((alpha > 127).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    size = alpha.shape[0]
-    bulge = np.sqrt(inside / size) * size * random.uniform(0.2, 0.5)
-    bulge = cv2.GaussianBlur(bulge.astype(np.float32), (0, 0), size / 40)
-    slope_x, slope_y = (cv2.Sobel(bulge, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
-    normals = np.dstack((-slope_x, -slope_y, np.full_like(slope_x, -1)))
-    return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
 
 
 def _rotation(angle: float, axis: int) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """The scene of the demo clip: parts of photographs that come with scikit-image, in motion."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,20 +10,17 @@ import skimage
 from numpy.typing import NDArray
 
 from dataset.image_io import read_image
-from dataset.synthetic.bending_object import SyntheticObject, Wander
-from dataset.synthetic.scene import BACKGROUND_SIZE, Camera, Lighting, Scene, VideoSettings
-from dataset.synthetic.textures import Picture
+from dataset.synthetic.bending_object import Motion, Picture, SyntheticObject
+from dataset.synthetic.scene import BACKGROUND_SIZE, Camera, Lighting, Scene
 
 # Read as files, since skimage.data's functions would download a file with another checksum.
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
 BACKGROUND = "rocket.jpg"
-SETTINGS = VideoSettings(frames=60, height=240, width=432, objects=(3, 3))
+FRAMES, HEIGHT, WIDTH = 60, 240, 432
 ENTRY = 22  # the first frame that shows the late object
 GRAIN = 2.0  # standard deviation of the sensor's noise
 FILLED = 0.94  # share of the texture's side that a cut-out fills
 FINE = 4  # factor by which outlines are drawn larger, for soft edges
-
-Motion = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,9 @@ class CutOut:
     bends: Sequence[tuple[float, ...]]
 
 
-def swing(middle: float, reach: float, period: float, phase: float = 0) -> Wander:
+def swing(middle: float, reach: float, period: float, phase: float = 0) -> Motion:
     """Return a sine around `middle` with amplitude `reach` and a period of `period` frames."""
-    return Wander(middle, 0, np.array([[reach, 2 * np.pi / period, phase]]))
+    return lambda time: float(middle + reach * np.sin(2 * np.pi / period * time + phase))
 
 
 def glide_in(start: float, end: float) -> Motion:
@@ -118,12 +115,12 @@ CUT_OUTS = (
 
 def demo_scene(random: np.random.Generator) -> Scene:
     """Return the scene; `random` only draws the grain."""
-    height, width = SETTINGS.height, SETTINGS.width
-    size = round(width * BACKGROUND_SIZE), round(height * BACKGROUND_SIZE)
+    size = round(WIDTH * BACKGROUND_SIZE), round(HEIGHT * BACKGROUND_SIZE)
     background = cv2.resize(read_image(PHOTOGRAPHS / BACKGROUND), size, interpolation=cv2.INTER_AREA)
-    grain = np.round(random.normal(scale=GRAIN, size=(height + 64, width + 64, 1))).astype(np.int16)
+    grain = np.round(random.normal(scale=GRAIN, size=(HEIGHT + 64, WIDTH + 64, 1))).astype(np.int16)
     return Scene(
-        SETTINGS,
+        HEIGHT,
+        WIDTH,
         [_cut(cut_out) for cut_out in CUT_OUTS],
         background,
         Camera(swing(0, 0.12, 120, -1), swing(0, 0.06, 100), swing(1.15, 0.06, 140), swing(0, 0.03, 110)),
@@ -138,17 +135,14 @@ def _cut(cut_out: CutOut) -> SyntheticObject:
     picture = read_image(PHOTOGRAPHS / cut_out.photograph)
     outline = np.array([corner.split(",") for corner in cut_out.outline.split()], float)
     middle, reach = (outline.max(0) + outline.min(0)) / 2, np.ptp(outline, axis=0).max() / FILLED
-    size = round(cut_out.radius * SETTINGS.height * 1.15)  # about one texel per pixel
+    size = round(cut_out.radius * HEIGHT * 1.15)  # about one texel per pixel
     shrink = size / reach
     colour = _square_part(picture, middle, reach, size)
     drawn = np.zeros((size * FINE, size * FINE), np.uint8)
     corners = ((outline - middle) * shrink + size / 2) * FINE
     cv2.fillPoly(drawn, [np.round(corners).astype(np.int32)], 255)
     alpha = cv2.resize(cv2.GaussianBlur(drawn, (0, 0), FINE / 2), (size, size), interpolation=cv2.INTER_AREA)
-    facing = np.broadcast_to(np.array([0, 0, -1], np.float32), (size, size, 3)).copy()
-    return SyntheticObject(
-        colour, alpha, facing, cut_out.radius, cut_out.paths, np.array(cut_out.bends, float)
-    )
+    return SyntheticObject(colour, alpha, cut_out.radius, cut_out.paths, np.array(cut_out.bends, float))
 
 
 def _square_part(picture: Picture, middle: NDArray[np.float64], side: float, size: int) -> Picture:

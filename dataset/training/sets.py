@@ -92,7 +92,7 @@ def stage_dataset(
     """Return the training set of a stage, and log which data sets exist and which are missing.
 
     Args:
-        stage: 0 (pictures), 1 (BL30K or its like) or 2 (YouTubeVOS and DAVIS).
+        stage: 0 (pictures), 1 (BL30K) or 2 (YouTubeVOS and DAVIS).
         static_root: folder with fss, DUTS-TR, ...; stage 0. None for the default folder, here and below.
         bl_root: folder with JPEGImages and Annotations; stage 1.
         yv_root: folder with train_480p; stage 2.
@@ -115,7 +115,7 @@ def stage_dataset(
     make = partial(VOSDataset, max_jump=max_jump, crop_size=crop_size, seed=seed)
     if stage == 1:
         root = bl_root or DEFAULT_ROOTS["bl_root"]
-        find_sets([DataSet(_SYNTHETIC, root / "JPEGImages", "--bl_root", bl_root is not None, "all")])
+        find_sets([DataSet("BL30K", root / "JPEGImages", "--bl_root", bl_root is not None, "all")])
         return TrainingSet([make(*layout(root), is_bl=True)])
 
     youtube = (yv_root or DEFAULT_ROOTS["yv_root"]) / "train_480p"
@@ -157,9 +157,6 @@ def _youtube_subset(path: Path, youtube: Path) -> list[str] | None:
             f"give --yv_subset {ALL_VIDEOS} for your own videos."
         )
     return names
-
-
-_SYNTHETIC = "BL30K, or what scripts.make_synthetic_dataset makes"
 
 
 def static_pictures(root: Path | None, optional: bool = False) -> list[tuple[Path, Path]]:

@@ -174,7 +174,7 @@ class Tasks:
             body: "frame" and "word".
 
         Raises:
-            InputError: none is found.
+            InputError: no object is found.
         """
         session = self.session
         frame = whole_number(body.get("frame"), "frame", len(session.pictures) - 1)

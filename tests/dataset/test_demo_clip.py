@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from dataset.davis_test_dataset import davis_2017
-from dataset.synthetic.demo_scene import ENTRY, SETTINGS, demo_scene
-from dataset.synthetic.scene import _render_frame
+from dataset.synthetic.demo_scene import ENTRY, FRAMES, HEIGHT, WIDTH, demo_scene
+from dataset.synthetic.scene import render_frame
 from tests.conftest import read_png, run_main
 from util.palette import voc_palette
 
@@ -31,7 +31,7 @@ def contents(root):
 def test_every_run_makes_the_same_files_in_the_layout_of_davis(made):
     first, second = map(contents, made)
     assert first == second
-    frames = range(SETTINGS.frames)
+    frames = range(FRAMES)
     assert set(first) == {
         "trainval/ImageSets/2017/val.txt",
         *(f"trainval/JPEGImages/480p/{VIDEO}/{index:05}.jpg" for index in frames),
@@ -40,7 +40,7 @@ def test_every_run_makes_the_same_files_in_the_layout_of_davis(made):
         f"first_masks/{VIDEO}/{ENTRY:05}.png",
     }
     assert [path.name for path in made[0].parent.iterdir() if path.name.startswith(".")] == []
-    size = (SETTINGS.width, SETTINGS.height)
+    size = (WIDTH, HEIGHT)
     folders = made[0] / "trainval/JPEGImages/480p", made[0] / "trainval/Annotations/480p"
     assert {Image.open(path).size for folder in folders for path in (folder / VIDEO).iterdir()} == {size}
 
@@ -74,7 +74,7 @@ def test_masks_are_exact(index):
             thing if number in shown else dataclasses.replace(thing, alpha=np.zeros_like(thing.alpha))
             for number, thing in enumerate(scene.objects, 1)
         ]
-        return _render_frame(dataclasses.replace(scene, objects=things), index, np.random.default_rng(1))
+        return render_frame(dataclasses.replace(scene, objects=things), index, np.random.default_rng(1))
 
     whole, empty = frame({1, 2, 3}), frame(set())
     assert not empty.labels.any()

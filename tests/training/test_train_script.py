@@ -17,7 +17,7 @@ import train
 from model import PropagationNetwork, load_network
 from model.checkpoint import load_file
 from scripts.training import loop
-from tests.conftest import ROOT, run_script, runs, slow
+from tests.conftest import ROOT, runs, slow
 from tests.dataset.recipe_statistics import RECIPE
 from tests.golden_weights import fill
 from tests.training.training_trees import write_video
@@ -251,8 +251,7 @@ def test_little_shared_memory_is_one_sentence(tmp_path, flags):
 def test_the_three_stages_one_after_the_other(tmp_path, static_root):
     """The real commands on tiny trees in the real layouts; each stage starts from the last one's network."""
     bl, youtube, davis = tmp_path / "BL30K", tmp_path / "YouTube", tmp_path / "DAVIS"
-    generated = ["--videos", 2, "--frames", 6, "--height", 64, "--width", 96, "--workers", 1]
-    run_script("-m", "scripts.make_synthetic_dataset", "--output", bl, *generated)
+    write_video(bl / "JPEGImages", bl / "Annotations", "c")
     write_video(youtube / "train_480p/JPEGImages", youtube / "train_480p/Annotations", "a", step=5)
     trainval = davis / "2017/trainval"
     write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", "b", labels=(1,))
