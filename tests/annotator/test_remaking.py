@@ -199,7 +199,7 @@ def test_24_objects_have_colours_that_stay_apart():
     rgb = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in COLOURS]) / 255
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-    x, y, z = np.cbrt(linear @ np.array(to_xyz).T / (0.9505, 1.0, 1.089)).T  # the cube root holds, since no colour is dark
+    x, y, z = np.cbrt(linear @ np.array(to_xyz).T / (0.9505, 1.0, 1.089)).T  # no colour is dark
     lab = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
     apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[~np.eye(len(COLOURS), dtype=bool)]
     assert len(COLOURS) == 24
