@@ -1,7 +1,7 @@
 """The propagation network in three parts, each of which becomes one ONNX graph.
 
-They compute what `PropagationNetwork` and `model.memory.read` compute. Memory keys and values keep the
-remembered frames as a dimension of their own, T, by which the top-k read groups its positions.
+They compute what `PropagationNetwork` and `model.memory.read` compute. Memory keys and values have a separate
+dimension T for the remembered frames, by which the top-k read groups its positions.
 """
 
 import torch
@@ -13,7 +13,7 @@ from model.network import PropagationNetwork, Query
 
 
 class EncodeQuery(nn.Module):
-    """Encodes a frame that is to be segmented, once for all its objects."""
+    """Encodes a query frame, once for all objects."""
 
     def __init__(self, network: PropagationNetwork) -> None:
         super().__init__()
@@ -26,15 +26,15 @@ class EncodeQuery(nn.Module):
             image: `1 x 3 x H x W`, normalised, H = 16 h and W = 16 w.
 
         Returns:
-            The key `1 x P x 128`, P = h w, float32; and what the decoder computes once per frame: twice
-            `1 x 512 x h x w`, `1 x 512 x 2h x 2w` and `1 x 256 x 4h x 4w`.
+            The key `1 x P x 128`, P = h w, float32; then the decoder's features of the frame: two of
+            `1 x 512 x h x w`, one of `1 x 512 x 2h x 2w` and one of `1 x 256 x 4h x 4w`.
         """
         query = self.network.encode_query(image)
         return query.key.float(), *query.decoder.compress, query.decoder.skip_8, query.decoder.skip_4
 
 
 class EncodeMemory(nn.Module):
-    """Encodes a frame with the masks of its objects, to be remembered."""
+    """Encodes a frame with the masks of its objects for the memory."""
 
     def __init__(self, network: PropagationNetwork) -> None:
         super().__init__()
@@ -44,10 +44,10 @@ class EncodeMemory(nn.Module):
         """Encode a frame for K objects.
 
         Args:
-            image: `1 x 3 x H x W`, normalised.
-            masks: `K x H x W`, the probabilities of each object.
-            others: `K x H x W`, for each object the sum of the probabilities of all others. The single-object
-                network does not read it.
+            image: normalised frame, `1 x 3 x H x W`.
+            masks: probabilities of each object, `K x H x W`.
+            others: for each object, the sum of the probabilities of all others, `K x H x W`; the
+                single-object network does not read it.
 
         Returns:
             Keys `K x P x 128`, float32, and values `K x P x 512`.
@@ -62,10 +62,10 @@ class EncodeMemory(nn.Module):
 
 
 class Segment(nn.Module):
-    """Reads the memory and decodes what was read.
+    """Reads the memory and decodes the readout.
 
     Args:
-        network: in eval mode.
+        network: the propagation network, in eval mode.
         top_k: memory positions kept for each query position; None reads all.
         km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
     """
@@ -86,16 +86,16 @@ class Segment(nn.Module):
         skip_8: Tensor,
         skip_4: Tensor,
     ) -> Tensor:
-        """Segment K objects, of each of which T frames are remembered.
+        """Segment K objects, each with T remembered frames.
 
         Args:
-            keys: `K x T x P x 128`.
-            values: `K x T x P x 512`.
-            key: of the query, as the next four from `EncodeQuery`.
-            compress_0: what the frame adds to the first convolution of the decoder.
-            compress_1: what it adds to the shortcut beside it.
-            skip_8: the skip path at stride 8.
-            skip_4: the skip path at stride 4.
+            keys: memory keys, `K x T x P x 128`.
+            values: memory values, `K x T x P x 512`.
+            key: query key; like the next four, a result of `EncodeQuery`.
+            compress_0: the frame's part of the decoder's first convolution.
+            compress_1: the frame's part of the shortcut beside that convolution.
+            skip_8: skip connection at stride 8.
+            skip_4: skip connection at stride 4.
 
         Returns:
             Mask logits `K x H x W`, float32.
@@ -114,18 +114,15 @@ class Segment(nn.Module):
 
 
 def top_k_readout(scores: Tensor, values: Tensor, top_k: int) -> Tensor:
-    """Return the mean of the values at the k best positions of each query, weighted by a softmax.
+    """Return the softmax-weighted mean of the values at the k best positions of each query, `K x P x C`.
 
-    The T positions of one grid cell are a group. The k best positions can only lie in the k groups with the
-    greatest maxima, so that P + k T numbers are sorted for each query instead of T P. The result is exact.
+    The T positions of one grid cell are a group. The k best positions lie in the k groups with the greatest
+    maxima; so P + k T numbers are sorted for each query instead of T P. The result is exact.
 
     Args:
-        scores: `K x P x T*P`.
-        values: `K x T x P x C`.
-        top_k: k; all positions where there are fewer.
-
-    Returns:
-        `K x P x C`.
+        scores: affinities, `K x P x T*P`.
+        values: memory values, `K x T x P x C`.
+        top_k: number k of positions; with fewer positions, all count.
     """
     objects, frames, cells, channels = values.shape
     groups = torch.sym_min(top_k, cells)

@@ -1,5 +1,5 @@
 """Propagation by exported graphs: NumPy and onnxruntime, without PyTorch.
 
-Written to be ported: `graphs.py` calls the network, `pictures.py` is arithmetic on pictures, `memory.py` what
-is remembered of one object, `engine.py` the loop over frames. The command, `__main__.py`, needs Pillow too.
+Written to be ported: `graphs.py` calls the network, `engine.py` is the loop over frames with the memory
+of each object. The command, `__main__.py`, also needs Pillow, to read and resize pictures.
 """

@@ -1,62 +1,58 @@
-"""Carry masks through a folder of pictures by exported graphs, without PyTorch."""
+"""Propagate masks through a folder of pictures by exported graphs, without PyTorch."""
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from dataset.masks.writer import write_mask
-from scripts.onnx_runtime import pictures
-from scripts.onnx_runtime.engine import Engine
+from scripts.onnx_runtime.engine import Engine, Floats
 from scripts.onnx_runtime.graphs import Graphs
 from util.errors import InputError, run_script
-from util.flag_types import positive_int, whole_number
+from util.flag_types import positive_int, script_parser, whole_number
 from util.palette import voc_palette
 
-FRAME_SUFFIXES = {".jpg", ".jpeg", ".png"}
+Size = tuple[int, int]  # height, width
+
 VOID = 255  # no object, in paletted masks
 
 
 def main() -> None:
     """Parse the flags and propagate."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.onnx_runtime", description=__doc__)
+    parser = script_parser(
+        __doc__,
+        "python -m scripts.onnx_runtime --graphs export --input frames --masks first.png --output masks",
+    )
     add = parser.add_argument
-    add("--graphs", type=Path, required=True, help="folder that scripts.export_onnx wrote")
+    add("--graphs", type=Path, required=True, help="folder of graphs from scripts.export_onnx")
     add("--input", type=Path, required=True, help="folder of jpg or png pictures, in order of their names")
-    add(
-        "--masks",
-        type=Path,
-        required=True,
-        help="a PNG for the first frame, or a folder of PNGs named after frames",
-    )
-    add("--output", type=Path, required=True, help="folder for the masks, one paletted PNG a frame")
+    masks = "a PNG for the first frame, or a folder of PNGs named after their frames"
+    add("--masks", type=Path, required=True, help=masks)
+    add("--output", type=Path, required=True, help="folder of the masks, one paletted PNG per frame")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
-    add("--mem_every", type=positive_int, default=5, help="remember every n-th frame (default: %(default)s)")
-    add(
-        "--max_memory_frames",
-        type=whole_number,
-        default=50,
-        help="keep at most this many of them; 0 for all (default: %(default)s)",
-    )
-    add("--no_previous", action="store_true", help="do not remember the last frame for the next one too")
-    add(
-        "--provider",
-        default="CPUExecutionProvider",
-        help="what onnxruntime computes with (default: %(default)s)",
-    )
+    every = "add every n-th frame to the permanent memory (default: %(default)s)"
+    add("--mem_every", type=positive_int, default=5, help=every)
+    limit = "limit of frames in the permanent memory; 0 for no limit (default: %(default)s)"
+    add("--max_memory_frames", type=whole_number, default=50, help=limit)
+    add("--no_previous", action="store_true", help="do not keep the previous frame in memory")
+    provider = "execution provider of onnxruntime (default: %(default)s)"
+    add("--provider", default="CPUExecutionProvider", help=provider)
     propagate(parser.parse_args())
 
 
 def propagate(args: argparse.Namespace) -> None:
-    """Check what the flags ask for, and do it."""
-    frames = pictures_in(args.input, FRAME_SUFFIXES)
-    masks = masks_of_frames(args.masks, frames)
+    """Propagate the masks and write one PNG per frame, from the first frame with a mask on."""
+    frames = files_in(args.input, ".jpg", ".jpeg", ".png")
+    masks = masks_by_frame(args.masks, frames)
     frames = frames[min(map(frames.index, masks)) :]
-    check_output(args, frames)
+    results = [args.output / f"{path.stem}.png" for path in frames]
+    if existing := [path for path in results if path.exists()]:
+        raise InputError(f"{existing[0]} exists: remove it, or give another folder as --output.")
     engine = Engine(
         Graphs(args.graphs, [args.provider]),
         mem_every=args.mem_every,
@@ -64,90 +60,94 @@ def propagate(args: argparse.Namespace) -> None:
         remember_previous=not args.no_previous,
     )
     seconds = 0.0
-    for path in frames:
+    for path, result in zip(frames, results, strict=True):
         picture = read(path, "RGB")
-        mask = read_labels(masks[path], picture) if path in masks else None
+        mask = read_labels(masks[path], picture.shape[:2]) if path in masks else None
         start = time.perf_counter()
-        labels = segmented(engine, picture, mask, args.size)
+        try:
+            labels = segmented(engine, picture, mask, args.size)
+        except MemoryError as error:
+            raise InputError(
+                f"{path} with its objects does not fit into this machine's memory: give a smaller "
+                "--max_memory_frames or --size, or fewer objects."
+            ) from error
         seconds += time.perf_counter() - start
-        write_mask(args.output / f"{path.stem}.png", labels, voc_palette())
+        write_mask(result, labels, voc_palette())
     print(f"{len(frames)} frames in {seconds:.1f} s ({len(frames) / seconds:.2f} FPS): {args.output}")
 
 
 def segmented(
-    engine: Engine, picture: NDArray[np.uint8], mask: NDArray[Any] | None, short_side: int
-) -> NDArray[Any]:
-    """Return the labels `H x W` of the next frame, which goes through the network at `short_side`.
+    engine: Engine, picture: NDArray[np.uint8], mask: NDArray[np.uint8] | None, short_side: int
+) -> NDArray[np.uint8]:
+    """Return the labels `H x W` of the next frame.
 
     Args:
-        engine: of this video.
-        picture: RGB, `H x W x 3`.
-        mask: labels `H x W` given on it.
-        short_side: pixels of the shorter side; a smaller frame stays as it is.
+        engine: engine of this video.
+        picture: RGB frame, `H x W x 3`.
+        mask: labels `H x W` given on this frame.
+        short_side: limit of the shorter side in the network.
     """
     size = (picture.shape[0], picture.shape[1])
-    image = pictures.normalise(picture, engine.graphs.mean, engine.graphs.std)
-    if min(size) > short_side:
-        # the aspect is kept, and the longer side truncated
-        reduced = (side * short_side // min(size) for side in size)
-        working = (next(reduced), next(reduced))
-        image = pictures.reduce_frame(image, working)
-        mask = None if mask is None else pictures.reduce_labels(mask, working)
-    return engine.label_map(engine.step(image, mask), size)
+    planes = picture.astype(np.float32).transpose(2, 0, 1) / np.float32(255)
+    image = (planes - engine.graphs.mean[:, None, None]) / engine.graphs.std[:, None, None]
+    if min(size) > short_side:  # the aspect is kept, and the longer side truncated
+        working = (size[0] * short_side // min(size), size[1] * short_side // min(size))
+        image = resized(image, working, Image.Resampling.BICUBIC)
+        if mask is not None:  # each pixel takes the label of one pixel
+            rows, columns = (
+                (np.arange(new, dtype=np.float32) * np.float32(old / new)).astype(np.intp)
+                for old, new in zip(size, working, strict=True)
+            )
+            mask = mask[rows[:, None], columns]
+    prob = resized(engine.step(image, mask), size, Image.Resampling.BILINEAR)
+    return np.array([0, *engine.labels], np.uint8)[prob.argmax(axis=0)]
 
 
-def pictures_in(folder: Path, suffixes: set[str]) -> list[Path]:
-    """Return the pictures of a folder in order of their names; raise InputError when there is none."""
-    found = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
-    found = [path for path in found if path.suffix.lower() in suffixes]
+def resized(planes: Floats, size: Size, how: Image.Resampling) -> Floats:
+    """Resize planes `N x H x W`; where they shrink, pixels are averaged."""
+    if planes.shape[1:] == size:
+        return planes
+    return np.stack([np.asarray(Image.fromarray(each).resize(size[::-1], how)) for each in planes])
+
+
+def files_in(folder: Path, *suffixes: str) -> list[Path]:
+    """Return the files of a folder with one of the suffixes, by name; raise InputError without any."""
+    found = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in suffixes)
     if not found:
-        raise InputError(f"there are no pictures ({', '.join(sorted(suffixes))}) in a folder {folder}.")
+        raise InputError(f"there are no pictures ({', '.join(suffixes)}) in a folder {folder}.")
     return found
 
 
-def masks_of_frames(masks: Path, frames: list[Path]) -> dict[Path, Path]:
+def masks_by_frame(masks: Path, frames: Sequence[Path]) -> dict[Path, Path]:
     """Return the mask files by frame; raise InputError when one belongs to no frame."""
     if masks.is_file():
         return {frames[0]: masks}
     by_stem = {frame.stem: frame for frame in frames}
-    files = pictures_in(masks, {".png"})
-    strangers = [file for file in files if file.stem not in by_stem]
-    if strangers:
+    files = files_in(masks, ".png")
+    if strangers := [file for file in files if file.stem not in by_stem]:
         raise InputError(
             f"{strangers[0]} is not named after a frame: name it as one, such as {frames[0].stem}.png."
         )
     return {by_stem[file.stem]: file for file in files}
 
 
-def check_output(args: argparse.Namespace, frames: list[Path]) -> None:
-    """Make sure that no result replaces a file; raise InputError where one would."""
-    for path in frames:
-        result = args.output / f"{path.stem}.png"
-        if result.exists():
-            raise InputError(f"{result} exists: remove it, or give another folder as --output.")
-
-
 def read(path: Path, mode: str | None = None) -> NDArray[Any]:
-    """Read a picture, as it is or converted to one of Pillow's modes; raise InputError when it cannot be."""
+    """Read a picture, and convert it to a mode of Pillow; raise InputError when it cannot be read."""
     try:
         with Image.open(path) as image:
             return np.asarray(image if mode is None else image.convert(mode))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as a picture (damaged, or another format): {error}"
-        ) from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a picture: {error}") from error
 
 
-def read_labels(path: Path, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Read the labels `H x W` of a paletted or grey PNG; raise InputError for any other, or a wrong size."""
+def read_labels(path: Path, size: Sequence[int]) -> NDArray[np.uint8]:
+    """Read the labels of a paletted or grey PNG of `size` (H, W); raise InputError for any other file."""
     labels = read(path)
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise InputError(f"{path} is neither a paletted nor a grey picture of 8 bits: save it as one.")
-    if labels.shape != picture.shape[:2]:
-        raise InputError(
-            f"{path} is not of its frame's size: give a mask of {picture.shape[1]} x {picture.shape[0]}."
-        )
-    return np.where(labels == VOID, 0, labels).astype(np.uint8)
+    if labels.shape != size:
+        raise InputError(f"{path} is not of its frame's size: give a mask of {size[1]} x {size[0]}.")
+    return np.where(labels == VOID, np.uint8(0), labels)
 
 
 if __name__ == "__main__":
