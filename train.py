@@ -12,7 +12,7 @@ from model.resnet import imagenet_state_dict
 from scripts.one_shot.from_scratch import initialise_from_scratch
 from model.training.losses import PROPAGATION_BOOTSTRAP
 from model.training.propagation_forward import PropagationForward
-from scripts.training.batch_pictures import image_grid
+from scripts.training.pictures import image_grid
 from scripts.training.loop import Task, run_training
 from util.errors import run_script
 from util.hyper_para import training_settings

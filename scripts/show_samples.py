@@ -17,9 +17,8 @@ from dataset.training.sets import stage_dataset
 from model import load_network
 from model.training.fusion_forward import FrozenAttention
 from scripts.evaluation.flags import add_network_flags
-from scripts.training.batch_pictures import sample_grid
-from scripts.training.interactive_pictures import fusion_grid, s2m_grid
 from scripts.training.loop import TrainingData
+from scripts.training.pictures import fusion_grid, s2m_grid, sample_grid
 from util.data_roots import DEFAULT_ROOTS, add_root_flags
 from util.device import set_up_device
 from util.errors import run_script

@@ -8,8 +8,8 @@ from model import FusionNetwork, load_network
 from model.checkpoint import load_weights
 from model.training.fusion_forward import FrozenAttention, FusionForward
 from model.training.losses import Bootstrap
-from scripts.training.interactive_pictures import fusion_grid
 from scripts.training.loop import Task, run_training
+from scripts.training.pictures import fusion_grid
 from util.data_roots import add_root_flags
 from util.errors import run_script
 from util.flag_types import add_alias, script_parser

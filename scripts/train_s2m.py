@@ -12,8 +12,8 @@ from model.resnet import imagenet_state_dict, load_imagenet
 from model.training.losses import Bootstrap
 from model.training.s2m_forward import S2MForward
 from model.training.s2m_start import start_from_deeplab
-from scripts.training.interactive_pictures import s2m_grid
 from scripts.training.loop import Task, run_training
+from scripts.training.pictures import s2m_grid
 from util.data_roots import add_root_flags
 from util.errors import InputError, run_script
 from util.flag_types import script_parser

@@ -23,8 +23,8 @@ from model.checkpoint import save_checkpoint
 from model.fast_inference.preparation import quicken_training
 from model.training.forward import TrainingForward
 from model.training.losses import Bootstrap
-from model.training.trainer import StepResult, Trainer, read_checkpoint
-from scripts.training.metric_means import LogIntegrator
+from model.training.trainer import Trainer, read_checkpoint
+from scripts.training.metrics import LogIntegrator
 from util.device import set_up_device
 from util.errors import InputError
 from util.files import remove_leftovers
@@ -54,10 +54,6 @@ class TrainingData(Protocol):
         """Set the epoch, which changes the samples; called between epochs."""
 
 
-def same_in_every_epoch(epoch: int, epochs: int) -> None:
-    """Do nothing."""
-
-
 @dataclass(frozen=True)
 class Task:
     """The parts of a training.
@@ -81,7 +77,7 @@ class Task:
     load: Callable[[Path], None]
     bootstrap: Bootstrap
     picture: Callable[[Batch, Tensor], NDArray[np.uint8]]
-    begin_epoch: Callable[[int, int], None] = same_in_every_epoch
+    begin_epoch: Callable[[int, int], None] | None = None
 
 
 def run_training(settings: argparse.Namespace, task: Callable[[argparse.Namespace, Ranks], Task]) -> None:
@@ -106,27 +102,70 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
         The exit status: 0 after all iterations, or that of the signal that stopped the run.
     """
     torch.backends.cudnn.benchmark = settings.benchmark
-    network = task.forward.network
-
-    # Data: every process loads its own share of each batch.
     order = BatchOrder(len(task.dataset), settings.batch_size, ranks, settings.seed)
-    if ranks.is_first and len(task.dataset) < order.whole_batch:
-        log.warning(
-            "The training set has %d samples, fewer than the whole batch of %d: each batch repeats some of "
-            "them; more data or a smaller --batch_size avoids that.",
-            *(len(task.dataset), order.whole_batch),
-        )
-    loader: DataLoader[Any] = DataLoader(
-        cast("Dataset[Any]", task.dataset),
-        batch_sampler=order,
-        num_workers=settings.num_workers,
-        persistent_workers=settings.num_workers > 0,
-        pin_memory=ranks.device.type == "cuda",
-        worker_init_fn=leave_process_group,
-    )
     plain = plain_settings(settings, ranks.count, len(task.dataset))
+    trainer = begun_trainer(task, settings, plain, ranks)
+    name = f"{time.strftime('%Y-%m-%d_%H.%M.%S')}_{settings.id}"
+    files = SAVES / name / name  # prefix of their paths
+    recorded = settings.id != UNRECORDED
+    keeps = recorded and not settings.debug  # whether to save at the end
+    if ranks.is_first:
+        log_start(task, settings, order, trainer)
+        for folder in SAVES.glob("*"):
+            remove_leftovers(folder)
 
-    # The run to continue, if any.
+    metrics = LogIntegrator(ranks)
+    with (
+        TrainingLogger(Path("log") / name if recorded else None, plain)
+        if ranks.is_first
+        else nullcontext() as logger,
+        StopRequest() as stop,
+    ):
+        before = time.perf_counter()
+        for batch in batches(task, settings, order, trainer.iteration):
+            loaded = time.perf_counter()
+            result = trainer.step(batch)
+            iteration = trainer.iteration
+            metrics.add_step(result)
+            metrics.add("time/loading", loaded - before)
+            metrics.add("time/iteration", time.perf_counter() - before)
+            before = time.perf_counter()
+
+            # Signals reach the processes at different times, but all must stop after the same iteration.
+            stopping = ranks.any([stop.received is not None])[0]
+            ending = stopping or iteration == settings.iterations
+
+            if ending or iteration % settings.log_interval == 0:
+                means = metrics.conclude()
+                if logger is not None:
+                    logger.metrics(iteration, means)
+            if logger is not None and recorded:
+                if iteration % settings.image_interval == 0:
+                    logger.picture(iteration, "samples", task.picture(batch, result.logits))
+                if (ending and keeps) or iteration % settings.save_interval == 0:
+                    save_checkpoint(trainer.network.state_dict(), Path(f"{files}_{iteration}.pth"))
+                if (ending and keeps) or iteration % settings.checkpoint_interval == 0:
+                    save_checkpoint(trainer.state(plain), Path(f"{files}_checkpoint.pth"))
+            if stopping:
+                after = f"continue with --load_model {files}_checkpoint.pth" if keeps else NOT_SAVED
+                log.info("Stopped by %s; %s.", stop.received or "a signal to another process", after)
+                return stop.status
+    log.info("Finished; %s.", f"{files}_{trainer.iteration}.pth" if keeps else NOT_SAVED)
+    return 0
+
+
+def begun_trainer(task: Task, settings: argparse.Namespace, plain: dict[str, Any], ranks: Ranks) -> Trainer:
+    """Return the trainer of a new run, or of the run that --load_model continues.
+
+    Args:
+        task: the training; its network gets its weights here.
+        settings: completed flags.
+        plain: settings as plain values, to compare with those of a checkpoint.
+        ranks: processes of the run.
+
+    Raises:
+        InputError: the checkpoint is of a run with other settings, or has finished.
+    """
     checkpoint = None
     if settings.load_model is not None:
         checkpoint = read_checkpoint(settings.load_model)
@@ -140,13 +179,11 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
             )
         if checkpoint["it"] >= settings.iterations:
             raise InputError(f"{settings.load_model} has finished its {checkpoint['it']} iterations already.")
-
-    # Weights and optimiser.
     if settings.load_network is not None:
         task.load(settings.load_network)
     elif checkpoint is None and ranks.is_first:  # the trainer copies them to the other ranks
         task.initialise()
-    network.to(ranks.device)
+    network = task.forward.network.to(ranks.device)
     if not (settings.amp or settings.compile):
         quicken_training(network, ranks.device)
     trainer = Trainer(
@@ -162,94 +199,53 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     )
     if checkpoint is not None:
         trainer.load_checkpoint(checkpoint, settings.load_model)
-        checkpoint = None  # frees its copy of weights and moments
+    return trainer
 
-    # Names of files and logs.
-    name = f"{time.strftime('%Y-%m-%d_%H.%M.%S')}_{settings.id}"
-    files = SAVES / name / name  # prefix of their paths
-    recorded = settings.id != UNRECORDED
-    keeps = recorded and not settings.debug  # whether to save at the end
-    if ranks.is_first:
-        for folder in SAVES.glob("*"):
-            remove_leftovers(folder)
+
+def log_start(task: Task, settings: argparse.Namespace, order: BatchOrder, trainer: Trainer) -> None:
+    """Log the size of the run, and warn of a small training set."""
+    if len(task.dataset) < order.whole_batch:
+        log.warning(
+            "The training set has %d samples, fewer than the whole batch of %d: each batch repeats some of "
+            "them; more data or a smaller --batch_size avoids that.",
+            *(len(task.dataset), order.whole_batch),
+        )
     log.info(
         "%s: %d samples, %d processes of batch %d on %s, iterations %d to %d.",
-        *(task.title, len(task.dataset), ranks.count, settings.batch_size, ranks.device.type),
+        *(task.title, len(task.dataset), trainer.ranks.count, settings.batch_size, trainer.ranks.device.type),
         *(trainer.iteration, settings.iterations),
     )
 
-    metrics = LogIntegrator(ranks)
-    with (
-        TrainingLogger(Path("log") / name if recorded else None, plain)
-        if ranks.is_first
-        else nullcontext() as logger,
-        StopRequest() as stop,
-    ):
-        before = time.perf_counter()
-        for batch in batches(loader, task, order, trainer.iteration, settings.iterations):
-            loaded = time.perf_counter()
-            result = trainer.step(batch)
-            iteration = trainer.iteration
-            add_metrics(metrics, result)
-            metrics.add("time/loading", loaded - before)
-            metrics.add("time/iteration", time.perf_counter() - before)
-            before = time.perf_counter()
 
-            # Signals reach the processes at different times, but all must stop after the same iteration.
-            stopping = ranks.any([stop.received is not None])[0]
-            ending = stopping or iteration == settings.iterations
-
-            if ending or iteration % settings.log_interval == 0:
-                means = metrics.conclude()
-                if logger is not None:
-                    logger.metrics(iteration, means)
-            if logger is not None and recorded and iteration % settings.image_interval == 0:
-                logger.picture(iteration, "samples", task.picture(batch, result.logits))
-            saving = ranks.is_first and recorded
-            if saving and ((ending and keeps) or iteration % settings.save_interval == 0):
-                save_checkpoint(network.state_dict(), Path(f"{files}_{iteration}.pth"))
-            if saving and ((ending and keeps) or iteration % settings.checkpoint_interval == 0):
-                save_checkpoint(trainer.state(plain), Path(f"{files}_checkpoint.pth"))
-            if stopping:
-                after = f"continue with --load_model {files}_checkpoint.pth" if keeps else NOT_SAVED
-                log.info("Stopped by %s; %s.", stop.received or "a signal to another process", after)
-                return stop.status
-    log.info("Finished; %s.", f"{files}_{trainer.iteration}.pth" if keeps else NOT_SAVED)
-    return 0
-
-
-def batches(loader: DataLoader[Any], task: Task, order: BatchOrder, first: int, last: int) -> Iterator[Batch]:
-    """Yield the batches of the iterations `first` to `last` - 1, epoch after epoch.
+def batches(task: Task, settings: argparse.Namespace, order: BatchOrder, first: int) -> Iterator[Batch]:
+    """Yield this process's share of each batch from iteration `first` on, epoch after epoch.
 
     Raises:
         InputError: a sample cannot be read, or shared memory is full.
     """
+    loader: DataLoader[Any] = DataLoader(
+        cast("Dataset[Any]", task.dataset),
+        batch_sampler=order,
+        num_workers=settings.num_workers,
+        persistent_workers=settings.num_workers > 0,
+        pin_memory=order.ranks.device.type == "cuda",
+        worker_init_fn=leave_process_group,
+    )
+    last = settings.iterations
     epochs = math.ceil(last / order.batches)
     iteration = first
     while iteration < last:
         epoch = order.seek(iteration)
         task.dataset.set_epoch(epoch)
-        task.begin_epoch(epoch, epochs)
+        if task.begin_epoch is not None:
+            task.begin_epoch(epoch, epochs)
         try:
             for batch in islice(loader, last - iteration):
                 yield batch
                 iteration += 1
-        except InputError as error:
+        except InputError as error:  # a worker's message holds its traceback
             raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from error
         except RuntimeError as error:
             if "shared memory" not in str(error):  # in PyTorch's message, also for a killed worker
                 raise
             raise InputError(NO_SHARED_MEMORY) from error
-
-
-def add_metrics(metrics: LogIntegrator, result: StepResult) -> None:
-    """Add the metrics of a step."""
-    metrics.add("loss/total", result.losses.sum())
-    if len(result.losses) > 1:
-        for frame, loss in enumerate(result.losses, start=1):
-            metrics.add(f"loss/frame_{frame}", loss)
-    metrics.add("loss/hard_fraction", result.fraction)
-    for number, (shared, either) in enumerate(zip(result.intersection, result.union, strict=True), start=1):
-        metrics.add(f"iou/object_{number}", shared, either)
-    metrics.add("optimiser/gradient_norm", result.gradient_norm)
-    metrics.add("optimiser/learning_rate", result.learning_rate)
