@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from pathlib import Path
 
 from dataset.video import Video
 from dataset.video_files.frame_source import FrameSource, picture_files
@@ -19,10 +18,14 @@ def frames_fingerprint(frames: FrameSource) -> str:
     """
     pictures = picture_files(frames)
     paths = [frames.place] if pictures is None else list(pictures.paths)
+    sizes = [path.stat().st_size for path in paths]
     digest = hashlib.sha256(os.fsencode("\n".join(frames.names)))
-    digest.update(str([path.stat().st_size for path in paths]).encode())
-    for path in {paths[0]: None, paths[-1]: None}:
-        digest.update(_ends(path))
+    digest.update(str(sizes).encode())
+    for path, size in {paths[0]: sizes[0], paths[-1]: sizes[-1]}.items():
+        with path.open("rb") as file:
+            digest.update(file.read(SAMPLE))
+            file.seek(max(0, size - SAMPLE))
+            digest.update(file.read(SAMPLE))
     return digest.hexdigest()[:DIGITS]
 
 
@@ -34,10 +37,3 @@ def masks_fingerprint(video: Video) -> str:
         digest.update(os.fsencode(f"{video.frames.names[index]}/{labels}/"))
         digest.update(hashlib.sha256(video.masks[index].read_bytes()).digest())
     return digest.hexdigest()[:DIGITS]
-
-
-def _ends(path: Path) -> bytes:
-    with path.open("rb") as file:
-        head = file.read(SAMPLE)
-        file.seek(max(0, path.stat().st_size - SAMPLE))
-        return head + file.read(SAMPLE)

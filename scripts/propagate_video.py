@@ -22,7 +22,7 @@ from scripts.evaluation.loop import evaluate_video
 from scripts.evaluation.overlays import write_contact_sheet, write_overlay
 from scripts.evaluation.precision import precision_of_run
 from scripts.evaluation.prompt_flags import add_prompt_flags
-from scripts.evaluation.run_record import FileSet, Run, begin_run, range_of
+from scripts.evaluation.run_record import OWN_FOLDER, Run, begin_run
 from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
@@ -140,22 +140,22 @@ def check_sound(args: argparse.Namespace) -> None:
 
 def run_of(args: argparse.Namespace, video: UserVideo, amp: bool) -> Run:
     """Return the settings and files of the run; `amp` is whether it computes in reduced precision."""
+    names = video.frames.names
     settings = {
         "script": "propagate_video",
         "input": str(args.input.resolve()),
-        "range": range_of(video.frames),
+        "range": f"{len(names)} frames, {names[0]} to {names[-1]}",
         **{"size": args.size, "backward": args.backward},
         **engine_options(args),
         **{"amp": amp, "model": sha256(args.model)},
         "frame set": frames_fingerprint(video.frames),
         "given mask": masks_fingerprint(video.forward),
     }
-    names = video.frames.names
-    files = [FileSet(args.output, ".png", names)]
+    files = [args.output / f"{name}.png" for name in names]
     if args.save_probs is not None:
-        files.append(FileSet(args.save_probs, ".npz", names))
-    products = [path for path in (args.overlay, args.contact_sheet) if path is not None]
-    return Run(args.output, settings, files, products)
+        files += [args.save_probs / f"{name}.npz" for name in names]
+    files += [path for path in (args.overlay, args.contact_sheet) if path is not None]
+    return Run(args.output, settings, files, OWN_FOLDER)
 
 
 def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:

@@ -19,12 +19,9 @@ def read_record(folder: Path, advice: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text())
-    except ValueError:
-        record = None
-    if not isinstance(record, dict):
-        raise InputError(f"{path} is damaged: {advice}")
-    return record
+        return dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {advice}") from error
 
 
 def check_same(folder: Path, before: Mapping[str, Any], settings: Mapping[str, Any], advice: str) -> None:
@@ -42,8 +39,8 @@ def check_same(folder: Path, before: Mapping[str, Any], settings: Mapping[str, A
     for name, value in json.loads(json.dumps(settings)).items():  # as the record has them
         then = before.get(name)
         if then != value:
-            telling = not any(UNREADABLE.match(str(each)) for each in (then, value))
-            values = f" ({then}, now {value})" if telling else ""
+            readable = not any(UNREADABLE.match(str(each)) for each in (then, value))
+            values = f" ({then}, now {value})" if readable else ""
             raise InputError(f"{folder} was begun with another {name}{values}: {advice}")
 
 
@@ -55,7 +52,6 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 def record_settings(folder: Path, settings: Mapping[str, Any], advice: str) -> None:
     """Record the settings of a folder; raise InputError when it has others, see `check_same`."""
-    before = read_record(folder, advice)
-    if before is not None:
+    if (before := read_record(folder, advice)) is not None:
         check_same(folder, before, settings, advice)
     write_record(folder, settings)

@@ -28,7 +28,7 @@ from scripts.evaluation.flags import engine_options
 from scripts.evaluation.mirrored import MirroredPair
 from scripts.evaluation.overlays import write_contact_sheet, write_overlay
 from scripts.evaluation.precision import precision_of_run
-from scripts.evaluation.run_record import FileSet, Run, begin_run, benchmark_settings
+from scripts.evaluation.run_record import Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from scripts.evaluation.submission import check_submission, write_submission
 from util.background import BackgroundWriter
@@ -117,9 +117,7 @@ def evaluate(
             more = {"max_frames": args.max_frames, "flip": args.flip, "amp": amp}
             more["model"] = sha256(args.model)
             settings = benchmark_settings(script, data, videos, {**protocol, **options, **more})
-            files = [FileSet(args.output / each.name, ".png", each.results) for each in whole_videos]
-            run = Run(args.output, settings, files, products(videos, args))
-            begin_run(run, args.overwrite)
+            begin_run(Run(args.output, settings, files_of_run(whole_videos, args)), args.overwrite)
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]
         unfinished = ranks.from_first(unfinished)  # other ranks may look after the first has begun to write
         if ranks.is_first and len(unfinished) < len(videos):
@@ -138,13 +136,14 @@ def evaluate(
             write_submission(args.zip, videos, args.output, zip_folder)
 
 
-def products(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
-    """Return the files that are made from the masks: score table, overlays, contact sheets, archive."""
-    made = [args.output / TABLE] + ([] if args.zip is None else [args.zip])
+def files_of_run(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
+    """Return all files that a run may write: masks, score table, archive, overlays, contact sheets."""
+    files = [args.output / video.name / f"{name}.png" for video in videos for name in video.results]
+    files += [args.output / TABLE] + ([] if args.zip is None else [args.zip])
     for folder, suffix in ((args.overlay, ".mp4"), (args.contact_sheet, ".jpg")):
         if folder is not None:
-            made += [folder / f"{video.name}{suffix}" for video in videos]
-    return made
+            files += [folder / f"{video.name}{suffix}" for video in videos]
+    return files
 
 
 def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> None:

@@ -6,7 +6,7 @@ recorded files, and files with the names of the new run's results.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 
 from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video import Video
-from dataset.video_files.frame_source import FrameSource
 from model.fast_inference.trials import choices
 from util.errors import InputError
 from util.files import check_name
@@ -24,15 +23,7 @@ log = logging.getLogger(__name__)
 
 FILES, PLACE, WAYS = "written", "place", "ways"  # entries of the record beside the settings
 ADVICE = "give another --output, or --overwrite to replace what the run before made."
-
-
-@dataclass(frozen=True)
-class FileSet:
-    """Files of one kind in one folder: `folder/<name><suffix>`."""
-
-    folder: Path
-    suffix: str
-    names: Sequence[str]
+OWN_FOLDER, OF_VIDEOS = "[!.]*.png", "*/[!.]*.png"  # where in its folder a run writes masks
 
 
 @dataclass(frozen=True)
@@ -42,20 +33,14 @@ class Run:
     Attributes:
         output: folder of the results and of the record.
         settings: plain values that determine the results, in the order in which they are compared.
-        files: masks and probabilities that the run may write.
-        products: files made from them: videos, contact sheets, tables.
+        files: all files that the run may write.
+        masks: pattern of the masks in `output`.
     """
 
     output: Path
     settings: Mapping[str, Any]
-    files: Sequence[FileSet]
-    products: Sequence[Path] = ()
-
-    @property
-    def paths(self) -> list[Path]:
-        """Paths of all files that the run may write."""
-        masks = [each.folder.resolve() / f"{name}{each.suffix}" for each in self.files for name in each.names]
-        return [*masks, *(path.resolve() for path in self.products)]
+    files: Iterable[Path]
+    masks: str = OF_VIDEOS
 
 
 def benchmark_settings(
@@ -79,11 +64,6 @@ def benchmark_settings(
     }
 
 
-def range_of(frames: FrameSource) -> str:
-    """Return a readable text of the chosen frames."""
-    return f"{len(frames.names)} frames, {frames.names[0]} to {frames.names[-1]}"
-
-
 def begin_run(run: Run, overwrite: bool) -> None:
     """Check that a folder has no files of other runs, and record the run in it.
 
@@ -98,21 +78,20 @@ def begin_run(run: Run, overwrite: bool) -> None:
         InputError: the folder belongs to another run, has files without a record, or the name of a result is
             too long.
     """
-    paths = dict.fromkeys(run.paths)
+    place = run.output.resolve()
+    paths = dict.fromkeys(path.parent.resolve() / path.name for path in run.files)
     for path in paths:
         check_name(path)
-    try:
+    before: dict[str, Any] = {}
+    with suppress(*((InputError,) if overwrite else ())):  # a damaged record may be replaced
         before = read_record(run.output, ADVICE) or {}
-    except InputError:
-        if not overwrite:
-            raise
-        before = {}
-    recorded = _recorded_files(run.output, before)
-    others = [path for path in _present(run) if path not in recorded]
+    recorded = _recorded_files(place, before)
+    present = dict.fromkeys([*(path for path in paths if path.is_file()), *sorted(place.glob(run.masks))])
+    others = [path for path in present if path not in recorded]
     if overwrite:
-        _remove(run, [*recorded, *(path for path in others if path in paths)])
+        _remove(place, [*recorded, *(path for path in others if path in paths)])
         recorded = []
-        if left := [path for path in others if path.is_file()]:
+        if left := [path for path in others if path not in paths]:
             log.warning("%s%s stays: no run recorded it.", left[0], _and_more(left))
     else:
         if recorded:
@@ -122,43 +101,30 @@ def begin_run(run: Run, overwrite: bool) -> None:
                 f"{others[0]}{_and_more(others)} was made by no run recorded in {run.output}: give another "
                 "folder, move it away, or --overwrite to replace files with the names of this run's results."
             )
-    place = run.output.resolve()
-    files = [_within(place, path) for path in dict.fromkeys((*recorded, *paths))]
+    # relative inside of the folder, which may be moved
+    files = [
+        str(path.relative_to(place) if path.is_relative_to(place) else path)
+        for path in dict.fromkeys((*recorded, *paths))
+    ]
     write_record(run.output, {**run.settings, PLACE: str(place), FILES: files, WAYS: choices()})
 
 
-def _recorded_files(output: Path, record: Mapping[str, Any]) -> list[Path]:
+def _recorded_files(place: Path, record: Mapping[str, Any]) -> list[Path]:
     """Return the recorded files that exist; a copied folder does not own files outside of it."""
-    place = output.resolve()
-    moved = record.get(PLACE) != str(place)
-    names = [name for name in record.get(FILES, ()) if not (moved and Path(name).is_absolute())]
+    copied = record.get(PLACE) != str(place)
+    names = [name for name in record.get(FILES, ()) if not (copied and Path(name).is_absolute())]
     return [place / name for name in names if (place / name).is_file()]
 
 
-def _present(run: Run) -> list[Path]:
-    """Return existing files with the names of the run's results, or that would be used as its results."""
-    found = [path for path in run.paths if path.is_file()]
-    for each in run.files:
-        found += sorted(each.folder.resolve().glob(f"[!.]*{each.suffix}"))
-        if each.folder.parent == run.output:  # other videos would be submitted with these
-            found += sorted(run.output.resolve().glob(f"*/[!.]*{each.suffix}"))
-    return list(dict.fromkeys(found))
-
-
-def _remove(run: Run, paths: Sequence[Path]) -> None:
+def _remove(place: Path, paths: Sequence[Path]) -> None:
     for path in paths:
         path.unlink()
-    for folder in {path.parent for path in paths} - {run.output.resolve()}:
+    for folder in {path.parent for path in paths} - {place}:
         with suppress(OSError):  # the folder is not empty
             folder.rmdir()
     if paths:
-        log.info("--overwrite: removed %d files from %s.", len(paths), run.output)
+        log.info("--overwrite: removed %d files from %s.", len(paths), place)
 
 
 def _and_more(paths: Sequence[Path]) -> str:
     return f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-
-
-def _within(place: Path, path: Path) -> str:
-    """Return a path relative to a folder if it is inside, so that the folder can be moved."""
-    return str(path.relative_to(place) if path.is_relative_to(place) else path)
