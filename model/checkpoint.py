@@ -1,11 +1,9 @@
-"""Reading and writing weights.
+"""Loading and saving weights.
 
-Files are a plain state dict (the published checkpoints and our network files) or hold one somewhere within:
-our training checkpoints under "network", those of others under "state_dict", "model" or any other name.
+A file is a plain state dict (the published checkpoints and our network files), or holds one under "network"
+(our training checkpoints and the original's), "state_dict" or "model" (files of other programs).
 """
 
-import logging
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -23,17 +21,15 @@ from util.device import usable_device
 from util.errors import InputError
 from util.files import atomic_path
 
-log = logging.getLogger(__name__)
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class Kind(NamedTuple):
-    """One of the three networks, as error messages call it."""
+    """One of the three networks, for error messages."""
 
     title: str
-    flag: str  # what its file is given by
-    sign: str  # an entry that no other network has
+    flag: str  # flag that takes its weights
+    sign: str  # name of a weight that no other network has
 
 
 KINDS: dict[type[nn.Module], Kind] = {
@@ -43,96 +39,54 @@ KINDS: dict[type[nn.Module], Kind] = {
 }
 
 MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
-WRAPPERS = {"module", "_orig_mod"}  # what DataParallel and torch.compile add to names, anywhere
-BATCHES = "num_batches_tracked"  # of batch norm; inference needs none, and PyTorch before 0.4.1 wrote none
-LISTED = 4  # names listed in an error message before "and N more"
+PLACES = ("network", "state_dict", "model")  # names under which files hold a state dict
+WRAPPERS = {"module", "_orig_mod"}  # parts that DataParallel and torch.compile add to the names of weights
+LISTED = 4  # names that an error message lists at most
 
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the network's state dict of a loaded file, in float32 and under its public names.
-
-    It is whatever dict within the content has the most tensors, the outermost of equals. Where others have
-    as many under the same names, such as their moving mean, a warning says which was taken.
-    """
-    found = _tensors_within(content)
-    place, state = max(found.items(), key=lambda each: len(each[1]))
-    state = _public_names(state)
-    others = {other: _public_names(tensors) for other, tensors in found.items() if other != place}
-    twins = [other for other, tensors in others.items() if tensors.keys() == state.keys()]
-    if twins and state:
-        log.warning("weights under %s are taken; there are others under %s.", place, ", ".join(twins))
-    return {name: value.float() if torch.is_floating_point(value) else value for name, value in state.items()}
-
-
-def _tensors_within(content: dict[Any, Any]) -> dict[str, dict[str, Tensor]]:
-    """Return the tensors that lie directly in each dict of a content, by the way to it, outermost first."""
-    found: dict[str, dict[str, Tensor]] = {}
-    seen = {id(content)}  # a hostile file can lead in circles
-    waiting = deque([("the top", content)])
-    while waiting:
-        place, here = waiting.popleft()
-        found[place] = {str(name): value for name, value in here.items() if isinstance(value, Tensor)}
-        for name, value in here.items():
-            if isinstance(value, dict) and id(value) not in seen:
-                seen.add(id(value))
-                waiting.append((f"{place} / {name!r}", value))
-    return found
-
-
-def _public_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state dict without what wrappers put before or into its names.
-
-    Names of a whole network do not all begin alike, so that a part before which all do is that of a wrapper,
-    whatever its name.
-    """
-    parts = {name: [part for part in name.split(".") if part not in WRAPPERS] for name in state}
-    while len(parts) > 1 and all(len(each) > 1 for each in parts.values()):
-        if len({each[0] for each in parts.values()}) > 1:
-            break
-        parts = {name: each[1:] for name, each in parts.items()}
-    return {".".join(parts[name]): tensor for name, tensor in state.items()}
+    """Return the network's state dict from a loaded file, in float32, without `WRAPPERS` in its names."""
+    state = next((content[place] for place in PLACES if isinstance(content.get(place), dict)), content)
+    return {
+        ".".join(part for part in str(name).split(".") if part not in WRAPPERS): (
+            value.float() if value.is_floating_point() else value
+        )
+        for name, value in state.items()
+        if isinstance(value, Tensor)
+    }
 
 
 def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
     """Load a state dict with strict names and shapes.
 
     Args:
-        network: one of `KINDS`, changed in place, only if everything fits.
-        state: name -> tensor.
-        source: where the state dict is from, for the error message.
+        network: one of `KINDS`; it changes only if every weight fits.
+        state: weights by name.
+        source: path of the weights, for the error message.
 
     Raises:
-        InputError: it is of another network; or names the missing, unexpected, mis-shaped and mis-typed
-            entries, or those with numbers that are not finite.
+        InputError: the weights belong to another network; or some are missing, unexpected, not finite, or of
+            another shape or type. The message names them.
     """
-    wanted = KINDS[type(network)]
-    if wanted.sign not in state:
-        for kind in KINDS.values():
-            if kind.sign in state:
-                raise InputError(
-                    f"{source} is of the {kind.title}, which is given as {kind.flag}: give weights of the "
-                    f"{wanted.title} here."
-                )
-    own = network.state_dict()
-    state = {name: torch.tensor(0) for name in own if name.endswith(BATCHES)} | state
-    shared = [(name, state[name], tensor) for name, tensor in own.items() if name in state]
+    wanted, own = KINDS[type(network)], network.state_dict()
+    others = [kind for kind in KINDS.values() if kind.sign in state]
+    if others and wanted not in others:
+        raise InputError(
+            f"{source} is of the {others[0].title}, which is given as {others[0].flag}: give weights of the "
+            f"{wanted.title} here."
+        )
     faults = {
         "missing": [name for name in own if name not in state],
         "unexpected": [name for name in state if name not in own],
-        "mis-shaped": [
-            f"{name} {tuple(theirs.shape)} instead of {tuple(ours.shape)}"
-            for name, theirs, ours in shared
-            if theirs.shape != ours.shape
-        ],
-        "mis-typed": [
-            f"{name} {theirs.dtype} instead of {ours.dtype}"
-            for name, theirs, ours in shared
-            if (theirs.dtype, theirs.layout) != (ours.dtype, ours.layout)
+        "different": [
+            f"{name} {_form(state[name])} instead of {_form(tensor)}"
+            for name, tensor in own.items()
+            if name in state and _form(state[name]) != _form(tensor)
         ],
     }
     complaints = [
-        f"{len(names)} {kind}: {', '.join(names[:LISTED])}{', ...' * (len(names) > LISTED)}"
-        for kind, names in faults.items()
+        f"{len(names)} {fault}: {', '.join(names[:LISTED])}{', ...' * (len(names) > LISTED)}"
+        for fault, names in faults.items()
         if names
     ]
     if complaints:
@@ -140,7 +94,7 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path)
             f"{source} does not fit the {wanted.title} ({'; '.join(complaints)}): "
             "give weights of this network."
         )
-    # by the least and the greatest number, which are NaN if any is: quicker than to look at each
+    # the smallest and the largest number are NaN if any number is: quicker than to test each
     broken = [name for name, tensor in state.items() if not torch.stack(tensor.aminmax()).isfinite().all()]
     if broken:
         raise InputError(
@@ -150,8 +104,12 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path)
     network.load_state_dict(state, assign=next(network.parameters()).is_meta)
 
 
+def _form(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
 def is_single_object(state: dict[str, Tensor]) -> bool:
-    """Tell whether a state dict is of the single-object variant."""
+    """Return whether a state dict belongs to the single-object variant."""
     return MASK_CONV in state and state[MASK_CONV].shape[1] == 4
 
 
@@ -163,10 +121,7 @@ def to_two_objects(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_network(path: str | Path) -> PropagationNetwork:
-    """Read a network as it was trained; the variant (single-object or not) is read off the file.
-
-    Args:
-        path: a published checkpoint, or a network or checkpoint file of our own training.
+    """Load a propagation network as it was trained; the file decides whether it is the single-object variant.
 
     Raises:
         InputError: the file cannot be read or does not fit.
@@ -176,12 +131,12 @@ def read_network(path: str | Path) -> PropagationNetwork:
 
 
 def read_s2m(path: str | Path) -> S2MNetwork:
-    """Read a scribble-to-mask network as it was trained; arguments and errors as of `read_network`."""
+    """Load a scribble-to-mask network as it was trained; raise InputError as `read_network` does."""
     return _with_state(S2MNetwork, network_state(load_file(path)), path)
 
 
 def read_fusion(path: str | Path) -> FusionNetwork:
-    """Read a fusion network as it was trained; arguments and errors as of `read_network`."""
+    """Load a fusion network as it was trained; raise InputError as `read_network` does."""
     return _with_state(FusionNetwork, network_state(load_file(path)), path)
 
 
@@ -196,34 +151,31 @@ def _with_state(build: Callable[[], Network], state: dict[str, Tensor], source: 
 def load_network(
     path: str | Path, device: torch.device | str = "cpu", amp: bool = False
 ) -> PropagationNetwork:
-    """Load a network for inference.
+    """Load a propagation network for inference, prepared by `model.fast_inference.preparation`.
 
     Args:
-        path: as for `read_network`.
-        device: where the network shall live.
-        amp: compute in reduced precision, see `util.device.amp_dtype`.
-
-    Returns:
-        The network as `model.fast_inference.preparation` prepares it.
+        path: path of the weights.
+        device: device to compute on.
+        amp: whether to compute in reduced precision, see `util.device.amp_dtype`.
 
     Raises:
-        InputError: there is no such device, or the file cannot be read or does not fit.
+        InputError: the device does not exist, or the file cannot be read or does not fit.
     """
     return prepare_for_inference(read_network(path), usable_device(device), amp)
 
 
 def load_s2m(path: str | Path, device: torch.device | str = "cpu", amp: bool = False) -> S2MNetwork:
-    """Load a scribble-to-mask network for inference; arguments and errors as of `load_network`."""
+    """Load a scribble-to-mask network for inference, see `load_network`."""
     return prepare_for_inference(read_s2m(path), usable_device(device), amp)
 
 
 def load_fusion(path: str | Path, device: torch.device | str = "cpu", amp: bool = False) -> FusionNetwork:
-    """Load a fusion network for inference; arguments and errors as of `load_network`."""
+    """Load a fusion network for inference, see `load_network`."""
     return prepare_for_inference(read_fusion(path), usable_device(device), amp)
 
 
 def load_weights(network: nn.Module, path: str | Path) -> None:
-    """Load a file into a network that is to be trained; single-object weights fit either variant.
+    """Load a file into a network for training; single-object weights fit both variants.
 
     Raises:
         InputError: the file cannot be read or does not fit.
@@ -235,10 +187,10 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
-    """Write a state dict or checkpoint; the file appears whole or not at all."""
+    """Write a state dict or checkpoint atomically."""
     path = Path(path)
     with atomic_path(path) as temporary:
         try:
             torch.save(content, temporary)
-        except RuntimeError as error:  # how PyTorch says that a write failed
+        except RuntimeError as error:  # PyTorch raises it when a write fails
             raise OSError(f"{path} could not be written (is the disk full?): make room for it.") from error

@@ -1,4 +1,4 @@
-"""Reads PyTorch files without running code from them."""
+"""Loading of PyTorch files without running code from them."""
 
 import pickle
 import re
@@ -13,25 +13,23 @@ LFS_POINTER = b"version https://git-lfs"
 WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
-class _Beside:
-    """Placeholder for an object beside the weights, such as the settings of a training."""
+class _Placeholder:
+    """Replaces an object beside the weights, such as the settings of a training."""
 
-    def __new__(cls, *args: object, **kwargs: object) -> "_Beside":
+    def __new__(cls, *args: object) -> "_Placeholder":
         return super().__new__(cls)
 
-    def __init__(self, *args: object, **kwargs: object) -> None: ...
+    def __init__(self, *args: object) -> None: ...
 
     def __setstate__(self, state: object) -> None: ...
 
 
-PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
-BESIDE: list[Any] = [
-    (_Beside, name)
+REPLACED: list[Any] = [  # NumPy 1 has `numpy.core`, NumPy 2 `numpy._core`
+    (_Placeholder, name)
     for name in (
-        *("argparse.Namespace", "types.SimpleNamespace", "numpy.dtype", "numpy.ndarray"),
-        *(f"numpy.{core}.multiarray.scalar" for core in ("_core", "core")),  # of NumPy 2, of NumPy 1
-        *(f"numpy.{core}.multiarray._reconstruct" for core in ("_core", "core")),
-        *(f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in PATHS),
+        *("argparse.Namespace", "numpy.dtype", "numpy.ndarray"),
+        *("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"),
+        *("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"),
     )
 ]
 
@@ -49,11 +47,11 @@ def load_file(path: str | Path) -> dict[str, Any]:
         raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
     _check_start(path)
     try:
-        with torch.serialization.safe_globals(BESIDE):
+        with torch.serialization.safe_globals(REPLACED):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        stranger = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
-        what = f"it holds {stranger[1]}, which" if stranger else "it is damaged, not a PyTorch file, or"
+        refused = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+        what = f"it holds {refused[1]}, which" if refused else "it is damaged, not a PyTorch file, or"
         raise InputError(
             f"{path} is refused: {what} would run code when loaded (only tensors and plain containers are "
             "accepted): save its weights alone."

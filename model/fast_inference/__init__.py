@@ -1,1 +1,1 @@
-"""What makes a trained network quick, for inference alone: the same function in fewer and cheaper steps."""
+"""Faster ways to compute the same network function, in fewer and cheaper steps."""

@@ -1,7 +1,7 @@
-"""Compiles loops by Numba: once, kept on disk between runs, and with the threads of PyTorch.
+"""Compiles loops with Numba, caches them on disk between runs, and gives them PyTorch's number of threads.
 
-Numba finds a loop on disk by its code and its closure, which must be plain: a function that `njit` has made
-is another in every process, and what closes over it would be compiled, and kept, each time.
+Numba finds a loop on disk by its code and its closure. The closure must not hold a function made by `njit`:
+that function differs in each process, so the loop would be compiled and cached anew each time.
 """
 
 import logging
@@ -20,12 +20,12 @@ from util.lock import in_turn
 
 Kernel = Callable[..., None]
 
-# sums may be reordered, and need not be right where a number is infinite or none
+# sums may be reordered; results with infinite numbers or NaN may be wrong
 FAST_MATH = {"nnan", "ninf", "nsz", "contract", "reassoc"}
-SERIAL: dict[str, Any] = {"fastmath": FAST_MATH, "error_model": "numpy"}  # kept with what it is a part of
+SERIAL: dict[str, Any] = {"fastmath": FAST_MATH, "error_model": "numpy"}
 PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True, "nogil": True}
 
-LOCK_FILE = "compiling.lock"  # beside what is kept
+LOCK_FILE = "compiling.lock"  # in the cache folder
 
 config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
 
@@ -33,42 +33,44 @@ log = logging.getLogger(__name__)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let loops that close over a function compile it with them (a decorator)."""
-    # Numba pickles what a loop closes over to find it on disk, and where equal strings are one object, which
-    # differs between a module just parsed and one read from its .pyc, the pickle does
-    function.__code__ = marshal.loads(marshal.dumps(function.__code__, 2))  # shares no objects
+    """Compile a function as a part of the loops that close over it (a decorator)."""
+    # Numba finds a loop on disk by a pickle of its closure. The pickle depends on whether equal strings are
+    # the same object, which differs between a parsed module and one read from its .pyc; here none are.
+    function.__code__ = marshal.loads(marshal.dumps(function.__code__, 2))
     return register_jitable(**SERIAL)(function)
 
 
 def compiled(loop: Callable[..., None], *arguments: types.Type) -> Kernel:
-    """Compile a loop for arguments of these types, or load what an earlier process has kept.
+    """Compile a loop for one list of argument types, or load it from the cache on disk.
 
-    One process after the other, of all that keep loops in the same folder: Numba gives two of them the same
-    file for different loops of one function, and whoever loaded it would run the other's, beyond the ends of
-    its arrays.
+    A lock makes processes with the same cache folder compile one after the other. Without it Numba can give
+    two processes the same file for different loops of one function; a loaded loop could then be the wrong one
+    and write beyond the ends of its arrays.
 
     Args:
-        loop: with `prange`; it returns nothing.
-        arguments: types of what it will be called with; nothing else is taken.
+        loop: function with `prange` that returns nothing.
+        arguments: the only argument types that the compiled loop accepts.
     """
     use_threads_of_torch()
     try:
         kernel = njit(**PARALLEL, cache=True)(loop)
-    except RuntimeError:  # no folder can be written to
+    except RuntimeError:  # no cache folder is writable
         return _compiled_for_now(loop, arguments)
     folder = kernel.stats.cache_path
     try:
         with in_turn(Path(folder) / LOCK_FILE):
             kernel.compile(arguments)
     except (OSError, EOFError, UnpicklingError) as error:
-        log.warning("compiled loops cannot be kept in %s (%s), which takes time: empty it.", folder, error)
+        log.warning(
+            "compiled loops cannot be cached in %s (%s): empty the folder to save time.", folder, error
+        )
         return _compiled_for_now(loop, arguments)
     kernel.disable_compile()
     return kernel
 
 
 def _compiled_for_now(loop: Callable[..., None], arguments: tuple[types.Type, ...]) -> Kernel:
-    """Compile a loop for this process alone."""
+    """Compile a loop without the cache on disk."""
     kernel = njit(**PARALLEL)(loop)
     kernel.compile(arguments)
     kernel.disable_compile()
@@ -76,14 +78,14 @@ def _compiled_for_now(loop: Callable[..., None], arguments: tuple[types.Type, ..
 
 
 def use_threads_of_torch() -> None:
-    """Give compiled loops as many threads as PyTorch's operations have."""
+    """Let compiled loops use PyTorch's number of threads."""
     set_num_threads(min(torch.get_num_threads(), _most_threads()))
 
 
 @cache
 def _most_threads() -> int:
-    """Let Numba prepare its threads, and return how many loops may have."""
+    """Start Numba's threads and return their number."""
     of_torch = torch.get_num_threads()
     most = get_num_threads()
-    torch.set_num_threads(of_torch)  # for all that use the library, Numba has just set its own number
+    torch.set_num_threads(of_torch)  # the call before has changed it: both share an OpenMP library
     return most

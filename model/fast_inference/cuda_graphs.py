@@ -18,9 +18,9 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 log = logging.getLogger(__name__)
 
-RECORDED = ("encode_query", "encode_memory", "decode")  # of the propagation network
-CALLS_BEFORE = 3  # of one shape: recording is not worth it for a shape that hardly comes again
-MOST_RECORDINGS = 8  # of a function; the one replayed longest ago is dropped
+RECORDED = ("encode_query", "encode_memory", "decode")  # methods of the propagation network
+CALLS_BEFORE = 3  # calls of a shape before it is captured: a rare shape is not worth it
+MOST_RECORDINGS = 8  # graphs of a method; the least recently replayed one is dropped
 
 
 class Recording(NamedTuple):
@@ -28,13 +28,13 @@ class Recording(NamedTuple):
 
     graph: torch.cuda.CUDAGraph
     inputs: list[Tensor]
-    outputs: list[Any]  # tensors, and what else the function returns
-    structure: TreeSpec  # of what it returns
-    weights: list[Tensor]  # whose place in memory must not become that of others
+    outputs: list[Any]  # the function's result, flattened
+    structure: TreeSpec  # structure of the result
+    weights: list[Tensor]  # keeps the memory that the graph reads
 
 
 class Workspace:
-    """The memory in which the recordings of a network compute, one of them at a time."""
+    """The memory pool that the graphs of a network share; one of them runs at a time."""
 
     def __init__(self) -> None:
         self.memory = torch.cuda.graph_pool_handle()
@@ -42,14 +42,14 @@ class Workspace:
 
 
 class ReplayedFunction:
-    """Calls a function of tensors on a GPU, and from the fourth call with the same shapes on replays it.
+    """Calls a function of GPU tensors; from the fourth call with the same shapes on, replays a CUDA graph.
 
-    Outside inference mode, and for tensors on a CPU, it is the function itself. Several threads may call it.
+    Outside inference mode, and for CPU tensors, it calls the function. It is safe for several threads.
 
     Args:
-        function: a method of a network. Calls with equal shapes and other arguments share a recording.
-        network: the network. A recording is valid while its weights stay where they are.
-        workspace: of all functions of the network.
+        function: a method of the network.
+        network: the network; a graph is valid while the weights stay at their memory address.
+        workspace: memory pool of the network's graphs.
     """
 
     def __init__(self, function: Callable[..., Any], network: nn.Module, workspace: Workspace) -> None:
@@ -60,7 +60,7 @@ class ReplayedFunction:
         self.recordings: OrderedDict[Any, Recording] = OrderedDict()
 
     def __call__(self, *args: Any) -> Any:
-        """Return what the function returns."""
+        """Return the result of the function."""
         leaves, structure = tree_flatten(args)
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         on_gpu = all(tensor.is_cuda for tensor in tensors)
@@ -76,17 +76,17 @@ class ReplayedFunction:
             return replay(self.recordings[key], tensors)
 
     def forget(self) -> None:
-        """Free the memory of all recordings; what is called often is recorded again."""
+        """Free all graphs; frequent calls are captured again."""
         with self.workspace.lock:
             self.recordings.clear()
             self.calls.clear()
 
     def _surroundings(self) -> tuple[object, ...]:
-        """Return what else a recording depends on; weights that move all do."""
+        """Return what a graph depends on besides the arguments; all weights move together."""
         return next(self.network.parameters()).data_ptr(), torch.backends.cudnn.allow_tf32
 
     def _record(self, key: object, leaves: list[Any], structure: TreeSpec) -> bool:
-        """Record a call; tell whether it could be."""
+        """Capture a call and return whether it succeeded."""
         while len(self.recordings) >= MOST_RECORDINGS:
             dropped, _ = self.recordings.popitem(last=False)
             self.calls[dropped] = 0
@@ -96,15 +96,15 @@ class ReplayedFunction:
         except torch.cuda.OutOfMemoryError:
             self.calls[key] = -1000  # try again much later
             return False
-        except RuntimeError as error:  # PyTorch has no type of its own for what cannot be recorded
-            log.warning("frames are computed without CUDA graphs, since they cannot be recorded: %s", error)
+        except RuntimeError as error:  # PyTorch has no more special error for a failed capture
+            log.warning("frames are computed without CUDA graphs, since the capture failed: %s", error)
             self.calls[key] = -sys.maxsize
             return False
         return True
 
 
 def alike(leaf: object) -> object:
-    """Return what must be equal in an argument of a call that can be replayed."""
+    """Return the properties of an argument that must be equal to replay a call."""
     if isinstance(leaf, Tensor):
         return leaf.shape, leaf.stride(), leaf.dtype, leaf.device
     return str(leaf)
@@ -117,17 +117,17 @@ def record(
     weights: list[Tensor],
     workspace: Workspace,
 ) -> Recording:
-    """Record a call of a function on copies of its arguments, which are given flattened."""
+    """Capture a call of a function on copies of its flattened arguments."""
     own = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     inputs = [leaf for leaf in own if isinstance(leaf, Tensor)]
     arguments = tree_unflatten(own, structure)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.device(inputs[0].device):
-        side = torch.cuda.Stream()  # nothing can be recorded on the usual one
+        side = torch.cuda.Stream()  # the default stream cannot be captured
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            function(*arguments)  # libraries set themselves up in the first call on a stream
-            # other threads may go on with what would disturb a recording of theirs
+            function(*arguments)  # libraries set up in the first call on a stream
+            # other threads may call functions that are not allowed during a capture
             graph.capture_begin(pool=workspace.memory, capture_error_mode="thread_local")
             try:
                 result = function(*arguments)
@@ -139,7 +139,7 @@ def record(
 
 
 def replay(recording: Recording, tensors: list[Tensor]) -> Any:
-    """Return the result of a recorded function for other tensors of the same shapes."""
+    """Return the result of a captured function for other tensors of the same shapes."""
     for own, tensor in zip(recording.inputs, tensors, strict=True):
         own.copy_(tensor)
     recording.graph.replay()
@@ -148,7 +148,7 @@ def replay(recording: Recording, tensors: list[Tensor]) -> Any:
 
 
 def replay_on_gpu(network: nn.Module) -> None:
-    """Replace the methods of a network that make up a frame by replayed ones."""
+    """Replace the network's methods in `RECORDED` by replayed ones, in place."""
     workspace = Workspace()
     for name in RECORDED:
         if hasattr(network, name):
@@ -157,6 +157,6 @@ def replay_on_gpu(network: nn.Module) -> None:
 
 
 def forget_recordings(network: nn.Module) -> None:
-    """Free the GPU memory that recordings of a network hold."""
+    """Free the GPU memory of a network's graphs."""
     for name in RECORDED:
         getattr(network, name).forget()

@@ -1,7 +1,6 @@
-"""Blocks in fewer passes over the memory of a GPU: convolutions with bias, shortcut and ReLU in one.
+"""Residual blocks for a GPU in which cuDNN computes convolution, bias, shortcut and ReLU in one kernel.
 
-cuDNN does them with a convolution, by calls that PyTorch has for its own compilers: they are used where they
-exist and compute the same. On a CPU this is no faster.
+PyTorch has these calls for its compilers. They are used where they exist and give the right result.
 """
 
 import torch
@@ -14,7 +13,7 @@ from model.resnet import Bottleneck
 
 
 class FusedBottleneck(nn.Module):
-    """`Bottleneck`, its batch norms folded."""
+    """`Bottleneck` with folded batch norms."""
 
     def __init__(self, block: Bottleneck) -> None:
         super().__init__()
@@ -28,7 +27,7 @@ class FusedBottleneck(nn.Module):
 
 
 class FusedResBlock(nn.Module):
-    """`ResBlock`."""
+    """`ResBlock` with fused kernels."""
 
     def __init__(self, block: ResBlock) -> None:
         super().__init__()
@@ -51,14 +50,14 @@ def rectified_sum(conv: nn.Conv2d, x: Tensor, shortcut: Tensor) -> Tensor:
 
 
 def geometry(conv: nn.Conv2d) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]:
-    """Return stride, padding, dilation and groups of a convolution, as cuDNN's calls take them."""
+    """Return stride, padding, dilation and groups of a convolution, for cuDNN's calls."""
     assert not isinstance(conv.padding, str)
     return conv.stride, conv.padding, conv.dilation, conv.groups
 
 
 @torch.inference_mode()
 def fuses(device: torch.device, dtype: torch.dtype) -> bool:
-    """Tell whether the library of a GPU convolves and does what follows in one, and does it right."""
+    """Return whether cuDNN's fused calls exist on a device and give the right result."""
     conv = nn.Conv2d(16, 16, 1).to(device, dtype).to(memory_format=torch.channels_last)
     drawn = torch.randn(2, 16, 4, 4, generator=torch.Generator().manual_seed(0)).to(device, dtype)
     x, shortcut = drawn.contiguous(memory_format=torch.channels_last).split(1)
@@ -71,7 +70,7 @@ def fuses(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def fuse_blocks(network: nn.Module) -> None:
-    """Let the blocks of a network, whose batch norms have been folded, compute in fewer passes, in place."""
+    """Replace the blocks of a network with folded batch norms by fused ones, in place."""
 
     def quicker(_: str, module: nn.Module) -> nn.Module | None:
         if isinstance(module, Bottleneck):

@@ -1,6 +1,6 @@
-"""Chooses by trials in which precision a processor computes, and how it convolves in bfloat16.
+"""Chooses a processor's precision, and its kind of convolution in bfloat16, by short trials.
 
-That a processor has instructions for bfloat16 does not say that they are quick.
+A processor can have instructions for bfloat16 that are slow, so their presence does not decide.
 """
 
 import logging
@@ -14,23 +14,23 @@ from model.fast_inference.trials import Way, choose
 
 log = logging.getLogger(__name__)
 
-SIZE = (480, 854)  # of frames, where they are not known
+SIZE = (480, 854)  # frame size for trials when the frames are not known
 
 
 class Probe(nn.Module):
-    """The convolutions that most of a frame's time goes to, one block of each kind.
+    """The convolutions that take most of a frame's time, one block of each kind.
 
     Args:
-        height: of the frame, at least 16.
-        width: of the frame, at least 16.
-        dtype: of the features.
+        height: height of the frame, at least 16.
+        width: width of the frame, at least 16.
+        dtype: dtype of the features.
     """
 
     def __init__(self, height: int, width: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.res2, self.layer2, self.layer3 = (bottleneck(channels) for channels in (64, 128, 256))
         self.up_8_4 = nn.Sequential(wide(256), nn.ReLU(), wide(256))
-        shapes = [(256, 4), (512, 8), (1024, 16), (256, 4)]  # channels, and pixels from cell to cell
+        shapes = [(256, 4), (512, 8), (1024, 16), (256, 4)]  # channels and stride
         self.features = [
             torch.randn(1, channels, height // cell, width // cell, dtype=dtype).to(
                 memory_format=torch.channels_last
@@ -58,14 +58,14 @@ def bottleneck(channels: int) -> nn.Sequential:
 def is_reduced(
     precision: str, device: torch.device, size: tuple[int, int] = SIZE, training: bool = False
 ) -> bool:
-    """Tell whether to compute in reduced precision.
+    """Return whether to compute in reduced precision.
 
     Args:
-        precision: one of `util.device.PRECISIONS`. "auto" is the quicker one on a CPU, by a trial of about a
-            second, and float32 on a GPU.
-        device: to compute on.
-        size: (height, width) of the frames for the network.
-        training: ask for training steps in place of inference.
+        precision: one of `util.device.PRECISIONS`. "auto" chooses the quicker one on a CPU by a trial of
+            about a second, and float32 on a GPU.
+        device: device to compute on.
+        size: (height, width) of the frames.
+        training: whether the choice is for training steps.
     """
     if precision != "auto" or device.type != "cpu":
         return precision == "reduced"
@@ -78,10 +78,10 @@ def is_reduced(
 
 
 def uses_winograd(dtype: torch.dtype) -> bool:
-    """Tell whether a CPU computes wide convolutions by Winograd's minimal filtering in inference.
+    """Return whether a CPU computes wide convolutions by Winograd's minimal filtering in inference.
 
-    It does in float32. In bfloat16 direct convolutions may be quicker, where the processor multiplies
-    matrices in single instructions.
+    In float32 it does. In bfloat16 a trial decides: direct convolutions can be quicker on a processor with
+    instructions for matrix products.
     """
     if not has_numba() or dtype not in (torch.float32, torch.bfloat16):
         return False
@@ -95,7 +95,7 @@ def uses_winograd(dtype: torch.dtype) -> bool:
 
 
 def make_trials(amp: bool) -> None:
-    """Make those trials now that inference on a CPU would make later; `amp` is reduced precision."""
+    """Make all trials that inference on a CPU needs; `amp` is whether it uses reduced precision."""
     if has_numba():
         onednn_is_quicker()
     if amp:
@@ -103,12 +103,12 @@ def make_trials(amp: bool) -> None:
 
 
 def inference(size: tuple[int, int], dtype: torch.dtype, by_winograd: bool | None = None) -> Way:
-    """Return a call of a probe for inference.
+    """Return a function that runs a probe in inference mode.
 
     Args:
         size: (height, width) of the frame.
-        dtype: to compute in.
-        by_winograd: None for what `uses_winograd` says.
+        dtype: dtype of the computation.
+        by_winograd: whether to use Winograd convolutions; None for the result of `uses_winograd`.
     """
     probe = Probe(*size, dtype).requires_grad_(False)
     if uses_winograd(dtype) if by_winograd is None else by_winograd:
@@ -120,7 +120,7 @@ def inference(size: tuple[int, int], dtype: torch.dtype, by_winograd: bool | Non
 
 
 def training_step(size: tuple[int, int], dtype: torch.dtype) -> Way:
-    """Return a call of a probe with gradients, bfloat16 by autocast; arguments as for `inference`."""
+    """Return a function that runs a probe forward and backward, in bfloat16 by autocast; see `inference`."""
     probe = Probe(*size, torch.float32)
     for feature in probe.features:
         feature.requires_grad_()
@@ -141,10 +141,10 @@ def training_step(size: tuple[int, int], dtype: torch.dtype) -> Way:
 
 @cache
 def has_numba() -> bool:
-    """Tell whether Numba can be used, and say once what it means when it cannot."""
+    """Return whether Numba can be imported; warn once when it cannot."""
     try:
         import numba  # noqa: F401
     except ImportError as error:
-        log.warning("Numba cannot be used (%s): networks compute the same, but slower.", error)
+        log.warning("Numba cannot be used (%s): results are the same, but slower.", error)
         return False
     return True

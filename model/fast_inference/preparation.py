@@ -1,7 +1,4 @@
-"""What makes a network quick: the same function in fewer and cheaper steps.
-
-All that is quicker than plain PyTorch is installed here, and nowhere else.
-"""
+"""Installs the faster implementations in a network: no other file replaces parts of plain PyTorch."""
 
 from itertools import pairwise
 from typing import TypeVar
@@ -21,20 +18,17 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @torch.no_grad()
 def prepare_for_inference(network: Network, device: torch.device, amp: bool = False) -> Network:
-    """Prepare a network in place; its state dict is no longer that of a checkpoint.
+    """Prepare a network for inference in place, and return it in eval mode, without gradients.
 
-    Batch norm is folded into convolutions, and features have their channels last. On a CPU with Numba the
-    memory is read by compiled code, and wide convolutions are computed by Winograd's minimal filtering (in
-    bfloat16 where a trial finds no quicker way). On a GPU bias and ReLU are fused into convolutions, and
-    calls are replayed as CUDA graphs.
+    Its state dict is no longer that of a checkpoint: batch norm is folded into convolutions. Features have
+    their channels last. On a CPU with Numba the memory is read by compiled code, and wide convolutions use
+    Winograd's minimal filtering (in bfloat16 unless a trial finds direct convolutions quicker). On a GPU bias
+    and ReLU are fused into convolutions, and calls are replayed as CUDA graphs.
 
     Args:
-        network: with its weights, in float32.
-        device: to move it to.
-        amp: compute in reduced precision, weights included.
-
-    Returns:
-        The network itself, in eval mode; its parameters need no gradients, which it could not give.
+        network: network with its weights, in float32.
+        device: device to compute on.
+        amp: whether to compute in reduced precision; the weights are converted, too.
     """
     dtype = amp_dtype(device) if amp else next(network.parameters()).dtype
     fold_batch_norm(network.eval().requires_grad_(False))
@@ -55,7 +49,7 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
 
 
 def quicken_training(network: nn.Module, device: torch.device) -> None:
-    """Let wide convolutions take Winograd's way in float32 training steps on a CPU; names stay."""
+    """Use Winograd convolutions in float32 training steps on a CPU; names of weights stay."""
     if device.type == "cpu" and has_numba():
         from model.fast_inference.winograd_steps import use_winograd_in_training
 
@@ -64,16 +58,10 @@ def quicken_training(network: nn.Module, device: torch.device) -> None:
 
 @torch.no_grad()
 def fold_batch_norm(network: Network) -> Network:
-    """Fold every batch norm into its convolution, in place.
+    """Fold every batch norm of a network in eval mode into its convolution, in place; return the network.
 
-    A batch norm belongs to the convolution that its parent holds directly before it, which is so in all
-    networks here and in torchvision's.
-
-    Args:
-        network: in eval mode.
-
-    Returns:
-        The network itself, which computes the same function with fewer passes over memory.
+    A batch norm belongs to the convolution directly before it in the same parent, as in all networks here and
+    in torchvision's.
     """
     for parent in list(network.modules()):
         for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):

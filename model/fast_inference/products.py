@@ -1,8 +1,8 @@
-"""Matrix products with a constant factor, by MKL or oneDNN.
+"""Matrix products with a constant factor; picks MKL or oneDNN by a short trial.
 
-PyTorch gives float32 products to MKL. oneDNN, with the constant factor in its own order, is 1.6 times as fast
-for the memory read on an AMD EPYC (Zen 4), and the read then 1.2 to 1.3 times. That call is none of PyTorch's
-public ones, so it is only used where it exists, computes the same and wins a trial.
+PyTorch computes float32 products with MKL. oneDNN, with the constant factor in its own layout, is 1.6 times
+as fast for the memory read on an AMD EPYC (Zen 4), and the whole read is 1.2 to 1.3 times as fast. Its call
+is not public in PyTorch, so it is used only where it exists, gives the right result and wins a trial.
 """
 
 from collections.abc import Callable
@@ -15,28 +15,24 @@ from model.fast_inference.trials import Way, choose
 
 Product = Callable[[Tensor], Tensor]  # from `rows x C` to `rows x O`
 
-TRIAL = (1024, 128, 1620)  # rows, C and O: a block of the memory and the queries of 854 x 480
+TRIAL = (1024, 128, 1620)  # rows, C and O: a block of memory positions and the queries of 854 x 480
 SUBJECT = "products of the memory read"
-LEAST_GAIN = 1.2  # of one product: it is about a third of the read
+LEAST_GAIN = 1.2  # required speed-up of a product, which is about a third of the read
 
 
 def product_with(factor: Tensor) -> Product:
-    """Return the quickest product with a factor `C x O`, float32."""
+    """Return the quicker product with a factor `C x O`, float32."""
     return by_onednn(factor) if onednn_is_quicker() else lambda x: x @ factor
 
 
 def by_onednn(factor: Tensor) -> Product:
-    """Return the product with a factor by oneDNN.
-
-    Raises:
-        AttributeError, RuntimeError: this PyTorch has no such call.
-    """
+    """Return oneDNN's product with a factor; raise AttributeError or RuntimeError without such a call."""
     reordered = torch.ops.mkldnn._reorder_linear_weight(factor.T.contiguous())
     return lambda x: torch.ops.mkldnn._linear_pointwise(x, reordered, None, "none", [], "")
 
 
 def onednn_is_quicker() -> bool:
-    """Tell whether oneDNN is there, right, and quicker on this processor."""
+    """Return whether oneDNN is available, right, and quicker on this processor."""
     return (
         onednn_is_right()
         and choose(SUBJECT, ("MKL", _by_mkl), ("oneDNN", _by_onednn), LEAST_GAIN) == "oneDNN"
@@ -63,7 +59,7 @@ def _by_onednn() -> Way:
 @cache
 @torch.inference_mode()
 def onednn_is_right() -> bool:
-    """Tell whether oneDNN is there and gives the product."""
+    """Return whether oneDNN is available and gives the right product."""
     x, factor = _trial()
     try:
         return torch.allclose(by_onednn(factor)(x), x @ factor, rtol=0.02, atol=0.02 * factor.shape[0] ** 0.5)

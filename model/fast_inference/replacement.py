@@ -1,4 +1,4 @@
-"""How modules of a network give way to others that compute the same."""
+"""Replacement of modules of a network."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ def replace_modules(
     """Replace modules of a network in place.
 
     Args:
-        network: what holds them.
-        quicker: returns what is to take the place of a module, given its name and itself; None to keep it.
-        prefix: of the names.
+        network: the network.
+        quicker: function from a module's name and the module to its replacement, or None to keep it.
+        prefix: prefix of the names.
     """
     for attribute, module in [*network.named_children()]:
         name = f"{prefix}{attribute}"

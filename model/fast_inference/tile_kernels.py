@@ -1,6 +1,6 @@
-"""Winograd's transforms of tiles, compiled when they are first needed: one pass over memory each.
+"""Winograd's tile transforms, compiled on first use; each makes one pass over memory.
 
-As tensor operations they are some twenty passes, which took a third of a convolution.
+As tensor operations they need about twenty passes, which took a third of a convolution's time.
 """
 
 from functools import cache
@@ -17,8 +17,8 @@ from model.fast_inference.toom_cook import POINTS, Matrix, Tile, matrices
 
 MOST_TERMS = 8
 LANES = 64  # channels in a block
-TILES = 8  # done by one thread in a row
-BITS: dict[torch.dtype, tuple[torch.dtype, type]] = {  # integers of the same size
+TILES = 8  # tiles that one thread computes at a time
+BITS: dict[torch.dtype, tuple[torch.dtype, type]] = {  # integers of the same size, in PyTorch and NumPy
     torch.float32: (torch.int32, np.uint32),
     torch.bfloat16: (torch.int16, np.uint16),
 }
@@ -33,12 +33,14 @@ def bits_of(x: Tensor) -> NDArray[np.generic]:
 
 
 def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
-    """Return what combines blocks of LANES numbers along the rows or columns of a rectangle of such blocks.
+    """Return a function that multiplies a matrix with the columns or rows of a rectangle of blocks.
+
+    A block is LANES numbers.
 
     Args:
         matrix: `results x terms`, with 4, 6 or 8 terms.
-        outer: columns (or rows) of the rectangle; all are combined alike.
-        by_row: the terms are a column's rows, rather than a row's columns.
+        outer: number of columns (or rows) of the rectangle.
+        by_row: whether to multiply with the columns, whose terms are rows.
     """
     results, terms = matrix.shape
     factors = np.zeros((results, MOST_TERMS), np.float32)
@@ -48,8 +50,8 @@ def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
 
     @inlined
     def combine(source: Any, result: Any) -> None:
-        # factors and terms are literals to the compiler, which leaves out what is 0; in a loop over the
-        # terms it would not, nor do many channels at once
+        # factors are constants for the compiler, which leaves out zeros and computes many channels at once;
+        # in a loop over the terms it does neither
         zero = np.float32(0)
         for q in range(outer):
             for c in range(LANES):
@@ -79,14 +81,14 @@ def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
 
 @cache
 def input_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
-    """Return what combines the inputs of tiles for products; see `_combined_windows`."""
+    """Return the loop that transforms input tiles by B to the Winograd domain; see `_combined_windows`."""
     b_rows, b_columns = (matrices(POINTS[outputs])[2] for outputs in tile)
     return _combined_windows(tile, b_rows, b_columns, 1, dtype)
 
 
 @cache
 def gradient_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
-    """Return what transforms output-tile gradients to the Winograd domain; see `_combined_windows`."""
+    """Return the loop that transforms output-tile gradients by A' to the Winograd domain."""
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
     return _combined_windows(tile, a_rows.T, a_columns.T, 0, dtype)
 
@@ -94,17 +96,17 @@ def gradient_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
 def _combined_windows(
     tile: Tile, of_rows: Matrix, of_columns: Matrix, reach: int, dtype: torch.dtype
 ) -> Kernel:
-    """Return what combines the rows and columns of a window for each tile; it is kept on disk between runs.
+    """Return the loop that transforms the rows and columns of the window around each tile.
 
-    It is called with bits of x `N x H x W x C`, the number of the first tile, and bits of the results
+    Its arguments are the bits of x `N x H x W x C`, the index of the first tile, and the bits of the results
     `P x tiles x C`. C is a multiple of LANES.
 
     Args:
-        tile: how far windows are apart.
-        of_rows: `results x terms`.
-        of_columns: `results x terms`; P is the product of both numbers of results.
-        reach: rows and columns of a window before those of its tile.
-        dtype: of x and the results.
+        tile: size of a tile, the distance between windows.
+        of_rows: matrix for the rows, `results x terms`.
+        of_columns: matrix for the columns, `results x terms`; P is the product of both numbers of results.
+        reach: number of rows and columns by which a window begins before its tile.
+        dtype: dtype of x and the results.
     """
     down, across = of_rows.shape[1], of_columns.shape[1]
     inside, squares = down * across, len(of_rows) * len(of_columns)
@@ -143,10 +145,10 @@ def _combined_windows(
 
 @cache
 def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
-    """Return what combines the products of tiles; it is kept on disk between runs.
+    """Return the loop that transforms the products of tiles by A to outputs, and adds the bias.
 
-    It is called with bits of products `P x tiles x O`, the number of the first tile, the bias `O`, and bits
-    of the result `N x H x W x O`. O is a multiple of LANES.
+    Its arguments are the bits of the products `P x tiles x O`, the index of the first tile, the bias `O`, and
+    the bits of the result `N x H x W x O`. O is a multiple of LANES.
     """
     rows, columns = tile
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
@@ -185,7 +187,7 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
 
 
 def _inlined(tile: Tile, dtype: torch.dtype) -> tuple[Any, Any, Any]:
-    """Return functions for loops: place of a tile, bits of a number widened to float32, and rounded again."""
+    """Return functions for loops: position of a tile, conversion of bits to float32, and rounding back."""
     rows, columns = tile
     half = dtype == torch.bfloat16
 

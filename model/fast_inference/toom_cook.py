@@ -1,7 +1,7 @@
-"""The matrices of Winograd's minimal filtering, by Toom and Cook's way to multiply polynomials.
+"""The matrices of Winograd's minimal filtering, from Toom-Cook multiplication of polynomials.
 
-With m outputs along an axis, the m + 2 inputs that they depend on are combined by B, the three taps of a
-kernel by G, and the m + 2 products of both by A.
+For m outputs along an axis, B transforms their m + 2 inputs, G the three taps of the kernel, and A the m + 2
+products of both.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ Tile = tuple[int, int]  # outputs down and across; each an m
 
 TAPS = 3
 
-# m -> where the polynomials behind B, G and A are evaluated, besides infinity; there are m + 1 such points.
-# With the same along both axes, rounding errors in float32 are 2, 8 and 22 times those of summing up.
+# m -> the m + 1 points, besides infinity, at which the polynomials behind B, G and A are evaluated. With the
+# same points along both axes, rounding errors in float32 are 2, 8 and 22 times those of a direct sum.
 POINTS = {
     2: (0.0, 1.0, -1.0),
     4: (0.0, 1.0, -1.0, 0.5, -2.0),

@@ -1,7 +1,7 @@
-"""The top-k read on a CPU: the memory is passed over once, and each query keeps the best it has met.
+"""The top-k read on a CPU in one pass over the memory, in which each query keeps its k best positions.
 
-The affinity of a block of memory positions to all queries is used while it lies in the cache. Time grows with
-the memory and no faster, and no more than a block of affinities ever exists.
+The affinity of a block of memory positions to all queries is used while it is in the processor's cache. The
+time is linear in the memory, and only one block of affinities is held.
 """
 
 import math
@@ -18,14 +18,14 @@ from model.fast_inference.compilation import SERIAL, Kernel, compiled, use_threa
 from model.fast_inference.products import product_with
 from model.memory import read, weighted_values
 
-BLOCK = 1024  # memory positions whose affinities exist at once
-LANES = 32  # queries that are compared at once
-NO_AFFINITY = np.float32(-1e30)  # less than any: compiled code takes no number for infinite
+BLOCK = 1024  # memory positions per block
+LANES = 32  # queries compared at once
+NO_AFFINITY = np.float32(-1e30)  # smaller than any affinity; compiled code assumes finite numbers
 
 
 @njit(**SERIAL)
 def _replace_least(best: Any, where: Any, score: float, position: int) -> None:
-    """Put a greater score and its position in place of the least, the first of a heap."""
+    """Replace the smallest score of a heap, its first, by a greater score with its position."""
     place = 0
     while 2 * place + 1 < len(best):
         child = 2 * place + 1
@@ -39,9 +39,9 @@ def _replace_least(best: Any, where: Any, score: float, position: int) -> None:
 
 
 def _keep_best(scores: Any, first: int, best: Any, where: Any) -> None:
-    """Update the k best of each query, `best` and their positions `where`, both `Q x k`.
+    """Update the k best scores of each query, `best`, and their positions `where`, both `Q x k`.
 
-    The scores `positions x Q` are those of a block that begins at position `first`; Q is a multiple of LANES.
+    `scores` `positions x Q` are those of a block that begins at position `first`; Q is a multiple of LANES.
     """
     positions, queries = scores.shape
     for chunk in prange(queries // LANES):
@@ -50,7 +50,7 @@ def _keep_best(scores: Any, first: int, best: Any, where: Any) -> None:
         for q in range(LANES):
             least[q] = best[start + q, 0]
         for position in range(positions):
-            most = NO_AFFINITY  # by which one is better
+            most = NO_AFFINITY  # largest gain of a query
             for q in range(LANES):
                 most = max(most, scores[position, start + q] - least[q])
             if most > 0:
@@ -80,7 +80,7 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
     where = torch.zeros(len(queries), k, dtype=torch.int64)
     affinity = product_with(queries.T)
     update = keep_best()
-    # the newest come first, which are most akin to the queries: then few are better than what is kept
+    # the newest block comes first: it is most similar to the queries, so few later scores are better
     for start in reversed(range(0, len(keys), BLOCK)):
         scores = affinity(keys[start : start + BLOCK].float())  # positions x Q
         update(scores.numpy(), start, best.numpy(), where.numpy())
@@ -90,7 +90,7 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
 def quickest_read(
     memory_key: Tensor, memory_value: Tensor, query_key: Tensor, *, top_k: int | None, **options: Any
 ) -> Tensor:
-    """Read the memory of one object the quickest way on its device; all is as for `model.memory.read`."""
+    """Read the memory of one object in the quickest way on its device, see `model.memory.read`."""
     if top_k is not None and options.get("km_sigma") is None and query_key.device.type == "cpu":
         return top_k_read(memory_key, memory_value, query_key, top_k)
     return read(memory_key, memory_value, query_key, top_k=top_k, **options)

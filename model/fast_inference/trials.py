@@ -1,7 +1,7 @@
-"""Short trials that decide how this processor computes: every choice that is made by measuring is made here.
+"""Short trials that choose the quicker of two ways to compute, for all choices by measurement.
 
-The usual way is kept unless another takes clearly less time, so that processes on one machine rarely choose
-differently. Where they must not, one gives its choices to the others.
+The usual way stays unless the other is clearly quicker, so that processes on one machine rarely choose
+differently. Where their choices must be equal, one process sends its choices to the others.
 """
 
 import logging
@@ -13,39 +13,33 @@ import torch
 
 log = logging.getLogger(__name__)
 
-LEAST_GAIN = 1.05  # of the other way, for it to be chosen
-ROUNDS = 4  # the fastest of which counts
+LEAST_GAIN = 1.05  # speed-up that the other way needs to be chosen
+ROUNDS = 4  # runs of each way; the fastest one counts
 
 Way = Callable[[], object]
 NamedWay = tuple[str, Callable[[], Way]]
 
 
 class Trial(NamedTuple):
-    """A trial that was made.
+    """The result of a trial."""
 
-    Attributes:
-        usual: the name of the usual way, and the seconds that it took.
-        other: the same of the other way.
-        chosen: the name of the way that was chosen.
-    """
-
-    usual: tuple[str, float]
-    other: tuple[str, float]
-    chosen: str
+    usual: tuple[str, float]  # name and seconds of the usual way
+    other: tuple[str, float]  # name and seconds of the other way
+    chosen: str  # name of the chosen way
 
 
-chosen: dict[str, str] = {}  # by the subject of the trial, which another process may have made
-made: dict[str, Trial] = {}  # in this process
+chosen: dict[str, str] = {}  # chosen way by subject, also from trials of another process
+made: dict[str, Trial] = {}  # trials of this process by subject
 
 
 def choose(subject: str, usual: NamedWay, other: NamedWay, least_gain: float = LEAST_GAIN) -> str:
-    """Return the name of the quicker of two ways; one trial a process decides.
+    """Return the name of the quicker of two ways; a process makes one trial per subject.
 
     Args:
-        subject: what is computed; different for different sizes.
-        usual: its name, and what makes it ready.
-        other: the same of the other way.
-        least_gain: how many times as fast the other has to be.
+        subject: description of the computation, with its size.
+        usual: name of the usual way, and a function that prepares it.
+        other: name of the other way, and a function that prepares it.
+        least_gain: speed-up that the other way needs to be chosen.
     """
     if subject not in chosen:
         made[subject] = trial = compare(usual, other, least_gain)
@@ -59,8 +53,8 @@ def choose(subject: str, usual: NamedWay, other: NamedWay, least_gain: float = L
 
 
 def compare(usual: NamedWay, other: NamedWay, least_gain: float) -> Trial:
-    """Make a trial; arguments as for `choose`."""
-    with torch.random.fork_rng(devices=[]):  # what is random in a run does not depend on trials
+    """Make a trial; see `choose`."""
+    with torch.random.fork_rng(devices=[]):  # random numbers of a run must not depend on trials
         ways = [prepare() for _, prepare in (usual, other)]
     seconds: tuple[list[float], list[float]] = ([], [])
     for way in ways:
@@ -76,10 +70,10 @@ def compare(usual: NamedWay, other: NamedWay, least_gain: float) -> Trial:
 
 
 def choices() -> dict[str, str]:
-    """Return what has been chosen, by subject, for `adopt` in another process."""
+    """Return the choices by subject, for `adopt` in another process."""
     return dict(chosen)
 
 
 def adopt(choices: Mapping[str, str]) -> None:
-    """Choose from now on what another process has chosen."""
+    """Take over the choices of another process."""
     chosen.update(choices)

@@ -1,9 +1,9 @@
 """3x3 convolutions by Winograd's minimal filtering, for inference on a CPU.
 
-A tile of m x n outputs depends on (m + 2) x (n + 2) inputs and costs as many multiplications for each pair
-of channels, where summing up costs 9 for each output (Lavin and Gray, CVPR 2016): a quarter with 4 x 4
-outputs, a fifth with 6 x 6. Along each axis inputs are combined by B, kernels by G and their products by A:
-y = A [(G w) * (B x)].
+A tile of m x n outputs depends on (m + 2) x (n + 2) inputs and needs that number of multiplications for each
+pair of channels; a direct sum needs 9 m n (Lavin and Gray, CVPR 2016). That is a quarter with 4 x 4 outputs,
+a fifth with 6 x 6. Along each axis B transforms the inputs, G the kernel and A their products: y = A [(G w) *
+(B x)].
 """
 
 import math
@@ -21,31 +21,31 @@ from model.fast_inference.tile_kernels import LANES, bits_of, input_sums, produc
 from model.fast_inference.toom_cook import POINTS, TAPS, Tile, matrices
 from model.modules import ALL, PartialConv2d
 
-# Of float32 at a fourth and an eighth of a frame's size, and at a sixteenth, where large tiles reach over the
-# edge and kernels weigh more than what they are applied to. In bfloat16 the error of rounding is 3.7 times
-# that of summing up with these tiles, and would be 7 times with 4 x 4.
+# Tiles of float32 at strides 4 and 8, and at stride 16, where large tiles reach over the edge and kernels
+# take more memory than features. In bfloat16 the rounding error of this tile is 3.7 times that of a direct
+# sum; with 4 x 4 it would be 7 times.
 FINE_TILE, COARSE_TILE, BFLOAT16_TILE = (6, 6), (4, 4), (2, 4)
-FINE = {"res2", "layer1", "layer2", "up_16_8", "up_8_4"}  # parts of networks at a fourth and an eighth
+FINE = {"res2", "layer1", "layer2", "up_16_8", "up_8_4"}  # parts of networks at strides 4 and 8
 
-# with fewer, combining takes as long as is saved
+# with fewer channels, the transforms take as long as the products save
 LEAST_CHANNELS = {torch.float32: LANES, torch.bfloat16: 2 * LANES}
-BAND_BYTES = 24 << 20  # of combined inputs held at once: much more would be new pages of memory each time
+BAND_BYTES = 24 << 20  # bytes of transformed inputs held at once; more would need new memory pages each time
 
 
 class WinogradConv2d(nn.Module):
-    """Computes what a 3x3 convolution of stride 1 and padding 1 computes. It is not differentiable.
+    """A 3x3 convolution of stride 1 and padding 1; it is not differentiable.
 
     Args:
-        conv: its kernel is kept combined, with 2.7 to 7 times the numbers. Channels are filled up to
+        conv: the convolution. Its transformed kernel has 2.7 to 7 times the numbers; channels are padded to
             multiples of LANES.
-        dtype: to compute in; that of the input.
-        tile: outputs of one, down and across.
+        dtype: dtype of input and result.
+        tile: rows and columns of a tile's outputs.
     """
 
     def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, tile: Tile) -> None:
         super().__init__()
         self.tile = tile
-        input_sums(tile, dtype), product_sums(tile, dtype)  # compiled now, not with the first frame
+        input_sums(tile, dtype), product_sums(tile, dtype)  # compiles them before the first frame
         self.outputs = conv.out_channels
         filled = -conv.out_channels % LANES
         no_bias = torch.zeros(conv.out_channels + filled)
@@ -59,34 +59,31 @@ class WinogradConv2d(nn.Module):
             self.kernels[_key(part)] = combined_kernels(weight, tile).to(dtype)
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
-        """Convolve `N x C x H x W`.
+        """Convolve features `N x C x H x W` into `N x O x H x W`, channels last.
 
         Args:
-            x: the input.
-            channels: input channels of the convolution, C in number.
-            bias: add it.
-
-        Returns:
-            `N x O x H x W`, channels last; a view of more when O is no multiple of LANES.
+            x: features of the C input channels in `channels`.
+            channels: slice of the convolution's input channels.
+            bias: whether to add the bias.
         """
         x = x.permute(0, 2, 3, 1).contiguous()
-        if x.shape[3] % LANES:  # or else padding would copy it for nothing
+        if x.shape[3] % LANES:  # F.pad would copy even without padding
             x = F.pad(x, (0, -x.shape[3] % LANES))
         added = self.bias if bias else self.no_bias
         return convolve(x, self.kernels[_key(channels)], self.tile, added)[:, : self.outputs]
 
 
 def convolve(x: Tensor, kernels: Tensor, tile: Tile, bias: NDArray[np.float32]) -> Tensor:
-    """Convolve by tiles; C and O are multiples of LANES.
+    """Convolve by tiles; return `N x O x H x W`, channels last. C and O are multiples of LANES.
 
     Args:
-        x: the input, `N x H x W x C`, contiguous.
-        kernels: combined, `P x C x O`.
-        tile: outputs of one, down and across.
-        bias: `O`; the result is `N x O x H x W`, channels last.
+        x: features `N x H x W x C`, contiguous.
+        kernels: transformed kernels `P x C x O`.
+        tile: rows and columns of a tile's outputs.
+        bias: bias `O`.
     """
     images, height, width, _ = x.shape
-    # no view, or else each operation on it in place would cost copies on the way back (training)
+    # not a view: in training, each in-place operation on a view costs copies in the backward pass
     result = torch.empty(images, len(bias), height, width, dtype=x.dtype, memory_format=torch.channels_last)
     y = bits_of(result.permute(0, 2, 3, 1))
     combine_products = product_sums(tile, x.dtype)
@@ -96,11 +93,11 @@ def convolve(x: Tensor, kernels: Tensor, tile: Tile, bias: NDArray[np.float32]) 
 
 
 def combined_inputs(x: Tensor, tile: Tile) -> Iterator[tuple[int, Tensor]]:
-    """Yield the combined inputs of bands of tiles, `P x tiles x C`, and the number of the first tile of each.
+    """Yield (index of the first tile, transformed inputs `P x tiles x C`) of bands of tiles.
 
     Args:
-        x: `N x H x W x C`, contiguous; C is a multiple of LANES.
-        tile: outputs of one, down and across.
+        x: features `N x H x W x C`, contiguous; C is a multiple of LANES.
+        tile: rows and columns of a tile's outputs.
     """
     use_threads_of_torch()
     images, height, width, inputs = x.shape
@@ -108,7 +105,7 @@ def combined_inputs(x: Tensor, tile: Tile) -> Iterator[tuple[int, Tensor]]:
     count = (rows + 2) * (columns + 2)  # products of a tile
     tiles = images * math.ceil(height / rows) * math.ceil(width / columns)
     at_once = max(1, BAND_BYTES // (count * inputs * x.element_size()))
-    at_once = math.ceil(tiles / math.ceil(tiles / at_once))  # bands of one size
+    at_once = math.ceil(tiles / math.ceil(tiles / at_once))  # bands of equal size
     for first in range(0, tiles, at_once):
         combined = x.new_empty(count, min(at_once, tiles - first), inputs)
         input_sums(tile, x.dtype)(bits_of(x), first, bits_of(combined))
@@ -116,20 +113,20 @@ def combined_inputs(x: Tensor, tile: Tile) -> Iterator[tuple[int, Tensor]]:
 
 
 def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:
-    """Combine the kernels `O x C x 3 x 3` of a convolution for tiles of P products each: `P x C x O`."""
+    """Transform the kernels `O x C x 3 x 3` of a convolution for tiles of P products: `P x C x O`."""
     outputs, inputs = weight.shape[:2]
     taps = weight.transpose(0, 1).reshape(inputs * outputs, -1)  # C*O x 9
     return (kernel_sums(tile).to(weight.dtype) @ taps.T).view(-1, inputs, outputs)
 
 
 def kernel_sums(tile: Tile) -> Tensor:
-    """Return what combines the taps of a kernel for a tile of P products, G along both axes: `P x 9`."""
+    """Return the transform of a kernel's taps for a tile of P products, G along both axes: `P x 9`."""
     of_rows, of_columns = (matrices(POINTS[outputs])[1] for outputs in tile)
     return torch.from_numpy(np.kron(of_rows, of_columns))
 
 
 def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
-    """Replace the convolutions in place that are quicker by Winograd's way, to compute in `dtype`."""
+    """Replace the suited convolutions of a network by Winograd convolutions in `dtype`, in place."""
 
     def quicker(name: str, module: nn.Module) -> nn.Module | None:
         if isinstance(module, nn.Conv2d) and is_suited(module, dtype):
@@ -140,19 +137,19 @@ def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
 
 
 def tile_of(name: str, dtype: torch.dtype) -> Tile:
-    """Return the size of tiles for the convolution of a name in a network."""
+    """Return the tile for the convolution with a name in a network."""
     if dtype == torch.bfloat16:
         return BFLOAT16_TILE
     return COARSE_TILE if FINE.isdisjoint(name.split(".")) else FINE_TILE
 
 
 def is_suited(conv: nn.Conv2d, dtype: torch.dtype) -> bool:
-    """Tell whether Winograd's way computes what a convolution computes, and quicker."""
+    """Return whether Winograd convolutions support a convolution, and it is wide enough to gain."""
     shape = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode)
     wide = min(conv.in_channels, conv.out_channels) >= LEAST_CHANNELS[dtype]
     return wide and shape == ((TAPS, TAPS), (1, 1), (1, 1), (1, 1), 1, "zeros")
 
 
 def _key(part: slice) -> tuple[int | None, int | None]:
-    """Return a slice as a key, which it is itself only from Python 3.12 on."""
+    """Return a slice as a dictionary key; slices are hashable only from Python 3.12 on."""
     return part.start, part.stop

@@ -1,8 +1,8 @@
-"""3x3 convolutions by Winograd's way in training steps, for float32 on a CPU, with their gradients.
+"""Winograd convolutions with gradients, for training steps in float32 on a CPU.
 
-The way is linear in inputs and in kernels, so that its gradients are of the same kind: for inputs it is a
-convolution of the outputs' gradient with turned kernels; for kernels the products of combined inputs with
-the gradient of products, A' dy, are summed over all tiles and brought back by G'.
+The gradient of the inputs is a convolution of the outputs' gradient with kernels rotated by 180 degrees. The
+gradient of the kernels is the sum over all tiles of the products of transformed inputs with A' dy,
+transformed by G'.
 """
 
 import math
@@ -22,8 +22,8 @@ from model.fast_inference.winograd import combined_inputs, convolve, is_suited, 
 from model.modules import ALL, PartialConv2d
 
 TILE: Tile = (4, 4)
-# Measured on an AMD EPYC (Zen 4): 64 channels gain nothing, and of few tiles it takes longer to combine the
-# kernels than is saved.
+# Measured on an AMD EPYC (Zen 4): 64 channels gain nothing, and with few tiles the transform of the kernels
+# takes longer than the products save.
 LEAST_TILES = 100
 LEAST_CHANNELS = 2 * LANES
 
@@ -31,18 +31,14 @@ _kept = threading.local()
 
 
 class WinogradTrainedConv2d(nn.Module):
-    """Computes what a convolution computes, with the same parameters under the same names.
-
-    Args:
-        conv: 3x3, of stride and padding 1.
-    """
+    """A 3x3 convolution of stride and padding 1, with the same parameters under the same names as `conv`."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
-        """Convolve `B x C x h x w`; C input channels of the convolution, with or without the bias."""
+        """Convolve features `B x C x h x w` of the C input channels in `channels`, with or without bias."""
         weight = self.weight if channels == ALL else self.weight[:, channels]
         added = self.bias if bias else None
         return convolved(x, weight, added) if is_gain(x) else F.conv2d(x, weight, added, padding=1)
@@ -55,7 +51,7 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class WinogradConvolution(torch.autograd.Function):
-    """The convolution of features whose channels lie last; their numbers are multiples of LANES."""
+    """The convolution of channels-last features; the numbers of channels are multiples of LANES."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -67,13 +63,13 @@ class WinogradConvolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Return the gradients of all arguments for that of the result, `N x O x H x W`."""
-        with torch.autocast("cpu", enabled=False):  # which may be on where the gradient is asked for
+        """Return the gradients of all arguments from that of the result, `N x O x H x W`."""
+        with torch.autocast("cpu", enabled=False):
             return WinogradConvolution._gradients(ctx, gradient.permute(0, 2, 3, 1).contiguous())
 
     @staticmethod
     def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors  # and the gradient is N x H x W x O
+        x, weight = ctx.saved_tensors  # the gradient is N x H x W x O
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             no_bias = np.zeros(x.shape[3], np.float32)
@@ -86,7 +82,7 @@ class WinogradConvolution(torch.autograd.Function):
 
 
 def use_winograd_in_training(network: nn.Module) -> None:
-    """Let the convolutions of a network that gain by it take Winograd's way; weights and names stay."""
+    """Replace the wide convolutions of a network by Winograd convolutions; weights and names stay."""
 
     def quicker(_: str, module: nn.Module) -> nn.Module | None:
         if not isinstance(module, nn.Conv2d):
@@ -98,23 +94,23 @@ def use_winograd_in_training(network: nn.Module) -> None:
 
 
 def is_wide(conv: nn.Conv2d, parts: tuple[slice, ...]) -> bool:
-    """Tell whether a convolution, and each part of its input channels, is of a kind that may gain."""
+    """Return whether a convolution and each part of its input channels are wide enough to gain."""
     widths = [conv.out_channels, *(len(range(conv.in_channels)[part]) for part in parts)]
     whole_blocks = all(width % LANES == 0 and width >= LEAST_CHANNELS for width in widths)
     return whole_blocks and is_suited(conv, torch.float32)
 
 
 def is_gain(x: Tensor) -> bool:
-    """Tell whether `N x C x H x W` has tiles enough for Winograd's way to be quicker, in float32 on a CPU."""
+    """Return whether features `N x C x H x W` are float32 on a CPU and have enough tiles to gain."""
     tiles = len(x) * math.ceil(x.shape[2] / TILE[0]) * math.ceil(x.shape[3] / TILE[1])
     in_float32 = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return tiles >= LEAST_TILES and in_float32 and x.device.type == "cpu"
 
 
 def combined(weight: Tensor, turned: bool) -> Tensor:
-    """Combine kernels `O x C x 3 x 3`, or what they are when turned by half a circle: `P x O x C`.
+    """Transform kernels `O x C x 3 x 3`, if `turned` rotated by 180 degrees, to `P x O x C`.
 
-    The result is overwritten by the next call in the same thread.
+    The next call in the same thread overwrites the result.
     """
     sums = kernel_sums(TILE).to(weight.dtype)  # P x 9
     taps = weight.permute(2, 3, 0, 1).reshape(TAPS * TAPS, -1)  # 9 x O*C
@@ -124,11 +120,11 @@ def combined(weight: Tensor, turned: bool) -> Tensor:
 
 
 def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
-    """Return the gradient of kernels, `O x C x 3 x 3`, for that of results.
+    """Return the gradient of the kernels, `O x C x 3 x 3`.
 
     Args:
-        x: what was convolved, `N x H x W x C`.
-        gradient: `N x H x W x O`.
+        x: input of the convolution, `N x H x W x C`.
+        gradient: gradient of its result, `N x H x W x O`.
     """
     sums = kernel_sums(TILE).to(x.dtype)  # P x 9
     of_products = kept_memory("gradient", len(sums), gradient.shape[3], x.shape[3])
@@ -136,18 +132,17 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
         results = x.new_empty(*inputs.shape[:2], gradient.shape[3])
         gradient_sums(TILE, x.dtype)(bits_of(gradient), first, bits_of(results))
         of_products.baddbmm_(results.transpose(1, 2), inputs, beta=1 if first else 0)
-    of_taps = sums.T @ of_products.transpose(0, 1)  # O x 9 x C: kernels whose channels lie last
+    of_taps = sums.T @ of_products.transpose(0, 1)  # O x 9 x C, channels last
     return of_taps.unflatten(1, (TAPS, TAPS)).permute(0, 3, 1, 2)
 
 
 def kept_memory(purpose: str, *shape: int) -> Tensor:
-    """Return memory of float32 that this thread uses again for the same purpose, and keeps until its end.
+    """Return float32 memory that this thread keeps and reuses for a purpose.
 
-    What is freed in such pieces goes back to the system, and new pages take it as long to clear as the
-    products that they are for.
+    Large freed pieces go back to the operating system, and clearing new pages takes as long as the products.
     """
     size, memory = math.prod(shape), _kept.__dict__.setdefault(purpose, torch.empty(0))
     if len(memory) < size:
-        with torch.inference_mode(False):  # or else training could not write to it
+        with torch.inference_mode(False):  # training cannot write to inference tensors
             memory = _kept.__dict__[purpose] = torch.empty(size)
     return memory[:size].view(shape)

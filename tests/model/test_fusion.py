@@ -96,7 +96,9 @@ def test_files_are_checked_as_those_of_propagation_are(plain, tmp_path):
         save_checkpoint(wrapped, path)
         assert load_fusion(path).dtype == torch.float32
     save_checkpoint({**state, "conv1.0.bias": torch.zeros(3)}, path)
-    with pytest.raises(InputError, match=r"the fusion network \(1 mis-shaped: conv1.0.bias \(3,\) instead"):
+    with pytest.raises(
+        InputError, match=r"the fusion network \(1 different: conv1.0.bias \(3,\) float32 instead"
+    ):
         load_fusion(path)
     save_checkpoint({**state, "conv1.0.bias": torch.full((32,), torch.nan)}, path)
     with pytest.raises(InputError, match="not finite in 1 entries"):
