@@ -1,4 +1,4 @@
-"""From clicks or a box on one picture to a mask, by a promptable network: EfficientSAM, SAM or SAM 2."""
+"""Masks from clicks or a box on one picture, by a promptable network: EfficientSAM, SAM or SAM 2."""
 
 import hashlib
 from collections import OrderedDict
@@ -17,9 +17,9 @@ from util.promptable import CLICK_MODEL
 Points = NDArray[np.float64]  # N x 2
 Kinds = NDArray[np.intp]  # N
 
-TAKES_AWAY, ADDS, TOP_LEFT, BOTTOM_RIGHT = range(4)  # labels of points, as osam has them
-MOST_POINTS = 6  # of one prompt: EfficientSAM leaves out further ones
-EMBEDDING_BYTES = 1 << 28  # of the last pictures, kept for further clicks
+NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = range(4)  # labels of points, as in osam
+MOST_POINTS = 6  # points of one prompt; EfficientSAM ignores more
+EMBEDDINGS = 16  # pictures whose embeddings are cached for further clicks; one of SAM 2 has 16 MB
 
 
 class PointSegmenter(Protocol):
@@ -28,34 +28,31 @@ class PointSegmenter(Protocol):
     def segment(
         self, picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None = None
     ) -> Mask:
-        """Segment the object that points mark.
+        """Return the mask `H x W` of the object that points mark.
 
         Args:
-            picture: RGB, `H x W x 3`.
-            points: `N x 2`, (x, y) in pixels; a pixel's centre is a whole number.
-            labels: N; 1 on the object, 0 beside it; 2 and 3 are the top left and the bottom right corner of
-                a box around it, which begins anew.
-            previous: mask so far, `H x W`, which the clicks correct; None when there is none.
-
-        Returns:
-            `H x W`.
+            picture: RGB picture `H x W x 3`.
+            points: points `N x 2`, (x, y) in pixels; pixel centres are whole numbers.
+            labels: N labels: 1 on the object, 0 beside it, 2 and 3 for the top left and bottom right corner
+                of a box around it. A box replaces the previous mask.
+            previous: mask `H x W` that the clicks correct; None for a new mask.
 
         Raises:
-            InputError: a click lies outside of the picture, or nothing says where the object is.
+            InputError: a click lies outside of the picture, or no click or box marks the object.
         """
         ...
 
 
 class ClickSegmenter:
-    """Segments by a promptable network, a `PointSegmenter`.
+    """Segments by a promptable network; a `PointSegmenter`.
 
-    Without a previous mask the result is the network's answer. A previous mask is kept outside of what the
-    clicks say: of three answers (to the clicks alone, to them and the box around the previous mask, to them
-    and the point deepest inside of it) the one counts that agrees with most clicks and, among such, overlaps
-    most with the previous mask; of it, `corrected` takes only the regions in which clicks lie.
+    Without a previous mask the result is the network's answer. To correct a previous mask, the network is
+    asked three times: with the clicks alone, with the box around the previous mask, and with its innermost
+    point. The best answer agrees with most clicks and, among equals, has the largest IoU with the previous
+    mask. `corrected` then changes only the regions in which clicks lie.
 
     Args:
-        name: a model of osam; its weights are fetched when they are not in osam's cache.
+        name: name of a model of osam; missing weights are fetched.
 
     Raises:
         InputError: osam has no such model, or its weights cannot be fetched.
@@ -63,16 +60,16 @@ class ClickSegmenter:
 
     def __init__(self, name: str = CLICK_MODEL) -> None:
         self.network = load(name)
-        self._embeddings: OrderedDict[bytes, types.ImageEmbedding] = OrderedDict()
+        self._embeddings: OrderedDict[bytes, types.ImageEmbedding] = OrderedDict()  # by digest of the picture
 
     def segment(
         self, picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None = None
     ) -> Mask:
         """Segment the object that points mark; see `PointSegmenter`."""
         at, kinds = checked_prompt(picture, points, labels, previous)
-        order = np.argsort(-np.minimum(kinds, TOP_LEFT), kind="stable")  # boxes, what adds, what takes away
+        order = np.argsort(-np.minimum(kinds, TOP_LEFT), kind="stable")  # boxes, positive, negative clicks
         at, kinds = at[order], kinds[order]
-        if previous is None or not previous.any() or (kinds > ADDS).any():
+        if previous is None or not previous.any() or (kinds > POSITIVE).any():
             previous = self._asked(picture, at[:MOST_POINTS], kinds[:MOST_POINTS])
             at, kinds = at[MOST_POINTS:], kinds[MOST_POINTS:]
         step = MOST_POINTS - 2  # the box takes two
@@ -82,12 +79,11 @@ class ClickSegmenter:
         return previous
 
     def _corrected(self, picture: Picture, at: Points, kinds: Kinds, previous: Mask) -> Mask:
-        """Return the previous mask with the regions changed that clicks are about."""
+        """Return the previous mask, corrected by the best of the network's answers."""
 
         def merit(found: Mask) -> tuple[int, float]:
-            agreeing = sum(
-                found[pixel] == (kind == ADDS) for pixel, kind in zip(_pixels(at), kinds, strict=True)
-            )
+            clicks = zip(_pixels(at), kinds, strict=True)
+            agreeing = sum(found[pixel] == (kind == POSITIVE) for pixel, kind in clicks)
             return agreeing, (found & previous).sum() / max(1, (found | previous).sum())
 
         prompts = _prompts(at, kinds, previous)
@@ -105,13 +101,13 @@ class ClickSegmenter:
         return next((mask for mask in found if mask is not None), np.zeros(picture.shape[:2], bool))
 
     def _embedding(self, picture: Picture) -> types.ImageEmbedding:
-        """Return what the network computes once a picture."""
+        """Return the embedding of a picture, from the cache or the network."""
         key = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
         if key not in self._embeddings:
             with prompting(self.network.name):
                 self._embeddings[key] = self.network.encode_image(picture)
         self._embeddings.move_to_end(key)
-        while len(self._embeddings) > 1 and sum(map(_bytes_of, self._embeddings.values())) > EMBEDDING_BYTES:
+        if len(self._embeddings) > EMBEDDINGS:
             self._embeddings.popitem(last=False)
         return self._embeddings[key]
 
@@ -119,71 +115,73 @@ class ClickSegmenter:
 def checked_prompt(
     picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None
 ) -> tuple[Points, Kinds]:
-    """Return points and labels as arrays; corners of boxes are brought into the picture.
+    """Return points and labels as arrays; corners of boxes are clipped to the picture.
 
     Raises:
         InputError: see `PointSegmenter.segment`.
     """
     at, kinds = np.asarray(points, np.float64).reshape(-1, 2), np.asarray(labels, np.intp).reshape(-1)
     height, width = picture.shape[:2]
-    if len(at) != len(kinds) or not np.isin(kinds, (TAKES_AWAY, ADDS, TOP_LEFT, BOTTOM_RIGHT)).all():
+    if len(at) != len(kinds) or not np.isin(kinds, (NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT)).all():
         raise InputError(
             "each point needs a label: 1 on the object, 0 beside it, 2 and 3 for corners of a box."
         )
     if previous is not None and previous.shape != (height, width):
         raise InputError(f"the previous mask must have the picture's size, {width} x {height}.")
     inside = ((at > -0.5) & (at < (width - 0.5, height - 0.5))).all(axis=1)
-    for x, y in at[~inside & (kinds <= ADDS)]:
+    for x, y in at[~inside & (kinds <= POSITIVE)]:
         raise InputError(f"the click at {x:.0f}, {y:.0f} lies outside of the picture of {width} x {height}.")
-    if not (kinds >= ADDS).any() and (previous is None or not previous.any()):
-        raise InputError("all clicks take away, and there is no mask yet: click on the object first.")
-    return np.where((kinds > ADDS)[:, None], at.clip(0, (width - 1, height - 1)), at), kinds
+    if not (kinds >= POSITIVE).any() and (previous is None or not previous.any()):
+        raise InputError("all clicks are negative, and there is no mask yet: click on the object first.")
+    return np.where((kinds > POSITIVE)[:, None], at.clip(0, (width - 1, height - 1)), at), kinds
 
 
 def corrected(previous: Mask, found: Mask, points: Points, labels: Kinds) -> Mask:
-    """Return the previous mask with the regions changed that clicks are about.
+    """Return the previous mask, changed only in the regions in which clicks lie.
 
-    - A click that adds, beside the mask: the region around it that was found and that the mask lacks.
-    - A click that adds, on the mask: all of what was found that is connected with it.
-    - A click that takes away: the region around it that was not found, or that another click would add.
+    - A positive click beside the mask adds the region of `found` outside of the mask around the click.
+    - A positive click on the mask adds the region of `found` around the click.
+    - A negative click removes the region of the mask outside of `found` around the click, or, beside the
+    mask, the
+      region that a positive click would add.
 
     Args:
-        previous: `H x W`.
-        found: what the network makes of the clicks, `H x W`.
-        points: `N x 2`.
-        labels: N, 0 or 1.
+        previous: previous mask `H x W`.
+        found: the network's answer, `H x W`.
+        points: N clicks, `N x 2`.
+        labels: N labels, 0 or 1.
     """
     result = previous.copy()
     for adds in (True, False):
         for pixel, label in zip(_pixels(points), labels, strict=True):
-            if adds and label == ADDS:
+            if adds and label == POSITIVE:
                 result |= _region(found if previous[pixel] else found & ~previous, pixel)
-            elif not adds and label == TAKES_AWAY:
+            elif not adds and label == NEGATIVE:
                 result &= ~_region(previous & ~found if previous[pixel] else found & ~previous, pixel)
     return result
 
 
 def _prompts(at: Points, kinds: Kinds, previous: Mask) -> Iterator[tuple[Points, Kinds]]:
-    """Yield the prompts of a correction: clicks alone, with the mask's box, with its deepest point.
+    """Yield the prompts of a correction: clicks alone, with the mask's box, with its innermost point.
 
-    The box is left out where clicks add beyond it.
+    The box is left out when a positive click lies outside of it.
     """
-    if (kinds == ADDS).any():
+    if (kinds == POSITIVE).any():
         yield at, kinds
     if not previous.any():
         return
     rows, columns = np.nonzero(previous)
     corners = np.array([(columns.min(), rows.min()), (columns.max(), rows.max())], np.float64)
-    added = at[kinds == ADDS]
+    added = at[kinds == POSITIVE]
     if ((added >= corners[0]) & (added <= corners[1])).all():
         yield np.concatenate([corners, at]), np.concatenate([[TOP_LEFT, BOTTOM_RIGHT], kinds])
     free = np.pad(previous, 1).astype(np.uint8)
-    for row, column in _pixels(at[kinds == TAKES_AWAY]):
+    for row, column in _pixels(at[kinds == NEGATIVE]):
         free[row + 1, column + 1] = 0
     depth = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
     row, column = np.unravel_index(depth.argmax(), depth.shape)
     if depth[row, column] > 0:
-        yield np.concatenate([[(column, row)], at]), np.concatenate([[ADDS], kinds])
+        yield np.concatenate([[(column, row)], at]), np.concatenate([[POSITIVE], kinds])
 
 
 def _pixels(points: Points) -> list[tuple[int, int]]:
@@ -192,10 +190,6 @@ def _pixels(points: Points) -> list[tuple[int, int]]:
 
 
 def _region(mask: Mask, pixel: tuple[int, int]) -> Mask:
-    """Return the connected region of a mask that holds a pixel; empty when the mask does not hold it."""
+    """Return the connected region of a mask around a pixel; empty for a pixel outside of the mask."""
     regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1]
     return mask & (regions == regions[pixel])
-
-
-def _bytes_of(embedding: types.ImageEmbedding) -> int:
-    return sum(each.nbytes for each in (embedding.embedding, *embedding.extra_features))

@@ -1,4 +1,4 @@
-"""The interactive engine: rounds in which given masks are propagated and fused (MiVOS section 3)."""
+"""The interactive engine: propagates and fuses a user's masks in rounds (MiVOS section 3)."""
 
 import logging
 from collections import deque
@@ -21,7 +21,7 @@ from util.errors import InputError
 log = logging.getLogger(__name__)
 
 STORE_BYTES, QUERY_BYTES = 1 << 30, 1 << 30
-UNDO_LEVELS = 4  # given masks and rounds that can be undone
+UNDO_LEVELS = 4  # number of given masks and rounds that can be undone
 
 
 class InteractiveCore:
@@ -33,10 +33,10 @@ class InteractiveCore:
     frames, its results are fused with the old ones; elsewhere they replace them. Between two frames given in
     one round, the forward pass replaces and the backward pass is fused with it. Given frames never change.
 
-    A frame of K objects and P pixels takes `2 * (K+1) * P` bytes of probabilities ("uint8": 1 instead of 2,
-    "float32": 4), above `store_bytes` in files; if its masks were given, `10 * K * P` bytes of memory; and
-    `114 * P` bytes of its encoding in a cache of `query_bytes`. A pass holds `10 * K * P` bytes for each
-    frame that it reads, up to `max_memory_frames` + 1.
+    A frame of K objects and P pixels takes `2 * (K+1) * P` bytes of probabilities, above `store_bytes` in
+    files; `10 * K * P` bytes of permanent memory if its masks were given; and `114 * P` bytes in the cache of
+    encoded frames. A pass holds `10 * K * P` bytes for each frame that it reads, up to `max_memory_frames` +
+    1.
 
     Args:
         network: the propagation network from `model.load_network`.
@@ -111,7 +111,7 @@ class InteractiveCore:
 
     @torch.inference_mode()
     def give(self, index: int, mask: Array, labels: Iterable[int] | None = None) -> None:
-        """Set the masks of all objects on a frame; objects that the mask does not show are absent there.
+        """Set the user's masks for a frame; an object without pixels in them is absent there.
 
         Args:
             index: index of the frame.
@@ -120,8 +120,7 @@ class InteractiveCore:
                 objects.
 
         Raises:
-            InputError: there is no such frame, or the frame or mask is not valid. After any error the engine
-                is as it was before.
+            InputError: frame, index or mask is not valid. After any error the engine is as it was before.
         """
         index = self._index(index)
         if labels is None and getattr(mask, "ndim", 2) == 3:
@@ -149,22 +148,14 @@ class InteractiveCore:
         self.round = None
 
     def undo(self) -> None:
-        """Restore the state before the last given mask or round, bit for bit.
-
-        Raises:
-            InputError: there is nothing to undo.
-        """
+        """Restore the state before the last given mask or round; raise InputError without one."""
         if not self._earlier:
             raise InputError("there is nothing to undo.")
         self.state, self.round = self._earlier.pop(), None
 
     @torch.inference_mode()
     def prob(self, index: int) -> Tensor:
-        """Return the probabilities of a frame, `(K+1) x H x W`: background, then `labels`.
-
-        Raises:
-            InputError: there is no such frame.
-        """
+        """Return a frame's probabilities `(K+1) x H x W`: background, then `labels`."""
         stored = self.state.frames.get(self._index(index))
         return unpad(self.store.get(stored, self.state.labels), self.padding)
 
@@ -182,8 +173,8 @@ class InteractiveCore:
     ) -> Iterator[int]:
         """Propagate masks to other frames, and yield each frame's index when it is done.
 
-        Finished frames stay when the iterator is left early. A call without arguments then continues the
-        round; a call with arguments, or after another change, begins a new round.
+        Finished frames stay when the caller stops early. A call without arguments then continues the round; a
+        call with arguments, or after another change, begins a new round.
 
         Args:
             first: first frame whose results are kept; None for the start.
@@ -222,11 +213,7 @@ class InteractiveCore:
                 yield index
 
     def image(self, index: int) -> Tensor:
-        """Return a frame as the network's input, `1 x 3 x H x W`, padded.
-
-        Raises:
-            InputError: it is not a frame, or differs from the first frame in size.
-        """
+        """Return a frame as the network's input, `1 x 3 x H x W`; raise InputError for another size."""
         frame = frame_tensor(self.frames[index])
         if tuple(frame.shape[1:]) != self.size:
             raise InputError(
@@ -236,7 +223,7 @@ class InteractiveCore:
         return self.propagation.image(frame, self.padding)
 
     def encode(self, index: int, image: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode a frame with its objects in the available memory, see `FramePropagation.encode`."""
+        """Encode a frame with its objects, see `FramePropagation.encode`."""
         encode = self.propagation.encode
         return self.propagation.in_available_memory(lambda: encode(image, objects), index, len(objects))
 

@@ -87,7 +87,7 @@ def fuse(
     attention: Tensor,
     shares: tuple[float, float],
 ) -> Tensor:
-    """Return the logits of the fused masks, before aggregation.
+    """Return the float32 logits of the fused masks, `K x H x W`, before aggregation.
 
     Args:
         network: the fusion network, in eval mode, on the device of the tensors.
@@ -96,9 +96,6 @@ def fuse(
         new: probabilities propagated from the corrected frame, `K x H x W`.
         attention: result of `moved_difference`, `K x 2 x H x W`.
         shares: result of `time_shares`.
-
-    Returns:
-        `K x H x W`, float32.
     """
     return network(fusion_input(frame, old, new, attention, shares)).squeeze(1)
 

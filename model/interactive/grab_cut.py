@@ -32,14 +32,14 @@ SEED = 0  # of OpenCV's colour clustering, so that the same scribbles give the s
 
 
 class GrabCutSegmenter:
-    """Segments by GrabCut; a `model.interactive.scribble_to_mask.ScribbleSegmenter`.
+    """Segments by GrabCut; a `ScribbleSegmenter`.
 
     An object without scribbles keeps its mask, except under scribbles of other objects. Pixels that several
     objects claim go to the object with the nearest scribble.
 
     Args:
-        least_reach: how far around its known part an object is looked for at least, in shares of the
-            picture's shorter side: a click says nothing of its size.
+        least_reach: smallest margin around the known part in which an object is searched, relative to the
+            picture's shorter side. A click does not tell the object's size.
     """
 
     def __init__(self, least_reach: float = 0.0) -> None:
@@ -85,7 +85,7 @@ def mask_in_box(image: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Mas
             f"the box {box} holds no pixel of a picture of {width} x {height}: draw another one."
         )
     outside = ~inside
-    if inside.all():  # then the picture's edge is the background
+    if inside.all():  # the picture's edge is background then
         outside[[0, -1]] = outside[:, [0, -1]] = True
     nothing = np.zeros_like(inside)
     found = _grab_cut(image, nothing, outside, probable=inside, window=np.ones_like(inside))
@@ -142,7 +142,7 @@ def _random_walk(
     starts[sure_background] = 2
     starts[sure_object] = 1
     starts[~_reduced(window, size)] = 2
-    starts[[0, -1]] = starts[:, [0, -1]] = 2  # the outside of a window that is the whole picture
+    starts[[0, -1]] = starts[:, [0, -1]] = 2  # the picture's edge, when the window is the whole picture
     starts[_places_of(negative, size)] = 2
     starts[_places_of(positive, size)] = 1
     if starts.all() or len(np.unique(starts)) < 3:  # nothing is unknown, or one side has no start
@@ -184,7 +184,7 @@ def _enlarged(mask: Mask, size: tuple[int, ...]) -> Mask:
 
 
 def _at_places(mask: Mask, size: tuple[int, ...]) -> Mask:
-    """Reduce a mask, keeping thin lines."""
+    """Return a reduced mask that keeps thin lines."""
     result = np.zeros(size, bool)
     result[_places_of(mask, size)] = True
     return result

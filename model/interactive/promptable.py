@@ -1,6 +1,6 @@
-"""Promptable networks of the library osam: which there are, their weights, and what they answer.
+"""Promptable networks of the library osam: names, weights and answers.
 
-Weights lie in osam's cache, `~/.cache/osam`, under their SHA-256, which osam checks.
+osam stores weights in `~/.cache/osam` under their SHA-256 and checks it.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,11 +18,11 @@ from util.promptable import GRAB_CUT
 Picture = NDArray[np.uint8]  # H x W x 3, RGB
 Mask = NDArray[np.bool_]  # H x W
 
-logger.disable("osam")  # errors say what fails
+logger.disable("osam")  # its errors have all that its log has
 
 
 def model_type(name: str) -> type[types.Model]:
-    """Return osam's model of a name; raises InputError when there is none."""
+    """Return osam's model with a name; raise InputError when there is none."""
     try:
         return apis.get_model_type_by_name(name)
     except ValueError as error:
@@ -31,13 +31,13 @@ def model_type(name: str) -> type[types.Model]:
 
 
 def check_models(click_model: str, find_model: str) -> None:
-    """Make sure that there are models of these names; raises InputError."""
+    """Raise InputError unless osam has models with these names; GrabCut needs none."""
     for name in [find_model] if click_model == GRAB_CUT else [click_model, find_model]:
         model_type(name)
 
 
 def is_here(name: str) -> bool:
-    """Tell whether the weights of a model are in osam's cache."""
+    """Return whether the weights of a model are in osam's cache."""
     return model_type(name).get_size() is not None
 
 
@@ -46,17 +46,17 @@ def fetch(
     progress: Callable[[str, int, int | None], None] | None = None,
     cancel: Event | None = None,
 ) -> None:
-    """Fetch the weights of a model, unless they are in osam's cache and whole.
+    """Fetch the weights of a model that are missing or damaged in osam's cache.
 
     Args:
-        name: the model.
-        progress: is told a file's name, how many bytes of it have come, and how many it has (None when
-            unknown); without it a bar is shown.
-        cancel: set, it ends the download, and nothing stays of the file at work.
+        name: name of the model.
+        progress: function of a file's name, its bytes so far, and its size (None when unknown); None shows a
+            bar.
+        cancel: event that ends the download; the unfinished file is removed.
 
     Raises:
         InputError: the weights cannot be fetched.
-        types.PullCancelledError: cancelled.
+        types.PullCancelledError: the download was cancelled.
     """
     try:
         model_type(name).pull(progress, cancel)
@@ -71,18 +71,14 @@ def fetch(
 
 
 def load(name: str) -> types.Model:
-    """Load a model of osam; weights that are not in its cache are fetched first.
-
-    Raises:
-        InputError: osam has no such model, or its weights cannot be fetched.
-    """
+    """Load a model of osam, after fetching missing weights; raise InputError when this is not possible."""
     fetch(name)
     return model_type(name)()
 
 
 @contextmanager
 def prompting(name: str) -> Iterator[None]:
-    """Raise InputError when a model does not take a kind of prompt."""
+    """Raise InputError when a model does not support a kind of prompt."""
     try:
         yield
     except (NotImplementedError, ValueError) as error:
@@ -93,13 +89,13 @@ def prompting(name: str) -> Iterator[None]:
 
 
 def answers(network: types.Model, request: types.GenerateRequest) -> list[types.Annotation]:
-    """Return what a model finds; raises InputError when it does not take the prompt."""
+    """Return a model's annotations; raise InputError when it does not support the prompt."""
     with prompting(network.name):
         return network.generate(request).annotations
 
 
 def mask_of(annotation: types.Annotation, size: tuple[int, int]) -> Mask | None:
-    """Return the mask of an annotation at a picture's size (H, W); None when it has a box alone."""
+    """Return an annotation's mask at the picture's size (H, W); None when it has only a box."""
     box, part = annotation.bounding_box, annotation.mask
     if box is None or part is None:
         return None

@@ -17,23 +17,14 @@ if TYPE_CHECKING:
 
 
 class Pass(NamedTuple):
-    """A pass over a range of frames.
+    """A pass over a range of frames."""
 
-    Attributes:
-        source: given frame that the pass starts from.
-        step: 1 forward, -1 backward.
-        stop: frame before which the pass ends.
-        bound: given frame at its end; None at an end of the video.
-        fuse: whether to fuse results with the old ones, instead of replacing them.
-        before: stored probabilities of the source before its masks were given.
-    """
-
-    source: int
-    step: int
-    stop: int
-    bound: int | None
-    fuse: bool
-    before: Stored | None
+    source: int  # given frame that the pass starts from
+    step: int  # 1 forward, -1 backward
+    stop: int  # frame before which the pass ends
+    bound: int | None  # given frame at its end; None at an end of the video
+    fuse: bool  # whether to fuse results with the old ones, instead of replacing them
+    before: Stored | None  # probabilities of the source before its masks were given
 
 
 def passes_of(
@@ -69,19 +60,12 @@ def passes_of(
 
 @dataclass
 class Round:
-    """A round in progress; after a frame that fails, the state is unchanged and the frame can be repeated.
+    """A round in progress; after a frame that fails, the state is unchanged and the frame can be repeated."""
 
-    Attributes:
-        passes: unfinished passes, of which the first is running.
-        kept: first and last frame whose results are kept.
-        sources: given frames that are no longer pending after the round.
-        running: state of the first pass.
-    """
-
-    passes: list[Pass]
-    kept: tuple[int, int]
-    sources: Sequence[int]
-    running: "RunningPass | None" = None
+    passes: list[Pass]  # unfinished passes, of which the first is running
+    kept: tuple[int, int]  # first and last frame whose results are kept
+    sources: Sequence[int]  # given frames that are no longer pending after the round
+    running: "RunningPass | None" = None  # state of the first pass
 
     def do_next(self, core: "InteractiveCore") -> int | None:
         """Segment the next frame in a session; return its index if its result is kept."""

@@ -1,8 +1,7 @@
-"""The scribble-to-mask network (S2M): from a frame with a user's scribbles to a mask (MiVOS section 3.1).
+"""The scribble-to-mask network (S2M): segments a frame by a user's scribbles (MiVOS section 3.1).
 
 It is DeepLabV3+ (Chen et al., ECCV 2018) on ResNet-50. Trunk and ASPP are torchvision's modules. Attribute
-names must not
-change: they are the names in the published `s2m.pth`.
+names must not change: they are the names in the published `s2m.pth`.
 """
 
 import torch
@@ -42,10 +41,7 @@ class DeepLabHead(nn.Module):
 
 
 class S2MNetwork(nn.Module):
-    """Segments one object by scribbles on one frame.
-
-    Unlike in the propagation network, batch norm is trained.
-    """
+    """Segments one object by scribbles; batch norm is trained, unlike in the propagation network."""
 
     def __init__(self) -> None:
         from torchvision.models import resnet50  # takes seconds to import
@@ -68,14 +64,11 @@ class S2MNetwork(nn.Module):
         return low, trunk.layer4(trunk.layer3(trunk.layer2(low)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Segment an object.
+        """Return float32 logits `B x 1 x H x W` of an object.
 
         Args:
             x: `B x 6 x H x W`: normalised RGB; previous mask, positive and negative scribbles, each 0 or 1. H
                 and W are multiples of 16.
-
-        Returns:
-            Logits `B x 1 x H x W`, float32.
         """
         logits = self.classifier(*self.features(x.to(self.dtype))).float()
         return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,7 +1,6 @@
 """Masks from scribbles on one frame, by the scribble-to-mask network.
 
-`ScribbleSegmenter` is the interface that this shares with `model.interactive.grab_cut`, which needs no
-weights.
+`ScribbleSegmenter` is the interface; `model.interactive.grab_cut` implements it without weights.
 """
 
 from collections.abc import Sequence
@@ -82,7 +81,7 @@ class S2MSegmenter:
     def _probability(
         self, frame: Tensor, mask: NDArray[np.bool_], positive: NDArray[np.bool_], negative: NDArray[np.bool_]
     ) -> Tensor:
-        """Return the probability of one object, `H x W`, from a frame `3 x H x W` and three planes."""
+        """Return the probability `H x W` of one object on a normalised frame `3 x H x W`."""
         planes = torch.from_numpy(np.stack([mask, positive, negative])).to(frame.dtype)
         padding = padding_for(*frame.shape[-2:])
         x = pad(torch.cat([frame, planes])[None].to(next(self.network.parameters()).device), padding)
@@ -93,13 +92,9 @@ class S2MSegmenter:
 def checked_previous(
     image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
 ) -> Labels:
-    """Return the previous label map, or an empty one.
-
-    Raises:
-        InputError: see `ScribbleSegmenter.segment`.
-    """
+    """Return the previous label map, or an empty one; raise InputError for arguments that do not fit."""
     previous = np.zeros(image.shape[:2], np.uint8) if previous is None else previous
-    for what, plane in (("scribbles are", scribbles), ("the mask so far is", previous)):
+    for what, plane in (("scribbles are", scribbles), ("the previous mask is", previous)):
         if plane.shape != image.shape[:2]:
             raise InputError(
                 f"{what} {' x '.join(map(str, plane.shape[::-1]))}, their frame {image.shape[1]} x "

@@ -1,4 +1,4 @@
-"""Storage of an interactive session: probabilities, permanent memory, encoded frames, within budgets."""
+"""Storage of an interactive session: probabilities, permanent memory and encoded frames."""
 
 import tempfile
 import weakref
@@ -22,15 +22,10 @@ DTYPES = {"uint8": torch.uint8, "half": torch.half, "float32": torch.float32}
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """Reference to probabilities in a `ProbabilityStore`, which frees them with the last reference.
+    """Reference to probabilities in a `ProbabilityStore`, which frees them with the last reference."""
 
-    Attributes:
-        number: number of the stored array `(K+1) x H x W`.
-        labels: labels of its K objects.
-    """
-
-    number: int
-    labels: tuple[int, ...]
+    number: int  # number of the stored array `(K+1) x H x W`
+    labels: tuple[int, ...]  # labels of its K objects
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +38,13 @@ class Given:
 
 @dataclass(eq=False)
 class State:
-    """The session's whole state. A snapshot copies its dicts and lists; their values are immutable.
+    """The session's whole state. A snapshot copies its dicts and lists; their values are immutable."""
 
-    Attributes:
-        labels: labels of the objects, in the order of the channels.
-        frames: probabilities by frame.
-        memory: permanent memory by frame, in the order in which masks were given.
-        pending: frames given since the last complete round, with their probabilities before.
-    """
-
-    labels: list[int]
-    frames: dict[int, Stored] = field(default_factory=dict)
-    memory: list[Given] = field(default_factory=list)
+    labels: list[int]  # labels of the objects, in the order of the channels
+    frames: dict[int, Stored] = field(default_factory=dict)  # probabilities by frame
+    memory: list[Given] = field(default_factory=list)  # in the order in which masks were given
     pending: dict[int, Stored | None] = field(default_factory=dict)
+    """Frames given since the last complete round, with their probabilities before."""
 
     @property
     def given(self) -> list[int]:
@@ -142,14 +131,14 @@ class ProbabilityStore:
 
 
 class QueryCache:
-    """Cache of encoded frames within a budget of bytes; the farthest frame is removed first."""
+    """Cache of encoded frames with a limit of bytes; it removes the farthest frame first."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.queries: dict[int, Query] = {}
 
     def get(self, frame: int, encode: Callable[[], Query]) -> Query:
-        """Return the encoding of a frame from the cache, or else from `encode`."""
+        """Return the encoding of a frame, from the cache or from `encode`."""
         if frame in self.queries:
             return self.queries[frame]
         query = self.queries[frame] = encode()

@@ -1,4 +1,4 @@
-"""From a word to the masks of the objects that it names in one picture, by a promptable network of osam."""
+"""Masks of the objects that a word names in one picture, by a promptable network of osam."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ class WordFinder:
     """Finds the objects that a word names.
 
     Args:
-        segmenter: makes masks of boxes, where the network finds boxes alone.
-        name: a model of osam that takes words.
+        segmenter: segmenter of boxes, for a network that finds only boxes.
+        name: name of a model of osam that takes words.
 
     Raises:
         InputError: osam has no such model, or its weights cannot be fetched.
@@ -25,13 +25,13 @@ class WordFinder:
         self.network = load(name)
 
     def find(self, picture: Picture, word: str, taken: Mask) -> list[Mask]:
-        """Return the masks of the objects that a word names, which have no pixel in common; the surest first.
+        """Return disjoint masks of the objects that a word names, in the order of their scores.
 
         Args:
-            picture: `H x W x 3`.
-            word: such as "dog".
-            taken: pixels that other objects have, `H x W`. What is found keeps the others, and is left out
-                when it has fewer than half of its pixels then: it is one of those objects.
+            picture: RGB picture `H x W x 3`.
+            word: word, such as "dog".
+            taken: pixels of other objects, `H x W`. They are removed from each mask found; a mask that loses
+                half of its pixels or more is left out, since it shows one of those objects.
 
         Raises:
             InputError: the model takes no words.
@@ -45,7 +45,7 @@ class WordFinder:
         return masks
 
     def _found(self, picture: Picture, word: str) -> Iterator[Mask]:
-        """Yield the masks `H x W` of what the network finds, the surest first."""
+        """Yield the masks `H x W` that the network finds, in the order of their scores."""
         prompt = types.Prompt(texts=[word])
         request = types.GenerateRequest(model=self.network.name, image=picture, prompt=prompt)
         for found in sorted(answers(self.network, request), key=lambda each: -(each.score or 0)):

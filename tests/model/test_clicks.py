@@ -99,7 +99,7 @@ def test_the_embedding_of_a_picture_is_computed_once_and_kept_within_bounds(floo
     made = []
     plain = flood.network.encode_image
     monkeypatch.setattr(flood.network, "encode_image", lambda image: made.append(1) or plain(image))
-    monkeypatch.setattr(clicks, "EMBEDDING_BYTES", 2 * picture().size * 4)
+    monkeypatch.setattr(clicks, "EMBEDDINGS", 2)
     flood._embeddings.clear()
     for index in (0, 0, 1, 0, 2, 0, 1):
         flood.segment(frames()[index], [[50 + 4 * index, 48]], [1])

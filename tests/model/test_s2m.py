@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_refused(prepared, clip):
     image, segmenter = clip["frames"][0], S2MSegmenter(prepared)
     with pytest.raises(InputError, match="scribbles are 3 x 2, their frame 136 x 88"):
         segmenter.segment(image, no_scribbles((2, 3)), None, [1])
-    with pytest.raises(InputError, match="the mask so far is 3 x 2, their frame 136 x 88"):
+    with pytest.raises(InputError, match="the previous mask is 3 x 2, their frame 136 x 88"):
         segmenter.segment(image, no_scribbles((88, 136)), np.zeros((2, 3), np.uint8), [1])
     scribbles = np.full((88, 136), NONE)
     scribbles[4, 4] = 6
