@@ -1,16 +1,9 @@
 """Download the training and evaluation data into the data tree."""
 
-import argparse
-import logging
-from pathlib import Path
-
-from scripts.downloads.installation import install, is_installed
-from scripts.downloads.sources import DATA_SETS, Archive, add_fetch_flags, confirm_terms
-from util.errors import InputError, run_script
+from scripts.downloads.installation import install_all, is_installed
+from scripts.downloads.sources import DATA_SETS, add_fetch_flags, confirm_terms
+from util.errors import run_script
 from util.flag_types import script_parser
-from util.lock import exclusive
-
-log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -26,31 +19,16 @@ def main() -> None:
     )
     add_fetch_flags(parser.add_argument)
     args = parser.parse_args()
-    unfinished = [
-        data_set
-        for data_set in map(DATA_SETS.__getitem__, args.only)
-        if not all(is_installed(archive, args.root) for archive in data_set.archives)
-    ]
+    missing = {
+        name: [each for each in DATA_SETS[name].archives if not is_installed(each, args.root)]
+        for name in args.only
+    }
+    unfinished = [DATA_SETS[name] for name in args.only if missing[name]]
     if not unfinished:
         print(f"Nothing to do: all of it is in {args.root} already.")
         return
     confirm_terms({data_set.title: data_set.terms for data_set in unfinished}, args.yes)
-    downloads = args.downloads or args.root / "downloads"
-    archives = [archive for data_set in unfinished for archive in data_set.archives]
-    with exclusive(downloads, "download"):
-        failed = [archive.target for archive in archives if not installed(archive, downloads, args)]
-    if failed:
-        raise InputError(f"{len(failed)} of {len(archives)} are missing ({', '.join(failed)}): see above.")
-
-
-def installed(archive: Archive, downloads: Path, args: argparse.Namespace) -> bool:
-    """Install an archive; on an error log it, so that the other archives are still downloaded."""
-    try:
-        install(archive.at(args.mirror), args.root, downloads / archive.name, args.keep)
-    except InputError as error:
-        log.error("%s", error)
-        return False
-    return True
+    install_all([archive for archives in missing.values() for archive in archives], args)
 
 
 if __name__ == "__main__":

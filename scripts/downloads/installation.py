@@ -1,36 +1,64 @@
-"""Downloads and unpacks an archive into a folder of the data tree, which appears when it is complete."""
+"""Downloads archives and unpacks them into the data tree, where a folder appears when it is complete."""
 
+import argparse
 import hashlib
 import logging
 import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
-
-from tqdm import tqdm
 
 from scripts.downloads.sources import Archive
 from scripts.downloads.transfer import download, require_space
 from util.errors import InputError
+from util.lock import exclusive
 
 log = logging.getLogger(__name__)
 
-DEPTH = 3  # levels of an archive that are searched for the wanted folder
 BLOCK = 1 << 20  # bytes
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 def is_installed(archive: Archive, root: Path) -> bool:
-    """Return whether an archive's folder exists and is complete."""
-    return not _missing(root / archive.target, archive.contains)
+    """Return whether the content of an archive is in the data tree."""
+    target = root / archive.target
+    return not _missing(target, (archive.mark,) if archive.mark else archive.contains)
+
+
+def downloads_folder(args: argparse.Namespace) -> Path:
+    """Return the folder of the archives, from the flags of `add_fetch_flags`."""
+    return args.downloads or args.root / "downloads"
+
+
+def install_all(archives: Sequence[Archive], args: argparse.Namespace) -> None:
+    """Install archives one after another; an error of one does not stop the others.
+
+    Args:
+        archives: archives that are not installed.
+        args: flags of `add_fetch_flags`.
+
+    Raises:
+        InputError: some archives could not be installed; their errors are logged.
+    """
+    with exclusive(downloads_folder(args), "download"):
+        failed = [archive.name for archive in archives if not _try_to_install(archive, args)]
+    if failed:
+        raise InputError(f"{len(failed)} of {len(archives)} are missing ({', '.join(failed)}): see above.")
+
+
+def _try_to_install(archive: Archive, args: argparse.Namespace) -> bool:
+    try:
+        install(archive.at(args.mirror), args.root, downloads_folder(args) / archive.name, args.keep)
+    except InputError as error:
+        log.error("%s", error)
+        return False
+    return True
 
 
 def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
-    """Download an archive and unpack it to `root/<target>`, unless it is installed.
+    """Download an archive, unpack it, and move its content to `root/<target>`; what is there stays.
 
     Args:
         archive: archive to install.
@@ -39,100 +67,75 @@ def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
         keep: whether to keep the archive afterwards.
 
     Raises:
-        InputError: the folder has other content, or a step failed.
+        InputError: the download failed, the archive is damaged or another one, or there is too little space.
     """
-    if is_installed(archive, root):
-        return
     target = (root / archive.target).resolve()  # a link to another disk stays a link
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(
-            f"{target} exists but lacks {', '.join(_missing(target, archive.contains))}: move it away (or "
-            "complete it), then run the same command again."
-        )
-    if archive.after is not None and not (root / archive.after).is_dir():
-        raise InputError(f"{archive.name} goes into {root / archive.after}: download that first.")
-    with unpacked(archive, packed, target, keep) as content:
-        content.rename(target)
-    log.info("%s is there.", root / archive.target)
-
-
-@contextmanager
-def unpacked(archive: Archive, packed: Path, target: Path, keep: bool) -> Iterator[Path]:
-    """Download an archive and unpack it beside `target`; yield the folder that has all of `archive.contains`.
-
-    The archive is removed after the block, unless `keep` is True.
-
-    Raises:
-        InputError: a step failed; the archive stays.
-    """
     staging = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
     if not packed.is_file():
         download(archive, packed, unpack_in=target.parent)
     try:
         _check_sum(packed, archive.md5)
+        log.info("Unpacking %s.", packed)
         unpack(packed, staging)
-        yield _folder_with(archive.contains, staging, packed)
+        _move_into(target, _folder_with(archive.contains, staging, packed))
+        if archive.mark:
+            (target / archive.mark).mkdir(parents=True)
         if not keep:
             packed.unlink()
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _check_sum(packed: Path, expected: str | None) -> None:
-    if expected is None:
-        return
-    digest = hashlib.md5(usedforsecurity=False)
-    with packed.open("rb") as file, _shown(file, packed, "checking") as read:
-        while block := read.read(BLOCK):
-            digest.update(block)
-    if digest.hexdigest() != expected:
-        raise _unusable(packed, f"is damaged (its MD5 is {digest.hexdigest()} instead of {expected})")
+    log.info("%s is in %s.", archive.name, root / archive.target)
 
 
 def unpack(path: Path, folder: Path) -> None:
     """Unpack a .zip or .tar into a new folder; no entry can leave it.
 
     Raises:
-        InputError: too little space, or the archive is damaged, or a tar has a link or path that leads out of
-            the folder.
+        InputError: there is too little space, or the archive is damaged or has a path out of the folder.
     """
+    require_space(folder, path.stat().st_size, f"unpacking {path.name}")
     try:
-        with path.open("rb") as file, _shown(file, path, "unpacking") as read:
-            if path.suffix == ".tar":
-                require_space(folder, path.stat().st_size, f"unpacking {path.name}")
-                with _Tar.open(fileobj=read, mode="r|") as tar:
-                    for member in iter(tar.next, None):
-                        tar.members.clear()  # would take gigabytes for the largest archives
-                        tar.extract(member, folder, filter="data")
-            else:
-                with zipfile.ZipFile(read) as archive:
-                    size = sum(member.file_size for member in archive.infolist())
-                    require_space(folder, size, f"unpacking {path.name}")
-                    archive.extractall(folder)  # drops "..", roots and links from names
+        if path.suffix == ".tar":
+            with tarfile.open(path) as tar:
+                tar.extractall(folder, filter="data")
+        else:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(folder)  # drops "..", roots and links from names
     except DAMAGE as error:
         kind = path.suffix[1:]
         raise _unusable(path, f"is no whole {kind} archive (damaged, or a web page): {error}") from error
 
 
-class _Tar(tarfile.TarFile):
-    members: list[tarfile.TarInfo]  # entries read so far
-
-
-def _shown(file: BinaryIO, path: Path, work: str) -> AbstractContextManager[BinaryIO]:
-    """Return an open file with a progress bar of its reads."""
-    return tqdm.wrapattr(file, "read", total=path.stat().st_size, desc=f"{work} {path.name}")
+def _check_sum(packed: Path, expected: str | None) -> None:
+    if expected is None:
+        return
+    digest = hashlib.md5(usedforsecurity=False)
+    with packed.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != expected:
+        raise _unusable(packed, f"is damaged (its MD5 is {digest.hexdigest()} instead of {expected})")
 
 
 def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:
     """Return the outermost unpacked folder that has all of `contains`."""
-    level = [staging]
-    for _ in range(DEPTH):
-        for folder in level:
-            if not _missing(folder, contains):
-                return folder
-        level = sorted(child for folder in level for child in folder.iterdir() if child.is_dir())
+    for folder in (staging, *sorted(staging.glob("*/")), *sorted(staging.glob("*/*/"))):
+        if not _missing(folder, contains):
+            return folder
     raise _unusable(packed, f"is another archive than expected: it has no {', '.join(contains)}")
+
+
+def _move_into(target: Path, content: Path) -> None:
+    """Move a file or folder to `target`; join folders in order of their names, and keep what is there.
+
+    The order puts the masks of a video (Annotations) before its frames, by which a video is found.
+    """
+    if not target.exists():
+        content.rename(target)
+    elif target.is_dir() and content.is_dir():
+        for path in sorted(content.iterdir()):
+            _move_into(target / path.name, path)
 
 
 def _missing(folder: Path, contains: Sequence[str]) -> list[str]:

@@ -42,14 +42,15 @@ class Archive(RemoteFile):
     Attributes:
         target: path of the folder below the root.
         contains: folders in the target, by which it is found in the archive and known to be complete.
-        after: folder below the root that must exist first, because `target` is in it.
         md5: published MD5 sum of the archive; None without one.
+        mark: empty folder in the target that tells that the archive is complete there, for archives that
+            share a target; empty for none.
     """
 
     target: str
     contains: tuple[str, ...]
-    after: str | None = None
     md5: str | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ def _drive(name: str, identifier: str) -> RemoteFile:
     )
 
 
-def _zip(name: str, identifier: str, target: str, *contains: str, after: str | None = None) -> Archive:
+def _zip(name: str, identifier: str, target: str, *contains: str) -> Archive:
     file = _drive(f"{name}.zip", identifier)
-    return Archive(file.name, file.url, file.page, target, contains, after)
+    return Archive(file.name, file.url, file.page, target, contains)
 
 
 MODELS = {
@@ -116,65 +117,48 @@ _YOUTUBE_TERMS = (
     "annotations CC BY 4.0, videos for non-commercial research only (https://youtube-vos.org/dataset/)"
 )
 _VALID_18, _VALID_19 = "YouTubeVOS-2018-valid", "YouTubeVOS-2019-valid"
+_ALL = "all_frames/valid_all_frames"
+
+_DAVIS_ARCHIVES = (
+    _zip("DAVIS-2017-trainval-480p", "1kiaxrX_4GuW6NmiVuKGSGVoKGWjOdp6d", _TRAINVAL, *_DAVIS),
+    _zip("DAVIS-2017-test-dev-480p", "1fmkxU2v9cQwyb62Tj1xFDdh2p4kDsUzD", _TEST_DEV, *_DAVIS),
+    _zip(
+        "DAVIS-2017-scribbles-trainval", "1JzIQSu36h7dVM8q0VoE4oZJwBXvrZlkl", f"{_TRAINVAL}/Scribbles", "bear"
+    ),
+)
+_STATIC_ARCHIVE = _zip("static_data", "1wUJq3HcLdN-z1t4CsUhjeZ9BVDb9YKLd", "static", *_STATIC)
+_YOUTUBE_ARCHIVES = (
+    _zip("YouTubeVOS-2019-train", "13Eqw0gVK-AO5B-cqvJ203mZ2vzWck9s4", "YouTube/train", *_PAIRS),
+    _zip(_VALID_19, "1o586Wjya-f2ohxYf9C1RlRH-gkrzGS8t", "YouTube/valid", *_PAIRS),
+    _zip(f"{_VALID_19}-all-frames", "1rWQzZcMskgpEQOZdJPJ7eTmLCBEIIpEN", f"YouTube/{_ALL}", "JPEGImages"),
+)
+_YOUTUBE18_ARCHIVES = (
+    _zip(_VALID_18, "1-QrceIl5sUNTKz7Iq0UsWC6NLZq7girr", "YouTube2018/valid", *_PAIRS),
+    _zip(f"{_VALID_18}-all-frames", "1yVoHM6zgdcL348cFpolFcEl4IC1gorbV", f"YouTube2018/{_ALL}", "JPEGImages"),
+)
+_DAVIS16_ARCHIVE = _zip("DAVIS-2016", "198aRlh5CpAoFz0hfRgYbiNenn_K8DxWD", "DAVIS/2016", *_DAVIS)
+_FUSION_ARCHIVE = _zip("fusion_data", "1NF1APCxb9jzyDaEApHMN24aFPsqnYH6G", "fusion_data", "bl", "davis")
 
 DATA_SETS = {
-    "davis16": DataSet(
-        "DAVIS 2016",
-        _DAVIS_TERMS,
-        (_zip("DAVIS-2016", "198aRlh5CpAoFz0hfRgYbiNenn_K8DxWD", "DAVIS/2016", *_DAVIS),),
-    ),
-    "davis17": DataSet(
-        "DAVIS 2017 trainval, scribbles and test-dev",
-        _DAVIS_TERMS,
-        (
-            _zip("DAVIS-2017-trainval-480p", "1kiaxrX_4GuW6NmiVuKGSGVoKGWjOdp6d", _TRAINVAL, *_DAVIS),
-            _zip(
-                "DAVIS-2017-test-dev-480p",
-                "1fmkxU2v9cQwyb62Tj1xFDdh2p4kDsUzD",
-                "DAVIS/2017/test-dev",
-                *_DAVIS,
-            ),
-            _zip(
-                *("DAVIS-2017-scribbles-trainval", "1JzIQSu36h7dVM8q0VoE4oZJwBXvrZlkl"),
-                *(f"{_TRAINVAL}/Scribbles", "bear", "blackswan"),
-                after=_TRAINVAL,
-            ),
-        ),
-    ),
+    "davis16": DataSet("DAVIS 2016", _DAVIS_TERMS, (_DAVIS16_ARCHIVE,)),
+    "davis17": DataSet("DAVIS 2017 trainval, scribbles and test-dev", _DAVIS_TERMS, _DAVIS_ARCHIVES),
     "static": DataSet(
         "static images (FSS-1000, DUTS, ECSSD, BIG, HRSOD)",
         "for research, each under its own terms (https://github.com/HKUSTCV/FSS-1000, "
         "http://saliencydetection.net/duts, https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency, "
         "https://github.com/hkchengrex/CascadePSP, https://github.com/yi94code/HRSOD)",
-        (_zip("static_data", "1wUJq3HcLdN-z1t4CsUhjeZ9BVDb9YKLd", "static", *_STATIC),),
+        (_STATIC_ARCHIVE,),
     ),
     "youtube": DataSet(
-        "YouTubeVOS 2019 train, valid and all frames of valid",
-        _YOUTUBE_TERMS,
-        (
-            _zip("YouTubeVOS-2019-train", "13Eqw0gVK-AO5B-cqvJ203mZ2vzWck9s4", "YouTube/train", *_PAIRS),
-            _zip(_VALID_19, "1o586Wjya-f2ohxYf9C1RlRH-gkrzGS8t", "YouTube/valid", *_PAIRS),
-            _zip(
-                *(f"{_VALID_19}-all-frames", "1rWQzZcMskgpEQOZdJPJ7eTmLCBEIIpEN"),
-                *("YouTube/all_frames/valid_all_frames", "JPEGImages"),
-            ),
-        ),
+        "YouTubeVOS 2019 train, valid and all frames of valid", _YOUTUBE_TERMS, _YOUTUBE_ARCHIVES
     ),
     "youtube18": DataSet(
-        "YouTubeVOS 2018 valid and all frames of valid",
-        _YOUTUBE_TERMS,
-        (
-            _zip(_VALID_18, "1-QrceIl5sUNTKz7Iq0UsWC6NLZq7girr", "YouTube2018/valid", *_PAIRS),
-            _zip(
-                *(f"{_VALID_18}-all-frames", "1yVoHM6zgdcL348cFpolFcEl4IC1gorbV"),
-                *("YouTube2018/all_frames/valid_all_frames", "JPEGImages"),
-            ),
-        ),
+        "YouTubeVOS 2018 valid and all frames of valid", _YOUTUBE_TERMS, _YOUTUBE18_ARCHIVES
     ),
     "fusion": DataSet(
         "masks propagated over DAVIS 2017 and BL30K, to train fusion with",
         "made by the authors of MiVOS (https://github.com/hkchengrex/MiVOS), under the terms of both",
-        (_zip("fusion_data", "1NF1APCxb9jzyDaEApHMN24aFPsqnYH6G", "fusion_data", "bl", "davis"),),
+        (_FUSION_ARCHIVE,),
     ),
 }
 
@@ -194,6 +178,8 @@ _BL30K_MD5 = {
     "f": "bf73914d2888ad642bc01be60523caf6",
 }
 BL30K = {
-    segment: Archive(f"BL30K_{segment}.tar", BL30K_PAGE, BL30K_PAGE, "BL30K", _PAIRS, md5=md5)
+    segment: Archive(
+        f"BL30K_{segment}.tar", BL30K_PAGE, BL30K_PAGE, "BL30K", _PAIRS, md5, f".segments/{segment}.done"
+    )
     for segment, md5 in _BL30K_MD5.items()
 }
