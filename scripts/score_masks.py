@@ -8,7 +8,6 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +24,12 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Parse the flags, score and print the table."""
-    parser = script_parser(
-        __doc__,
-        "python -m scripts.score_masks --masks output/own --truth Annotations --output scores.csv",
-    )
+    example = "python -m scripts.score_masks --masks output/own --truth Annotations --output scores.csv"
+    parser = script_parser(__doc__, example)
     add = parser.add_argument
     add("--masks", type=Path, required=True, help="folder of the masks to score")
     add("--truth", type=Path, required=True, help="folder of the ground truth, such as Annotations/480p")
-    add(
-        "--year",
-        choices=("2016", "2017"),
-        default="2017",
-        help=YEAR_HELP,
-    )
+    add("--year", choices=("2016", "2017"), default="2017", help=YEAR_HELP)
     add("--late_objects", action="store_true", help="with 2017: as in eval_davis.py")
     add("--output", type=Path, help="also write the table to this CSV file")
     args = parser.parse_args()
@@ -56,16 +48,14 @@ def paired_videos(masks: Path, truth: Path) -> list[tuple[str, list[Path], list[
         InputError: there is nothing to score, or no ground truth for a video.
     """
     mask_videos, truth_videos = videos_in(masks, "masks"), videos_in(truth, "ground truth")
-    if None in truth_videos and None in mask_videos:
-        return [(truth.resolve().name, mask_videos[None], truth_videos[None])]
-    if None in truth_videos:
-        name = truth.resolve().name
-        truth_videos = {name: truth_videos[None]}
-        mask_videos = {each: files for each, files in mask_videos.items() if each == name}
+    if list_images(masks) and list_images(truth):  # one video, whatever the folders' names
+        (mask_files,), (truth_files,) = mask_videos.values(), truth_videos.values()
+        return [(truth.resolve().name, mask_files, truth_files)]
+    if list_images(truth):
+        mask_videos = {name: files for name, files in mask_videos.items() if name in truth_videos}
         if not mask_videos:
+            name = truth.resolve().name
             raise InputError(f"{masks} has no folder {name}, of which {truth} is: give that video's masks.")
-    if None in mask_videos:
-        mask_videos = {masks.resolve().name: mask_videos[None]}
     strangers = [name for name in mask_videos if name not in truth_videos]
     if strangers:
         raise InputError(
@@ -75,21 +65,19 @@ def paired_videos(masks: Path, truth: Path) -> list[tuple[str, list[Path], list[
     unscored = [name for name in truth_videos if name not in mask_videos]
     if unscored:
         log.warning("%s has no masks of %s: not scored, and not in the mean.", masks, _named(unscored))
-    return [(name, files, truth_videos[name]) for name, files in mask_videos.items() if name is not None]
+    return [(name, files, truth_videos[name]) for name, files in mask_videos.items()]
 
 
-def videos_in(folder: Path, what: str) -> dict[str | None, list[Path]]:
-    """Return the pictures of each video of a folder by its name; those of the folder itself by None.
+def videos_in(folder: Path, what: str) -> dict[str, list[Path]]:
+    """Return the pictures of each video of a folder, or of the folder itself, by the folder's name.
 
     Raises:
         InputError: there are none.
     """
     if pictures := list_images(folder):
-        return {None: pictures}
+        return {folder.resolve().name: pictures}
     below = sorted(path for path in folder.glob("[!.]*") if path.is_dir())
-    videos: dict[str | None, list[Path]] = {
-        normalize("NFC", path.name): pictures for path in below if (pictures := list_images(path))
-    }
+    videos = {path.name: pictures for path in below if (pictures := list_images(path))}
     if not videos:
         raise InputError(f"{folder} holds no {what}: it needs PNG files, or a folder of them for each video.")
     return videos
@@ -101,14 +89,19 @@ def score_pictures(
     """Score one video's masks; see `scripts.evaluation.scores.score_masks`.
 
     Args:
-        video: its name.
-        masks: named after the frames.
+        video: name of the video.
+        masks: masks, named after the frames.
         truth: label maps, in order.
-        merged: all labels are one object.
-        late_objects: an object that the first label map lacks counts from the frame after its first one.
+        merged: whether all labels are one object.
+        late_objects: whether an object that the first label map lacks counts from the frame after its first
+            one.
     """
-    files = {path.stem: path for path in truth}
-    _check_unique(video, truth)
+    files, named = by_stem(video, truth), by_stem(video, masks)
+    if files.keys().isdisjoint(named):
+        raise InputError(
+            f"{video}: none of its masks ({masks[0]} first) is named after a frame with ground truth; "
+            f"these are called {truth[0].stem} to {truth[-1].stem}."
+        )
     read_truth = read_merged if merged else partial(read_label_map, lone_void=True)
 
     def read(name: str, _: tuple[int, int]) -> NDArray[np.uint8]:
@@ -116,49 +109,20 @@ def score_pictures(
 
     new_labels = first_appearances(truth) if late_objects and not merged else {}
     late = {truth[index].stem: labels for index, labels in new_labels.items() if index > 0}
-    return score_masks(Truth(video, list(files), read, merged, late), by_frame(video, masks, list(files)))
+    return score_masks(Truth(video, list(files), read, merged, late), named)
 
 
-def by_frame(video: str, masks: Sequence[Path], frames: Sequence[str]) -> dict[str, Path]:
-    """Return masks by the frames that they are named after.
-
-    A number finds its frame with any count of zeros, a name with its letters composed or not.
-
-    Raises:
-        InputError: two masks belong to one frame, or none to any.
-    """
-    _check_unique(video, masks)
-    exact = {path.stem: path for path in masks}
-    by_number = {_number(path.stem): path for path in masks}
-    found = {frame: exact.get(frame, by_number.get(_number(frame))) for frame in frames}
-    matched = {frame: path for frame, path in found.items() if path is not None}
-    if not matched:
-        raise InputError(
-            f"{video}: none of its masks ({masks[0]} first) is named after a frame with ground truth; "
-            f"these are called {frames[0]} to {frames[-1]}."
-        )
-    renamed = [frame for frame, path in matched.items() if path.stem != frame and frame.isdecimal()]
-    if renamed:
-        log.info("%s: by its number, mask %s is taken for %s.", *(video, matched[renamed[0]], renamed[0]))
-    return matched
-
-
-def _number(stem: str) -> str:
-    """Return a name without leading zeros, if it is a number, else with its letters composed."""
-    return str(int(stem)) if stem.isdecimal() else normalize("NFC", stem)
-
-
-def _check_unique(video: str, paths: Sequence[Path]) -> None:
-    known: dict[str, Path] = {}
+def by_stem(video: str, paths: Sequence[Path]) -> dict[str, Path]:
+    """Return files by the name of their frame; raise InputError when two belong to one frame."""
+    files: dict[str, Path] = {}
     for path in paths:
-        if known.setdefault(_number(path.stem), path) != path:
-            raise InputError(
-                f"{video}: {known[_number(path.stem)]} and {path} belong to the same frame: keep one."
-            )
+        if files.setdefault(path.stem, path) != path:
+            raise InputError(f"{video}: {files[path.stem]} and {path} belong to the same frame: keep one.")
+    return files
 
 
-def _named(names: Sequence[str | None]) -> str:
-    return f"{names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+def _named(names: Sequence[str]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 if __name__ == "__main__":

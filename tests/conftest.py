@@ -146,6 +146,23 @@ def write_labels(path: Path, labels, paletted: bool = True) -> None:
     image.save(path)
 
 
+def write_davis(root: Path, name: str, frames, truth, listing: str = "2017/val") -> None:
+    """Write a video in the layout of DAVIS: frames, label maps (by index, or of all frames), its name."""
+    write_frames(root / "JPEGImages/480p" / name, frames)
+    for index, labels in truth.items() if isinstance(truth, dict) else enumerate(truth):
+        write_labels(root / f"Annotations/480p/{name}/{index:05}.png", labels)
+    names = root / f"ImageSets/{listing}.txt"
+    names.parent.mkdir(parents=True, exist_ok=True)
+    with names.open("a") as file:
+        file.write(f"{name}\n")
+
+
+def contents(folder: Path, pattern: str = "*") -> dict[str, bytes]:
+    """The files below a folder, by path from there."""
+    paths = (path for path in folder.rglob(pattern) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
 def run_script(*arguments: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
     """Run one of the project's scripts as a user would, from the project's root.
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dataset.masks.readers import read_labels
 from dataset.masks.writer import write_mask
-from dataset.video_files.frame_source import FrameSource, open_source
+from dataset.video_files.frame_source import open_source
 from model.interactive.clicks import checked_prompt
 from model.interactive.promptable import check_models, is_here
 from model.interactive.scribbled_clicks import point_segmenter
@@ -27,12 +27,12 @@ from util.promptable import GRAB_CUT, MEGABYTES
 MOST_OBJECTS = 255
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Object:
-    """What is said of one object: points and their labels (see `PointSegmenter`), or the word for several."""
+    """The prompt of one object: points with labels (see `PointSegmenter`), or a word for several objects."""
 
-    points: Sequence[Sequence[float]]
-    labels: Sequence[int]
+    points: list[Sequence[float]]
+    labels: list[int]
     word: str = ""
 
 
@@ -40,10 +40,10 @@ class FirstMasks:
     """The first masks that the flags ask for.
 
     Args:
-        args: of a parser with `add_prompt_flags`; and "input", "output", "start", "overwrite".
+        args: flags of a parser with `add_prompt_flags`; and "input", "output", "start", "overwrite".
 
     Attributes:
-        path: of the mask: beside the results, named after its frame.
+        path: path of the mask: in a folder beside the results, named after its frame.
 
     Raises:
         InputError: there is no such frame, object or model.
@@ -51,18 +51,18 @@ class FirstMasks:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.source: FrameSource = open_source(args.input)
+        self.source = open_source(args.input)
         self.index = args.start if args.at is None else args.at
         names = self.source.names
         if self.index >= len(names):
             raise InputError(f"--at {self.index} is behind the last frame of {args.input}, {len(names) - 1}.")
         check_models(args.click_model, args.find_model)
-        self.objects = list(_objects(args.prompts))
+        self.objects = _objects(args.prompts)
         self.folder: Path = args.output.with_name(f"{args.output.name}_first_masks")
         self.path = self.folder / f"{names[self.index]}.png"
 
     def write(self) -> None:
-        """Compute the mask and write it, and beside its folder a JPEG of the frame with it drawn in.
+        """Compute and write the mask, and a JPEG of the frame with the mask drawn in.
 
         Raises:
             InputError: nothing is found, or another mask is there and --overwrite is not given.
@@ -72,11 +72,8 @@ class FirstMasks:
             if not each.word:
                 checked_prompt(picture, each.points, each.labels, None)
         labels = self._labels(picture)
-        if (
-            self.path.is_file()
-            and not self.args.overwrite
-            and not np.array_equal(read_labels(self.path), labels)
-        ):
+        replaces = self.path.is_file() and not np.array_equal(read_labels(self.path), labels)
+        if replaces and not self.args.overwrite:
             raise InputError(
                 f"{self.path} is another mask: give --overwrite to replace it, or use it by --masks."
             )
@@ -89,10 +86,10 @@ class FirstMasks:
 
     def _labels(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the label map of the frame `H x W x 3`; objects are numbered in order."""
-        for name in [
-            self.args.click_model,
-            *([self.args.find_model] if any(o.word for o in self.objects) else []),
-        ]:
+        models = [self.args.click_model]
+        if any(each.word for each in self.objects):
+            models.append(self.args.find_model)
+        for name in models:
             if name != GRAB_CUT and not is_here(name):
                 print(f"fetching the weights of {name} ({MEGABYTES.get(name, '?')} MB), once")
         segmenter = point_segmenter(self.args.click_model)
@@ -105,18 +102,13 @@ class FirstMasks:
             else:
                 masks = [segmenter.segment(picture, each.points, each.labels)]
             if not any(mask.any() for mask in masks):
-                raise InputError(f"nothing is found on frame {self.index} by {_said(each)}.")
+                prompt = f"{FIND} {each.word}" if each.word else f"the clicks or box at {each.points}"
+                raise InputError(f"nothing is found on frame {self.index} by {prompt}.")
+            if int(labels.max()) + len(masks) > MOST_OBJECTS:
+                raise InputError(f"there are more than {MOST_OBJECTS} objects, the limit of a mask.")
             for mask in masks:
-                if labels.max() == MOST_OBJECTS:
-                    raise InputError(
-                        f"there are more than {MOST_OBJECTS} objects, as many as a mask can hold."
-                    )
                 labels[mask] = labels.max() + 1
         return labels
-
-
-def _said(each: _Object) -> str:
-    return f"{FIND} {each.word}" if each.word else f"the clicks or box at {each.points}"
 
 
 def _objects(prompts: Sequence[tuple[str, Any]]) -> list[_Object]:
@@ -124,15 +116,16 @@ def _objects(prompts: Sequence[tuple[str, Any]]) -> list[_Object]:
     found: list[_Object] = []
     for flag, value in prompts:
         if flag == CLICK:
-            found.append(_Object(value, [1] * len(value)))
+            found.append(_Object([*value], [1] * len(value)))
         elif flag == BOX:
             found.append(_Object([value[:2], value[2:]], [2, 3]))
         elif flag == FIND:
             found.append(_Object([], [], value))
         elif not found or found[-1].word:
             raise InputError(
-                f"{UNCLICK} belongs to the object before it: give it behind a {CLICK} or a {BOX}."
+                f"{UNCLICK} belongs to the object before it: give it after a {CLICK} or a {BOX}."
             )
         else:
-            found[-1] = _Object([*found[-1].points, *value], [*found[-1].labels, *([0] * len(value))])
+            found[-1].points += value
+            found[-1].labels += [0] * len(value)
     return found

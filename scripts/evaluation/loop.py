@@ -95,35 +95,34 @@ def evaluate(
     """
     options = engine_options(args)
     whole_videos = videos
-    if args.zip is not None and args.max_frames is not None:
-        raise InputError("--zip needs the masks of all frames: leave --max_frames out.")
-    for video in videos:
-        video.check_apart(args.output / video.name)
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         if ranks.is_first:
             if about:
                 log.info("%s", about)
-            for video in videos:
-                check_video(video, scored=args.score)
-            if args.zip is not None:
-                check_output_file(args.zip)
+            check_input(videos, args)
         amp = precision_of_run(args, ranks, videos[0])
         network = load_network(args.model, ranks.device, amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "evaluation"))
             remove_leftovers(args.output)
-            more = {"max_frames": args.max_frames, "flip": args.flip, "amp": amp}
-            more["model"] = sha256(args.model)
-            settings = benchmark_settings(script, data, videos, {**protocol, **options, **more})
+            flags = {
+                "max_frames": args.max_frames,
+                "flip": args.flip,
+                "amp": amp,
+                "model": sha256(args.model),
+            }
+            settings = benchmark_settings(script, data, videos, {**protocol, **options, **flags})
             begin_run(Run(args.output, settings, files_of_run(whole_videos, args)), args.overwrite)
+
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]
         unfinished = ranks.from_first(unfinished)  # other ranks may look after the first has begun to write
         if ranks.is_first and len(unfinished) < len(videos):
             log.info("%d of %d videos are finished already.", len(videos) - len(unfinished), len(videos))
         mine = share([len(videos[i]) for i in unfinished], ranks.count)[ranks.rank]
         my_videos = [videos[unfinished[i]] for i in mine]
+
         frames = sum(len(video) for video in my_videos)
         seconds = 0.0
         with FrameProgress(frames, shown=ranks.is_first) as progress:
@@ -131,9 +130,24 @@ def evaluate(
                 folder = args.output / video.name
                 seconds += evaluate_video(video, network, options, folder, progress, flip=args.flip)
         report_speed(ranks.gather((seconds, frames)), ranks)
-        finish(videos, args, ranks)
+        write_products(videos, args, ranks)
         if ranks.is_first and args.zip is not None:
             write_submission(args.zip, videos, args.output, zip_folder)
+
+
+def check_input(videos: Sequence[Video], args: argparse.Namespace) -> None:
+    """Check videos and flags before anything is computed or written.
+
+    Raises:
+        InputError: a frame or mask cannot be used, --output is where they are read, or flags contradict.
+    """
+    if args.zip is not None and args.max_frames is not None:
+        raise InputError("--zip needs the masks of all frames: leave --max_frames out.")
+    for video in videos:
+        video.check_apart(args.output / video.name)
+        check_video(video, scored=args.score)
+    if args.zip is not None:
+        check_output_file(args.zip)
 
 
 def files_of_run(videos: Sequence[Video], args: argparse.Namespace) -> list[Path]:
@@ -146,18 +160,17 @@ def files_of_run(videos: Sequence[Video], args: argparse.Namespace) -> list[Path
     return files
 
 
-def report_speed(seconds_and_frames: list[tuple[float, int]], ranks: Ranks) -> None:
-    """Print the three speed lines, summed over ranks."""
-    seconds = sum(each[0] for each in seconds_and_frames)
-    frames = sum(each[1] for each in seconds_and_frames)
+def report_speed(of_ranks: list[tuple[float, int]], ranks: Ranks) -> None:
+    """Print the three speed lines, from the seconds and frames of each rank."""
+    seconds, frames = (sum(each) for each in zip(*of_ranks, strict=True))
     if ranks.is_first:
         print(f"Total processing time: {seconds:.3f}")
         print(f"Total processed frames: {frames}")
         print(f"FPS: {frames / seconds if seconds else 0:.3f}")
 
 
-def finish(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> None:
-    """Write overlays, contact sheets and scores from the masks, as the flags ask, and check masks for --zip.
+def write_products(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> None:
+    """Write overlays, contact sheets and scores of the masks, as the flags ask, and check masks for --zip.
 
     Args:
         videos: all videos; each rank takes every count-th.

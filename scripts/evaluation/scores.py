@@ -3,7 +3,7 @@
 import csv
 import io
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,26 +106,42 @@ def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
     read_mask = read_merged if truth.merged else read_labels
     height, width = read_mask(masks[counted[0]]).shape
     first_labels = _labels_of(truth.read(truth.names[0], (height, width)))
-    objects = _objects_of(truth, first_labels)
-    alias = _alias(objects.known, (read_mask(masks[name]) for name in counted))
-    never_given: dict[int, str] = {}  # labels, by the frame that first shows them
-    strangers: dict[int, str] = {}
-    counting = set(objects.first)
+    first, late = _objects_of(truth, first_labels)
+    objects = first.union(*late.values())
+    alias = _alias(objects, (read_mask(masks[name]) for name in counted))
+    never_given: dict[int, str] = {}  # labels of the ground truth, by the frame that first shows them
+    strangers: dict[int, str] = {}  # labels of the masks
+    counting = set(first)
     evaluator = Evaluator(name=truth.video)
     for name in counted:
         mask = read_mask(masks[name])
         shown = truth.read(name, (mask.shape[0], mask.shape[1]))
-        _check_size(masks[name], mask, shown)
+        if mask.shape != shown.shape:
+            raise InputError(
+                f"mask {masks[name]} is {mask.shape[1]} x {mask.shape[0]}, its ground truth "
+                f"{shown.shape[1]} x {shown.shape[0]}: give masks of the size of the ground truth."
+            )
         if alias is not None:
-            mask = np.where(mask == alias, np.uint8(min(objects.known)), mask)
-        hidden = _labels_of(shown) - first_labels - objects.known.difference(objects.first) - {VOID}
+            mask = np.where(mask == alias, np.uint8(min(objects)), mask)
+        hidden = _labels_of(shown) - first_labels - (objects - first) - {VOID}
         never_given = dict.fromkeys(sorted(hidden), name) | never_given
-        strangers = dict.fromkeys(sorted(_labels_of(mask) - objects.known), name) | strangers
+        strangers = dict.fromkeys(sorted(_labels_of(mask) - objects), name) | strangers
         evaluator.objects_in_gt |= counting  # else it would count them from the first frame that shows them
         evaluator.feed_frame(_only(mask, counting), _only(shown, counting))
-        counting |= objects.late.get(name, set())
-    scored = evaluator.objects_in_gt
-    _log_labels_apart(truth, first_labels, objects, scored, never_given, strangers)
+        counting |= late.get(name, set())
+    if not objects:
+        log.warning(
+            "%s: %s, its first frame with ground truth, shows no object.", truth.video, truth.names[0]
+        )
+    _warn(
+        truth.video,
+        never_given,
+        "the ground truth has %s, which its first frame lacks: never given. Labels up to the first frame's "
+        "largest are scored all the same; --late_objects gives and scores each where it appears.",
+    )
+    for label in never_given:
+        strangers.pop(label, None)
+    _warn(truth.video, strangers, "its masks have %s, no object of the ground truth: not scored.")
     region, boundary = evaluator.conclude()
     return [
         ObjectScore(truth.video, label, float(region[label]), float(boundary[label]))
@@ -133,38 +149,26 @@ def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
     ]
 
 
-@dataclass(frozen=True)
-class _Objects:
-    """Labels with a score: those of the first frame, and those given on later frames, by frame name."""
-
-    first: set[int]
-    late: Mapping[str, set[int]]
-
-    @property
-    def known(self) -> set[int]:
-        return self.first.union(*self.late.values())
-
-
-def _objects_of(truth: Truth, first_labels: set[int]) -> _Objects:
-    """Return the labels with a score, from those of the first frame with ground truth."""
+def _objects_of(truth: Truth, first_labels: set[int]) -> tuple[set[int], dict[str, set[int]]]:
+    """Return the labels that count from the first frame on, and those of later frames by frame name."""
     if truth.merged:
-        return _Objects({VOID}, {})  # the label of `read_merged`
+        return {VOID}, {}  # the label of `read_merged`
     late_labels = set().union(*truth.late.values()) - first_labels
     shown = first_labels | late_labels
     void = set() if shown == {VOID} else {VOID}  # 255 alone is an object in masks of 0 and 255
     late_labels -= void
     numbers = first_labels - {VOID}
     first = set(range(1, max(numbers) + 1)) - late_labels if numbers else first_labels - void
-    return _Objects(first, {name: set(labels) & late_labels for name, labels in truth.late.items()})
+    return first, {name: set(labels) & late_labels for name, labels in truth.late.items()}
 
 
-def _alias(known: set[int], masks: Iterable[NDArray[np.uint8]]) -> int | None:
+def _alias(objects: set[int], masks: Iterable[NDArray[np.uint8]]) -> int | None:
     """Return the label of the single object in masks `H x W`, when it differs from that of the truth."""
-    if len(known) != 1 or not known <= ONE_OBJECT:
+    if len(objects) != 1 or not objects <= ONE_OBJECT:
         return None
-    (other,) = ONE_OBJECT - known
+    (other,) = ONE_OBJECT - objects
     found = set().union(*(_labels_of(mask) for mask in masks))
-    return other if other in found and not known & found else None
+    return other if other in found and not objects & found else None
 
 
 def _labels_of(labels: NDArray[np.uint8]) -> set[int]:
@@ -184,67 +188,21 @@ def _check_complete(video: str, counted: Sequence[str], masks: Mapping[str, Path
         )
 
 
-def _check_size(path: Path, mask: NDArray[np.uint8], shown: NDArray[np.uint8]) -> None:
-    if mask.shape != shown.shape:
-        raise InputError(
-            f"mask {path} is {mask.shape[1]} x {mask.shape[0]}, its ground truth {shown.shape[1]} x "
-            f"{shown.shape[0]}: give masks of the size of the ground truth."
-        )
-
-
 def _log_no_frame(truth: Truth) -> None:
-    if not truth.names:
+    if truth.names:
+        log.info(
+            "%s: only %s have ground truth, and the first and the last frame with it do not count: no score.",
+            *(truth.video, " and ".join(truth.names)),
+        )
+    else:
         log.info("%s: no ground truth, so no score.", truth.video)
-        return
-    log.info(
-        "%s: ground truth on %s alone, and the first and the last frame that have it do not count: no score.",
-        *(truth.video, " and ".join(truth.names)),
-    )
 
 
-def _log_labels_apart(
-    truth: Truth,
-    first_labels: set[int],
-    objects: _Objects,
-    scored: set[int],
-    never_given: Mapping[int, str],
-    strangers: Mapping[int, str],
-) -> None:
-    """Name the labels that have no score, or one that may surprise, and say why."""
-
-    def warn(sentence: str, labels: Collection[int]) -> None:
-        first = min((seen[label] for label in labels if label in seen), default="")
-        named = f"label{'s' if len(labels) > 1 else ''} {', '.join(map(str, sorted(labels)))}"
-        if labels:
-            log.warning(
-                "%s: %s", truth.video, sentence.format(named + (f" (first on {first})" if first else ""))
-            )
-
-    seen = {**strangers, **never_given}
-    if not objects.known:
-        log.warning(
-            "%s: %s, its first frame with ground truth, shows no object.", truth.video, truth.names[0]
-        )
-    if not truth.merged:
-        warn(
-            "{} is on none of its frames, but an object, as all labels up to the first frame's largest are: "
-            "1 where masks do not show it either.",
-            objects.first - first_labels - never_given.keys(),
-        )
-    warn(
-        "the ground truth has {}, which its first frame lacks: never given, not scored. With --late_objects "
-        "each is given where it appears, and scored from the next frame on.",
-        never_given.keys() - scored,
-    )
-    warn(
-        "the ground truth has {}, which its first frame lacks: never given, but scored, as all labels up to "
-        "the first frame's largest are. --late_objects gives each where it appears.",
-        never_given.keys() & scored,
-    )
-    warn(
-        "its masks have {}, no object of the ground truth: not scored.", strangers.keys() - never_given.keys()
-    )
-    warn("{} is given too late to be scored.", objects.known - scored)
+def _warn(video: str, labels: Mapping[int, str], sentence: str) -> None:
+    """Warn of labels, given by the frame that first shows them; %s in the sentence names them."""
+    if labels:
+        named = ", ".join(f"{label} (first on {labels[label]})" for label in sorted(labels))
+        log.warning("%s: " + sentence, video, f"label{'s' if len(labels) > 1 else ''} {named}")
 
 
 def check_table(path: Path) -> None:

@@ -11,7 +11,7 @@ from model import InferenceCore
 from scripts.evaluation.backward import joined, joined_probs
 from tests.conftest import read_png, run_main, write_labels
 
-COUNT = 9
+COUNT = 8
 H, W = 48, 80
 
 
@@ -49,7 +49,6 @@ def engine_maps(network, frames, given, order):
 
 
 CASES = {  # labels given on each frame, and then only those that count going back
-    "one after the other": ({2: [1], 6: [2]}, {2: [1], 6: [2]}),
     "one on the first frame": ({0: [1], 5: [2]}, {0: [1], 5: [2]}),
     "a correction": ({2: [1], 4: [1], 6: [2, 1]}, {2: [1], 6: [2]}),
 }
@@ -84,8 +83,8 @@ def test_each_object_is_carried_back_from_its_frame(case, video, propagate, netw
     ("flags", "names", "reversed_names"),
     [
         ({"end": 6}, range(2, 6), range(2, -1, -1)),
-        ({"start": 2, "every": 4}, range(2, 9, 4), range(6, 1, -4)),
-        ({"start": 6}, range(6, 9), None),
+        ({"start": 2, "every": 4}, range(2, 8, 4), range(6, 1, -4)),
+        ({"start": 6}, range(6, 8), None),
     ],
 )
 def test_with_a_choice_of_frames(flags, names, reversed_names, video, tmp_path):
@@ -120,9 +119,6 @@ def test_probabilities_go_with_the_masks(video, propagate, tmp_path):
 def test_joining():
     forward, carried = np.array([[0, 1, 0, 1]], np.uint8), np.array([[2, 2, 0, 0]], np.uint8)
     assert joined(forward, carried).tolist() == [[2, 1, 0, 1]]
-    ahead, back = (
-        np.array([0.4, 0.6], np.float32),
-        np.array([0.2, 0.6], np.float32),
-    )  # 0.2 is of another object
-    shares = joined_probs(ahead[:, None, None], back[:, None, None]).ravel()
+    ahead, back = np.array([[0.4, 0.6], [0.2, 0.6]], np.float32)[..., None, None]  # 0.2 is another object's
+    shares = joined_probs(ahead, back).ravel()
     assert shares.tolist() == pytest.approx([0.1, 0.6, 0.3])

@@ -2,13 +2,14 @@
 
 import logging
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from dataset.video_dataset import open_user_video
-from tests.conftest import read_png, run_main, write_frames, write_labels
+from tests.conftest import read_png, run_main, write_davis, write_frames, write_labels
 from util.errors import InputError
 
 H, W = 48, 64
@@ -44,14 +45,8 @@ def propagate(frames, tmp_path, weights_file, monkeypatch):
 
 def davis(root, frames, truth_sizes):
     """A data set of one video, with ground truth of the given (height, width)."""
-    trainval = root / "trainval"
-    (trainval / "JPEGImages/480p").mkdir(parents=True)
-    (trainval / "JPEGImages/480p/v").symlink_to(frames)
-    for index, (height, width) in enumerate(truth_sizes):
-        labels = np.asarray(Image.fromarray(LABELS).resize((width, height), Image.Resampling.NEAREST))
-        write_labels(trainval / f"Annotations/480p/v/{index:05}.png", labels)
-    (trainval / "ImageSets/2017").mkdir(parents=True)
-    (trainval / "ImageSets/2017/val.txt").write_text("v\n")
+    truth = [cv2.resize(LABELS, size[::-1], interpolation=cv2.INTER_NEAREST) for size in truth_sizes]
+    write_davis(root / "trainval", "v", [read_png(path) for path in sorted(frames.iterdir())], truth)
     return root
 
 
@@ -78,9 +73,9 @@ def test_sizes_of_a_user(wrong, message, frames, tmp_path, unloaded, propagate):
 
 @pytest.mark.parametrize("wrong", ["frame", "truth"])
 def test_sizes_of_a_benchmark(wrong, frames, tmp_path, unloaded, monkeypatch):
-    root = davis(tmp_path / "davis", frames, [(H, W)] * 4 + [(H, W - 3) if wrong == "truth" else (H, W)])
     if wrong == "frame":
         Image.new("RGB", (40, 30)).save(frames / "00005.jpg")
+    root = davis(tmp_path / "davis", frames, [(H, W)] * 4 + [(H, W - 3) if wrong == "truth" else (H, W)])
     flags = ["--davis", root, "--output", tmp_path / "out", "--device", "cpu", "--score"]
     message = r"^v, 00005: a frame is 40 x 30" if wrong == "frame" else r"00004\.png is 61 x 48, its frame 64"
     with pytest.raises(InputError, match=message):
@@ -108,21 +103,14 @@ def test_narrow_truth_is_fitted_with_one_sentence(frames, tmp_path, monkeypatch,
         ("6", {}, "named after a frame that does not exist"),
     ],
 )
-@pytest.mark.parametrize("prefix", ["", "shot "])
-def test_the_name_of_a_single_mask(name, flags, expected, prefix, frames, tmp_path):
-    numbered = name.isdecimal()
-    if prefix:
-        for path in sorted(frames.iterdir()):
-            path.rename(frames / f"{prefix}{path.name}")
-    mask = tmp_path / f"{prefix if numbered else ''}{name}.png"
-    write_labels(mask, LABELS)
+def test_the_name_of_a_single_mask(name, flags, expected, frames, tmp_path):
+    write_labels(tmp_path / f"{name}.png", LABELS)
     if expected.isdecimal():
-        video = open_user_video(frames, mask, short_side=480, **flags).forward
-        assert video.frames.names[0] == prefix + expected
+        video = open_user_video(frames, tmp_path / f"{name}.png", short_side=480, **flags).forward
+        assert video.frames.names[0] == expected
     else:
-        message = expected.replace("frame 0", f"frame {prefix}0")
-        with pytest.raises(InputError, match=message):
-            open_user_video(frames, mask, short_side=480, **flags)
+        with pytest.raises(InputError, match=expected):
+            open_user_video(frames, tmp_path / f"{name}.png", short_side=480, **flags)
 
 
 @pytest.mark.usefixtures("preloaded")

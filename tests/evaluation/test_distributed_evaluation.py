@@ -1,6 +1,6 @@
 import pytest
 
-from tests.conftest import run_script, run_two_ranks, slow, write_frames, write_labels
+from tests.conftest import contents, run_script, run_two_ranks, slow, write_davis
 from util.ranks import share
 
 LENGTHS = {"a": 2, "b": 4, "c": 3}
@@ -10,8 +10,8 @@ LENGTHS = {"a": 2, "b": 4, "c": 3}
 def davis(tmp_path_factory, clip):
     root = tmp_path_factory.mktemp("davis")
     for name, count in LENGTHS.items():
-        write_frames(root / "JPEGImages/480p" / name, clip["frames"][:count, :48, :64])
-        write_labels(root / f"Annotations/480p/{name}/00000.png", clip["labels"][1, :48, :64])
+        frames, truth = clip["frames"][:count, :48, :64], [clip["labels"][1, :48, :64]]
+        write_davis(root, name, frames, truth, "2016/val")
     return root
 
 
@@ -25,11 +25,7 @@ def alone(flags, tmp_path_factory):
     """The files of one undisturbed process."""
     out = tmp_path_factory.mktemp("alone")
     run_script("eval_davis_2016.py", *flags, "--output", out)
-    return contents(out)
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.suffix == ".png"}
+    return contents(out, "*.png")
 
 
 def test_longest_first_to_the_least_loaded():
@@ -50,5 +46,5 @@ def forked(log, *flags):
 @pytest.mark.parametrize("start", [forked, slow(launched)])
 def test_two_ranks_write_the_same_files_as_one(start, alone, flags, tmp_path):
     said = start(tmp_path / "log", *flags, "--output", tmp_path / "out")
-    assert contents(tmp_path / "out") == alone
+    assert contents(tmp_path / "out", "*.png") == alone
     assert said.count("Total processed frames: 9") == 1  # rank 0 speaks for all

@@ -10,11 +10,11 @@ import pytest
 from dataset.presets import PRESETS
 from dataset.video_folders import Given, Protocol, folder_videos
 from dataset.yv_test_dataset import YOUTUBE_VOS
-from tests.conftest import run_main, write_frames, write_labels
+from tests.conftest import contents, run_main, write_davis, write_frames, write_labels
 from util.errors import InputError
 
 SIZE = (48, 64)
-LENGTHS = {"a": 4, "b": 3}
+LENGTHS = {"b": 3, "a": 4}
 LATE = 2  # the frame of `a` on which object 2 appears
 
 
@@ -26,21 +26,14 @@ def truth(name, index):
     return labels
 
 
-def write_tree(images, masks, clip, annotated=9):
-    for name, count in LENGTHS.items():
-        write_frames(images / name, clip["frames"][:count, : SIZE[0], : SIZE[1]])
-        for index in range(min(count, annotated)):
-            write_labels(masks / f"{name}/{index:05}.png", truth(name, index))
-
-
 @pytest.fixture(scope="module")
 def davis(tmp_path_factory, clip):
     """DAVIS 2017, and the same videos in the layouts of other benchmarks."""
     root = tmp_path_factory.mktemp("data")
     trainval = root / "davis/trainval"
-    write_tree(trainval / "JPEGImages/480p", trainval / "Annotations/480p", clip)
-    (trainval / "ImageSets/2017").mkdir(parents=True)
-    (trainval / "ImageSets/2017/val.txt").write_text("b\na\n")
+    for name, count in LENGTHS.items():
+        frames = clip["frames"][:count, : SIZE[0], : SIZE[1]]
+        write_davis(trainval, name, frames, [truth(name, index) for index in range(count)])
     for folder in ("mose/valid", "lvos/val"):
         (root / folder).mkdir(parents=True)
         for kind in ("JPEGImages", "Annotations"):
@@ -54,13 +47,9 @@ def evaluate(preloaded, tmp_path, monkeypatch):
 
     def run(module, *flags, name="out"):
         run_main(monkeypatch, module, *flags, "--output", tmp_path / name, *preloaded)
-        return contents(tmp_path / name)
+        return contents(tmp_path / name, "*.png")
 
     return run
-
-
-def contents(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.png")}
 
 
 def test_presets_and_folders_write_what_the_script_of_davis_writes(davis, evaluate, caplog):
@@ -126,7 +115,7 @@ def test_a_meta_json_says_which_masks_are_written(davis, tmp_path, evaluate):
     every = evaluate(*preset, name="every")
     found = evaluate(*preset, "--meta", tmp_path / "meta.json", "--score")
     names = ["a/00000.png", "a/00002.png", "a/00003.png", "b/00002.png"]
-    assert sorted(map(str, found)) == names
+    assert sorted(found) == names
     assert found.items() <= every.items()
     rows = [line.split(",")[0] for line in (tmp_path / "out/results.csv").read_text().splitlines()]
     assert rows == ["video", "mean", "a"]  # of `b` the truth of one frame is left, which does not count
@@ -140,46 +129,45 @@ def tree(tmp_path, clip, monkeypatch):
         raise AssertionError("the network was loaded before the check")
 
     monkeypatch.setattr("scripts.evaluation.loop.load_network", fail)
-    write_tree(tmp_path / "i", tmp_path / "m", clip, annotated=1)
+    for name, count in LENGTHS.items():
+        write_frames(tmp_path / "i" / name, clip["frames"][:count, : SIZE[0], : SIZE[1]])
+        write_labels(tmp_path / f"m/{name}/00000.png", truth(name, 0))
     return tmp_path
 
 
-def no_first_mask(tree):
-    (tree / "m/a/00000.png").rename(tree / "m/a/00001.png")
-
-
-def stranger(tree):
-    write_labels(tree / "m/b/00009.png", truth("b", 0))
-
-
-def unknown_video(tree):
-    (tree / "list.txt").write_text("a\nzebra\n")
-
-
-def nested(tree):
+def nest(tree):
     (tree / "i").rename(tree / "480p")
     (tree / "i").mkdir()
     (tree / "480p").rename(tree / "i/480p")
 
 
-def meta_of_another(tree):
-    (tree / "list.txt").write_text("a\n")
-    (tree / "meta.json").write_text('{"videos": {"a": {"objects": {"1": {"frames": ["00077"]}}}}}')
-
-
+OBJECT = '{"objects": {"1": {"frames": ["00077"]}}}'
+META = f'{{"videos": {{"a": {OBJECT}, "b": {OBJECT}}}}}'
 PLAIN = ["--images", "{tree}/i", "--masks", "{tree}/m"]
 
 
 @pytest.mark.parametrize(
     ("spoil", "flags", "message"),
     [
-        (no_first_mask, ["--preset", "mose", *PLAIN], r"^video a has no mask of its first frame 00000\.jpg"),
-        (stranger, PLAIN, r"^\S*m/b/00009\.png has no frame in \S*/i/b"),
-        (unknown_video, [*PLAIN, "--subset", "{tree}/list.txt"], r"list\.txt lists zebra \(1 such\), and"),
-        (nested, PLAIN, r"^the folders in \S*/i hold no pictures, but \S*/i/480p/a does: give \S*/i/480p in"),
         (
-            meta_of_another,
-            [*PLAIN, "--subset", "{tree}/list.txt", "--meta", "{tree}/meta.json"],
+            lambda tree: (tree / "m/a/00000.png").rename(tree / "m/a/00001.png"),
+            ["--preset", "mose", *PLAIN],
+            r"^video a has no mask of its first frame 00000\.jpg",
+        ),
+        (
+            lambda tree: write_labels(tree / "m/b/00009.png", truth("b", 0)),
+            PLAIN,
+            r"^\S*m/b/00009\.png has no frame in \S*/i/b",
+        ),
+        (
+            lambda tree: (tree / "list.txt").write_text("a\nzebra\n"),
+            [*PLAIN, "--subset", "{tree}/list.txt"],
+            r"list\.txt lists zebra \(1 such\), and",
+        ),
+        (nest, PLAIN, r"^the folders in \S*/i hold no pictures, but \S*/i/480p/a does: give \S*/i/480p in"),
+        (
+            lambda tree: (tree / "meta.json").write_text(META),
+            [*PLAIN, "--meta", "{tree}/meta.json"],
             r"^\S*/i/a has no frame 00077, for which",
         ),
         (None, ["--images", "{tree}/i"], r"^give --images and --masks, or the --preset of a benchmark\.$"),

@@ -66,7 +66,7 @@ def test_first_masks_are_carried_on_beside_the_results_and_not_replaced(
         ([], "give either --masks or --click"),
         (["--masks", "m.png", "--click", "3,3"], "give either --masks or --click"),
         (["--masks", "m.png"], "--at and --first_only are for"),
-        (["--unclick", "3,3"], "give it behind a --click"),
+        (["--unclick", "3,3"], "give it after a --click"),
         (["--click", "400,3"], "the click at 400, 3 lies outside of the picture of 160 x 96"),
         (["--find", "dog"], "nothing is found on frame 0 by --find dog"),
         (["--click", "3,3", "--at", 12], "--at 12 is behind the last frame"),

@@ -5,7 +5,7 @@ import pytest
 
 from dataset.video_files.frame_source import PictureFiles
 from scripts.evaluation.overlays import write_contact_sheet, write_overlay
-from tests.conftest import largest_file, run_main, write_frames, write_labels
+from tests.conftest import contents, largest_file, run_main, write_davis, write_frames, write_labels
 from util.errors import InputError, run_script
 from util.lock import LOCK_FILE, exclusive
 
@@ -14,18 +14,15 @@ LABELS = np.zeros((32, 48), np.uint8)
 LABELS[4:20, 4:30] = 1
 
 
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.fixture
 def data(tmp_path):
     """Frames, a mask, a folder of masks, and the same as DAVIS 2016 with its annotations."""
-    for folder in ("frames", "JPEGImages/480p/v"):
-        write_frames(tmp_path / "data" / folder, FRAMES)
-    for mask in ("m.png", "masks/00000.png", "Annotations/480p/v/00000.png"):
-        write_labels(tmp_path / "data" / mask, LABELS)
-    return tmp_path / "data"
+    data = tmp_path / "data"
+    write_davis(data, "v", FRAMES, [LABELS], "2016/val")
+    write_frames(data / "frames", FRAMES)
+    write_labels(data / "m.png", LABELS)
+    write_labels(data / "masks/00000.png", LABELS)
+    return data
 
 
 @pytest.fixture
@@ -33,40 +30,34 @@ def propagate(data, tmp_path, preloaded, monkeypatch):
     """Run the script as a user does, but with a network that is loaded already."""
     given = {"--input": data / "frames", "--masks": data / "m.png", "--output": tmp_path / "out"}
 
-    def run(changed):
-        flags = [*preloaded, *(part for flag in (given | changed).items() for part in flag)]
-        run_script(lambda: run_main(monkeypatch, "scripts.propagate_video", *flags))
+    def run(**changed):
+        flags = given | {f"--{name}": value for name, value in changed.items()}
+        parts = [*preloaded, *(part for flag in flags.items() for part in flag)]
+        run_script(lambda: run_main(monkeypatch, "scripts.propagate_video", *parts))
 
     return run
 
 
-@pytest.fixture
-def refused(propagate):
-    """Run as `propagate` does, and return the one sentence that it ends with."""
-
-    def run(changed):
-        with pytest.raises(SystemExit) as end:
-            propagate(changed)
-        assert isinstance(end.value.code, str)  # which Python prints on stderr, with exit status 1
-        assert end.value.code.startswith("error: ")
-        assert "\n" not in end.value.code
-        return end.value.code
-
-    return run
+def refused(propagate, **changed):
+    """Return the one sentence with which a run ends; Python prints it, with exit status 1."""
+    with pytest.raises(SystemExit, match=r"^error: .") as end:
+        propagate(**changed)
+    assert "\n" not in end.value.code
+    return end.value.code
 
 
 @pytest.mark.parametrize(
     ("flag", "place", "message"),
     [
-        ("--output", "frames", "is where the frames or masks are read: give another --output"),
-        ("--output", "m.png/deep", "a file is in the way of a folder: give another place"),
-        ("--masks", "frames/00000.jpg", "is a JPEG"),
-        ("--contact_sheet", "frames/new.jpg", "is or lies in --input or --masks: give another place"),
+        ("output", "frames", "is where the frames or masks are read: give another --output"),
+        ("output", "m.png/deep", "a file is in the way of a folder: give another place"),
+        ("masks", "frames/00000.jpg", "is a JPEG"),
+        ("contact_sheet", "frames/new.jpg", "is or lies in --input or --masks: give another place"),
     ],
 )
-def test_what_is_read_is_never_written(flag, place, message, refused, data):
+def test_what_is_read_is_never_written(flag, place, message, propagate, data):
     before = contents(data)
-    assert message in refused({flag: data / place})
+    assert message in refused(propagate, **{flag: data / place})
     assert contents(data) == before
 
 
@@ -83,9 +74,9 @@ def test_benchmarks_do_not_write_over_their_annotations_or_two_at_once(data, mon
     assert not out.exists()
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(refused, tmp_path):
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(propagate, tmp_path):
     with largest_file(60):
-        assert "free disk space, then run the same command again" in refused({})
+        assert "free disk space, then run the same command again" in refused(propagate)
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -99,13 +90,13 @@ def test_films_and_sheets_are_whole_or_not_there(data, tmp_path):
         assert contents(tmp_path) == before
 
 
-def test_the_second_of_two_runs_is_refused(refused, propagate, tmp_path):
+def test_the_second_of_two_runs_is_refused(propagate, tmp_path):
     out = tmp_path / "out"
     with exclusive(out, "run"):
-        assert f"another run is at work in {out}: wait until it has ended" in refused({})
+        assert f"another run is at work in {out}: wait until it has ended" in refused(propagate)
         assert [path.name for path in out.iterdir()] == [LOCK_FILE]
     assert not out.exists()
     out.mkdir()
     (out / LOCK_FILE).touch()  # of a run that was killed: the lock ended with it
-    propagate({})
+    propagate()
     assert len(list(out.glob("[!.]*"))) == 3

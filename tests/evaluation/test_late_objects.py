@@ -7,7 +7,7 @@ from dataset.davis_test_dataset import davis_2017
 from scripts.evaluation.loop import first_frames
 from scripts.evaluation.scores import score_video
 from scripts.score_static_masks import static_masks
-from tests.conftest import read_png, run_main, write_frames, write_labels
+from tests.conftest import read_png, run_main, write_davis, write_labels
 from util.errors import InputError
 
 LATE = 2  # the frame where object 2 appears
@@ -17,12 +17,8 @@ COUNT = 5
 @pytest.fixture
 def root(tmp_path, clip):
     """Object 1 moves down by a row a frame, object 2 is there from frame 2 on."""
-    write_frames(tmp_path / "davis/trainval/JPEGImages/480p/video", clip["frames"][:COUNT, :64, :96])
-    for index in range(COUNT):
-        write_labels(tmp_path / f"davis/trainval/Annotations/480p/video/{index:05}.png", truth(index))
-    listing = tmp_path / "davis/trainval/ImageSets/2017/val.txt"
-    listing.parent.mkdir(parents=True)
-    listing.write_text("video\n")
+    truths = [truth(index) for index in range(COUNT)]
+    write_davis(tmp_path / "davis/trainval", "video", clip["frames"][:COUNT, :64, :96], truths)
     return tmp_path / "davis"
 
 

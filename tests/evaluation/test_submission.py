@@ -1,6 +1,7 @@
 """Archives for the servers of benchmarks, and the average with the mirrored video."""
 
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,31 +62,19 @@ def test_the_archive_holds_every_mask_where_the_server_looks(folder, done, tmp_p
         assert archive.read(f"{around}v/00002.png") == (output / "v/00002.png").read_bytes()
 
 
-def remove(path):
-    path.unlink()
-
-
-def crop(path):
-    write_labels(path, labelled(1)[:-1])
-
-
 def recolour(path):
     image = Image.fromarray(labelled(1))
     image.putpalette([0, 0, 0, 9, 9, 9, *voc_palette()[6:]])
     image.save(path)
 
 
-def relabel(path):
-    write_labels(path, labelled(1, 3))
-
-
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (remove, "is missing"),
-        (crop, "is 64 x 47, its frame 64 x 48"),
+        (Path.unlink, "is missing"),
+        (lambda path: write_labels(path, labelled(1)[:-1]), "is 64 x 47, its frame 64 x 48"),
         (recolour, "has another palette than the masks given"),
-        (relabel, "has the label 3, which was never given"),
+        (lambda path: write_labels(path, labelled(1, 3)), "has the label 3, which was never given"),
     ],
 )
 def test_what_a_server_would_refuse_is_one_sentence(spoil, message, done):

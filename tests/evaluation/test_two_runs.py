@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from model.fast_inference import trials
-from tests.conftest import read_png, run_main, run_script, write_frames, write_labels
+from tests.conftest import (
+    contents,
+    read_png,
+    run_main,
+    run_script,
+    write_davis,
+    write_frames,
+    write_labels,
+)
 from util.errors import InputError
 from util.settings_record import read_record
 
@@ -28,16 +36,6 @@ def masks_in(folder):
     return sorted(path.name for path in folder.glob("[!.]*.png"))
 
 
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def loaded_once(network, monkeypatch):
-    monkeypatch.setattr("scripts.propagate_video.load_network", lambda *_: network)
-    monkeypatch.setattr("scripts.evaluation.loop.load_network", lambda *_: network)
-
-
 @pytest.fixture
 def data(tmp_path):
     write_frames(tmp_path / "frames", frames_of(0))
@@ -47,13 +45,14 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def propagate(data, loaded_once, weights_file, monkeypatch):
+def propagate(data, preloaded, monkeypatch):
+    """Run the script in this process, with more flags or others."""
     out = data / "out"
 
     def run(*more, **changed):
         given = {"input": data / "frames", "masks": data / "first.png", "output": out, **changed}
         flags = [part for name, value in given.items() for part in (f"--{name}", value)]
-        run_main(monkeypatch, "scripts.propagate_video", *flags, "--model", weights_file, *more)
+        run_main(monkeypatch, "scripts.propagate_video", *flags, *preloaded, *more)
 
     return run
 
@@ -63,25 +62,19 @@ def davis(tmp_path):
     """Two trees with a video of the same name, each for both years; everything but the pictures alike."""
 
     def tree(root, seed):
-        for part in (root, root / "trainval"):
-            write_frames(part / "JPEGImages/480p/v", frames_of(seed))
-            for index in range(COUNT):
-                write_labels(part / f"Annotations/480p/v/{index:05}.png", labelled(1, 4 + index))
-            for listing in ("ImageSets/2016/val.txt", "ImageSets/2017/val.txt"):
-                (part / listing).parent.mkdir(parents=True)
-                (part / listing).write_text("v\n")
+        truth = [labelled(1, 4 + index) for index in range(COUNT)]
+        for part, listing in ((root, "2016/val"), (root / "trainval", "2017/val")):
+            write_davis(part, "v", frames_of(seed), truth, listing)
         return root
 
     return tree(tmp_path / "one", 0), tree(tmp_path / "two", 1)
 
 
 @pytest.fixture
-def evaluate(loaded_once, weights_file, monkeypatch, tmp_path):
+def evaluate(preloaded, monkeypatch, tmp_path):
     def run(script, davis, *more):
-        flags = ["--davis", davis, "--output", tmp_path / "out", *more]
-        if script != "scripts.score_static_masks":
-            flags += ["--model", weights_file, "--device", "cpu"]
-        run_main(monkeypatch, script, *flags)
+        flags = [] if script == "scripts.score_static_masks" else preloaded
+        run_main(monkeypatch, script, "--davis", davis, "--output", tmp_path / "out", *flags, *more)
 
     return run
 
@@ -105,15 +98,15 @@ def test_a_run_goes_on_as_it_was_begun_where_trials_choose_otherwise_now(propaga
         return read_record(data / "out", "")
 
     try_anew(winner=0)
-    propagate("--device", "cpu")
+    propagate()
     before = contents(data / "out")
     assert recorded()["amp"] is False and recorded()["ways"]["products of the memory read"] == "MKL"
     try_anew(winner=1)
-    propagate("--device", "cpu")
+    propagate()
     assert contents(data / "out") == before
     assert "another amp (False, now True)" in refused(propagate, "--precision", "reduced")
     try_anew(winner=1)
-    propagate("--device", "cpu", "--overwrite")
+    propagate("--overwrite")
     assert recorded()["amp"] is True and recorded()["ways"]["products of the memory read"] == "oneDNN"
 
 
@@ -135,14 +128,10 @@ def test_another_mask_or_range_of_the_same_video(propagate, data):
     assert np.array_equal(read_png(out / "00002.png"), labelled(2, 20))
     assert not film.exists()
     assert not (data / "probs").exists()
-
-
-def test_masks_that_nobody_recorded_are_refused_or_replaced(propagate, data):
-    for index in range(COUNT):
-        write_labels(data / f"out/{index:05}.png", np.full(SIZE, 1))
-    assert f"{data}/out/00000.png (and 3 more) was made by no run" in refused(propagate, masks=data / "later")
-    propagate("--overwrite", masks=data / "later")
-    assert masks_in(data / "out") == ["00002.png", "00003.png"]
+    for path in out.glob("[!.]*"):
+        path.unlink()
+    propagate("--end", 2)  # a run that left nothing does not count
+    assert masks_in(out) == ["00000.png", "00001.png"]
 
 
 def test_another_video_in_the_same_place(propagate, data):
@@ -162,7 +151,9 @@ def test_files_that_nobody_recorded_are_not_replaced_without_a_word(propagate, d
     (data / "probs/00001.npz").write_bytes(b"of someone")
     assert "probs/00001.npz was made by no run" in refused(propagate, "--save_probs", data / "probs")
     assert film.read_bytes() == b"of someone"
-    write_labels(data / "out/other.png", labelled(1, 4))
+    for name in ("00000", "00001", "other"):
+        write_labels(data / f"out/{name}.png", labelled(1, 4))
+    assert f"{data}/out/00000.png (and 2 more) was made by no run" in refused(propagate)
     caplog.clear()
     propagate("--overwrite", "--overlay", film)
     assert "out/other.png stays: no run recorded it" in caplog.text
@@ -180,14 +171,6 @@ def test_a_copy_of_a_folder_does_not_own_what_lies_elsewhere(propagate, data):
     assert masks_in(data / "copy") == ["00002.png", "00003.png"]
     assert film.exists()
     assert len(list((data / "probs").iterdir())) == COUNT
-
-
-def test_a_run_that_left_nothing_binds_nobody(propagate, data):
-    propagate()
-    for path in (data / "out").glob("[!.]*"):
-        path.unlink()
-    propagate(masks=data / "later")
-    assert masks_in(data / "out") == ["00002.png", "00003.png"]
 
 
 def test_two_benchmarks_or_two_trees(evaluate, davis, tmp_path):
@@ -226,8 +209,8 @@ def test_another_list_of_videos_and_folders_nobody_recorded(evaluate, davis, tmp
 
 def test_a_table_goes_with_the_score_that_was_not_made(evaluate, davis, tmp_path):
     one, _ = davis
-    evaluate("eval_davis", one, "--score")
     table = tmp_path / "out/results.csv"
+    evaluate("eval_davis", one, "--score")
     assert table.exists()
     for index in range(1, COUNT):
         (one / f"trainval/Annotations/480p/v/{index:05}.png").unlink()
