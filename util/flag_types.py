@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 YEAR_HELP = "2016: all labels are one object; 2017: each label is an object (default: %(default)s)"
-WORKERS_HELP = "number of processes (default: one per core)"
+WORKERS_HELP = "number of threads (default: one per core)"
 
 
 def script_parser(description: str | None, example: str) -> argparse.ArgumentParser:

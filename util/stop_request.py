@@ -3,8 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 RAISED_AGAIN = 0.05  # seconds after which a lost exception is raised again
@@ -54,19 +52,6 @@ def _when_lost(lost: "sys.UnraisableHookArgs") -> None:
 
     signal.signal(signal.SIGALRM, raise_again)
     signal.setitimer(signal.ITIMER_REAL, RAISED_AGAIN)
-
-
-@contextmanager
-def signals_blocked() -> Iterator[None]:
-    """Block SIGTERM and SIGINT until the end of the block; a process forked in it keeps them blocked.
-
-    Python calls hooks while it forks, and an exception that a signal raises in a hook is lost.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, StopRequest.SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class StopRequest:

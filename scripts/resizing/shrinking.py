@@ -1,12 +1,11 @@
-"""Shrinking pictures and masks on disk to a given shorter side.
+"""Resizes pictures and masks on disk to a given shorter side.
 
-Frames are decoded with OpenCV and resized with PyTorch's antialiased bicubic filter: the same
-numbers as Pillow's within rounding, several times as fast. JPEGs are decoded at 1/2, 1/4 or 1/8 of
-their size where what is left has at least MARGIN times the wanted size; closer to it the
-decoder's own filter would show (more than a grey level on average for grainy pictures).
+Frames are decoded with OpenCV and resized with PyTorch's antialiased bicubic filter: the same numbers as
+Pillow's within rounding, several times as fast. A JPEG is decoded at 1/2, 1/4 or 1/8 of its size while that
+is at least `MARGIN` times the wanted size; nearer to it the decoder's filter would change the result.
 """
 
-from collections.abc import Iterable
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,10 +22,10 @@ from dataset.image_io import image_size, opened, read_image
 from dataset.masks.readers import LARGEST_LABEL, read_labels, read_palette
 from dataset.masks.writer import write_mask
 from dataset.video import working_size
+from util.background import prefetch
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
 from util.progress import FrameProgress
-from util.worker_processes import worked_on
 
 MARGIN = 2.25
 QUALITY = 95  # of JPEG
@@ -42,11 +41,11 @@ class Job:
     """One file to resize.
 
     Attributes:
-        source: a picture, or a mask (see `is_mask`).
-        target: where the result goes, in the same format.
-        like: the picture whose size decides, for a mask that belongs to one.
-        area: average the pixels under each pixel of the result, in grey masks too; else pictures are
-            filtered bicubically and masks take the nearest pixel.
+        source: picture, or mask (see `is_mask`).
+        target: path of the result, in the same format.
+        like: picture of a mask, whose size decides; None decides by `source`.
+        area: whether to average pictures and grey masks over the area of each pixel. Otherwise pictures are
+            filtered bicubically, and masks take the nearest pixel.
     """
 
     source: Path
@@ -56,18 +55,14 @@ class Job:
 
 
 def check_apart(source: Path, target: Path) -> None:
-    """Make sure that results do not replace or join what they are made from.
-
-    Raises:
-        InputError: one folder lies in the other.
-    """
+    """Raise InputError when one of two folders lies in the other, so that results would join their source."""
     inner, outer = target.resolve(), source.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-        raise InputError(f"{target} lies in {source} or around it: give a folder apart for the results.")
+        raise InputError(f"{target} lies in {source} or around it: give another folder for the results.")
 
 
 def is_mask(path: Path) -> bool:
-    """Tell whether a file holds labels: a PNG with a palette or one channel, and no label above 255."""
+    """Return whether a file holds labels: a PNG with a palette or one channel, and no label above 255."""
     if path.suffix.lower() != ".png":
         return False
     with opened(path) as image:
@@ -83,19 +78,19 @@ def reduction(height: int, width: int, size: tuple[int, int]) -> int:
 
 
 def read_bgr(path: Path, factor: int = 1) -> NDArray[np.uint8]:
-    """Read a picture as `H x W x 3` in OpenCV's channel order, as it is stored (not turned by EXIF).
+    """Read a picture as stored (EXIF data are ignored), `H x W x 3` in OpenCV's order of channels.
 
     Args:
-        path: the file.
-        factor: 1, or 2, 4, 8 to decode at that part of its size.
+        path: path of the picture.
+        factor: number by which the size of a JPEG is divided while it is decoded: 1, 2, 4 or 8.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the picture is missing or damaged.
     """
     flags = REDUCED.get(factor, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
     data = np.fromfile(path, np.uint8)
     if data[:2].tobytes() == JPEG_START and data[-2:].tobytes() != JPEG_END:
-        read_image(path)  # cut off, or with something behind it? OpenCV would fill what is missing with grey
+        read_image(path)  # raises when it is cut off: OpenCV would fill the rest with grey
     try:
         picture = cv2.imdecode(data, flags) if data.size else None
     except cv2.error:  # larger than OpenCV reads
@@ -130,74 +125,56 @@ def resize_picture(job: Job, size: tuple[int, int]) -> None:
 
 
 def resize_mask(job: Job, size: tuple[int, int]) -> None:
-    """Write a mask at (height, width): nearest neighbours, the palette kept."""
+    """Write a mask at (height, width), by nearest neighbour and with its palette."""
     labels = Image.fromarray(read_labels(job.source)).resize(size[::-1], Image.Resampling.NEAREST)
     write_mask(job.target, np.asarray(labels), read_palette(job.source))
 
 
 def run_job(job: Job, shorter: int) -> str | None:
-    """Resize one file unless that is done; return the reason when it cannot be read."""
+    """Resize one file, unless the result exists; return the reason when it cannot be read."""
     try:
         size = working_size(image_size(job.like or job.source), shorter)
-        if not _is_done(job.target, size):
-            if image_size(job.source) == size:
-                _copy(job)
-            elif is_mask(job.source) and not (job.area and read_palette(job.source) is None):
-                resize_mask(job, size)
-            else:
-                resize_picture(job, size)
+        if _is_done(job.target, size):
+            return None
+        if image_size(job.source) == size:
+            with atomic_path(job.target) as temporary:
+                shutil.copyfile(job.source, temporary)
+        elif is_mask(job.source) and not (job.area and read_palette(job.source) is None):
+            resize_mask(job, size)
+        else:
+            resize_picture(job, size)
     except InputError as error:
         return str(error)
     return None
 
 
 def resize_all(jobs: list[Job], shorter: int, workers: int) -> None:
-    """Resize files in processes of their own; files that are done are left alone.
+    """Resize files in threads; existing results stay.
 
     Args:
-        jobs: the files.
-        shorter: length of the shorter side.
-        workers: number of processes.
+        jobs: files to resize.
+        shorter: length of the shorter side in pixels.
+        workers: number of threads.
 
     Raises:
-        InputError: files could not be read; all others are done.
+        InputError: files could not be read; all others are resized.
     """
-    folders = {job.target.parent for job in jobs}
-    _remove_leftovers(folders)
+    for folder in {job.target.parent for job in jobs}:
+        remove_leftovers(folder)
+    for library in (torch.set_num_threads, cv2.setNumThreads):
+        library(1)  # each file in one thread
     reasons = []
-    try:
-        with (
-            worked_on(partial(run_job, shorter=shorter), jobs, workers, _start_worker) as answers,
-            FrameProgress(len(jobs)) as bar,
-        ):
-            for reason in answers:
-                if reason is not None:
-                    reasons.append(reason)
-                bar.advance("resizing")
-    finally:
-        _remove_leftovers(folders)  # of workers that were stopped
+    with FrameProgress(len(jobs)) as bar:
+        for reason in prefetch(partial(run_job, shorter=shorter), jobs, depth=2 * workers, threads=workers):
+            reasons += [reason] if reason else []
+            bar.advance("resizing")
     if reasons:
         more = f" (and {len(reasons) - LISTED} more)" if len(reasons) > LISTED else ""
         raise InputError(f"{len(reasons)} of {len(jobs)} failed: {' '.join(reasons[:LISTED])}{more}")
 
 
-def _start_worker() -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
 def _is_done(target: Path, size: tuple[int, int]) -> bool:
-    """Tell whether a target is there at the wanted size; files are written atomically, so it is whole."""
+    """Return whether a result of the wanted size exists; files are written atomically."""
     with suppress(InputError):
         return target.is_file() and image_size(target) == size
     return False
-
-
-def _copy(job: Job) -> None:
-    with atomic_path(job.target) as temporary:
-        temporary.write_bytes(job.source.read_bytes())
-
-
-def _remove_leftovers(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        remove_leftovers(folder)

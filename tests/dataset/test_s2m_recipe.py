@@ -24,10 +24,13 @@ from dataset.training.random_scribbles import (
     robot_lines,
     robot_paths,
 )
+from tests.conftest import slow
 from tests.dataset.recipe_statistics import RECIPE
 from tests.dataset.s2m_regions import SIZE, assert_like, assert_share, perturbed_mask, region
 
-REGIONS = RECIPE["about"]["regions"]
+NAMES = list(RECIPE["about"]["regions"])
+REGIONS = [NAMES[0], *map(slow, NAMES[1:])]
+QUICK = "perturbed_disk", "empty_to_rect"
 KINDS = {
     "boundary": (boundary_line, 200),
     "curve_sorted": (longest_curves, 200),
@@ -97,7 +100,7 @@ def test_scribbles_are_those_of_the_original(kind, name):
     assert_share([not line.any() for line in lines], golden["empty"])
 
 
-@pytest.mark.parametrize("name", REGIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_lines_without_gaps_are_exact(name):
     truth, golden = region(name), RECIPE["scribbles"]
     skeleton, line = thinned(truth), middle(truth)
@@ -168,7 +171,7 @@ def test_the_robot_draws_as_the_original_where_ties_are_ordered_as_there(name):
         assert np.abs(box - fixed["box_x0_y0_x1_y1"]).max() <= 1
 
 
-@pytest.mark.parametrize("case", RECIPE["get_scribble"])
+@pytest.mark.parametrize("case", [*QUICK, *map(slow, sorted(RECIPE["get_scribble"].keys() - {*QUICK}))])
 def test_errors_are_scribbled_on_as_by_the_original(case, monkeypatch):
     """260 or 300 draws, about 200 numbers: a new seed of all four fails with a chance of 5 %."""
     golden = RECIPE["get_scribble"][case]

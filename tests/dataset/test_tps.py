@@ -27,7 +27,7 @@ def warped_white(points) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def points():
     random = np.random.default_rng(0)
-    return [random_control_points(random) for _ in range(200)]
+    return [random_control_points(random) for _ in range(100)]
 
 
 def test_as_much_is_black_as_in_the_original(points):
@@ -65,8 +65,8 @@ def test_golden_maps(golden, maps):
 def test_cheap_maps_of_random_points_are_within_a_tenth_of_a_pixel():
     random = np.random.default_rng(0)
     coarse = 0
-    for _ in range(80):
+    for _ in range(40):
         points = random_control_points(random)
         coarse += coarse_grid(solve(*points), SIZE) is not None
         assert largest_difference(fast_maps(*points, SIZE, SIZE), exact_maps(*points, SIZE, SIZE)) < 0.1
-    assert coarse > 60  # most maps take the cheap way
+    assert coarse > 30  # most maps take the cheap way
