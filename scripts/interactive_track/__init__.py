@@ -9,13 +9,12 @@
             session.submit_masks(masks)  # label maps T x H x W, made from the scribbles
     summary = session.get_global_summary()
 
-The session (`session.py`) goes through the samples of a data set
-(`dataset/interactive/davis_interactive.py`): it gives scribbles and takes label maps, checked by
-`submission.py`. The sample (`running_sample.py`) scores them (`measures.py`) and lets the robot
-(`dataset/interactive/scribble_robot.py`) draw the next scribbles. Scores and times are written after each
-interaction (`report.py`), in one file per sample, from which `report.csv` and `summary.json` (`summary.py`)
-are made and a stopped run continues. `evaluation.py` runs our own method (`method.py`, with the networks of
-`networks.py`) and writes a picture of the curve (`curve.py`); its flags are in `flags.py`.
+The session (`session.py`) gives scribbles and takes label maps for each sample of a data set
+(`dataset/interactive/davis_interactive.py`). The sample (`running_sample.py`) checks and scores them
+(`measures.py`) and lets the robot (`dataset/interactive/scribble_robot.py`) draw the next scribbles. Scores
+and times are written after each interaction (`report.py`), in one file per sample, for `report.csv`,
+`summary.json` (`summary.py`) and continuing a stopped run. `evaluation.py` runs our own method (`method.py`)
+and writes a picture of the curve (`curve.py`).
 """
 
 from scripts.interactive_track.session import DavisInteractiveSession

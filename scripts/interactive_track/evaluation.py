@@ -5,19 +5,21 @@ import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from dataset.image_io import image_size
 from dataset.interactive.davis_interactive import TrackSequence
 from dataset.masks.writer import write_mask
+from scripts.evaluation.flags import core_options
 from scripts.evaluation.precision import precision_of_run
 from scripts.interactive_track.curve import NAMES, write_curve
-from scripts.interactive_track.networks import Networks, settings_of
+from scripts.interactive_track.method import InteractiveMethod, Networks
 from scripts.interactive_track.report import SampleKey
 from scripts.interactive_track.session import DavisInteractiveSession
 from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
-from util.files import remove_leftovers
+from util.files import remove_leftovers, sha256
 from util.lock import exclusive
 from util.palette import voc_palette
 from util.progress import FrameProgress
@@ -34,9 +36,6 @@ def evaluate(args: argparse.Namespace) -> None:
     """Run the unfinished samples, then report on all samples.
 
     Under torchrun the processes share the samples; each has its own clock.
-
-    Args:
-        args: result of `flags.parse_args`.
     """
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         if ranks.is_first:
@@ -45,7 +44,7 @@ def evaluate(args: argparse.Namespace) -> None:
         session = open_session(args)
         networks = Networks(args, ranks.device, told=ranks.is_first)
         unfinished = [key for key in session.keys if not is_done(session, key, args)]
-        unfinished = ranks.from_first(unfinished)  # other ranks may look after the first has begun to write
+        unfinished = ranks.from_first(unfinished)  # another rank may read files of the first one
         sequences = [session.sequences[key.sequence] for key in unfinished]
         shares = share([len(each) * len(each.labels) for each in sequences], ranks.count)
         mine = [unfinished[index] for index in shares[ranks.rank]]
@@ -78,8 +77,23 @@ def open_session(args: argparse.Namespace) -> DavisInteractiveSession:
     return session
 
 
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that determine the masks, with digests of the weights.
+
+    Raises:
+        InputError: a file of weights is missing.
+    """
+    digests: dict[str, str | None] = {}
+    for name in ("model", "s2m", "fusion"):
+        path: Path | None = getattr(args, name)
+        if path is not None and not path.is_file():
+            raise InputError(f"there are no weights at {path}: give --{name} a file of them.")
+        digests[name] = None if path is None else sha256(path)
+    return {**digests, **core_options(args), "amp": args.amp, "policy": args.policy}
+
+
 def is_done(session: DavisInteractiveSession, key: SampleKey, args: argparse.Namespace) -> bool:
-    """Return whether a sample is finished, and its masks are written if --save_masks is given."""
+    """Return whether a sample is finished and, with --save_masks, its masks are written."""
     sample = session.samples[key]
     names = [path.stem for path in session.sequences[key.sequence].frames]
     folders = [mask_folder(args.output, key, number) for number in range(1, len(sample.interactions) + 1)]
@@ -129,7 +143,7 @@ def run_samples(
         for name, scribbles, is_new in session.scribbles_iterator(only_last=True):
             sequence = session.sequences[name]
             if is_new:
-                method = networks.method(sequence, args.policy, args.interactions)
+                method = InteractiveMethod(networks, sequence, args)
                 progress.done = begun * args.interactions
                 begun += 1
             masks, candidates = method.answer(scribbles)

@@ -1,5 +1,7 @@
 """MiVOS on the interactive track: scribbles become masks of a frame, which are then propagated."""
 
+import argparse
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,15 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.image_io import normalise
+from dataset.interactive.davis_interactive import TrackSequence
 from dataset.interactive.scribbles import NONE, scribble_map
-from dataset.video_files.frame_source import FrameSource
-from model import InteractiveCore
-from model.interactive.scribble_to_mask import ScribbleSegmenter
+from dataset.video_files.frame_source import FrameSource, PictureFiles
+from model import InteractiveCore, load_fusion, load_network, load_s2m
+from model.interactive.grab_cut import GrabCutSegmenter
+from model.interactive.scribble_to_mask import S2MSegmenter, ScribbleSegmenter
+from scripts.evaluation.flags import core_options
+
+log = logging.getLogger(__name__)
 
 ROUND = 3  # interactions on a frame before its masks are propagated, as published
 
-
-# Whether masks are propagated after an interaction, given its number and the last one's.
+# Whether masks are propagated after an interaction, by its number and that of the last one.
 POLICIES: dict[str, Callable[[int, int], bool]] = {
     "published": lambda number, last: number % ROUND == 0 or number == last,  # 3, 6 and 8 of 8
     "every": lambda number, last: True,
@@ -37,6 +43,29 @@ class NormalisedFrames(Sequence[Tensor]):
         return normalise(self.frames.read(index))
 
 
+class Networks:
+    """The networks of a run; GrabCut and distance weights replace S2M and fusion without weights.
+
+    Args:
+        args: parsed flags.
+        device: device to compute on.
+        told: whether to log the replacements.
+    """
+
+    def __init__(self, args: argparse.Namespace, device: torch.device, told: bool) -> None:
+        self.propagation = load_network(args.model, device, args.amp)
+        self.segmenter: ScribbleSegmenter = GrabCutSegmenter()
+        if args.s2m is not None:
+            self.segmenter = S2MSegmenter(load_s2m(args.s2m, device, args.amp), widen=True, every_object=True)
+        elif told:
+            log.info("No weights of S2M (--s2m): GrabCut turns scribbles into masks.")
+        self.fusion = None if args.fusion is None else load_fusion(args.fusion, device, args.amp)
+        if self.fusion is None and told:
+            log.info("No weights of fusion (--fusion): old and new masks are weighted by distance.")
+        # the engine would log this for each sample
+        logging.getLogger(InteractiveCore.__module__).setLevel(logging.WARNING)
+
+
 class InteractiveMethod:
     """Answers the scribbles of one sample.
 
@@ -44,33 +73,31 @@ class InteractiveMethod:
     there.
 
     Args:
-        frames: frames of the sequence.
-        labels: labels of the objects.
-        segmenter: segmenter that turns scribbles into masks.
-        propagation: interactive engine without masks.
-        policy: one of `POLICIES`.
-        last: number of the sample's last interaction.
+        networks: the networks.
+        sequence: sequence of the sample.
+        args: parsed flags.
+
+    Attributes:
+        number: number of interactions so far.
+        masks: label maps `T x H x W` so far.
     """
 
-    def __init__(
-        self,
-        frames: FrameSource,
-        labels: Sequence[int],
-        segmenter: ScribbleSegmenter,
-        propagation: InteractiveCore,
-        policy: Callable[[int, int], bool],
-        last: int,
-    ) -> None:
-        self.frames = frames
-        self.labels = labels
-        self.segmenter = segmenter
-        self.propagation = propagation
-        self.policy = policy
-        self.last = last
-        self.number = 0  # of interactions
-        height, width = frames.read(0).shape[:2]
-        self.masks = np.zeros((len(frames.names), height, width), np.uint8)  # label maps so far
-        self.pending: set[int] = set()  # frames whose masks are not propagated yet
+    def __init__(self, networks: Networks, sequence: TrackSequence, args: argparse.Namespace) -> None:
+        self.segmenter = networks.segmenter
+        self.frames: FrameSource = PictureFiles(sequence.frames)
+        self.labels = list(sequence.labels)
+        self.core = InteractiveCore(
+            networks.propagation,
+            NormalisedFrames(self.frames),
+            self.labels,
+            networks.fusion,
+            **core_options(args),
+        )
+        self.policy = POLICIES[args.policy]
+        self.last = args.interactions
+        self.number = 0
+        self.masks = np.zeros((len(sequence), *sequence.size), np.uint8)
+        self._pending: set[int] = set()  # frames whose masks are not propagated yet
 
     def answer(self, scribbles: Mapping[str, Any]) -> tuple[NDArray[np.uint8], list[int] | None]:
         """Return label maps `T x H x W`, and the frames for the next scribbles (None: any frame).
@@ -83,10 +110,10 @@ class InteractiveMethod:
         drawn = {frame: lines for frame, lines in enumerate(scribbles["scribbles"]) if lines}
         for frame, lines in drawn.items():
             self.masks[frame] = self._segment(self.frames.read(frame), lines, self.masks[frame])
-            self.pending.add(frame)
+            self._pending.add(frame)
         if not self.policy(self.number, self.last):
             return self.masks, list(drawn) or [scribbles["annotated_frame"]]
-        if self.pending and self.masks.any():
+        if self._pending and self.masks.any():
             self._propagate()
         return self.masks, None
 
@@ -99,10 +126,10 @@ class InteractiveMethod:
         return np.array([0, *self.labels], np.uint8)[prob.argmax(dim=0).cpu().numpy()]
 
     def _propagate(self) -> None:
-        for frame in sorted(self.pending):
-            self.propagation.give(frame, torch.from_numpy(self.masks[frame].copy()))
-        self.pending.clear()
-        for _ in self.propagation.propagate():
+        for frame in sorted(self._pending):
+            self.core.give(frame, torch.from_numpy(self.masks[frame].copy()))
+        self._pending.clear()
+        for _ in self.core.propagate():
             pass  # the masks of all frames are read afterwards
         for frame in range(len(self.masks)):
-            self.masks[frame] = self.propagation.label_map(frame).cpu().numpy()
+            self.masks[frame] = self.core.label_map(frame).cpu().numpy()

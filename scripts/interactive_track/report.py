@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from util.errors import InputError
-from util.files import atomic_path, remove_leftovers
+from util.files import atomic_path
 
 SAMPLES_FOLDER = "samples"
 REPORT_FILE = "report.csv"
@@ -48,23 +48,14 @@ class Interaction:
 
 @dataclass
 class SampleReport:
-    """The interactions of one sample so far.
-
-    Attributes:
-        key: key of the sample.
-        labels: labels of the K objects.
-        by_robot: whether the robot drew the first scribbles, without a scribble file.
-        interactions: interactions in order.
-        timed_out: whether a submission came too late and does not count.
-        finished: whether there are no more interactions.
-    """
+    """The interactions of one sample so far."""
 
     key: SampleKey
-    labels: tuple[int, ...]
-    by_robot: bool = False
+    labels: tuple[int, ...]  # labels of the K objects
+    by_robot: bool = False  # whether the robot drew the first scribbles, without a scribble file
     interactions: list[Interaction] = field(default_factory=list)
-    timed_out: bool = False
-    finished: bool = False
+    timed_out: bool = False  # whether a submission came too late and does not count
+    finished: bool = False  # whether there are no more interactions
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the report, by interaction, frame and object."""
@@ -82,56 +73,41 @@ class SampleReport:
     def from_text(cls, text: str) -> "SampleReport":
         """Return the sample of `to_text`; raise ValueError, KeyError or TypeError for another text."""
         content = json.loads(text)
-        interactions = [Interaction(i["seconds"], np.array(i["scores"])) for i in content["interactions"]]
-        return cls(
-            SampleKey(*content["key"]),
-            tuple(content["labels"]),
-            content["by_robot"],
-            interactions,
-            content["timed_out"],
-            content["finished"],
-        )
+        content["key"] = SampleKey(*content["key"])
+        content["labels"] = tuple(content["labels"])
+        content["interactions"] = [
+            Interaction(each["seconds"], np.array(each["scores"])) for each in content["interactions"]
+        ]
+        return cls(**content)
 
 
-class ReportFolder:
-    """The files of a run, all written atomically.
-
-    Args:
-        folder: folder of the files.
-        keys: keys of all samples of the data set, in order.
-    """
-
-    def __init__(self, folder: Path, keys: Sequence[SampleKey]) -> None:
-        self.folder = folder
-        self.paths = {
-            key: folder / SAMPLES_FOLDER / f"{key.sequence}_{key.scribble_idx:03}.json" for key in keys
-        }
-
-    def remove_leftovers(self) -> None:
-        """Remove temporary files of killed processes."""
-        remove_leftovers(self.folder)
-        remove_leftovers(self.folder / SAMPLES_FOLDER)
-
-    def samples(self) -> dict[SampleKey, SampleReport]:
-        """Read the samples that are there, also those that other processes have written."""
-        return {key: _read_sample(path) for key, path in self.paths.items() if path.is_file()}
-
-    def write_sample(self, sample: SampleReport) -> None:
-        """Write a sample."""
-        with atomic_path(self.paths[sample.key]) as temporary:
-            temporary.write_text(sample.to_text())
-
-    def write_report(self, samples: Iterable[SampleReport]) -> None:
-        """Write the table of samples."""
-        with atomic_path(self.folder / REPORT_FILE) as temporary, temporary.open("w", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(Row._fields)
-            for sample in samples:
-                table.writerows(sample.rows())
+def read_samples(folder: Path, keys: Iterable[SampleKey]) -> dict[SampleKey, SampleReport]:
+    """Read the samples of a run that have a file; raise InputError for a damaged file."""
+    samples = {}
+    for key in keys:
+        path = _sample_path(folder, key)
+        if path.is_file():
+            try:
+                samples[key] = SampleReport.from_text(path.read_text())
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"{path} is damaged: remove it, and its sample is run again.") from error
+    return samples
 
 
-def _read_sample(path: Path) -> SampleReport:
-    try:
-        return SampleReport.from_text(path.read_text())
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: remove it, and its sample is run again.") from error
+def write_sample(folder: Path, sample: SampleReport) -> None:
+    """Write the file of a sample."""
+    with atomic_path(_sample_path(folder, sample.key)) as temporary:
+        temporary.write_text(sample.to_text())
+
+
+def write_report(folder: Path, samples: Iterable[SampleReport]) -> None:
+    """Write the table of samples."""
+    with atomic_path(folder / REPORT_FILE) as temporary, temporary.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(Row._fields)
+        for sample in samples:
+            table.writerows(sample.rows())
+
+
+def _sample_path(folder: Path, key: SampleKey) -> Path:
+    return folder / SAMPLES_FOLDER / f"{key.sequence}_{key.scribble_idx:03}.json"

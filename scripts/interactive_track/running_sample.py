@@ -1,10 +1,10 @@
-"""A running sample of the interactive track: its ground truth, scribbles and scores."""
+"""A running sample of the interactive track: its ground truth, scribbles, submissions and scores."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dataset.interactive.davis_interactive import TrackSequence
 from dataset.interactive.scribble_robot import Scribble, robot_scribbles
@@ -77,3 +77,36 @@ class RunningSample:
         labels = self.sequence.labels
         lines = robot_scribbles(self.truth[self.frame], prediction[self.frame], labels, self.seed)
         self.lines.append([lines if frame == self.frame else [] for frame in range(len(self.truth))])
+
+
+def checked_masks(masks: ArrayLike, sequence: TrackSequence) -> NDArray[np.uint8]:
+    """Return submitted label maps `T x H x W`; raise InputError for another shape or unknown labels."""
+    shape = (len(sequence), *sequence.size)
+    try:
+        labels = np.asarray(masks)
+    except ValueError as error:  # frames of several sizes
+        raise InputError(f"the masks of {sequence.name} are not all of one size: make them so.") from error
+    if labels.shape != shape or labels.dtype.kind not in "bui":
+        raise InputError(
+            f"the masks of {sequence.name} are {labels.shape} of {labels.dtype}: submit label maps of whole "
+            f"numbers, {shape} (frames, height, width)."
+        )
+    unknown = sorted(set(np.unique(labels).tolist()) - {0, *sequence.labels})
+    if unknown:
+        raise InputError(
+            f"the masks of {sequence.name} have the label {unknown[0]}, which is none of its objects "
+            f"({', '.join(map(str, sequence.labels))}): submit their labels, and 0 for background."
+        )
+    return labels.astype(np.uint8)
+
+
+def checked_candidates(candidates: Sequence[int] | None, frames: int) -> Sequence[int]:
+    """Return the frames that the robot may choose from; raise InputError when one is not valid."""
+    if candidates is None:
+        return range(frames)
+    if not len(candidates) or any(each not in range(frames) for each in candidates):
+        raise InputError(
+            f"the next frame's candidates are {list(candidates)}: give frames from 0 to {frames - 1}, or "
+            "None for all."
+        )
+    return [int(each) for each in candidates]

@@ -14,12 +14,19 @@ from typing_extensions import Self
 
 from dataset.interactive.davis_interactive import track_sequences
 from scripts.interactive_track.measures import METRICS
-from scripts.interactive_track.report import ReportFolder, Row, SampleKey, SampleReport
-from scripts.interactive_track.running_sample import RunningSample
-from scripts.interactive_track.submission import checked_candidates, checked_masks
+from scripts.interactive_track.report import (
+    SAMPLES_FOLDER,
+    Row,
+    SampleKey,
+    SampleReport,
+    read_samples,
+    write_report,
+    write_sample,
+)
+from scripts.interactive_track.running_sample import RunningSample, checked_candidates, checked_masks
 from scripts.interactive_track.summary import summarise
 from util.errors import InputError
-from util.files import atomic_path
+from util.files import atomic_path, remove_leftovers
 from util.lock import exclusive
 from util.settings_record import record_settings
 
@@ -34,29 +41,30 @@ class DavisInteractiveSession:
     """Goes through the samples of a data set; a sample is a sequence with a file of first scribbles.
 
     Use it as a context manager. For each interaction `next` returns True, `get_scribbles` returns the
-    scribbles, and `submit_masks` takes the masks; `scribbles_iterator` does the first two. The time between
-    the last two is the method's.
+    scribbles, and `submit_masks` takes the masks; `scribbles_iterator` does the first two. The method's time
+    is that between the last two.
 
-    A sample ends after `max_nb_interactions`, or when its time is over: by the official rule the wall time
-    since its first scribbles, with scoring and robot. A later submission does not count.
+    A sample ends after `max_nb_interactions`, or when its time is over. By the official rule the time counts
+    from the first scribbles, with scoring and robot. A later submission does not count.
 
     Args:
         host: only "localhost": there is no server.
-        davis_root: data set, see `davis_interactive.track_sequences`; where it has no files of scribbles,
-            the first ones are the robot's, on an empty mask.
-        subset: name of its list.
-        max_nb_interactions: of a sample.
-        max_time: seconds of a sample for each of its objects.
-        metric_to_optimize: "J", "F" or "J_AND_F"; decides where the robot scribbles, and is summed up.
-        report_save_dir: folder for `report.csv` and `summary.json`, written after each sample. What is
-            finished in it is not run again, and it is refused when it was begun with other rules, data or
-            settings. None writes nothing.
-        scorer_time: False counts the method's own seconds alone against `max_time`.
-        seed: of the robot.
+        davis_root: data set, see `davis_interactive.track_sequences`. Without scribble files the robot draws
+            the first scribbles, on an empty mask.
+        subset: name of the list of sequences.
+        max_nb_interactions: number of interactions of a sample.
+        max_time: time limit of a sample in seconds, per object.
+        metric_to_optimize: metric of the summary, which also chooses the robot's frame: "J", "F" or
+            "J_AND_F".
+        report_save_dir: folder for `report.csv` and `summary.json`, written after each sample; None writes no
+            files. Finished samples in it are not run again.
+        scorer_time: whether the time of scoring and robot counts against `max_time`.
+        seed: seed of the robot.
         settings: plain values on which the method's masks depend.
 
     Raises:
-        InputError: the data set or an argument is not valid; on entering, the folder.
+        InputError: the data set or an argument is not valid; on entering, the folder was begun with other
+            rules, data or settings.
     """
 
     def __init__(
@@ -89,14 +97,16 @@ class DavisInteractiveSession:
         self.sequences = {each.name: each for each in track_sequences(Path(davis_root), subset)}
         self.keys = [SampleKey(s.name, n) for s in self.sequences.values() for n in s.scribbles or (1,)]
         self.samples = {key: self._empty(key) for key in self.keys}
-        self.folder: ReportFolder | None = None
-        if report_save_dir is not None:
-            self.folder = ReportFolder(Path(report_save_dir), self.keys)
-            self.samples |= self.folder.samples()
-        limits = {"interactions": max_nb_interactions, "max_time": max_time, "scorer_time": scorer_time}
-        rules = {"subset": subset, "metric": metric_to_optimize, "robot": seed, **limits}
+        self.folder = None if report_save_dir is None else Path(report_save_dir)
+        if self.folder is not None:
+            self.samples |= read_samples(self.folder, self.keys)
         self.settings = {
-            **rules,
+            "subset": subset,
+            "metric": metric_to_optimize,
+            "robot": seed,
+            "interactions": max_nb_interactions,
+            "max_time": max_time,
+            "scorer_time": scorer_time,
             "samples": [f"{name} {number}" for name, number in self.keys],
             **(settings or {}),
         }
@@ -109,7 +119,7 @@ class DavisInteractiveSession:
 
     @property
     def key(self) -> SampleKey:
-        """Key of the running sample: its sequence, and the number of its scribble file."""
+        """Key of the running sample."""
         return self._current().report.key
 
     def unfinished(self) -> list[SampleKey]:
@@ -132,7 +142,7 @@ class DavisInteractiveSession:
 
     def __enter__(self) -> Self:
         if self.folder is not None and self._is_whole:
-            self._running.enter_context(exclusive(self.folder.folder, "session"))
+            self._running.enter_context(exclusive(self.folder, "session"))
             self._set_up_folder()
         return self
 
@@ -240,20 +250,21 @@ class DavisInteractiveSession:
     def write_report(self) -> None:
         """Write report and summary of all samples so far, also those of other processes."""
         if self.folder is not None and self._reports:
-            self.folder.write_report(self._all_samples().values())
-            self.get_global_summary(self.folder.folder / SUMMARY_FILE)
+            write_report(self.folder, self._all_samples().values())
+            self.get_global_summary(self.folder / SUMMARY_FILE)
 
     def _set_up_folder(self) -> None:
         if self.folder is not None and self._reports:
-            record_settings(self.folder.folder, self.settings, "give another folder for the report.")
-            self.folder.remove_leftovers()
+            record_settings(self.folder, self.settings, "give another folder for the report.")
+            for folder in (self.folder, self.folder / SAMPLES_FOLDER):
+                remove_leftovers(folder)
 
     def _empty(self, key: SampleKey) -> SampleReport:
         sequence = self.sequences[key.sequence]
         return SampleReport(key, sequence.labels, by_robot=not sequence.scribbles)
 
     def _all_samples(self) -> dict[SampleKey, SampleReport]:
-        written = {} if self.folder is None or self._is_whole else self.folder.samples()
+        written = {} if self.folder is None or self._is_whole else read_samples(self.folder, self.keys)
         return {**self.samples, **written}
 
     def _begin(self, key: SampleKey) -> None:
@@ -268,7 +279,7 @@ class DavisInteractiveSession:
         return self._sample
 
     def _is_late(self, now: float, pending: float = 0) -> bool:
-        """Return whether a sample has used up its time, with the time of a pending submission."""
+        """Return whether the sample has used up its time, with `pending` seconds of a submission."""
         report = self._current().report
         if self.scorer_time:
             spent = 0 if self._began_at is None else now - self._began_at
@@ -285,6 +296,6 @@ class DavisInteractiveSession:
         """Write the sample after each interaction, and report and summary when it is finished."""
         report = self._current().report
         if self.folder is not None:
-            self.folder.write_sample(report)
+            write_sample(self.folder, report)
             if report.finished:
                 self.write_report()

@@ -54,7 +54,7 @@ def keeping_weights(network, tmp_path_factory):
 def keeping(keeping_weights, monkeypatch):
     """The network of these weights, which scripts get without loading it."""
     network = _loaded(keeping_weights)
-    monkeypatch.setattr("scripts.interactive_track.networks.load_network", lambda *_: network)
+    monkeypatch.setattr("scripts.interactive_track.method.load_network", lambda *_: network)
     return network
 
 

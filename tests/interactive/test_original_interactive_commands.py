@@ -8,7 +8,7 @@ import pytest
 import interactive_gui
 from dataset.training.interactive_sets import generated_data
 from scripts import annotate, generate_fusion, train_fusion, train_s2m
-from scripts.interactive_track.flags import parse_args as parse_track_args
+from scripts.eval_interactive_davis import parse_args as parse_track_args
 
 LAUNCHED = "--local_rank 1"  # what the launcher of that time adds
 
@@ -56,7 +56,7 @@ def test_the_window_becomes_the_annotator(command, expected, monkeypatch):
 )
 def test_the_interactive_track(command, expected, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["eval_interactive_davis.py", *command.split()])
-    assert_read(vars(parse_track_args(None)), expected)
+    assert_read(vars(parse_track_args()), expected)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """A screen in memory, and hands on it: Xvfb and xdotool."""
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -25,18 +24,8 @@ needs_xvfb = pytest.mark.skipif(
 def virtual_screen():
     """Start Xvfb on a free display and give its name, e.g. `:1`."""
     read, write = os.pipe()
-    # without -noreset it starts anew, and refuses whoever comes meanwhile, when its last client has gone
-    command = [
-        "Xvfb",
-        "-displayfd",
-        str(write),
-        "-screen",
-        "0",
-        "1280x800x24",
-        "-nolisten",
-        "tcp",
-        "-noreset",
-    ]
+    # without -noreset the server restarts when its last client ends, and refuses clients meanwhile
+    command = f"Xvfb -displayfd {write} -screen 0 1280x800x24 -nolisten tcp -noreset".split()
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
         os.close(write)
         try:
@@ -111,40 +100,3 @@ class Hands:
     def screen(self):
         """Return what is on the screen, `800 x 1280 x 3`."""
         return np.asarray(ImageGrab.grab(xdisplay=self.display).convert("RGB"))
-
-    def close(self, window):
-        """Ask a window to close, as the button in its frame does."""
-        x11 = ctypes.CDLL("libX11.so.6")
-        x11.XOpenDisplay.restype = ctypes.c_void_p
-        x11.XInternAtom.restype = ctypes.c_ulong
-        x11.XInternAtom.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
-        x11.XSendEvent.argtypes = [
-            ctypes.c_void_p,
-            ctypes.c_ulong,
-            ctypes.c_int,
-            ctypes.c_long,
-            ctypes.c_void_p,
-        ]
-        x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
-        display = x11.XOpenDisplay(self.display.encode())
-        event = ClientMessage(type=33, window=int(window), format=32)
-        event.kind = x11.XInternAtom(display, b"WM_PROTOCOLS", 0)
-        event.data[0] = x11.XInternAtom(display, b"WM_DELETE_WINDOW", 0)
-        x11.XSendEvent(display, int(window), 0, 0, ctypes.byref(event))
-        x11.XCloseDisplay(display)
-
-
-class ClientMessage(ctypes.Structure):
-    """XClientMessageEvent of Xlib, padded to the size of XEvent."""
-
-    _fields_ = [
-        ("type", ctypes.c_int),
-        ("serial", ctypes.c_ulong),
-        ("send_event", ctypes.c_int),
-        ("display", ctypes.c_void_p),
-        ("window", ctypes.c_ulong),
-        ("kind", ctypes.c_ulong),
-        ("format", ctypes.c_int),
-        ("data", ctypes.c_long * 5),
-        ("padding", ctypes.c_long * 24),
-    ]

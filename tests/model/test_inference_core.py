@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 
 from model import InferenceCore
-from model.memory_bank import ObjectMemory
 from model.padding import pad, padding_for, unpad
 from tests.conftest import GOLDEN, slow
 from util.errors import InputError
@@ -54,7 +53,7 @@ def beside_golden(clip_frames, clip_labels):
 
 @pytest.mark.parametrize(
     "case",
-    ["top50_k3", "full_km_k2", *map(slow, ["top50_k1", "top50_k2", "full_k2", "top50_km_k2", "top20_k2"])],
+    ["top50_k1", "full_km_k2", *map(slow, ["top50_k3", "top50_k2", "full_k2", "top50_km_k2", "top20_k2"])],
 )
 def test_propagation_matches_golden(case, loaded, beside_golden):
     for pair in beside_golden(case, loaded):
@@ -68,7 +67,6 @@ def test_propagation_matches_golden_with_the_network_as_it_is_trained(network, b
 
 
 def test_reduced_precision_stays_near_golden(loaded_with_amp, beside_golden):
-    """bfloat16 has 8 bits."""
     for pair in beside_golden("top50_k1", loaded_with_amp):
         assert_near_golden(*pair, largest=0.2, mean=0.015, labels=0.02)
 
@@ -181,40 +179,6 @@ def test_without_the_previous_frame_each_is_read_from_those_remembered_for_good(
         alike.append((probs[index] - alone.step(small_frames[index])).abs().max() < 1e-5)
     assert alike == [True, *4 * [not remember_previous]]
     assert engine.bank.objects[0].times == [0, 5]
-
-
-def write_many(memory, count):
-    torch.manual_seed(0)
-    rows = []
-    for time in range(count):
-        key, value = torch.randn(6, 4), torch.randn(6, 5)
-        memory.write(key, value, time, permanent=time % 2 == 0)
-        rows.append((key, value))
-    return rows
-
-
-def test_memory_growth_keeps_what_was_remembered():
-    memory = ObjectMemory()
-    rows = write_many(memory, 42)  # 21 permanent frames, and frame 41 for the moment
-    keys, values = memory.view()
-    kept = [*range(0, 42, 2), 41]
-    assert torch.equal(keys[0], torch.cat([rows[t][0] for t in kept]))
-    assert torch.equal(values[0], torch.cat([rows[t][1] for t in kept]))
-    assert memory.keys.shape[0] < 2 * len(kept)
-
-
-def test_a_bounded_memory_keeps_the_first_the_newest_and_an_even_spread():
-    memory = ObjectMemory(max_frames=5)
-    for time in range(0, 200, 5):
-        memory.write(torch.full((6, 4), float(time)), torch.zeros(6, 5), time, permanent=True)
-        memory.write(torch.full((6, 4), float(time + 1)), torch.zeros(6, 5), time + 1, permanent=False)
-    times = sorted(memory.times)
-    assert (times[0], times[-1], len(times)) == (0, 195, 5)
-    spread = np.diff(times[:-1])
-    assert max(spread) <= 2 * min(spread)
-    held = sorted(memory.view()[0][0, ::6, 0].tolist())
-    assert held == sorted([*map(float, times), 196.0])
-    assert memory.keys.shape[0] == 6
 
 
 class FullGPU:

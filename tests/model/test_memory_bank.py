@@ -1,4 +1,6 @@
-"""What stays in a bounded memory, by the times of the frames remembered for good."""
+"""Frames that stay in a memory, by their times."""
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -27,6 +29,25 @@ def test_the_first_frame_is_never_forgotten_and_the_previous_one_is_there(limit)
         assert {0, time} <= set(held(memory))
     expected = {1: [0], 2: [0, 35]}
     assert sorted(memory.times) == expected.get(limit, sorted(memory.times))
+
+
+def test_storage_grows_and_keeps_what_was_written():
+    memory = ObjectMemory()
+    for time in range(42):
+        remember(memory, time, permanent=time % 2 == 0)
+    kept = [*range(0, 42, 2), 41]
+    assert held(memory) == kept
+    assert memory.keys.shape[0] < 2 * len(kept)
+
+
+def test_predicted_frames_are_spread_evenly():
+    memory = ObjectMemory(max_frames=5)
+    for time in range(0, 200, 5):
+        remember(memory, time)
+    times = sorted(memory.times)
+    assert (times[0], times[-1], len(times)) == (0, 195, 5)
+    spread = [later - time for time, later in pairwise(times[:-1])]
+    assert max(spread) <= 2 * min(spread)
 
 
 def test_given_masks_outlast_predicted_ones():

@@ -1,53 +1,13 @@
-"""What holds whatever the sizes, objects and settings are; examples are drawn, but the same in every run."""
+"""Properties of the engine for any sizes, objects and settings; every run draws the same examples."""
 
-import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model import InferenceCore, memory
+from model import InferenceCore
 from model.padding import pad, padding_for, unpad
-from scripts.benchmark.plain_propagation import plain_read
-from tests.model.test_memory import dense_read
 
-drawn = {"derandomize": True, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-reads = settings(max_examples=60, **drawn)
-networks = settings(max_examples=4, **drawn)
-
-CHANNELS, VALUES = 16, 5  # of the memory reads
-
-
-@st.composite
-def memories(draw):
-    """Keys and values of frames to remember, the key of a query, and the settings of a read."""
-    height, width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
-    positions = height * width * draw(st.integers(1, 4))
-    options = {
-        "width": width,
-        "top_k": draw(st.none() | st.integers(1, 60)),
-        "km_sigma": draw(st.none() | st.floats(1.5, 8)),
-    }
-    random = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
-    key = torch.randn(1, positions, CHANNELS, generator=random)
-    value = torch.randn(1, positions, VALUES, generator=random)
-    query = torch.randn(1, height * width, CHANNELS, generator=random)
-    return key, value, query, options
-
-
-@reads
-@given(memories(), st.integers(1, 3000))
-def test_a_read_in_any_chunks_is_what_the_plain_formulations_say(drawn, numbers):
-    key, value, query, options = drawn
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "CHUNK_NUMBERS", numbers)
-        readout = memory.read(key, value, query, **options)[0]
-    torch.testing.assert_close(
-        readout, dense_read(key[0], value[0], query[0], **options), atol=1e-5, rtol=1e-4
-    )
-    if options["km_sigma"] is None:
-        top_k = options["top_k"] or key.shape[1]
-        plain = plain_read(key[0].T, value[0].T, query[0].T, top_k).T
-        torch.testing.assert_close(readout, plain, atol=1e-5, rtol=1e-4)
+few = settings(max_examples=4, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -78,7 +38,7 @@ def propagate(network, frames, masks, options):
     return engine, [engine.step(frame, *masks.get(i, (None, None))) for i, frame in enumerate(frames)]
 
 
-@networks
+@few
 @given(videos(), st.randoms(use_true_random=False))
 def test_names_and_order_of_objects_make_no_difference(network, drawn, random):
     frames, masks, options = drawn
@@ -98,7 +58,7 @@ def test_names_and_order_of_objects_make_no_difference(network, drawn, random):
         torch.testing.assert_close(a, b[channels], atol=2e-4, rtol=0)
 
 
-@networks
+@few
 @given(videos())
 def test_padding_beforehand_makes_no_difference(network, drawn):
     """Zeros around frame and masks up to the stride are what the engine itself adds and takes away."""
