@@ -21,7 +21,7 @@ def aggregate_logits(prob: Tensor, dim: int = 0) -> Tensor:
         dim: object dimension.
 
     Returns:
-        Logits in the shape of `prob`, with K + 1 entries along `dim`, background first.
+        Logits, K + 1 along `dim`, background first.
     """
     background = torch.prod(1 - prob, dim=dim, keepdim=True)
     return torch.cat([background, prob], dim=dim).clamp(EPSILON, 1 - EPSILON).logit()
@@ -33,10 +33,10 @@ def aggregate(prob: Tensor, dim: int = 0, hard: bool = False) -> Tensor:
     Args:
         prob: independent object probabilities, K along `dim`; e.g. `K x H x W`.
         dim: object dimension.
-        hard: whether to return nearly 0 and 1, for masks that are given, not propagated.
+        hard: whether to return nearly 0 and 1, for given masks.
 
     Returns:
-        Probabilities in the shape of `prob`, with K + 1 entries along `dim`, background first.
+        Probabilities, K + 1 along `dim`, background first.
     """
     logits = aggregate_logits(prob, dim)
     return (logits * HARDNESS if hard else logits).softmax(dim)

@@ -36,15 +36,12 @@ def frame_tensor(frame: Array) -> Tensor:
 def given_objects(
     mask: Array | None, labels: Iterable[int] | None, size: tuple[int, int]
 ) -> tuple[Tensor | None, list[int]]:
-    """Return a given mask, and the labels of its objects.
+    """Return a given mask as a uint8 or int64 label map or as float32 probabilities, and its labels.
 
     Args:
         mask: see `InferenceCore.step`.
         labels: see `InferenceCore.step`.
         size: (H, W) of the frame.
-
-    Returns:
-        A label map in uint8 or int64, probabilities in float32, or None without a mask; and the labels.
 
     Raises:
         InputError: mask or labels are not valid, or do not fit each other or the frame.

@@ -1,10 +1,10 @@
 """Dense correspondences between a source and a target picture.
 
-For each target position, the matrix W has the softmax of the affinity over the source positions (the read of
-STM section 3.2, without top-k). The affinity is that of the source's memory key, encoded with empty masks,
-and the target's query key. Any feature on the source grid, such as a point or a region, is transferred to the
-target as feature @ W. W of two 4K pictures takes 4 GB, so only its column normalisers are stored, and the
-needed rows are computed.
+Each column of the matrix W is the softmax, over the source positions, of their affinities to a target
+position (the read of STM section 3.2, without top-k). The affinity is that of the source's memory key,
+encoded with empty masks, and the target's query key. Any feature on the source grid, such as a point or a
+region, is transferred to the target as feature @ W. W of two 4K pictures takes 4 GB, so only its column
+normalisers are stored, and the needed rows are computed.
 """
 
 from dataclasses import dataclass
@@ -69,11 +69,7 @@ class Features:
         return rows.clamp_(min=0)[:, None] * columns.clamp_(min=0)
 
     def region(self, mask: NDArray[np.bool_]) -> Tensor:
-        """Return a region `H x W` as a feature `h x w`: the covered share of each cell.
-
-        Raises:
-            InputError: the size of the region differs from that of the picture.
-        """
+        """Return a region as a feature `h x w`, the share of each cell; raise InputError for a wrong size."""
         if mask.shape != self.size:
             raise InputError(f"a region is {mask.shape}, its picture {self.size}: give a region of its size.")
         inside = np.ascontiguousarray(mask, np.bool_)
@@ -92,11 +88,7 @@ class Match:
 
 @torch.inference_mode()
 def encode_source(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Features:
-    """Encode an RGB picture `H x W x 3` as a source: its memory key with an empty mask.
-
-    Raises:
-        InputError: see `normalise`.
-    """
+    """Encode an RGB picture `H x W x 3` as a source: its memory key with an empty mask."""
     image = _prepared(network, picture)
     key, _ = network.encode_memory(image, image.new_zeros(1, 1, *image.shape[-2:]))
     return Features(key.float(), picture.shape[:2])
@@ -104,11 +96,7 @@ def encode_source(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Fe
 
 @torch.inference_mode()
 def encode_target(network: PropagationNetwork, picture: NDArray[np.uint8]) -> Features:
-    """Encode an RGB picture `H x W x 3` as a target: its query key, without the decoder's part.
-
-    Raises:
-        InputError: see `normalise`.
-    """
+    """Encode an RGB picture `H x W x 3` as a target: its query key."""
     key, _ = network.kv_q_f16(network.rgb_encoder(_prepared(network, picture))[0])
     return Features(memory.to_rows(key).float(), picture.shape[:2])
 
@@ -128,11 +116,7 @@ class Correspondence:
 
     @torch.inference_mode()
     def normaliser(self, temperature: float = 1.0) -> Tensor:
-        """Return the logarithm of each column's sum before normalisation, `1 x M`; it is cached.
-
-        Raises:
-            InputError: the temperature is not above zero.
-        """
+        """Return the logarithm of each column's sum before normalisation, `1 x M`; it is cached."""
         check_positive(temperature=temperature)
         if temperature not in self.normalisers:
             source, target = self.source.key, self.target.key / temperature
@@ -145,24 +129,17 @@ class Correspondence:
 
     @torch.inference_mode()
     def transfer(self, feature: Tensor, temperature: float = 1.0) -> Tensor:
-        """Transfer a feature to the target; only rows of W where the feature is not zero are computed.
+        """Transfer a feature to the target grid, `C x h' x w'`; rows of W for zeros are not computed.
 
         Args:
             feature: feature `C x h x w` on the source grid.
-            temperature: divisor of the affinities; a lower one gives sharper columns of W.
-
-        Returns:
-            `C x h' x w'` on the target grid.
-
-        Raises:
-            InputError: the feature is not on the source grid, or the temperature is not above zero.
+            temperature: divisor of the affinities, above 0; a lower one gives sharper columns of W.
         """
         if feature.dim() != 3 or tuple(feature.shape[1:]) != self.source.grid:
             raise InputError(
                 f"a feature is {' x '.join(map(str, feature.shape))}: give one of C x h x w on the source "
                 f"grid, which is {self.source.grid[0]} x {self.source.grid[1]}."
             )
-        check_positive(temperature=temperature)
         flat = feature.flatten(1)
         rows = flat.any(dim=0).nonzero().squeeze(1)
         if not len(rows):
@@ -182,12 +159,7 @@ def best_match(heat: Tensor, target: Features) -> Match:
     Args:
         heat: transferred feature `h' x w'` on the target grid, not negative.
         target: encoded target.
-
-    Raises:
-        InputError: the feature is not on the target grid.
     """
-    if tuple(heat.shape) != target.grid:
-        raise InputError(f"a heat map is {tuple(heat.shape)}, the target grid {target.grid}.")
     width = heat.shape[1]
     top = heat.flatten().topk(min(TOP_MATCHES, heat.numel()))
     values, rows, columns = top.values, top.indices // width, top.indices % width

@@ -31,9 +31,9 @@ class FramePropagation:
 
     Args:
         network: the propagation network, in eval mode, on the device to compute on.
-        objects_at_once: number of objects in one pass; None for all objects on a GPU, and on a CPU for one
-            object, or as many as have the pixels of 864 x 480. When a GPU runs out of memory, this number and
-            the chunks of the memory read are halved until the frame fits, which changes results only by
+        objects_at_once: number of objects in one pass. None takes all objects on a GPU; on a CPU one object,
+            or more while they have no more pixels than 864 x 480. When a GPU runs out of memory, this number
+            and the chunks of the memory read are halved until the frame fits; results change only by
             rounding.
         free_memory: function that frees the engine's caches.
 
@@ -78,14 +78,11 @@ class FramePropagation:
         return aggregate(torch.cat(logits).sigmoid_().squeeze(1))
 
     def encode(self, image: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode a padded frame with its objects for the memory.
+        """Return float32 memory keys `K x (h*w) x 128` and values `K x (h*w) x 512` of a frame.
 
         Args:
             image: padded frame `1 x 3 x H x W`.
             objects: probabilities of the objects, `K x H x W`.
-
-        Returns:
-            Keys `K x (h*w) x 128` and values `K x (h*w) x 512`, float32.
         """
         parts = self.parts(len(objects), math.prod(objects.shape[-2:]))
         encoded = [self.network.encode_memory(image, objects[None], part) for part in parts]
@@ -114,7 +111,7 @@ class FramePropagation:
                         "reduce the frames (--size), limit the memory (--max_memory_frames, --half_memory) "
                         "or use --amp."
                     ) from error
-            # outside of the handler, which holds the tensors of the failed call
+            # outside of the handler: the exception holds tensors of the failed call
             self.objects_at_once = max(1, at_once // 2)
             self.chunk_numbers = max(MIN_CHUNK_NUMBERS, self.chunk_numbers // 2)
             for free in (self.free_memory, self.network.free_memory):

@@ -139,13 +139,10 @@ class InferenceCore:
         return unpad(prob, padding)
 
     def remove(self, label: int) -> None:
-        """Remove an object and free its memory.
+        """Remove an object and free its memory; raise InputError for an unknown label.
 
         Later results have no channel for it; call `label_map` on earlier results first. A later mask with the
         same label is a new object.
-
-        Raises:
-            InputError: no object has this label.
         """
         if label not in self.labels:
             raise InputError(f"there is no object {label} to remove; the known ones are {self.labels}.")
@@ -157,14 +154,11 @@ class InferenceCore:
         """Turn the result of `step` into a map of labels.
 
         Args:
-            prob: `(K+1) x h x w`.
+            prob: result `(K+1) x h x w` of `step`, for the objects that are known now.
             size: (H, W) to which the probabilities are resized first; None keeps `h x w`.
 
         Returns:
             `H x W`, uint8 (int32 when a label exceeds 255), on the device of `prob`.
-
-        Raises:
-            InputError: the channels of `prob` are not those of the known objects.
         """
         prob = as_tensor(prob, "a result")
         if prob.dim() != 3 or len(prob) != len(self.labels) + 1:
@@ -182,10 +176,10 @@ class InferenceCore:
         return self.propagation.segment(self.bank, query, len(self.labels))
 
     def _remember(self, image: Tensor, objects: Tensor, time: int, given: set[int]) -> None:
-        """Remember a padded frame when it is due.
+        """Remember a padded frame `1 x 3 x H x W` when it is due.
 
         Args:
-            image: `1 x 3 x H x W`.
+            image: the frame.
             objects: probabilities of the objects, `K x H x W`.
             time: index of the frame.
             given: indices of the objects whose masks were given on it.

@@ -72,15 +72,14 @@ def k_best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def weighted_values(best: Tensor, index: Tensor, memory_value: Tensor) -> Tensor:
-    """Return the mean of the values at `index`, weighted by the softmax of `best`.
+    """Return the means `B x Q x C` of the values at `index`, weighted by the softmax of `best`.
+
+    They are summed without a `Q x k x C` copy of the values.
 
     Args:
         best: affinities, `B x Q x k`.
         index: memory positions of these affinities, `B x Q x k`.
         memory_value: `B x N x C`.
-
-    Returns:
-        `B x Q x C`, summed without a `Q x k x C` copy of the values.
     """
     batch, positions, channels = memory_value.shape
     weights = best.softmax(dim=-1)
@@ -106,16 +105,13 @@ def kernel_centres(memory_key: Tensor, query_key: Tensor, chunk: int) -> Tensor:
 
 
 def log_kernel(centres: Tensor, queries: Tensor, width: int, sigma: float) -> Tensor:
-    """Return -d^2 / (2 sigma^2), where d is the distance from each query to each memory centre.
+    """Return -d^2 / (2 sigma^2), `B x Q x N`, where d is the distance from each query to each memory centre.
 
     Args:
         centres: `B x N`, positions on the query grid.
         queries: `Q`, positions on the query grid.
         width: width of the query grid.
         sigma: standard deviation of the kernel in grid cells.
-
-    Returns:
-        `B x Q x N`.
     """
 
     def distance(query: Tensor, centre: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ class ObjectMemory:
     def __init__(self, max_frames: int | None = None, half: bool = False) -> None:
         self.max_frames = max_frames
         self.half = half
-        self.times: list[int] = []  # time of the permanent frame in each slot
-        self.given: list[bool] = []  # whether its mask was given, rather than predicted
+        self.times: list[int] = []  # index of the permanent frame in each slot
+        self.given: list[bool] = []  # whether its mask was given, not predicted
         self.has_temporary = False
         self.keys = torch.empty(0, 0, 0)  # slots x (h*w) x Ck
         self.values = torch.empty(0, 0, 0)  # slots x (h*w) x Cv
@@ -146,16 +146,13 @@ class MemoryBank:
         del self.objects[index : index + 1]  # an object first seen on the last frame has no memory
 
     def read(self, query_key: Tensor, width: int, objects: slice, chunk_numbers: int) -> Tensor:
-        """Read the memory of some objects.
+        """Read the memory of k objects, `k x (h*w) x Cv`.
 
         Args:
             query_key: `1 x (h*w) x Ck`.
             width: width of the query grid.
-            objects: indices of the k objects to read for.
+            objects: slice of the objects.
             chunk_numbers: number of affinities computed at once.
-
-        Returns:
-            `k x (h*w) x Cv`.
         """
         options: dict[str, Any] = {"width": width, "top_k": self.top_k, "km_sigma": self.km_sigma}
         return torch.cat(

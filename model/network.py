@@ -79,11 +79,7 @@ class PropagationNetwork(nn.Module):
         load_imagenet(self.mask_rgb_encoder, imagenet)
 
     def encode_query(self, frames: Tensor) -> Query:
-        """Encode query frames.
-
-        Args:
-            frames: `B x 3 x H x W`, normalised, H and W multiples of 16.
-        """
+        """Encode normalised query frames `B x 3 x H x W`; H and W are multiples of 16."""
         f16, f8, f4 = self.rgb_encoder(frames.to(self.dtype))
         key, value = self.kv_q_f16(f16)
         return Query(to_rows(key), tuple(key.shape[-2:]), self.decoder.frame_part(value, f8, f4))
@@ -104,13 +100,10 @@ class PropagationNetwork(nn.Module):
         return to_rows(key), to_rows(value)
 
     def decode(self, readout: Tensor, query: Query) -> Tensor:
-        """Decode the readouts of the K objects of each query frame.
+        """Return float32 mask logits `(B*K) x 1 x H x W` of the K objects of each query frame.
 
         Args:
             readout: `(B*K) x (h*w) x 512`.
             query: the B encoded query frames.
-
-        Returns:
-            Mask logits `(B*K) x 1 x H x W`, float32.
         """
         return self.decoder(to_map(readout.to(self.dtype), query.grid), query.decoder)

@@ -28,15 +28,12 @@ def hard_fraction(iteration: int, bootstrap: Bootstrap = PROPAGATION_BOOTSTRAP) 
 
 
 def bootstrapped_cross_entropy(logits: Tensor, target: Tensor, fraction: float) -> Tensor:
-    """Return the mean cross entropy of each picture's hardest pixels.
+    """Return the mean cross entropy of each picture's hardest pixels, `N`.
 
     Args:
         logits: logits `N x C x H x W`.
         target: class numbers below C, `N x H x W`.
         fraction: fraction of each picture's pixels, in (0, 1]; 1 is the plain mean.
-
-    Returns:
-        `N` losses.
     """
     pixels = F.cross_entropy(logits, target, reduction="none").flatten(1)
     if fraction < 1:
@@ -47,7 +44,7 @@ def bootstrapped_cross_entropy(logits: Tensor, target: Tensor, fraction: float) 
 def frame_losses(
     logits: Tensor, target: Tensor, selector: Tensor | None, fraction: float, pooled: bool = False
 ) -> Tensor:
-    """Return the loss of each segmented frame, averaged over the batch.
+    """Return the loss of each of T segmented frames, averaged over the batch.
 
     Args:
         logits: aggregated logits `B x T x (K+1) x H x W`, background first.
@@ -56,9 +53,6 @@ def frame_losses(
             the softmax. None when all objects exist.
         fraction: fraction of pixels that count, see `hard_fraction`.
         pooled: whether to take the hardest pixels of the whole batch, not of each picture.
-
-    Returns:
-        `T` losses.
     """
     if selector is not None:
         absent = F.pad(selector < 0.5, (1, 0), value=False)  # B x (K+1); the background always exists
@@ -71,14 +65,11 @@ def frame_losses(
 
 
 def overlap(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Count the pixels of intersection and union of prediction and ground truth.
+    """Return the pixels of intersection and union with the ground truth, `K` each, over the whole batch.
 
     Args:
         logits: logits `B x T x (K+1) x H x W`, background first.
         target: class numbers `B x T x H x W`.
-
-    Returns:
-        Intersection and union of each object over the whole batch, `K` each.
     """
     objects = torch.arange(1, logits.shape[2], device=logits.device).view(-1, 1)
     classes = most_probable(logits.movedim(2, 0), range(logits.shape[2]))  # B x T x H x W

@@ -16,12 +16,9 @@ COLOURS = 3
 
 @torch.no_grad()
 def start_from_deeplab(network: S2MNetwork, path: Path) -> None:
-    """Load the public DeepLabV3+ ResNet-50 of Pascal VOC (VainF's), except for the first and last layer.
+    """Load the public DeepLabV3+ ResNet-50 of Pascal VOC (VainF's); raise InputError for another file.
 
     Input channels beyond RGB and the last layer are initialised orthogonally; the last bias is 0.
-
-    Raises:
-        InputError: the file cannot be read, or is of another network.
     """
     content = load_file(path).get("model_state")
     state: dict[str, Tensor] = content if isinstance(content, dict) else {}

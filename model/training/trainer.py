@@ -23,7 +23,7 @@ CHECKPOINT_PARTS = ORIGINAL_PARTS | {"scaler", "settings"}
 
 
 class StepResult(NamedTuple):
-    """Results of a step for this process's share of the batch, on the training device."""
+    """Results of a step for this process's share of the batch."""
 
     losses: Tensor  # T, one per segmented frame
     fraction: float  # of the pixels that counted
@@ -131,13 +131,9 @@ class Trainer:
             group["lr"] = lr
 
     def state(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return a checkpoint, from which a later process continues exactly.
+        """Return a checkpoint with the settings of the run, from which a later process continues exactly.
 
-        It needs no random state: batches, samples and the network's random numbers depend on the seed and the
-        iteration alone.
-
-        Args:
-            settings: settings of the run as plain values.
+        It needs no random state: all random numbers depend on the seed and the iteration.
         """
         return {
             "it": self.iteration,
@@ -149,14 +145,11 @@ class Trainer:
         }
 
     def load_checkpoint(self, content: dict[str, Any], path: Path) -> None:
-        """Continue from a checkpoint.
+        """Continue from a checkpoint; raise InputError when it belongs to another network or optimiser.
 
         Args:
-            content: content of the file, see `read_checkpoint`.
+            content: result of `read_checkpoint`.
             path: path of the file, for the error message.
-
-        Raises:
-            InputError: the checkpoint is of another network or optimiser.
         """
         load_state(self.network, network_state(content), path)
         try:
@@ -195,8 +188,7 @@ class Trainer:
     def _check_finite(self, losses: Tensor, gradient_norm: Tensor, info: Any) -> None:
         """Raise InputError in every process when a loss or gradient is not finite in any process.
 
-        This waits for the device when the whole backward pass is queued, so little time is lost. With loss
-        scaling an infinite gradient is allowed: the scaler skips that step.
+        With loss scaling an infinite gradient is allowed: the scaler skips that step.
         """
         bad_loss = ~losses.isfinite().all()
         bad_gradient = ~gradient_norm.isfinite() & (not self.scaler.is_enabled())
@@ -216,7 +208,7 @@ class Trainer:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a training checkpoint of this code, or of the original's, which has None for "settings".
+    """Read a training checkpoint of this code, or of the original with None for "settings".
 
     Raises:
         InputError: the file cannot be read, or is not a checkpoint.

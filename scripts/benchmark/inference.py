@@ -1,4 +1,4 @@
-"""Propagation through a video, and the memory read alone, against their plain formulations."""
+"""Speed of propagation through a video and of the memory read, against their plain formulations."""
 
 import argparse
 import itertools
@@ -21,7 +21,7 @@ from util.device import add_device_flag, add_device_flags, set_up_device
 from util.errors import InputError
 from util.flag_types import positive_int
 
-READ_FRAMES = (1, 5, 10, 20, 40, 100, 200, 400)  # remembered
+READ_FRAMES = (1, 5, 10, 20, 40, 100, 200, 400)  # numbers of remembered frames
 GRID = (30, 54)  # of 854 x 480
 CPU = torch.device("cpu")
 
@@ -48,18 +48,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_video_flags(add: Callable[..., object]) -> None:
-    """Add the flags of what goes through the engine; `add` is a parser's `add_argument`."""
+    """Add the flags of network, video and mask; `add` is a parser's `add_argument`."""
     add("--model", type=Path, required=True, help="weights of the propagation network")
     add("--input", type=Path, required=True, help="video file, or folder of pictures")
     add("--mask", type=Path, required=True, help="mask of the first frame")
 
 
 def run_inference(args: argparse.Namespace, report: Report) -> None:
-    """Step both engines through the same frames, with each number of objects.
-
-    Raises:
-        InputError: there is only one frame.
-    """
+    """Step both engines through the same frames, with each number of objects."""
     device = set_up_device(args)
     source = open_source(args.input)
     labels = read_label_map(args.mask)
@@ -109,7 +105,7 @@ def run_objects(
 
 
 def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
-    """Return a label map with exactly 1 to `objects`: what is labelled, cut into upright strips."""
+    """Return a label map of `objects` objects: the labelled pixels, cut into vertical strips."""
     columns = np.flatnonzero((labels > 0).any(axis=0))
     strip = np.zeros(labels.shape[1], np.int64)
     for label, part in enumerate(np.array_split(columns, objects), start=1):
@@ -140,17 +136,16 @@ def time_read(
     query = torch.randn(1, grid[0] * grid[1], 128, device=device)
     keys, values, queries = (rows[0].T.contiguous() for rows in (key, value, query))
 
-    def ours(_: int) -> Tensor:
-        readout = quickest_read(key, value, query, width=grid[1], top_k=top_k)
+    def finished(readout: Tensor) -> Tensor:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return readout
 
+    def ours(_: int) -> Tensor:
+        return finished(quickest_read(key, value, query, width=grid[1], top_k=top_k))
+
     def plain(_: int) -> Tensor:
-        readout = plain_read(keys, values, queries, top_k)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return readout
+        return finished(plain_read(keys, values, queries, top_k))
 
     difference = (ours(0)[0].T - plain(0)).abs().max().item()
     return in_turns(ours, plain, itertools.repeat(0, turns + 1)), difference

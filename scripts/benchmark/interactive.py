@@ -1,4 +1,4 @@
-"""Rounds of the interactive engine against the plain core."""
+"""Speed of the interactive engine's rounds against the plain formulation."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ from util.device import add_device_flags, set_up_device
 from util.errors import InputError
 from util.flag_types import positive_int
 
-QUERY_BYTES = 8 << 30  # room for all frames
-SHIFT = 8  # pixels by which a correction moves the masks; what it costs does not depend on them
+QUERY_BYTES = 8 << 30  # space for all frames
+SHIFT = 8  # pixels by which a correction moves the masks; the time does not depend on it
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,11 +37,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace, report: Report) -> None:
-    """Compare two rounds, the second of which corrects the frame in the middle.
-
-    Raises:
-        InputError: there are too few frames.
-    """
+    """Compare two rounds, of which the second corrects the middle frame; raise InputError for few frames."""
     device = set_up_device(args)
     source = open_source(args.input)
     frames = [normalise(source.read(index)) for index in range(min(args.frames, len(source.names)))]
@@ -72,15 +68,15 @@ def compare_rounds(
     no_tf32: bool,
     report: Report,
 ) -> None:
-    """Do a round both ways, frame by frame, alternately; also report the pixels that have the same label.
+    """Time a round of both engines frame by frame, alternately; also report the pixels with the same label.
 
     Args:
-        name: the round.
-        core: ours.
-        plain: the plain way, in the same state.
+        name: name of the round.
+        core: our engine.
+        plain: the plain engine, in the same state.
         given: the label map `H x W` of one frame, by its index.
-        no_tf32: ours convolves in full float32.
-        report: where the measurements are added.
+        no_tf32: whether ours convolves in full float32.
+        report: report to extend.
     """
     settings = (not no_tf32, False), (True, True)
     steps = [one_by_one(each, given) for each in (core, plain)]
@@ -104,7 +100,7 @@ def compare_rounds(
 
 
 def one_by_one(core: InteractiveCore | PlainInteractive, given: dict[int, Tensor]) -> Iterator[int]:
-    """Give the mask of a frame, yield it, propagate, and yield each frame once its labels are known."""
+    """Give the mask of a frame, propagate it, and yield each frame when its labels are known."""
     ((index, mask),) = given.items()
     core.give(index, mask)
     yield index
@@ -114,7 +110,7 @@ def one_by_one(core: InteractiveCore | PlainInteractive, given: dict[int, Tensor
 
 
 def frames_of_round(core: InteractiveCore, given: dict[int, Tensor]) -> int:
-    """Return how many frames a round with one given frame does."""
+    """Return the number of frames of a round with one given frame."""
     ((index, _),) = given.items()
     others = [other for other in core.state.given if other != index]
     before = max((other for other in others if other < index), default=-1)

@@ -1,8 +1,8 @@
-"""The plain way to propagate in rounds, which `benchmark interactive` compares with.
+"""Plain formulation of interactive rounds for `benchmark interactive`.
 
-The published core in ordinary PyTorch, on `PlainCore`: all frames and the probabilities of all frames lie on
-the device in float32, what is certain and what a pass adds is concatenated anew each frame, and fusion moves
-differences by a dense matrix. It encodes each frame again in each round.
+It is the published core in ordinary PyTorch. All frames and probabilities are on the device in float32, the
+memory is concatenated for each frame, fusion transfers differences by a dense matrix, and each round encodes
+all frames.
 """
 
 import math
@@ -23,12 +23,10 @@ class PlainInteractive(PlainCore):
     """Propagates all objects of a video from given frames, one given at a time.
 
     Args:
-        network: in eval mode, NCHW, batch norm not folded.
-        frames: `3 x H x W` each.
-        objects: K, with labels 1 to K.
-        fusion: None blends by distance.
-        top_k: memory positions kept for each query.
-        mem_every: frames between two that a pass remembers for good.
+        network: propagation network in eval mode, NCHW, with batch norm.
+        frames: frames `3 x H x W`.
+        objects: number K of objects, which have the labels 1 to K.
+        fusion: fusion network; None weights by distance.
     """
 
     def __init__(
@@ -37,36 +35,34 @@ class PlainInteractive(PlainCore):
         frames: Sequence[Tensor],
         objects: int,
         fusion: FusionNetwork | None = None,
-        top_k: int = 50,
-        mem_every: int = 5,
     ) -> None:
-        super().__init__(network, top_k, mem_every)
+        super().__init__(network)
         self.fusion = fusion
         self.padding = padding_for(*frames[0].shape[-2:])
         self.images = pad(torch.stack(list(frames)).to(self.device), self.padding)  # T x 3 x H x W
         self.probs = self.images.new_zeros(objects + 1, len(frames), *self.images.shape[-2:])
         self.probs[0] = 1
-        self.difference = self.probs[1:, 0]  # that the last mask made, K x H x W
+        self.difference = self.probs[1:, 0]  # made by the last mask, K x H x W
         self.given: list[int] = []
-        self.certain: list[tuple[Tensor, Tensor]] = []  # K x C x h*w, of each given frame
+        self.permanent: list[tuple[Tensor, Tensor]] = []  # K x C x h*w of each given frame
 
     @torch.inference_mode()
     def give(self, index: int, mask: Tensor) -> None:
-        """Take the label map `H x W` of a frame for right."""
+        """Set the user's label map `H x W` for a frame."""
         objects = torch.stack([mask == label for label in range(1, len(self.probs))]).float()
         prob = aggregate(pad(objects.to(self.device), self.padding), hard=True)
         self.difference = (prob - self.probs[:, index])[1:]
         self.probs[:, index] = prob
         self.given.append(index)
-        self.certain.append(self._encode(self.images[index : index + 1], prob))
+        self.permanent.append(self._encode(self.images[index : index + 1], prob))
 
     def propagate(self) -> Iterator[int]:
-        """Carry the masks given last both ways; yield each frame when it is done."""
+        """Propagate the last given masks forward and backward; yield each frame when it is done."""
         source, count = self.given[-1], self.images.shape[0]
         for step, end in ((1, count), (-1, -1)):
             beyond = [frame for frame in self.given if (frame - source) * step > 0]
             bound = min(beyond, key=lambda frame: abs(frame - source), default=None)
-            self.keys, self.values = (torch.cat(parts, 2) for parts in zip(*self.certain, strict=True))
+            self.keys, self.values = (torch.cat(parts, 2) for parts in zip(*self.permanent, strict=True))
             self.temporary, last = None, source
             stop = end if bound is None else bound
             for index in range(source + step, stop, step):
@@ -89,12 +85,12 @@ class PlainInteractive(PlainCore):
         self.probs[:, index] = prob if bound is None else self._fused(index, query[0], prob, bound)
 
     def _fused(self, index: int, query: Tensor, new: Tensor, bound: int) -> Tensor:
-        """Join new probabilities `(K+1) x H x W` of a frame with those that are there.
+        """Return the fusion of a frame's old and new probabilities, `(K+1) x H x W`.
 
         Args:
-            index: of the frame.
-            query: its key, `1 x C x h x w`.
-            new: propagated from the frame that was given last.
+            index: index of the frame.
+            query: query key of the frame, `1 x C x h x w`.
+            new: probabilities propagated from the last given frame.
             bound: the given frame on the other side.
         """
         old, source = self.probs[:, index], self.given[-1]
@@ -105,7 +101,7 @@ class PlainInteractive(PlainCore):
         times = [torch.full_like(image[:, :1], share) for share in shares]
         logits = []
         for k, (key, difference) in enumerate(
-            zip(self.certain[-1][0], self.difference, strict=True), start=1
+            zip(self.permanent[-1][0], self.difference, strict=True), start=1
         ):
             weights = (key.T @ query[0].flatten(1) / math.sqrt(len(key))).softmax(dim=0)  # h*w x h*w
             signed = torch.stack([difference.clamp(0, 1), (-difference).clamp(0, 1)])

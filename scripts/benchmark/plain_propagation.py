@@ -1,9 +1,9 @@
-"""The plain way to propagate, which `benchmark inference` and `read` compare with.
+"""Plain formulation of propagation for `benchmark inference` and `read`.
 
-An honest formulation of the same protocol in ordinary PyTorch: NCHW float32, batch norm as it is, a
-dense affinity of memory x query, top-k along the memory axis and scatter, the bank concatenated
-anew each frame, the decoder's input concatenated for each object. As in the public version, the
-decoder's skip path is computed once per frame. Objects are given on the first frame.
+It is the same protocol in ordinary PyTorch: NCHW float32 with batch norm, a dense affinity of memory x query,
+top-k along the memory axis and scatter, the memory concatenated for each frame, the decoder's input
+concatenated for each object. As in the public version, the decoder's skip path is computed once per frame.
+Objects are given on the first frame.
 """
 
 import math
@@ -19,16 +19,13 @@ from model.padding import pad, padding_for, unpad
 
 
 def plain_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, top_k: int) -> Tensor:
-    """Read the memory of one object.
+    """Read the memory of one object, `512 x HW`.
 
     Args:
         memory_key: `128 x N`.
         memory_value: `512 x N`.
         query_key: `128 x HW`.
-        top_k: memory positions kept for each query.
-
-    Returns:
-        `512 x HW`.
+        top_k: number of memory positions read per query position.
     """
     affinity = memory_key.T @ query_key / math.sqrt(memory_key.shape[0])  # N x HW
     values, indices = affinity.topk(min(top_k, affinity.shape[0]), dim=0)  # k x HW
@@ -41,17 +38,14 @@ def plain_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, top_
 def plain_decode(
     decoder: Decoder, readout: Tensor, query_value: Tensor, skip_8: Tensor, skip_4: Tensor
 ) -> Tensor:
-    """Decode one object of each frame, the decoder's input concatenated.
+    """Return mask logits `B x 1 x 16h x 16w` of one object of each frame.
 
     Args:
-        decoder: of the network.
+        decoder: decoder of the network.
         readout: `B x 512 x h x w`.
         query_value: `B x 512 x h x w`.
-        skip_8: `B x 512 x 2h x 2w`, of `up_16_8.skip`.
-        skip_4: `B x 256 x 4h x 4w`, of `up_8_4.skip`.
-
-    Returns:
-        Mask logits `B x 1 x 16h x 16w`.
+        skip_8: result of `up_16_8.skip`, `B x 512 x 2h x 2w`.
+        skip_4: result of `up_8_4.skip`, `B x 256 x 4h x 4w`.
     """
     both, compress = torch.cat([readout, query_value], dim=1), decoder.compress
     x = compress.conv2(F.relu(compress.conv1(F.relu(both)))) + compress.downsample(both)
@@ -66,26 +60,24 @@ class PlainCore:
     """Propagates all objects of a video, given on its first frame.
 
     Args:
-        network: in eval mode, NCHW, batch norm not folded.
-        top_k: memory positions kept for each query.
-        mem_every: frames between two that are remembered for good.
+        network: propagation network in eval mode, NCHW, with batch norm.
     """
 
-    def __init__(self, network: PropagationNetwork, top_k: int = 50, mem_every: int = 5) -> None:
+    top_k = 50
+    mem_every = 5
+
+    def __init__(self, network: PropagationNetwork) -> None:
         self.network = network
         self.device = next(network.parameters()).device
-        self.top_k = top_k
-        self.mem_every = mem_every
         self.keys = self.values = torch.empty(0)  # K x C x T*h*w
         self.temporary: tuple[Tensor, Tensor] | None = None
         self.time = -1
 
     @torch.inference_mode()
     def step(self, frame: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Segment the next frame `3 x H x W`; the first needs label map `H x W` with labels 1 to K.
+        """Return probabilities `(K+1) x H x W` of the next frame `3 x H x W`.
 
-        Returns:
-            Probabilities `(K+1) x H x W`.
+        The first frame needs a label map `H x W` with the labels 1 to K.
         """
         self.time += 1
         padding = padding_for(*frame.shape[-2:])

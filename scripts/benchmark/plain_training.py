@@ -1,8 +1,8 @@
-"""The plain way to take a training step, which `benchmark train` compares with.
+"""Plain formulation of a training step for `benchmark train`.
 
-An honest formulation of the same step in ordinary PyTorch: NCHW float32, the frames encoded one
-after the other, each object memorised and decoded in turn with the whole decoder, a dense softmax
-read, the loss summed sample by sample, Adam as it is.
+It is the same step in ordinary PyTorch: NCHW float32, frames encoded one by one, each object encoded and
+decoded alone with the whole decoder, a dense softmax read, the loss summed sample by sample, Adam without
+options.
 """
 
 import math
@@ -19,12 +19,7 @@ from scripts.benchmark.plain_propagation import plain_decode
 
 
 class PlainTrainer:
-    """Trains a two-object network in place.
-
-    Args:
-        network: in training mode, NCHW.
-        lr: learning rate.
-    """
+    """Trains a two-object network, in training mode and NCHW, in place."""
 
     def __init__(self, network: PropagationNetwork, lr: float = 1e-5) -> None:
         self.network = network

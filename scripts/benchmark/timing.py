@@ -1,4 +1,4 @@
-"""Ours beside the plain way on one device: the speed, and on a GPU the peak of memory."""
+"""Speed of ours and of the plain formulation on one device, and on a GPU the peak memory."""
 
 import gc
 import os
@@ -24,14 +24,14 @@ PACKAGES = ("torch", "torchvision", "cv2", "PIL", "numpy", "scipy")
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that two functions took on the same items, in pairs."""
+    """Seconds of two functions on the same items, in pairs."""
 
     ours: list[float]
     plain: list[float]
 
     @property
     def ratio(self) -> float:
-        """Median of the ratios pair by pair: how many times as fast ours is."""
+        """Median of the speed-ups of all pairs."""
         return median(plain / ours for ours, plain in zip(self.ours, self.plain, strict=True))
 
 
@@ -48,11 +48,11 @@ class Report:
         print(f"{'':<34} {'ours':>9} {'plain':>9} {'ratio':>6}")
 
     def timing(self, name: str, timing: Timing, unit: str, scale: float = 1) -> None:
-        """Add the rates of both by their medians, and the ratio.
+        """Add the median rates of both, and their ratio.
 
         Args:
-            name: the work that was timed.
-            timing: the seconds of each item.
+            name: name of the timed work.
+            timing: seconds of each item.
             unit: unit of the rates.
             scale: number of units in one item, such as the samples of a batch.
         """
@@ -89,20 +89,17 @@ def compare(
     device: torch.device,
     scale: float = 1,
 ) -> list[tuple[Result, Result]]:
-    """Process the same items both ways, alternately, and report the measurements.
+    """Process the same items both ways, alternately; report the speed and return the results of each item.
 
     Args:
-        report: where the measurements are added.
-        name: the work that is timed.
+        report: report to extend.
+        name: name of the timed work.
         unit: unit of the rates.
-        starts: for ours and the plain way, a function that moves all it needs to the device and returns the
-            function that processes one item.
-        items: the first one is a warm-up.
-        device: the device that computes.
+        starts: for ours and the plain formulation, a function that sets up and returns the function of one
+            item.
+        items: items; the first one is a warm-up.
+        device: device that computes.
         scale: number of units in one item.
-
-    Returns:
-        The results of both for each item.
     """
     peaks = [peak_gpu_memory(start, items, device) for start in starts] if device.type == "cuda" else []
     ours, plain = (start() for start in starts)
@@ -120,9 +117,9 @@ def compare(
 def in_turns(
     ours: Callable[[Item], object], plain: Callable[[Item], object], items: Iterable[Item]
 ) -> Timing:
-    """Time both functions on each item, one after the other, so that a busy machine slows both.
+    """Time both functions on each item, in changing order, so that a busy machine slows both.
 
-    The order changes from item to item. The first item is a warm-up that does not count.
+    The first item is a warm-up that does not count.
     """
     timing = Timing([], [])
     for turn, item in enumerate(items):
@@ -137,7 +134,7 @@ def in_turns(
 
 @contextmanager
 def tf32(convolutions: bool, products: bool = False) -> Iterator[None]:
-    """Say where GPUs may use TF32, see `allow_tf32`, and restore the setting afterwards."""
+    """Set where GPUs may use TF32, see `allow_tf32`, and restore the setting afterwards."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     allow_tf32(convolutions, products)
     try:
@@ -149,7 +146,7 @@ def tf32(convolutions: bool, products: bool = False) -> Iterator[None]:
 def peak_gpu_memory(
     start: Callable[[], Callable[[Item], object]], items: Sequence[Item], device: torch.device
 ) -> int:
-    """Return the most bytes that this process held on a GPU while items were processed."""
+    """Return the peak of this process's GPU memory in bytes while it processes the items."""
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
@@ -167,7 +164,7 @@ def machine() -> str:
     processor = models[0] if models else platform.processor() or platform.machine()
     if torch.cuda.is_available():
         processor = f"{torch.cuda.get_device_name()}, {processor}"
-    # Asked of the package itself: OpenCV is distributed under several names.
+    # from the package itself, since OpenCV is distributed under several names
     versions = ", ".join(f"{package} {import_module(package).__version__}" for package in PACKAGES)
     return (
         f"{processor}, {os.cpu_count()} cores, {platform.system()}, load {os.getloadavg()[0]:.1f}\n"

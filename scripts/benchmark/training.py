@@ -1,4 +1,4 @@
-"""Training steps against the plain way to take them."""
+"""Speed of training steps against the plain formulation."""
 
 import argparse
 import copy
@@ -33,7 +33,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace, report: Report) -> None:
-    """Step both ways from the same weights on the same batch; also compare their losses."""
+    """Train from the same weights on the same batch in both ways; also compare their losses."""
     torch.manual_seed(0)
     ranks = Ranks(set_up_device(args))
     batch = drawn_batch(args.batch_size, args.crop_size)
@@ -70,12 +70,7 @@ def run(args: argparse.Namespace, report: Report) -> None:
 
 
 def drawn_batch(samples: int, size: int) -> dict[str, Tensor]:
-    """Return a batch of stage 2, as `Trainer.step` takes it: noise with two discs.
-
-    Args:
-        samples: B.
-        size: H and W.
-    """
+    """Return a batch of stage 2 for `Trainer.step`: noise of `size` x `size` pixels with two discs."""
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     discs = [((y - size / part) ** 2 + (x - size / part) ** 2 < (size / 6) ** 2) for part in (3, 1.5)]
     first, second = (disc.expand(samples, 3, 1, -1, -1) for disc in discs)
