@@ -134,7 +134,7 @@ def test_bad_input_is_one_clear_sentence(folder, tmp_path, monkeypatch, flags, p
 
 
 @pytest.mark.parametrize("display", ["", ":65000"], ids=["none", "unreachable"])
-def test_a_missing_display_names_the_way_without(folder, monkeypatch, display):
+def test_without_a_display_the_flags_that_need_none_are_named(folder, monkeypatch, display):
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(InputError, match=r"no display.*--click X,Y or --mask M\.png with --output OUT"):
@@ -143,24 +143,19 @@ def test_a_missing_display_names_the_way_without(folder, monkeypatch, display):
 
 @contextmanager
 def windows(output, model, *flags):
-    """Run the program on a screen of its own; gives hands and the ids of both windows.
+    """Run the program on a virtual screen; yield hands and the ids of both windows.
 
-    Without a window manager, Qt can lose a window's first painting on a busy machine; it then stays
+    Without a window manager, Qt can lose a window's first painting on a busy machine. The window then stays
     empty, and the program is started again.
     """
     command = [sys.executable, "interactive_gui.py", *flags, "--model", model, "--output", output]
+    command += ["--device", "cpu"]
     with virtual_screen() as display, ExitStack() as running:
         environment = {**os.environ, "DISPLAY": display}
 
         def start():
-            process = subprocess.Popen(
-                [*map(str, command), "--device", "cpu"],
-                cwd=ROOT,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+            how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+            process = subprocess.Popen([*map(str, command)], cwd=ROOT, env=environment, **how)
             running.enter_context(process)
             running.callback(process.kill)
             hands = Hands(display, process)
@@ -181,14 +176,6 @@ def windows(output, model, *flags):
 PAINT = "paint a region, h: help"
 
 
-def wait_for_hint(hands, window, text):
-    """Wait until a window says this, so that the next key comes alone.
-
-    OpenCV hands over one key at a time, and drops those that come while it draws.
-    """
-    wait_for(says(hands, window, text), hands.process)
-
-
 def says(hands, window, text):
     """Return a function that looks whether a window says this at the right end of its caption."""
     strip = with_caption(np.zeros((1, 1, 3), np.uint8), "", text)[-CAPTION:, -130:]
@@ -202,9 +189,9 @@ def says(hands, window, text):
 
 
 def save(hands, source, output, number):
-    """Press s and wait for the files."""
+    """Press s and wait for the files, and for the hint: OpenCV drops keys that come while it draws."""
     hands.key_until("s", (output / f"views_{number:03}.json").exists)
-    wait_for_hint(hands, source, f"saved views_{number:03}.png")
+    wait_for(says(hands, source, f"saved views_{number:03}.png"), hands.process)
     return saved(output, f"views_{number:03}")
 
 

@@ -31,13 +31,10 @@ def assert_three_rounds_match_golden(network, frames, fusion):
         for place, frame in enumerate(golden["prob_frames"]):
             expected = torch.from_numpy(golden[f"prob_{number}"][:, place, 4:-4, 4:-4]).float()
             difference = (core.prob(int(frame)).cpu() - expected).abs()
-            print(f"round {number}, frame {frame}: {difference.max():.2g}, mean {difference.mean():.2g}")
             assert difference.max() <= 2e-2
             assert difference.mean() <= 1e-4
         labels = torch.stack([core.label_map(i).cpu() for i in range(len(frames))]).numpy()
-        others = (labels != golden[f"labels_{number}"][:, 4:-4, 4:-4]).mean()
-        print(f"round {number}: other labels on {100 * others:.3g} % of pixels")
-        assert others < 1e-3
+        assert (labels != golden[f"labels_{number}"][:, 4:-4, 4:-4]).mean() < 1e-3
 
 
 def test_three_rounds_match_golden(network, clip_frames, fusion):
@@ -50,11 +47,10 @@ def small(small_frames, small_labels):
     return small_frames[:8], small_labels[1]
 
 
-@pytest.mark.parametrize("remember_previous", [True, slow(False)])
-def test_forward_alone_equals_the_engine_that_goes_forward(network, small, remember_previous):
+def test_a_forward_pass_equals_the_propagation_engine(network, small):
     frames, mask = small
-    core = InteractiveCore(network, frames, remember_previous=remember_previous, **EXACT)
-    engine = InferenceCore(network, remember_previous=remember_previous)
+    core = InteractiveCore(network, frames, **EXACT)
+    engine = InferenceCore(network)
     core.give(0, mask)
     assert list(core.propagate()) == list(range(1, 8))
     for index, frame in enumerate(frames):
@@ -132,10 +128,9 @@ def test_ranges_and_sources_limit_what_is_kept(network, small):
     assert torch.equal(whole.prob(7), core.prob(7))
 
 
-@pytest.mark.parametrize("store", ["uint8", slow("half"), slow("float32")])
-def test_undo_restores_every_bit(network, small, store):
+def test_undo_restores_every_bit(network, small):
     frames, mask = small
-    core = InteractiveCore(network, frames, store=store)
+    core = InteractiveCore(network, frames, store="uint8")
     seen = [everything(core)]
     for change in (
         lambda: core.give(2, mask),
@@ -184,7 +179,7 @@ def test_a_round_left_early_goes_on_or_is_given_up(network, small):
 
 
 def test_objects_come_and_are_corrected(network, clip_frames, clip_labels, fusion):
-    frames, mask = [frame[:, :48, :80] for frame in clip_frames[:8]], clip_labels[1][:48, :80]
+    frames, mask = [frame[:, :48, :80] for frame in clip_frames[:6]], clip_labels[1][:48, :80]
     core = InteractiveCore(network, frames, [1], fusion)
     core.give(0, mask)
     assert core.labels == [1, 2]
