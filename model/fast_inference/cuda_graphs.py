@@ -66,7 +66,9 @@ class ReplayedFunction:
         on_gpu = all(tensor.is_cuda for tensor in tensors)
         if not (on_gpu and torch.is_inference_mode_enabled()):
             return self.function(*args)
-        key = (str(structure), *(alike(leaf) for leaf in leaves), *self._surroundings())
+        # a graph also depends on the address of the weights, which move together, and on TF32
+        address = next(self.network.parameters()).data_ptr()
+        key = (str(structure), *map(alike, leaves), address, torch.backends.cudnn.allow_tf32)
         with self.workspace.lock:
             if key not in self.recordings:
                 self.calls[key] += 1
@@ -80,10 +82,6 @@ class ReplayedFunction:
         with self.workspace.lock:
             self.recordings.clear()
             self.calls.clear()
-
-    def _surroundings(self) -> tuple[object, ...]:
-        """Return what a graph depends on besides the arguments; all weights move together."""
-        return next(self.network.parameters()).data_ptr(), torch.backends.cudnn.allow_tf32
 
     def _record(self, key: object, leaves: list[Any], structure: TreeSpec) -> bool:
         """Capture a call and return whether it succeeded."""

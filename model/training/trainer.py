@@ -101,12 +101,17 @@ class Trainer:
         Raises:
             InputError: the loss or its gradient is not finite; the weights do not change.
         """
-        tensors = self._on_device(batch)
+        tensors = {
+            name: value.to(self.ranks.device, non_blocking=True)
+            for name, value in batch.items()
+            if isinstance(value, Tensor)
+        }
         target, selector = self.task.truth(tensors)
         fraction = hard_fraction(self.iteration, self.bootstrap)
         learning_rate = float(self.scheduler.get_last_lr()[0])
 
-        torch.manual_seed(self._step_seed())
+        seed = np.random.SeedSequence((self.seed, self.iteration, self.ranks.rank)).generate_state(1)
+        torch.manual_seed(int(seed[0]))
         logits = self.forward(*self.task.inputs(tensors))
         losses = frame_losses(logits, target, selector, fraction, self.task.pooled_loss)
         self.optimizer.zero_grad(set_to_none=True)
@@ -163,19 +168,6 @@ class Trainer:
                 "by --load_network."
             ) from error
         self.iteration = content["it"]
-
-    def _step_seed(self) -> int:
-        """Return the seed of this process's next step."""
-        numbers = np.random.SeedSequence((self.seed, self.iteration, self.ranks.rank)).generate_state(1)
-        return int(numbers[0])
-
-    def _on_device(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """Return the tensors of a batch on the training device."""
-        return {
-            name: value.to(self.ranks.device, non_blocking=True)
-            for name, value in batch.items()
-            if isinstance(value, Tensor)
-        }
 
     def _gradient_norm(self) -> Tensor:
         """Return the norm of the gradient, and clip the gradient."""

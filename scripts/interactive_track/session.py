@@ -16,7 +16,6 @@ from dataset.interactive.davis_interactive import track_sequences
 from scripts.interactive_track.measures import METRICS
 from scripts.interactive_track.report import (
     SAMPLES_FOLDER,
-    Row,
     SampleKey,
     SampleReport,
     read_samples,
@@ -222,10 +221,6 @@ class DavisInteractiveSession:
                 sample.scribble(prediction, scores, candidates)
         report.finished = self._is_over()
         self._write()
-
-    def get_report(self) -> list[Row]:
-        """Return the scores of all samples that have run, as rows for `pandas.DataFrame`."""
-        return [row for sample in self._all_samples().values() for row in sample.rows()]
 
     def get_global_summary(self, save_file: str | Path | None = None) -> dict[str, Any]:
         """Return the result of `summary.summarise` for all samples, with the settings of the run.

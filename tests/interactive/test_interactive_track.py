@@ -81,7 +81,6 @@ def test_report_and_summary_equal_the_golden_ones(played):
             for name in ("jaccard", "contour", "j_and_f"):
                 assert float(row[name]) == pytest.approx(float(expected[name]), abs=1e-9)
             assert float(row["timing"]) == 3.5 * int(row["interaction"]) + int(row["scribble_idx"])
-    assert [row.timing for row in run.get_report()][:1] == [4.5]
     golden = json.loads((TRACK / "summary.json").read_text())
     written = json.loads((folder / "summary.json").read_text())
     assert_same_summary(written, golden["full"])
