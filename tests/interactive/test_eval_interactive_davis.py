@@ -25,7 +25,7 @@ INTERACTIONS = 3
 
 @pytest.fixture(scope="module")
 def davis(tmp_path_factory):
-    """Two sequences, of two objects and of one, that move over noise; no files of scribbles."""
+    """Two sequences, with two and one objects that move over noise, without scribble files."""
     root = tmp_path_factory.mktemp("davis") / "trainval"
     random = np.random.default_rng(5)
     for name, corners in {"two": [(6, 8), (34, 40)], "one": [(20, 30)]}.items():
@@ -44,7 +44,7 @@ def davis(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keeping_weights(network, tmp_path_factory):
-    """The golden weights, but for a bias by which masks neither vanish nor fill these frames."""
+    """The golden weights with another bias, so that masks neither vanish nor fill these frames."""
     path = tmp_path_factory.mktemp("weights") / "keeping.pth"
     torch.save(network.state_dict() | {"decoder.pred.bias": torch.tensor([-5.0])}, path)
     return path
@@ -52,7 +52,7 @@ def keeping_weights(network, tmp_path_factory):
 
 @pytest.fixture
 def keeping(keeping_weights, monkeypatch):
-    """The network of these weights, which scripts get without loading it."""
+    """The network with these weights, loaded once for all scripts."""
     network = _loaded(keeping_weights)
     monkeypatch.setattr("scripts.interactive_track.method.load_network", lambda *_: network)
     return network
@@ -69,14 +69,14 @@ def flags(davis, keeping_weights):
 
 @pytest.fixture(scope="module")
 def alone(flags, tmp_path_factory):
-    """What one undisturbed process writes, and what it says."""
+    """The output folder of one undisturbed process, and its finished process."""
     out = tmp_path_factory.mktemp("alone")
     done = run_script("-m", MODULE, *flags, "--output", out, "--save_masks")
     return out, done
 
 
 def report(folder):
-    """The report's rows without their timings."""
+    """Return the report's rows without timings."""
     with (folder / "report.csv").open() as file:
         return [
             {name: value for name, value in row.items() if name != "timing"} for row in csv.DictReader(file)

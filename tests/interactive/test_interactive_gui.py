@@ -24,7 +24,7 @@ SHIFT = 32, 16  # target = source moved by so much, x and y
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Pictures and a mask: b is a moved by SHIFT and cut to another size; c is as large as a."""
+    """Pictures and a mask: b is a, shifted by SHIFT and cropped to another size; c has the size of a."""
     folder = tmp_path_factory.mktemp("pictures")
     big = texture(224, 256, seed=1)
     frames = {"a": big[32:192, 32:224], "b": big[16:176, 0:240], "c": texture(160, 192, seed=2)}
@@ -72,7 +72,7 @@ def saved(output, name):
 
 
 def assert_views(picture, pictures, selection, answer, temperature=1.0):
-    """The saved picture holds both views, without the keys or hints that the windows show."""
+    """Compare a saved picture with both views, without the hints of the windows."""
     left = source_view(pictures[0], selection)
     right = target_view(pictures[1], answer, f"temperature {temperature:g}")
     assert_same(picture[: left.shape[0], : left.shape[1]], left)
@@ -80,7 +80,7 @@ def assert_views(picture, pictures, selection, answer, temperature=1.0):
 
 
 def assert_same(a, b):
-    """Equal but for rounding, which differs with the number of threads."""
+    """Compare up to rounding, which depends on the number of threads."""
     assert a.shape == b.shape
     assert np.abs(a.astype(int) - b).max() <= 2
 
@@ -125,7 +125,7 @@ def test_a_mask_without_a_display(folder, model, tmp_path, monkeypatch, capsys):
         (["--frames", "frames"], ["leave them out"]),
     ],
 )
-def test_bad_input_is_one_clear_sentence(folder, tmp_path, monkeypatch, flags, parts):
+def test_invalid_input_is_refused(folder, tmp_path, monkeypatch, flags, parts):
     monkeypatch.chdir(folder)
     with pytest.raises(InputError) as error:
         run_main(monkeypatch, "interactive_gui", *pair_flags(folder), "--output", tmp_path / "out", *flags)
@@ -177,7 +177,7 @@ PAINT = "paint a region, h: help"
 
 
 def says(hands, window, text):
-    """Return a function that looks whether a window says this at the right end of its caption."""
+    """Return a function that tells whether a window shows a text at the right end of its caption."""
     strip = with_caption(np.zeros((1, 1, 3), np.uint8), "", text)[-CAPTION:, -130:]
 
     def is_said():

@@ -34,7 +34,7 @@ def steps():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The session's clock, which the test moves: a list of one number."""
+    """The session's simulated clock: a list of one number."""
     now = [0.0]
     monkeypatch.setattr(session, "perf_counter", lambda: now[0])
     return now
@@ -42,7 +42,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def played(predictions, steps, clock, tmp_path):
-    """A run over the golden data set, to the golden timings: its session, folder and scribbles."""
+    """A run over the golden data set with the golden timings: its session, folder and scribbles."""
     given = []
     with DavisInteractiveSession(davis_root=TRACK / "davis", report_save_dir=tmp_path, **LIMITS) as run:
         for step, (sequence, scribbles, is_new) in zip(steps, run.scribbles_iterator(True), strict=True):
@@ -155,7 +155,7 @@ def test_late_answers_do_not_count_by_the_official_rule(clock, predictions):
         (np.full((12, 120, 214), 7), r"the label 7, which is none of its objects \(1, 2\)"),
     ],
 )
-def test_masks_that_cannot_be_scored(masks, message):
+def test_invalid_masks_are_refused(masks, message):
     run = DavisInteractiveSession(davis_root=TRACK / "davis")
     run.next()
     run.get_scribbles()
@@ -168,7 +168,7 @@ def test_masks_that_cannot_be_scored(masks, message):
     run.submit_masks(np.zeros((12, 120, 214), np.uint8))  # the clock has gone on, nothing else is lost
 
 
-def test_data_sets_that_cannot_be_used(tmp_path):
+def test_invalid_data_sets_are_refused(tmp_path):
     def refused(message, **arguments):
         with pytest.raises(InputError, match=message):
             DavisInteractiveSession(**{"davis_root": root, **arguments})

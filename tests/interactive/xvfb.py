@@ -1,4 +1,4 @@
-"""A screen in memory, and hands on it: Xvfb and xdotool."""
+"""A virtual screen by Xvfb, with mouse and keyboard by xdotool."""
 
 import os
 import shutil

@@ -10,7 +10,7 @@ from tests.golden_weights import tensor_for
 
 
 def filled(build: Callable[[], nn.Module], prefix: str) -> nn.Module:
-    """Return a network of tensors drawn from their names behind a prefix, without drawing others first."""
+    """Return a network with golden weights, which are drawn from their names with a prefix."""
     with torch.device("meta"):
         network = build()
     numbers = {
@@ -21,7 +21,7 @@ def filled(build: Callable[[], nn.Module], prefix: str) -> nn.Module:
 
 
 def relative_error(ours: Tensor, golden: object) -> float:
-    """Return the largest difference in parts of the largest golden number; axes of length 1 do not count."""
+    """Return the largest difference, relative to the largest golden number; axes of length 1 are dropped."""
     expected = torch.as_tensor(golden).squeeze()
     return ((ours.cpu().squeeze() - expected).abs().max() / expected.abs().max()).item()
 

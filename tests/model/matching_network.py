@@ -1,4 +1,4 @@
-"""A network that finds the same again, without training, for tests of correspondences.
+"""A network that matches equal texture without training, for tests of correspondences.
 
 With the golden weights the memory key and the query key of a picture are unrelated, as both encoders
 are random. Here the memory side has the weights of the query side, and the mean of the keys, which

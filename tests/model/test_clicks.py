@@ -1,4 +1,4 @@
-"""Masks of clicks, boxes and words: by osam's models, by the tests' own and by GrabCut."""
+"""Masks from clicks, boxes and words by models of osam, by models of the tests, and by GrabCut."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def picture():
 
 
 def generated(model, points, labels):
-    """What osam itself answers."""
+    """Return the answer of osam itself."""
     prompt = types.Prompt(points=np.array(points, float), point_labels=np.array(labels))
     answer = apis.generate(types.GenerateRequest(model=model, image=picture(), prompt=prompt)).annotations[0]
     mask, box = np.zeros(picture().shape[:2], bool), answer.bounding_box
@@ -51,7 +51,7 @@ PROMPTS = [([CENTRE], [1]), ([CENTRE, [65, 48], [100, 20]], [1, 1, 0]), ([*BOX, 
 
 
 @pytest.mark.parametrize(("points", "labels"), PROMPTS)
-def test_a_new_mask_is_what_osam_answers(points, labels, flood):
+def test_a_new_mask_is_the_answer_of_osam(points, labels, flood):
     mask = flood.segment(picture(), points, labels)
     assert mask.any()
     assert np.array_equal(mask, generated("flood", points, labels))
@@ -66,13 +66,13 @@ def test_efficient_sam_answers_as_osam_does():
     assert (mask & disc(0)).sum() > 0.8 * (mask | disc(0)).sum()
 
 
-def test_clicks_beyond_the_most_of_a_prompt_count_too(flood):
+def test_more_clicks_than_one_prompt_can_hold_count(flood):
     left = [[x, 48] for x in range(35, 35 + clicks.MOST_POINTS)]
     both = flood.segment(picture(), [*left, [65, 48]], [1] * 7)
     assert np.array_equal(both, disc(0) & (picture() != (20, 240, 20)).any(axis=2))
 
 
-def test_a_correction_keeps_the_previous_mask_outside_of_what_clicks_say(flood):
+def test_a_correction_changes_only_the_clicked_regions(flood):
     left = flood.segment(picture(), [CENTRE], [1])
     previous = left.copy()
     previous[5:10, 5:10] = previous[80:90, 120:130] = True  # by hand, or wrong
@@ -85,7 +85,7 @@ def test_a_correction_keeps_the_previous_mask_outside_of_what_clicks_say(flood):
     assert not flood.segment(picture(), [CENTRE], [0], left).any()
 
 
-def test_a_click_on_the_mask_adds_all_that_is_connected_and_one_beside_it_its_region():
+def test_positive_clicks_on_and_beside_the_mask():
     previous, found = np.zeros((2, 5, 12), bool)
     previous[1:4, 3:6] = True
     found[1:4, 1:9] = True
@@ -95,7 +95,7 @@ def test_a_click_on_the_mask_adds_all_that_is_connected_and_one_beside_it_its_re
     assert np.array_equal(on_it, found)
 
 
-def test_the_embedding_of_a_picture_is_computed_once_and_kept_within_bounds(flood, monkeypatch):
+def test_embeddings_are_cached_up_to_a_limit(flood, monkeypatch):
     made = []
     plain = flood.network.encode_image
     monkeypatch.setattr(flood.network, "encode_image", lambda image: made.append(1) or plain(image))
@@ -107,7 +107,7 @@ def test_the_embedding_of_a_picture_is_computed_once_and_kept_within_bounds(floo
     assert len(flood._embeddings) == 2
 
 
-def test_words_find_what_no_object_has_yet(flood):
+def test_words_find_only_objects_without_a_mask(flood):
     finder = WordFinder(flood, "colours")
     nothing = np.zeros(picture().shape[:2], bool)
     left, right = sorted(finder.find(picture(), "red", nothing), key=lambda mask: mask.nonzero()[1].min())
@@ -133,13 +133,13 @@ def test_grab_cut_answers_clicks_and_boxes():
         ([CENTRE], [4], "each point needs a label"),
     ],
 )
-def test_a_prompt_that_says_nothing(points, labels, sentence, flood):
+def test_invalid_prompts_are_refused(points, labels, sentence, flood):
     for segmenter in (flood, point_segmenter("grabcut")):
         with pytest.raises(InputError, match=sentence):
             segmenter.segment(picture(), points, labels)
 
 
-def test_models_that_are_not_there_or_take_another_prompt(flood, tmp_path, monkeypatch):
+def test_unknown_models_and_unsupported_prompts_are_refused(flood, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # between two tries to fetch weights
     with pytest.raises(InputError, match="no promptable model 'sam9': choose one of efficientsam:10m, "):
         ClickSegmenter("sam9")

@@ -66,7 +66,7 @@ def test_columns_sum_to_one_and_lazy_rows_are_those_of_the_matrix(temperature):
 
 
 def test_a_point_never_needs_the_whole_matrix(monkeypatch):
-    """Matrices are watched where they are made: at most CHUNK_NUMBERS numbers, and one row for a point."""
+    """Each affinity matrix has at most CHUNK_NUMBERS numbers; a point needs one row per cell."""
     made = []
     plain = memory.affinity
 
@@ -102,7 +102,7 @@ def test_a_region_is_the_covered_share_of_each_cell():
     assert odd[1, 0] == 10 / 16
 
 
-def test_best_match_is_finer_than_a_cell_and_ignores_far_ones():
+def test_the_best_match_is_finer_than_a_cell_and_ignores_far_cells():
     picture = features(0, (160, 160))
     heat = torch.zeros(10, 10)
     heat[4, 5], heat[4, 6], heat[9, 0] = 0.6, 0.3, 0.5
@@ -117,7 +117,7 @@ def matching(network):
 
 
 @pytest.mark.parametrize("cells", [(2, 3)])
-def test_a_shifted_picture_finds_its_own_points_again(matching, cells):
+def test_points_of_a_shifted_picture_are_found(matching, cells):
     dy, dx = cells
     big = texture(304, 352, seed=3)
     source = big[48 : 48 + 208, 48 : 48 + 256]

@@ -38,7 +38,7 @@ def assert_one_sentence(error):
         *(({"km_sigma": s}, "km_sigma must be a finite number above 0") for s in (0, np.nan)),
     ],
 )
-def test_settings_that_cannot_work_are_named(options, message, network):
+def test_invalid_settings_are_refused_by_name(options, message, network):
     with pytest.raises(InputError, match=message) as error:
         InferenceCore(network, **options)
     assert_one_sentence(error)
@@ -72,7 +72,7 @@ def used(network):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_step_that_cannot_be_taken_changes_nothing(case, used, network):
+def test_a_refused_step_changes_nothing(case, used, network):
     arguments, message = REFUSED[case]
     fresh = InferenceCore(network)
     for engine, state in ((fresh, (-1, [], None, [])), (used, (0, [1, 2], SHAPE, [[0], [0]]))):
@@ -104,7 +104,7 @@ def expected(used):
 
 
 @pytest.mark.parametrize("case", SAME)
-def test_other_forms_of_the_same_work_the_same(case, network, expected):
+def test_other_forms_of_the_same_input_give_the_same_result(case, network, expected):
     engine = InferenceCore(network)
     before = [np.array(np.asarray(part)) for part in SAME[case][:2]]
     prob = engine.step(*SAME[case])

@@ -1,4 +1,4 @@
-"""How blocks use what a GPU's library offers; what that computes is held to golden numbers in test_gpu."""
+"""Blocks with fused cuDNN calls; test_gpu compares their results with golden numbers."""
 
 import copy
 
@@ -43,12 +43,12 @@ def test_fused_blocks_compute_the_same(make, by_formula):
     assert torch.equal(given, x)  # what comes in stays
 
 
-def test_blocks_stay_as_they_are_where_the_library_does_not_do_it(monkeypatch):
+def test_blocks_are_not_fused_without_a_right_cudnn_call(monkeypatch):
     assert not fuses(CPU, torch.float32)  # has no cuDNN
     monkeypatch.setattr(fused_blocks, "rectified", lambda conv, x: conv(x))
     monkeypatch.setattr(fused_blocks, "rectified_sum", lambda conv, x, shortcut: conv(x) + shortcut)
     assert not fuses(CPU, torch.float32)  # does it wrong
 
 
-def test_blocks_are_fused_where_it_does(by_formula):
+def test_blocks_are_fused_with_a_right_cudnn_call(by_formula):
     assert fuses(CPU, torch.float32)

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 
 from model import FusionNetwork, load_fusion, load_network, load_s2m
-from model.checkpoint import save_checkpoint
 from model.correspondence import Correspondence, Features
 from model.interactive.fusion import fuse, moved_difference, time_shares
 from model.padding import pad, padding_for
@@ -86,23 +85,8 @@ def test_attention_is_the_difference_times_the_correspondence():
     ("frames_", "shares"), [((4, 2, 10), (0.75, 0.25)), ((8, 10, 2), (0.75, 0.25)), ((3, 2, 4), (0.5, 0.5))]
 )
 def test_time_shares(frames_, shares):
-    """Forward and backward alike: from the frame beyond first, then from the corrected one."""
+    """The first share is the distance from the frame beyond, the second that from the corrected one."""
     assert time_shares(*frames_) == shares
-
-
-def test_files_are_checked_as_those_of_propagation_are(plain, tmp_path):
-    state, path = dict(plain.state_dict()), tmp_path / "w.pth"
-    for wrapped in ({"network": state, "it": 3}, {f"module.{name}": t.half() for name, t in state.items()}):
-        save_checkpoint(wrapped, path)
-        assert load_fusion(path).dtype == torch.float32
-    save_checkpoint({**state, "conv1.0.bias": torch.zeros(3)}, path)
-    with pytest.raises(
-        InputError, match=r"the fusion network \(1 different: conv1.0.bias \(3,\) float32 instead"
-    ):
-        load_fusion(path)
-    save_checkpoint({**state, "conv1.0.bias": torch.full((32,), torch.nan)}, path)
-    with pytest.raises(InputError, match="not finite in 1 entries"):
-        load_fusion(path)
 
 
 def test_a_file_of_another_network_is_named_as_such(fusion_file, weights_file):

@@ -54,7 +54,7 @@ def test_a_stroke_on_each_object_is_enough(background):
         assert iou(found == label, truth == label) > 0.9
 
 
-def test_a_correction_changes_what_it_is_connected_to_and_nothing_else():
+def test_a_correction_changes_only_regions_connected_to_the_scribble():
     picture, truth = textured()
     before = truth.copy()
     before[30:60, 85:] = 0  # half of object 2 is missing,
@@ -78,7 +78,7 @@ def test_tiny_and_flat_pictures(size, label):
     assert segmented(picture, np.full(size, label)).tolist() == np.full(size, label).tolist()
 
 
-def test_a_box_finds_what_it_is_drawn_around():
+def test_a_box_gives_the_mask_of_the_object_inside():
     picture, truth = textured()
     mask = mask_in_box(picture, (12, 20, 58, 70))
     assert iou(mask, truth == 1) > 0.9

@@ -60,7 +60,7 @@ def test_propagation_matches_golden(case, loaded, beside_golden):
 
 
 @pytest.mark.slow
-def test_propagation_matches_golden_with_the_network_as_it_is_trained(network, beside_golden):
+def test_propagation_matches_golden_with_the_training_network(network, beside_golden):
     for pair in beside_golden("top50_k3", network):
         assert_near_golden(*pair)
 
@@ -199,7 +199,7 @@ def test_a_full_gpu_leads_to_fewer_objects_at_once(network, small_frames, small_
     ("method", "error"), [("decode", torch.cuda.OutOfMemoryError), ("encode_memory", RuntimeError)]
 )
 def test_a_failed_step_has_changed_nothing(method, error, network, small_frames, small_labels, monkeypatch):
-    """A new object comes with the step, of which nothing must stay."""
+    """The failed step has a new object, of which nothing must stay."""
     small, labels = small_frames, small_labels[1]
     whole, engine = (InferenceCore(network, mem_every=2, objects_at_once=1) for _ in range(2))
     for each in (whole, engine):

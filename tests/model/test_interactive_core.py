@@ -20,7 +20,7 @@ def fusion():
 
 
 def assert_three_rounds_match_golden(network, frames, fusion):
-    """Play the golden session; its rounds are left early and gone on with."""
+    """Play the golden session; each round is interrupted and continued."""
     golden = np.load(GOLDEN / "interactive/interactive.npz")
     core = InteractiveCore(network, frames, [1, 2], fusion, mem_every=2, append_memory=True, **EXACT)
     for number, (index, mask) in enumerate(zip(golden["frames_index"], golden["masks"], strict=True)):
@@ -61,7 +61,7 @@ def test_a_forward_pass_equals_the_propagation_engine(network, small):
 
 
 def everything(core):
-    """All that can be seen of a session, to the last bit."""
+    """Return all visible results of a session."""
     known = core.labels, core.state.given, list(core.state.pending)
     return [core.prob(index) for index in range(len(core.frames))], known
 
@@ -147,7 +147,7 @@ def test_undo_restores_every_bit(network, small):
         core.undo()
 
 
-def test_a_round_left_early_goes_on_or_is_given_up(network, small):
+def test_an_interrupted_round_is_continued_or_replaced(network, small):
     frames, mask = small
     whole = InteractiveCore(network, frames)
     list(two_rounds(whole, mask))
@@ -202,7 +202,7 @@ def test_objects_come_and_are_corrected(network, clip_frames, clip_labels, fusio
     assert len(appended.state.memory) == 2
 
 
-def test_what_exceeds_the_budget_lies_in_files_and_results_are_the_same(network, small):
+def test_a_full_store_uses_files_and_results_stay_the_same(network, small):
     frames, mask = small
     free = InteractiveCore(network, frames)
     bounded = InteractiveCore(network, frames, store_bytes=80_000, query_bytes=1)
@@ -223,7 +223,7 @@ def test_what_exceeds_the_budget_lies_in_files_and_results_are_the_same(network,
     assert not folder.exists()
 
 
-def test_what_cannot_be_used_is_one_sentence_and_changes_nothing(network, small):
+def test_invalid_arguments_are_refused_and_change_nothing(network, small):
     frames, mask = small
     core = InteractiveCore(network, frames)
     core.give(0, mask)

@@ -46,7 +46,7 @@ def dense_read(key, value, query, width, top_k=None, km_sigma=None):
 
 @pytest.mark.parametrize("top_k", [None, 20, 10_000])
 @pytest.mark.parametrize("km_sigma", [None, 2.0])
-def test_read_equals_the_dense_formula_for_each_of_a_batch(top_k, km_sigma, chunk_numbers):
+def test_a_batched_read_equals_the_dense_formula(top_k, km_sigma, chunk_numbers):
     torch.manual_seed(1)
     key, value, query = torch.randn(3, 90, 16), torch.randn(3, 90, 8), torch.randn(3, 35, 16)
     options = {"top_k": top_k, "km_sigma": km_sigma, "chunk_numbers": chunk_numbers}

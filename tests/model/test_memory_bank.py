@@ -10,17 +10,17 @@ from model.memory_bank import MemoryBank, ObjectMemory
 
 
 def remember(memory, time, permanent=True, given=False):
-    """Write a frame whose numbers tell its time."""
+    """Write a frame whose numbers are its time."""
     memory.write(torch.full((6, 4), float(time)), torch.full((6, 5), float(time)), time, permanent, given)
 
 
 def held(memory):
-    """Return the times of all that would be read, the temporary frame included."""
+    """Return the times of all frames in the view, with the temporary one."""
     return sorted(memory.view()[1][0, ::6, 0].tolist())
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
-def test_the_first_frame_is_never_forgotten_and_the_previous_one_is_there(limit):
+def test_the_first_and_the_previous_frame_always_stay(limit):
     memory = ObjectMemory(max_frames=limit)
     for time in range(40):
         remember(memory, time, permanent=time % 5 == 0, given=time == 0)
@@ -82,7 +82,7 @@ def test_each_object_has_its_own_first_and_given_frames():
     assert [memory.given for memory in bank.objects] == [[True], [True]]
 
 
-def test_the_engine_keeps_given_masks_and_says_what_it_cannot_keep(network, caplog):
+def test_the_engine_keeps_given_masks_or_warns(network, caplog):
     frames = torch.randn(9, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     mask = torch.zeros(32, 32, dtype=torch.uint8)
     mask[8:24, 8:24], mask[24:] = 1, 2

@@ -127,8 +127,8 @@ def scratch():
 
 
 @torch.inference_mode()
-def test_from_scratch_every_place_finds_itself(scratch):
-    """Keys know nothing of masks, and values tell them apart."""
+def test_from_scratch_each_position_matches_itself(scratch):
+    """Keys do not depend on masks, and values do."""
     network, frames, masks = scratch
     key, value = network.encode_memory(frames[:1], masks[:1])
     key_without, _ = network.encode_memory(frames[:1], torch.zeros_like(masks[:1]))

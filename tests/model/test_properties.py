@@ -61,7 +61,7 @@ def test_names_and_order_of_objects_make_no_difference(network, drawn, random):
 @few
 @given(videos())
 def test_padding_beforehand_makes_no_difference(network, drawn):
-    """Zeros around frame and masks up to the stride are what the engine itself adds and takes away."""
+    """The engine pads frame and masks with zeros up to the stride and removes them."""
     frames, masks, options = drawn
     padding = padding_for(*frames.shape[-2:])
     padded = {index: (pad(map_, padding), labels) for index, (map_, labels) in masks.items()}

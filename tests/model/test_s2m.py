@@ -23,7 +23,7 @@ def golden():
 
 @pytest.fixture(scope="module")
 def plain():
-    """The network with the golden weights, as it is trained."""
+    """The training network with the golden weights."""
     return s2m_network()
 
 
@@ -89,7 +89,7 @@ def test_golden_masks_of_several_objects(either, clip, golden):
     assert (prob.argmax(0) == hard.argmax(0)).all()
 
 
-def test_what_was_never_marked_stays_empty_and_odd_sizes_fit(prepared, clip):
+def test_objects_without_scribbles_stay_empty_at_odd_sizes(prepared, clip):
     image = np.ascontiguousarray(clip["frames"][0][:37, :53])
     scribbles = no_scribbles((37, 53))
     scribbles[5, 5:20] = 7
@@ -103,7 +103,7 @@ def test_what_was_never_marked_stays_empty_and_odd_sizes_fit(prepared, clip):
     assert S2MSegmenter(prepared).segment(image, only_background, None, []).shape == (1, 37, 53)
 
 
-def test_what_does_not_fit_is_refused(prepared, clip):
+def test_invalid_arguments_are_refused(prepared, clip):
     image, segmenter = clip["frames"][0], S2MSegmenter(prepared)
     with pytest.raises(InputError, match="scribbles are 3 x 2, their frame 136 x 88"):
         segmenter.segment(image, no_scribbles((2, 3)), None, [1])

@@ -1,4 +1,4 @@
-"""The read of a CPU against the one of any device, which is compared with golden numbers itself."""
+"""The CPU's read against the plain read, which is compared with golden numbers."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def drawn(positions, queries):
 @pytest.mark.parametrize("positions", [1, 2 * BLOCK + 7])
 @pytest.mark.parametrize("queries", [LANES, 3 * LANES + 5])
 @pytest.mark.parametrize("k", [1, 50])
-def test_it_is_the_read_for_any_number_of_positions_and_queries(positions, queries, k):
+def test_it_equals_the_plain_read_for_any_sizes(positions, queries, k):
     key, value, query = drawn(positions, queries)
     torch.testing.assert_close(top_k_read(key, value, query, k), read(key, value, query, width=1, top_k=k))
 
@@ -31,7 +31,7 @@ def test_a_memory_in_half_precision_is_read_as_it_is_stored():
 
 
 @pytest.mark.parametrize(("km_sigma", "top_k"), [(None, 20), (7.0, 20), (None, None)])
-def test_a_bank_reads_the_same_whichever_way_it_takes(km_sigma, top_k):
+def test_a_bank_reads_the_same_with_any_options(km_sigma, top_k):
     key, value, query = drawn(60, 60)
     bank = MemoryBank(top_k, km_sigma, None, read=quickest_read)
     bank.write(key, value, time=0, permanent=True)

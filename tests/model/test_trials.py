@@ -1,4 +1,4 @@
-"""Trials of speed, with a stand-in for the clock: both outcomes, and processes that agree."""
+"""Trials of speed with a simulated clock: both outcomes, and processes that agree."""
 
 import logging
 
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def seconds(monkeypatch):
-    """Let time pass only when a way computes: as long as is set here, by its dtype or name."""
+    """Simulate the clock: the seconds of each way are set here, by its dtype or name."""
     now, taken = [0.0], {}
 
     def way(*names):
@@ -37,9 +37,7 @@ def seconds(monkeypatch):
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(("reduced", "chosen"), [(0.4, True), (0.97, False), (1.8, False)])
-def test_a_processor_computes_in_the_precision_that_is_quicker_there(
-    reduced, chosen, training, seconds, caplog
-):
+def test_the_quicker_precision_is_chosen(reduced, chosen, training, seconds, caplog):
     caplog.set_level(logging.INFO)
     seconds |= {torch.float32: 0.5, torch.bfloat16: 0.5 * reduced}
     assert is_reduced("auto", CPU, (240, 427), training) == chosen
@@ -51,14 +49,14 @@ def test_a_processor_computes_in_the_precision_that_is_quicker_there(
     assert caplog.messages == [f"precision of {kind} of 427 x 240: {name}, by a trial {numbers}."]
 
 
-def test_no_trial_is_made_where_the_precision_is_given_or_on_a_gpu(seconds):
+def test_a_given_precision_or_a_gpu_needs_no_trial(seconds):
     assert [is_reduced(each, torch.device("meta")) for each in PRECISIONS] == [False, False, True]
     assert [is_reduced(each, CPU) for each in PRECISIONS[1:]] == [False, True]
     assert not trials.made
 
 
 @pytest.mark.parametrize(("direct", "winograd"), [(0.9, False), (0.97, True)])
-def test_bfloat16_is_convolved_directly_only_where_that_is_quicker(direct, winograd, seconds):
+def test_bfloat16_uses_direct_convolutions_only_if_quicker(direct, winograd, seconds):
     seconds |= {True: 1.0, False: direct}
     assert precision.uses_winograd(torch.bfloat16) == winograd
 
@@ -68,7 +66,7 @@ def test_one_slow_call_does_not_decide(seconds):
     assert is_reduced("auto", CPU)
 
 
-def test_what_another_process_chose_is_not_tried(seconds):
+def test_adopted_choices_need_no_trial(seconds):
     seconds |= {torch.float32: 1.0, torch.bfloat16: 0.5}
     assert is_reduced("auto", CPU)
     theirs = choices()

@@ -18,7 +18,7 @@ PARTS = slice(None, 128), slice(128, None)
 
 
 def gradients(compute, weights, x):
-    """Return the result of a convolution, and the gradients of weights and input for one that is random."""
+    """Return the result of a convolution, and the gradients of weights and input for a random gradient."""
     x = x.clone().requires_grad_()
     result = compute(x)
     torch.manual_seed(1)
@@ -27,14 +27,14 @@ def gradients(compute, weights, x):
 
 
 def assert_near(ours, expected):
-    """Compare with what was computed in double: errors are a few units of float32 in what is largest."""
+    """Compare with double precision; the tolerance is a few float32 units of the largest number."""
     for own, exact in zip(ours, expected, strict=True):
         assert (own.shape, own.dtype) == (exact.shape, torch.float32)
         assert (own - exact).abs().max() < 2e-5 * exact.abs().max()
 
 
 def taken(network, monkeypatch):
-    """Count how often Winograd's way is taken."""
+    """Use Winograd convolutions in a network and count their calls."""
     calls = []
     apply = WinogradConvolution.apply
     monkeypatch.setattr(WinogradConvolution, "apply", lambda *args: calls.append(1) or apply(*args))
@@ -44,7 +44,7 @@ def taken(network, monkeypatch):
 
 @pytest.mark.parametrize(("shape", "bias"), [((1, 40, 40), True), ((3, 25, 21), False)], ids=str)
 @pytest.mark.parametrize("band", [500_000, 24 << 20])  # some tiles; all
-def test_results_and_gradients_are_those_of_the_convolution(shape, bias, band, monkeypatch):
+def test_results_and_gradients_equal_those_of_the_convolution(shape, bias, band, monkeypatch):
     monkeypatch.setattr(winograd, "BAND_BYTES", band)
     images, height, width = shape
     torch.manual_seed(0)
@@ -58,8 +58,8 @@ def test_results_and_gradients_are_those_of_the_convolution(shape, bias, band, m
 
 
 @pytest.mark.parametrize("where", ["input", "gradient"])
-def test_what_is_not_finite_is_seen_in_gradients(where):
-    """So that the trainer stops before a step."""
+def test_numbers_that_are_not_finite_reach_the_gradients(where):
+    """The trainer then stops before the step."""
     network = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1))
     use_winograd_in_training(network)
     x, of_result = torch.randn(1, 128, 40, 40), torch.randn(1, 128, 40, 40)

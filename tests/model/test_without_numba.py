@@ -1,4 +1,4 @@
-"""Where Numba cannot be imported, networks compute the same, and one line says that they are slower."""
+"""Without Numba, networks give the same results, with one warning that they are slower."""
 
 import subprocess
 import sys
