@@ -12,6 +12,8 @@ from scripts.interactive_track.measures import chosen, score_video
 from scripts.interactive_track.report import Interaction, SampleReport
 from util.errors import InputError
 
+ROBOT_SEED = 0
+
 
 class RunningSample:
     """Scores submitted masks, and lets the robot draw scribbles on the worst frame.
@@ -20,17 +22,15 @@ class RunningSample:
         sequence: sequence of the sample.
         report: report of the sample, without interactions yet; it is extended.
         metric: one of `measures.METRICS`; the worst frame has the lowest mean over objects.
-        seed: seed of the robot.
 
     Raises:
         InputError: there is no scribble file, and the objects are too small for the robot.
     """
 
-    def __init__(self, sequence: TrackSequence, report: SampleReport, metric: str, seed: int) -> None:
+    def __init__(self, sequence: TrackSequence, report: SampleReport, metric: str) -> None:
         self.sequence = sequence
         self.report = report
         self.metric = metric
-        self.seed = seed
         self.truth = sequence.read_truth()
         self.frame = 0  # last frame with new scribbles
         self.used: set[int] = set()  # frames that the robot has chosen
@@ -75,7 +75,7 @@ class RunningSample:
         self.frame = min(fresh, key=lambda frame: (quality[frame], frame))
         self.used.add(self.frame)
         labels = self.sequence.labels
-        lines = robot_scribbles(self.truth[self.frame], prediction[self.frame], labels, self.seed)
+        lines = robot_scribbles(self.truth[self.frame], prediction[self.frame], labels, ROBOT_SEED)
         self.lines.append([lines if frame == self.frame else [] for frame in range(len(self.truth))])
 
 

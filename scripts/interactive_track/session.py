@@ -22,7 +22,12 @@ from scripts.interactive_track.report import (
     write_report,
     write_sample,
 )
-from scripts.interactive_track.running_sample import RunningSample, checked_candidates, checked_masks
+from scripts.interactive_track.running_sample import (
+    ROBOT_SEED,
+    RunningSample,
+    checked_candidates,
+    checked_masks,
+)
 from scripts.interactive_track.summary import summarise
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
@@ -58,7 +63,6 @@ class DavisInteractiveSession:
         report_save_dir: folder for `report.csv` and `summary.json`, written after each sample; None writes no
             files. Finished samples in it are not run again.
         scorer_time: whether the time of scoring and robot counts against `max_time`.
-        seed: seed of the robot.
         settings: plain values on which the method's masks depend.
 
     Raises:
@@ -77,7 +81,6 @@ class DavisInteractiveSession:
         report_save_dir: str | Path | None = None,
         *,
         scorer_time: bool = True,
-        seed: int = 0,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         if host != "localhost":
@@ -92,7 +95,6 @@ class DavisInteractiveSession:
         self.max_time = max_time
         self.metric = metric_to_optimize
         self.scorer_time = scorer_time
-        self.seed = seed
         self.sequences = {each.name: each for each in track_sequences(Path(davis_root), subset)}
         self.keys = [SampleKey(s.name, n) for s in self.sequences.values() for n in s.scribbles or (1,)]
         self.samples = {key: self._empty(key) for key in self.keys}
@@ -102,14 +104,14 @@ class DavisInteractiveSession:
         self.settings = {
             "subset": subset,
             "metric": metric_to_optimize,
-            "robot": seed,
+            "robot": ROBOT_SEED,
             "interactions": max_nb_interactions,
             "max_time": max_time,
             "scorer_time": scorer_time,
             "samples": [f"{name} {number}" for name, number in self.keys],
             **(settings or {}),
         }
-        self._waiting = self.unfinished()
+        self._waiting = [key for key in self.keys if not self.samples[key].finished]
         self._is_whole = self._reports = True
         self._running = ExitStack()
         self._sample: RunningSample | None = None
@@ -120,10 +122,6 @@ class DavisInteractiveSession:
     def key(self) -> SampleKey:
         """Key of the running sample."""
         return self._current().report.key
-
-    def unfinished(self) -> list[SampleKey]:
-        """Return the keys of the unfinished samples, in order."""
-        return [key for key in self.keys if not self.samples[key].finished]
 
     def take(self, share: Collection[SampleKey], reports: bool) -> None:
         """Limit this process to some samples; other processes run the others and write to the same folder.
@@ -265,7 +263,7 @@ class DavisInteractiveSession:
     def _begin(self, key: SampleKey) -> None:
         """Start a sample from its beginning."""
         report = self.samples[key] = self._empty(key)
-        self._sample = RunningSample(self.sequences[key.sequence], report, self.metric, self.seed)
+        self._sample = RunningSample(self.sequences[key.sequence], report, self.metric)
         self._began_at = self._given_at = None
 
     def _current(self) -> RunningSample:
