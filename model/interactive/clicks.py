@@ -19,7 +19,7 @@ Kinds = NDArray[np.intp]  # N
 
 NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = range(4)  # labels of points, as in osam
 MOST_POINTS = 6  # points of one prompt; EfficientSAM ignores more
-EMBEDDINGS = 16  # pictures whose embeddings are cached for further clicks; one of SAM 2 has 16 MB
+EMBEDDINGS = 16  # pictures whose embeddings are cached for further clicks
 
 
 class PointSegmenter(Protocol):

@@ -43,8 +43,8 @@ class State:
     labels: list[int]  # labels of the objects, in the order of the channels
     frames: dict[int, Stored] = field(default_factory=dict)  # probabilities by frame
     memory: list[Given] = field(default_factory=list)  # in the order in which masks were given
+    # frames given since the last complete round, with their probabilities before
     pending: dict[int, Stored | None] = field(default_factory=dict)
-    """Frames given since the last complete round, with their probabilities before."""
 
     @property
     def given(self) -> list[int]:
