@@ -21,6 +21,7 @@ from util.errors import InputError
 MODULE = "scripts.eval_interactive_davis"
 FRAMES, SIZE = 3, (64, 96)
 INTERACTIONS = 3
+SHORT = "--subset", "short"  # a list of one sequence
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def davis(tmp_path_factory):
         write_frames(root / "JPEGImages/480p" / name, frames)
     (root / "ImageSets/2017").mkdir(parents=True)
     (root / "ImageSets/2017/val.txt").write_text("two\none\n")
+    (root / "ImageSets/2017/short.txt").write_text("one\n")
     return root.parent
 
 
@@ -108,7 +110,7 @@ def test_report_summary_curve_and_masks(alone, davis):
 
 
 def test_masks_are_propagated_when_the_policy_says_so(alone, davis, flags, monkeypatch, keeping, tmp_path):
-    run_main(monkeypatch, MODULE, *flags, "--output", tmp_path, "--policy", "every", "--save_masks")
+    run_main(monkeypatch, MODULE, *flags, "--output", tmp_path, *SHORT, "--policy", "every", "--save_masks")
 
     def masks(out, number):
         return [read_png(out / f"masks/one/001/{number}/{index:05}.png") for index in range(FRAMES)]
@@ -168,12 +170,12 @@ def test_with_all_three_networks(flags, monkeypatch, capsys, caplog, tmp_path):
     torch.save(s2m_network().state_dict(), paths["s2m"])
     torch.save(fusion_network().state_dict(), paths["fusion"])
     weights = [word for name, path in paths.items() for word in (f"--{name}", path)]
-    more = ["--policy", "every", "--interactions", 2, "--output", tmp_path / "out"]
+    more = [*SHORT, "--policy", "every", "--interactions", 2, "--output", tmp_path / "out"]
     run_main(monkeypatch, MODULE, *flags, *weights, *more)
     assert re.search(r"AUC J&F: \d+\.\d", capsys.readouterr().out)
     assert not any("blended" in record.message or "GrabCut" in record.message for record in caplog.records)
     with pytest.raises(InputError, match="begun with another"):
-        run_main(monkeypatch, MODULE, *flags, "--output", tmp_path / "out")
+        run_main(monkeypatch, MODULE, *flags, *SHORT, "--output", tmp_path / "out")
 
 
 @pytest.mark.usefixtures("keeping")

@@ -4,12 +4,14 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
 from scripts.correspondence.drawing import CAPTION, with_caption
 from scripts.correspondence.results import Selection, look_up, read_shown, source_view, target_view
@@ -50,6 +52,15 @@ def model(matching, tmp_path_factory):
     return path
 
 
+_loaded = cache(load_network)
+
+
+@pytest.fixture
+def loaded_once(monkeypatch):
+    """Let the program load the network only once for all tests."""
+    monkeypatch.setattr("interactive_gui.load_network", _loaded)
+
+
 @pytest.fixture(scope="module")
 def pictures(folder):
     return [read_shown(folder / f"frames/{name}.png") for name in "ab"]
@@ -85,6 +96,7 @@ def assert_same(a, b):
     assert np.abs(a.astype(int) - b).max() <= 2
 
 
+@pytest.mark.usefixtures("loaded_once")
 def test_clicks_without_a_display(folder, model, tmp_path, pictures, pair, monkeypatch, capsys):
     points = (80.0, 60.0), (120.0, 100.0)
     monkeypatch.setenv("DISPLAY", "")
@@ -102,6 +114,7 @@ def test_clicks_without_a_display(folder, model, tmp_path, pictures, pair, monke
     assert_views(picture, pictures, selection, look_up(pair, selection, 1.0))
 
 
+@pytest.mark.usefixtures("loaded_once")
 def test_a_mask_without_a_display(folder, model, tmp_path, monkeypatch, capsys):
     flags = ["--mask", folder / "mask.png", "--model", model, "--output", tmp_path, "--device", "cpu"]
     run_main(monkeypatch, "interactive_gui", *pair_flags(folder), *flags, "--temperature", 0.5)

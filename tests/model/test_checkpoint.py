@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from model import PropagationNetwork, load_network
-from model.checkpoint import load_file, load_state, network_state, save_checkpoint
+from model.checkpoint import load_file, load_state, network_state, read_network, save_checkpoint
 from model.training.trainer import read_checkpoint
 from util.errors import InputError
 
@@ -70,7 +70,7 @@ def test_a_single_object_file_is_recognised(tmp_path):
     torch.save(
         {name: torch.zeros_like(each, device="cpu") for name, each in empty.items()}, tmp_path / "w.pth"
     )
-    assert load_network(tmp_path / "w.pth").single_object
+    assert read_network(tmp_path / "w.pth").single_object
 
 
 @pytest.mark.parametrize(

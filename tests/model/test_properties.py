@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from model import InferenceCore
 from model.padding import pad, padding_for, unpad
 
-few = settings(max_examples=4, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=3, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
