@@ -114,7 +114,7 @@ class InferenceCore:
         if self.size not in (None, size):
             raise InputError(
                 f"a frame is {size[1]} x {size[0]}, those before it {self.size[1]} x {self.size[0]}: "
-                "bring all to one size."
+                "give frames of one size."
             )
         mask, labels = given_objects(mask, labels, size)
         time, known = self.time + 1, self.labels
@@ -125,8 +125,8 @@ class InferenceCore:
             corrected = self.bank.max_frames == 1 and not set(known).isdisjoint(labels)
             if corrected and not last:
                 log.warning(
-                    "frame %d: its corrected mask does not outlast the next frame that is remembered, since "
-                    "one is remembered for good, and that is the first: allow two (--max_memory_frames 2).",
+                    "frame %d: the corrected mask is forgotten when the next frame is remembered, since the "
+                    "only permanent frame is the first: allow two (--max_memory_frames 2).",
                     time,
                 )
             given = _by_label(self.propagation.on_device(mask), labels)

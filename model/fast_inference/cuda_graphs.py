@@ -68,7 +68,7 @@ class ReplayedFunction:
             return self.function(*args)
         # a graph also depends on the address of the weights, which move together, and on TF32
         address = next(self.network.parameters()).data_ptr()
-        key = (str(structure), *map(alike, leaves), address, torch.backends.cudnn.allow_tf32)
+        key = (str(structure), *map(signature, leaves), address, torch.backends.cudnn.allow_tf32)
         with self.workspace.lock:
             if key not in self.recordings:
                 self.calls[key] += 1
@@ -101,7 +101,7 @@ class ReplayedFunction:
         return True
 
 
-def alike(leaf: object) -> object:
+def signature(leaf: object) -> object:
     """Return the properties of an argument that must be equal to replay a call."""
     if isinstance(leaf, Tensor):
         return leaf.shape, leaf.stride(), leaf.dtype, leaf.device

@@ -218,7 +218,7 @@ class InteractiveCore:
         if tuple(frame.shape[1:]) != self.size:
             raise InputError(
                 f"frame {index} is {frame.shape[2]} x {frame.shape[1]}, the first one {self.size[1]} x "
-                f"{self.size[0]}: bring all to one size."
+                f"{self.size[0]}: give frames of one size."
             )
         return self.propagation.image(frame, self.padding)
 

@@ -165,7 +165,7 @@ def test_invalid_masks_are_refused(masks, message):
         run.submit_masks(np.zeros((12, 120, 214), np.uint8), [])
     with pytest.raises(InputError, match=r"candidates are .*12.*: give frames from 0 to 11"):
         run.submit_masks(np.zeros((12, 120, 214), np.uint8), [3, 12])
-    run.submit_masks(np.zeros((12, 120, 214), np.uint8))  # the clock has gone on, nothing else is lost
+    run.submit_masks(np.zeros((12, 120, 214), np.uint8))  # nothing is lost but time
 
 
 def test_invalid_data_sets_are_refused(tmp_path):

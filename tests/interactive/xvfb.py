@@ -89,7 +89,7 @@ class Hands:
         self.do("key", "--delay", 50, *names)
 
     def key_until(self, name, condition):
-        """Press a key and wait for what it does; on a busy machine it can be dropped, and comes again."""
+        """Press a key and wait for its effect; repeat it, since a busy machine can drop a key."""
         for _ in range(3):
             self.key(name)
             with suppress(AssertionError):
@@ -98,5 +98,5 @@ class Hands:
         return wait_for(condition, self.process)
 
     def screen(self):
-        """Return what is on the screen, `800 x 1280 x 3`."""
+        """Return the picture on the screen, `800 x 1280 x 3`."""
         return np.asarray(ImageGrab.grab(xdisplay=self.display).convert("RGB"))

@@ -148,7 +148,7 @@ FILES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore")  # PyTorch's, of what it finds in such files
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns of such files
 @pytest.mark.parametrize("kind", FILES)
 def test_a_damaged_file_is_loaded_or_refused_by_name(kind, tmp_path):
     random, path, refused = np.random.default_rng(0), tmp_path / "w.pth", 0

@@ -112,7 +112,7 @@ def test_other_forms_of_the_same_input_give_the_same_result(case, network, expec
     assert prob.dtype == torch.float32
     assert engine.labels == [1, 2]
     for part, was in zip(SAME[case][:2], before, strict=True):
-        assert np.array_equal(np.asarray(part), was)  # what is given is not changed
+        assert np.array_equal(np.asarray(part), was)  # arguments are not changed
 
 
 @pytest.mark.parametrize("label", [255, 70_000])

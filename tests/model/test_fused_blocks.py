@@ -15,9 +15,9 @@ from model.resnet import Bottleneck
 CPU = torch.device("cpu")
 BLOCKS = {
     "bottleneck": lambda: Bottleneck(64, 16, 1, bias=True),
-    "with a shortcut of its own": lambda: Bottleneck(32, 16, 2, bias=False),
+    "with a convolution in the shortcut": lambda: Bottleneck(32, 16, 2, bias=False),
     "pre-activation": lambda: ResBlock(16, 16),
-    "pre-activation with a shortcut of its own": lambda: ResBlock(16, 32),
+    "pre-activation with a convolution in the shortcut": lambda: ResBlock(16, 32),
 }
 
 

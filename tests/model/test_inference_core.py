@@ -232,6 +232,6 @@ def test_options_that_save_memory_keep_the_result(options, network, small_frames
     for index, frame in enumerate(small_frames[:4]):
         mask = small_labels[2] if index == 0 else None
         expected, prob = whole.step(frame, mask), saving.step(frame, mask)
-        # half precision has 11 bits; with golden weights what is read is of order one
+        # half precision has 11 bits; readouts of the golden weights are of order one
         torch.testing.assert_close(prob, expected, atol=5e-3 if "half_memory" in options else 1e-5, rtol=0)
     assert saving.bank.nbytes * (2 if "half_memory" in options else 1) == whole.bank.nbytes

@@ -217,7 +217,7 @@ def test_a_full_store_uses_files_and_results_stay_the_same(network, small):
     assert {stored.number for stored in bounded.state.frames.values()} <= numbers
     before = len(numbers)
     for _ in range(UNDO_LEVELS + 1):
-        bounded.give(1, mask)  # the state from before the rounds is forgotten, and what it alone needed
+        bounded.give(1, mask)  # the state before the rounds is forgotten, with its arrays
     assert len(list(folder.iterdir())) + len(bounded.store.held) < before
     del bounded, core
     assert not folder.exists()

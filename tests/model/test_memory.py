@@ -78,7 +78,7 @@ def test_half_precision_memory_is_read_to_a_thousandth():
 
 
 def test_a_far_peak_does_not_underflow_to_nan():
-    key = torch.eye(4)[None] * 30  # each memory position is akin to one query position alone
+    key = torch.eye(4)[None] * 30  # each memory position is similar to only one query position
     query = torch.eye(4)[None] * 30
     value = torch.arange(4.0).view(1, 4, 1)
     assert read(key, value, query, width=4, top_k=2, km_sigma=0.05).isfinite().all()
