@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -136,6 +137,15 @@ def write_frames(folder: Path, frames) -> None:
     folder.mkdir(parents=True)
     for index, frame in enumerate(frames):
         Image.fromarray(frame).save(folder / f"{index:05}.jpg", quality=95)
+
+
+def write_video(path: Path, frames, codec: str) -> None:
+    """Write a video file of 12.5 frames per second."""
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 12.5, (width, height))
+    for frame in frames:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    writer.release()
 
 
 def write_labels(path: Path, labels, paletted: bool = True) -> None:

@@ -19,9 +19,8 @@ from scripts.annotator.settings import WorkerSettings
 from tests.annotator.browser import PATIENCE, Annotator
 from tests.annotator.parts import FRAMES, disc, frames, session, stroke, write_frames
 from tests.annotator.test_access import ask
-from tests.conftest import run_main
+from tests.conftest import run_main, write_video
 from tests.dataset.encoded_videos import packets_of
-from tests.evaluation.test_propagate_video import write_video
 from util.errors import InputError
 
 NO_UTF8 = os.fsdecode(b"caf\xe9")

@@ -9,8 +9,7 @@ from PIL import Image
 from tests.annotator.browser import Annotator
 from tests.annotator.parts import add, frames, mask_files, session, stroke, write_frames
 from tests.annotator.test_access import ask
-from tests.conftest import largest_file, run_main
-from tests.evaluation.test_propagate_video import write_video
+from tests.conftest import largest_file, run_main, write_video
 from util.errors import InputError
 
 LINE = [[20.2, 30.0], [60.7, 41.5]]

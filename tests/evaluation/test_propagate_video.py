@@ -10,7 +10,7 @@ from dataset.image_io import normalise, read_image
 from dataset.video_dataset import open_user_video
 from dataset.video_files.frame_source import open_source
 from model import InferenceCore
-from tests.conftest import ROOT, read_png, run_main, run_script, write_labels
+from tests.conftest import ROOT, read_png, run_main, run_script, write_labels, write_video
 from util.errors import InputError
 
 FPS = 12.5
@@ -20,13 +20,7 @@ SCRIPT = "scripts.propagate_video"
 
 @pytest.fixture
 def mp4(tmp_path, clip):
-    height, width = clip["frames"].shape[1:3]
-    writer = cv2.VideoWriter(
-        str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (width, height)
-    )
-    for frame in clip["frames"][:COUNT]:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    writer.release()
+    write_video(tmp_path / "clip.mp4", clip["frames"][:COUNT], "mp4v")
     return tmp_path / "clip.mp4"
 
 
