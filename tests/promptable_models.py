@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from osam import apis, types
 from scipy import ndimage
 
-from scripts.annotator.worker_process import work
+from tests.annotator.parts import work_without_trials
 
 NEAR = 0.1  # colours that differ by less in each channel are one region
 WORDS = {"red": (230, 60, 40), "green": (20, 240, 20)}
@@ -144,7 +144,7 @@ def put_weights(*models):
 def work_with_them(pipe, *arguments):
     """Do what the annotator's computing process does, where osam knows both."""
     register()
-    work(pipe, *arguments)
+    work_without_trials(pipe, *arguments)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ NOT_OURS = (
     "with --host NAME.\n"
 )
 COOKIE = "annotator_"  # and what tells a server's cookie from those of others
-MOST_COOKIES = 40  # kept of other servers: a WebSocket's headers may have 8 kB, which 134 of them exceed
+WEEK = 7 * 24 * 3600  # seconds that browsers keep the cookie
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -57,8 +57,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        cookies = _cookies(headers)
-        given = query.get("token", cookies.values())
+        given = query.get("token", _cookies(headers))
         if not self._is_ours(headers, scope["type"]):
             await _refuse(scope, receive, send, NOT_OURS)
         elif not any(hmac.compare_digest(each.encode(), self.token.encode()) for each in given):
@@ -67,10 +66,7 @@ class Guard:
             await _refuse(scope, receive, send, OTHER_WORK)
         elif scope["type"] == "http" and "token" in query and scope["path"] == "/":
             response = RedirectResponse("/", status_code=303)
-            response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", max_age=10**8)
-            others = [name for name in cookies if name != self.cookie]
-            for old in others[:-MOST_COOKIES]:  # browsers send the oldest first
-                response.delete_cookie(old)
+            response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", max_age=WEEK)
             await response(scope, receive, send)
         else:
             await self.app(scope, receive, _with_headers(send, self.cookie))
@@ -101,10 +97,10 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _cookies(headers: Headers) -> dict[str, str]:
-    """Return the tokens that a browser has of annotators, by the names of their cookies."""
+def _cookies(headers: Headers) -> list[str]:
+    """Return the tokens of annotators in the cookies of a request."""
     pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
-    return {name: value for name, _, value in pairs if name.startswith(COOKIE)}
+    return [value for name, _, value in pairs if name.startswith(COOKIE)]
 
 
 def _with_headers(send: Send, workspace: str) -> Send:

@@ -1,6 +1,8 @@
-"""How opaque the objects are in cut-out films: hard, or soft at their edges."""
+"""Cut-outs: the opacity of objects, with hard or soft edges."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,6 +35,15 @@ class Edge:
             raise InputError(f"feather must be from 0 to {WIDEST_FEATHER:g} pixels.")
         if not abs(self.choke) <= MOST_CHOKE:
             raise InputError(f"choke must be from -{MOST_CHOKE:g} to {MOST_CHOKE:g} pixels.")
+
+
+def checked_edge(raw: Mapping[str, Any]) -> Edge:
+    """Return the edge of the "feather" and "choke" that a page or the command line gives."""
+    try:
+        feather, choke = float(raw.get("feather", 0)), float(raw.get("choke", 0))
+    except (TypeError, ValueError) as error:
+        raise InputError("feather and choke must be numbers of pixels.") from error
+    return Edge(feather, choke)
 
 
 def opacity(inside: NDArray[np.bool_], edge: Edge) -> NDArray[np.uint8]:

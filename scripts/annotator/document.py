@@ -1,27 +1,25 @@
-"""What the log of edits amounts to: the objects, and for each frame its versions.
+"""The state that the log of edits leads to: the objects, and the versions of each frame.
 
-A version is the number of the last entry that changed a frame. Undo takes away the last entry, and what comes
-after an undo gets a new number, so a version says all that has happened to a frame: pictures of it can be
-kept for ever.
+A version is the number of the last entry that changed a frame. Entries after an undo get new numbers, so a
+version names one content of a frame, and pictures of it can be cached for ever.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from scripts.annotator.edit_log import Entry
-from scripts.annotator.edits import CHANGES, SHAPES
+from scripts.annotator.edits import CHANGES, FROM_HINTS, SHAPES
 from util.errors import InputError
 
-# Colours that differ for the colour-blind too (Okabe and Ito, "Color Universal Design", 2008), on dark
-# grounds first; then others, each the one that is furthest in CIELAB from all before it
+# Eight colours that the colour-blind can tell apart (Okabe and Ito, "Color Universal Design", 2008); then
+# others, each the furthest in CIELAB from all before it
 COLOURS = (
     *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#e8e8e8"),
     *("#4b00ff", "#00ff00", "#ff1ee1", "#ff005a", "#695a1e", "#0069ff", "#4ba500", "#00ff96"),
     *("#00ffff", "#962d2d", "#ffa587", "#872da5", "#c3f0a5", "#2d5a5a", "#d20f87", "#b496ff"),
 )
 LARGEST_LABEL = 255
-HAND = (*SHAPES, "masks", "scribble", "unscribble", "guess", "click")  # entries that draw
+HAND = (*SHAPES, *FROM_HINTS)  # kinds of entries that draw on one frame
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,21 @@ class Object:
 
 @dataclass(frozen=True)
 class FrameState:
-    """A frame after one of the entries that changed it."""
+    """A frame after one of the entries that changed it.
+
+    Attributes:
+        version: number of that entry.
+        present: labels that have pixels.
+        drawn: labels that the user drew, erased or confirmed here; propagation starts from them.
+        reviewed: propagations do not change the frame.
+        absent: labels that the user removed here; no propagation adds them again.
+    """
 
     version: int = 0
-    present: frozenset[int] = frozenset()  # labels that have pixels
-    drawn: frozenset[int] = (
-        frozenset()
-    )  # labels that a person drew, rubbed out or took over: the frame is given
-    reviewed: bool = False  # a person approved the frame; propagations do not change it
-    absent: frozenset[int] = frozenset()  # labels that a person took off: no propagation brings them back
+    present: frozenset[int] = frozenset()
+    drawn: frozenset[int] = frozenset()
+    reviewed: bool = False
+    absent: frozenset[int] = frozenset()
 
 
 UNTOUCHED = FrameState()
@@ -54,11 +58,11 @@ UNTOUCHED = FrameState()
 
 @dataclass
 class _Done:
-    """An entry that counts, and what is needed to take it back."""
+    """An entry in effect, and what undo needs."""
 
     entry: Entry
-    objects: tuple[Object, ...]  # before it
-    frames: dict[int, FrameState] = field(default_factory=dict)  # what it made of frames
+    objects: tuple[Object, ...]  # before the entry
+    frames: dict[int, FrameState] = field(default_factory=dict)  # after the entry
 
 
 class Document:
@@ -85,8 +89,8 @@ class Document:
                 self.apply(entry)
         except (LookupError, TypeError, ValueError) as error:
             raise InputError(
-                f"edit {number} of the log builds on one that is not there, or is damaged: remove its line "
-                "and those behind it to go on from there."
+                f"edit {number} of the log builds on one that is missing, or is damaged: remove its line "
+                "and all later lines to continue from there."
             ) from error
 
     def apply(self, entry: Entry) -> list[int]:
@@ -109,22 +113,22 @@ class Document:
 
     @property
     def undoable(self) -> Entry | None:
-        """The entry that undo would take back."""
+        """The entry that undo reverts."""
         return self._done[-1].entry if self._done else None
 
     @property
     def redoable(self) -> Entry | None:
-        """The entry that redo would bring back."""
+        """The entry that redo restores."""
         return self._undone[-1].entry if self._undone else None
 
     @property
     def reachable(self) -> set[int]:
-        """Numbers of the entries that count now, or would after redo."""
+        """Numbers of the entries in effect, and of those that redo can restore."""
         return {done.entry["n"] for done in (*self._done, *self._undone)}
 
     @property
     def touched(self) -> list[int]:
-        """Frames that have something, in order."""
+        """Frames that any entry in effect has changed, in order."""
         return sorted(self._frames)
 
     @property
@@ -147,32 +151,21 @@ class Document:
             raise InputError(f"frame {frame} has no version {version} now.")
         return [self._by_number[n].entry for n in numbers if version is None or n <= version]
 
-    def is_copy(self, frame: int) -> bool:
-        """Tell whether a copy was the last change of a frame."""
+    def last_entry(self, frame: int) -> Entry | None:
+        """Return the last entry that changed a frame."""
         done = self._by_number.get(self.state(frame).version)
-        return done is not None and done.entry["kind"] == "copy"
+        return None if done is None else done.entry
 
     def before_clicks(self, frame: int, label: int) -> list[Entry]:
-        """Return the entries that changed a frame but for the clicks on an object that are its last ones."""
+        """Return the entries that changed a frame, without the series of clicks on an object at the end."""
         entries = self.history(frame)
         while entries and entries[-1]["kind"] == "click" and entries[-1]["object"] == label:
             entries.pop()
         return entries
 
-    def clicks(self, frame: int) -> dict[str, Any] | None:
-        """Return "object" and "clicks" of a frame that was last changed by clicks."""
-        done = self._by_number.get(self.state(frame).version)
-        is_click = done is not None and done.entry["kind"] == "click"
-        return {name: done.entry[name] for name in ("object", "clicks")} if done and is_click else None
-
-    def effective(self, kind: str) -> list[Entry]:
-        """Return the entries of a kind that count now, in order."""
-        return [done.entry for done in self._done if done.entry["kind"] == kind]
-
     def counts(self, number: int) -> bool:
-        """Tell whether an entry counts now, neither undone nor replaced."""
-        done = self._by_number.get(number)
-        return done is not None and any(each is done for each in reversed(self._done))
+        """Tell whether an entry is in effect: it was not undone."""
+        return any(done.entry["n"] == number for done in reversed(self._done))
 
     def object(self, label: int) -> Object:
         """Return an object; raises InputError when there is none of this label."""
@@ -186,18 +179,8 @@ class Document:
         """Labels of the objects whose pixels nothing changes."""
         return frozenset(each.label for each in self.objects if each.locked)
 
-    def free_label(self) -> int:
-        """Return a label for a new object: one that was never used, as long as there is one.
-
-        Raises:
-            InputError: there are 255 objects.
-        """
-        for label in self.free_labels():
-            return label
-        raise InputError(f"there are {LARGEST_LABEL} objects already, which is as many as a mask can hold.")
-
     def free_labels(self) -> list[int]:
-        """Return the labels that new objects can have, those that were never used first."""
+        """Return the labels that new objects can have, labels that were never used first."""
         taken = {each.label for each in self.objects}
         unused = range(self._largest_label + 1, LARGEST_LABEL + 1)
         return [label for label in (*unused, *range(1, LARGEST_LABEL + 1)) if label not in taken]
@@ -283,21 +266,17 @@ class Document:
             state = self.state(entry["frame"])
             drawn = state.present or frozenset(each.label for each in self.objects)
             yield entry["frame"], replace(state, version=number, drawn=state.drawn | drawn)
-        elif kind == "review":
+        elif kind in ("review", "erase"):
             for frame in range(entry["first"], entry["last"] + 1):
                 state = self.state(frame)
-                if state.reviewed != entry["on"]:
+                if kind == "erase":
+                    yield frame, _erased(state, number, frozenset([entry["object"]]))
+                elif state.reviewed != entry["on"]:
                     yield frame, replace(state, version=number, reviewed=entry["on"])
-        elif kind == "erase":
-            for frame in range(entry["first"], entry["last"] + 1):
-                after = _without(self.state(frame), entry["object"])
-                label = frozenset([entry["object"]])
-                drawn = after.drawn | label if self.state(frame).drawn else after.drawn
-                yield frame, replace(after, version=number, drawn=drawn, absent=after.absent | label)
         elif kind in ("remove", "merge", "swap"):
             for frame in self.touched:
                 state = self.state(frame)
-                after = _without(state, entry["object"]) if kind == "remove" else _relabelled(state, entry)
+                after = _relabelled(state, entry)
                 if after != state or (kind == "swap" and entry["object"] in state.present):
                     yield frame, replace(after, version=number)
 
@@ -313,22 +292,28 @@ class Document:
 
 
 def relabelled(entry: Entry, label: int) -> int:
-    """Return what becomes of a label when two objects are merged, or exchange their labels."""
+    """Return the label that a label becomes by an entry "remove", "merge" or "swap"; 0 for background."""
+    if entry["kind"] == "remove":
+        return 0 if label == entry["object"] else label
     if label == entry["other"]:
         return int(entry["object"])
     return int(entry["other"]) if entry["kind"] == "swap" and label == entry["object"] else label
 
 
 def _relabelled(state: FrameState, entry: Entry) -> FrameState:
-    """Return a frame's state after a merge or a swap."""
     present, drawn, absent = (
-        frozenset(relabelled(entry, label) for label in labels)
+        frozenset(relabelled(entry, label) for label in labels) - {0}
         for labels in (state.present, state.drawn, state.absent)
     )
     return replace(state, present=present, drawn=drawn, absent=absent - present)
 
 
-def _without(state: FrameState, label: int) -> FrameState:
-    """Return a frame's state without one of the labels."""
-    sets = {name: getattr(state, name) - {label} for name in ("present", "drawn", "absent")}
-    return replace(state, **sets)
+def _erased(state: FrameState, number: int, label: frozenset[int]) -> FrameState:
+    """Return a frame's state without an object; on a drawn frame the object counts as drawn."""
+    return replace(
+        state,
+        version=number,
+        present=state.present - label,
+        drawn=state.drawn | label if state.drawn else state.drawn,
+        absent=state.absent | label,
+    )

@@ -1,4 +1,4 @@
-"""What has been annotated, in the forms that others read; always at the video's own size and rate."""
+"""Exports of an annotation, at the video's own size and frame rate."""
 
 import json
 import re
@@ -15,11 +15,10 @@ from pycocotools import mask as coco
 from dataset.davis_test_dataset import SPLITS_2017
 from dataset.masks.writer import write_mask
 from dataset.video_files.frame_source import PictureFiles
-from scripts.annotator.choice import Choice
 from scripts.annotator.cut_out import Edge
 from scripts.annotator.films import write_green, write_overlay, write_prores, write_webm
-from scripts.annotator.moment import Moment, Show
 from scripts.annotator.session import Session
+from scripts.annotator.snapshot import Choice, Show, Snapshot
 from util.files import atomic_path
 
 JPEG_QUALITY = 95
@@ -41,21 +40,21 @@ def export(
         archive: make a ZIP archive of what would be a folder.
     """
     form, choice = KINDS[kind], choice or Choice()
-    moment = Moment(session, choice)
+    snapshot = Snapshot(session, choice)
     apart = choice.apart and form.is_film
-    path = folder / f"{moment.pictures.name}_{kind}{'' if apart else form.suffix}"
+    path = folder / f"{snapshot.pictures.name}_{kind}{'' if apart else form.suffix}"
     folder.mkdir(parents=True, exist_ok=True)
     if form.suffix and not apart:
         with atomic_path(path) as temporary:
-            form.write(moment, temporary, show, choice.edge)
+            form.write(snapshot, temporary, show, choice.edge)
         return path
     hidden = path.with_name(f".{path.name}.part")
     shutil.rmtree(hidden, ignore_errors=True)
     try:
         if apart:
-            _write_apart(form, moment, hidden, show, choice.edge)
+            _write_apart(form, snapshot, hidden, show, choice.edge)
         else:
-            form.write(moment, hidden, show, choice.edge)
+            form.write(snapshot, hidden, show, choice.edge)
         if archive:
             with atomic_path(path.with_suffix(".zip")) as temporary:
                 shutil.make_archive(str(temporary.with_suffix("")), "zip", hidden)
@@ -66,17 +65,17 @@ def export(
     return path
 
 
-def _write_apart(form: "Kind", moment: Moment, folder: Path, show: Show, edge: Edge) -> None:
+def _write_apart(form: "Kind", snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> None:
     """Write a film for each object, named after its label and name."""
     folder.mkdir(parents=True)
-    count = len(moment.objects)
-    for place, each in enumerate(moment.objects):
+    count = len(snapshot.objects)
+    for place, each in enumerate(snapshot.objects):
 
         def show_all(done: float, total: float, text: str, place: int = place, name: str = each.name) -> None:
             show(place * total + done, count * total, f"{name}, {text}")
 
         name = re.sub(r"[^\w-]+", "_", each.name)[:LONGEST_NAME]
-        form.write(moment.only(each.label), folder / f"{each.label:03}_{name}{form.suffix}", show_all, edge)
+        form.write(snapshot.only(each.label), folder / f"{each.label:03}_{name}{form.suffix}", show_all, edge)
 
 
 def _put_in_place(new: Path, path: Path) -> None:
@@ -94,54 +93,56 @@ def _put_in_place(new: Path, path: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_pngs(moment: Moment, folder: Path, show: Show, edge: Edge) -> None:
-    palette = moment.palette()
-    for _, name, labels in moment.masks(show):
+def _write_pngs(snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> None:
+    palette = snapshot.palette()
+    for _, name, labels in snapshot.masks(show):
         write_mask(folder / f"{name}.png", labels, palette)
 
 
-def _write_davis(moment: Moment, folder: Path, show: Show, edge: Edge) -> None:
+def _write_davis(snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> None:
     """Write the layout of DAVIS 2017, both as training and as validation set."""
-    name = moment.pictures.name
+    name = snapshot.pictures.name
     root = folder / SPLITS_2017["val"][0]
-    _write_pictures_and_masks(moment, root / "JPEGImages/480p" / name, root / "Annotations/480p" / name, show)
+    _write_pictures_and_masks(
+        snapshot, root / "JPEGImages/480p" / name, root / "Annotations/480p" / name, show
+    )
     lists = folder.joinpath(*SPLITS_2017["val"]).parent
     lists.mkdir(parents=True)
     for split in ("train", "val"):
         (lists / f"{split}.txt").write_text(f"{name}\n")
 
 
-def _write_youtube(moment: Moment, folder: Path, show: Show, edge: Edge) -> None:
+def _write_youtube(snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> None:
     """Write the layout of YouTube-VOS, with `meta.json`: which object is on which frames."""
-    name = moment.pictures.name
+    name = snapshot.pictures.name
     frames = _write_pictures_and_masks(
-        moment, folder / "JPEGImages" / name, folder / "Annotations" / name, show
+        snapshot, folder / "JPEGImages" / name, folder / "Annotations" / name, show
     )
     objects = {
         str(each.label): {"category": each.category or each.name, "frames": frames[each.label]}
-        for each in moment.objects
+        for each in snapshot.objects
         if each.label in frames
     }
     (folder / "meta.json").write_text(json.dumps({"videos": {name: {"objects": objects}}}, indent=1))
 
 
 def _write_pictures_and_masks(
-    moment: Moment, pictures: Path, masks: Path, show: Show
+    snapshot: Snapshot, pictures: Path, masks: Path, show: Show
 ) -> dict[int, list[str]]:
     """Write frames as JPEG, and masks; return the names of the frames that each label is on."""
-    palette, found = moment.palette(), dict[int, list[str]]()
+    palette, found = snapshot.palette(), dict[int, list[str]]()
     pictures.mkdir(parents=True)
-    for index, name, labels in moment.masks(show):
-        _write_jpeg(moment, index, pictures / f"{name}.jpg")
+    for index, name, labels in snapshot.masks(show):
+        _write_jpeg(snapshot, index, pictures / f"{name}.jpg")
         write_mask(masks / f"{name}.png", labels, palette)
-        for label in moment.present(index):
+        for label in snapshot.present(index):
             found.setdefault(label, []).append(name)
     return found
 
 
-def _write_jpeg(moment: Moment, index: int, path: Path) -> None:
+def _write_jpeg(snapshot: Snapshot, index: int, path: Path) -> None:
     """Write a frame as JPEG; one that is an upright JPEG already is copied as it is."""
-    source, picture = moment.pictures.source, moment.pictures.read(index)
+    source, picture = snapshot.pictures.source, snapshot.pictures.read(index)
     if isinstance(source, PictureFiles) and source.paths[index].suffix.lower() in JPEG_SUFFIXES:
         with Image.open(source.paths[index]) as image:
             as_stored = np.array_equal(np.asarray(image.convert("RGB")), picture)
@@ -151,20 +152,20 @@ def _write_jpeg(moment: Moment, index: int, path: Path) -> None:
     Image.fromarray(picture).save(path, quality=JPEG_QUALITY, subsampling=0)
 
 
-def _write_coco(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
+def _write_coco(snapshot: Snapshot, path: Path, show: Show, edge: Edge) -> None:
     """Write COCO's JSON with run-length encoded masks; `track_id` is the object's label in all frames."""
-    height, width = moment.pictures.size
-    source = moment.pictures.source
-    classes = {each.label: each.category or each.name for each in moment.objects}
+    height, width = snapshot.pictures.size
+    source = snapshot.pictures.source
+    classes = {each.label: each.category or each.name for each in snapshot.objects}
     ids = dict[str, int]()  # a class has the label of its first object
     for label in sorted(classes):
         ids.setdefault(classes[label], label)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for index, name, labels in moment.masks(show):
+    for index, name, labels in snapshot.masks(show):
         file_name = source.paths[index].name if isinstance(source, PictureFiles) else f"{name}.jpg"
         images.append({"id": index, "file_name": file_name, "width": width, "height": height})
-        for label in sorted(moment.present(index)):
+        for label in sorted(snapshot.present(index)):
             code = coco.encode(np.asfortranarray(labels == label).astype(np.uint8, order="F"))
             annotations.append(
                 {
@@ -198,7 +199,7 @@ class Kind:
     name: str
     what: str
     suffix: str
-    write: Callable[[Moment, Path, Show, Edge], None]
+    write: Callable[[Snapshot, Path, Show, Edge], None]
     cuts: bool = False
 
     @property
@@ -209,10 +210,10 @@ class Kind:
 
 KINDS = {
     "png": Kind("Masks", "One paletted PNG per frame", "", _write_pngs),
-    "overlay": Kind("Film with masks drawn in", "MP4, with the video's sound", ".mp4", write_overlay),
-    "alpha": Kind("Cut-out film", "ProRes 4444 with transparency and sound", ".mov", write_prores, cuts=True),
-    "webm": Kind("Cut-out film for the web", "WebM with transparency, sound", ".webm", write_webm, cuts=True),
-    "green": Kind("Film before green", "MP4, to be keyed, with sound", ".mp4", write_green, cuts=True),
+    "overlay": Kind("Overlay video", "MP4 with masks drawn in, and the video's sound", ".mp4", write_overlay),
+    "alpha": Kind("Cut-out video", "ProRes 4444 with alpha and sound", ".mov", write_prores, cuts=True),
+    "webm": Kind("Cut-out video for the web", "WebM with alpha and sound", ".webm", write_webm, cuts=True),
+    "green": Kind("Video on green", "MP4 for keying, with sound", ".mp4", write_green, cuts=True),
     "davis": Kind("DAVIS 2017 layout", "JPEGImages, Annotations, ImageSets", "", _write_davis),
     "youtube": Kind("YouTube-VOS layout", "JPEGImages, Annotations, meta.json", "", _write_youtube),
     "coco": Kind("COCO", "JSON with run-length encoded masks", ".json", _write_coco),

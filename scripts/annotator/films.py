@@ -1,4 +1,4 @@
-"""Films of what was annotated: drawn over, cut out with transparency, or before green."""
+"""Videos of the result: overlays, cut-outs with alpha, cut-outs on green."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from dataset.video_files.mp4_file import (
 )
 from dataset.video_files.video_file import VideoFile
 from scripts.annotator.cut_out import Edge, cut_out, opacity
-from scripts.annotator.moment import Moment, Show
+from scripts.annotator.snapshot import Show, Snapshot
 from scripts.evaluation.overlays import draw_masks
 
 GREEN = (0, 177, 64)  # of screens that are keyed out
@@ -52,43 +52,43 @@ WEBM = _AlphaFormat(
 )
 
 
-def write_overlay(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
+def write_overlay(snapshot: Snapshot, path: Path, show: Show, edge: Edge) -> None:
     """Write an MP4 with colours, contours and labels drawn in, and the source's sound."""
-    palette = moment.palette()
+    palette = snapshot.palette()
 
     def drawn() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for index, _, labels in moment.masks(show):
-            yield index - moment.frames[0], draw_masks(moment.pictures.read(index), labels, palette)
+        for index, _, labels in snapshot.masks(show):
+            yield index - snapshot.frames[0], draw_masks(snapshot.pictures.read(index), labels, palette)
 
-    write_mp4(path, moment.source, drawn(), _sound(moment))
+    write_mp4(path, snapshot.source, drawn(), _sound(snapshot))
 
 
-def write_green(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
-    """Write an MP4 of the objects before green, with the source's sound."""
+def write_green(snapshot: Snapshot, path: Path, show: Show, edge: Edge) -> None:
+    """Write an MP4 of the objects on green, with the source's sound."""
     green = np.array(GREEN, np.float32)
 
     def keyed() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for index, _, labels in moment.masks(show):
+        for index, _, labels in snapshot.masks(show):
             alpha = opacity(labels > 0, edge)[:, :, None] / np.float32(255)
-            picture = np.rint(green + alpha * (moment.pictures.read(index) - green)).astype(np.uint8)
-            yield index - moment.frames[0], picture
+            picture = np.rint(green + alpha * (snapshot.pictures.read(index) - green)).astype(np.uint8)
+            yield index - snapshot.frames[0], picture
 
-    write_mp4(path, moment.source, keyed(), _sound(moment))
+    write_mp4(path, snapshot.source, keyed(), _sound(snapshot))
 
 
-def write_prores(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
+def write_prores(snapshot: Snapshot, path: Path, show: Show, edge: Edge) -> None:
     """Write ProRes 4444 in which all but the objects is transparent, with the source's sound."""
-    _write_cut_out(moment, path, show, edge, PRORES)
+    _write_cut_out(snapshot, path, show, edge, PRORES)
 
 
-def write_webm(moment: Moment, path: Path, show: Show, edge: Edge) -> None:
+def write_webm(snapshot: Snapshot, path: Path, show: Show, edge: Edge) -> None:
     """Write VP9 in which all but the objects is transparent, with the source's sound."""
-    _write_cut_out(moment, path, show, edge, WEBM)
+    _write_cut_out(snapshot, path, show, edge, WEBM)
 
 
-def _write_cut_out(moment: Moment, path: Path, show: Show, edge: Edge, form: _AlphaFormat) -> None:
-    source, sound = moment.source, _sound(moment)
-    height, width = moment.pictures.size
+def _write_cut_out(snapshot: Snapshot, path: Path, show: Show, edge: Edge, form: _AlphaFormat) -> None:
+    source, sound = snapshot.source, _sound(snapshot)
+    height, width = snapshot.pictures.size
     with av.open(f"file:{path}", "w", format=form.container) as film:
         rate = Fraction(source.fps).limit_denominator(100_000)
         stream = cast(VideoStream, film.add_stream(form.codec, rate, options=form.options))
@@ -99,12 +99,12 @@ def _write_cut_out(moment: Moment, path: Path, show: Show, edge: Edge, form: _Al
         context.colorspace = context.color_primaries = context.color_trc = BT709
         context.color_range = LIMITED_RANGE
         heard = None if sound is None else Sound(film, sound, *span(source), form.sound)
-        for index, _, labels in moment.masks(show):
-            picture = cut_out(moment.pictures.read(index), labels > 0, edge)
+        for index, _, labels in snapshot.masks(show):
+            picture = cut_out(snapshot.pictures.read(index), labels > 0, edge)
             frame = VideoFrame.from_ndarray(picture, format="rgba").reformat(
                 format=form.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
-            stamp = source.stamps[index - moment.frames[0]] - source.stamps[0]
+            stamp = source.stamps[index - snapshot.frames[0]] - source.stamps[0]
             frame.pts, frame.time_base = stamp, source.time_base
             if heard is not None:
                 film.mux(list(heard.until(stamp * source.time_base)))
@@ -114,5 +114,5 @@ def _write_cut_out(moment: Moment, path: Path, show: Show, edge: Edge, form: _Al
             film.mux(list(heard.until(None)))
 
 
-def _sound(moment: Moment) -> Path | None:
-    return moment.pictures.path if isinstance(moment.pictures.source, VideoFile) else None
+def _sound(snapshot: Snapshot) -> Path | None:
+    return snapshot.pictures.path if isinstance(snapshot.pictures.source, VideoFile) else None

@@ -1,8 +1,7 @@
-"""Which frames a propagation works out, from which drawn frames, and in which direction.
+"""The frames that a propagation computes, from which drawn frames, and in which direction.
 
-A drawn frame speaks of some objects: those that a person drew, rubbed out or left as they were there. One
-that speaks of all objects parts the video: nothing is carried beyond it. One that speaks of some is passed,
-and corrects those.
+A drawn frame is annotated for some of the objects. One that is annotated for all objects divides the video:
+masks are not propagated past it. One that is annotated for some objects is passed, and corrects these.
 """
 
 from bisect import bisect_left, bisect_right
@@ -10,20 +9,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-Spoken = Mapping[int, Collection[int]]  # drawn frames, and the labels that they speak of
+Annotated = Mapping[int, Collection[int]]  # labels that each drawn frame is annotated for
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Frames in a row in which no drawn frame speaks of all objects.
+    """A run of frames none of which is annotated for every object.
 
     Attributes:
-        frames: at least one.
-        shares: for each frame and object, how much is carried backward, from behind it: 0 to 1; None when
-            nothing is carried to it at all.
-        forward: the pass forward: the drawn frame that it starts from, then the frames up to the last it is
-            needed for; empty when it is not needed.
-        backward: the same of the pass backward.
+        frames: the frames, at least one.
+        shares: for each frame and object, the weight of the backward pass, 0 to 1; None where no mask is
+            propagated.
+        forward: frames of the forward pass, from the drawn frame where it starts; empty when not needed.
+        backward: the same for the backward pass.
     """
 
     frames: range
@@ -33,37 +31,42 @@ class Gap:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether all objects come from the same drawn frames, everywhere in it."""
+        """Tell whether all objects are propagated from the same drawn frames."""
         return all(len({*shares}) == 1 and None not in shares for shares in self.shares.values())
 
     @property
     def steps(self) -> int:
-        """Frames of both passes, without those that they start from."""
+        """Number of frames that both passes compute."""
         return max(0, len(self.forward) - 1) + max(0, len(self.backward) - 1)
 
 
 def gaps(
-    spoken: Spoken, labels: Sequence[int], first: int, last: int, forward: bool = True, backward: bool = True
+    annotated: Annotated,
+    labels: Sequence[int],
+    first: int,
+    last: int,
+    forward: bool = True,
+    backward: bool = True,
 ) -> list[Gap]:
-    """Return the gaps of a range of frames that a propagation in these directions fills, in order.
+    """Return the gaps that a propagation through a range fills, in order.
 
     Args:
-        spoken: drawn frames; those outside of the range count, too.
-        labels: of all objects.
-        first: frame of the range.
-        last: frame of the range.
-        forward: carry masks to later frames.
-        backward: carry masks to earlier frames.
+        annotated: labels by drawn frame, also outside of the range.
+        labels: labels of all objects.
+        first: first frame of the range.
+        last: last frame of the range.
+        forward: propagate to later frames.
+        backward: propagate to earlier frames.
     """
-    whole = [frame for frame in sorted(spoken) if set(labels) <= set(spoken[frame])]
+    whole = [frame for frame in sorted(annotated) if set(labels) <= set(annotated[frame])]
     found = []
     for before, after in pairwise([None, *whole, None]):
         start = first if before is None else max(first, before + 1)
         stop = last + 1 if after is None else min(last + 1, after)
         if start < stop:
             near = {
-                frame: spoken[frame]
-                for frame in spoken
+                frame: annotated[frame]
+                for frame in annotated
                 if (before is None or frame >= before) and (after is None or frame <= after)
             }
             gap = _gap(near, labels, range(start, stop), forward, backward)
@@ -72,29 +75,29 @@ def gaps(
     return found
 
 
-def _gap(spoken: Spoken, labels: Sequence[int], frames: range, forward: bool, backward: bool) -> Gap:
-    sources = [sorted(frame for frame in spoken if label in spoken[frame]) for label in labels]
+def _gap(annotated: Annotated, labels: Sequence[int], frames: range, forward: bool, backward: bool) -> Gap:
+    sources = [sorted(frame for frame in annotated if label in annotated[frame]) for label in labels]
     shares = {frame: [_share(source, frame, forward, backward) for source in sources] for frame in frames}
     ahead = [frame for frame in frames if any(s is not None and s < 1 for s in shares[frame])]
     behind = [frame for frame in frames if any(s is not None and s > 0 for s in shares[frame])]
     there, back = range(0), range(0)
     if ahead:
-        begin = max((f for f in spoken if f < ahead[0]), default=min(spoken))
+        begin = max((f for f in annotated if f < ahead[0]), default=min(annotated))
         there = range(begin, ahead[-1] + 1)
     if behind:
-        begin = min((f for f in spoken if f > behind[-1]), default=max(spoken))
+        begin = min((f for f in annotated if f > behind[-1]), default=max(annotated))
         back = range(begin, behind[0] - 1, -1)
     return Gap(frames, shares, there, back)
 
 
 def _share(source: Sequence[int], frame: int, forward: bool, backward: bool) -> float | None:
-    """Return how much of an object on a frame is carried backward: the nearer its source, the more.
+    """Return the weight of the backward pass for an object on a frame: the nearer its source, the more.
 
     Args:
-        source: drawn frames that speak of the object, in order.
+        source: frames annotated for the object, in order.
         frame: the frame.
-        forward: something may be carried from before it.
-        backward: something may be carried from behind it.
+        forward: the forward pass may be used.
+        backward: the backward pass may be used.
     """
     at, behind = bisect_right(source, frame), bisect_left(source, frame)
     before = source[at - 1] if forward and at > 0 else None
@@ -107,15 +110,12 @@ def _share(source: Sequence[int], frame: int, forward: bool, backward: bool) -> 
 
 
 def unsettled(found: Sequence[Gap], versions: Mapping[int, float], drawn: Collection[int]) -> list[Gap]:
-    """Return the gaps that have to be filled (again); all of them when none has.
-
-    A gap is settled when all that was carried into it is newer than the drawn frames that it comes from, so
-    that one which an earlier propagation left out, or did not reach, is filled by the next.
+    """Return the gaps whose masks are older than the drawn frames they come from; all gaps if none is.
 
     Args:
         found: all gaps.
-        versions: of the frames that have masks: the number of the last entry that filled each.
-        drawn: frames that masks are carried from.
+        versions: number of the last entry that filled each frame.
+        drawn: frames from which masks are propagated.
     """
     return [gap for gap in found if _is_behind(gap, versions, drawn)] or list(found)
 

@@ -1,4 +1,4 @@
-"""Work that takes longer than an answer may: one job at a time, in a thread, with progress and cancel."""
+"""Long work: one job at a time, in a thread, with progress and cancel."""
 
 import logging
 import threading
@@ -10,35 +10,37 @@ from util.errors import InputError, explained
 
 log = logging.getLogger(__name__)
 
-AFTER_CANCEL = {  # what is left of each kind of job
-    "propagate": "Cancelled; the masks found until then stay unless they are undone.",
+AFTER_CANCEL = {  # what each kind of job leaves
+    "propagate": "Cancelled; the masks computed so far stay unless they are undone.",
+    "mend": "Cancelled; no mask was changed.",
     "export": "Cancelled; nothing was exported.",
     "fit": "Cancelled; no network was fitted.",
-    "fetch": "Cancelled; nothing is kept of the file that was being fetched.",
-    "download": "Cancelled; what has come is kept, and fetching again goes on from there.",
+    "fetch": "Cancelled; the unfinished file was removed.",
+    "download": "Cancelled; the next download continues from here.",
 }
 
 
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
-    """Raised in a job that a person stops."""
+    """Raised in a job that the user cancels."""
 
 
 class Job:
-    """One piece of work and how far it is."""
+    """One piece of work and its progress."""
 
     def __init__(self, number: int, kind: str, events: Events) -> None:
         self.number = number
         self.kind = kind
         self.state = "running"  # then done, cancelled or failed
         self.done = 0.0
-        self.total = 0.0  # 0 as long as it is not known
+        self.total = 0.0  # 0: not known yet
         self.text = ""
         self.result: dict[str, Any] = {}
         self.stop = threading.Event()
+        self.ended = threading.Event()
         self._events = events
 
     def show(self, done: float, total: float, text: str = "") -> None:
-        """Say how far it is; raises Cancelled when it shall stop."""
+        """Publish the progress; raise Cancelled when the user has cancelled."""
         self.done, self.total, self.text = done, total, text
         self.publish()
         if self.stop.is_set():
@@ -60,41 +62,44 @@ class Jobs:
     def __init__(self, events: Events) -> None:
         self.current: Job | None = None
         self._events = events
-        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._started = 0
 
     @property
     def running(self) -> Job | None:
-        """The job that is at work."""
+        """The job that runs."""
         return self.current if self.current is not None and self.current.state == "running" else None
+
+    @property
+    def kind_running(self) -> str | None:
+        """Kind of the job that runs."""
+        return None if self.running is None else self.running.kind
 
     def start(self, kind: str, work: Callable[[Job], str]) -> Job:
         """Start a job.
 
         Args:
-            kind: its name, which should be in `AFTER_CANCEL`.
-            work: does it, and returns a sentence on what has been done.
+            kind: name of the kind of job, a key of `AFTER_CANCEL`.
+            work: function that does the work and returns a sentence on what was done.
 
         Raises:
-            InputError: another one is at work.
+            InputError: another job runs.
         """
         with self._lock:
             if self.running is not None:
-                raise InputError(f"another job ({self.running.kind}) is at work: wait for it, or cancel it.")
+                raise InputError(f"another job ({self.running.kind}) is running: wait for it, or cancel it.")
             self._started += 1
             self.current = job = Job(self._started, kind, self._events)
         job.publish()
-        self._thread = threading.Thread(target=self._run, args=(job, work), name=kind, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, args=(job, work), name=kind, daemon=True).start()
         return job
 
     def cancel(self, wait: bool = False) -> None:
-        """Ask the job at work to stop; with `wait`, return when it has."""
+        """Ask the running job to stop; with `wait`, return when it has ended."""
         if self.running is not None:
             self.running.stop.set()
-        if wait and self._thread is not None:
-            self._thread.join()
+        if wait and self.current is not None:
+            self.current.ended.wait()
 
     def _run(self, job: Job, work: Callable[[Job], str]) -> None:
         state, text = "failed", ""
@@ -102,7 +107,7 @@ class Jobs:
             text = work(job)
             state = "done"
         except Cancelled:
-            state, text = "cancelled", AFTER_CANCEL.get(job.kind, "Cancelled.")
+            state, text = "cancelled", AFTER_CANCEL[job.kind]
         except InputError as error:
             text = str(error)
         except OSError as error:
@@ -112,3 +117,4 @@ class Jobs:
             text = f"{type(error).__name__}: {error}"
         job.text, job.state = text, state
         job.publish()
+        job.ended.set()

@@ -1,10 +1,11 @@
-"""Label maps of frames at any of their versions, worked out of the entries that made them."""
+"""Label maps of frames at any version, computed from the entries that made them."""
 
 import os
 import shutil
+import tempfile
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,32 +16,27 @@ from dataset.masks.writer import write_mask
 from scripts.annotator import shapes
 from scripts.annotator.document import Document, relabelled
 from scripts.annotator.edit_log import Entry
-from scripts.annotator.edits import REMAKES, SHAPES
+from scripts.annotator.edits import DRAWN_REMAKES, REMAKES, SHAPES
 from util.errors import InputError
 from util.palette import voc_palette
 
 Labels = NDArray[np.uint8]  # H x W
 
 SCRIBBLES = ("scribble", "unscribble")
-WHOLE = (
-    "masks",
-    "guess",
-    "click",
-    "propagate",
-    *REMAKES,
-)  # the other kinds of entries that come with label maps
+WHOLE = ("masks", "guess", "click", "propagate", *REMAKES)  # the other kinds of entries with label maps
 
 HELD_BYTES = 1 << 26  # of label maps, in memory
+STAGED = "staged-"  # begin of the names of folders of label maps that no entry names yet
 SNAPSHOT_EVERY = 64  # edits of one frame that are drawn again at most after a restart
 
 
 class MaskStore:
-    """Draws label maps, and keeps the whole ones that cannot be drawn again on disk.
+    """Draws label maps, and keeps those that are not drawn from shapes on disk.
 
     Args:
-        folder: for the files.
-        size: (H, W) of the video.
-        document: says which entries made a frame.
+        folder: the folder of the files.
+        size: the video's height and width.
+        document: the entries of each frame.
     """
 
     def __init__(self, folder: Path, size: tuple[int, int], document: Document) -> None:
@@ -74,14 +70,14 @@ class MaskStore:
             self._hold(frame, history[-1]["n"], labels)
             if len(todo) >= SNAPSHOT_EVERY:
                 with suppress(OSError):  # it only saves time
-                    self._write(self._snapshot(frame, history[-1]["n"]), labels)
+                    self.write_file(self._snapshot(frame, history[-1]["n"]), labels)
         return labels
 
     def unscribbled(self, frame: int, number: int) -> Labels:
-        """Return what a frame's labels `H x W` would be without scribble `number` and those beside it.
+        """Return a frame's labels `H x W` without what scribble `number` and those beside it have changed.
 
-        What else was drawn since the first of them is drawn again. Where whole masks came since then, the
-        labels are those of now.
+        Shapes drawn since the first scribble are drawn again. If whole masks replaced the scribbles since,
+        the labels are the present ones.
 
         Raises:
             InputError: the frame has no such scribble (any more).
@@ -100,31 +96,48 @@ class MaskStore:
         return labels
 
     def write(self, number: int, frame: int, labels: Labels) -> None:
-        """Keep a whole label map that entry `number` makes of a frame, before that entry is written."""
+        """Keep the label map `H x W` of an entry; call this before the entry is written."""
         self._held.pop((frame, number), None)
-        self._write(self.path(number, frame), labels)
+        self.write_file(self.path(number, frame), labels)
 
     def forget(self, number: int) -> None:
-        """Remove the whole label maps of an entry that could not be written."""
+        """Remove the label maps of an entry that could not be written."""
         shutil.rmtree(self.path(number, 0).parent, ignore_errors=True)
 
     def remove_unreachable(self) -> None:
-        """Remove the files of entries that neither undo nor redo leads to, or that the log has lost."""
+        """Remove the files of entries that undo and redo cannot reach, or that the log has lost."""
         reachable = self.document.reachable
         for folder in self.folder.glob("*"):
-            if folder.name.isdecimal() and int(folder.name) not in reachable:
+            number = int(folder.name) if folder.name.isdecimal() else None
+            if folder.name.startswith(STAGED) or (number is not None and number not in reachable):
                 shutil.rmtree(folder)
         for path in self.folder.glob("snapshots/*.png"):
             version = path.stem.rpartition("-")[2]
             if not version.isdecimal() or int(version) not in reachable:
                 path.unlink()
 
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Yield a folder for the label maps of an edit that has no number yet; removed unless kept."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=STAGED, dir=self.folder))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def keep(self, folder: Path, number: int) -> None:
+        """Take a folder of `staged` over as the label maps of entry `number`."""
+        for path in folder.iterdir():
+            self._held.pop((int(path.stem), number), None)
+        folder.rename(self.folder / f"{number:06}")
+
     def path(self, number: int, frame: int) -> Path:
-        """Return the file of the whole label map that an entry made of a frame."""
+        """Return the file of the label map that an entry made of a frame."""
         return self.folder / f"{number:06}" / f"{frame:05}.png"
 
     def _known(self, frame: int, entry: Entry) -> Labels | None:
-        """Return the labels after an entry if nothing need be drawn for it."""
+        """Return the labels after an entry if they are held or on disk."""
         held = self._held.get((frame, entry["n"]))
         if held is not None:
             self._held.move_to_end((frame, entry["n"]))
@@ -139,7 +152,8 @@ class MaskStore:
     def _snapshot(self, frame: int, version: int) -> Path:
         return self.folder / "snapshots" / f"{frame:05}-{version:06}.png"
 
-    def _write(self, path: Path, labels: Labels) -> None:
+    def write_file(self, path: Path, labels: Labels) -> None:
+        """Write labels `H x W` to a file and wait until they are on the disk."""
         write_mask(path, labels, voc_palette())
         with path.open("rb") as file:
             os.fsync(file.fileno())  # the log must not name what a power failure can take
@@ -151,14 +165,34 @@ class MaskStore:
             self._held.popitem(last=False)
 
 
+def counting_scribbles(history: Iterable[Entry]) -> list[Entry]:
+    """Return the scribbles of a frame that are in effect.
+
+    Clearing the frame ends them all; removing, copying or moving an object's mask ends those of the object.
+    """
+    counting: list[Entry] = []
+    for entry in history:
+        if entry["kind"] == "clear":
+            counting = []
+        elif entry["kind"] in ("erase", "remove", *DRAWN_REMAKES):
+            counting = [each for each in counting if entry["object"] not in (0, each["object"])]
+        elif entry["kind"] in ("merge", "swap"):
+            counting = [{**each, "object": relabelled(entry, each["object"])} for each in counting]
+        elif entry["kind"] == "unscribble":
+            counting = [each for each in counting if each["n"] != entry["of"]]
+        elif entry["kind"] == "scribble":
+            counting.append(entry)
+    return counting
+
+
 def drawn(labels: Labels, entry: Entry) -> Labels:
-    """Return a label map `H x W` after an entry that draws, or the same one when it changes no pixel."""
+    """Return a label map `H x W` after an entry; the same one when the entry changes no pixel."""
     match entry["kind"]:
         case "clear":
             return np.where(np.isin(labels, entry.get("locked", [])), labels, np.uint8(0))
-        case "erase" | "remove":
+        case "erase":
             return np.where(labels == entry["object"], np.uint8(0), labels)
-        case "merge" | "swap":
+        case "remove" | "merge" | "swap":
             return np.array([relabelled(entry, label) for label in range(256)], np.uint8)[labels]
         case kind if kind in SHAPES:
             return painted(labels, covered(entry, labels.shape), entry)
@@ -176,7 +210,7 @@ def covered(entry: Entry, size: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def painted(labels: Labels, inside: NDArray[np.bool_], entry: Entry) -> Labels:
-    """Give the pixels inside a shape to an object, or take them from it; locked objects keep theirs."""
+    """Draw a shape `H x W` into a label map, or erase it; locked objects do not change."""
     if entry["erase"]:
         inside = inside & (labels == entry["object"] if entry["object"] else labels > 0)
     if entry.get("locked"):
@@ -185,12 +219,12 @@ def painted(labels: Labels, inside: NDArray[np.bool_], entry: Entry) -> Labels:
 
 
 def merged(old: Labels, new: Labels, kept: Collection[int]) -> Labels:
-    """Return a new label map in which some labels keep exactly the pixels that they had in the old one.
+    """Return the new label map with the old pixels of some objects.
 
     Args:
-        old: `H x W`.
-        new: `H x W`.
-        kept: labels of objects that do not change.
+        old: the labels before, `H x W`.
+        new: the new labels, `H x W`.
+        kept: labels of the objects that do not change.
     """
     if not kept:
         return new
@@ -199,13 +233,13 @@ def merged(old: Labels, new: Labels, kept: Collection[int]) -> Labels:
 
 
 def replaced(old: Labels, new: Labels, labels: Collection[int], locked: Collection[int]) -> Labels:
-    """Return a label map in which some objects look as in a new one, and all others as in the old one.
+    """Return the old label map with the masks of some objects replaced.
 
     Args:
-        old: `H x W`.
-        new: `H x W`.
-        labels: the objects that the new one is about.
-        locked: labels of objects that nothing changes.
+        old: the labels before, `H x W`.
+        new: the new masks of those objects, `H x W`.
+        labels: labels of the replaced objects.
+        locked: labels of objects that do not change.
     """
     without = np.where(np.isin(old, list(labels)), np.uint8(0), old)
     return merged(old, np.where(new > 0, new, without), locked)

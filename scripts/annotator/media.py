@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from dataset.video_files.mp4_file import write_sound
-from scripts.annotator.choice import checked_edge
-from scripts.annotator.cut_out import opacity
+from scripts.annotator.cut_out import checked_edge, opacity
 from scripts.annotator.session import Session
 from util.errors import InputError
 

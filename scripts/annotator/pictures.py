@@ -1,9 +1,8 @@
-"""Frames as pictures for the page: decoded when asked for, within bounds of memory."""
+"""Frames as pictures for the page, decoded when asked for."""
 
 import hashlib
 import re
 import threading
-from collections import OrderedDict
 from pathlib import Path
 
 import cv2
@@ -18,7 +17,6 @@ from util.errors import InputError
 from util.files import atomic_path
 
 JPEG_QUALITY = 92
-HELD_BYTES = 1 << 26  # of JPEG, in memory
 THUMBNAIL_HEIGHT = 54
 THUMBNAILS = 48  # of a video, evenly spaced
 NO_UNICODE = re.compile("[\\ud800-\\udfff]")  # what Python puts for bytes that are no UTF-8
@@ -48,7 +46,6 @@ class Pictures:
         self.has_sound = isinstance(self.source, VideoFile) and has_sound(path)
         self.fingerprint = _fingerprint(path)
         self._lock = threading.Lock()
-        self._jpegs: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         _check_names(self.source)
         self.size = frame_size(self.source, self.name)
 
@@ -83,20 +80,11 @@ class Pictures:
 
     def jpeg(self, index: int, reduce: int = 1) -> bytes:
         """Return a frame as JPEG, `reduce` times smaller; raises InputError when it cannot be decoded."""
-        key = (index, reduce)
-        held = self._jpegs.get(key)
-        if held is not None:
-            return held
         picture = self.read(index)
         if reduce > 1:
             small = (max(1, self.size[1] // reduce), max(1, self.size[0] // reduce))
             picture = np.asarray(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), np.uint8)
-        encoded = _encoded(picture)
-        with self._lock:
-            self._jpegs[key] = encoded
-            while len(self._jpegs) > 1 and sum(map(len, self._jpegs.values())) > HELD_BYTES:
-                self._jpegs.popitem(last=False)
-        return encoded
+        return _encoded(picture)
 
     @property
     def thumbnail_size(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Carrying masks through the video: what is sent to the computing process, and where its results go."""
+"""Propagation on the server's side: requests to the computing process, and its results."""
 
 import math
 from contextlib import closing, suppress
@@ -16,7 +16,7 @@ NICENESS = 15  # clicks and scribbles are answered first
 
 
 class Propagation:
-    """Runs propagations in a process of its own."""
+    """Runs propagations in a computing process."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.worker = Worker(settings, NICENESS)
@@ -24,23 +24,20 @@ class Propagation:
     def run(
         self, job: Job, session: Session, request: dict[str, Any], weights: Path, remember_previous: bool
     ) -> str:
-        """Propagate from all drawn frames; masks appear as they come.
+        """Propagate from all drawn frames; each result is saved at once. Return a sentence on the result.
 
         Args:
-            job: shows how far it is.
-            session: gives the drawn masks and takes the results.
-            request: first and last frame of the range; whether to go forward and backward.
+            job: the job, for progress and cancel.
+            session: the annotation.
+            request: "first" and "last" frame of the range, and the passes "forward" and "backward".
             weights: file of the network.
-            remember_previous: as for `InferenceCore`.
-
-        Returns:
-            A sentence on what was done.
+            remember_previous: see `InferenceCore`.
         """
         job.show(0, 0, "reading the network")
         known = _known(session, request)
         total = sum(gap.steps for gap in known["gaps"])
         if not total:
-            return "There was nothing to propagate to: all frames of the range are drawn."
+            return "There is nothing to propagate: all frames of the range are drawn."
         number, found = None, 0
         asked = self.worker.ask(
             {"kind": "propagate", "weights": weights, "remember_previous": remember_previous, **known}
@@ -49,7 +46,7 @@ class Propagation:
             for done, (what, frame, labels) in enumerate(asked, start=1):
                 if what == "frame":
                     with session.lock:
-                        if number is None:  # not before there is a result: what failed at once is not undone
+                        if number is None:  # with the first result, so that a failure leaves no entry
                             number = session.workspace.log.next_number
                             session.write({"kind": "propagate", **request})
                         if not session.add_result(number, frame, labels):
@@ -61,7 +58,7 @@ class Propagation:
                     self.worker.stop()
         if job.stop.is_set():
             raise Cancelled
-        return f"{found} masks."
+        return f"Propagated: {found} masks."
 
     def close(self) -> None:
         """End the process."""
@@ -69,9 +66,9 @@ class Propagation:
 
 
 def _known(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Return what a propagation starts from, and which gaps it fills.
+    """Return the labels, the given masks and the gaps of a propagation.
 
-    Drawn frames, and the masks next to the range, to which those in it are to lead, speak for themselves.
+    Given are the drawn frames and the masks next to the range.
     """
     document, first, last = session.document, request["first"], request["last"]
     with session.lock:
@@ -82,17 +79,17 @@ def _known(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         masks = {frame: session.label_map(frame) for frame in given}
         filled = {frame: _filled_by(document, frame) for frame in document.touched}
         versions = {**filled, **{frame: state.version for frame, state in given.items()}}
-    spoken = {frame: sorted((state.present | state.drawn) & {*labels}) for frame, state in given.items()}
-    found = gaps(spoken, labels, first, last, request["forward"], request["backward"])
+    annotated = {frame: sorted((state.present | state.drawn) & {*labels}) for frame, state in given.items()}
+    found = gaps(annotated, labels, first, last, request["forward"], request["backward"])
     return {
         "labels": labels,
-        "given": {frame: (masks[frame], about) for frame, about in spoken.items()},
+        "given": {frame: (masks[frame], about) for frame, about in annotated.items()},
         "gaps": unsettled(found, versions, given),
     }
 
 
 def _filled_by(document: Document, frame: int) -> float:
-    """Return the number of the last entry that carried masks to a frame; infinity where none may."""
+    """Return the number of the last entry that filled a frame; infinity for reviewed frames."""
     if document.state(frame).reviewed:
         return math.inf
     entries = document.history(frame)

@@ -1,42 +1,131 @@
-"""Edits that remake whole masks of a frame or a range: copies, moves and changes of edges."""
+"""Edits of whole masks, on a frame or a range: copies, moves, and changes of edges."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from scripts.annotator.edits import DRAWN_REMAKES, Edit, checked_edit
+from scripts.annotator.jobs import Job
 from scripts.annotator.masks import Labels, replaced
+from scripts.annotator.session import Change, Session, labels_in
+from util.errors import InputError
 
 Mask = NDArray[np.bool_]  # H x W
 
 
+class Remaking:
+    """Computes and saves such edits of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._range = threading.Lock()  # one edit of a range at a time
+
+    def edit(self, raw: Mapping[str, Any]) -> Change:
+        """Save an edit in `REMAKES` and the masks that it makes.
+
+        An edit of several frames runs as a job, with progress and cancel; this waits for its end.
+
+        Raises:
+            InputError: the edit is not possible, changes nothing, or was cancelled.
+        """
+        edit = checked_edit(raw, len(self.session.pictures))
+        if edit["first"] == edit["last"]:
+            return self.session.known(edit) or self._save(edit)
+        with self._range:  # a page that sends the edit again waits here
+            return self.session.known(edit) or self._save_in_job(edit)
+
+    def preview(self, raw: Mapping[str, Any]) -> Labels:
+        """Return the labels `H x W` that an edit would make of its first frame; saves nothing."""
+        session = self.session
+        edit = checked_edit(raw, len(session.pictures))
+        with session.lock:
+            session.check_object(edit)
+            given = session.label_map(edit["first"]), self._source(edit), *self._targets(edit)
+        return remade(edit, *given)
+
+    def _targets(self, edit: Edit) -> tuple[list[int], frozenset[int]]:
+        """Return the labels that an edit changes, and the locked ones."""
+        document = self.session.document
+        labels = [edit["object"]] if edit["object"] else [each.label for each in document.objects]
+        return [label for label in labels if label not in document.locked], document.locked
+
+    def _source(self, edit: Edit) -> Labels | None:
+        """Return the label map `H x W` from which an edit copies."""
+        return self.session.label_map(edit["source"]) if edit["kind"] == "copy" else None
+
+    def _save_in_job(self, edit: Edit) -> Change:
+        changes: list[Change] = []
+
+        def work(job: Job) -> str:
+            changes.append(self._save(edit, job.show))
+            return "The masks are changed."
+
+        job = self.session.jobs.start("mend", work)
+        job.ended.wait()
+        if not changes:
+            raise InputError(job.text)
+        return changes[0]
+
+    def _save(self, edit: Edit, show: Callable[[float, float, str], None] = lambda *_: None) -> Change:
+        """Save an edit and its masks, which are computed one by one while the lock is free.
+
+        Args:
+            edit: the checked edit.
+            show: called before each frame with the number done, the total and a text; its exception ends the
+                edit, and nothing is changed.
+        """
+        session, frames = self.session, range(edit["first"], edit["last"] + 1)
+        changed, before = {}, {}
+        with session.lock:
+            session.check_object(edit)
+            source, objects = self._source(edit), session.document.objects
+            labels, locked = self._targets(edit)
+        drawn = labels if edit["kind"] in DRAWN_REMAKES else []
+        with session.masks.staged() as staged:
+            for done, frame in enumerate(frames):
+                show(done, len(frames), f"frame {frame}")
+                with session.lock:
+                    before[frame], old = session.document.state(frame).version, session.label_map(frame)
+                new = remade(edit, old, source, labels, locked)
+                if not np.array_equal(old, new):
+                    changed[str(frame)] = {"labels": labels_in(new), "drawn": drawn}
+                    session.masks.write_file(staged / f"{frame:05}.png", new)
+            if not changed:
+                raise InputError("these masks would stay as they are: there is nothing to change.")
+            with session.lock:
+                now = {frame: session.document.state(frame).version for frame in frames}
+                if now != before or session.document.objects != objects:
+                    raise InputError("these frames or objects have changed meanwhile: apply the edit again.")
+                return session.write_staged({**edit, "frames": changed}, staged)
+
+
 def remade(
     edit: Mapping[str, Any],
-    label_map: Callable[[int], Labels],
+    old: Labels,
+    source: Labels | None,
     labels: Sequence[int],
     locked: Collection[int],
-) -> Iterator[tuple[int, Labels]]:
-    """Yield the frames that an edit changes, and their new labels `H x W`.
+) -> Labels:
+    """Return a frame's labels `H x W` after an edit.
 
     Args:
-        edit: of a kind in `edits.REMAKES`.
-        label_map: returns a frame's labels `H x W` before the edit.
-        labels: of the objects that are edited.
-        locked: labels of objects that nothing changes.
+        edit: the edit, of a kind in `edits.REMAKES`.
+        old: the labels before, `H x W`.
+        source: the labels that a copy takes its mask from, `H x W`.
+        labels: the edited objects.
+        locked: labels of objects that must not change.
     """
-    source = label_map(edit["source"]) if edit["kind"] == "copy" else None
-    for frame in range(edit["first"], edit["last"] + 1):
-        old = label_map(frame)
-        if source is not None:
-            new = replaced(old, np.where(np.isin(source, labels), source, np.uint8(0)), labels, locked)
-        elif edit["kind"] == "move":
-            new = replaced(old, _all_moved(old, labels, edit), labels, locked)
-        else:
-            new = refined(old, labels, REFINEMENTS[edit["how"]], edit["amount"])
-        if not np.array_equal(old, new):
-            yield frame, new
+    if edit["kind"] == "refine":
+        return refined(old, labels, REFINEMENTS[edit["how"]], edit["amount"])
+    if source is not None:
+        new = np.where(np.isin(source, labels), source, np.uint8(0))
+    else:
+        new = _all_moved(old, labels, edit)
+    return replaced(old, new, labels, locked)
 
 
 def _all_moved(old: Labels, labels: Sequence[int], edit: Mapping[str, Any]) -> Labels:
@@ -69,7 +158,7 @@ def moved(mask: Mask, middle: tuple[float, float], dx: float, dy: float, scale: 
 
 
 def refined(labels: Labels, objects: Sequence[int], how: Callable[[Mask, int], Mask], amount: int) -> Labels:
-    """Change the outlines of objects; what grows takes background alone, never pixels of other objects."""
+    """Change the outlines of objects `H x W`; an object grows over background only."""
     new = labels.copy()
     for label in objects:
         before = new == label
@@ -86,18 +175,18 @@ def grown(mask: Mask, radius: int) -> Mask:
 
 
 def shrunk(mask: Mask, radius: int) -> Mask:
-    """Return the pixels of a mask `H x W` more than `radius` away from what is not in it."""
+    """Return the pixels of a mask `H x W` that are more than `radius` away from its outside."""
     return _away(mask) > radius
 
 
 def smoothed(mask: Mask, radius: int) -> Mask:
-    """Return a mask `H x W` whose pixels have most of a blurred neighbourhood in it."""
+    """Blur a mask `H x W` by a Gaussian of a standard deviation, and threshold it at 0.5."""
     blurred = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), radius, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(blurred) > 0.5
 
 
 def without_holes(mask: Mask, pixels: int) -> Mask:
-    """Fill holes of a mask `H x W` of at most this many pixels, except what reaches the picture's edge."""
+    """Fill holes of at most `pixels` in a mask `H x W`; what touches the picture's border is no hole."""
     outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
     count, parts, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] <= pixels
@@ -106,7 +195,7 @@ def without_holes(mask: Mask, pixels: int) -> Mask:
 
 
 def without_specks(mask: Mask, pixels: int) -> Mask:
-    """Remove pieces of at most this many pixels from a mask `H x W` with some; the largest stays."""
+    """Remove connected parts of at most `pixels` from a non-empty mask `H x W`; the largest stays."""
     _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
     kept = np.concatenate([[False], areas > pixels])
@@ -115,7 +204,7 @@ def without_specks(mask: Mask, pixels: int) -> Mask:
 
 
 def _away(mask: Mask) -> NDArray[np.float32]:
-    """Return how far each pixel of a mask `H x W` is from the nearest one that is not in it."""
+    """Return the distance of each pixel of a mask `H x W` from the nearest pixel outside."""
     return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
 
 

@@ -1,4 +1,4 @@
-"""Propagation in the computing process: fills gaps between drawn frames."""
+"""Propagation in the computing process: fills the gaps between drawn frames."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,32 +24,28 @@ from model import (
     load_network,
 )
 from model.aggregation import most_probable
-from model.fast_inference.precision import is_reduced
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.settings import WorkerSettings
 from scripts.evaluation.flags import ANY_VIDEO_MEMORY_FRAMES
-from util.device import set_up_device
 
 FUSION_FILE = "fusion.pth"
-QUERY_BYTES = 1 << 28  # of encoded frames, kept from a pass to the next
-NEAREST = 6  # drawn frames that a pass remembers from its beginning on
-LEVELS = 255  # steps in which probabilities of a pass wait for the other one
+QUERY_BYTES = 1 << 28  # of encoded frames, kept for the next pass
+NEAREST = 6  # drawn frames in the memory at the start of a pass
+LEVELS = 255  # quantisation of a pass's probabilities until they are fused
 
-Given = Mapping[
-    int, tuple[NDArray[np.uint8], Sequence[int]]
-]  # by frame: labels H x W, and which it speaks of
+Given = Mapping[int, tuple[NDArray[np.uint8], Sequence[int]]]  # by frame: H x W, and its annotated labels
 
 
 class WorkingFrames(Sequence[Tensor]):
-    """The frames of a video as the network sees them, decoded when asked for.
+    """The frames of a video in the network's size, decoded when asked for.
 
     Args:
-        pictures: of the video.
-        short_side: larger frames are reduced to it.
+        pictures: the video.
+        short_side: shorter side to which larger frames are resized.
 
     Attributes:
-        missing: frames that could not be decoded; the nearest one before them stands in.
+        missing: frames that cannot be decoded; the nearest frame before replaces them.
     """
 
     def __init__(self, pictures: Pictures, short_side: int) -> None:
@@ -78,7 +74,7 @@ class WorkingFrames(Sequence[Tensor]):
         return first_readable(self.pictures.source) if nearest is None else self.pictures.read(nearest)
 
     def reduced(self, labels: NDArray[np.uint8]) -> Tensor:
-        """Bring a label map `H x W` to the size of the frames, `h x w`."""
+        """Resize a label map `H x W` to the size of the frames, `h x w`."""
         mask = torch.from_numpy(labels.copy())
         return F.interpolate(mask[None, None], self.size, mode="nearest")[0, 0]
 
@@ -91,24 +87,22 @@ class Rounds:
         self.pictures = Pictures(settings.video)
         self.frames = WorkingFrames(self.pictures, settings.size)
         self.options: dict[str, Any] = {"max_memory_frames": ANY_VIDEO_MEMORY_FRAMES}  # of the engines
-        self._device = set_up_device(settings)
-        self._amp = is_reduced(settings.precision, self._device, self.frames.size)
+        self._device, self._amp = settings.computing(self.frames.size)
         self._networks: dict[tuple[Path, int], PropagationNetwork] = {}
         self._loaded_fusion: FusionNetwork | None = None
 
     def run(
         self, request: Mapping[str, Any], is_stopped: Callable[[], bool]
     ) -> Iterator[tuple[str, int, NDArray[np.uint8] | None]]:
-        """Fill gaps; yield ("frame", number, labels `H x W`) as they are known, and ("step", number, None).
+        """Fill gaps; yield ("frame", number, labels `H x W`) when known, and ("step", number, None).
 
-        What is carried forward from one drawn frame and backward from another is fused, by the fusion network
-        where there is one, else by distance.
+        Forward and backward masks are fused by the fusion network if its weights exist, else by distance.
 
         A frame that a damaged video file lacks gets an empty mask.
 
         Args:
             request: "weights", "remember_previous" (see `InferenceCore`), "gaps", "given" and "labels".
-            is_stopped: asked after every frame; what was yielded until then is right.
+            is_stopped: called after every frame; tells whether to end.
         """
         network = self._network(request["weights"])
         self.options["remember_previous"] = request["remember_previous"]
@@ -130,13 +124,13 @@ class Rounds:
     def _filled(
         self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int]
     ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
-        """Yield the frames of a gap with their labels, or None for one that waits for the other pass.
+        """Yield the frames of a gap with their labels, or None while the other pass is missing.
 
         Args:
-            network: to segment with.
-            gap: the frames; both ends speak of all objects.
-            given: drawn masks.
-            labels: of the K objects.
+            network: the propagation network.
+            gap: a gap whose ends are annotated for all objects.
+            given: the drawn masks.
+            labels: labels of the K objects.
         """
         core = InteractiveCore(
             network,
@@ -165,20 +159,20 @@ class Rounds:
     def _filled_by_object(
         self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int], room: Any
     ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
-        """Do what `_filled` does where drawn frames speak of some objects, which come in on the way.
+        """Do what `_filled` does for a gap with frames that are annotated for some objects.
 
         Args:
-            network: to segment with.
-            gap: the frames.
-            given: drawn masks.
-            labels: of the K objects.
-            room: a file for the probabilities of the first of two passes.
+            network: the propagation network.
+            gap: the gap.
+            given: the drawn masks.
+            labels: labels of the K objects.
+            room: file for the probabilities of the first of two passes.
         """
         both = gap.forward and gap.backward
         shape = (len(gap.frames), len(labels) + 1, *self.frames.size)
         kept = np.memmap(room, np.uint8, "w+", shape=shape) if both else None
         for frame, prob in self._carried(network, gap.forward, given, labels):
-            if frame not in gap.frames or any(gap.shares[frame]):  # on the way there, or not known yet
+            if frame not in gap.frames or any(gap.shares[frame]):  # the backward pass is missing
                 if kept is not None and frame in gap.frames:
                     kept[frame - gap.frames.start] = (prob * LEVELS).round().to(torch.uint8).numpy()
                 yield frame, None
@@ -196,10 +190,9 @@ class Rounds:
     def _carried(
         self, network: PropagationNetwork, frames: range, given: Given, labels: Sequence[int]
     ) -> Iterator[tuple[int, Tensor]]:
-        """Carry masks from a drawn frame through those behind it; yield their probabilities `(K+1) x h x w`.
+        """Propagate through frames from a drawn one; yield probabilities `(K+1) x h x w`.
 
-        The pass begins with the drawn frames nearest to its start in its memory, and takes up those that it
-        meets.
+        The memory starts with the nearest drawn frames; those on the way are added.
         """
         if not frames:
             return
@@ -231,7 +224,7 @@ class Rounds:
         return self._loaded_fusion
 
     def _network(self, path: Path) -> PropagationNetwork:
-        """Load weights, once; a file that has been written anew is read again."""
+        """Load weights once; a file that has changed is read again."""
         key = (path, path.stat().st_mtime_ns)
         if key not in self._networks:
             self._networks = {key: load_network(path, self._device, self._amp)}
@@ -239,10 +232,10 @@ class Rounds:
 
 
 def channel_shares(shares: Sequence[float | None]) -> Tensor:
-    """Return how much of each channel is carried backward, `(K+1) x 1 x 1`; of background, their mean.
+    """Return the weight of the backward pass by channel, `(K+1) x 1 x 1`; background has the mean.
 
     Args:
-        shares: of the K objects; None for one that is not carried at all.
+        shares: weights of the K objects; None for an object that is not propagated.
     """
     known = [share for share in shares if share is not None]
     return torch.tensor([sum(known) / len(known), *(share or 0.0 for share in shares)])[:, None, None]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from dataset.image_io import list_images
 from scripts.annotator.access import EVERYWHERE
-from scripts.annotator.choice import Choice, checked_choice
 from scripts.annotator.export import export
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.session import Session
+from scripts.annotator.snapshot import Choice, checked_choice
 from scripts.annotator.workspace import Workspace, open_workspace
 from util.errors import InputError
 from util.progress import FrameProgress
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WORKSPACES = Path("output/annotate")
-CHOICE = ("first", "last", "objects", "feather", "choke", "apart")  # flags of --export, see `choice.py`
+CHOICE = ("first", "last", "objects", "feather", "choke", "apart")  # flags of --export, see `snapshot.py`
 
 
 def annotate(args: argparse.Namespace, usual_port: int) -> None:
@@ -97,7 +97,7 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
         address = f"http://{_shown_host(args.host)}:{port.getsockname()[1]}/?token={workspace.token}"
         try:
             if args.masks is not None:
-                _bring_in(args.masks, tasks)
+                _import(args.masks, tasks)
             _add_objects(args.num_objects, session)
             print(f"Annotating {args.input} ({len(session.pictures)} frames) in {workspace.folder}")
             print(f"Open {address}")
@@ -110,16 +110,16 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
             tasks.close()
 
 
-def _bring_in(path: Path, tasks: "Tasks") -> None:
+def _import(path: Path, tasks: "Tasks") -> None:
     """Take the masks of --masks as a result to be mended, once: what a person made of them stays."""
     workspace = tasks.session.workspace
     if len(workspace.log.entries) > 1:  # the first says of which video it is
-        print(f"{workspace.folder} has edits already: --masks is left out (the page, too, brings masks in).")
+        print(f"{workspace.folder} has edits already: --masks is left out (the page imports masks, too).")
         return
     files = list_images(path) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise InputError(f"there are no masks at {path}: give a PNG, or a folder of PNGs named after frames.")
-    tasks.bring_in([(file.name, file.read_bytes()) for file in files], frame=0, mend=True)
+    tasks.import_masks([(file.name, file.read_bytes()) for file in files], frame=0, mend=True)
 
 
 def _add_objects(count: int, session: Session) -> None:
@@ -127,7 +127,7 @@ def _add_objects(count: int, session: Session) -> None:
     if len(session.workspace.log.entries) > 1:
         return
     for _ in range(count):
-        name, colour = f"Object {session.document.free_label()}", session.document.free_colour()
+        name, colour = f"Object {session.new_label()}", session.document.free_colour()
         session.edit({"kind": "add", "name": name, "colour": colour})
 
 

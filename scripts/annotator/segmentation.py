@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from model.interactive.promptable import is_here, model_type
 from scripts.annotator.edits import Edit, checked_edit
-from scripts.annotator.masks import SCRIBBLES, Labels, merged
-from scripts.annotator.scribbles import counting_scribbles
+from scripts.annotator.masks import SCRIBBLES, Labels, counting_scribbles, merged
 from scripts.annotator.session import Change, Session, labels_in
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.worker import Worker

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.interactive.scribbles import draw_stroke, no_scribbles
+from dataset.video import working_size
 from model import load_s2m
 from model.interactive.clicks import ClickSegmenter, PointSegmenter
 from model.interactive.grab_cut import GrabCutSegmenter
@@ -17,7 +18,6 @@ from model.interactive.scribbled_clicks import REACH, ScribbledClicks
 from model.interactive.words import WordFinder
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.settings import WorkerSettings
-from util.device import set_up_device
 
 SHORT_SIDE = 480  # frames are reduced to it: more takes long and finds no more
 
@@ -102,8 +102,9 @@ class Segmenters:
             return self._grab_cut
         key = weights, weights.stat().st_mtime_ns
         if key not in self._loaded:
-            amp = self.settings.precision == "reduced"  # "auto" is about propagation
-            network = load_s2m(weights, set_up_device(self.settings), amp)
+            network = load_s2m(
+                weights, *self.settings.computing(working_size(self.pictures.size, SHORT_SIDE))
+            )
             self._loaded = {key: S2MSegmenter(network)}
         return self._loaded[key]
 

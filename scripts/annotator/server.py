@@ -62,8 +62,13 @@ def application(session: Session, tasks: Tasks, host: str) -> Starlette:
         "/api/fit": tasks.fit,
         "/api/download": tasks.download,
         "/api/find": tasks.find,
-        "/api/preview": lambda body: Response(tasks.preview(body), media_type="image/png", headers=NEVER),
+        "/api/preview": lambda body: png(tasks.preview(body)),
+        "/api/remade": lambda body: png(png_of(tasks.remaking.preview(body), indexed=True)),
     }
+
+    def png(content: bytes) -> Response:
+        return Response(content, media_type="image/png", headers=NEVER)
+
     return Starlette(
         routes=[
             Route("/", answers.page),
@@ -72,12 +77,11 @@ def application(session: Session, tasks: Tasks, host: str) -> Starlette:
             Route("/frames/{index:int}.jpg", answers.frame),
             Route("/masks/{index:int}/{version:int}.png", answers.mask),
             Route("/opacity/{index:int}/{version:int}.png", media.opacity),
-            Route("/preview/{index:int}.png", answers.preview),
             Route("/thumbnails/{index:int}.jpg", answers.thumbnail),
             Route("/thumbnails/{index:int}/{version:int}.png", media.small_mask),
             Route("/sound", media.sound),
             Route("/exports/{name}", answers.exported),
-            Route("/api/import", answers.bring_in, methods=["POST"]),
+            Route("/api/import", answers.import_masks, methods=["POST"]),
             WebSocketRoute("/api/events", answers.events),
             *(Route(path, _json_post(function), methods=["POST"]) for path, function in posts.items()),
             Mount("/static", StaticFiles(directory=STATIC)),
@@ -137,16 +141,6 @@ class Answers:
         png = await run_in_threadpool(lambda: png_of(self.session.label_map(index, version), indexed=True))
         return Response(png, media_type="image/png", headers=kept(request, self.session))
 
-    async def preview(self, request: Request) -> Response:
-        """Return the labels that the edit `?edit=` would make of a frame, as `mask` does."""
-        index = index_of(request, self.session)
-        try:
-            edit = json.loads(request.query_params.get("edit", ""))
-        except (ValueError, RecursionError) as error:
-            raise InputError("the edit is no JSON.") from error
-        png = await run_in_threadpool(lambda: png_of(self.session.preview(edit, index), indexed=True))
-        return Response(png, media_type="image/png", headers=NEVER)
-
     async def thumbnail(self, request: Request) -> Response:
         """Return a small picture of a frame for the timeline; 404 as long as it is not made."""
         path = self.tasks.thumbnail_path(index_of(request, self.session))
@@ -162,10 +156,10 @@ class Answers:
             raise HTTPException(404, "there is no such export.")
         return FileResponse(path, filename=name, headers=NEVER)
 
-    async def bring_in(self, request: Request) -> Response:
+    async def import_masks(self, request: Request) -> Response:
         """Bring in masks: a form of picture files, and whether they are to be mended."""
         if int(request.headers.get("content-length", LARGEST_BODY + 1)) > LARGEST_BODY:
-            raise InputError(f"at most {LARGEST_BODY >> 20} MB of masks can be brought in at once.")
+            raise InputError(f"at most {LARGEST_BODY >> 20} MB of masks can be imported at once.")
         async with request.form(max_files=100_000) as form:
             files = [
                 (file.filename or "", await file.read())
@@ -174,7 +168,7 @@ class Answers:
             ]
             mend = form.get("mend") == "true"
             frame = self._frame_of(str(form.get("frame", "0")))
-        change = await run_in_threadpool(self.tasks.bring_in, files, frame, mend)
+        change = await run_in_threadpool(self.tasks.import_masks, files, frame, mend)
         return Json(change, headers=NEVER)
 
     async def events(self, page: WebSocket) -> None:

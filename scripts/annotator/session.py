@@ -1,25 +1,24 @@
-"""One video being annotated: checks edits, saves them, and says what changed.
+"""The annotation of one video: checks edits, saves them, and tells the pages.
 
-Everything that changes the document goes through here, under one lock, and in one order: whole masks to the
-disk, then the entry to the log, then the document, then the pages.
+All changes of the document go through here, under one lock and in one order: whole masks to the disk, the
+entry to the log, the document, the pages.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scripts.annotator.document import Document
-from scripts.annotator.edits import DRAWN_REMAKES, MOST_POINTS, REMAKES, SHAPES, Edit, checked_edit, edit_id
+from scripts.annotator.edits import MOST_POINTS, SHAPES, Edit, checked_edit, edit_id
 from scripts.annotator.events import Events
 from scripts.annotator.jobs import Jobs
-from scripts.annotator.masks import MaskStore, covered, merged, painted
+from scripts.annotator.masks import MaskStore, counting_scribbles, covered, merged, painted
 from scripts.annotator.pictures import Pictures
-from scripts.annotator.remaking import remade
-from scripts.annotator.scribbles import counting_scribbles
 from scripts.annotator.workspace import Workspace
 from util.errors import InputError
 
@@ -28,14 +27,14 @@ Change = dict[str, Any]  # what pages are told
 
 
 class Session:
-    """The state behind all open pages.
+    """The state that all open pages show.
 
     Args:
-        workspace: open.
-        pictures: of its video.
+        workspace: the open workspace of the video.
+        pictures: the video's frames.
 
     Attributes:
-        revision: number of the last entry in the log; pages that missed one load the whole state again.
+        revision: number of the last entry in the log; a page that missed an entry loads the whole state.
     """
 
     def __init__(self, workspace: Workspace, pictures: Pictures) -> None:
@@ -52,7 +51,7 @@ class Session:
         self._known_ids = {entry["id"] for entry in entries if "id" in entry}
 
     def state(self) -> dict[str, Any]:
-        """Return all that a page needs to begin."""
+        """Return what a page loads at its start."""
         height, width = self.pictures.size
         with self.lock:
             return {
@@ -80,67 +79,49 @@ class Session:
             return self.masks.label_map(frame, version)
 
     def edit(self, raw: Mapping[str, Any]) -> Change:
-        """Save an edit that a page has sent, and apply it; one that is saved already changes nothing.
+        """Save an edit of a page and apply it; an edit that is saved already changes nothing.
 
         Args:
-            raw: see `edits.py`; "id", any text, tells it from all others.
+            raw: the edit, see `edits.py`; its "id" is any text that no other edit has.
 
         Raises:
-            InputError: it cannot be done.
+            InputError: the edit is not possible.
         """
         edit = checked_edit(raw, len(self.pictures))
+        kind = edit["kind"]
         with self.lock:
             known = self.known(edit)
             if known is not None:
                 return known
             self.check_object(edit)
-            running = self.jobs.running
-            if edit["kind"] in ("merge", "swap") and running is not None and running.kind == "propagate":
-                raise InputError("a propagation is at work: wait for it, or cancel it.")
-            if edit["kind"] == "add":
-                edit["object"] = self.document.free_label()
+            if kind in ("merge", "swap") and self.jobs.kind_running == "propagate":
+                raise InputError("a propagation is running: wait for it, or cancel it.")
+            if kind == "add":
+                edit["object"] = self.new_label()
             locked = sorted(self.document.locked)
-            if locked and edit["kind"] in (*SHAPES, "clear"):
+            if locked and kind in (*SHAPES, "clear"):
                 edit["locked"] = locked
-            if edit["kind"] in SHAPES:
+            if kind in SHAPES:
                 edit = self._with_labels(edit)
-            if edit["kind"] in REMAKES:
-                return self._remake(edit)
             return self.write(edit)
 
-    def preview(self, raw: Mapping[str, Any], frame: int) -> Labels:
-        """Return the labels `H x W` that an edit in `REMAKES` would make of a frame; nothing is saved."""
-        edit = checked_edit({**raw, "first": frame, "last": frame}, len(self.pictures))
-        with self.lock:
-            self.check_object(edit)
-            return dict(self._remade(edit)).get(frame, self.label_map(frame))
+    def new_label(self) -> int:
+        """Return the label of the next object; raises InputError when all 255 labels are taken."""
+        for label in self.document.free_labels():
+            return label
+        raise InputError("there are 255 objects already, the most that a mask can hold.")
 
     def known(self, entry: Mapping[str, Any]) -> Change | None:
-        """Return the answer to an entry that is in the log already, sent again by a page that got none."""
+        """Return the answer to an entry that the log has already; None for a new one."""
         return self._change([]) if entry.get("id", "") in self._known_ids else None
 
     def check_object(self, edit: Edit) -> None:
-        """Make sure that an edit's object is there and not locked; raises InputError."""
+        """Raise InputError when an object of an edit does not exist, or is locked."""
         if edit.get("object"):
             for label in {edit["object"], edit.get("other", edit["object"])}:
                 found = self.document.object(label)
                 if found.locked and edit["kind"] not in ("change", "swap"):
                     raise InputError(f"{found.name} is locked: unlock it first.")
-
-    def _remade(self, edit: Edit) -> Iterator[tuple[int, Labels]]:
-        locked = self.document.locked
-        labels = [edit["object"]] if edit["object"] else [each.label for each in self.document.objects]
-        return remade(edit, self.label_map, [label for label in labels if label not in locked], locked)
-
-    def _remake(self, edit: Edit) -> Change:
-        """Save an edit in `REMAKES` with the whole masks that it makes."""
-        masks = dict(self._remade(edit))
-        if not masks:
-            raise InputError("these masks would stay as they are: there is nothing to change.")
-        labels = [edit["object"]] if edit["object"] else [each.label for each in self.document.objects]
-        drawn = labels if edit["kind"] in DRAWN_REMAKES else []
-        frames = {str(frame): {"labels": labels_in(mask), "drawn": drawn} for frame, mask in masks.items()}
-        return self.write_masks({**edit, "frames": frames}, masks)
 
     def write(self, entry: Mapping[str, Any]) -> Change:
         """Append an entry to the log and apply it."""
@@ -151,24 +132,30 @@ class Session:
             return self._applied(saved)
 
     def write_masks(self, entry: Mapping[str, Any], masks: Mapping[int, Labels]) -> Change:
-        """Keep whole label maps `H x W`, by frame, and the entry that made them."""
+        """Save an entry and the label maps `H x W` that it makes, by frame."""
+        with self.lock, self.masks.staged() as folder:
+            for frame, labels in masks.items():
+                self.masks.write_file(folder / f"{frame:05}.png", labels)
+            return self.write_staged(entry, folder)
+
+    def write_staged(self, entry: Mapping[str, Any], folder: Path) -> Change:
+        """Save an entry and the label maps in a folder of `MaskStore.staged`."""
         with self.lock:
             number = self.workspace.log.next_number
+            self.masks.keep(folder, number)
             try:
-                for frame, labels in masks.items():
-                    self.masks.write(number, frame, labels)
                 return self.write(entry)
             except OSError:
                 self.masks.forget(number)
                 raise
 
     def undo(self, raw: Mapping[str, Any] | None = None) -> Change:
-        """Take the last entry back; a propagation that is at work is stopped first."""
+        """Undo the last entry; if it is a running propagation, stop that first."""
         self._stop_if_undone()
         return self._step("undo", raw or {})
 
     def redo(self, raw: Mapping[str, Any] | None = None) -> Change:
-        """Bring back what was undone last."""
+        """Restore the entry that was undone last."""
         return self._step("redo", raw or {})
 
     def _step(self, kind: str, raw: Mapping[str, Any]) -> Change:
@@ -182,10 +169,10 @@ class Session:
             return self.write(entry)
 
     def add_result(self, number: int, frame: int, labels: Labels) -> bool:
-        """Take one frame's mask from propagation `number`; return False when it no longer counts.
+        """Save one frame's mask of propagation `number`; return False when that was undone.
 
-        Reviewed frames stay as they are, and so do objects that are locked, and those that a person drew on
-        the frame or took off it.
+        Reviewed frames do not change, nor do objects that are locked, or that the user drew or removed on
+        the frame.
         """
         with self.lock:
             if not self.document.counts(number):
@@ -214,15 +201,15 @@ class Session:
             "revision": self.revision,
             "frames": [self._row(frame) for frame in frames],
             "scribbles": self._scribbles(frames),
-            "copies": [frame for frame in frames if document.is_copy(frame)],
+            "copies": [frame for frame in frames if (document.last_entry(frame) or {}).get("kind") == "copy"],
             "objects": [asdict(each) for each in document.objects],
             "undo": None if undoable is None else undoable["kind"],
             "redo": None if redoable is None else redoable["kind"],
-            "next": {"label": self._free_label(), "colour": document.free_colour()},
+            "next": {"label": next(iter(document.free_labels()), None), "colour": document.free_colour()},
         }
 
     def _scribbles(self, frames: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
-        """Return the scribbles that frames have, by frame."""
+        """Return the scribbles in effect, by frame."""
         names = ("n", "object", "points", "positive")
         found = {frame: counting_scribbles(self.document.history(frame)) for frame in frames}
         return {
@@ -231,39 +218,30 @@ class Session:
             if scribbles
         }
 
-    def _free_label(self) -> int | None:
-        try:
-            return self.document.free_label()
-        except InputError:
-            return None
-
     def _row(self, frame: int) -> list[Any]:
         """Return what pages know of a frame.
 
-        Its number, its version, labels present and drawn, whether it is reviewed, and the clicks that it was
-        last changed by (see `Document.clicks`).
+        Number, version, labels present, labels drawn, whether it is reviewed, and the clicks that changed it
+        last.
         """
-        state, clicks = self.document.state(frame), self.document.clicks(frame)
+        state, last = self.document.state(frame), self.document.last_entry(frame)
+        is_click = last is not None and last["kind"] == "click"
+        clicks = {name: last[name] for name in ("object", "clicks")} if last and is_click else None
         return [frame, state.version, sorted(state.present), sorted(state.drawn), state.reviewed, clicks]
 
     def _with_labels(self, edit: Edit) -> Edit:
-        """Return a shape with the labels that are there after it, for its replay."""
+        """Return a shape with the labels that the frame has after it, for its replay."""
         before = self.masks.label_map(edit["frame"])
         after = painted(before, covered(edit, before.shape), edit)
         return {**edit, "labels": labels_in(after)}
 
     def _stop_if_undone(self) -> None:
-        """Stop a propagation that undo is about to take back."""
-        running, last = self.jobs.running, self.document.undoable
-        if (
-            running is not None
-            and running.kind == "propagate"
-            and last is not None
-            and last["kind"] == "propagate"
-        ):
+        """Stop a propagation that undo is about to revert."""
+        last = self.document.undoable
+        if last is not None and last["kind"] == self.jobs.kind_running == "propagate":
             self.jobs.cancel(wait=True)
 
 
 def labels_in(labels: Labels) -> list[int]:
-    """Return the labels above 0 that a label map has."""
+    """Return the labels above 0 in a label map."""
     return (np.flatnonzero(np.bincount(labels.reshape(-1), minlength=256)[1:]) + 1).tolist()

@@ -1,8 +1,7 @@
-"""Where a result looks wrong: a number for each mask, and the places that should be looked at first."""
+"""Suspicion: how much each mask looks wrong, and the places to look at first."""
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,15 @@ from util.errors import InputError
 
 MEASURED_SIDE = 240  # pixels: larger masks are measured on every second, third ... pixel
 HELD = 16  # reduced label maps: of this frame, the one before it, and drawn ones
-APART = 4  # frames: those nearer to a place belong to it
+APART = 4  # frames; masks nearer to a place belong to it
 MOST_PLACES = 20
-SUSPICIOUS = 0.5  # change from which on a place is to be looked at
+SUSPICIOUS = 0.5  # least change of a place to look at
 
 Mask = NDArray[np.bool_]  # H x W
 Versions = list[tuple[int, int]]  # frames, and a version of each
 
 
-@dataclass(frozen=True)
-class Place:
-    """A frame to look at, and the object that looks wrong there."""
-
-    frame: int
-    label: int
-    score: float
+Place = tuple[int, int, float]  # frame, label of the object, suspicion
 
 
 def places(scores: Mapping[tuple[int, int], float]) -> list[Place]:
@@ -41,17 +34,17 @@ def places(scores: Mapping[tuple[int, int], float]) -> list[Place]:
     for (frame, label), score in sorted(scores.items(), key=lambda each: (-each[1], each[0])):
         if score < SUSPICIOUS or len(found) == MOST_PLACES:
             break
-        if all(abs(frame - place.frame) > APART for place in found):
-            found.append(Place(frame, label, score))
+        if all(abs(frame - other) > APART for other, _, _ in found):
+            found.append((frame, label, score))
     return found
 
 
 class Suspicion:
-    """Measures the masks of a session; those that have not changed since are not measured again.
+    """Measures the masks of a session; only changed masks are measured again.
 
-    A mask looks wrong by its change from the nearest drawn ones of its object, the smaller change of the two;
-    from the frame before where the object is drawn nowhere. An object that is gone looks wrong on its first
-    frame without a mask alone.
+    The suspicion of a mask is its change from the nearest drawn masks of its object, the smaller of the two.
+    If the object is drawn nowhere, it is the change from the frame before. Where an object has disappeared,
+    only its first frame without a mask is suspicious.
     """
 
     def __init__(self, session: Session) -> None:
@@ -71,7 +64,7 @@ class Suspicion:
             labels = [each.label for each in document.objects]
         scores: dict[tuple[int, int], float] = {}
         curves = {label: self._curve(label, states, scores) for label in labels}
-        found = [[place.frame, place.label, round(place.score, 3)] for place in places(scores)]
+        found = [[frame, label, round(score, 3)] for frame, label, score in places(scores)]
         return {"revision": revision, "curves": curves, "places": found}
 
     def _curve(

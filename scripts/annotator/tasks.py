@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from scripts.annotator.bringing_in import read_masks
-from scripts.annotator.choice import checked_choice
 from scripts.annotator.cut_out import MOST_CHOKE, WIDEST_FEATHER
 from scripts.annotator.document import COLOURS
-from scripts.annotator.edits import FROM_HINTS, checked_edit, text, whole_number
+from scripts.annotator.edits import FROM_HINTS, REMAKES, checked_edit, text, whole_number
 from scripts.annotator.export import KINDS, export
+from scripts.annotator.import_masks import read_masks
 from scripts.annotator.jobs import Job
 from scripts.annotator.masks import replaced
 from scripts.annotator.propagation import Propagation
+from scripts.annotator.remaking import Remaking
 from scripts.annotator.segmentation import Segmentation
 from scripts.annotator.session import Change, Session, labels_in
+from scripts.annotator.snapshot import checked_choice
 from scripts.annotator.weights import Weights, fetch_network
 from util.errors import InputError
 
@@ -43,6 +44,7 @@ class Tasks:
         self.weights = weights
         self.propagation = propagation
         self.segmentation = segmentation
+        self.remaking = Remaking(session)
         self._closing = threading.Event()
         self._thumbnails = threading.Thread(target=self._make_thumbnails, name="thumbnails", daemon=True)
 
@@ -60,10 +62,11 @@ class Tasks:
         self.segmentation.close()
 
     def edit(self, raw: Any) -> Change:
-        """Save an edit; scribbles, clicks and a box around an object first become a mask."""
-        if not isinstance(raw, Mapping) or raw.get("kind") not in FROM_HINTS:
-            return self.session.edit(raw)
-        return self.segmentation.edit(self.session, checked_edit(raw, len(self.session.pictures)))
+        """Check and save an edit of a page."""
+        kind = raw.get("kind") if isinstance(raw, Mapping) else None
+        if kind in FROM_HINTS:
+            return self.segmentation.edit(self.session, checked_edit(raw, len(self.session.pictures)))
+        return self.remaking.edit(raw) if kind in REMAKES else self.session.edit(raw)
 
     def propagate(self, body: Any) -> dict[str, Any]:
         """Start to carry masks from all drawn frames through a range."""
@@ -87,7 +90,7 @@ class Tasks:
         return job.as_json()
 
     def export(self, body: Any) -> dict[str, Any]:
-        """Start to export one kind of result; see `choice.py`."""
+        """Start to export one kind of result; see `snapshot.py`."""
         kind = body.get("kind")
         if not isinstance(kind, str) or kind not in KINDS:
             raise InputError(f"there is no export {kind}; choose one of {', '.join(KINDS)}.")
@@ -139,8 +142,8 @@ class Tasks:
         ]
         return {"exports": exports, "limits": {"feather": WIDEST_FEATHER, "choke": MOST_CHOKE}}
 
-    def bring_in(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
-        """Take masks from files (see `bringing_in.read_masks`); objects that a file does not show stay.
+    def import_masks(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
+        """Take masks from files (see `import_masks.read_masks`); objects that a file does not show stay.
 
         Args:
             files: name and content of each.
@@ -148,11 +151,11 @@ class Tasks:
             mend: they are a result to be mended; else they count as drawn, and stay.
         """
         session = self.session
-        brought = read_masks(files, frame, session.pictures)
+        masks_by_frame = read_masks(files, frame, session.pictures)
         with session.lock:
             locked = session.document.locked
             masks, about = {}, {}
-            for index, mask in brought.items():
+            for index, mask in masks_by_frame.items():
                 about[index] = labels_in(mask)
                 masks[index] = replaced(session.label_map(index), mask, about[index], locked)
             known = {each.label for each in session.document.objects}

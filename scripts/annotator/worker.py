@@ -1,4 +1,4 @@
-"""A process that computes with networks, so that the page is answered meanwhile."""
+"""The server's side of a process that computes with networks, while the server answers pages."""
 
 import threading
 from collections.abc import Generator
@@ -16,11 +16,11 @@ STOP_WAIT = 5  # seconds until a process that does not end is killed
 
 
 class Worker:
-    """One process; it is started when it is first needed, and again after it was lost.
+    """One process, started when it is first needed, and again after it was lost.
 
     Args:
-        settings: of the process.
-        niceness: how far it stands back behind other processes.
+        settings: settings of the process.
+        niceness: its niceness; processes with a lower one come first.
     """
 
     def __init__(self, settings: WorkerSettings, niceness: int) -> None:
@@ -32,13 +32,12 @@ class Worker:
         self._sending = threading.Lock()
 
     def ask(self, request: dict[str, Any]) -> Generator[tuple[Any, ...], None, None]:
-        """Send a request, and yield what comes back until it is done.
+        """Send a request and yield the answers until it is done.
 
-        When the iterator is closed before that, the process ends with it: its further answers would be taken
-        for those to the next request.
+        Closing the iterator early ends the process, whose answers would mix with those to the next request.
 
         Raises:
-            InputError: it cannot be done, or the process was lost.
+            InputError: the request failed, or the process was lost.
         """
         with self._busy:
             pipe, answered = self._started(), False
@@ -60,7 +59,7 @@ class Worker:
                     self.close()
 
     def stop(self) -> None:
-        """Ask for an early end of the request at work; what it yields until then still comes."""
+        """Ask the running request to end early; its answers until then still arrive."""
         if self._pipe is not None:
             with self._sending, suppress(OSError):
                 self._pipe.send({"kind": "stop"})

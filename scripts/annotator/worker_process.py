@@ -1,4 +1,4 @@
-"""The computing process: loads networks when they are first needed, and answers one request after another."""
+"""The computing process: loads networks when they are needed and answers requests one by one."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ def work(pipe: Connection, settings: WorkerSettings, niceness: int) -> None:
     """Answer requests until the pipe is closed or the parent is gone.
 
     A request is a dict with a "kind": "propagate" (see `rounds.Rounds`), else see `segmenters.Segmenters`.
-    Answers are tuples: what these yield, then ("done",) or ("failed", why).
+    Answers are the tuples that these yield, then ("done",) or ("failed", why).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the server ends this process
     end_with_parent(signal.SIGKILL)
@@ -32,12 +32,12 @@ def work(pipe: Connection, settings: WorkerSettings, niceness: int) -> None:
         networks = _Networks(pipe, settings)
         while True:
             request = pipe.recv()
-            if request["kind"] != "stop":  # one that came too late
+            if request["kind"] != "stop":  # a late one
                 _answer(pipe, networks, request)
 
 
 class _Networks:
-    """What is loaded, and stays."""
+    """The loaded networks."""
 
     def __init__(self, pipe: Connection, settings: WorkerSettings) -> None:
         self.pipe = pipe
@@ -58,7 +58,7 @@ class _Networks:
         return self._segmenters.run(request)
 
     def is_stopped(self) -> bool:
-        """Tell whether the request at work shall end."""
+        """Tell whether the running request should end."""
         return self.pipe.poll() and self.pipe.recv()["kind"] == "stop"
 
 
@@ -73,6 +73,6 @@ def _answer(pipe: Connection, networks: _Networks, request: dict[str, Any]) -> N
         pipe.send(("failed", str(error)))
     except OSError as error:
         pipe.send(("failed", explained(error)))
-    except Exception as error:  # the page shall say it; the process goes on
+    except Exception as error:  # told on the page; the process continues
         log.exception("a request failed")
         pipe.send(("failed", f"{type(error).__name__}: {error}"))

@@ -24,7 +24,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-PATIENCE = 120  # seconds, for a busy machine
+PATIENCE = 60  # seconds, for a busy machine
 
 needs_browser = pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"there is no browser at {CHROMIUM}")
 
@@ -50,18 +50,19 @@ class Annotator:
         port=None,
         host="127.0.0.1",
         networks=(),
+        fps=None,
     ):
         self.workspace = workspace
         self.closing = threading.Event()
         self.ready = threading.Event()
-        self.arguments = video, workspace, weights, size, precision, port, host, networks
+        self.arguments = video, workspace, weights, size, precision, port, host, networks, fps
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self.ready.wait(PATIENCE)
 
     def _run(self):
-        video, workspace, weights, size, precision, port, host, networks = self.arguments
-        with session(video, workspace) as self.session, listening(host, port, 0) as sock:
+        video, workspace, weights, size, precision, port, host, networks, fps = self.arguments
+        with session(video, workspace, fps) as self.session, listening(host, port, 0) as sock:
             settings = WorkerSettings(video, workspace, workspace, size, "cpu", precision, False, *networks)
             flags = ["--device", "cpu", "--precision", precision]
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
@@ -91,7 +92,10 @@ class Hands:
         self.page = page
         self.problems = []
         page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.goto(url)
+        self.open(url)
+
+    def open(self, url):
+        self.page.goto(url)
         self.until("window.annotator?.store.video && annotator.view.shown.frame >= 0")
         self.js("annotator.store.radius = 12")
         self.saved()

@@ -1,9 +1,11 @@
 """A page of the annotator in a real browser, for tests: the video it shows and the person who uses it."""
 
+import shutil
+
 import pytest
 
 from tests.annotator.browser import Annotator, Hands, browser
-from tests.annotator.parts import write_frames
+from tests.annotator.parts import work_without_trials, write_frames
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +19,12 @@ def video(tmp_path_factory):
     return write_frames(tmp_path_factory.mktemp("video") / "clip")
 
 
-@pytest.fixture
-def annotator(video, tmp_path):
-    started = Annotator(video, tmp_path / "w")
-    yield started
-    started.close()
+@pytest.fixture(scope="session", autouse=True)
+def without_trials():
+    """Let computing processes make no trials of speed, which take half a minute on a busy machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scripts.annotator.worker.work", work_without_trials)
+        yield
 
 
 @pytest.fixture
@@ -37,13 +40,6 @@ def new_page(chromium):
         context.close()
 
 
-@pytest.fixture
-def hands(annotator, new_page):
-    person = Hands(new_page(), annotator.url)
-    yield person
-    assert person.problems == []
-
-
 @pytest.fixture(scope="module")
 def kept(chromium, video, tmp_path_factory):
     """A server and its page that the tests of a module share, which saves starting them for each."""
@@ -55,22 +51,28 @@ def kept(chromium, video, tmp_path_factory):
 
 
 @pytest.fixture
-def shared(kept):
-    """The module's page as it was opened: everything is undone, on frame 0, with the brush."""
+def annotator(kept, monkeypatch):
+    """The module's server, which has an empty workspace again after the test."""
     annotator, hands = kept
-    yield hands
-    assert hands.problems == []
-    hands.js(
-        "document.querySelector('dialog[open]')?.close(), document.getElementById('toasts').replaceChildren()"
-    )
-    hands.key("Escape", "a", "Home", "b")
-    annotator.session.jobs.cancel(wait=True)
-    while annotator.session.document.undoable is not None:
-        annotator.session.undo()
-    hands.until("annotator.store.undo === null")
-    hands.saved()
+    yield annotator
+    monkeypatch.undo()  # before it is tidied up
+    session = annotator.session
+    session.jobs.cancel(wait=True)
+    hands.page.unroute_all()
+    hands.js("annotator.view.draft = null, annotator.pending.length = 0")
+    while session.document.undoable is not None:
+        session.undo()
+    session.document._largest_label = session.jobs._started = 0
+    session.jobs.current = None
+    for folder in ("fit", "exports"):
+        shutil.rmtree(annotator.workspace / folder, ignore_errors=True)
 
 
 @pytest.fixture
-def session_of(kept):
-    return kept[0].session
+def hands(annotator, kept):
+    """The module's page as it is when it is opened."""
+    hands = kept[1]
+    hands.js("Storage.prototype.setItem = () => {}, sessionStorage.clear()")
+    hands.open(annotator.url)
+    yield hands
+    assert hands.problems == []

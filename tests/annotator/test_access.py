@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from scripts.annotator.access import MOST_COOKIES, Guard
+from scripts.annotator.access import Guard
 from tests.annotator.browser import Annotator
 from tests.annotator.parts import Server, stroke, write_frames
 
@@ -37,25 +37,14 @@ def ask(server, path, method="GET", body=None, token=True, raw=False, **headers)
     return answer, content
 
 
-PATHS = [
-    "/",
-    "/api/state",
-    "/frames/0.jpg",
-    "/masks/0/0.png",
-    "/thumbnails/0.jpg",
-    "/static/app.js",
-    "/exports/x",
-    "/nothing",
-]
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_nothing_is_answered_without_the_token(server, path):
-    for wrong in ({}, {"Cookie": "annotator_1=wrong"}, {"Cookie": "another=" + server.token}):
-        answer, content = ask(server, path, token=False, **wrong)
-        assert answer.status == 403
-        assert b"Open the address" in content
-    assert ask(server, f"{path}?token=wrong")[0].status == 403
+def test_nothing_is_answered_without_the_token(server):
+    paths = "", "api/state", "frames/0.jpg", "masks/0/0.png", "static/app.js", "exports/x", "nothing"
+    for path in (f"/{path}" for path in paths):
+        for wrong in ({}, {"Cookie": "annotator_1=wrong"}, {"Cookie": "another=" + server.token}):
+            answer, content = ask(server, path, token=False, **wrong)
+            assert answer.status == 403
+            assert b"Open the address" in content
+        assert ask(server, f"{path}?token=wrong")[0].status == 403
 
 
 def test_the_token_becomes_a_cookie_that_no_script_or_other_site_sees(server):
@@ -109,22 +98,6 @@ def test_servers_behind_tunnels_do_not_log_each_other_out(server, tmp_path):
     other.close()
 
 
-def test_cookies_of_the_oldest_annotations_are_removed(server):
-    """All of them together would be too long for the headers of a WebSocket."""
-    old = [f"annotator_{number:016}" for number in range(90)]
-    own = Guard(None, server.token, "").cookie  # the oldest of all, and kept
-    cookie = "; ".join(f"{name}={'x' * 32}" for name in (own, *old))
-    answer, _ = ask(server, f"/?token={server.token}", token=False, Cookie=cookie)
-    lines = answer.headers.get_all("set-cookie")
-    assert [line.partition("=")[0] for line in lines if "Max-Age=0" in line] == old[:-MOST_COOKIES]
-    assert sum(server.token in line for line in lines) == 1
-    kept = [*(f"{name}={'x' * 32}" for name in old[-MOST_COOKIES:]), f"annotator_a={server.token}"]
-    url, origin = (f"{scheme}://127.0.0.1:{server.port}" for scheme in ("ws", "http"))
-    headers = {"Cookie": "; ".join(kept)}
-    with connect(f"{url}/api/events", origin=origin, additional_headers=headers) as socket:
-        assert json.loads(socket.recv(timeout=10)) == {"hello": True}
-
-
 def test_the_near_end_of_a_tunnel_is_let_in_whatever_its_port(server):
     for host in ("localhost:9999", "127.0.0.1:1", "[::1]:80"):
         assert ask(server, "/api/state", Host=host)[0].status == 200
@@ -155,26 +128,18 @@ def test_events_are_for_our_page_alone(server):
         assert json.loads(socket.recv(timeout=10)) == {"hello": True}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/static/../../../secret.txt",
-        "/static/%2e%2e/%2e%2e/secret.txt",
-        "/exports/..%2f..%2fsecret.txt",
-        "/exports/%2e%2e",
-        "/exports/.%2f..%2fedits.jsonl",
-        "/exports/..",
-        "/frames/-1.jpg",
-        "/frames/99.jpg",
-        "/masks/0/77.png",
-        "/thumbnails/9999.jpg",
-    ],
-)
-def test_no_path_leads_outside(server, path):
-    answer, content = ask(server, path)
-    assert answer.status in (400, 404, 422)
-    assert b"secret" not in content
-    assert b'"n":1' not in content
+OUTSIDE = """
+/static/../../../secret.txt /static/%2e%2e/%2e%2e/secret.txt /exports/..%2f..%2fsecret.txt /exports/%2e%2e
+/exports/.%2f..%2fedits.jsonl /exports/.. /frames/-1.jpg /frames/99.jpg /masks/0/77.png /thumbnails/9999.jpg
+"""
+
+
+def test_no_path_leads_outside(server):
+    for path in OUTSIDE.split():
+        answer, content = ask(server, path)
+        assert answer.status in (400, 404, 422)
+        assert b"secret" not in content
+        assert b'"n":1' not in content
 
 
 @pytest.mark.parametrize(
@@ -215,15 +180,6 @@ def test_text_that_is_no_unicode_does_not_lock_the_page_out(server):
     assert ask(server, "/api/undo", "POST", {})[0].status == 200
 
 
-def test_a_fault_of_the_server_is_said(server):
-    headers = {"Content_Type": "multipart/form-data; boundary=x"}
-    part = '--x\r\nContent-Disposition: form-data; name="files"; filename="{}.png"\r\n\r\na\r\n'
-    form = part.format(1) + part.format("\0") + "--x--\r\n"  # no file system takes the second name
-    answer, content = ask(server, "/api/import", "POST", form, raw=True, **headers)
-    assert answer.status == 500
-    assert json.loads(content)["error"].startswith("Not saved: the annotator failed with ValueError")
-
-
 def test_damaged_requests_do_no_harm(server):
     for junk in (
         b"\0" * 100,
@@ -243,44 +199,36 @@ def test_frames_and_masks_may_be_kept_for_ever_and_the_state_never(server):
         assert ask(server, path)[0].headers["cache-control"] == "no-store"
 
 
-def bring_in(server, name, content, frame="0", other=None):
-    boundary = "x"
-    body = f'--{boundary}\r\nContent-Disposition: form-data; name="frame"\r\n\r\n{frame}\r\n'
-    for each in filter(None, (name, other)):
-        body += (
-            f"--{boundary}\r\n"
-            f'Content-Disposition: form-data; name="files"; filename="{each}"\r\n\r\n{content}\r\n'
-        )
-    body += f"--{boundary}--\r\n"
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    headers = {
-        "Cookie": f"annotator_{server.port}={server.token}",
-        "Content-Type": f"multipart/form-data; boundary={boundary}",
-    }
-    connection.request("POST", "/api/import", body, headers)
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+def import_masks(server, *names, content="no picture", frame="0"):
+    part = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n{}\r\n'
+    body = part.format("frame", "", frame)
+    body += "".join(part.format("files", f'; filename="{name}"', content) for name in names) + "--x--\r\n"
+    headers = {"Content_Type": "multipart/form-data; boundary=x"}
+    answer, said = ask(server, "/api/import", "POST", body, raw=True, **headers)
+    return answer.status, json.loads(said)["error"]
 
 
-def test_errors_of_what_is_brought_in_name_the_users_file_alone(server):
-    status, said = bring_in(server, "../../../escaped.png", "no picture")
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (["../../../escaped.png"], "escaped.png cannot be read as a picture"),
+        (["a/00003.png", "b/00003.png"], "00003.png is there twice: choose one file for each name."),
+        (["00003.png", "mask of mine.png"], "mask of mine.png in the files (1 such) is not named after"),
+    ],
+)
+def test_errors_of_an_import_name_the_users_files_alone(names, why, server):
+    status, said = import_masks(server, *names)
     assert status == 422
-    assert json.loads(said)["error"].startswith("escaped.png cannot be read as a picture")
+    assert said.startswith(why)
 
 
-def test_two_files_of_one_name_are_not_brought_in(server):
-    status, said = bring_in(server, "a/00003.png", "one", other="b/00003.png")
-    assert status == 422
-    assert json.loads(said)["error"] == "00003.png is there twice: choose one file for each name."
+def test_masks_are_imported_for_frames_that_exist(server):
+    for frame in ("x", "-1", "77", "", "9" * 5000):
+        status, said = import_masks(server, "mask.png", frame=frame)
+        assert status == 422 and "they go from 0 to 11." in said
 
 
-def test_strange_files_are_named_without_a_folder(server):
-    status, said = bring_in(server, "00003.png", "one", other="mask of mine.png")
-    assert status == 422
-    assert json.loads(said)["error"].startswith("mask of mine.png in the files (1 such) is not named after")
-
-
-@pytest.mark.parametrize("frame", ["x", "-1", "77", "", "9" * 5000])
-def test_masks_are_brought_in_for_frames_that_there_are(server, frame):
-    status, said = bring_in(server, "mask.png", "no picture", frame)
-    assert status == 422 and "they go from 0 to 11." in said
+def test_a_fault_of_the_server_is_said(server):
+    status, said = import_masks(server, "1.png", "\0.png")  # no file system takes the second name
+    assert status == 500
+    assert said.startswith("Not saved: the annotator failed with ValueError")

@@ -136,9 +136,12 @@ def test_a_preview_words_and_boxes(started, new_page, tmp_path):
 
 
 class Weights(http.server.BaseHTTPRequestHandler):
-    """Serves the weights of the models."""
+    """Serves the weights of the models, from an event on."""
+
+    is_open = threading.Event()
 
     def do_GET(self):
+        self.is_open.wait()
         content = FILES[self.path.strip("/").removesuffix(".onnx")]
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
@@ -156,7 +159,8 @@ def test_without_weights_grabcut_answers_until_they_are_fetched(started, new_pag
     for blob in Flood._blobs.values():
         monkeypatch.setattr(blob, "url", blob.url.replace(":9/", f":{served.server_port}/"))
     with cache(tmp_path / "home"):
-        hands = Hands(new_page(), started().url)
+        server = started()
+        hands = Hands(new_page(), server.url)
         hands.add()
         hands.key("c")
         assert "(by GrabCut)" in hands.page.inner_text("#tool-hint")
@@ -165,6 +169,14 @@ def test_without_weights_grabcut_answers_until_they_are_fetched(started, new_pag
         assert (found & disc(0)).sum() > 0.4 * disc(0).sum()
         hands.page.click("#click-fetch")
         assert "Licence: No licence" in hands.page.inner_text("#weights-dialog")
+        hands.page.click("#network-fetch")
+        hands.until("annotator.store.job?.kind === 'fetch'")
+        hands.page.click("#cancel")
+        server.session.jobs.current.stop.wait()
+        Weights.is_open.set()
+        assert hands.done() == "cancelled"
+        assert not any(path.is_file() for path in (tmp_path / "home").rglob("sha256*"))
+        hands.page.click("#click-fetch")
         hands.page.click("#network-fetch")
         hands.until("document.getElementById('click-fetch').hidden")
         hands.click(*RIGHT)

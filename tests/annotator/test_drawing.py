@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.annotator.browser import last_entry, needs_browser, until_shown
-from tests.annotator.parts import SIZE, disc, frames, in_polygon, in_stroke
+from tests.annotator.parts import SIZE, frames, in_polygon, in_stroke
 
 pytest_plugins = ["tests.annotator.page"]
 pytestmark = needs_browser
@@ -169,11 +169,3 @@ def test_a_stroke_belongs_to_the_frame_on_which_it_began(hands, annotator):
     entry = last_entry(annotator.workspace)
     assert np.array_equal(annotator.session.label_map(3) == 1, in_stroke(entry["points"], 12))
     assert entry["points"][-1][0] < 62
-
-
-def test_a_box_around_the_object_is_guessed(hands, annotator):
-    hands.add()
-    hands.key("g")
-    hands.drag((22, 20), (80, 78))
-    guessed = hands.labels() == 1
-    assert (guessed & disc(0)).sum() / (guessed | disc(0)).sum() > 0.9

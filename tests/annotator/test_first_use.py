@@ -18,46 +18,48 @@ def text(hands, name):
     return hands.page.inner_text(f"#{name}")
 
 
-def test_the_first_stroke_makes_object_1(shared, kept):
-    label = shared.js("annotator.store.next.label")
-    shared.drag(*LINE)
-    assert shared.js("annotator.store.objects.map(each => each.name)") == [f"Object {label}"]
-    assert np.array_equal(shared.labels() == label, in_stroke(last_entry(kept[0].workspace)["points"], 12))
+def test_the_first_stroke_makes_object_1(hands, annotator):
+    label = hands.js("annotator.store.next.label")
+    hands.drag(*LINE)
+    assert hands.js("annotator.store.objects.map(each => each.name)") == [f"Object {label}"]
+    assert np.array_equal(hands.labels() == label, in_stroke(last_entry(annotator.workspace)["points"], 12))
 
 
-def test_propagation_that_cannot_be_says_why_and_what_to_do(shared):
-    assert "press K on a frame" in text(shared, "propagate-why")
-    shared.key("t")
-    shared.until("document.getElementById('toasts').textContent.startsWith('Draw an object on a frame')")
-    shared.drag(*LINE)
-    assert text(shared, "propagate-why") == ""
-    assert shared.page.is_enabled("#propagate")
+def test_propagation_that_cannot_be_says_why_and_what_to_do(hands):
+    assert "press K on a frame" in text(hands, "propagate-why")
+    hands.key("t")
+    hands.until("document.getElementById('toasts').textContent.startsWith('Draw an object on a frame')")
+    hands.drag(*LINE)
+    assert text(hands, "propagate-why") == ""
+    assert hands.page.is_enabled("#propagate")
 
 
-def test_the_options_of_tools_do_not_move_what_is_below(shared):
+def test_the_options_of_tools_do_not_move_what_is_below(hands):
     def places():
-        return [shared.page.locator(name).bounding_box() for name in ("#opacity", "#objects", "#propagate")]
+        return [hands.page.locator(name).bounding_box() for name in ("#opacity", "#objects", "#propagate")]
 
-    shared.drag(*LINE)
+    hands.drag(*LINE)
     before = places()
-    for tool in shared.js("[...document.querySelectorAll('[data-tool]')].map(each => each.dataset.tool)"):
-        shared.page.click(f"[data-tool={tool}]")
+    for tool in hands.js("[...document.querySelectorAll('[data-tool]')].map(each => each.dataset.tool)"):
+        hands.page.click(f"[data-tool={tool}]")
         assert places() == before
 
 
-def test_enter_begins_no_download(shared, session_of):
-    shared.drag(*LINE)
-    shared.key("t", "Enter")
-    shared.page.wait_for_timeout(100)
-    assert session_of.jobs.current is None
-    assert shared.page.is_visible("#weights-fetch")
+def test_enter_begins_no_download(hands, annotator):
+    hands.drag(*LINE)
+    hands.key("t", "Enter")
+    hands.page.wait_for_timeout(100)
+    assert annotator.session.jobs.current is None
+    dialog = text(hands, "weights-dialog")
+    for offer in ("Download the published weights", "Fit a network", "Continue by hand"):
+        assert offer in dialog
     background = "getComputedStyle(document.getElementById('weights-fit')).backgroundColor"
-    assert shared.js(background) != shared.js(
+    assert hands.js(background) != hands.js(
         background.replace("'weights-fit')", "'weights-fit').closest('.offer')")
     )
 
 
-def test_the_title_follows_a_job_and_a_notice_ends_it(shared, session_of):
+def test_the_title_follows_a_job_and_a_notice_ends_it(hands, annotator):
     going = True
 
     def fit(job):
@@ -66,18 +68,18 @@ def test_the_title_follows_a_job_and_a_notice_ends_it(shared, session_of):
             time.sleep(0.02)
         return "A network has been fitted."
 
-    session_of.jobs.start("fit", fit)
-    shared.until("document.title === '40 % · clip · Annotator'")
-    assert text(shared, "job-text") == "Fitting a network: 20 s of 0:50"
+    annotator.session.jobs.start("fit", fit)
+    hands.until("document.title === '40 % · clip · Annotator'")
+    assert text(hands, "job-text") == "Fitting a network: 20 s of 0:50"
     going = False
-    shared.until("document.querySelector('#toasts .good')?.textContent === 'A network has been fitted.'")
-    assert shared.page.title() == "clip · Annotator"
+    hands.until("document.querySelector('#toasts .good')?.textContent === 'A network has been fitted.'")
+    assert hands.page.title() == "clip · Annotator"
 
 
-def test_frames_are_counted_from_0_to_the_last_one(shared):
-    shared.key("End")
-    shared.until("document.getElementById('frame').value === '11'")
-    assert text(shared, "frame-of") == "(0 to 11)"
+def test_frames_are_counted_from_0_to_the_last_one(hands):
+    hands.key("End")
+    hands.until("document.getElementById('frame').value === '11'")
+    assert text(hands, "frame-of") == "(0 to 11)"
 
 
 @pytest.mark.parametrize(
@@ -89,37 +91,37 @@ def test_frames_are_counted_from_0_to_the_last_one(shared):
         ("[data-direction=forward]", "ArrowUp", "annotator.store.direction === 'both'"),
     ],
 )
-def test_arrow_keys_move_through_a_group_that_has_the_focus(shared, focused, key, done):
-    shared.page.focus(focused)
-    shared.key(key)
-    shared.until(done)
-    assert shared.js("document.activeElement.getAttribute('aria-checked')") == "true"
-    assert shared.js("annotator.store.frame") == 0
+def test_arrow_keys_move_through_a_group_that_has_the_focus(hands, focused, key, done):
+    hands.page.focus(focused)
+    hands.key(key)
+    hands.until(done)
+    assert hands.js("document.activeElement.getAttribute('aria-checked')") == "true"
+    assert hands.js("annotator.store.frame") == 0
 
 
-def test_undo_is_offered_while_the_first_polygon_is_open(shared):
-    shared.key("n", "p")
-    shared.until("annotator.store.objects.length === 1")
-    shared.js("annotator.store.undo = null")
-    shared.click(*LINE[0])
-    assert shared.page.is_enabled("#undo")
-    shared.page.click("#undo")
-    shared.until("annotator.view.draft === null")
-    assert not shared.page.is_enabled("#undo")
+def test_undo_is_offered_while_the_first_polygon_is_open(hands):
+    hands.key("n", "p")
+    hands.until("annotator.store.objects.length === 1")
+    hands.js("annotator.store.undo = null")
+    hands.click(*LINE[0])
+    assert hands.page.is_enabled("#undo")
+    hands.page.click("#undo")
+    hands.until("annotator.view.draft === null")
+    assert not hands.page.is_enabled("#undo")
 
 
-def test_help_names_the_mouse_and_its_modifiers(shared):
-    shared.key("?")
-    help_text = text(shared, "help-dialog")
+def test_help_names_the_mouse_and_its_modifiers(hands):
+    hands.key("?")
+    help_text = text(hands, "help-dialog")
     assert all(
         word in help_text for word in ("Right button", "Alt", "Shift", "Double click", "Middle button")
     )
 
 
-def test_an_object_added_here_is_chosen_also_when_all_is_loaded_again(shared, session_of):
-    session_of.edit({"kind": "add", "name": "other", "colour": "#e69f00"})
-    shared.until("annotator.store.objects.length === 1")
-    shared.js("annotator.store.revision -= 1")  # the page has missed a change, and so loads the whole state
-    shared.key("n")
-    shared.until("annotator.store.objects.length === 2")
-    assert shared.js("annotator.store.active === annotator.store.objects[1].label")
+def test_an_object_added_here_is_chosen_also_when_all_is_loaded_again(hands, annotator):
+    annotator.session.edit({"kind": "add", "name": "other", "colour": "#e69f00"})
+    hands.until("annotator.store.objects.length === 1")
+    hands.js("annotator.store.revision -= 1")  # the page has missed a change, and so loads the whole state
+    hands.key("n")
+    hands.until("annotator.store.objects.length === 2")
+    assert hands.js("annotator.store.active === annotator.store.objects[1].label")

@@ -46,33 +46,18 @@ def middle(hands, selector):
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-@pytest.mark.parametrize(
-    ("button", "done"),
-    [
+def test_buttons_of_an_object_that_is_not_chosen_work_at_once(hands):
+    hands.add(4)
+    for button, done in (
         ("Hide Object 1", "annotator.store.objects[0].hidden"),
-        ("Lock Object 1", "annotator.store.objects[0].locked"),
-        ("Remove Object 1", "document.getElementById('remove-dialog').open"),
-    ],
-)
-def test_a_button_of_an_object_that_is_not_chosen_works_at_once(hands, button, done):
-    hands.add(2)
-    assert hands.js("annotator.store.active") == 2
-    hands.page.mouse.click(*middle(hands, f"[aria-label='{button}']"))
-    hands.until(done)
+        ("Lock Object 2", "annotator.store.objects[1].locked"),
+        ("Remove Object 3", "document.getElementById('remove-dialog').open"),
+    ):
+        hands.page.mouse.click(*middle(hands, f"[aria-label='{button}']"))
+        hands.until(done)
 
 
-def test_a_name_of_an_object_that_is_not_chosen_is_typed_and_runs_no_shortcut(hands):
-    hands.add(2)
-    hands.page.mouse.click(*middle(hands, "[aria-label='Name of object 1']"))
-    hands.page.keyboard.press("Control+a")
-    hands.page.keyboard.type("hen lark")
-    hands.key("Enter")
-    hands.saved()
-    objects = hands.js("annotator.store.objects.map(each => [each.name, each.hidden, each.locked])")
-    assert objects == [["hen lark", False, False], ["Object 2", False, False]]
-
-
-def test_a_name_being_typed_stays_while_results_come_in(hands, annotator):
+def test_a_name_is_typed_while_results_come_in_and_runs_no_shortcut(hands, annotator):
     hands.add(2)
     hands.page.mouse.click(*middle(hands, "[aria-label='Name of object 1']"))
     hands.page.keyboard.press("Control+a")
@@ -82,7 +67,21 @@ def test_a_name_being_typed_stays_while_results_come_in(hands, annotator):
     hands.page.keyboard.type(" lark")
     hands.key("Enter")
     hands.until("annotator.store.objects[0].name === 'hen lark'")
+    objects = hands.js("annotator.store.objects.map(each => [each.name, each.hidden, each.locked])")
+    assert objects == [["hen lark", False, False], ["fox", False, False]]
     assert hands.page.get_by_label("Name of object 2").input_value() == "fox"
+
+
+def test_undo_and_redo_go_to_the_frame_that_they_change(hands):
+    hands.add()
+    hands.go(4)
+    hands.drag(*LINE)
+    for key, there in (("Control+z", False), ("Control+y", True)):
+        hands.key("Home")
+        hands.until("annotator.view.shown.frame === 0")
+        hands.key(key)
+        hands.until("annotator.view.shown.frame === 4")
+        assert hands.labels().any() == there
 
 
 def test_space_plays_after_a_button_was_clicked(hands):
@@ -198,21 +197,6 @@ def test_escape_ends_a_propagation(hands, annotator):
     hands.until("annotator.store.job?.state === 'running'")
     hands.key("Escape")
     assert hands.done() == "cancelled"
-
-
-@pytest.mark.parametrize("redo", [False, True])
-def test_an_undo_or_redo_goes_to_the_frame_that_it_changes(hands, redo):
-    hands.add()
-    hands.go(4)
-    hands.drag(*LINE)
-    if redo:
-        hands.key("Control+z")
-        hands.until("annotator.store.redo === 'stroke'")
-    hands.key("Home")
-    hands.until("annotator.view.shown.frame === 0")
-    hands.key("Control+y" if redo else "Control+z")
-    hands.until("annotator.view.shown.frame === 4")
-    assert hands.labels().any() == redo
 
 
 KEYS = [

@@ -1,8 +1,11 @@
 """Masks that are there put right on the page: copied, shifted, scaled, and their edges changed."""
 
+import threading
+
 import numpy as np
 import pytest
 
+from scripts.annotator import remaking
 from tests.annotator.browser import needs_browser, shown_pixels, until_shown
 from tests.annotator.parts import SIZE
 
@@ -14,11 +17,11 @@ Y, X = np.mgrid[: SIZE[0], : SIZE[1]]
 
 
 @pytest.fixture
-def drawn(shared):
+def drawn(hands):
     """A page with an object drawn on frame 0, and its mask."""
-    shared.js("document.getElementById('mend').open = true")
-    shared.drag(*LINE)
-    return shared, shared.labels() > 0
+    hands.js("document.getElementById('mend').open = true")
+    hands.drag(*LINE)
+    return hands, hands.labels() > 0
 
 
 def masks(session):
@@ -32,7 +35,7 @@ def near(mask, radius):
     return np.any([padded[y : y + SIZE[0], x : x + SIZE[1]] for y, x in offsets], axis=0)
 
 
-def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(drawn, session_of):
+def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(drawn, annotator):
     hands, first = drawn
     hands.go(5)
     hands.drag((100, 40), (110, 60))
@@ -41,7 +44,7 @@ def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(draw
         hands.go(frame)
         hands.key(key)
         assert np.array_equal(hands.labels() > 0, expected)
-        assert session_of.document.given == sorted({0, 5, frame})
+        assert annotator.session.document.given == sorted({0, 5, frame})
         hands.key("Control+z")
         assert not hands.labels().any()
     for frame, expected in ((2, first), (3, fifth)):  # and not from frame 2, which is a copy itself
@@ -53,7 +56,7 @@ def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(draw
     hands.until("document.getElementById('toasts').textContent.includes('previous frame has no mask')")
 
 
-def test_a_mask_is_pasted_on_a_frame_and_on_a_range(drawn, session_of):
+def test_a_mask_is_pasted_on_a_frame_and_on_a_range(drawn, annotator):
     hands, first = drawn
     hands.key("Control+c")
     hands.go(8)
@@ -64,8 +67,10 @@ def test_a_mask_is_pasted_on_a_frame_and_on_a_range(drawn, session_of):
     hands.go(4)
     hands.key("u", "Control+Shift+v")
     hands.saved()
-    assert [mask.any() for mask in masks(session_of)] == [frame in (0, 2, 3, 4, 8) for frame in range(12)]
-    assert all(np.array_equal(masks(session_of)[frame], first) for frame in (2, 3, 4, 8))
+    assert [mask.any() for mask in masks(annotator.session)] == [
+        frame in (0, 2, 3, 4, 8) for frame in range(12)
+    ]
+    assert all(np.array_equal(masks(annotator.session)[frame], first) for frame in (2, 3, 4, 8))
 
 
 def test_a_mask_is_dragged_and_scaled_with_the_shift_tool(drawn):
@@ -92,7 +97,7 @@ def test_a_mask_is_dragged_and_scaled_with_the_shift_tool(drawn):
     assert (larger & expected).sum() / (larger | expected).sum() > 0.96
 
 
-def test_arrow_keys_shift_and_scale_a_mask_on_the_range(drawn, session_of):
+def test_arrow_keys_shift_and_scale_a_mask_on_the_range(drawn, annotator):
     hands, first = drawn
     hands.key("Control+c", "ArrowRight", "i", "ArrowRight", "u", "Control+Shift+v")
     hands.saved()
@@ -102,18 +107,18 @@ def test_arrow_keys_shift_and_scale_a_mask_on_the_range(drawn, session_of):
     hands.key("Control+ArrowUp")
     hands.until("annotator.store.undo === 'move'")
     moved = np.roll(first, (-1, 3), axis=(0, 1))
-    found = masks(session_of)
+    found = masks(annotator.session)
     assert [np.array_equal(found[frame], mask) for frame, mask in ((0, first), (1, moved), (2, moved))] == [
         True
     ] * 3
     hands.key(*["Control+Shift+ArrowUp"] * 4)
     hands.key("ArrowLeft")  # leaving the frame saves it at once
     hands.saved()
-    assert masks(session_of)[2].sum() > moved.sum()
+    assert masks(annotator.session)[2].sum() > moved.sum()
     hands.page.click("[data-scope=frame]")
 
 
-def test_edges_are_previewed_and_changed_on_all_frames(drawn, session_of):
+def test_edges_are_previewed_and_changed_on_all_frames(drawn, annotator):
     hands, first = drawn
     hands.go(3)
     hands.drag((100, 40), (110, 60))
@@ -125,11 +130,11 @@ def test_edges_are_previewed_and_changed_on_all_frames(drawn, session_of):
     until_shown(hands, outside, lambda colour: colour[0] > before[0] + 20)
     changed = (near(third, 4) != third).sum()
     hands.until(f"document.getElementById('edges-state').textContent.includes('{changed} pixels')")
-    assert np.array_equal(masks(session_of)[3], third)
+    assert np.array_equal(masks(annotator.session)[3], third)
     hands.page.click("[data-scope=all]")
     hands.page.click("#edges-apply")
     hands.until("annotator.store.undo === 'refine' && document.getElementById('edges-how').value === ''")
-    assert np.array_equal(masks(session_of)[0], near(first, 4))
+    assert np.array_equal(masks(annotator.session)[0], near(first, 4))
     assert np.array_equal(hands.labels() > 0, near(third, 4))
     hands.key("Control+z")
     assert np.array_equal(hands.labels() > 0, third)
@@ -178,11 +183,47 @@ def test_an_object_gets_a_class_another_place_and_is_merged(drawn):
     assert np.array_equal(hands.labels(), np.where(shown > 0, two, 0))
 
 
-def test_the_chosen_row_is_scrolled_into_view(shared):
-    shared.add(13)
-    shared.key("1")
-    shared.until(
-        "(([list, row]) => row.top >= list.top && row.bottom <= list.bottom)"
-        "(['#track', '#objects .active']"
+def test_a_change_of_all_frames_is_a_job_and_can_be_cancelled(drawn, annotator, monkeypatch):
+    hands, first = drawn
+    hands.key("Control+c", "ArrowRight", "i", "End", "u", "Control+Shift+v")
+    hands.saved()
+    before, grow, computing = masks(annotator.session), remaking.REFINEMENTS["grow"], threading.Event()
+    monkeypatch.setitem(remaking.REFINEMENTS, "grow", lambda *mask: computing.wait() and grow(*mask))
+    hands.page.select_option("#edges-how", "grow")
+    hands.page.click("[data-scope=all]")
+    hands.page.click("#edges-apply")
+    hands.until("document.getElementById('job-text').textContent === 'Changing masks: frame 0'")
+    assert np.array_equal(masks(annotator.session), before)  # and the session is free
+    hands.page.click("#cancel")
+    annotator.session.jobs.current.stop.wait()
+    computing.set()
+    hands.until("document.getElementById('saved').textContent.includes('Cancelled; no mask was changed.')")
+    assert np.array_equal(masks(annotator.session), before)
+    assert [path.name for path in (annotator.workspace / "masks").glob("staged*")] == []
+    hands.page.click("#edges-apply")
+    hands.until("annotator.store.undo === 'refine'")
+    assert np.array_equal(masks(annotator.session), [near(first, 2)] * 12)
+    hands.key("Control+z")
+    hands.until("annotator.store.undo === 'copy'")
+    assert np.array_equal(masks(annotator.session), before)
+
+
+def test_thumbnails_and_the_chosen_row_stay_in_view(hands):
+    hands.add(13)
+    hands.key("1")
+    hands.until("document.getElementById('track').scrollTop === 0")
+    colour = (
+        "[...document.getElementById('timeline').getContext('2d').getImageData("
+        "300, document.getElementById('track').scrollTop + 20, 1, 1).data].join()"
+    )
+    hands.until(f"(window.top_colour = {colour}) !== '43,49,56,255'")  # that of the rows
+    hands.page.evaluate("annotator.store.active = annotator.store.objects[12].label")
+    hands.key("N")
+    hands.until("document.getElementById('track').scrollTop > 20")
+    hands.until(f"{colour} === window.top_colour")
+    hands.key("1")
+    hands.until(
+        "(([head, list, row]) => row.top >= head.bottom && row.bottom <= list.bottom)"
+        "(['.rows-head', '#track', '#objects .active']"
         ".map(name => document.querySelector(name).getBoundingClientRect()))"
     )

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scripts.annotator import remaking
 from scripts.annotator.document import COLOURS
 from scripts.annotator.export import export
+from scripts.annotator.remaking import Remaking
 from tests.annotator.parts import FRAMES, SIZE, add, session, stroke, write_frames
 from util.errors import InputError
 
@@ -118,7 +119,7 @@ def test_a_copied_mask_takes_the_place_of_the_objects_and_counts_as_drawn(opened
     before = maps(opened)
     opened.edit({"kind": "change", "object": 3, "locked": True})
     opened.edit(stroke([[100, 40]], frame=1, radius=5.0))
-    opened.edit(copy(1, 0, 1, 2))
+    Remaking(opened).edit(copy(1, 0, 1, 2))
     found = maps(opened)
     assert np.array_equal(found[1], np.where(before[0] == 1, 1, 0))
     assert np.array_equal(found[2], np.where(before[2] == 3, 3, np.where(before[0] == 1, 1, 0)))
@@ -126,15 +127,15 @@ def test_a_copied_mask_takes_the_place_of_the_objects_and_counts_as_drawn(opened
     opened.undo()
     assert np.array_equal(maps(opened)[2], before[2])
     with pytest.raises(InputError, match="nothing to change"):
-        opened.edit(copy(1, 0, 0, 0))
+        Remaking(opened).edit(copy(1, 0, 0, 0))
     with pytest.raises(InputError, match="locked"):
-        opened.edit(copy(3, 2, 0, 0))
+        Remaking(opened).edit(copy(3, 2, 0, 0))
 
 
 def test_edges_change_on_all_frames_and_count_as_nothing_drawn(opened):
     before = maps(opened)
-    shown = opened.preview(refine("grow", 4, label=2), 0)
-    opened.edit(refine("grow", 4))
+    shown = Remaking(opened).preview(refine("grow", 4, label=2))
+    Remaking(opened).edit(refine("grow", 4))
     found = maps(opened)
     expected = np.where((before[0] == 0) & remaking.grown(before[0] == 2, 4), 2, before[0])
     assert np.array_equal(shown, expected)
@@ -184,10 +185,10 @@ def test_remade_masks_are_there_after_a_restart(tmp_path):
     with session(video, tmp_path / "w") as opened:
         add(opened, "a")
         opened.edit(stroke([[30, 30]], radius=8.0))
-        opened.edit(copy(1, 0, 1, 4))
+        Remaking(opened).edit(copy(1, 0, 1, 4))
         move = {"kind": "move", "object": 1, "first": 2, "last": 3, "dx": 7, "dy": -2, "scale": 1}
-        opened.edit(move)
-        opened.edit(refine("shrink", 2, first=3, last=3))
+        Remaking(opened).edit(move)
+        Remaking(opened).edit(refine("shrink", 2, first=3, last=3))
         before = maps(opened)
     assert np.array_equal(before[2], np.roll(before[0], (-2, 7), axis=(0, 1)))
     with session(video, tmp_path / "w") as opened:

@@ -68,7 +68,7 @@ def test_a_change_that_the_server_fails_to_save_waits_in_view(hands, annotator, 
         assert shown_pixels(hands, (40, 33))[0] != bare
     expected = np.zeros((96, 160), bool)
     shown = hands.labels()
-    for entry in annotator.session.document.effective("stroke"):
+    for entry in [each for each in annotator.session.document.history(0) if each["kind"] == "stroke"]:
         expected |= in_stroke(entry["points"], 12)
     assert np.array_equal(shown == 1, expected)
     assert expected[33, 40] and expected[45, 100]
@@ -89,9 +89,9 @@ def test_a_change_that_cannot_be_saved_can_be_taken_back(hands, annotator, monke
 
 def test_a_change_that_is_refused_is_taken_back_with_the_reason(hands, monkeypatch):
     hands.add()
-    monkeypatch.setattr(edits, "LARGEST_RADIUS", 5)
+    monkeypatch.setitem(edits._FIELDS, "radius", edits._within(0.5, 5))
     hands.drag(*LINE, wait=False)
-    until_status(hands, "Not saved: radius must be from 0.5 to 5 pixels.")
+    until_status(hands, "Not saved: radius must be a number from 0.5 to 5.")
     assert not hands.js("annotator.pending.length")
     assert not hands.js("annotator.store.frames.size")
     monkeypatch.undo()

@@ -365,11 +365,11 @@ def test_a_workspace_is_of_one_video_and_one_run(video, tmp_path, monkeypatch):
     ("change", "message"),
     [
         ({"kind": "format"}, "needs a kind"),
-        ({"frame": FRAMES}, "behind the last frame"),
+        ({"frame": FRAMES}, "after the last frame"),
         ({"frame": True}, "whole number"),
         ({"object": 0}, "choose an object"),
         ({"object": 256}, "to 255"),
-        ({"points": [[1, float("nan")]]}, "finite"),
+        ({"points": [[1, float("nan")]]}, "a number from"),
         ({"points": "x"}, "list of 1"),
         ({"radius": 0}, "from 0.5"),
         ({"erase": 1}, "true or false"),

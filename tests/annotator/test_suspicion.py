@@ -8,7 +8,7 @@ from scripts.annotator.events import Events
 from scripts.annotator.jobs import Job
 from scripts.annotator.propagation import Propagation
 from scripts.annotator.settings import WorkerSettings
-from scripts.annotator.suspicion import Place, Suspicion, change, places
+from scripts.annotator.suspicion import Suspicion, change, places
 from scripts.annotator.weights import Weights
 from tests.annotator.parts import add, disc, session, stroke, write_frames
 from tests.conftest import SHARED_DATA, needs_shared_data
@@ -30,9 +30,9 @@ def test_change_discounts_motion():
 def test_places_are_apart_and_the_worst_come_first():
     scores = {(frame, 1): 0.5 + frame / 100 for frame in range(10)}
     assert places({**scores, (30, 2): 0.9, (31, 1): 0.8, (50, 1): 0.1}) == [
-        Place(30, 2, 0.9),
-        Place(9, 1, 0.59),
-        Place(4, 1, 0.54),
+        (30, 2, 0.9),
+        (9, 1, 0.59),
+        (4, 1, 0.54),
     ]
 
 

@@ -153,7 +153,7 @@ function paintPoint(context, [x, y, adds], colour) {
   context.stroke();
 }
 
-/** Offer to fetch the network for clicks ("click") or for words ("find"). */
+/** Offer to download the network for clicks ("click") or for words ("find"). */
 function openFetch(kind) {
   const dialog = $("weights-dialog"), network = store.model[kind];
   const what = kind === "click" ? "clicks and boxes" : "words";
@@ -166,11 +166,11 @@ function openFetch(kind) {
   const about = make("span", {}, size, "From: ", link(network.source, new URL(network.source).host), ". Licence: ", link(network.licence_url, network.licence), ".");
   fill(dialog, "weights", `A network for ${what}`,
     make("p", { className: "quiet", textContent: `The weights of ${network.name} are not on this machine.` }),
-    offer(`Fetch ${network.name}`, about, make("button", { textContent: "Fetch", id: "network-fetch", type: "button", onclick: start })),
+    offer(`Download ${network.name}`, about, make("button", { textContent: "Download", id: "network-fetch", type: "button", onclick: start })),
     make("div", { className: "actions" }, closing(dialog, "Not now")));
 }
 
-const get = make("button", { className: "small", id: "click-fetch", type: "button", textContent: "Fetch the network", onclick: () => openFetch("click") });
+const get = make("button", { className: "small", id: "click-fetch", type: "button", textContent: "Download the network", onclick: () => openFetch("click") });
 const word = make("input", { type: "text", id: "find-word", maxLength: 60, placeholder: "dog, person", title: "Make an object of each thing that this word names on this frame (Enter)" });
 word.setAttribute("aria-label", "Find objects by a word");
 const find = make("form", { className: "row", id: "find" }, make("label", { htmlFor: "find-word", textContent: "Find" }), word);
@@ -197,7 +197,7 @@ on("tool model loaded", () => {
   const { click } = store.model;
   get.hidden = !click || click.here;
   get.style.visibility = ["click", "guess"].includes(store.tool) ? "visible" : "hidden"; // its space stays
-  get.title = click ? `${click.name} is quicker and surer than GrabCut` : "";
+  get.title = click ? `${click.name} is faster and more accurate than GrabCut` : "";
 });
 on("tool frame document active", forgetPreview);
 $("view").addEventListener("pointerleave", forgetPreview);

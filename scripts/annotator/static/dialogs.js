@@ -1,19 +1,9 @@
-/** Dialogs: help, bringing in masks, weights, removing an object; that of Export is in exporting.js. */
+/** Dialogs: help, import, weights, removal of an object; that of Export is in exporting.js. */
 
 import { edit, post, take } from "./link.js";
 import { announce, on, rangeOf, store } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
-
-const KEYS = {
-  Mouse: [["Right button", "Rub out; a scribble beside the object; take back a corner"], ["Alt", "Box and polygon cut out; the eraser rubs out every object"], ["Shift", "The guess replaces the object's mask; the shift tool scales"], ["Ctrl click", "Choose the object there; also a click with Shift or Move"], ["Double click", "Close the polygon"], ["Middle button, space", "Move the video"], ["Wheel, two fingers", "Zoom"]],
-  Tools: [["B E", "Brush, eraser"], ["P X", "Polygon, box"], ["S C G", "Scribble, click, guess from a box"], ["V", "Move the video"], ["[ ]", "Brush size"], ["Enter", "Close the polygon"], ["Backspace", "Take back its last corner"], ["Esc", "Give up what is being drawn; cancel a propagation"]],
-  Mend: [["Q Y", "Copy the mask from the previous, the next frame"], ["D", "Copy it from the nearest frame that is drawn or reviewed"], ["Ctrl C V", "Copy, paste on this frame"], ["Ctrl Shift V", "Paste on the range"], ["Z", "Shift tool"], ["Ctrl ← → ↑ ↓", "Shift the mask"], ["Ctrl Shift ↑ ↓", "Scale it"]],
-  Objects: [["N", "New object"], ["1 to 9", "Choose an object"], ["H L", "Hide, lock the chosen object"], ["Delete", "Take it off this frame"]],
-  Frames: [["← →", "One frame back, on"], ["Shift ← →", "Ten frames"], ["Home End", "First, last frame"], [", .", "Previous, next drawn frame"], ["J", "The frame that looks most wrong, then the next"], ["Space", "Play, pause"], ["O", "Play the range again and again"], ["R", "Reviewed: propagation leaves the frame"], ["K", "Use as drawn: propagation starts here, too"]],
-  Propagation: [["I U A", "Range in, out, all"], ["T", "Propagate"], ["Ctrl Z", "Undo"], ["Ctrl Shift Z", "Redo"]],
-  View: [["+ −", "Zoom"], ["F", "Fit"], ["0", "One pixel of the video is one of the screen"], ["M", "Show or hide masks"], ["W", "Masks as overlay, cut out, outlines"], ["Ctrl, Shift wheel", "On the timeline: zoom, move it"], ["?", "This help"]],
-};
 
 export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -29,13 +19,14 @@ export function fill(dialog, name, title, ...children) {
 
 export const closing = (dialog, text = "Close") => make("button", { textContent: text, type: "button", onclick: () => dialog.close() });
 
-export function openHelp() {
+/** Show all keys: groups of [name, rows], a row is [keys, what they do]. */
+export function openHelp(groups) {
   const dialog = $("help-dialog");
-  const columns = [["Tools", "Mouse", "View"], ["Mend", "Objects", "Frames", "Propagation"]].map((names) => make("div", {}, ...names.flatMap((name) => [
+  const columns = [groups.slice(0, 3), groups.slice(3)].map((part) => make("div", {}, ...part.flatMap(([name, rows]) => [
     make("h4", { textContent: name }),
-    make("dl", {}, ...KEYS[name].flatMap(([keys, what]) => [make("dt", {}, make("kbd", { textContent: keys })), make("dd", { textContent: what })])),
+    make("dl", {}, ...rows.flatMap(([keys, what]) => [make("dt", {}, ...keys.map((key) => make("kbd", { textContent: key }))), make("dd", { textContent: what })])),
   ])));
-  const saved = make("p", { className: "quiet", textContent: `Everything is saved at once in ${store.workspace}.` });
+  const saved = make("p", { className: "quiet", textContent: `Every edit is saved at once in ${store.workspace}.` });
   fill(dialog, "help", "Keys and mouse", make("div", { className: "keys" }, ...columns), saved, make("div", { className: "actions" }, closing(dialog)));
 }
 
@@ -46,7 +37,7 @@ export function openImport() {
   const mend = make("input", { type: "checkbox", id: "import-mend" });
   const state = make("span", { className: "grow" });
   state.setAttribute("role", "alert");
-  const start = make("button", { className: "primary", textContent: "Bring in", id: "import-start", type: "button" });
+  const start = make("button", { className: "primary", textContent: "Import", id: "import-start", type: "button" });
   start.addEventListener("click", async () => {
     const form = new FormData();
     for (const file of files.files) form.append("files", file);
@@ -62,10 +53,10 @@ export function openImport() {
     }
     start.disabled = false;
   });
-  fill(dialog, "import", "Bring in masks",
-    make("p", { textContent: "PNG files named after their frames (00012.png, or 12.png for frame 12). A single file of any other name belongs to the current frame. Each label or colour is an object." }),
+  fill(dialog, "import", "Import masks",
+    make("p", { textContent: "PNG files named after their frames: 00012.png or 12.png for frame 12. A single file with another name is for the current frame. Each label or colour is an object." }),
     make("p", {}, files),
-    make("label", {}, mend, " They are a result to be mended: propagation may change them"),
+    make("label", {}, mend, " They are a result to correct: propagation may change them"),
     make("div", { className: "actions" }, state, closing(dialog, "Cancel"), start));
 }
 
@@ -74,11 +65,11 @@ export const offer = (name, what, ...controls) => make("div", { className: "offe
 /** What the dialog of weights says while there are none, and once a network has been fitted. */
 const WEIGHTS = {
   none: { title: "Propagation needs a network", now: () => `There are no weights at ${store.model.published}.`,
-    fit: "Fit a network to what you have drawn", fitted: "It learns these objects alone, on this machine.",
-    stay: "Go on by hand", staying: "All drawing tools and exports work without weights.", close: "By hand" },
+    fit: "Fit a network to what you have drawn", fitted: "It learns only these objects, on this machine.",
+    stay: "Continue by hand", staying: "All drawing tools and exports work without a network.", close: "By hand" },
   fitted: { title: "Another network", now: () => "The network in use was fitted to this video.",
-    fit: "Fit a network to all that is drawn now", fitted: "It takes the place of the fitted one when it is done.",
-    stay: "Go on with the fitted one", staying: "It stays as it is.", close: "Keep it" },
+    fit: "Fit a network to all that is drawn now", fitted: "It takes the place of the fitted one when it is ready.",
+    stay: "Keep the fitted one", staying: "It does not change.", close: "Keep it" },
 };
 
 let offeredWith = null; // kind of the weights when the dialog was opened
@@ -99,7 +90,7 @@ export function openWeights() {
   minutes.setAttribute("aria-label", "Minutes");
   fill(dialog, "weights", texts.title,
     make("p", { className: "quiet", textContent: texts.now() }),
-    offer("Fetch the published weights", "About 170 MB, trained on many videos: the best choice.", make("button", { textContent: "Fetch", id: "weights-fetch", type: "button", onclick: () => go("/api/download") })),
+    offer("Download the published weights", "About 170 MB, trained on many videos. The best choice.", make("button", { textContent: "Download", id: "weights-fetch", type: "button", onclick: () => go("/api/download") })),
     offer(texts.fit, texts.fitted, minutes, "minutes", make("button", { textContent: "Fit", id: "weights-fit", type: "button", onclick: () => go("/api/fit", { minutes: Number(minutes.value) }) })),
     offer(texts.stay, texts.staying, closing(dialog, texts.close)));
 }
@@ -118,6 +109,5 @@ export function askRemoval(object) {
 
 export const isOpen = () => document.querySelector("dialog[open]") !== null;
 
-$("help").addEventListener("click", openHelp);
 $("import").addEventListener("click", openImport);
 on("model", () => { if (store.model.kind !== offeredWith && $("weights-dialog").open) $("weights-dialog").close(); });

@@ -1,4 +1,4 @@
-/** The dialog of Export: which kind, frames and objects, and how cut-outs end. */
+/** The dialog of Export: kind, frames, objects, and the edge of cut-outs. */
 
 import { closing, fill, make } from "./dialogs.js";
 import { post } from "./link.js";
@@ -52,8 +52,8 @@ export function openExport() {
   const range = frames();
   for (const box of range.querySelectorAll("input")) box.name = "frames";
   const edge = make("p", { className: "edges", id: "export-edges" }, pixels("feather", "Feather ", 0, feather), pixels("choke", "Choke ", -choke, choke),
-    make("small", { className: "quiet", textContent: "pixels; the view on black, white or checks shows them" }));
-  const apart = make("p", { id: "export-apart-row" }, check("export-apart", " A film for each object", last.apart, (on) => { last.apart = on; }));
+    make("small", { className: "quiet", textContent: "pixels; shown by the views on black, white and checks" }));
+  const apart = make("p", { id: "export-apart-row" }, check("export-apart", " One video per object", last.apart, (on) => { last.apart = on; }));
   const start = make("button", { className: "primary", textContent: "Export", id: "export-start", type: "button", onclick: () => ask(state) });
   fill(dialog, "export", "Export", kinds(), range, objects(), edge, apart, make("div", { className: "actions" }, state, closing(dialog), start));
   refreshOptions();
@@ -95,5 +95,4 @@ function refreshExport() {
   } else state.textContent = job.text;
 }
 
-$("export").addEventListener("click", openExport);
 on("job", refreshExport);

@@ -1,6 +1,6 @@
-/** Masks that are there already, put right: copied from other frames, and their edges changed. */
+/** The panel that mends masks: copies them from other frames and changes their edges. */
 
-import { edit } from "./link.js";
+import { edit, request } from "./link.js";
 import { decodeGreys, heldLabels } from "./pictures.js";
 import { showChosen } from "./radios.js";
 import { activeObject, announce, frameState, on, rangeOf, store } from "./store.js";
@@ -49,14 +49,14 @@ export function copyFrom(where) {
   if (object === null) return;
   const source = { previous: store.frame - 1, next: store.frame + 1, nearest: nearestGood(object) }[where];
   if (source === null) return problem("No other frame with this object is drawn or reviewed.");
-  if (source < 0 || source >= store.video.frames || !has(source, object)) return problem(`The ${where} frame has no mask of it.`);
+  if (source < 0 || source >= store.video.frames || !has(source, object)) return problem(`The ${where} frame has no mask of the object.`);
   send({ kind: "copy", object, source, first: store.frame, last: store.frame });
 }
 
 export function copy() {
   const object = labelToMend();
   if (object === null) return;
-  if (!has(store.frame, object)) return problem("There is no mask of it on this frame.");
+  if (!has(store.frame, object)) return problem("The object has no mask on this frame.");
   copied = { object, frame: store.frame };
   announce("notice", `Copied from frame ${store.frame}: Ctrl+V pastes it on a frame, Ctrl+Shift+V on the range.`);
 }
@@ -84,7 +84,7 @@ async function preview() {
   if (view.preview && (!refine || view.preview.frame !== frame)) { view.preview = null; draw(); }
   if (!refine) return;
   try {
-    const response = await fetch(`/preview/${frame}.png?edit=${encodeURIComponent(JSON.stringify(refine))}`);
+    const response = await request("/api/remade", { ...refine, first: frame, last: frame });
     const labels = response.ok ? (await decodeGreys(await response.blob())).greys : null;
     const reason = response.ok ? "" : (await response.json()).error;
     if (mine !== asked) return;
@@ -116,7 +116,6 @@ function refresh() {
 }
 
 for (const button of scopes) button.addEventListener("click", () => { scope = button.dataset.scope; refresh(); });
-for (const where of ["previous", "nearest", "next"]) $(`copy-${where}`).addEventListener("click", () => copyFrom(where));
 $("edges-how").addEventListener("change", () => {
   const how = $("edges-how").value;
   if (how) Object.assign($("edges-amount"), { value: String(AMOUNTS[how][0]), max: String(AMOUNTS[how][1]) });

@@ -1,4 +1,4 @@
-/** Objects, this frame, undo, and what is saved. */
+/** The panels of objects, frame and history, and the status line. */
 
 import { edit, link, linkState, pending, send, takeBack } from "./link.js";
 import { activeObject, announce, frameState, on, setFrame, store } from "./store.js";
@@ -14,7 +14,7 @@ export function choose(label) {
 
 export function addObject() {
   const { label, colour } = store.next;
-  if (label === null) return announce("problem", "There are 255 objects, which is as many as a mask can hold.");
+  if (label === null) return announce("problem", "There are 255 objects already, the most that a mask can hold.");
   store.choosesNext = true;
   edit({ kind: "add", name: `Object ${label}`, colour }).then((saved) => { if (!saved) store.choosesNext = false; });
 }
@@ -27,10 +27,8 @@ export function labelToDraw() {
   return object?.label ?? store.next.label;
 }
 
-const objectAt = (index) => store.objects[index];
-
 export function chooseByNumber(number) {
-  const object = objectAt(number - 1);
+  const object = store.objects[number - 1];
   if (object) choose(object.label);
 }
 
@@ -69,17 +67,17 @@ export const undo = () => takeBack() || step("/api/undo", store.undo);
 export const redo = () => step("/api/redo", store.redo);
 
 const NAMES = {
-  stroke: "a stroke", polygon: "a polygon", box: "a box", scribble: "a scribble", unscribble: "the end of a scribble", click: "a click", guess: "a guess", clear: "clearing a frame",
-  key: "keeping a frame", erase: "removing an object from frames", review: "a review", add: "a new object", change: "a change of an object",
+  stroke: "a stroke", polygon: "a polygon", box: "a box", scribble: "a scribble", unscribble: "the removal of a scribble", click: "a click", guess: "a guess", clear: "clearing a frame",
+  key: "using a frame as drawn", erase: "removing an object from frames", review: "a review", add: "a new object", change: "a change of an object",
   copy: "a copied mask", move: "a moved mask", refine: "a change of edges", merge: "merging objects", swap: "the objects' order",
-  remove: "removing an object", propagate: "a propagation", masks: "masks brought in",
+  remove: "removing an object", propagate: "a propagation", masks: "an import",
 };
 
 function refreshHistory() {
   $("undo").disabled = store.undo === null && !pending.length && !openHere();
   $("redo").disabled = store.redo === null;
-  $("undo").title = openHere() ? "Take back the last corner (Ctrl+Z)" : store.undo ? `Undo ${NAMES[store.undo]} (Ctrl+Z)` : "Nothing to undo";
-  $("redo").title = store.redo ? `Redo ${NAMES[store.redo]} (Ctrl+Shift+Z)` : "Nothing to redo";
+  $("undo").title = openHere() ? `Remove the last corner (${$("undo").dataset.key})` : store.undo ? `Undo ${NAMES[store.undo]} (${$("undo").dataset.key})` : "Nothing to undo";
+  $("redo").title = store.redo ? `Redo ${NAMES[store.redo]} (${$("redo").dataset.key})` : "Nothing to redo";
 }
 
 function refreshSaved() {
@@ -98,9 +96,6 @@ function refreshStart() {
   $("subtitle").textContent = store.video ? `${width} × ${height}, ${frames} frames, ${Math.round(fps * 100) / 100} per second` : "";
 }
 
-$("add").addEventListener("click", addObject);
-$("review").addEventListener("click", toggleReview);
-$("key").addEventListener("click", keep);
 $("clear").addEventListener("click", clearFrame);
 
 on("document frame", refreshFrame);

@@ -1,4 +1,4 @@
-/** The panel of propagation: its range and direction, the job at work, and what the fitted network knows. */
+/** The panel of propagation: range and direction, the running job, the quality of a fitted network. */
 
 import { openWeights } from "./dialogs.js";
 import { post } from "./link.js";
@@ -7,8 +7,7 @@ import { showChosen } from "./radios.js";
 
 const $ = (id) => document.getElementById(id);
 const directions = document.querySelectorAll("[data-direction]");
-const TITLES = { propagate: "Propagating", export: "Exporting", fit: "Fitting a network", download: "Fetching weights", fetch: "Fetching a network" };
-const ENDS = { propagate: "Propagated: ", export: "", fit: "", download: "" };
+const TITLES = { propagate: "Propagating", mend: "Changing masks", export: "Exporting", fit: "Fitting a network", download: "Downloading weights", fetch: "Downloading a network" };
 
 let watched = null; // number of the job that was seen at work
 
@@ -18,7 +17,7 @@ const isRunning = () => store.job?.state === "running";
 function obstacle() {
   if (isRunning()) return `${TITLES[store.job.kind]}: wait until it is done, or cancel it.`;
   const drawn = [...store.frames.values()].some((state) => state.drawn.length);
-  return drawn ? "" : "Draw an object on a frame, or press K on a frame whose masks are right.";
+  return drawn ? "" : "Draw an object on a frame, or press K on a frame with correct masks.";
 }
 
 function refreshPropagation() {
@@ -31,7 +30,7 @@ function refreshPropagation() {
   $("propagate").hidden = running;
   $("propagate-why").textContent = running ? "" : why;
   $("fit-again").hidden = running || store.model.kind !== "fitted";
-  $("job").hidden = !job || job.state === "done"; // a notice says what was done
+  $("job").hidden = !job || job.state === "done"; // a notice has said so
   if (!job) return;
   $("job-text").textContent = running ? `${TITLES[job.kind]}${job.text ? `: ${job.text}` : ""}` : job.text;
   $("cancel").hidden = $("job-progress").hidden = !running;
@@ -47,7 +46,7 @@ function refreshVerdict() {
   const name = (label) => store.objects.find((each) => each.label === label)?.name ?? `Object ${label}`;
   $("verdict-list").replaceChildren(...verdict.map(({ label, percent, poor }) => {
     const item = document.createElement("li");
-    const what = percent === null ? "in no sample: may be lost" : `${percent} %${poor ? ": may be lost" : ""}`;
+    const what = percent === null ? "in no sample: may get lost" : `${percent} %${poor ? ": may get lost" : ""}`;
     item.classList.toggle("poor", poor);
     item.append(name(label), Object.assign(document.createElement("span"), { textContent: what }));
     return item;
@@ -65,8 +64,9 @@ function refreshTitle() {
 on("job", (job) => {
   refreshTitle();
   if (job?.state === "running") watched = job.number;
-  if (job?.state === "failed") announce("problem", job.text);
-  if (job?.state === "done" && job.number === watched) announce("notice", `${ENDS[job.kind]}${job.text}`);
+  const shows = job?.kind !== "mend"; // its answer says how it ended
+  if (shows && job?.state === "failed") announce("problem", job.text);
+  if (shows && job?.state === "done" && job.number === watched) announce("notice", job.text);
   if (job?.state !== "running") watched = null;
 });
 
@@ -93,7 +93,6 @@ export function cancelPropagation() {
 for (const button of directions) {
   button.addEventListener("click", () => { store.direction = button.dataset.direction; refreshPropagation(); });
 }
-$("propagate").addEventListener("click", propagate);
 $("fit-again").addEventListener("click", openWeights);
 $("cancel").addEventListener("click", cancelJob);
 on("document job range loaded model", refreshPropagation);

@@ -21,10 +21,10 @@ export function pick([x, y]) {
 /** Begin to move the mask, or go on with it; null where there is none. */
 export function beginMove() {
   if (view.draft?.kind === "move" && view.draft.frame === store.frame) return view.draft;
-  if (view.draft?.kind === "polygon") return problem("Close the polygon first (Enter), or give it up (Esc).") ?? null;
+  if (view.draft?.kind === "polygon") return problem("Close the polygon first (Enter), or drop it (Esc).") ?? null;
   const object = labelToMend();
   if (object === null) return null;
-  if (!has(store.frame, object)) return problem("There is no mask of it on this frame to move.") ?? null;
+  if (!has(store.frame, object)) return problem("The object has no mask on this frame.") ?? null;
   view.draft = { kind: "move", frame: store.frame, object, ...framesOf(), dx: 0, dy: 0, scale: 1 };
   return view.draft;
 }

@@ -75,6 +75,5 @@ function refresh() {
   button.textContent = places.length === 1 ? "1 place to look at" : `${places.length} places to look at`;
 }
 
-button.addEventListener("click", nextPlace);
 on("document loaded", changed);
 on("suspicion", refresh);

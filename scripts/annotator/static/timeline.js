@@ -1,4 +1,4 @@
-/** The timeline: small pictures, a row for each object, the range and the position; and playback. */
+/** The timeline: thumbnails, a row for each object, the range and the position; and playback. */
 
 import { heldFrame } from "./pictures.js";
 import { frameWidth, toFrame, toX, width } from "./scale.js";
@@ -40,10 +40,15 @@ function paint() {
   canvas.width = Math.round(width() * ratio);
   canvas.height = Math.round(height * ratio);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  paintPictures();
-  paintStrip();
   if (!store.objects.length) fillRow(top, "#2b3138", 0, width());
   store.objects.forEach((object, index) => paintRow(object, top + index * rowHeight));
+  context.save();
+  context.translate(0, track.scrollTop); // pictures and strip stay in view above the rows
+  context.fillStyle = "#1b1f24";
+  context.fillRect(0, 0, width(), top - 2);
+  paintPictures();
+  paintStrip();
+  context.restore();
   paintRange(height);
   const x = toX(store.frame), wide = Math.max(2, frameWidth());
   context.fillStyle = "rgb(255 255 255 / .22)";
@@ -173,4 +178,5 @@ canvas.addEventListener("pointerup", () => { scrubbing = false; });
 canvas.addEventListener("pointercancel", () => { scrubbing = false; });
 
 new ResizeObserver(refresh).observe(canvas);
+track.addEventListener("scroll", refresh);
 on("frame document range active scale look loaded suspicion", refresh);

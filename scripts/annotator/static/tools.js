@@ -1,28 +1,14 @@
 /** Drawing with the pointer: each tool turns a movement into one edit, of the frame on which it began. */
 
 import * as click from "./click.js";
-import { icon } from "./icons.js";
 import { edit } from "./link.js";
 import { labelToDraw } from "./panels.js";
-import { showChosen } from "./radios.js";
 import { removeScribble } from "./scribbles.js";
 import { beginMove, dragMove, isMoved, pick } from "./shifting.js";
 import { announce, on, store } from "./store.js";
 import { draw, openHere, pan, pixelSize, toVideo, view, zoom } from "./view.js";
 
 const canvas = document.getElementById("view");
-
-export const TOOLS = {
-  brush: { name: "Brush", key: "B", hint: "Draw the object. The right button rubs out." },
-  eraser: { name: "Eraser", key: "E", hint: "Rub out the chosen object; with Alt, every object." },
-  polygon: { name: "Polygon", key: "P", hint: "Click corners; the first one, Enter or a double click closes. With Alt, it cuts out." },
-  box: { name: "Box", key: "X", hint: "Drag a filled box. With Alt, it cuts out." },
-  scribble: { name: "Scribble", key: "S", hint: "Draw a line on the object, with the right button one beside it; × removes one. A mask is made of them." },
-  click: { name: "Click", key: "C", hint: "Click on the object, with the right button beside it. Drag a point to move it; right-click it to remove it." },
-  guess: { name: "Guess", key: "G", hint: "Drag a box around the object: its mask is guessed. With Shift, it replaces the object's mask." },
-  shift: { name: "Shift", key: "Z", hint: "Drag a mask to its place; with Shift, drag its edge to scale it. A click chooses an object." },
-  pan: { name: "Move", key: "V", hint: "Drag to move the video (also: space or the middle button). A click chooses an object." },
-};
 
 const NEAR = 0.35; // points nearer to the last one than this many pixels of the screen are left out
 
@@ -71,7 +57,7 @@ export function closePolygon() {
   drafted();
 }
 
-/** Give up what is being drawn on this frame; false when there is nothing. */
+/** Drop what is being drawn on this frame; false when there is nothing. */
 export function dropDraft() {
   if (view.draft?.frame !== store.frame) return false;
   view.draft = null;
@@ -79,7 +65,7 @@ export function dropDraft() {
   return true;
 }
 
-/** Take back the last corner of the polygon on this frame; false when there is none. */
+/** Remove the last corner of the polygon on this frame; false when there is none. */
 export function dropCorner() {
   if (!openHere()) return false;
   if (view.draft.points.length > 2) view.draft.points.splice(-2, 1);
@@ -124,7 +110,7 @@ function begin(event) {
   }
   if (store.tool === "scribble" && removeScribble(toVideo(event))) return;
   finish();
-  if (!store.objects.length && (store.tool === "eraser" || event.button === 2)) return announce("problem", "There is nothing to rub out yet: draw first.");
+  if (!store.objects.length && (store.tool === "eraser" || event.button === 2)) return announce("problem", "There is nothing to erase yet: draw first.");
   const label = labelToDraw();
   if (label === null) return;
   const second = event.button === 2;
@@ -238,44 +224,5 @@ canvas.addEventListener("wheel", (event) => {
   zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), [event.clientX - corner.left, event.clientY - corner.top]);
 }, { passive: false });
 
-const buttons = document.getElementById("tools");
-for (const [tool, { name, key }] of Object.entries(TOOLS)) {
-  const button = document.createElement("button");
-  button.setAttribute("role", "radio");
-  button.dataset.tool = tool;
-  button.title = `${name} (${key})`;
-  button.setAttribute("aria-label", name);
-  button.append(icon(tool), name);
-  button.addEventListener("click", () => chooseTool(tool));
-  buttons.append(button);
-}
-
-const size = document.getElementById("size");
-size.addEventListener("input", () => setRadius(Number(size.value)));
-const opacity = document.getElementById("opacity");
-opacity.addEventListener("input", () => {
-  store.opacity = Number(opacity.value);
-  document.getElementById("opacity-out").textContent = opacity.value;
-  announce("look");
-});
-
-function refresh() {
-  opacity.value = document.getElementById("opacity-out").textContent = String(store.opacity);
-  showChosen(buttons.children, (button) => button.dataset.tool === store.tool);
-  const drawsRound = store.tool === "brush" || store.tool === "eraser";
-  document.getElementById("size-row").classList.toggle("unused", !drawsRound);
-  canvas.classList.toggle("brush", drawsRound && !held.space);
-  canvas.classList.toggle("pan", store.tool === "pan" || held.space);
-  if (!drawsRound) view.cursor = null;
-  const elsewhere = view.draft?.kind === "polygon" && !openHere();
-  const computed = ["scribble", "click", "guess"].includes(store.tool);
-  const how = computed ? ` (${click.methodOf(store.tool)})` : "";
-  document.getElementById("tool-hint").textContent = elsewhere ? `A polygon is open on frame ${view.draft.frame}.` : TOOLS[store.tool].hint.replace(/\.$/, `${how}.`);
-  size.max = String(Math.max(20, Math.round((store.video?.height ?? 0) / 5)));
-  size.value = String(store.radius);
-  document.getElementById("size-out").textContent = String(Math.round(store.radius * 2) / 2);
-}
-
-on("tool model loaded frame restored", refresh);
 on("leaving", finish);
 on("pause", (draft) => { if (view.draft === draft && !drawing) finish(); });

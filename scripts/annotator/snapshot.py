@@ -1,32 +1,81 @@
-"""A snapshot of what has been annotated, while the page goes on editing."""
+"""The part of an annotation that is exported, and a snapshot of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dataset.video_files.frame_source import FrameSource, Selection
-from scripts.annotator.choice import Choice
+from scripts.annotator.cut_out import Edge, checked_edge
 from scripts.annotator.document import Object
+from scripts.annotator.edits import whole_number
 from scripts.annotator.session import Session
+from util.errors import InputError
 from util.palette import voc_palette
 
 Show = Callable[[float, float, str], None]  # done, total, what
 Labels = NDArray[np.uint8]  # H x W
 
 
-class Moment:
-    """Objects and masks as they are when it is made, whatever is drawn or undone later.
-
-    Args:
-        session: of the video.
-        choice: which frames and objects; the others are left out.
+@dataclass(frozen=True)
+class Choice:
+    """The part of an annotation that is exported; by default all.
 
     Attributes:
-        objects: in the order in which they were added.
-        frames: their numbers.
-        pictures: of the video.
+        first: first frame.
+        last: last frame; None for that of the video.
+        labels: labels of the objects; None for all.
+        edge: edge of cut-outs.
+        apart: write one video per object.
+    """
+
+    first: int = 0
+    last: int | None = None
+    labels: Sequence[int] | None = None
+    edge: Edge = field(default_factory=Edge)
+    apart: bool = False
+
+
+def checked_choice(raw: Mapping[str, Any], frames: int, labels: Sequence[int]) -> Choice:
+    """Return the choice of a page or of the command line.
+
+    Args:
+        raw: "first", "last", "objects", "feather", "choke" and "apart"; None for the default.
+        frames: number of frames of the video.
+        labels: labels of all objects.
+
+    Raises:
+        InputError: a frame or object does not exist, no object is chosen, or a number is out of range.
+    """
+    given = {name: value for name, value in raw.items() if value is not None}
+    first = whole_number(given.get("first", 0), "first", frames - 1)
+    last = whole_number(given.get("last", frames - 1), "last", frames - 1)
+    if first > last:
+        raise InputError(f"the range from {first} to {last} is empty.")
+    chosen = given.get("objects")
+    if chosen is not None:
+        if not isinstance(chosen, list) or not chosen:
+            raise InputError("choose one object or more.")
+        strange = [label for label in chosen if label not in labels]
+        if strange:
+            raise InputError(f"there is no object {strange[0]}; there are {', '.join(map(str, labels))}.")
+    return Choice(first, last, chosen, checked_edge(given), given.get("apart") is True)
+
+
+class Snapshot:
+    """The chosen objects and masks; later edits do not change them.
+
+    Args:
+        session: the annotation.
+        choice: the frames and objects.
+
+    Attributes:
+        objects: the chosen objects, in their order.
+        frames: the chosen frames.
+        pictures: the video.
     """
 
     def __init__(self, session: Session, choice: Choice) -> None:
@@ -45,17 +94,17 @@ class Moment:
 
     @property
     def source(self) -> FrameSource:
-        """The frames, from the first that is chosen on."""
+        """The chosen frames."""
         return Selection(self.pictures.source, self.frames)
 
-    def only(self, label: int) -> "Moment":
-        """Return the same with one object alone."""
+    def only(self, label: int) -> "Snapshot":
+        """Return the snapshot of one object."""
         other = copy(self)
         other.objects = tuple(each for each in self.objects if each.label == label)
         return other
 
     def label_map(self, frame: int) -> Labels:
-        """Return a frame's labels `H x W`; not to be written to."""
+        """Return a frame's labels `H x W`; do not write to them."""
         with self._session.lock:
             labels = self._session.masks.after(frame, self._histories.get(frame, []))
         chosen = [each.label for each in self.objects]

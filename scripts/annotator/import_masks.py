@@ -1,4 +1,4 @@
-"""Masks that come from files."""
+"""Import of masks from files."""
 
 import tempfile
 import unicodedata
@@ -25,7 +25,7 @@ def read_masks(
     """Read masks of any kind that `propagate_video` takes, as label maps `H x W` by frame.
 
     Args:
-        files: name and content of each; names say the frame, by name or number.
+        files: name and content of each;
         frame: which one file belongs to whose name is no frame's.
         pictures: of the video.
 
@@ -62,12 +62,12 @@ def read_masks(
 
 @contextmanager
 def _named_as_given(folder: str, name: str, given: str) -> Iterator[None]:
-    """Let errors name files as the user does.
+    """Let errors name the user's files.
 
     Args:
-        folder: in which they lie.
-        name: of the first file there.
-        given: its name for the user.
+        folder: the folder of the copies.
+        name: name of the first copy.
+        given: the user's name of that file.
     """
     try:
         yield
