@@ -16,7 +16,7 @@ SHORT_TIMEOUT = 8  # seconds without an answer or a byte, with --once
 
 
 def main() -> None:
-    """Parse the flags and fetch the weights."""
+    """Parse the flags and download the weights."""
     parser = script_parser(__doc__, "python download_model.py --which all")
     add = parser.add_argument
     add(
@@ -44,18 +44,18 @@ def main() -> None:
 
 
 def fetch_weights(name: str, mirror: str | None, folder: Path, once: bool = False) -> None:
-    """Fetch weights to `folder/<name>` and check them; write their SHA-256 to `<name>.sha256`.
+    """Download weights to `folder/<name>`, check them, and write their SHA-256 to `<name>.sha256`.
 
-    Weights that are there are checked and stay.
+    Weights that exist are only checked.
 
     Args:
         name: key of `MODELS`.
         mirror: address to fetch from instead of Google Drive, see `RemoteFile.at`.
-        folder: folder for the file.
-        once: do not try again, and do not wait long.
+        folder: folder of the file.
+        once: whether to try only once, with a short timeout.
 
     Raises:
-        InputError: the weights could not be fetched, or what is there or arrived is wrong.
+        InputError: the weights could not be downloaded, or the file is wrong.
     """
     file = MODELS[name].at(mirror)
     path = folder / file.name
@@ -80,10 +80,10 @@ def check_weights(name: str, path: Path) -> None:
 
     Args:
         name: key of `MODELS`; the propagation network must be that of two objects.
-        path: the file.
+        path: path of the file.
 
     Raises:
-        InputError: it does not.
+        InputError: the file is damaged, or has another network.
     """
     if name == "fusion":
         read_fusion(path)

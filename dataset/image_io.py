@@ -203,19 +203,3 @@ def list_images(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> lis
         names = sorted(entry.name for entry in entries if not entry.is_dir())
     pictures = (folder / name for name in names if not name.startswith("."))
     return [path for path in pictures if path.suffix.lower() in suffixes]
-
-
-def list_images_below(folder: Path) -> list[Path]:
-    """Return the pictures of a folder and all visible folders below it, also behind links, each once."""
-    found: list[Path] = []
-    visited: set[Path] = set()
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
-        if here.resolve() in visited:  # links can lead in circles
-            continue
-        visited.add(here.resolve())
-        found += list_images(here)
-        if here.is_dir():
-            waiting += [path for path in here.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return sorted(found)

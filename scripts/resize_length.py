@@ -7,7 +7,7 @@ in the original. Paletted PNGs are label maps; they are resized by nearest neigh
 import os
 from pathlib import Path
 
-from dataset.image_io import list_images_below
+from dataset.image_io import list_images
 from scripts.resizing.shrinking import Job, check_apart, resize_all
 from util.errors import InputError, run_script
 from util.flag_types import WORKERS_HELP, positive_int, script_parser
@@ -36,7 +36,9 @@ def folder_jobs(source: Path, target: Path) -> list[Job]:
         InputError: there are no pictures, or one folder lies in the other.
     """
     check_apart(source, target)
-    jobs = [Job(path, target / path.relative_to(source), area=True) for path in list_images_below(source)]
+    folders = [source, *sorted(path for path in source.rglob("*/") if not path.name.startswith("."))]
+    pictures = [path for folder in folders for path in list_images(folder)]
+    jobs = [Job(path, target / path.relative_to(source), area=True) for path in pictures]
     if not jobs:
         raise InputError(f"there are no pictures in {source}: give a folder that has some.")
     return jobs

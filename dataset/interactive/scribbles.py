@@ -97,22 +97,21 @@ def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return cv2.dilate(mask.astype(np.uint8), disk(STROKE_WIDTH)).astype(bool)
 
 
-def read_scribbles(
-    path: Path, sequence: str | None = None, frames: int | None = None, objects: int | None = None
-) -> dict[str, Any]:
+def read_scribbles(path: Path, sequence: str, frames: int, objects: int) -> dict[str, Any]:
     """Read a scribble file.
 
     Args:
         path: path of the file.
-        sequence: name of the sequence that it must belong to; None for any.
-        frames: number of frames of the sequence; None for any number.
-        objects: largest label of scribbles; None for any.
+        sequence: name of the sequence that it must belong to.
+        frames: number of frames of the sequence.
+        objects: largest label of scribbles.
 
     Returns:
         Content of the file; `scribble_map` takes `result["scribbles"][frame]`.
 
     Raises:
-        InputError: the file cannot be read, belongs to another sequence, or has another form.
+        InputError: the file cannot be read, belongs to another sequence, or has another form; the message
+            names the fault and its frame.
     """
     if not path.is_file():
         raise InputError(f"there are no scribbles at {path}: give the path of a .json file.")
@@ -120,61 +119,36 @@ def read_scribbles(
         content = json.loads(path.read_text())
     except ValueError as error:  # invalid JSON or UTF-8
         raise InputError(f"{path} is no whole JSON file ({error}): fetch or save it again.") from error
-    check_scribbles(content, path, sequence, frames, objects)
-    return content
-
-
-def check_scribbles(
-    content: Any,
-    source: str | Path,
-    sequence: str | None = None,
-    frames: int | None = None,
-    objects: int | None = None,
-) -> None:
-    """Check the content of a scribble file.
-
-    Args:
-        content: content, as `read_scribbles` returns it.
-        source: origin of the content, for the error message.
-        sequence: see `read_scribbles`.
-        frames: see `read_scribbles`.
-        objects: see `read_scribbles`.
-
-    Raises:
-        InputError: the content has another form; the message names the fault and its frame.
-    """
     lists = content.get("scribbles") if isinstance(content, dict) else None
     if not isinstance(lists, list) or not all(isinstance(each, list) for each in lists):
+        raise InputError(f'{path} holds no scribbles: it needs a list "scribbles" of a list for each frame.')
+    if content.get("sequence") != sequence:
         raise InputError(
-            f'{source} holds no scribbles: it needs a list "scribbles" of a list for each frame.'
+            f"{path} is of the sequence {content.get('sequence')}, not {sequence}: give its own scribbles."
         )
-    if sequence is not None and content.get("sequence") != sequence:
+    if len(lists) != frames:
         raise InputError(
-            f"{source} is of the sequence {content.get('sequence')}, not {sequence}: give its own scribbles."
-        )
-    if frames is not None and len(lists) != frames:
-        raise InputError(
-            f"{source} has scribbles for {len(lists)} frames where the sequence has {frames}: give its own."
+            f"{path} has scribbles for {len(lists)} frames where the sequence has {frames}: give its own."
         )
     annotated = content.get("annotated_frame")
     if annotated is not None and not (_is_whole(annotated) and 0 <= annotated < len(lists)):
         raise InputError(
-            f"{source} names {annotated} as its annotated frame: it must be from 0 to {len(lists) - 1}."
+            f"{path} names {annotated} as its annotated frame: it must be from 0 to {len(lists) - 1}."
         )
     for frame, scribbles in enumerate(lists):
         for scribble in scribbles:
-            _check_scribble(scribble, f"frame {frame} of {source}", objects)
+            _check_scribble(scribble, f"frame {frame} of {path}", objects)
     if not any(scribble["object_id"] > 0 and scribble["path"] for each in lists for scribble in each):
-        raise InputError(f"{source} marks no object: at least one scribble needs an object_id above 0.")
+        raise InputError(f"{path} marks no object: at least one scribble needs an object_id above 0.")
+    return content
 
 
-def _check_scribble(scribble: Any, where: str, objects: int | None) -> None:
+def _check_scribble(scribble: Any, where: str, objects: int) -> None:
     if not isinstance(scribble, dict) or not isinstance(scribble.get("path"), list):
         raise InputError(f'a scribble on {where} has no list "path" of points.')
     label = scribble.get("object_id")
-    if not _is_whole(label) or not 0 <= label <= (math.inf if objects is None else objects):
-        most = "up" if objects is None else f"to {objects}"
-        raise InputError(f"a scribble on {where} has the object_id {label}: it must be from 0 {most}.")
+    if not _is_whole(label) or not 0 <= label <= objects:
+        raise InputError(f"a scribble on {where} has the object_id {label}: it must be from 0 to {objects}.")
     for point in scribble["path"]:
         if not (isinstance(point, list) and len(point) == 2 and all(map(_is_share, point))):
             raise InputError(

@@ -1,17 +1,13 @@
 """Training sets of the scribble-to-mask and fusion networks."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-
-from torch.utils.data import ConcatDataset
 
 from dataset.davis_test_dataset import RESOLUTION, davis_trainval
 from dataset.training.fusion_dataset import FusionDataset, fusion_videos
 from dataset.training.s2m_dataset import S2MDataset
 from dataset.training.s2m_pictures import LVISPictures, StaticPictures
-from dataset.training.sample import Sample
-from dataset.training.sets import DataSet, find_sets, static_pictures
+from dataset.training.sets import DataSet, TrainingSet, find_sets, static_pictures
 from util.data_roots import DEFAULT_ROOTS
 from util.errors import InputError
 
@@ -22,22 +18,9 @@ LVIS_FILES = ("lvis_v1_train.json", "train2017")
 FUSION_DATA = ("bl", "davis")  # folder of each stage below --fusion_root
 
 
-class S2MTrainingSet(ConcatDataset[Sample]):
-    """Static pictures and LVIS as one data set."""
-
-    def __init__(self, parts: Sequence[S2MDataset]) -> None:
-        super().__init__(parts)
-        self.parts = parts
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, which changes the samples, also in persistent workers; call it between epochs."""
-        for part in self.parts:
-            part.set_epoch(epoch)
-
-
 def s2m_training_set(
     static_root: Path | None, lvis_root: Path | None, crop_size: int, seed: int
-) -> S2MTrainingSet:
+) -> TrainingSet:
     """Return the training set of the scribble-to-mask network; one of the two folders is enough.
 
     Args:
@@ -67,7 +50,7 @@ def s2m_training_set(
             raise InputError(f"there is no {images}: put the pictures of LVIS v1 (COCO's train2017) there.")
         parts.append(LVISPictures(annotations, images, crop_size, seed))
         log.info("%s: %d objects of LVIS.", annotations, len(parts[-1]))
-    return S2MTrainingSet(parts)
+    return TrainingSet(parts)
 
 
 def fusion_training_set(

@@ -11,6 +11,7 @@ from torch.utils.data import ConcatDataset
 from dataset.davis_test_dataset import RESOLUTION, davis_trainval
 from dataset.static_dataset import StaticDataset, check_objects, class_folders, flat_folder
 from dataset.training.own_data import RootAndRepeats, layout, own_pictures, own_video_folders, times
+from dataset.training.s2m_dataset import S2MDataset
 from dataset.training.sample import Sample
 from dataset.video_folders import names_listed
 from dataset.vos_dataset import VOSDataset
@@ -56,9 +57,9 @@ class DataSet(NamedTuple):
 
 
 class TrainingSet(ConcatDataset[Sample]):
-    """The data sets of a stage as one, with settings that change between epochs."""
+    """The data sets of a training as one, with settings that change between epochs."""
 
-    def __init__(self, parts: Sequence[StaticDataset | VOSDataset]) -> None:
+    def __init__(self, parts: Sequence[StaticDataset | VOSDataset | S2MDataset]) -> None:
         super().__init__(parts)
         self.parts = parts
 

@@ -124,11 +124,11 @@ def open_source(path: Path, fps: float | None = None) -> FrameSource:
     Pictures are turned upright, as videos are. Each file is one frame, the first that it holds.
 
     Args:
-        path: of the file or folder.
-        fps: frames a second of a folder; None for `FOLDER_FPS`.
+        path: path of the file or folder.
+        fps: frames per second of a folder; None for `FOLDER_FPS`.
 
     Raises:
-        InputError: nothing is at the path, the folder has no pictures, two pictures have one name, or a rate
+        InputError: the path does not exist, the folder has no pictures, two pictures have one name, or a rate
             is given for a video file.
     """
     if path.is_dir():

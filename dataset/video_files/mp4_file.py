@@ -69,7 +69,7 @@ def write_mp4(
         with _system_errors(path), av.open(_url(temporary), "w", format="mp4", options=FASTSTART) as film:
             written = _write_tracks(film, frames, pictures, sound)
         if written != _packets_in(temporary):
-            raise OSError(f"the film {path} could not be written whole: is the disk full?")
+            raise OSError(f"the video {path} could not be written completely: is the disk full?")
 
 
 def _write_tracks(
@@ -100,12 +100,12 @@ def write_sound(path: Path, source: Path, frames: FrameSource) -> None:
     """Write a video file's sound from the first frame to the end of the last as WebM, which browsers play.
 
     Args:
-        path: of the result; it is whole or not there.
-        source: the video file.
-        frames: its frames.
+        path: path of the result, which is written atomically.
+        source: video file with the sound.
+        frames: frames of the video file.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the result could not be written.
     """
     with (
         atomic_path(path) as temporary,
@@ -180,7 +180,7 @@ class Sound:
         source: video file with the sound.
         start: start of the part in seconds.
         end: end of the part in seconds.
-        codecs: those of the container.
+        codecs: sound codecs of the container.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class Sound:
     def _encoded(self, found: AudioStream, track: AudioStream) -> Iterator["Packet[Any]"]:
         end = None  # of the frames so far, in samples
         for packet in self._part(found):
-            with suppress(av.FFmpegError):  # what is damaged is not heard
+            with suppress(av.FFmpegError):  # damaged parts are silent
                 for frame in packet.decode():
                     if frame.pts is not None and frame.time_base is not None:
                         begin = round((frame.pts * frame.time_base - self._start) * frame.sample_rate)
@@ -291,4 +291,4 @@ def _system_errors(path: Path) -> Iterator[None]:
     except av.FFmpegError as error:
         if error.errno is not None and error.errno in errno.errorcode:
             raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
-        raise OSError(f"the film {path} could not be written: {error.strerror}.") from error
+        raise OSError(f"the video {path} could not be written: {error.strerror}.") from error

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataset.tps import coarse_grid, exact_maps, fast_maps, random_control_points, solve
+from dataset.tps import coarse_grid, evaluate, fast_maps, random_control_points, solve, to_pixels
 from dataset.training.transforms import as_image, as_mask, remap
 from tests.conftest import GOLDEN
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
@@ -49,6 +49,10 @@ def test_warps_move_pixels_as_far_as_the_originals(points):
 @pytest.fixture(scope="module")
 def golden():
     return np.load(GOLDEN / "tps.npz")
+
+
+def exact_maps(c_src, c_dst, height, width):
+    return to_pixels(evaluate(solve(c_src, c_dst), c_dst, height, width))
 
 
 def largest_difference(maps, others) -> float:
