@@ -6,7 +6,7 @@ moved over their background. It is of use for this video alone. Propagate with -
 may grow from frame to frame otherwise.
 
 From scratch, the keys are trained first; then the whole network learns to segment a frame by two frames in
-memory, of which the second mostly has mistakes in its masks. After 400 steps, and after each 200 more, the
+memory, of which the second mostly has mistakes in its masks. After 500 steps, and after each 200 more, the
 fit ends if the overlap (IoU) on held-out samples is good or no longer grows; it ends after eight minutes in
 any case. Then the overlap of each object is printed. The same --seed, --iterations and --precision give the
 same weights on one kind of processor.

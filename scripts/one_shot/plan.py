@@ -7,7 +7,7 @@ WARM_UP = 5  # steps with a growing rate: Adam's first ones change every weight 
 FULL_PART = 0.25  # of a round at the full rate; then the weights settle
 LAST_RATE = 0.02  # of the rate, at the end
 
-FIRST_STEPS = 400  # of the first round, where there is time
+FIRST_STEPS = 500  # of the first round, where there is time
 MORE_STEPS, MORE_RATE = 200, 0.5  # of each further round: its steps, and its part of the learning rate
 GOOD = 0.8  # mean overlap on held-out samples with which a fit is done
 LEAST_GROWTH = 0.01  # of the overlap in a round, for another one to follow
