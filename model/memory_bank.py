@@ -124,14 +124,14 @@ class MemoryBank:
     def write(
         self, keys: Tensor, values: Tensor, time: int, permanent: bool, given: Collection[int] = ()
     ) -> None:
-        """Store a frame of K objects; the objects after the known ones are new.
+        """Store a frame of K objects, see `ObjectMemory.write`; the objects after the known ones are new.
 
         Args:
             keys: `K x (h*w) x Ck`.
             values: `K x (h*w) x Cv`.
-            time: index of the frame in the video.
+            time: index of the frame.
             permanent: whether to keep the frame after the next write.
-            given: indices of the objects whose masks on it were given, not predicted.
+            given: indices of the objects with a given mask on the frame.
         """
         new = range(len(self.objects), len(keys))
         objects = [*self.objects, *(ObjectMemory(self.max_frames, self.half) for _ in new)]

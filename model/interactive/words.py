@@ -1,7 +1,5 @@
 """Masks of the objects that a word names in one picture, by a promptable network of osam."""
 
-from collections.abc import Iterator
-
 from osam import types
 
 from model.interactive.clicks import BOTTOM_RIGHT, TOP_LEFT, PointSegmenter
@@ -37,15 +35,6 @@ class WordFinder:
             InputError: the model takes no words.
         """
         masks, taken = [], taken.copy()
-        for mask in self._found(picture, word):
-            free = mask & ~taken
-            if 2 * free.sum() > mask.sum():
-                masks.append(free)
-                taken |= free
-        return masks
-
-    def _found(self, picture: Picture, word: str) -> Iterator[Mask]:
-        """Yield the masks `H x W` that the network finds, in the order of their scores."""
         prompt = types.Prompt(texts=[word])
         request = types.GenerateRequest(model=self.network.name, image=picture, prompt=prompt)
         for found in sorted(answers(self.network, request), key=lambda each: -(each.score or 0)):
@@ -53,5 +42,10 @@ class WordFinder:
             if mask is None and box is not None:
                 corners = [(box.xmin, box.ymin), (box.xmax, box.ymax)]
                 mask = self.segmenter.segment(picture, corners, [TOP_LEFT, BOTTOM_RIGHT])
-            if mask is not None:
-                yield mask
+            if mask is None:
+                continue
+            free = mask & ~taken
+            if 2 * free.sum() > mask.sum():
+                masks.append(free)
+                taken |= free
+        return masks
