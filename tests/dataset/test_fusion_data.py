@@ -28,11 +28,11 @@ def tree(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def generated(tree, weights_file, loaded, tmp_path_factory):
+def generated(tree, weights_file, network, tmp_path_factory):
     """What generate_fusion makes of them, begun at frames 0 and 3."""
     out = tmp_path_factory.mktemp("fusion") / "bl/run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scripts.generate_fusion.load_network", lambda *_: loaded)
+        patch.setattr("scripts.generate_fusion.load_network", lambda *_: network)
         run_main(patch, "scripts.generate_fusion", *flags(tree, weights_file, out))
     return out
 
@@ -41,7 +41,7 @@ def flags(tree, weights_file, out):
     return ["--bl_root", tree, "--model", weights_file, "--output", out, "--separation", 3, "--device", "cpu"]
 
 
-def test_each_beginning_reaches_every_frame_both_ways(generated, tree, loaded):
+def test_each_beginning_reaches_every_frame_both_ways(generated, tree, network):
     found = {str(path.relative_to(generated)) for path in generated.rglob("*.png")}
     wanted = {("v1", label) for label in (1, 2)} | {("v2", 3)}
     assert found == {
@@ -53,7 +53,7 @@ def test_each_beginning_reaches_every_frame_both_ways(generated, tree, loaded):
     truth = read_label_map(tree / "Annotations/v1/00003.png")
     assert np.array_equal(read_labels(generated / "v1/00003/00002/00003.png"), 255 * (truth == 2))
 
-    engine = InferenceCore(loaded)
+    engine = InferenceCore(network)
     for frame in (3, 2, 1):
         image = normalise(read_image(tree / f"JPEGImages/v1/{frame:05}.jpg"))
         prob = engine.step(image, torch.tensor(truth) if frame == 3 else None)

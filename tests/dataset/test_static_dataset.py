@@ -61,7 +61,7 @@ def disc_samples(tmp_path_factory):
     dataset, samples = StaticDataset(flat_folder(folder)), []
     for epoch in range(50):
         dataset.set_epoch(epoch)
-        samples.append({name: dataset[0][name] for name in ("gt", "cls_gt")})
+        samples.append(dataset[0])
     return samples
 
 
