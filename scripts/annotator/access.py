@@ -1,4 +1,4 @@
-"""Who may talk to the server: pages of this server alone, which know its token."""
+"""Access to the server: only for its own pages, which know the token."""
 
 import hashlib
 import hmac

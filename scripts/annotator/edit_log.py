@@ -1,7 +1,6 @@
-"""The log of edits: one JSON object a line, only ever appended to.
+"""The log of edits: one JSON object per line, only appended to.
 
-It is what is saved, what undo steps through and what a restart replays: there is no other copy of a person's
-work.
+It is the only copy of the user's work: undo steps through it, and a restart replays it.
 """
 
 import json
@@ -20,37 +19,37 @@ class EditLog:
     """Appends entries to a file and numbers them from 1 on.
 
     Args:
-        path: of the file; it is made when it is not there. A last line that was cut off by a crash is
-            removed: nobody was told that it had been saved.
+        path: the file, created if missing. A last line that a crash cut off is removed; no page was told
+            that it was saved.
 
     Attributes:
-        entries: what was there when it was opened, in order.
+        entries: the entries when the file was opened, in order.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries = list(_whole_lines(path))
         self._next = max((entry["n"] for entry in self.entries), default=0) + 1
-        self._file = path.open("ab", buffering=0)  # a buffer would hold back what could not be written
+        self._file = path.open("ab", buffering=0)  # so that errors of writing appear at once
         self._end = path.stat().st_size
         _sync_folder(path.parent)
 
     @property
     def next_number(self) -> int:
-        """Number of the entry that comes next."""
+        """Number of the next entry."""
         return self._next
 
     def append(self, entry: Mapping[str, Any]) -> Entry:
-        """Number an entry and bring it to the disk; return it with its number, as "n".
+        """Number an entry and write it to the disk; return it with its number, as "n".
 
         Raises:
-            OSError: it could not be written; nothing of it stays behind.
+            OSError: the write failed; the file is as before.
         """
         numbered = {"n": self._next, **entry}
         line = json.dumps(numbered, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         written = 0
         try:
-            self._file.truncate(self._end)  # where the last write failed, and this could not be done then
+            self._file.truncate(self._end)  # what a failed write could not remove
             while written < len(line):
                 written += self._file.write(line[written:])
             os.fsync(self._file.fileno())
@@ -68,7 +67,7 @@ class EditLog:
 
 
 def _whole_lines(path: Path) -> Iterator[Entry]:
-    """Yield the entries of a file, and cut off what a crash left behind the last whole line."""
+    """Yield the entries of a file, and remove an incomplete last line."""
     if not path.is_file():
         return
     content = path.read_bytes()
@@ -81,13 +80,13 @@ def _whole_lines(path: Path) -> Iterator[Entry]:
             entry["n"], entry["kind"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"line {number} of {path} is damaged: remove it and those behind it to go on from there."
+                f"line {number} of {path} is damaged: remove it and all later lines to continue from there."
             ) from error
         yield entry
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a folder's list of files to the disk."""
+    """Write a folder's list of files to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

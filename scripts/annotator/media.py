@@ -1,4 +1,4 @@
-"""What the page shows and plays beside frames and masks, and what all pictures have in common."""
+"""Sound, opacity and small masks for the page, and helpers for all pictures."""
 
 import io
 import threading
@@ -23,7 +23,7 @@ IDENTITY = [channel for level in range(256) for channel in (level, level, level)
 
 
 class Media:
-    """Answers requests for them."""
+    """Answers requests for media."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -42,7 +42,7 @@ class Media:
         return Response(png, media_type="image/png", headers=kept(request, self.session))
 
     async def sound(self, request: Request) -> Response:
-        """Return the video's sound; it is made when it is first asked for."""
+        """Return the video's sound, made at the first request."""
         pictures = self.session.pictures
         if not pictures.has_sound:
             raise HTTPException(404, "the video has no sound.")
@@ -57,7 +57,7 @@ class Media:
         return FileResponse(path, media_type="audio/webm", headers=FOR_EVER)
 
     async def opacity(self, request: Request) -> Response:
-        """Return how opaque the objects are in cut-out films, as a grey PNG; `?without=1,3` leaves some out.
+        """Return the opacity of cut-outs as a grey PNG; `?without=1,3` leaves objects out.
 
         See `cut_out.Edge` for `feather` and `choke`.
         """
@@ -90,11 +90,11 @@ def kept(request: Request, session: Session) -> dict[str, str]:
 
 
 def png_of(values: NDArray[np.uint8], indexed: bool = False) -> bytes:
-    """Return a PNG, quickly made.
+    """Return a PNG, compressed quickly.
 
     Args:
-        values: `H x W`.
-        indexed: make them indices into a palette in which each is its own grey; else they are greys.
+        values: the pixels, `H x W`.
+        indexed: write palette indices, each with its own value as grey; else grey levels.
     """
     image = Image.fromarray(values)
     if indexed:
@@ -105,7 +105,7 @@ def png_of(values: NDArray[np.uint8], indexed: bool = False) -> bytes:
 
 
 def _labels(text: str) -> list[int]:
-    """Return the labels of a text such as "1,3"; raises InputError when they are none."""
+    """Parse labels such as "1,3"."""
     try:
         return [int(part) for part in text.split(",") if part]
     except ValueError as error:

@@ -32,7 +32,7 @@ def annotate(args: argparse.Namespace, usual_port: int) -> None:
 
     Args:
         args: the flags.
-        usual_port: where to listen unless they say it.
+        usual_port: the port without --port.
     """
     if args.output is not None and args.export is None:
         raise InputError("--output is the folder of --export: give that, too, or leave it out.")
@@ -111,7 +111,7 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
 
 
 def _import(path: Path, tasks: "Tasks") -> None:
-    """Take the masks of --masks as a result to be mended, once: what a person made of them stays."""
+    """Import the masks of --masks into a workspace without edits, as a result to correct."""
     workspace = tasks.session.workspace
     if len(workspace.log.entries) > 1:  # the first says of which video it is
         print(f"{workspace.folder} has edits already: --masks is left out (the page imports masks, too).")
@@ -132,7 +132,7 @@ def _add_objects(count: int, session: Session) -> None:
 
 
 def listening(host: str, port: int | None, usual: int) -> socket.socket:
-    """Return a socket that listens on a port; without one, on the usual one, or any when that is taken.
+    """Return a socket that listens on a port; without one, on the usual port, or any if that is taken.
 
     Raises:
         InputError: it cannot.

@@ -1,4 +1,4 @@
-"""Masks made of scribbles, clicks, a box around the object, or a word: what is asked, and what stays."""
+"""Masks from scribbles, clicks, boxes and words, on the server's side."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -23,10 +23,10 @@ Mask = NDArray[np.bool_]  # H x W
 
 
 class Segmentation:
-    """Turns scribbles, clicks and boxes into edits, and words into masks.
+    """Computes the masks of scribbles, clicks and boxes, and saves them; finds objects by words.
 
     Args:
-        settings: of the computing process.
+        settings: settings of the computing process.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -48,7 +48,7 @@ class Segmentation:
         """Compute the mask that an edit asks for, and save both.
 
         Raises:
-            InputError: it cannot be computed, or the object is locked.
+            InputError: the mask cannot be computed, or the object is locked.
         """
         frame = edit["frame"]
         with session.lock:
@@ -59,7 +59,7 @@ class Segmentation:
             request = _request(session, edit)
         mask = request["mask"] if "mask" in request else self._mask(request)
         with session.lock:
-            known = session.known(edit)  # another page may have sent it, too, or locked or removed the object
+            known = session.known(edit)  # another page may have sent the edit or locked the object
             if known is not None:
                 return known
             session.check_object(edit)
@@ -70,7 +70,7 @@ class Segmentation:
         """Return the mask that clicks would make, `H x W`.
 
         Raises:
-            InputError: it cannot be computed.
+            InputError: the mask cannot be computed.
         """
         edit = checked_edit({**raw, "kind": "click"}, len(session.pictures))
         with session.lock:
@@ -107,7 +107,7 @@ def network_state(name: str) -> dict[str, Any]:
 
 
 def _request(session: Session, edit: Edit) -> dict[str, Any]:
-    """Return what is asked of the computing process (see `Segmenters.run`), or "mask" where it is known."""
+    """Return the request to the computing process (see `Segmenters.run`), or "mask" if that is known."""
     frame, label = edit["frame"], edit["object"]
     if edit["kind"] in SCRIBBLES:
         strokes = strokes_of(counting_scribbles([*session.document.history(frame), edit]))

@@ -19,7 +19,7 @@ from model.interactive.words import WordFinder
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.settings import WorkerSettings
 
-SHORT_SIDE = 480  # frames are reduced to it: more takes long and finds no more
+SHORT_SIDE = 480  # frames are reduced to it; larger ones take longer and are not better
 
 Picture = NDArray[np.uint8]  # H x W x 3
 Mask = NDArray[np.bool_]  # H x W
@@ -122,7 +122,7 @@ def _reduced(picture: Picture) -> tuple[Picture, float]:
 
 
 def enlarged(mask: Mask, size: tuple[int, int]) -> Mask:
-    """Bring a mask `h x w` to the video's size (H, W), with smooth edges."""
+    """Resize a mask `h x w` to the video's size (H, W), with smooth edges."""
     if mask.shape == size:
         return mask
     soft = cv2.resize(mask.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)

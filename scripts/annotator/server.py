@@ -1,4 +1,4 @@
-"""The server: what the page can ask for, by address."""
+"""The server: the routes and their answers."""
 
 import asyncio
 import json
@@ -35,10 +35,10 @@ def serve(session: Session, tasks: Tasks, listening: socket.socket, host: str) -
     """Answer requests until a signal comes.
 
     Args:
-        session: of the video.
-        tasks: what takes longer.
-        listening: where requests come in.
-        host: name or address that it listens on.
+        session: the annotation.
+        tasks: what pages can ask for.
+        listening: the listening socket.
+        host: name or address of that socket.
     """
     config = uvicorn.Config(
         application(session, tasks, host),
@@ -95,7 +95,7 @@ def application(session: Session, tasks: Tasks, host: str) -> Starlette:
 
 
 class Json(Response):
-    """An answer in JSON, in ASCII: names of files may be no Unicode."""
+    """An answer in JSON, in ASCII, since names of files may be no Unicode."""
 
     media_type = "application/json"
 
@@ -105,7 +105,7 @@ class Json(Response):
 
 
 class Answers:
-    """Answers to what is no plain JSON request."""
+    """Answers to requests that are not plain JSON."""
 
     def __init__(self, session: Session, tasks: Tasks) -> None:
         self.session = session
@@ -117,12 +117,12 @@ class Answers:
         return FileResponse(STATIC / "index.html", headers=NEVER)
 
     async def state(self, request: Request) -> Response:
-        """Return all that the page begins with."""
+        """Return what the page loads at its start."""
         state = await run_in_threadpool(self.session.state)
         return Json({**state, "model": self.tasks.model_state(), **self.tasks.settings()}, headers=NEVER)
 
     async def suspicion(self, request: Request) -> Response:
-        """Return where the result looks wrong; see `suspicion.py`."""
+        """Return curves of suspicion and places to look at; see `suspicion.py`."""
         return Json(await run_in_threadpool(self.looks.as_json), headers=NEVER)
 
     async def frame(self, request: Request) -> Response:
@@ -142,7 +142,7 @@ class Answers:
         return Response(png, media_type="image/png", headers=kept(request, self.session))
 
     async def thumbnail(self, request: Request) -> Response:
-        """Return a small picture of a frame for the timeline; 404 as long as it is not made."""
+        """Return a frame's thumbnail; 404 until it exists."""
         path = self.tasks.thumbnail_path(index_of(request, self.session))
         if not path.is_file():
             raise HTTPException(404, headers=NEVER)
@@ -157,7 +157,7 @@ class Answers:
         return FileResponse(path, filename=name, headers=NEVER)
 
     async def import_masks(self, request: Request) -> Response:
-        """Bring in masks: a form of picture files, and whether they are to be mended."""
+        """Import masks: a form of picture files, their frame, and whether they are a result to correct."""
         if int(request.headers.get("content-length", LARGEST_BODY + 1)) > LARGEST_BODY:
             raise InputError(f"at most {LARGEST_BODY >> 20} MB of masks can be imported at once.")
         async with request.form(max_files=100_000) as form:
@@ -221,7 +221,7 @@ def _json_post(function: Callable[[Any], Any]) -> Callable[[Request], Any]:
 
 
 async def _explain(request: Request, error: Exception) -> Response:
-    """Say why a request failed; a change that is refused has not been saved, not even in part."""
+    """Answer with the reason of a failure; a refused change has not been saved, not even in part."""
     status, text = 422, str(error)
     if isinstance(error, OSError):
         full = error.errno in NO_SPACE

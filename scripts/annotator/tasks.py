@@ -1,4 +1,4 @@
-"""What a page can ask for beside plain edits, and what is done unasked: thumbnails."""
+"""The requests of pages, and thumbnails, which are made without a request."""
 
 import io
 import threading
@@ -28,13 +28,13 @@ from util.errors import InputError
 
 
 class Tasks:
-    """Runs them for one session.
+    """Does what pages ask for.
 
     Args:
-        session: of the video.
-        weights: which there are, and how to get some.
-        propagation: carries masks.
-        segmentation: makes masks of scribbles, clicks, boxes and words.
+        session: the annotation.
+        weights: the weights for propagation.
+        propagation: propagates masks.
+        segmentation: computes masks from scribbles, clicks, boxes and words.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Tasks:
         self._thumbnails = threading.Thread(target=self._make_thumbnails, name="thumbnails", daemon=True)
 
     def start(self) -> None:
-        """Begin with what is done unasked."""
+        """Start to make thumbnails."""
         self._thumbnails.start()
 
     def close(self) -> None:
-        """Stop everything."""
+        """Stop thumbnails, jobs and processes."""
         self._closing.set()
         if self._thumbnails.is_alive():
             self._thumbnails.join()
@@ -69,7 +69,7 @@ class Tasks:
         return self.remaking.edit(raw) if kind in REMAKES else self.session.edit(raw)
 
     def propagate(self, body: Any) -> dict[str, Any]:
-        """Start to carry masks from all drawn frames through a range."""
+        """Start to propagate masks from all drawn frames through a range."""
         last = len(self.session.pictures) - 1
         request = {
             "first": whole_number(body.get("first", 0), "first", last),
@@ -82,7 +82,7 @@ class Tasks:
         if not self.session.document.given:
             raise InputError("draw an object on some frame first: there is nothing to propagate yet.")
         path = self.weights.path()
-        remember_previous = path != self.weights.fitted  # whose small mistakes would be passed on
+        remember_previous = path != self.weights.fitted  # a fitted network's small mistakes would add up
         job = self.session.jobs.start(
             "propagate",
             lambda job: self.propagation.run(job, self.session, request, path, remember_previous),
@@ -107,7 +107,7 @@ class Tasks:
         return self.session.jobs.start("export", work).as_json()
 
     def fit(self, body: Any) -> dict[str, Any]:
-        """Start a one-shot fit to what has been drawn."""
+        """Start a one-shot fit to the drawn masks."""
         minutes = body.get("minutes", 3)
         if not isinstance(minutes, int | float) or not 0 < minutes <= 24 * 60:
             raise InputError("minutes must be a number above 0.")
@@ -118,7 +118,7 @@ class Tasks:
         ).as_json()
 
     def download(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Start to fetch the published weights; with "network", "click" or "find", a promptable network."""
+        """Start to download the published weights, or the promptable "network" "click" or "find"."""
         settings = self.segmentation.settings
         networks = {"click": settings.click_model, "find": settings.find_model}
         if body.get("network") in networks:
@@ -131,11 +131,11 @@ class Tasks:
         ).as_json()
 
     def model_state(self) -> dict[str, Any]:
-        """Return which weights there are, for pages."""
+        """Return the state of all networks, for pages."""
         return {**self.weights.as_json(), **self.segmentation.as_json()}
 
     def settings(self) -> dict[str, Any]:
-        """Return kinds of export and limits, for pages."""
+        """Return the kinds of export and the limits, for pages."""
         exports = [
             {"kind": kind, "name": form.name, "what": form.what, "cuts": form.cuts, "film": form.is_film}
             for kind, form in KINDS.items()
@@ -143,12 +143,12 @@ class Tasks:
         return {"exports": exports, "limits": {"feather": WIDEST_FEATHER, "choke": MOST_CHOKE}}
 
     def import_masks(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
-        """Take masks from files (see `import_masks.read_masks`); objects that a file does not show stay.
+        """Import masks from files (see `import_masks.read_masks`); objects that a file does not show stay.
 
         Args:
-            files: name and content of each.
-            frame: which one file belongs to whose name is no frame's.
-            mend: they are a result to be mended; else they count as drawn, and stay.
+            files: name and content of each file.
+            frame: frame of a single file whose name is no frame's.
+            mend: the masks are a result to correct; else they count as drawn.
         """
         session = self.session
         masks_by_frame = read_masks(files, frame, session.pictures)
@@ -209,7 +209,7 @@ class Tasks:
         return buffer.getvalue()
 
     def thumbnail_path(self, index: int) -> Path:
-        """Return where a frame's thumbnail is or will be."""
+        """Return the path of a frame's thumbnail."""
         folder = self.session.workspace.folder / "thumbnails" / self.session.pictures.fingerprint
         return folder / f"{index:06}.jpg"
 

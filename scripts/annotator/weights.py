@@ -27,13 +27,13 @@ POLL = 0.2  # seconds between two looks at a program
 
 
 class Weights:
-    """Knows which weights there are.
+    """The weights for propagation.
 
     Args:
         published: the file of `--model`.
-        fitted: where a one-shot fit goes.
-        size: shorter side of the frames for the network.
-        flags: of the device and precision, for the programs that are run.
+        fitted: file of a one-shot fit.
+        size: shorter side of frames for the network.
+        flags: flags of device and precision for the programs that are run.
     """
 
     def __init__(self, published: Path, fitted: Path, size: int, flags: Sequence[str] = ()) -> None:
@@ -46,14 +46,14 @@ class Weights:
         """Return the weights to use: published ones before fitted ones.
 
         Raises:
-            InputError: there are none.
+            InputError: there are no weights.
         """
         for path in (self.published, self.fitted):
             if path.is_file():
                 return path
         raise InputError(
-            f"there are no weights at {self.published}: fetch them, fit a network to what has been drawn, "
-            "or go on by hand."
+            f"there are no weights at {self.published}: download them, fit a network to the drawn masks, "
+            "or continue by hand."
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -68,9 +68,9 @@ class Weights:
         return self.fitted.resolve().with_name("verdict.json")
 
     def fit(self, job: Job, session: Session, minutes: float) -> str:
-        """Fit a network to the frames drawn, in a process of its own; return what is to be said of it.
+        """Fit a network to the drawn frames in another process; return a sentence on the result.
 
-        It takes the place of an earlier one when all is done: a fit that ends early leaves nothing.
+        The network replaces an earlier one at the end; a fit that ends early changes nothing.
         """
         masks = self.fitted.parent / "masks"
         shutil.rmtree(masks, ignore_errors=True)
@@ -86,19 +86,19 @@ class Weights:
             said = _run([*command, "--output", str(temporary), *self.flags], job, seconds=60 * minutes)
         with atomic_path(self._verdict) as temporary:
             temporary.write_text(json.dumps(_scores(said)))
-        return "A network has been fitted to this video: propagate with it now."
+        return "The network is fitted to this video. Press T to propagate."
 
     def download(self, job: Job) -> str:
-        """Fetch the published weights, in a process of its own."""
+        """Download the published weights in another process."""
         folder = self.published.parent.resolve()
         _run(["download_model", "--once", "--output", str(folder)], job, seconds=None)
         if not self.published.is_file():
-            raise InputError(f"they were fetched to {folder}, but --model is {self.published.name}.")
-        return "The published weights are here. Propagate with them now."
+            raise InputError(f"the weights are in {folder}, but --model is {self.published.name}.")
+        return "The published weights are here. Press T to propagate."
 
 
 def _scores(said: str) -> list[dict[str, Any]]:
-    """Return what the verdict of a fit says of each object: label, overlap in percent, if that is poor."""
+    """Parse the verdict of a fit: label, IoU in percent and whether that is poor, for each object."""
     scores, _, rest = said[said.index(OVERLAP) :].partition(WARNING)
     poor = re.match(r" object ([\d, ]+)", rest)
     labels = [int(label) for label in re.findall(r"\d+", poor[1])] if poor else []
@@ -117,7 +117,7 @@ def _clock(seconds: float) -> str:
 
 
 def fetch_network(job: Job, name: str) -> str:
-    """Fetch the weights of a promptable network; return what is to be said of it."""
+    """Download the weights of a promptable network; return a sentence on the result."""
 
     def show(file: str, done: int, total: int | None) -> None:
         job.show(done, total or 0, f"{name}, {file}: {done >> 20} of {(total or 0) >> 20} MB")
@@ -130,13 +130,10 @@ def fetch_network(job: Job, name: str) -> str:
 
 
 def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:
-    """Run one of the project's programs, showing how far it is; it ends with the job, and with this process.
-
-    Returns:
-        What it said.
+    """Run a program of the project and return its output; it ends with the job and with this process.
 
     Raises:
-        InputError: it failed; what it said last.
+        InputError: the program failed; the text is its last line.
     """
     attached = [sys.executable, "-m", "scripts.annotator.attached", *command]
     process = subprocess.Popen(

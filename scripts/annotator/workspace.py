@@ -1,10 +1,10 @@
-"""The folder in which everything about one video is kept.
+"""The folder of one annotation.
 
 edits.jsonl   the log; its first line says how many frames of which size its video has
-video         digest of the frames, by which another video of the same name, length and size is told apart
+video         digest of the frames, to recognise another video of the same name, length and size
 masks/        whole label maps by the entry that made them: masks/000017/00003.png is entry 17's frame 3
-token         what a page must know; kept, so that an open page finds its server after a restart
-thumbnails/, sound/, fit/, exports/   made from the others, and safe to remove while nothing runs
+token         secret of the pages; kept, so that an open page finds its server after a restart
+thumbnails/, sound/, fit/, exports/   made from the others; may be removed while nothing runs
 """
 
 import secrets
@@ -26,14 +26,13 @@ FORMAT = 1  # of the log
 
 @dataclass(frozen=True)
 class Workspace:
-    """An open workspace, which no other process has open.
+    """An open workspace, locked against other processes.
 
     Attributes:
-        folder: where it is.
-        log: of its edits.
-        token: what pages must know.
-        identity: differs from that of any other workspace, and from that of this one when it was open before:
-            the log may have been mended since, and its entries have numbers that others had.
+        folder: the folder.
+        log: the log of edits.
+        token: secret of the pages.
+        identity: new each time a workspace is opened, since the log may have been edited and reuse numbers.
     """
 
     folder: Path
@@ -43,21 +42,21 @@ class Workspace:
 
     @property
     def masks(self) -> Path:
-        """Whole label maps."""
+        """Folder of whole label maps."""
         return self.folder / "masks"
 
     @property
     def exports(self) -> Path:
-        """What was exported."""
+        """Folder of exports."""
         return self.folder / "exports"
 
 
 @contextmanager
 def open_workspace(folder: Path, pictures: Pictures) -> Iterator[Workspace]:
-    """Open a video's workspace, or make it.
+    """Open or create a video's workspace.
 
     Raises:
-        InputError: another run has it open, it is of another video, or its log is lost.
+        InputError: another run has it open, it belongs to another video, or its log is lost.
     """
     if pictures.source.place.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(f"--workspace {folder} lies in the folder of the frames: give another place.")
@@ -74,16 +73,16 @@ def open_workspace(folder: Path, pictures: Pictures) -> Iterator[Workspace]:
 
 
 def _check_log_is_there(path: Path, masks: Path) -> None:
-    """Make sure that masks have a log, without which all of them would be taken for left over."""
+    """Check that masks have a log; without it, all would be removed as unreachable."""
     if any(masks.rglob("*.png")) and not (path.is_file() and b"\n" in path.read_bytes()):
         raise InputError(
-            f"{path} is missing or empty, and {masks} holds masks: bring the log back from a copy, or move "
-            "both away to begin anew."
+            f"{path} is missing or empty, and {masks} holds masks: restore the log from a copy, or move "
+            "both away to start again."
         )
 
 
 def _check_video(log: EditLog, pictures: Pictures, folder: Path) -> None:
-    """Make sure that a log is of a video; a new one says so in its first line."""
+    """Check that a log belongs to a video; the first line of a new log names the video."""
     height, width = pictures.size
     video: dict[str, Any] = {"frames": len(pictures), "width": width, "height": height}
     if not log.entries:
@@ -107,7 +106,7 @@ def _check_video(log: EditLog, pictures: Pictures, folder: Path) -> None:
 
 
 def _kept(path: Path, text: str) -> str:
-    """Return what a file says; one that is not there is made, to say a text."""
+    """Return the text of a file; create a missing file with a text."""
     if not path.is_file():
         with atomic_path(path) as temporary:
             temporary.touch(mode=0o600)

@@ -1,6 +1,6 @@
 /** The list of objects, and the dialog of one: its class, its place in the list, and merging. */
 
-import { askRemoval, closing, fill, make } from "./dialogs.js";
+import { askRemoval, closing, fill, make, offer } from "./dialogs.js";
 import { icon } from "./icons.js";
 import { edit, pending } from "./link.js";
 import { choose } from "./panels.js";
@@ -95,7 +95,6 @@ async function move(label, neighbour) {
 function openObject(label) {
   const dialog = $("object-dialog"), at = store.objects.findIndex((each) => each.label === label), object = store.objects[at];
   const button = (id, textContent, onclick, disabled = false) => make("button", { id, type: "button", textContent, onclick, disabled });
-  const offer = (name, what, ...controls) => make("div", { className: "offer" }, make("span", { textContent: name }), make("small", { textContent: what }), make("div", {}, ...controls));
   const category = make("input", { type: "text", id: "object-category", maxLength: 80, value: object.category, placeholder: object.name });
   category.setAttribute("aria-label", "Class");
   category.setAttribute("list", "object-categories");

@@ -50,7 +50,6 @@ export const toggleReview = () => {
   edit({ kind: "review", first: store.frame, last: store.frame, on });
 };
 export const keep = () => edit({ kind: "key", frame: store.frame });
-export const clearFrame = () => edit({ kind: "clear", frame: store.frame });
 
 /** Undo or redo on the server, then go to the nearest frame that it changed, so that the user sees it. */
 async function step(path, what) {
@@ -96,7 +95,7 @@ function refreshStart() {
   $("subtitle").textContent = store.video ? `${width} × ${height}, ${frames} frames, ${Math.round(fps * 100) / 100} per second` : "";
 }
 
-$("clear").addEventListener("click", clearFrame);
+$("clear").addEventListener("click", () => edit({ kind: "clear", frame: store.frame }));
 
 on("document frame", refreshFrame);
 on("document loaded", () => { refreshHistory(); refreshStart(); });

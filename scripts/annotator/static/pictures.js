@@ -47,14 +47,14 @@ export function setShown(bitmap) {
 /** Decoded bytes that are held, for tests. */
 export const held = () => ({ frames: frames.bytes, labels: labelMaps.bytes + opacities.bytes });
 
-const reduction = { value: 1 };
+let reduction = 1;
 
-/** Ask for smaller frames from now on: the screen shows no more of them. */
+/** Ask for smaller frames from now on: the screen has no more pixels. */
 export function setReduction(value) {
-  reduction.value = value;
+  reduction = value;
 }
 
-const frameKey = (frame) => `${frame}/${reduction.value}`;
+const frameKey = (frame) => `${frame}/${reduction}`;
 
 /** A frame's bitmap if it is at hand. */
 export const heldFrame = (frame) => frames.get(frameKey(frame)) ?? frames.get(`${frame}/1`);
@@ -62,7 +62,7 @@ export const heldFrame = (frame) => frames.get(frameKey(frame)) ?? frames.get(`$
 /** Fetch a frame; resolves to its bitmap, or throws why it cannot be shown. */
 export function fetchFrame(frame) {
   const key = frameKey(frame);
-  const address = `/frames/${frame}.jpg?reduce=${reduction.value}&v=${store.video.fingerprint}`;
+  const address = `/frames/${frame}.jpg?reduce=${reduction}&v=${store.video.fingerprint}`;
   return once(address, async () => {
     const response = await fetch(address);
     if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? "This frame could not be loaded.");
@@ -89,7 +89,7 @@ export function fetchLabels(frame) {
 
 const opacityKey = (frame, without) => `${without}/${store.feather}/${store.choke}/${labelKey(frame, frameState(frame).version)}`;
 
-/** How opaque a frame is in cut-out films, one byte a pixel, if it is at hand; `without` are labels left out. */
+/** How opaque a frame is in cut-outs, one byte a pixel, if it is at hand; `without` are labels left out. */
 export const heldOpacity = (frame, without) => opacities.get(opacityKey(frame, without));
 
 export function fetchOpacity(frame, without) {

@@ -14,29 +14,25 @@ export const frameWidth = () => width() / count();
 export const toX = (frame) => (frame - shown.first) * frameWidth();
 export const toFrame = (x) => Math.max(0, Math.min(store.video.frames - 1, Math.floor(shown.first + x / frameWidth())));
 
-function show(first, many) {
+/** Show a number of frames; the position `at` of the video stays at a share of the width. */
+function show(at, share, many) {
   shown.count = Math.max(Math.min(FEWEST, store.video.frames), Math.min(store.video.frames, many));
+  const first = at - share * shown.count;
   shown.first = Math.max(0, Math.min(store.video.frames - shown.count, first));
   announce("scale");
-}
-
-/** Show fewer or more frames; the one at x stays where it is. */
-function zoomTimeline(factor, x) {
-  const at = shown.first + x / frameWidth(), many = Math.max(Math.min(FEWEST, store.video.frames), Math.min(store.video.frames, count() * factor));
-  show(at - (x / width()) * many, many);
 }
 
 /** Move on when the current frame is not in view. */
 function follow() {
   if (!store.video || (store.frame >= shown.first && store.frame < shown.first + count())) return;
-  show(store.frame - count() / 2, count());
+  show(store.frame, 0.5, count());
 }
 
 canvas.addEventListener("wheel", (event) => {
   if (!store.video || (!event.ctrlKey && !event.shiftKey)) return; // the rows scroll
   event.preventDefault();
   const delta = (event.deltaY || event.deltaX) * (event.deltaMode ? 30 : 1);
-  if (event.shiftKey) show(shown.first + (delta / width()) * count(), count());
-  else zoomTimeline(Math.exp(delta * STEP), event.offsetX);
+  if (event.shiftKey) show(shown.first + (delta / width()) * count(), 0, count());
+  else show(shown.first + event.offsetX / frameWidth(), event.offsetX / width(), count() * Math.exp(delta * STEP));
 }, { passive: false });
 on("frame", follow);

@@ -2,7 +2,7 @@
 
 import { fetchGreys } from "./pictures.js";
 import { announce, frameState, on, store } from "./store.js";
-import { coloursOf } from "./views.js";
+import { tint } from "./views.js";
 
 const images = new Map(); // frame -> image
 const masks = new Map(); // frame -> {version, labels, width, height, look, canvas}
@@ -45,9 +45,8 @@ function load(frame, version, kept) {
 
 function tinted({ labels, width, height }) {
   const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d");
-  const image = context.createImageData(width, height), pixels = new Uint32Array(image.data.buffer);
-  const colours = coloursOf(OPACITY);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = colours[labels[i]];
+  const image = context.createImageData(width, height);
+  tint(labels, new Uint32Array(image.data.buffer), store.objects, OPACITY);
   context.putImageData(image, 0, 0);
   return canvas;
 }

@@ -1,4 +1,4 @@
-/** How masks are shown: over the picture, cut out as in the films of Export, as opacity, or as outlines. */
+/** How masks are shown: over the picture, cut out as in exports, as opacity, or as outlines. */
 
 import { unmoved } from "./moving.js";
 import { fetchOpacity, heldLabels, heldOpacity } from "./pictures.js";
@@ -69,7 +69,7 @@ function fill(labels, soft, objects, look) {
 }
 
 /** Colours of the objects that are not hidden, by label, as pixels with an opacity of 0 to 1; 0 for the others. */
-export function coloursOf(opacity, objects = store.objects) {
+function coloursOf(opacity, objects) {
   const colours = new Uint32Array(256);
   for (const { label, colour, hidden } of objects) {
     if (hidden) continue;
@@ -79,6 +79,7 @@ export function coloursOf(opacity, objects = store.objects) {
   return colours;
 }
 
+/** Fill pixels with the colours of labels. */
 export function tint(labels, pixels, objects, opacity) {
   const colours = coloursOf(opacity, objects);
   for (let i = 0; i < pixels.length; i++) pixels[i] = colours[labels[i]];
