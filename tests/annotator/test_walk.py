@@ -30,7 +30,7 @@ MOST_OBJECTS = 5
 
 STATE = """(() => {
   const { objects, frames, undo, redo, next, revision } = annotator.store;
-  const rows = [...frames].map(([frame, s]) => [frame, s.version, s.present, s.drawn, s.reviewed]);
+  const rows = [...frames].map(([frame, s]) => [frame, s.version, s.present, s.drawn, s.reviewed, s.clicks]);
   return { objects, frames: rows.sort((a, b) => a[0] - b[0]), undo, redo, next, revision };
 })()"""
 LABELS = """async (frames) => {
