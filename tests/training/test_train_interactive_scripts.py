@@ -39,10 +39,10 @@ def fusion_tree(tmp_path_factory, loaded, weights_file):
     root = tmp_path_factory.mktemp("fusion")
     trainval = root / "DAVIS/trainval"
     for name in ("v1", "v2"):
-        write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", name, frames=5, scale=0.4)
+        write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", name, frames=4, scale=0.4)
     (trainval / "ImageSets/2017").mkdir(parents=True)
     (trainval / "ImageSets/2017/train.txt").write_text("v1\nv2\n")
-    out = ["--output", root / "fusion_data/davis/run", "--separation", 4]
+    out = ["--output", root / "fusion_data/davis/run", "--separation", 3]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scripts.generate_fusion.load_network", lambda *_: loaded)
         given = ["--davis_root", root / "DAVIS", "--model", weights_file, "--device", "cpu"]
@@ -56,7 +56,7 @@ def bl_tree(fusion_tree, weights_file):
     trainval, bl = fusion_tree / "DAVIS/trainval", fusion_tree / "BL30K"
     for kind in ("JPEGImages", "Annotations"):
         shutil.copytree(trainval / kind / "480p", bl / kind)
-    out = ["--output", fusion_tree / "fusion_data/bl/run", "--separation", 4]
+    out = ["--output", fusion_tree / "fusion_data/bl/run", "--separation", 3]
     with pytest.MonkeyPatch.context() as patch:
         given = ["--bl_root", bl, "--model", weights_file, "--device", "cpu"]
         run_main(patch, "scripts.generate_fusion", *given, *out)
@@ -115,13 +115,10 @@ def stopped_and_resumed(tmp_path, monkeypatch, iterations, *command):
     return whole
 
 
-def test_both_are_trained_by_their_commands(static_root, fusion_tree, weights_file, tmp_path):
-    small = ["--crop_size", 64, *COMMON, "-i", 1]
-    pictures = ["--static_root", static_root]
-    run(tmp_path / "s2m", "scripts.train_s2m", *pictures, *small)
-    load_s2m(saved(tmp_path / "s2m", "1.pth"))
+def test_fusion_is_trained_by_its_command(fusion_tree, weights_file, tmp_path):
     data = ["--fusion_root", fusion_tree / "fusion_data", "--davis_root", fusion_tree / "DAVIS"]
-    run(tmp_path / "f", "scripts.train_fusion", "--stage", 1, *data, "--model", weights_file, *small)
+    flags = ["--stage", 1, *data, "--model", weights_file, "--crop_size", 64, *COMMON, "-i", 1]
+    run(tmp_path / "f", "scripts.train_fusion", *flags)
     load_fusion(saved(tmp_path / "f", "1.pth"))
 
 
