@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument_group("pictures").add_argument
     add("--src_image", type=Path, help="source picture")
     add("--tar_image", type=Path, help="target picture; it may have another size")
-    add("--frames", type=Path, help="folder of pictures; choose source and target with keys or trackbars")
+    add("--frames", type=Path, help="folder of pictures; choose source and target with the arrow keys")
     add = parser.add_argument_group("files instead of windows").add_argument
     add(
         "--click",
@@ -119,17 +119,10 @@ def write_files(args: argparse.Namespace) -> None:
         encode_source(network, source.picture), encode_target(network, target.picture)
     )
     answer = look_up(correspondence, selection, args.temperature)
-    path = write_results(
-        args.output / "views",
-        source,
-        target,
-        selection,
-        answer,
-        args.temperature,
-    )
+    write_results(args.output / "views", source, target, selection, answer, args.temperature)
     for match in answer.matches:
         print(f"best match ({match.x:.1f}, {match.y:.1f}), score {match.score:.3g}")
-    print(f"Written: {path} and {path.with_suffix('.json').name}")
+    print(f"Written: {args.output / 'views.png'} and views.json")
 
 
 def open_windows(args: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """Make the training data of the fusion network: masks propagated from other frames.
 
 The true masks of every n-th frame are propagated both ways. The probabilities of each object are written as
-grey pictures (255 is 1), OUTPUT/<video>/<begun at>/<object>/<frame>.png, for scripts.train_fusion. A stopped
-run continues. Under torchrun the processes share the videos.
+grey pictures (255 is 1), OUTPUT/<video>/<first frame>/<object>/<frame>.png, for scripts.train_fusion. A
+stopped run continues. Under torchrun the processes share the videos.
 """
 
 import argparse
@@ -38,9 +38,9 @@ from util.settings_record import record_settings
 
 log = logging.getLogger(__name__)
 
-MOST_OBJECTS = 5  # of a frame
-LEAST_PIXELS = 100  # of an object there
-BL_RANGE = 30  # frames either way, as many as fit into half of a video of BL30K
+MOST_OBJECTS = 5  # per frame
+LEAST_PIXELS = 100  # per object
+BL_RANGE = 30  # frames each way in BL30K
 DATASETS = {"DAVIS": ("davis_root", DAVIS_2017), "BL": ("bl_root", DEFAULT_ROOTS["bl_root"])}
 UNFINISHED = ".part"
 
@@ -49,29 +49,22 @@ Frames = Sequence[tuple[Path, Path]]  # picture and label map of each frame
 
 def main() -> None:
     """Parse the flags and make the data."""
-    parser = script_parser(
-        __doc__,
-        "python -m scripts.generate_fusion --davis_root ../DAVIS/2017 --output ../fusion_data/davis/s012",
+    example = (
+        "python -m scripts.generate_fusion --davis_root ../DAVIS/2017 --output ../fusion_data/davis/s012"
     )
+    parser = script_parser(__doc__, example)
     add = parser.add_argument
     add("--davis_root", type=Path, help="DAVIS 2017, whose training videos are used")
     add("--bl_root", type=Path, help="BL30K")
     add("--dataset", choices=DATASETS, help="data set to use, in its default folder unless its root is given")
     add("--output", type=Path, required=True, help="folder of this run, such as ../fusion_data/davis/s012")
     add("--separation", type=positive_int, default=5, help="begin at every n-th frame (default: %(default)s)")
-    add(
-        "--range",
-        type=positive_int,
-        help=f"frames to propagate each way (default: all in DAVIS, {BL_RANGE} in BL30K)",
-    )
+    reach = f"frames to propagate each way (default: all in DAVIS, {BL_RANGE} in BL30K)"
+    add("--range", type=positive_int, help=reach)
     add("--start", type=whole_number, default=0, help="number of the first video (default: %(default)s)")
     add("--end", type=positive_int, help="number after the last video (default: all)")
-    add(
-        "--mem_every",
-        type=positive_int,
-        default=5,
-        help="add every n-th frame to the permanent memory (default: %(default)s)",
-    )
+    every = "add every n-th frame to the permanent memory (default: %(default)s)"
+    add("--mem_every", type=positive_int, default=5, help=every)
     add_alias(add, "--mem_freq", "mem_every", type=positive_int)
     add_alias(add, "--prop_model", "model", type=Path)
     add_precision_flags(add, "float32")
@@ -106,15 +99,11 @@ def generate(args: argparse.Namespace) -> None:
             settings = {
                 "data": str((args.davis_root or args.bl_root).resolve()),
                 "model": sha256(args.model),
-                **{
-                    "separation": args.separation,
-                    "range": reach,
-                    "mem_every": args.mem_every,
-                    "amp": amp,
-                },
+                **{"separation": args.separation, "range": reach, "mem_every": args.mem_every, "amp": amp},
             }
             record_settings(args.output, settings, "give another --output.")
-            remove_unfinished(args.output)
+            for folder in args.output.glob(f"*/.*{UNFINISHED}"):
+                shutil.rmtree(folder)
         ranks.from_first(None)  # the other ranks wait until leftovers are removed
         mine = share([len(videos[name]) for name in names], ranks.count)[ranks.rank]
         work = [(names[i], start) for i in mine for start in range(0, len(videos[names[i]]), args.separation)]
@@ -175,9 +164,9 @@ def annotated(root: Path, name: str) -> Frames:
 def propagate_from(
     frames: Frames, start: int, reach: int | None, network: PropagationNetwork, mem_every: int, folder: Path
 ) -> None:
-    """Propagate the objects of a frame both ways, and write their probabilities; the folder appears complete.
+    """Propagate the first five large objects of a frame both ways, and write their probabilities.
 
-    A frame without objects gets an empty folder.
+    The folder gets its name when it is complete. A frame without objects gets an empty folder.
 
     Args:
         frames: pictures and label maps of the video.
@@ -188,14 +177,15 @@ def propagate_from(
         folder: folder of the results.
     """
     labels = read_label_map(frames[start][1])
-    objects = chosen_objects(labels)
+    large = np.flatnonzero(np.bincount(labels.ravel()) >= LEAST_PIXELS).tolist()
+    objects = [label for label in large if label > 0][:MOST_OBJECTS]
     staging = folder.with_name(f".{folder.name}.{os.getpid()}{UNFINISHED}")
     staging.mkdir(parents=True)
     try:
         if objects:
             given = torch.from_numpy(np.where(np.isin(labels, objects), labels, 0))
-            last = len(frames) - 1 if reach is None else min(len(frames) - 1, start + reach)
-            first = 0 if reach is None else max(0, start - reach)
+            reach = len(frames) if reach is None else reach
+            first, last = max(0, start - reach), min(len(frames) - 1, start + reach)
             write_frame(staging, start, objects, [labels == label for label in objects])
             for indices in (range(start, last + 1), range(start, first - 1, -1)):
                 for index, prob in propagated(frames, indices, given, network, mem_every):
@@ -217,23 +207,11 @@ def propagated(
             yield index, prob[1:].float().cpu().numpy()
 
 
-def chosen_objects(labels: NDArray[np.uint8]) -> list[int]:
-    """Return the first five objects of a label map that are large enough."""
-    counts = np.bincount(labels.ravel(), minlength=1)
-    return [int(label) for label in np.flatnonzero(counts >= LEAST_PIXELS) if label > 0][:MOST_OBJECTS]
-
-
 def write_frame(folder: Path, index: int, objects: Sequence[int], prob: Iterable[NDArray[Any]]) -> None:
     """Write the probabilities of each object on a frame as grey levels: 255 is 1, fractions are truncated."""
     for label, one in zip(objects, prob, strict=True):
         levels = (np.asarray(one, np.float32) * 255).astype(np.uint8)
         write_mask(folder / f"{label:05}" / f"{index:05}.png", levels, None)
-
-
-def remove_unfinished(output: Path) -> None:
-    """Remove unfinished folders of stopped runs."""
-    for folder in output.glob(f"*/.*{UNFINISHED}"):
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -40,12 +40,8 @@ def main() -> None:
     add = parser.add_argument
     add("--output", type=picture_path, required=True, help="picture to write, .png or .jpg")
     add("--samples", type=positive_int, default=6, help="number of samples (default: %(default)s)")
-    add(
-        "--max_jump",
-        type=positive_int,
-        default=FIRST_JUMP,
-        help="largest gap between frames of a video (default: %(default)s)",
-    )
+    jump = "largest gap between frames of a video (default: %(default)s)"
+    add("--max_jump", type=positive_int, default=FIRST_JUMP, help=jump)
     add("--crop_size", type=crop_size, default=384, help=CROP_HELP)
     add("--seed", type=whole_number, default=0, help=SEED_HELP)
     uses = ("stage 0 and S2M", "stage 1 and fusion 0", "stage 2", "stage 2 and fusion 1", "S2M", "fusion")

@@ -25,12 +25,8 @@ def main() -> None:
     """Parse the flags and train a stage."""
     parser = script_parser(__doc__, "python -m scripts.train_fusion --stage 0 --id fusion0")
     parser.add_argument("--stage", type=int, choices=(0, 1), required=True, help="0: BL30K; 1: DAVIS")
-    parser.add_argument(
-        "--model",
-        type=Path,
-        default=Path("saves/propagation_model.pth"),
-        help="weights of the propagation network, which is not trained (default: %(default)s)",
-    )
+    model = "weights of the propagation network, which is not trained (default: %(default)s)"
+    parser.add_argument("--model", type=Path, default=Path("saves/propagation_model.pth"), help=model)
     add_alias(parser.add_argument, "--load_prop", "model", type=Path)
     add = parser.add_argument_group("data").add_argument
     add("--fusion_bl_root", type=Path, help=argparse.SUPPRESS)  # the original's, for stage 0
@@ -47,16 +43,11 @@ def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
     """Return the data, the network and the schedule."""
     network = FusionNetwork()
     attention = FrozenAttention(load_network(settings.model, ranks.device, settings.amp))
+    data = (settings.stage == 0 and settings.fusion_bl_root) or settings.fusion_root
+    roots = data, settings.bl_root, settings.davis_root
     return Task(
         title=f"Fusion, stage {settings.stage}",
-        dataset=fusion_training_set(
-            settings.stage,
-            (settings.stage == 0 and settings.fusion_bl_root) or settings.fusion_root,
-            settings.bl_root,
-            settings.davis_root,
-            settings.crop_size,
-            settings.seed,
-        ),
+        dataset=fusion_training_set(settings.stage, *roots, settings.crop_size, settings.seed),
         forward=FusionForward(network, attention, settings.amp),
         initialise=lambda: None,  # PyTorch's initialisation
         load=lambda path: load_weights(network, path),

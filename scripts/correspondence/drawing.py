@@ -5,7 +5,6 @@ screen, with a line of text under it.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -27,7 +26,7 @@ GAP = 8  # pixels between the two views of a saved picture
 DARK = (24, 26, 30)
 LIGHT = (232, 234, 238)
 REGION = (64, 220, 120)
-FONT_SIZE = 14
+FONT = ImageFont.load_default(14)  # comes with Pillow
 HEAT_OPACITY = 0.85
 BACKDROP = 0.45  # opacity of the target behind its heat map
 
@@ -68,13 +67,8 @@ def with_heat(view: Picture, heat: NDArray[np.float32], padding: Padding, scale:
     """
     left, _, top, _ = padding
     step = 1 / (scale * STRIDE)  # grid cells per view pixel
-    to_grid = np.array(
-        [
-            [step, 0, (0.5 / scale + left) / STRIDE - 0.5],
-            [0, step, (0.5 / scale + top) / STRIDE - 0.5],
-        ],
-        np.float32,
-    )
+    x, y = ((0.5 / scale + before) / STRIDE - 0.5 for before in (left, top))
+    to_grid = np.array([[step, 0, x], [0, step, y]], np.float32)
     size = view.shape[1], view.shape[0]
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     fine = cv2.warpAffine(heat, to_grid, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).clip(0, 1)
@@ -87,9 +81,8 @@ def with_heat(view: Picture, heat: NDArray[np.float32], padding: Padding, scale:
 
 def with_region(view: Picture, mask: NDArray[np.bool_]) -> Picture:
     """Tint and outline a region `H x W` (at the picture's size)."""
-    covered = cv2.resize(
-        mask.astype(np.uint8), (view.shape[1], view.shape[0]), interpolation=cv2.INTER_NEAREST
-    )
+    size = view.shape[1], view.shape[0]
+    covered = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     tint = np.full_like(view, REGION)
     result = cv2.copyTo(cv2.addWeighted(view, 0.55, tint, 0.45, 0), covered, view.copy())
     contours, _ = cv2.findContours(covered, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
@@ -118,11 +111,10 @@ def with_caption(view: Picture, text: str, hint: str = "") -> Picture:
     result[: view.shape[0], : view.shape[1]] = view
     strip = Image.fromarray(result[height:])
     draw = ImageDraw.Draw(strip)
-    free = width - 20
-    draw.text((10, 6), text, LIGHT, _font())
-    hint_width = _font().getlength(hint)
-    if _font().getlength(text) + hint_width + 24 < free:
-        draw.text((width - 10 - hint_width, 6), hint, (150, 156, 166), _font())
+    draw.text((10, 6), text, LIGHT, FONT)
+    hint_width = FONT.getlength(hint)
+    if FONT.getlength(text) + hint_width + 44 < width:
+        draw.text((width - 10 - hint_width, 6), hint, (150, 156, 166), FONT)
     result[height:] = np.asarray(strip)
     return result
 
@@ -134,8 +126,3 @@ def side_by_side(left: Picture, right: Picture) -> Picture:
     result[: left.shape[0], : left.shape[1]] = left
     result[: right.shape[0], left.shape[1] + GAP :] = right
     return result
-
-
-@lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(FONT_SIZE)  # comes with Pillow

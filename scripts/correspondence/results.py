@@ -113,17 +113,6 @@ def target_view(target: Shown, answer: Answer | None, hint: str = "") -> Picture
     return with_caption(view, text, hint)
 
 
-def _described(selection: Selection, answer: Answer | None) -> list[dict[str, Any]]:
-    """Return the matches as JSON objects; positions are (x, y) in pixels of the pictures."""
-    asked: list[dict[str, Any]] = [{"source": [round(x, 2), round(y, 2)]} for x, y in selection.points]
-    if selection.region is not None:
-        asked = [{"region_pixels": int(np.count_nonzero(selection.region))}]
-    return [
-        {**question, "target": [round(match.x, 2), round(match.y, 2)], "score": match.score}
-        for question, match in zip(asked, answer.matches if answer else (), strict=answer is not None)
-    ]
-
-
 def write_results(
     stem: Path,
     source: Shown,
@@ -131,8 +120,8 @@ def write_results(
     selection: Selection,
     answer: Answer | None,
     temperature: float,
-) -> Path:
-    """Write both views side by side as `stem.png` and the matches as `stem.json`.
+) -> None:
+    """Write both views side by side as `stem.png` and the matches as `stem.json`, in pixels of the pictures.
 
     Args:
         stem: path of the results without a suffix.
@@ -141,17 +130,20 @@ def write_results(
         selection: selection in the source.
         answer: matches in the target; None for an empty selection.
         temperature: temperature of the softmax.
-
-    Returns:
-        The path of the picture.
     """
+    asked: list[dict[str, Any]] = [{"source": [round(x, 2), round(y, 2)]} for x, y in selection.points]
+    if selection.region is not None:
+        asked = [{"region_pixels": int(np.count_nonzero(selection.region))}]
     content = {
         "source": str(source.path),
         "target": str(target.path),
         "source_size": source.size[::-1],
         "target_size": target.size[::-1],
         "temperature": temperature,
-        "matches": _described(selection, answer),
+        "matches": [
+            {**question, "target": [round(match.x, 2), round(match.y, 2)], "score": match.score}
+            for question, match in zip(asked, answer.matches if answer else (), strict=answer is not None)
+        ],
     }
     views = source_view(source, selection), target_view(target, answer, f"temperature {temperature:g}")
     picture, matches = (stem.parent / f"{stem.name}{suffix}" for suffix in (".png", ".json"))
@@ -159,4 +151,3 @@ def write_results(
         Image.fromarray(side_by_side(*views)).save(temporary)
     with atomic_path(matches) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
-    return picture

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from scripts.correspondence.results import (
 from util.errors import InputError
 
 SOURCE, TARGET = "Source", "Target"  # window names
-TRACKBAR = "frame"
 POLL_MS = 15  # milliseconds to wait for an event
 KEPT_FRAMES = 32  # cached pictures, and cached keys (0.8 MB each at 480p)
 KEYS = """click, drag     ask for a point, or paint a region
@@ -86,7 +86,7 @@ class CorrespondenceGui:
         frames: paths of the pictures; the first is the source, the second (if any) the target.
         output: folder of saved views.
         temperature: initial temperature of the softmax.
-        choose_frames: whether arrow keys and trackbars choose frames.
+        choose_frames: whether arrow keys choose frames.
     """
 
     def __init__(
@@ -104,15 +104,11 @@ class CorrespondenceGui:
         self.drawn: State | None = None
         self.brush_at: Point | None = None  # last position of the current stroke
         self.shown = lru_cache(KEPT_FRAMES)(lambda index: read_shown(frames[index]))
-        self.source_key = lru_cache(KEPT_FRAMES)(
-            lambda index: encode_source(network, self.shown(index).picture)
-        )
-        self.target_key = lru_cache(KEPT_FRAMES)(
-            lambda index: encode_target(network, self.shown(index).picture)
-        )
+        source_key = lru_cache(KEPT_FRAMES)(lambda index: encode_source(network, self.shown(index).picture))
+        target_key = lru_cache(KEPT_FRAMES)(lambda index: encode_target(network, self.shown(index).picture))
         # cached: moving the mouse does not normalise the columns again
         self.pair = lru_cache(1)(
-            lambda source, target: Correspondence(self.source_key(source), self.target_key(target))
+            lambda source, target: Correspondence(source_key(source), target_key(target))
         )
 
     def run(self) -> None:
@@ -132,9 +128,6 @@ class CorrespondenceGui:
         left = 0
         for name, index in ((SOURCE, self.state.source), (TARGET, self.state.target)):
             cv2.namedWindow(name, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
-            if self.choose_frames and len(self.frames) > 1:
-                choose = partial(self._choose, name)
-                cv2.createTrackbar(TRACKBAR, name, index, len(self.frames) - 1, choose)
             view = with_caption(self.shown(index).view, "opening ...")
             cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
             cv2.moveWindow(name, left, 0)
@@ -148,14 +141,12 @@ class CorrespondenceGui:
         except cv2.error:  # some backends raise it for a closed window
             return False
 
-    # events
-
     def _mouse(self, event: int, x: int, y: int, flags: int, _: object) -> None:
         pressed = event == cv2.EVENT_LBUTTONDOWN
-        if not pressed and not (event == cv2.EVENT_MOUSEMOVE and flags & cv2.EVENT_FLAG_LBUTTON):
-            return
         if pressed:
             self.brush_at = None
+        elif event != cv2.EVENT_MOUSEMOVE or not flags & cv2.EVENT_FLAG_LBUTTON:
+            return
         shown = self.shown(self.state.source)
         (height, width), scale = shown.size, shown.scale
         point = to_picture((x, y), scale)
@@ -202,40 +193,25 @@ class CorrespondenceGui:
         elif letter == "h":
             print(KEYS)
         elif key in STEPS and self.choose_frames:
-            source, target = STEPS[key]
-            self._choose(SOURCE, state.source + source)
-            self._choose(TARGET, state.target + target)
+            last = len(self.frames) - 1
+            source, target = (
+                min(max(index + step, 0), last)
+                for index, step in zip((state.source, state.target), STEPS[key], strict=True)
+            )
+            fits = self.shown(source).size == self.shown(state.source).size
+            self._change(source=source, target=target, selection=state.selection if fits else NOTHING)
         return True
-
-    def _choose(self, window: str, index: int) -> None:
-        """Show another frame in a window; the selection stays if it fits the source."""
-        index = min(max(index, 0), len(self.frames) - 1)
-        if window == TARGET:
-            if index != self.state.target:
-                self._change(target=index)
-                cv2.setTrackbarPos(TRACKBAR, TARGET, index)
-        elif index != self.state.source:
-            fits = self.shown(index).size == self.shown(self.state.source).size
-            self._change(source=index, selection=self.state.selection if fits else NOTHING)
-            cv2.setTrackbarPos(TRACKBAR, SOURCE, index)
 
     def _change(self, message: str = "", **fields: Any) -> None:
         self.state = replace(self.state, message=message, **fields)
 
     def _save(self) -> None:
         state = self.state
-        number = 1
-        while (self.output / f"views_{number:03}.png").exists():
-            number += 1
-        path = write_results(
-            self.output / f"views_{number:03}",
-            self.shown(state.source),
-            self.shown(state.target),
-            state.selection,
-            self._answer(state),
-            state.temperature,
-        )
-        self._change(message=f"saved {path.name}")
+        stems = (self.output / f"views_{number:03}" for number in count(1))
+        stem = next(stem for stem in stems if not stem.with_suffix(".png").exists())
+        source, target = self.shown(state.source), self.shown(state.target)
+        write_results(stem, source, target, state.selection, self._answer(state), state.temperature)
+        self._change(message=f"saved {stem.name}.png")
 
     def _draw(self) -> None:
         """Show the state."""
