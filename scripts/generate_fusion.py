@@ -164,7 +164,7 @@ def annotated(root: Path, name: str) -> Frames:
 def propagate_from(
     frames: Frames, start: int, reach: int | None, network: PropagationNetwork, mem_every: int, folder: Path
 ) -> None:
-    """Propagate the first five large objects of a frame both ways, and write their probabilities.
+    """Propagate the objects of a frame both ways, and write their probabilities.
 
     The folder gets its name when it is complete. A frame without objects gets an empty folder.
 
@@ -177,8 +177,7 @@ def propagate_from(
         folder: folder of the results.
     """
     labels = read_label_map(frames[start][1])
-    large = np.flatnonzero(np.bincount(labels.ravel()) >= LEAST_PIXELS).tolist()
-    objects = [label for label in large if label > 0][:MOST_OBJECTS]
+    objects = chosen_objects(labels)
     staging = folder.with_name(f".{folder.name}.{os.getpid()}{UNFINISHED}")
     staging.mkdir(parents=True)
     try:
@@ -205,6 +204,12 @@ def propagated(
         prob = engine.step(image, given if index == indices[0] else None, last=index == indices[-1])
         if index != indices[0]:
             yield index, prob[1:].float().cpu().numpy()
+
+
+def chosen_objects(labels: NDArray[np.uint8]) -> list[int]:
+    """Return the first five objects of a label map that are large enough."""
+    large = np.flatnonzero(np.bincount(labels.ravel()) >= LEAST_PIXELS).tolist()
+    return [label for label in large if label > 0][:MOST_OBJECTS]
 
 
 def write_frame(folder: Path, index: int, objects: Sequence[int], prob: Iterable[NDArray[Any]]) -> None:

@@ -1,6 +1,6 @@
 """Propagate masks through any video: a video file or a folder of pictures, with masks on some frames.
 
-Without masks, say by clicks, boxes or words where the objects are.
+Without masks, show the objects by clicks, boxes or words.
 """
 
 import argparse
@@ -99,12 +99,14 @@ def first_masks(args: argparse.Namespace) -> "FirstMasks | None":
         InputError: neither --masks nor a prompt is given, or both are.
     """
     if (args.masks is None) == (not args.prompts):
-        raise InputError("give either --masks or --click, --box or --find, by which first masks are made.")
+        raise InputError("give either --masks or --click, --box or --find, which make first masks.")
     if args.masks is not None:
         if args.at is not None or args.first_only:
             raise InputError("--at and --first_only are for --click, --box and --find: leave them out.")
         return None
-    from scripts.evaluation.first_masks import FirstMasks  # onnxruntime takes its time, and threads
+    from scripts.evaluation.first_masks import (
+        FirstMasks,
+    )  # onnxruntime is slow to import
 
     made = FirstMasks(args)
     args.masks = made.path
@@ -139,7 +141,7 @@ def check_sound(args: argparse.Namespace) -> None:
 
 
 def run_of(args: argparse.Namespace, video: UserVideo, amp: bool) -> Run:
-    """Return the settings and files of the run; `amp` is whether it computes in reduced precision."""
+    """Return the settings and files of the run; `amp`: whether it computes in reduced precision."""
     names = video.frames.names
     settings = {
         "script": "propagate_video",

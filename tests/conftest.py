@@ -1,8 +1,8 @@
 import os
 
-# One thread, here and in the processes that tests start; set before torch looks. Tensors are small, and
-# on a busy machine threads that wait for each other cost more than they save. Training tests compare
-# processes to the last bit, which takes the same number of threads.
+# One thread, here and in the processes that tests start; set before torch is imported. Tensors are small, and
+# on a busy machine more threads wait for each other. Training tests compare processes to the last bit, which
+# needs the same number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import importlib
@@ -64,7 +64,7 @@ def _as_text(value):
 
 @pytest.fixture(autouse=True, scope="session")
 def usual_ways():
-    """Let trials of speed, whose outcome differs on a busy machine, choose nothing but the usual way."""
+    """Let trials of speed always choose the usual way: on a busy machine their outcome differs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             trials, "compare", lambda usual, other, _: trials.Trial((usual[0], 0), (other[0], 0), usual[0])
@@ -88,7 +88,7 @@ def weights_file(network, tmp_path_factory):
 
 @pytest.fixture
 def preloaded(network, weights_file, monkeypatch):
-    """Scripts get the network with the golden weights without loading it; return the flags that name it."""
+    """Let scripts use the golden network without loading it; return the flags that name it."""
     for module in ("scripts.evaluation.loop", "scripts.propagate_video"):
         monkeypatch.setattr(f"{module}.load_network", lambda *_: network)
     return ["--model", weights_file, "--device", "cpu"]

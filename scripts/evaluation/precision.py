@@ -1,4 +1,4 @@
-"""The precision of a run: chosen once, for all of its processes and for those that go on with it later."""
+"""The precision of a run: chosen once, for all processes and for later runs that continue."""
 
 import argparse
 
@@ -14,14 +14,14 @@ from util.settings_record import read_record
 
 
 def precision_of_run(args: argparse.Namespace, ranks: Ranks, video: Video | None = None) -> bool:
-    """Tell whether a run computes in reduced precision; each process must call this.
+    """Return whether a run computes in reduced precision; each process must call this.
 
-    A run that the output records goes on as it was begun, where trials could choose otherwise now.
+    A run that continues keeps the recorded choices, even if trials would choose otherwise now.
 
     Args:
-        args: with `precision` and `output`, and `overwrite` where there is that flag.
-        ranks: the processes, of which the first chooses.
-        video: whose frames are computed; None for frames of 480p.
+        args: parsed flags, with `precision`, `output` and possibly `overwrite`.
+        ranks: processes of the run; the first one chooses.
+        video: video to compute; None for frames of 480p.
 
     Raises:
         InputError: the record is damaged.

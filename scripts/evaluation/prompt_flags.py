@@ -1,4 +1,4 @@
-"""Flags that say by clicks, boxes and words where objects are."""
+"""Flags that show objects by clicks, boxes and words."""
 
 import argparse
 from typing import Any
@@ -19,7 +19,7 @@ class _Prompt(argparse.Action):
 
 
 def add_prompt_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that make first masks, whose values are `prompts`, in order."""
+    """Add the flags that make first masks; `prompts` holds their values in order."""
     parser.set_defaults(prompts=[])
     add = parser.add_argument_group("first masks without --masks").add_argument
     shown: dict[str, Any] = {"action": _Prompt, "default": argparse.SUPPRESS}
@@ -31,11 +31,16 @@ def add_prompt_flags(parser: argparse.ArgumentParser) -> None:
         help="pixels on an object; each flag is one object",
         **shown,
     )
-    add(UNCLICK, nargs="+", type=point, metavar="X,Y", help="pixels beside the object before it", **shown)
+    add(UNCLICK, nargs="+", type=point, metavar="X,Y", help="pixels outside of the object before", **shown)
     add(BOX, type=box, metavar="X0,Y0,X1,Y1", help="a box around an object", **shown)
     add(FIND, metavar="WORD", help="every object that a word names, such as dog", **shown)
-    add("--at", type=whole_number, metavar="FRAME", help="the frame that they are on (default: --start)")
-    add("--first_only", action="store_true", help="write the first masks, and stop: look at them, then go on")
+    add(
+        "--at",
+        type=whole_number,
+        metavar="FRAME",
+        help="frame of the prompts (default: --start)",
+    )
+    add("--first_only", action="store_true", help="write the first masks to look at, and stop")
     add_click_models(add)
 
 
