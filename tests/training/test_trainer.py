@@ -56,35 +56,23 @@ def gradient(trainer, name):
     return dict(trainer.network.named_parameters())[name].grad
 
 
-@cache
-def first_step(variant, least_tiles, steps):
-    """A trainer after its first golden step of several, its buffers before, the result and the gradients."""
-    trainer = golden_trainer(variant, steps=[4])
-    buffers = {name: buffer.clone() for name, buffer in trainer.network.named_buffers()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(winograd_steps, "LEAST_TILES", least_tiles)
-        result = trainer.step(golden_batch(variant))
-    gradients = {name: p.grad.clone() for name, p in trainer.network.named_parameters()}
-    return trainer, buffers, result, gradients
-
-
 @pytest.mark.parametrize("least_tiles", [1, slow(winograd_steps.LEAST_TILES)])  # with 1, by Winograd's way
 @pytest.mark.parametrize(("variant", "steps"), [("mo", 2), slow("mo", 6), slow("so", 6)])
 def test_steps_match_golden(variant, steps, least_tiles, monkeypatch):
     monkeypatch.setattr(winograd_steps, "LEAST_TILES", least_tiles)
     golden = np.load(GOLDEN / "training.npz")
-    trainer, statistics, result, gradients = first_step(variant, least_tiles, steps)
+    trainer, batch = golden_trainer(variant, steps=[4]), golden_batch(variant)
+    statistics = {name: b.clone() for name, b in trainer.network.named_buffers()}
     for step, (total, loss_1, loss_2, next_lr) in enumerate(golden[f"{variant}_total_l1_l2_lr"][:steps]):
-        if step > 0:
-            result = trainer.step(golden_batch(variant))
+        result = trainer.step(batch)
         ours = [result.losses.sum().item(), *result.losses.tolist()]
         assert ours == pytest.approx([total, loss_1, loss_2], rel=1e-3 if step == 0 else 2e-2)
         assert trainer.scheduler.get_last_lr()[0] == pytest.approx(next_lr)
         if step == 0:
             for name, norm in json.loads(str(golden[f"{variant}_grad_norms"])).items():
-                assert gradients[name].norm().item() == pytest.approx(norm, rel=1e-3)
+                assert gradient(trainer, name).norm().item() == pytest.approx(norm, rel=1e-3)
             # batch norm is frozen, but for its scales and shifts
-            assert gradients["rgb_encoder.bn1.weight"].any()
+            assert gradient(trainer, "rgb_encoder.bn1.weight").any()
     after = dict(trainer.network.named_buffers())
     assert all(torch.equal(before, after[name]) for name, before in statistics.items())
 
@@ -175,10 +163,12 @@ def test_two_processes_give_the_gradients_of_one(variant, start, tmp_path):
     """Batch 1 in each of two processes equals batch 2 in one, for stage 2 and for stage 0."""
     start(variant, tmp_path / "step.pth")
     both = torch.load(tmp_path / "step.pth")
-    for name, alone in first_step(variant, least_tiles=1, steps=2)[3].items():
+    alone = golden_trainer(variant)
+    alone.step(golden_batch(variant))
+    for name, parameter in alone.network.named_parameters():
         # The bias of memory keys shifts a query's scores all alike: its gradient is rounding noise.
         floor = 1e-6 if name == "kv_m_f16.key_proj.bias" else 0
-        difference = (both["gradients"][name] - alone).norm()
-        assert difference <= 1e-4 * alone.norm() + floor, name
+        difference = (both["gradients"][name] - parameter.grad).norm()
+        assert difference <= 1e-4 * parameter.grad.norm() + floor, name
     assert both["processes"] == 2
     assert both["statistics_are_shared"]
