@@ -82,7 +82,7 @@ class Video:
         """Check that an output folder is not a folder of frames, masks or ground truth.
 
         Raises:
-            InputError: it is one.
+            InputError: the folder is one of them.
         """
         read = {path.parent for path in (*self.masks.values(), *self.ground_truth.values())}
         if folder.resolve() in {path.resolve() for path in (self.frames.place, *read)}:

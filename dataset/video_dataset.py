@@ -219,16 +219,12 @@ def _position_of_only(mask: Path, names: Sequence[str], chosen: Sequence[int]) -
     index_of = _frames_by_name(names)
     index = _frame_of(mask, index_of)
     number = _number(mask.stem)
-    if index is None and number is not None:
-        prefix, value = number
-        same_number = [i for key, i in index_of.items() if isinstance(key, tuple) and key[1] == value]
-        if prefix == "" and same_number:
-            index = same_number[0]
-        elif prefix in {"", *(key[0] for key in index_of if isinstance(key, tuple))}:
-            raise InputError(
-                f"mask {mask} is named after a frame that does not exist; the names are {names[0]} to "
-                f"{names[-1]}: name it after its frame, or without a number for the first frame."
-            )
+    prefixes = {"", *(key[0] for key in index_of if isinstance(key, tuple))}
+    if index is None and number is not None and number[0] in prefixes:
+        raise InputError(
+            f"mask {mask} is named after a frame that does not exist; the names are {names[0]} to "
+            f"{names[-1]}: name it after its frame, or without a number for the first frame."
+        )
     if index is None:
         return 0
     if index not in chosen:
