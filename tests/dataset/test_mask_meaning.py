@@ -1,6 +1,4 @@
-"""What masks of every kind mean: what is background, what is one object, what is none at all."""
-
-import io
+"""The meaning of masks: background, transparency, soft edges, and the kinds of files."""
 
 import cv2
 import numpy as np
@@ -28,7 +26,7 @@ def frames(tmp_path):
 
 @pytest.fixture
 def given(frames):
-    """The labels that one mask, or a folder of them, gives on each frame that it names."""
+    """Read one mask or a folder of masks; return the labels by frame."""
 
     def read(masks):
         video = open_user_video(frames, masks, short_side=480).forward
@@ -38,12 +36,10 @@ def given(frames):
     return read
 
 
-def paletted(numbers, *colours, **options):
-    image = Image.fromarray(numbers)
+def paletted(numbers, *colours):
+    image = Image.fromarray(numbers.astype(np.uint8))
     image.putpalette([channel for colour in colours for channel in colour])
-    file = io.BytesIO()
-    image.save(file, "PNG", **options)
-    return Image.open(file), options
+    return image
 
 
 def save(image, path, **options):
@@ -62,20 +58,16 @@ BACKGROUNDS = {  # numbers of the file, its palette, what is transparent, and wh
 
 
 @pytest.mark.parametrize("kind", BACKGROUNDS)
-def test_what_is_background_in_a_palette(kind, given, tmp_path):
+def test_the_background_of_a_palette(kind, given, tmp_path):
     numbers, colours, transparent = BACKGROUNDS[kind]
     options = {} if transparent is None else {"transparency": transparent}
-    image = Image.fromarray(numbers.astype(np.uint8))
-    image.putpalette([channel for colour in colours for channel in colour])
-    path = save(image, tmp_path / "m.png", **options)
+    path = save(paletted(numbers, *colours), tmp_path / "m.png", **options)
     assert np.array_equal(given(path)[0], ONE)
     assert np.array_equal(read_merged(path) > 0, ONE > 0)
 
 
-def test_benchmarks_do_not_lose_an_object_of_entry_0(tmp_path):
-    image = Image.fromarray(1 - ONE)
-    image.putpalette([*RED, *GREEN])
-    path = save(image, tmp_path / "m.png", transparency=1)
+def test_benchmarks_refuse_an_object_of_entry_0(tmp_path):
+    path = save(paletted(1 - ONE, RED, GREEN), tmp_path / "m.png", transparency=1)
     with pytest.raises(InputError, match="shows an object by entry 0 of its palette"):
         read_label_map(path)
 
@@ -83,20 +75,15 @@ def test_benchmarks_do_not_lose_an_object_of_entry_0(tmp_path):
 @pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA"])
 def test_transparency_of_every_mode(mode, given, tmp_path):
     colours = Image.fromarray(np.array([BLUE, GREEN, RED], np.uint8)[LABELS])  # blue is hidden
-    if mode == "L":
-        path = save(
-            Image.fromarray(np.where(LABELS, LABELS, 7).astype(np.uint8)), tmp_path / "m.png", transparency=7
-        )
-    elif mode == "RGB":
-        path = save(colours, tmp_path / "m.png", transparency=BLUE)
-    else:
-        base = Image.fromarray(np.where(LABELS, LABELS, 7).astype(np.uint8)) if mode == "LA" else colours
+    base = Image.fromarray(np.where(LABELS, LABELS, 7).astype(np.uint8)) if mode[0] == "L" else colours
+    options = {"L": {"transparency": 7}, "RGB": {"transparency": BLUE}}.get(mode, {})
+    if not options:
         base.putalpha(Image.fromarray(np.where(LABELS > 0, 90, 0).astype(np.uint8)))
-        path = save(base, tmp_path / "m.png")
+    path = save(base, tmp_path / "m.png", **options)
     assert np.array_equal(given(path)[0], LABELS)
 
 
-# each way to write one object, as numbers or in colour
+# files of one object, as numbers or in colour
 WAYS = {
     "bit": Image.fromarray(ONE > 0),
     "grey 255": Image.fromarray(ONE * np.uint8(255)),
@@ -104,8 +91,8 @@ WAYS = {
     "16 bits": Image.fromarray(ONE * np.uint16(65535)),
     "RGB white": Image.fromarray(np.repeat(ONE[..., None] * np.uint8(255), 3, 2)),
     "RGB dark": Image.fromarray(np.array([BLACK, (128, 0, 0)], np.uint8)[ONE]),
-    "white palette": paletted(ONE, BLACK, WHITE)[0],
-    "standard palette": paletted(ONE, *np.reshape(voc_palette(), (-1, 3)).tolist())[0],
+    "white palette": paletted(ONE, BLACK, WHITE),
+    "standard palette": paletted(ONE, *np.reshape(voc_palette(), (-1, 3)).tolist()),
 }
 SAME = [
     ("bit", "grey 255", "16 bits", "RGB white", "white palette"),
@@ -134,13 +121,8 @@ def rounded(levels, colours):
 
 
 def disc(x, y, radius, sharpness=8):
-    fine = cv2.circle(
-        np.zeros((H * sharpness, W * sharpness), np.uint8),
-        (x * sharpness, y * sharpness),
-        radius * sharpness,
-        1,
-        -1,
-    )
+    fine = np.zeros((H * sharpness, W * sharpness), np.uint8)
+    cv2.circle(fine, (x * sharpness, y * sharpness), radius * sharpness, 1, -1)
     return fine.reshape(H, sharpness, W, sharpness).mean(axis=(1, 3))
 
 
@@ -154,7 +136,7 @@ def test_a_soft_edge_is_no_object(mode, given, tmp_path, caplog):
         image = Image.fromarray((level * 228).round().astype(np.uint8))
     elif mode == "palette":
         ramp = [(17 * i, 0, 0) for i in range(16)]
-        image = paletted((level * 15).round().astype(np.uint8), *ramp)[0]
+        image = paletted((level * 15).round(), *ramp)
     else:
         image = Image.fromarray(rounded([level], [(250, 200, 30)]))
     found = given(save(image, tmp_path / "soft.png"))[0]
@@ -184,7 +166,7 @@ def test_soft_edges_beside_thin_objects_are_refused(given, tmp_path):
 
 
 def test_small_objects_stay_objects(given, tmp_path, caplog):
-    """Of a few pixels, beside others and with colours in between."""
+    """Objects of a few pixels, beside others and with colours in between."""
     labels = np.where(disc(20, 20, 12) >= 0.5, 200, 0).astype(np.uint8)
     labels[20:22, 32:34] = 100  # at its edge, and half as bright
     labels[40, 60] = 60  # alone
@@ -194,7 +176,7 @@ def test_small_objects_stay_objects(given, tmp_path, caplog):
     assert "soft edges: " not in caplog.text
     numbered = np.zeros((H, W), np.uint8)
     numbered[10:30, 10:30], numbered[11:29, 11:29] = 1, 2  # a thin frame around another object
-    for image in (Image.fromarray(numbered), paletted(numbered, BLACK, RED, GREEN)[0]):
+    for image in (Image.fromarray(numbered), paletted(numbered, BLACK, RED, GREEN)):
         assert np.array_equal(given(save(image, tmp_path / "n.png"))[0], numbered)
 
 
@@ -209,7 +191,7 @@ def test_lossy_formats_are_refused(format_, suffix, options, given, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png"])
-def test_several_pictures_are_no_mask(suffix, given, tmp_path):
+def test_a_file_of_several_pictures_is_refused(suffix, given, tmp_path):
     others = [Image.fromarray(np.roll(LABELS, i, 1) * np.uint8(90)) for i in range(3)]
     path = save(others[0], tmp_path / f"m.{suffix}", save_all=True, append_images=others[1:])
     with pytest.raises(InputError, match=r"holds 3 pictures, and a mask is one"):

@@ -1,4 +1,4 @@
-"""Names of files that are long, hidden, no text, or spelt in another way."""
+"""Names of files that are long, not text, or composed in another way."""
 
 import os
 from unicodedata import normalize
@@ -42,7 +42,6 @@ def test_results_are_written_under_the_names_of_the_frames(kind, propagate, tmp_
     film, sheet = tmp_path / f"{stems[0]}.mp4", tmp_path / f"{stems[0]}.jpg"
     flags += ["--overlay", film, "--contact_sheet", sheet]
     propagate(*flags)
-    propagate(*flags)  # again over the same files: they are known as the run's own
     assert {path.name for path in out.glob("[!.]*")} == {f"{stem}.png" for stem in stems}
     assert {path.name for path in probs.glob("*")} == {f"{stem}.npz" for stem in stems}
     assert film.is_file()
@@ -50,7 +49,7 @@ def test_results_are_written_under_the_names_of_the_frames(kind, propagate, tmp_
 
 
 @pytest.mark.parametrize("numbered", [True, False])
-def test_a_mask_finds_its_frame_however_its_letters_are_composed(numbered, propagate, tmp_path):
+def test_names_of_masks_and_frames_match_in_any_unicode_form(numbered, propagate, tmp_path):
     stems = [normalize("NFD", f"Prüfung {number}" if numbered else "äöü"[number]) for number in range(3)]
     frames = write_pictures(tmp_path / "frames", stems)
     write_labels(tmp_path / "masks" / f"{normalize('NFC', stems[1])}.png", LABELS)

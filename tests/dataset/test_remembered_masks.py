@@ -26,7 +26,7 @@ def test_masks_get_worse_and_stay_apart():
     assert min(overlaps) > 0.1 and max(overlaps) == 1
 
 
-def test_parts_pass_between_objects_and_background():
+def test_parts_move_between_objects_and_background():
     passed = {(true, now): 0 for true in range(3) for now in range(3)}
     for seed in range(60):
         worse = confused(LABELS, generator(seed))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dataset.video import working_size
 from scripts.resizing.shrinking import Job, bicubic, read_bgr, reduction, run_job
-from tests.conftest import ROOT, run_main, runs
+from tests.conftest import ROOT, contents, run_main, runs
 from tests.dataset.recipe_statistics import RECIPE
 from util.errors import InputError
 from util.files import HOST
@@ -33,14 +33,14 @@ def photo(height: int, width: int, seed: int = 0) -> Image.Image:
 
 
 def by_pillow(path, size) -> np.ndarray:
-    """Decoding at full size and Pillow's bicubic filter: what the fast way must equal."""
+    """Decode at full size and resize by Pillow's bicubic filter."""
     with Image.open(path) as image:
         resized = image.convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC)
     return np.asarray(resized).astype(np.int16)
 
 
 def fast(path, size) -> np.ndarray:
-    """The pixels before they are compressed again."""
+    """Return the pixels before compression."""
     with Image.open(path) as image:
         factor = reduction(image.height, image.width, size)
     return bicubic(read_bgr(path, factor), size)[:, :, ::-1].astype(np.int16)
@@ -53,19 +53,9 @@ def test_sizes_are_those_of_the_original_scripts(row):
     assert list(working_size(size, 384)) == row["static_script_384"][::-1]
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "factor"),
-    [(2159, 3840, 1), (2160, 3840, 2), (4320, 7680, 4), (40000, 40000, 8)],
-)
-def test_jpegs_are_decoded_smaller_only_with_a_margin(height, width, factor):
-    assert reduction(height, width, working_size((height, width), 480)) == factor
-
-
-@pytest.mark.parametrize(
-    ("shorter", "factor", "limit"), [(480, 1, 0.05), (160, 2, 1), (80, 4, 1), (40, 8, 1)]
-)
-def test_the_fast_way_differs_by_less_than_a_grey_level(shorter, factor, limit, tmp_path):
-    """On grainy pictures at the least margin: 160 from 720 is 480 from 2160 at a smaller price."""
+@pytest.mark.parametrize(("shorter", "factor", "limit"), [(480, 1, 0.05), (160, 2, 1), (40, 8, 1)])
+def test_fast_resizing_differs_by_less_than_a_grey_level(shorter, factor, limit, tmp_path):
+    """Pictures have grain; 160 from 720 stands for 480 from 2160."""
     path = tmp_path / "x.jpg"
     photo(720, 1280).save(path, quality=95)
     size = working_size((720, 1280), shorter)
@@ -73,9 +63,6 @@ def test_the_fast_way_differs_by_less_than_a_grey_level(shorter, factor, limit, 
     slow = by_pillow(path, size)
     difference = np.abs(fast(path, size) - slow).mean()
     assert difference < limit
-    # a quarter of a pixel of shift would show: the limit means something
-    shifted = (3 * slow + np.roll(slow, 1, axis=1)) / 4
-    assert np.abs(shifted - slow).mean() > 1
 
 
 def palette_image(labels) -> Image.Image:
@@ -85,7 +72,7 @@ def palette_image(labels) -> Image.Image:
 
 
 def test_masks_keep_labels_palette_and_the_size_of_their_frame(tmp_path):
-    labels = np.zeros((720, 1279), np.uint8)  # a pixel narrower than its frame, as happens
+    labels = np.zeros((720, 1279), np.uint8)  # a pixel narrower than its frame
     labels[100:400, 200:900] = 3
     labels[300:600, 700:1200] = 200
     palette_image(labels).save(tmp_path / "m.png")
@@ -104,7 +91,7 @@ def test_masks_keep_labels_palette_and_the_size_of_their_frame(tmp_path):
 
 @pytest.fixture
 def youtube(tmp_path):
-    """Two videos, one with masks on some frames; large enough that a run takes a while."""
+    """Two videos, one with masks on some frames; large enough to interrupt a run."""
     for video, count in (("aa", 12), ("bb", 2)):
         (tmp_path / f"train/JPEGImages/{video}").mkdir(parents=True)
         (tmp_path / f"train/Annotations/{video}").mkdir(parents=True)
@@ -116,10 +103,6 @@ def youtube(tmp_path):
         for index in range(0, count, 5):
             palette_image(labels).save(tmp_path / f"train/Annotations/{video}/{index:05}.png")
     return tmp_path
-
-
-def tree(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_resize_youtube_stopped_and_run_again(youtube, monkeypatch):
@@ -139,7 +122,7 @@ def test_resize_youtube_stopped_and_run_again(youtube, monkeypatch):
 
     run_main(monkeypatch, *command, "--workers", 2)
     assert all(path.stat().st_mtime_ns == date for path, date in before.items())
-    assert tree(youtube / "small").keys() == tree(youtube / "train").keys()
+    assert contents(youtube / "small").keys() == contents(youtube / "train").keys()
     for path in (youtube / "small").rglob("*.*"):
         assert Image.open(path).size == (853, 480)
 
@@ -154,7 +137,7 @@ def test_resize_length_keeps_names_and_reports_damage(tmp_path, monkeypatch):
     command = ["scripts.resize_length", tmp_path / "in", tmp_path / "out", 150, "--workers", 1]
     with pytest.raises(InputError, match=r"^1 of 4 failed(.|\n)*bad\.jpg"):
         run_main(monkeypatch, *command)
-    assert sorted(tree(tmp_path / "out")) == ["a.jpg", "a.png", "deep/b.png"]
+    assert sorted(contents(tmp_path / "out")) == ["a.jpg", "a.png", "deep/b.png"]
     assert all(Image.open(path).size == (200, 150) for path in (tmp_path / "out").rglob("*.*"))
 
 

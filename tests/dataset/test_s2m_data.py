@@ -39,7 +39,7 @@ def roots(tmp_path_factory):
     return static, lvis
 
 
-def test_both_sources_make_samples_whose_truth_follows_the_picture(roots):
+def test_samples_of_both_sources_have_ground_truth_aligned_with_the_picture(roots):
     dataset = s2m_training_set(*roots, crop_size=96, seed=1)
     assert len(dataset) == 2 * 2 + 2  # pictures twice, the objects that are large enough once
     for index in range(len(dataset)):
@@ -58,7 +58,7 @@ def test_both_sources_make_samples_whose_truth_follows_the_picture(roots):
     assert not (dataset[0]["rgb"] == before).all()
 
 
-def test_missing_and_damaged_annotations_are_one_sentence(tmp_path, monkeypatch):
+def test_missing_and_damaged_annotations_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="give static pictures at --static_root or LVIS"):
         s2m_training_set(tmp_path / "no", tmp_path / "none", 96, 0)

@@ -25,9 +25,10 @@ from dataset.training.random_scribbles import (
     robot_paths,
 )
 from tests.conftest import slow
-from tests.dataset.recipe_statistics import RECIPE
-from tests.dataset.s2m_regions import SIZE, assert_like, assert_share, perturbed_mask, region
+from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
 
+SIZE = 480
+FEWEST = 50  # draws for which means are compared
 NAMES = list(RECIPE["about"]["regions"])
 REGIONS = [NAMES[0], *map(slow, NAMES[1:])]
 QUICK = "perturbed_disk", "empty_to_rect"
@@ -39,8 +40,42 @@ KINDS = {
 }
 
 
+def region(name):
+    """A region of the statistics, 0 or 1."""
+    content = RECIPE["about"]["regions"][name]
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    for at_x, at_y, radius in content.get("disks_x_y_radius", []):
+        mask |= (x - at_x) ** 2 + (y - at_y) ** 2 <= radius**2
+    if "row_start_stop" in content:
+        mask[slice(*content["row_start_stop"]), slice(*content["column_start_stop"])] = 1
+    assert mask.sum() == content["area"]
+    return mask
+
+
+def perturbed_mask(name):
+    """A damaged region of the statistics, 0 or 1."""
+    runs = RECIPE["about"]["perturbed_masks"][name]["runs"]
+    return np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8).reshape(SIZE, SIZE)
+
+
+def assert_like(values, golden, digits):
+    """Compare mean and quantiles with golden ones; skip samples below FEWEST."""
+    assert (golden["n"] > 0) or not len(values)
+    if len(values) >= FEWEST:
+        check_stats(values, golden, digits)
+
+
+def assert_share(flags, golden):
+    """Compare a share with the golden one; rare cases may be missing in either."""
+    if golden["p"] in (0, 1):
+        assert abs(np.mean(flags) - golden["p"]) <= 3 / len(flags) + 3 / golden["n"]
+    else:
+        check_share(flags, golden)
+
+
 class OldTies(np.random.Generator):
-    """Orders the ties of a medial axis as the original did with old libraries; other draws are as usual."""
+    """A generator that orders ties of a medial axis as old libraries did."""
 
     def __init__(self, seed):
         super().__init__(np.random.PCG64(seed))
@@ -61,7 +96,7 @@ def test_structuring_elements_are_those_of_the_original():
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_masks_are_damaged_as_by_the_original(name):
+def test_masks_are_perturbed_as_in_the_original(name):
     """50 draws for each of four targets, ten numbers each: a new seed fails with a chance of 1 %."""
     truth = region(name)
     for text, golden in RECIPE["perturb_mask"][name].items():
@@ -116,7 +151,7 @@ def test_lines_without_gaps_are_exact(name):
         assert boundary(truth, int(size)).sum() == drawn
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_medial_axis_is_that_of_scikit_image(seed):
     mask = blotches(seed) > 0
     expected = reference_axis(np.pad(mask, 1), rng=seed)[1:-1, 1:-1]
@@ -147,7 +182,7 @@ def matches(path, points):
 
 
 @pytest.mark.parametrize("name", RECIPE["robot"])
-def test_the_robot_draws_as_the_original_where_ties_are_ordered_as_there(name):
+def test_the_robot_draws_as_the_original_with_the_same_order_of_ties(name):
     """Lengths of lines may differ by rounding: a point that is a whole number can be drawn one lower."""
     plane, golden = error(name), RECIPE["robot"][name]
     fixed, half = golden["fixed"], halved(plane)
@@ -172,14 +207,14 @@ def test_the_robot_draws_as_the_original_where_ties_are_ordered_as_there(name):
 
 
 @pytest.mark.parametrize("case", [*QUICK, *map(slow, sorted(RECIPE["get_scribble"].keys() - {*QUICK}))])
-def test_errors_are_scribbled_on_as_by_the_original(case, monkeypatch):
+def test_errors_are_scribbled_as_in_the_original(case, monkeypatch):
     """260 or 300 draws, about 200 numbers: a new seed of all four fails with a chance of 5 %."""
     golden = RECIPE["get_scribble"][case]
     truth = region(case.rsplit("_", 1)[1])
     previous = np.zeros_like(truth) if golden["from_zero"] else perturbed_mask(case.rsplit("_", 1)[1])
     calls, known = [], {}
 
-    def robot(plane, random):  # without randomness, so once is enough
+    def robot(plane, random):  # has no randomness, so each plane is computed once
         calls.append("robot")
         key = plane.tobytes()
         known[key] = known[key] if key in known else robot_lines(plane, random)

@@ -3,12 +3,11 @@ import re
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from dataset.image_io import denormalise
 from dataset.static_dataset import StaticDataset, draw, flat_folder
 from dataset.training.sets import stage_dataset
-from tests.conftest import run_main, write_labels
+from tests.conftest import write_labels
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
 from tests.training.training_trees import coloured, seen_labels, write_jpeg, write_static
 from util.errors import InputError
@@ -101,7 +100,7 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone(folder, dataset):
     assert same(first, dataset[1])
 
 
-def test_stage_0_takes_the_folders_that_are_there(tmp_path, caplog):
+def test_stage_0_uses_the_folders_that_exist(tmp_path, caplog):
     with pytest.raises(InputError, match="give fss at --static_root or DUTS-TR"):
         stage_dataset(0, static_root=tmp_path)
     (tmp_path / "ecssd").mkdir()
@@ -125,11 +124,3 @@ def test_stage_0_takes_the_folders_that_are_there(tmp_path, caplog):
     (tmp_path / "fss" / "bee" / "1.png").unlink()
     with pytest.raises(InputError, match=r"bee/1\.jpg has no mask"):
         stage_dataset(0, static_root=tmp_path)
-
-
-def test_show_samples_writes_the_grid(tmp_path, monkeypatch):
-    write_static(tmp_path / "ecssd", "1")
-    output = tmp_path / "shown/samples.png"
-    flags = ["--stage", 0, "--static_root", tmp_path, "--samples", 2, "--output", output]
-    run_main(monkeypatch, "scripts.show_samples", *flags)
-    assert Image.open(output).width == 3 * (384 + 4)

@@ -30,7 +30,7 @@ def points():
     return [random_control_points(random) for _ in range(100)]
 
 
-def test_as_much_is_black_as_in_the_original(points):
+def test_the_black_share_equals_that_of_the_original(points):
     warps, golden = [warped_white(pair) for pair in points], RECIPE["tps_border"]["scale_0.02"]
     for name in ("mask_black", "image_black", "image_below_255", "mask_black_8_pixels_inside"):
         check_stats([warp[name] for warp in warps], golden[name], 6)
@@ -66,7 +66,7 @@ def test_golden_maps(golden, maps):
     assert largest_difference(ours, (golden["map_x"], golden["map_y"])) < 1e-4
 
 
-def test_cheap_maps_of_random_points_are_within_a_tenth_of_a_pixel():
+def test_fast_maps_differ_by_less_than_a_tenth_of_a_pixel():
     random = np.random.default_rng(0)
     coarse = 0
     for _ in range(40):

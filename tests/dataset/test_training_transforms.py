@@ -25,19 +25,19 @@ def image():
 
 
 @pytest.mark.parametrize("name, amount", [("brightness", 1.1), ("contrast", 0.9), ("saturation", 1.1)])
-def test_colour_steps_are_those_of_torchvision_to_a_rounding_step(image, name, amount):
+def test_colour_steps_equal_torchvision_up_to_rounding(image, name, amount):
     expected = getattr(F, f"adjust_{name}")(image, amount)
     assert (adjust(image, [(name, amount)]).int() - expected.int()).abs().max() <= 1
 
 
 @pytest.mark.parametrize("amount", [0.05, -0.05])
-def test_hue_is_that_of_torchvision_to_its_eight_bits(image, amount):
+def test_hue_equals_torchvision_up_to_its_eight_bits(image, amount):
     difference = (adjust(image, [("hue", amount)]).int() - F.adjust_hue(image, amount).int()).abs().float()
     assert difference.mean() < 2
     assert (image.int() - F.adjust_hue(image, amount).int()).abs().float().mean() > 5
 
 
-def test_affine_is_that_of_torchvision():
+def test_affine_equals_torchvision():
     labels = as_mask(
         np.random.default_rng(0).integers(0, 4, (30, 40), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
     )

@@ -83,13 +83,10 @@ def test_pictures_and_masks_change_together(dataset):
     assert 5 < swapped < checked - 5
 
 
-def test_tries_until_an_object_shows(roots, tmp_path):
+def test_frames_are_drawn_again_until_an_object_is_visible(roots, tmp_path):
     write_video(roots[0], tmp_path, "pair", labels=(), frames=8)
-    write_video(tmp_path / "images", tmp_path / "masks", "pair", frames=3)
-    for index in range(3):  # objects on the first three frames of eight
-        name = f"{index:05}.png"
-        (tmp_path / "pair" / name).write_bytes((tmp_path / "masks" / "pair" / name).read_bytes())
-    write_video(*roots, "pair")  # the pictures as they were
+    write_video(tmp_path / "images", tmp_path, "pair", frames=3)  # objects on three frames of eight
+    write_video(*roots, "pair")  # restore the pictures
     dataset = VOSDataset(roots[0], tmp_path, max_jump=2, subset=["pair"], crop_size=CROP)
     hits = []
     for epoch in range(100):
@@ -147,12 +144,12 @@ def test_stage_2_mixes_youtube_and_five_times_davis(stage_2, caplog):
     assert [part._jump() for part in dataset.parts] == [2, 10]
 
 
-def test_davis_is_found_in_the_originals_layout_too(stage_2):
+def test_davis_is_found_in_the_layout_of_the_original(stage_2):
     dataset = stage_dataset(2, davis_root=Path("../DAVIS/2017"), yv_subset=ALL_VIDEOS, crop_size=CROP)
     assert names_of(dataset) == [["a", "b", "c"], ["train-1", "train-2"]]
 
 
-def test_a_default_set_that_is_missing_is_a_warning(stage_2, caplog):
+def test_a_missing_default_data_set_gives_a_warning(stage_2, caplog):
     said = r"YouTubeVOS is not there \(\.\./YouTube/train_480p\); it is about 92 % of the samples"
     stage_2[0].rename(stage_2[0].parent / "elsewhere")
     assert len(stage_dataset(2, yv_subset=ALL_VIDEOS, crop_size=CROP).parts) == 1

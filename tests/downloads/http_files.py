@@ -1,15 +1,15 @@
-"""A real HTTP server on 127.0.0.1 that stands in for the places where files come from."""
+"""A real HTTP server on 127.0.0.1 that stands in for the sources of downloads, and archives to serve."""
 
+import io
+import tarfile
 import threading
-import time
+import zipfile
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
-
-PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection ends after so many bytes of the body."""
+    """The connection ends early."""
 
-    after: int
+    after: int  # bytes of the body
 
 
 class FileServer(ThreadingHTTPServer):
-    """Serves `files`, with ranges and tags as good servers do.
+    """Serves `files`, with ranges and tags.
 
-    `faults[name]` is consumed first, one entry a request: a status code, a Page or a Cut.
+    Each request first takes an entry of `faults[name]`: a status code, a Page or a Cut.
     """
 
     daemon_threads = True
@@ -41,8 +41,6 @@ class FileServer(ThreadingHTTPServer):
         self.faults: dict[str, deque] = defaultdict(deque)
         self.requests: list[tuple[str, str | None]] = []  # (path with query, Range)
         self.with_ranges = True
-        self.sent = 0  # bytes of bodies
-        self.pause = 0.0  # seconds after each PIECE bytes of a body
 
     @property
     def url(self) -> str:
@@ -93,11 +91,25 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         body = content[start:] if cut is None else content[start : start + cut]
         with suppress(ConnectionError):  # the client was killed
-            for start in range(0, len(body), PIECE):
-                self.wfile.write(body[start : start + PIECE])
-                if self.server.pause:
-                    time.sleep(self.server.pause)
-        self.server.sent += len(body)
+            self.wfile.write(body)
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
 
 
 @contextmanager

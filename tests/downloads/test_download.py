@@ -8,7 +8,6 @@ import requests
 
 from scripts.downloads.sources import MODELS, RemoteFile
 from scripts.downloads.transfer import download
-from tests.conftest import largest_file
 from tests.downloads.http_files import Cut, Page, serving
 from util.errors import InputError
 
@@ -55,12 +54,12 @@ def names(folder):
 
 
 def ranges(server):
-    """The ranges that were asked for, without the requests that gdown looks at the headers of."""
+    """The requested ranges. gdown first sends requests without a range."""
     return [asked for _, asked in server.requests if asked]
 
 
 def leave_part(server, file, path):
-    """End a run after two chunks; return what it says."""
+    """End a run after two chunks; return its message."""
     server.faults[NAME].append(Cut(2 * CHUNK))
     with pytest.raises(InputError) as error:
         download(file, path, retries=0)
@@ -69,14 +68,14 @@ def leave_part(server, file, path):
     return str(error.value)
 
 
-def test_a_cut_transfer_continues_where_it_was(file, path, server):
+def test_a_cut_transfer_continues(file, path, server):
     server.faults[NAME].append(Cut(2 * CHUNK))
     download(file, path)
     assert path.read_bytes() == CONTENT
     assert ranges(server) == [f"bytes={2 * CHUNK}-"]
 
 
-def test_the_next_run_continues_too(file, path, server):
+def test_the_next_run_continues(file, path, server):
     assert "continues where it was, or open https://example.org/page in a browser" in leave_part(
         server, file, path
     )
@@ -99,7 +98,7 @@ def test_a_whole_file_whose_check_was_stopped_is_not_fetched_again(file, path, s
 
 
 @pytest.mark.parametrize("change", ["shorter", "no ranges"])
-def test_what_cannot_be_continued_begins_again(change, file, path, server):
+def test_a_transfer_that_cannot_continue_begins_again(change, file, path, server):
     leave_part(server, file, path)
     if change == "shorter":
         server.files[NAME] = CONTENT[:CHUNK]
@@ -112,12 +111,12 @@ def test_what_cannot_be_continued_begins_again(change, file, path, server):
     assert names(path.parent) == [NAME]
 
 
-def test_nobody_there_is_reported(path):
+def test_a_server_that_does_not_answer_is_reported(path):
     with pytest.raises(InputError, match=r"127\.0\.0\.1.*check the connection"):
         download(RemoteFile(NAME, "http://127.0.0.1:9/x", "https://example.org/page"), path, retries=1)
 
 
-def test_a_file_that_is_not_there_is_reported_at_once(file, path, server):
+def test_a_missing_file_is_reported_at_once(file, path, server):
     del server.files[NAME]
     with pytest.raises(InputError, match=r"404 .*open https://example.org/page in a browser"):
         download(file, path)
@@ -125,7 +124,7 @@ def test_a_file_that_is_not_there_is_reported_at_once(file, path, server):
 
 
 @pytest.mark.parametrize("status", [200, 403])
-def test_google_drives_quota_page_is_explained_with_link_and_place(status, drives_file, path, server):
+def test_the_quota_page_of_google_drive_is_explained_with_link_and_path(status, drives_file, path, server):
     html = '<p class="uc-error-subcaption">Too many users have viewed or downloaded this file recently.</p>'
     server.faults["uc"].append(Page(html, status))
     with pytest.raises(InputError) as error:
@@ -135,7 +134,7 @@ def test_google_drives_quota_page_is_explained_with_link_and_place(status, drive
     assert names(path.parent) == []
 
 
-def test_google_drives_page_before_a_large_file_is_passed_also_when_continuing(drives_file, path, server):
+def test_the_confirmation_page_of_google_drive_is_passed(drives_file, path, server):
     form = (
         "<html><body>Google Drive can't scan this file for viruses."
         f'<form id="download-form" action="{server.url}/{NAME}" method="get">'
@@ -154,16 +153,6 @@ def test_space_is_checked_before_the_first_bytes_are_kept(unpacked, file, path, 
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=8 * CHUNK))
     with pytest.raises(InputError, match=r"needs .* MB on the disk of .* free disk space"):
         download(file, path, path.parents[1] / "new" if unpacked else None)
-
-
-def test_a_disk_that_fills_up_ends_the_run_and_the_next_run_continues(file, path, server):
-    with largest_file(1_000_000), pytest.raises(OSError, match="too large"):
-        download(file, path)
-    assert not path.exists()
-    server.requests.clear()
-    download(file, path)
-    assert path.read_bytes() == CONTENT
-    assert len(ranges(server)) == 1
 
 
 def test_a_wrong_file_is_not_taken(file, path):

@@ -2,18 +2,13 @@ import json
 import re
 from dataclasses import replace
 from hashlib import md5
-from pathlib import Path
 
 import pytest
 
 from scripts import download_bl30k as bl30k
-from tests.conftest import run_main
-from tests.downloads.http_files import Cut, serving
-from tests.downloads.test_download_archives import write_tar
-from tests.downloads.test_download_datasets import tree
+from tests.conftest import contents, run_main
+from tests.downloads.http_files import Cut, serving, tarred
 from util.errors import InputError
-
-KINDS = ("JPEGImages", "Annotations")
 
 
 def videos(*segments: str) -> dict[str, bytes]:
@@ -26,13 +21,12 @@ def videos(*segments: str) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def server(monkeypatch, tmp_path_factory):
-    path = tmp_path_factory.mktemp("packed") / "a.tar"
+def server(monkeypatch):
     with serving() as server:
         wrappers = dict(zip("abcdef", ("", "", "BL30K_c/", "", "BL30K/e/", ""), strict=True))
         for segment, wrapper in wrappers.items():
             files = {wrapper + name: content for name, content in videos(segment).items()}
-            server.files[f"BL30K_{segment}.tar"] = write_tar(path, files).read_bytes()
+            server.files[f"BL30K_{segment}.tar"] = tarred(files)
         for segment, file in bl30k.BL30K.items():
             sums = md5(server.files[file.name]).hexdigest()
             monkeypatch.setitem(bl30k.BL30K, segment, replace(file, md5=sums))
@@ -42,15 +36,14 @@ def server(monkeypatch, tmp_path_factory):
 @pytest.fixture
 def fetch(server, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-
     command = ["scripts.download_bl30k", "--root", tmp_path, "--mirror", server.url, "--yes"]
     return lambda *flags: run_main(monkeypatch, *command, *flags)
 
 
-def test_all_segments_become_one_tree_and_a_second_run_does_nothing(fetch, server, tmp_path, capsys):
+def test_all_segments_become_one_folder_and_a_second_run_does_nothing(fetch, server, tmp_path, capsys):
     server.faults["BL30K_b.tar"].append(Cut(3000))
     fetch()
-    assert tree(tmp_path) == {f"BL30K/{name}": data for name, data in videos(*"abcdef").items()}
+    assert contents(tmp_path) == {f"BL30K/{name}": data for name, data in videos(*"abcdef").items()}
     assert not (tmp_path / "downloads").exists()
     stated = capsys.readouterr().out
     assert stated.index("702.0 GB") < stated.index("agree to their terms")
@@ -60,33 +53,7 @@ def test_all_segments_become_one_tree_and_a_second_run_does_nothing(fetch, serve
     assert server.requests == []
 
 
-def test_killed_while_videos_are_moved_the_next_run_moves_the_rest(fetch, server, tmp_path, monkeypatch):
-    fetch("--segments", "b")  # from now on videos are moved one by one
-    moved = []
-    rename = Path.rename
-
-    def rename_until_killed(path, target):
-        if len(moved) == 4:
-            raise KeyboardInterrupt
-        moved.append(path)
-        return rename(path, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", rename_until_killed)
-        with pytest.raises(KeyboardInterrupt):
-            fetch("--segments", "a")
-    # a video is found by its frames, so its masks must be there
-    frames, masks = ({path.name for path in (tmp_path / "BL30K" / kind).iterdir()} for kind in KINDS)
-    assert len(frames) == 4 and len(masks) == 6
-    server.requests.clear()
-    fetch("--segments", "a")
-    assert server.requests == []
-    assert tree(tmp_path / "BL30K") == videos("a", "b")
-
-
-def test_a_whole_archive_with_another_sum_is_refused_also_when_it_was_saved_by_hand(
-    fetch, server, tmp_path, caplog
-):
+def test_an_archive_with_another_md5_is_refused(fetch, server, tmp_path, caplog):
     good = server.files["BL30K_a.tar"]
     bad = good.replace(b"JPEGImages a1", b"JPEGImages a9")  # as whole a tar as before
     assert bad != good
@@ -98,10 +65,10 @@ def test_a_whole_archive_with_another_sum_is_refused_also_when_it_was_saved_by_h
     assert server.requests == []
     (tmp_path / "downloads/BL30K_a.tar").unlink()
     fetch("--segments", "a")
-    assert tree(tmp_path / "BL30K") == videos("a")
+    assert contents(tmp_path / "BL30K") == videos("a")
 
 
-def test_the_listing_of_the_data_bank_is_read():
+def test_addresses_are_read_from_the_listing_of_the_data_bank():
     listing = {
         "key": "IDB-1702934",
         "datafiles": [
@@ -116,7 +83,7 @@ def test_the_listing_of_the_data_bank_is_read():
         bl30k.address_in(json.dumps(listing), "BL30K_c.tar")
 
 
-def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatch):
+def test_without_an_address_the_message_explains_the_download_by_hand(server, tmp_path, monkeypatch):
     listing = bl30k.BL30K_LISTING
     monkeypatch.setattr(bl30k, "BL30K_LISTING", listing.at(server.url))
     command = ["scripts.download_bl30k", "--root", tmp_path, "--yes", "--segments", "a"]
@@ -127,4 +94,4 @@ def test_without_an_address_the_way_by_hand_is_told(server, tmp_path, monkeypatc
     place.parent.mkdir(exist_ok=True)
     place.write_bytes(server.files["BL30K_a.tar"])
     run_main(monkeypatch, *command)
-    assert tree(tmp_path / "BL30K") == videos("a")
+    assert contents(tmp_path / "BL30K") == videos("a")

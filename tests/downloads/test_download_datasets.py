@@ -1,19 +1,16 @@
 import importlib
 import io
-import shutil
 import sys
-import zipfile
-from collections import Counter
 from contextlib import nullcontext
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.downloads.sources import DATA_SETS
-from tests.conftest import run_main, run_script
-from tests.downloads.http_files import serving
+from scripts.downloads.installation import unpack
+from tests.conftest import contents, run_main, run_script
+from tests.downloads.http_files import serving, tarred, zipped
 from util.errors import InputError
 
 # Each evaluation script and the videos that the fake archives hold for it.
@@ -41,74 +38,45 @@ def png() -> bytes:
 JPG, PNG = jpeg(), png()
 
 
-def frames(root: str, video: str, masks: int = 2, sub: str = "") -> dict[str, bytes]:
+def frames(video: str, masks: int = 2, sub: str = "") -> dict[str, bytes]:
     """Two frames of a video and the first of their masks."""
-    files = {f"{root}/JPEGImages{sub}/{video}/{i:05}.jpg": JPG for i in range(2)}
-    return files | {f"{root}/Annotations{sub}/{video}/{i:05}.png": PNG for i in range(masks)}
+    files = {f"JPEGImages{sub}/{video}/{i:05}.jpg": JPG for i in range(2)}
+    return files | {f"Annotations{sub}/{video}/{i:05}.png": PNG for i in range(masks)}
 
 
+def below(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
+    return {f"{folder}/{name}": content for name, content in files.items()}
+
+
+DAVIS_2016 = frames("cows", sub="/480p") | {
+    "ImageSets/480p/val.txt": b"/JPEGImages/480p/cows/00000.jpg /Annotations/480p/cows/00000.png\n"
+}
+TRAINVAL = frames("bike-packing", sub="/480p") | {"ImageSets/2017/val.txt": b"bike-packing\n", "README": b""}
+TEST_DEV = frames("aerobatics", 1, sub="/480p") | {"ImageSets/2017/test-dev.txt": b"aerobatics\n"}
 STATIC = {
     f"{folder}/x.{suffix}": content
     for folder in ("BIG_small", "DUTS-TE", "DUTS-TR", "HRSOD_small", "ecssd", "fss/abacus")
     for suffix, content in (("jpg", JPG), ("png", PNG))
 }
+FUSION = {f"{kind}/run/video/00000/00001/{i:05}.png": PNG for kind in ("bl", "davis") for i in range(2)}
+ALL = "valid_all_frames"
 
-# The archives, wrapped in folders as the published ones are.
-PACKED = {
-    "DAVIS-2016.zip": frames("DAVIS", "cows", sub="/480p")
-    | {"DAVIS/ImageSets/480p/val.txt": b"/JPEGImages/480p/cows/00000.jpg /Annotations/480p/cows/00000.png\n"},
-    "DAVIS-2017-trainval-480p.zip": frames("DAVIS", "bike-packing", sub="/480p")
-    | {"DAVIS/ImageSets/2017/val.txt": b"bike-packing\n", "DAVIS/README.md": b"read me"},
-    "DAVIS-2017-test-dev-480p.zip": frames("DAVIS", "aerobatics", 1, sub="/480p")
-    | {"DAVIS/ImageSets/2017/test-dev.txt": b"aerobatics\n"},
-    "DAVIS-2017-scribbles-trainval.zip": {
-        f"DAVIS/Scribbles/{video}/001.json": b"{}" for video in ("bear", "blackswan")
-    },
-    "static_data.zip": {f"static/{name}": content for name, content in STATIC.items()},
-    "YouTubeVOS-2019-train.zip": frames("train", "003234408d") | {"train/meta.json": b"{}"},
-    "YouTubeVOS-2019-valid.zip": frames("valid", "0062f687f1", 1) | {"valid/meta.json": b"{}"},
-    "YouTubeVOS-2019-valid-all-frames.zip": frames("valid_all_frames", "0062f687f1", 0),
-    "YouTubeVOS-2018-valid.zip": frames("valid", "00f88c4f0a", 1),
-    "YouTubeVOS-2018-valid-all-frames.zip": frames("valid_all_frames", "00f88c4f0a", 0),
-    "fusion_data.zip": {
-        f"fusion_data/{kind}/run/video/00000/00001/{i:05}.png": PNG
-        for kind in ("bl", "davis")
-        for i in range(2)
-    },
+# Each archive: the folder that wraps its files, their place in the data tree, and the files.
+ARCHIVES = {
+    "DAVIS-2016.zip": ("DAVIS", "DAVIS/2016", DAVIS_2016),
+    "DAVIS-2017-trainval-480p.zip": ("DAVIS", "DAVIS/2017/trainval", TRAINVAL),
+    "DAVIS-2017-scribbles-trainval.zip": ("DAVIS", "DAVIS/2017/trainval", {"Scribbles/bear/001.json": b"{}"}),
+    "DAVIS-2017-test-dev-480p.zip": ("DAVIS", "DAVIS/2017/test-dev", TEST_DEV),
+    "static_data.zip": ("static", "static", STATIC),
+    "YouTubeVOS-2019-train.zip": ("train", "YouTube/train", frames("003234408d")),
+    "YouTubeVOS-2019-valid.zip": ("valid", "YouTube/valid", frames("0062f687f1", 1) | {"meta.json": b"{}"}),
+    "YouTubeVOS-2019-valid-all-frames.zip": (ALL, f"YouTube/all_frames/{ALL}", frames("0062f687f1", 0)),
+    "YouTubeVOS-2018-valid.zip": ("valid", "YouTube2018/valid", frames("00f88c4f0a", 1)),
+    "YouTubeVOS-2018-valid-all-frames.zip": (ALL, f"YouTube2018/all_frames/{ALL}", frames("00f88c4f0a", 0)),
+    "fusion_data.zip": ("fusion_data", "fusion_data", FUSION),
 }
-
-
-def below(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
-    """The same files in `folder` instead of the first folder of their paths."""
-    return {f"{folder}/{name.split('/', 1)[1]}": content for name, content in files.items()}
-
-
-# SPEC's data tree
-TREE = {
-    **below("DAVIS/2016", PACKED["DAVIS-2016.zip"]),
-    **below("DAVIS/2017/trainval", PACKED["DAVIS-2017-trainval-480p.zip"]),
-    **below("DAVIS/2017/trainval", PACKED["DAVIS-2017-scribbles-trainval.zip"]),
-    **below("DAVIS/2017/test-dev", PACKED["DAVIS-2017-test-dev-480p.zip"]),
-    **below("static", PACKED["static_data.zip"]),
-    **below("YouTube/train", PACKED["YouTubeVOS-2019-train.zip"]),
-    **below("YouTube/valid", PACKED["YouTubeVOS-2019-valid.zip"]),
-    **below("YouTube/all_frames/valid_all_frames", PACKED["YouTubeVOS-2019-valid-all-frames.zip"]),
-    **below("YouTube2018/valid", PACKED["YouTubeVOS-2018-valid.zip"]),
-    **below("YouTube2018/all_frames/valid_all_frames", PACKED["YouTubeVOS-2018-valid-all-frames.zip"]),
-    **below("fusion_data", PACKED["fusion_data.zip"]),
-}
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
-
-
-def tree(folder) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+PACKED = {name: below(wrapper, files) for name, (wrapper, _, files) in ARCHIVES.items()}
+TREE = {name: data for _, place, files in ARCHIVES.values() for name, data in below(place, files).items()}
 
 
 @pytest.fixture
@@ -120,7 +88,7 @@ def server():
 
 @pytest.fixture
 def root(tmp_path):
-    """A data tree where other things live already."""
+    """A data tree that holds another file already."""
     (tmp_path / "root/DAVIS").mkdir(parents=True)
     (tmp_path / "root/DAVIS/notes.txt").write_text("mine")
     return tmp_path / "root"
@@ -137,17 +105,10 @@ def fetch(server, root, monkeypatch):
     return lambda *flags: run_main(monkeypatch, *command, *flags)
 
 
-def test_the_fake_archives_stand_for_all_sources():
-    archives = [archive for data_set in DATA_SETS.values() for archive in data_set.archives]
-    assert sorted(PACKED) == sorted(archive.name for archive in archives)
-    assert max(Counter(archive.target for archive in archives).values()) == 1
-    assert max(Counter(archive.url for archive in archives).values()) == 1
-
-
 def test_a_whole_run_gives_the_data_tree_and_a_second_does_nothing(server, fetch, root, capsys):
     (root / ".static.unpacking/static/fss").mkdir(parents=True)  # of a run that was killed while it unpacked
     done = run_script("download_datasets.py", "--root", root, "--mirror", server.url, "--yes")
-    assert tree(root) == TREE | OTHERS
+    assert contents(root) == TREE | OTHERS
     assert sorted(path.name for path in root.iterdir()) == sorted({name.split("/")[0] for name in TREE})
     for part in ("DAVIS-2016.zip", "Unpacking", "100%"):
         assert part in done.stderr, done.stderr
@@ -161,25 +122,25 @@ def test_a_whole_run_gives_the_data_tree_and_a_second_does_nothing(server, fetch
     assert dates == {path: path.stat().st_mtime_ns for path in root.rglob("*")}
 
 
-@pytest.mark.parametrize("script", FINDERS)
-def test_the_evaluation_scripts_find_their_data(script, fetch, root, monkeypatch):
-    fetch()
+def test_the_evaluation_scripts_find_their_data(fetch, root, monkeypatch):
+    fetch("--only", "davis16", "davis17", "youtube")
     (root / "project").mkdir()
     monkeypatch.chdir(root / "project")
-    monkeypatch.setattr(sys, "argv", [script, "--output", "out"])
-    found = []
-    module = importlib.import_module(script)
-    monkeypatch.setattr(module, "evaluate", lambda videos, args, **protocol: found.extend(videos))
-    module.main()
-    assert [video.name for video in found] == FINDERS[script]
-    assert all(len(video) == 2 and video.read(0).mask is not None for video in found)
+    for script, expected in FINDERS.items():
+        monkeypatch.setattr(sys, "argv", [script, "--output", "out"])
+        module, found = importlib.import_module(script), Mock()
+        monkeypatch.setattr(module, "evaluate", found)
+        module.main()
+        videos = list(found.call_args.args[0])
+        assert [video.name for video in videos] == expected
+        assert all(len(video) == 2 and video.read(0).mask is not None for video in videos)
 
 
-def test_only_what_is_asked_for_is_fetched(fetch, root, server):
+def test_only_the_chosen_data_sets_are_fetched(fetch, root, server):
     fetch("--only", "davis16", "--keep")
     assert {path for path, _ in server.requests} == {"/DAVIS-2016.zip"}
     kept = {"downloads/DAVIS-2016.zip": server.files["DAVIS-2016.zip"]}
-    assert tree(root) == OTHERS | below("DAVIS/2016", PACKED["DAVIS-2016.zip"]) | kept
+    assert contents(root) == OTHERS | below("DAVIS/2016", DAVIS_2016) | kept
 
 
 def test_one_failure_does_not_stop_the_others(fetch, root, server, caplog):
@@ -190,7 +151,7 @@ def test_one_failure_does_not_stop_the_others(fetch, root, server, caplog):
     assert (root / "DAVIS/2017/test-dev/JPEGImages").is_dir()
     assert [path.name for path in (root / "DAVIS/2017/trainval").iterdir()] == ["Scribbles"]
     fetch("--only", "davis17", "davis16")  # the next run completes it
-    assert tree(root) == OTHERS | {name: data for name, data in TREE.items() if name.startswith("DAVIS")}
+    assert contents(root) == OTHERS | {name: data for name, data in TREE.items() if name.startswith("DAVIS")}
 
 
 BAD = {
@@ -211,31 +172,21 @@ def test_a_bad_archive_is_named(bad, fetch, root, server, caplog):
     packed.unlink()
     server.files["static_data.zip"] = good
     fetch("--only", "static")
-    assert tree(root) == OTHERS | below("static", PACKED["static_data.zip"])
+    assert contents(root) == OTHERS | below("static", STATIC)
 
 
-def test_a_folder_that_is_not_complete_is_completed_and_what_is_there_stays(fetch, root):
+def test_an_incomplete_folder_is_completed_and_its_files_stay(fetch, root):
     there = "static/ecssd/0001.jpg"
     (root / there).parent.mkdir(parents=True)
     (root / there).write_bytes(b"mine")
     fetch("--only", "static")
-    assert tree(root) == OTHERS | below("static", PACKED["static_data.zip"]) | {there: b"mine"}
-
-
-def test_too_little_space_stops_it_before_it_unpacks(fetch, root, server, monkeypatch, caplog):
-    (root / "downloads").mkdir()
-    (root / "downloads/static_data.zip").write_bytes(server.files["static_data.zip"])
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
-    with pytest.raises(InputError):
-        fetch("--only", "static")
-    assert "free disk space" in caplog.text
-    assert not list(root.glob("*static*"))
+    assert contents(root) == OTHERS | below("static", STATIC) | {there: b"mine"}
 
 
 @pytest.mark.parametrize(
     ("answer", "message"), [("y", None), ("", "not agreed"), (None, "no terminal .* --yes")]
 )
-def test_the_terms_are_shown_and_nothing_is_downloaded_unless_the_user_agrees(
+def test_nothing_is_downloaded_unless_the_user_agrees_to_the_terms(
     answer, message, server, root, monkeypatch, capsys
 ):
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{answer}\n"))
@@ -245,3 +196,34 @@ def test_the_terms_are_shown_and_nothing_is_downloaded_unless_the_user_agrees(
         run_main(monkeypatch, *command)
     assert "CC BY 4.0" in capsys.readouterr().out
     assert (root / "DAVIS/2016").is_dir() == bool(server.requests) == (message is None)
+
+
+def test_no_entry_of_an_archive_leaves_the_folder(tmp_path):
+    path = tmp_path / "a.tar"
+    path.write_bytes(tarred({"../evil": b"2"}))
+    with pytest.raises(InputError, match="evil"):
+        unpack(path, tmp_path / "in/out")
+    assert contents(tmp_path).keys() == {"a.tar"}
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped({"x/../../evil": b"1", "/evil-of-a-zip": b"2"}))
+    unpack(path, tmp_path / "in/out")
+    assert contents(tmp_path / "in/out").keys() == {"x/evil", "evil-of-a-zip"}
+
+
+PAGE = b"<!DOCTYPE html><html>Quota exceeded</html>" * 100
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.zip", zipped(STATIC)[:-300], "is no whole"),
+        ("a.zip", b"", "is no whole"),
+        ("a.zip", PAGE, "web page"),
+        ("a.tar", PAGE, "web page"),
+    ],
+)
+def test_a_cut_archive_and_a_web_page_are_refused(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        unpack(tmp_path / name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

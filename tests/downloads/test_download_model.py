@@ -41,7 +41,6 @@ def as_bytes(content):
 @pytest.fixture
 def fetch(server, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-
     command = ["download_model", "--output", tmp_path / "saves", "--mirror", server.url]
 
     def run(*flags):
@@ -67,7 +66,7 @@ def test_a_whole_run_writes_the_weights_and_their_sum(server, tmp_path, weights_
     assert subprocess.run(command, cwd=path.parent, capture_output=True).returncode == 0
 
 
-def test_which_chooses_the_files_and_a_second_run_fetches_nothing(fetch, server):
+def test_all_models_are_fetched_and_a_second_run_fetches_nothing(fetch, server):
     path = fetch("--which", "all")
     assert names(path) == sorted([*ALL, *(f"{name}.sha256" for name in ALL)])
     server.requests.clear()
@@ -79,7 +78,7 @@ def test_which_chooses_the_files_and_a_second_run_fetches_nothing(fetch, server)
 
 @pytest.fixture(params=["single object", "truncated", "joined", "page", "fusion", "s2m"])
 def wrong(request, server):
-    """What is chosen, the file that arrives instead, and what is said of it."""
+    """The choice, the content of the wrong file that arrives, and the message."""
     if request.param == "single object":
         content = as_bytes(PropagationNetwork(single_object=True).state_dict())
         return "s012", content, "single-object"
@@ -87,11 +86,8 @@ def wrong(request, server):
         return "s012", server.files[NAME][:1_000_000], "not a whole PyTorch checkpoint|is refused"
     if request.param == "joined":  # the beginning of one file and the end of another
         half = len(server.files[NAME]) // 2
-        return (
-            "s012",
-            server.files[NAME][:half] + bytes(1000) + server.files[NAME][half + 1000 :],
-            "is damaged",
-        )
+        content = server.files[NAME][:half] + bytes(1000) + server.files[NAME][half + 1000 :]
+        return "s012", content, "is damaged"
     if request.param == "page":
         return "s012", b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"
     return request.param, server.files[NAME], "is of the propagation network"
@@ -106,7 +102,7 @@ def test_a_wrong_file_is_not_taken(wrong, fetch, server, tmp_path):
     assert not (tmp_path / "saves").exists()
 
 
-def test_a_good_file_that_is_there_stays_and_gets_its_sum(fetch, server, tmp_path, network):
+def test_a_good_file_stays_and_its_sha256_is_written(fetch, server, tmp_path, network):
     path = tmp_path / "saves" / NAME
     path.parent.mkdir()
     own = as_bytes({"network": network.state_dict(), "it": 7})
@@ -117,7 +113,7 @@ def test_a_good_file_that_is_there_stays_and_gets_its_sum(fetch, server, tmp_pat
     assert path.with_name(f"{NAME}.sha256").read_text() == f"{sha256(path)}  {NAME}\n"
 
 
-def test_a_wrong_file_that_is_there_stays(fetch, server, tmp_path):
+def test_a_wrong_file_of_the_user_stays(fetch, server, tmp_path):
     path = tmp_path / "saves" / NAME
     path.parent.mkdir()
     path.write_bytes(b"half of it")
@@ -126,7 +122,7 @@ def test_a_wrong_file_that_is_there_stays(fetch, server, tmp_path):
     assert path.read_bytes() == b"half of it" and server.requests == []
 
 
-def test_once_gives_up_at_the_first_failure_in_one_line(fetch, server, tmp_path):
+def test_once_ends_at_the_first_failure_with_one_line(fetch, server, tmp_path):
     server.faults[NAME] += [503] * 9
     with pytest.raises(SystemExit) as end:
         fetch("--once")

@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
@@ -21,7 +20,7 @@ from tests.model.matching_network import matching_network, texture
 from util.errors import InputError
 
 SCALE = 2.5  # 192 pixels are shown 480 wide
-SHIFT = 32, 16  # target = source moved by so much, x and y
+SHIFT = 32, 16  # from source to target, x and y
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +146,7 @@ def test_invalid_input_is_refused(folder, tmp_path, monkeypatch, flags, parts):
 
 
 @pytest.mark.parametrize("display", ["", ":65000"], ids=["none", "unreachable"])
-def test_without_a_display_the_flags_that_need_none_are_named(folder, monkeypatch, display):
+def test_without_a_display_the_message_names_flags_that_need_none(folder, monkeypatch, display):
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(InputError, match=r"no display.*--click X,Y or --mask M\.png with --output OUT"):
@@ -158,8 +157,7 @@ def test_without_a_display_the_flags_that_need_none_are_named(folder, monkeypatc
 def windows(output, model, *flags):
     """Run the program on a virtual screen; yield hands and the ids of both windows.
 
-    Without a window manager, Qt can lose a window's first painting on a busy machine. The window then stays
-    empty, and the program is started again.
+    On a busy machine without a window manager, Qt can leave a window empty: then the program starts again.
     """
     command = [sys.executable, "interactive_gui.py", *flags, "--model", model, "--output", output]
     command += ["--device", "cpu"]
@@ -176,7 +174,7 @@ def windows(output, model, *flags):
 
         for last in (False, False, True):
             hands, source, target = start()
-            try:  # until it is drawn, moved to its place, and encoded
+            try:  # wait until it is drawn and encoded
                 wait_for(says(hands, target, "temperature 1"), hands.process, deadline=2 * PATIENCE)
                 break
             except AssertionError:
@@ -202,15 +200,10 @@ def says(hands, window, text):
 
 
 def save(hands, source, output, number):
-    """Press s and wait for the files, and for the hint: OpenCV drops keys that come while it draws."""
+    """Press s; wait for the files and the hint, since OpenCV drops keys that come while it draws."""
     hands.key_until("s", (output / f"views_{number:03}.json").exists)
     wait_for(says(hands, source, f"saved views_{number:03}.png"), hands.process)
     return saved(output, f"views_{number:03}")
-
-
-def processor_seconds(process):
-    fields = open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()  # noqa: SIM115, PTH123
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @needs_xvfb
@@ -262,11 +255,6 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
         content, picture = save(hands, source, tmp_path, 4)
         assert content["matches"] == []
         assert_views(picture, pictures, Selection(), None, temperature=0.5)
-
-        # waiting for events takes next to no processor time
-        started, used = time.monotonic(), processor_seconds(hands.process)
-        time.sleep(1)
-        assert processor_seconds(hands.process) - used < 0.3 * (time.monotonic() - started)
 
         # a key ends the program
         hands.key("q")

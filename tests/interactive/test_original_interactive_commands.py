@@ -1,4 +1,4 @@
-"""Commands of the original documentation of the interactive half set the flags that they set there."""
+"""Commands of the original interactive scripts are accepted with their flags."""
 
 import sys
 from pathlib import Path
@@ -9,17 +9,16 @@ import interactive_gui
 from dataset.training.interactive_sets import generated_data
 from scripts import annotate, eval_interactive_davis, generate_fusion, train_fusion, train_s2m
 
-LAUNCHED = " --local_rank 1"  # added by the launcher of that time
+LAUNCHED = " --local_rank 1"  # the old launcher adds it
 TRACK = eval_interactive_davis, "evaluate"
 FUSION, S2M = (train_fusion, "run_training"), (train_s2m, "run_training")
 GENERATE = generate_fusion, "generate"
 COMMANDS = [
     (TRACK, "--davis D --output out --save_mask", {"davis": Path("D"), "save_masks": True}),
-    (TRACK, "--output o --prop_model p.pth --mem_freq 3", {"model": Path("p.pth"), "mem_every": 3}),
     (
         TRACK,
-        "--output o --s2m_model s.pth --fusion_model f.pth",
-        {"s2m": Path("s.pth"), "fusion": Path("f.pth")},
+        "--output o --prop_model p.pth --s2m_model s.pth --mem_freq 3",
+        {"s2m": Path("s.pth"), "mem_every": 3},
     ),
     (
         FUSION,
@@ -33,13 +32,11 @@ COMMANDS = [
         "--id s2m --load_deeplab d.pth" + LAUNCHED,
         {"load_deeplab": Path("d.pth"), "batch_size": 16, "log_interval": 50},
     ),
-    (S2M, "--id s2m --log_interval 7 --lvis_root ../lvis" + LAUNCHED, {"log_interval": 7}),
     (
         GENERATE,
-        "--dataset BL --output o --range 30 --start 10 --end 20",
-        {"range": 30, "start": 10, "end": 20},
+        "--dataset BL --output o --range 30 --end 20",
+        {"bl_root": Path("../BL30K"), "range": 30, "end": 20},
     ),
-    (GENERATE, "--dataset BL --output o", {"bl_root": Path("../BL30K"), "davis_root": None}),
     (GENERATE, "--davis_root D --output o --prop_model p.pth", {"model": Path("p.pth"), "end": None}),
 ]
 
@@ -57,7 +54,6 @@ def test_flags_of_the_original_scripts(script, command, expected, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("--video example/example.mp4", {"input": Path("example/example.mp4")}),
         ("--num_objects 2 --video a.mp4 --resolution 320 --no_amp", {"size": 320, "precision": "float32"}),
         ("--video a.mp4 --prop_model p.pth", {"model": Path("p.pth")}),
     ],
@@ -71,6 +67,6 @@ def test_the_original_window_starts_the_annotator(command, expected, monkeypatch
 
 
 @pytest.mark.parametrize("root", ["", "davis"])
-def test_the_root_of_generated_data_may_be_common_or_of_one_stage(root, tmp_path):
+def test_the_root_of_generated_data_may_hold_one_stage_or_all(root, tmp_path):
     (tmp_path / "davis/run/video").mkdir(parents=True)
     assert generated_data(tmp_path / root, stage=1) == tmp_path / "davis"

@@ -49,7 +49,7 @@ WRAPPED = {
 
 
 @pytest.mark.parametrize("kind", WRAPPED)
-def test_the_state_dict_of_every_kind_of_file_is_found(kind, state, tmp_path):
+def test_the_state_dict_is_found_in_every_kind_of_file(kind, state, tmp_path):
     few = {name: tensor.flatten()[:3].clone() for name, tensor in list(state.items())[:50]}
     save_checkpoint(WRAPPED[kind](few), tmp_path / "w.pth")
     found = network_state(load_file(tmp_path / "w.pth"))
@@ -88,7 +88,7 @@ def test_a_single_object_file_is_recognised(tmp_path):
         ({"decoder.pred.bias": torch.tensor([torch.nan])}, ["not finite in 1 entries (decoder.pred.bias"]),
     ],
 )
-def test_weights_that_do_not_fit_are_named_and_not_loaded(changes, messages, state, network):
+def test_mismatched_weights_are_named_and_not_loaded(changes, messages, state, network):
     changed = {name: tensor for name, tensor in {**state, **changes}.items() if tensor is not None}
     before = network.decoder.pred.bias.clone()
     with pytest.raises(InputError) as error:

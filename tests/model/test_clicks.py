@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from osam import apis, types
 
-from model.interactive import clicks
-from model.interactive.clicks import ClickSegmenter, corrected
+from model.interactive.clicks import MOST_POINTS, ClickSegmenter
 from model.interactive.promptable import fetch, is_here
 from model.interactive.scribbled_clicks import point_segmenter
 from model.interactive.words import WordFinder
@@ -67,7 +66,7 @@ def test_efficient_sam_answers_as_osam_does():
 
 
 def test_more_clicks_than_one_prompt_can_hold_count(flood):
-    left = [[x, 48] for x in range(35, 35 + clicks.MOST_POINTS)]
+    left = [[x, 48] for x in range(35, 35 + MOST_POINTS)]
     both = flood.segment(picture(), [*left, [65, 48]], [1] * 7)
     assert np.array_equal(both, disc(0) & (picture() != (20, 240, 20)).any(axis=2))
 
@@ -83,28 +82,6 @@ def test_a_correction_changes_only_the_clicked_regions(flood):
     expected[80:90, 120:130] = False
     assert np.array_equal(less, expected)
     assert not flood.segment(picture(), [CENTRE], [0], left).any()
-
-
-def test_positive_clicks_on_and_beside_the_mask():
-    previous, found = np.zeros((2, 5, 12), bool)
-    previous[1:4, 3:6] = True
-    found[1:4, 1:9] = True
-    beside = corrected(previous, found, np.array([[7.0, 2.0]]), np.array([1]))
-    assert np.array_equal(np.flatnonzero(beside[2]), range(3, 9))
-    on_it = corrected(previous, found, np.array([[4.0, 2.0]]), np.array([1]))
-    assert np.array_equal(on_it, found)
-
-
-def test_embeddings_are_cached_up_to_a_limit(flood, monkeypatch):
-    made = []
-    plain = flood.network.encode_image
-    monkeypatch.setattr(flood.network, "encode_image", lambda image: made.append(1) or plain(image))
-    monkeypatch.setattr(clicks, "EMBEDDINGS", 2)
-    flood._embeddings.clear()
-    for index in (0, 0, 1, 0, 2, 0, 1):
-        flood.segment(frames()[index], [[50 + 4 * index, 48]], [1])
-    assert len(made) == 4
-    assert len(flood._embeddings) == 2
 
 
 def test_words_find_only_objects_without_a_mask(flood):

@@ -48,7 +48,6 @@ NO_FRAME, NO_MASK = "a frame must be 3 x H x W of normalised float", "a mask mus
 LABEL_NUMBERS = "labels must be different numbers from 1 to"
 REFUSED = {
     "a frame of bytes": ((FRAME.byte(),), rf"{NO_FRAME}.*torch\.uint8.*normalise"),
-    "a batch": ((FRAME[None],), rf"{NO_FRAME}.*1 x 3 x 32 x 32"),
     "no frame": ((None,), "a frame must be a tensor or a NumPy array"),
     "a picture with planes first": ((PICTURE.transpose(2, 0, 1),), "RGB, H x W x 3"),
     "a float label map": ((FRAME, MASK.float()), r"must be of whole numbers, not torch\.float32"),
@@ -57,7 +56,6 @@ REFUSED = {
     "a label twice": ((FRAME, SOFT, [1, 1]), rf"{LABEL_NUMBERS}.*\[1, 1\]"),
     "labels not in the map": ((FRAME, MASK, [1, 7, 9]), r"has no label 7, only \[1, 2\]"),
     "too few labels": ((FRAME, SOFT, [1]), r"2 probability channels needs as many labels, not \[1\]"),
-    "labels without a mask": ((FRAME, None, [1]), "labels without a mask"),
     "NaN": ((FRAME, with_value(torch.nan), [1, 2]), "from nan to nan"),
     "levels of grey": ((FRAME, SOFT.byte() * 255, [1, 2]), "go from 0 to 255"),
 }
@@ -89,10 +87,8 @@ SAME = {
     "a picture": (PICTURE, LABELS),
     "views in reverse": (PICTURE[::-1].copy()[::-1], LABELS[:, ::-1].copy()[:, ::-1]),
     "double": (FRAME.double(), MASK.long()),
-    "16 bits": (FRAME, LABELS.astype(np.uint16)),
     "probabilities": (FRAME, SOFT, [1, 2]),
     "NumPy probabilities": (FRAME, SOFT.numpy().astype(np.float64), np.array([1, 2])),
-    "bools": (FRAME, SOFT.bool(), torch.tensor([1, 2])),
     "rounded beyond 0 and 1": (FRAME, SOFT * 1.0002 - 0.0001, range(1, 3)),
 }
 

@@ -2,11 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset.image_io import read_image
 from dataset.interactive.scribbles import draw_stroke, no_scribbles
-from dataset.masks.readers import read_merged
 from model.interactive.grab_cut import GrabCutSegmenter, mask_in_box
-from tests.conftest import SHARED_DATA, needs_shared_data
 from util.errors import InputError
 
 SIZE = (90, 120)
@@ -67,9 +64,9 @@ def test_a_correction_changes_only_regions_connected_to_the_scribble():
     assert iou(found == 1, truth == 1) > 0.9
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9)])
 @pytest.mark.parametrize("label", [0, 1])
-def test_tiny_and_flat_pictures(size, label):
+def test_tiny_pictures_of_one_colour(label):
+    size = 1, 9
     picture = np.full((*size, 3), 90, np.uint8)
     scribbles = no_scribbles(size)
     scribbles[0, 0] = label
@@ -90,14 +87,3 @@ def test_a_box_gives_the_mask_of_the_object_inside():
     for empty in ((12, 20, 12, 70), (200, 0, 300, 50), (-9, -9, -1, -1)):
         with pytest.raises(InputError, match="holds no pixel of a picture of 120 x 90"):
             mask_in_box(picture, empty)
-
-
-@needs_shared_data
-@pytest.mark.parametrize(("video", "least"), [("blackswan", 0.8)])
-def test_a_real_object_from_one_stroke(video, least):
-    davis = SHARED_DATA / "DAVIS" / "2016"
-    picture = read_image(davis / "JPEGImages" / "480p" / video / "00000.jpg")
-    truth = read_merged(davis / "Annotations" / "480p" / video / "00000.png") > 0
-    inner = cv2.distanceTransform(truth.astype(np.uint8), cv2.DIST_L2, 5)
-    scribbles = np.where(inner > 0.5 * inner.max(), 1, -1)
-    assert iou(segmented(picture, scribbles, labels=[1]) == 1, truth) > least

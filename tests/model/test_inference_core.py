@@ -40,7 +40,7 @@ def beside_golden(clip_frames, clip_labels):
         golden = np.load(GOLDEN / "propagation.npz")
         read, objects = case.rsplit("_k", 1)
         engine = InferenceCore(network, **READS[read], **options)
-        # already padded frames show the padded border of the golden numbers too
+        # frames are padded before, as the golden numbers include the padding
         frames = [F.pad(frame, PADDING) for frame in clip_frames]
         probs = propagate(engine, frames, {0: (F.pad(clip_labels[int(objects) - 1], PADDING), None)})
         return [
@@ -60,11 +60,6 @@ def test_propagation_matches_golden(case, loaded, beside_golden):
 
 
 @pytest.mark.slow
-def test_propagation_matches_golden_with_the_training_network(network, beside_golden):
-    for pair in beside_golden("top50_k3", network):
-        assert_near_golden(*pair)
-
-
 def test_reduced_precision_stays_near_golden(loaded_with_amp, beside_golden):
     for pair in beside_golden("top50_k1", loaded_with_amp):
         assert_near_golden(*pair, largest=0.2, mean=0.015, labels=0.02)
@@ -82,21 +77,13 @@ def test_late_objects_match_golden(network, clip_frames, clip_labels):
         assert inner[known:].max(initial=0) < 1e-3
 
 
-def test_results_have_the_size_of_the_frame_and_given_masks_stay(network, small_frames, small_labels):
+def test_results_have_the_frames_size_and_given_masks_do_not_change(network, small_frames, small_labels):
     engine = InferenceCore(network)
     frame, labels = small_frames[0][:, :31, :45], small_labels[1][:31, :45]
     prob = engine.step(frame, labels)
     assert prob.shape == (3, 31, 45)
     assert torch.equal(engine.label_map(prob), labels)
     assert engine.label_map(engine.step(frame), size=(62, 90)).shape == (62, 90)
-
-
-def test_labels_are_mapped_back(network, small_frames, small_labels):
-    engine = InferenceCore(network)
-    strange = torch.tensor([0, 200, 7])[small_labels[1].int()]
-    prob = engine.step(small_frames[0], strange)
-    assert engine.labels == [7, 200]
-    assert torch.equal(engine.label_map(prob), strange.to(torch.uint8))
 
 
 def test_a_second_mask_corrects_its_object(network, small_frames, small_labels):
@@ -107,7 +94,7 @@ def test_a_second_mask_corrects_its_object(network, small_frames, small_labels):
     assert torch.equal(labels == 2, corrected == 2)
 
 
-def test_a_removed_object_is_forgotten_and_the_others_go_on(network, small_frames, small_labels):
+def test_a_removed_object_is_forgotten_and_the_others_continue(network, small_frames, small_labels):
     engine = InferenceCore(network)
     propagate(engine, small_frames[:2], {0: (small_labels[2], [1, 2, 3])})
     kept = [engine.bank.objects[i] for i in (0, 2)]
@@ -134,8 +121,8 @@ def test_a_removed_object_is_forgotten_and_the_others_go_on(network, small_frame
 
 def test_an_empty_mask_gives_background(network, small_frames):
     engine = InferenceCore(network)
-    for index, frame in enumerate(small_frames[:3]):
-        prob = engine.step(frame, torch.zeros(32, 48, dtype=torch.uint8) if index == 0 else None)
+    empty = torch.zeros(32, 48, dtype=torch.uint8)
+    for prob in propagate(engine, small_frames[:2], {0: (empty, None)}):
         assert prob.shape == (1, 32, 48)
         assert not engine.label_map(prob).any()
 
@@ -162,76 +149,51 @@ def test_without_the_previous_frame_only_the_permanent_memory_is_read(network, s
     assert engine.bank.objects[0].times == [0, 5]
 
 
-class FullGPU:
-    """Makes a network run out of memory when too many objects go through it at once."""
-
-    def __init__(self, network, monkeypatch, most):
-        self.failures = 0
-        for name in ("decode", "encode_memory"):
-            monkeypatch.setattr(network, name, self.limited(getattr(network, name), most))
-
-    def limited(self, compute, most):
-        def limited_compute(*args):
-            result = compute(*args)
-            if len(result if isinstance(result, torch.Tensor) else result[0]) > most:
-                self.failures += 1
-                raise torch.cuda.OutOfMemoryError("out of memory")
-            return result
-
-        return limited_compute
-
-
 def test_a_full_gpu_leads_to_fewer_objects_at_once(network, small_frames, small_labels, monkeypatch, caplog):
-    whole = InferenceCore(network)
-    expected = [whole.step(f, small_labels[2] if i == 0 else None) for i, f in enumerate(small_frames[:4])]
-    full = FullGPU(network, monkeypatch, most=1)
-    engine = InferenceCore(network, mem_every=5)
-    for index, frame in enumerate(small_frames[:4]):
-        prob = engine.step(frame, small_labels[2] if index == 0 else None)
-        torch.testing.assert_close(prob, expected[index], atol=1e-5, rtol=0)
-    assert full.failures == 1  # three objects on the first frame; one at a time from then on
+    whole, engine = InferenceCore(network), InferenceCore(network)
+    masks = {0: (small_labels[2], None)}
+    expected = propagate(whole, small_frames[:4], masks)
+    failures = []
+    encode = network.encode_memory
+
+    def limited(*args):
+        result = encode(*args)
+        if len(result[0]) > 1:
+            failures.append(1)
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return result
+
+    monkeypatch.setattr(network, "encode_memory", limited)
+    for ours, prob in zip(propagate(engine, small_frames[:4], masks), expected, strict=True):
+        torch.testing.assert_close(ours, prob, atol=1e-5, rtol=0)
+    assert len(failures) == 1  # three objects on the first frame; one at a time from then on
     assert engine.propagation.objects_at_once == 1
     assert [memory.times for memory in engine.bank.objects] == [[0]] * 3
     assert "more memory" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("method", "error"), [("decode", torch.cuda.OutOfMemoryError), ("encode_memory", RuntimeError)]
-)
-def test_a_failed_step_has_changed_nothing(method, error, network, small_frames, small_labels, monkeypatch):
-    """The failed step has a new object, of which nothing must stay."""
-    small, labels = small_frames, small_labels[1]
-    whole, engine = (InferenceCore(network, mem_every=2, objects_at_once=1) for _ in range(2))
-    for each in (whole, engine):
-        propagate(each, small[:3], {0: (labels, [1])})
-
-    def state():
-        memory = [(each.times, each.given, each.has_temporary) for each in engine.bank.objects]
-        held = [rows.clone() for each in engine.bank.objects for rows in each.view()]
-        return (engine.time, list(engine.labels), engine.last_permanent, engine.size, memory), held
-
-    def fail(*_):
-        raise error
-
-    before = state()
-    with monkeypatch.context() as patch:
-        patch.setattr(network, method, fail)
-        with pytest.raises(InputError if error is torch.cuda.OutOfMemoryError else error):
-            engine.step(small[3], labels, labels=[2])
-    after = state()
-    assert after[0] == before[0]
-    assert all(torch.equal(a, b) for a, b in zip(after[1], before[1], strict=True))
-    for frame, given in ((small[3], [2]), (small[4], None)):
-        expected, prob = (each.step(frame, labels if given else None, given) for each in (whole, engine))
-        torch.testing.assert_close(prob, expected, atol=1e-5, rtol=0)
+@pytest.mark.parametrize("options", [{}, {"top_k": 5, "km_sigma": 3, "mem_every": 1, "max_memory_frames": 2}])
+def test_names_and_order_of_objects_make_no_difference(options, network, small_frames, small_labels):
+    names = {1: 200, 2: 7, 3: 90}
+    renamed = torch.tensor([0, *names.values()])[small_labels[2].int()]
+    first = propagate(
+        InferenceCore(network, **options),
+        small_frames[:4],
+        {0: (small_labels[2], [1, 3]), 1: (small_labels[2], [2])},
+    )
+    second = propagate(
+        InferenceCore(network, **options), small_frames[:4], {0: (renamed, [90, 200]), 1: (renamed, [7])}
+    )
+    for prob, other in zip(first, second, strict=True):
+        order = [0, 2, 1, 3][: len(prob)]
+        torch.testing.assert_close(prob, other[order], atol=2e-4, rtol=0)
 
 
 @pytest.mark.parametrize("options", [{"objects_at_once": 2}, {"half_memory": True}])
 def test_options_that_save_memory_keep_the_result(options, network, small_frames, small_labels):
     whole, saving = InferenceCore(network), InferenceCore(network, **options)
-    for index, frame in enumerate(small_frames[:4]):
-        mask = small_labels[2] if index == 0 else None
-        expected, prob = whole.step(frame, mask), saving.step(frame, mask)
+    probs = [propagate(engine, small_frames[:4], {0: (small_labels[2], None)}) for engine in (whole, saving)]
+    for expected, prob in zip(*probs, strict=True):
         # half precision has 11 bits; readouts of the golden weights are of order one
         torch.testing.assert_close(prob, expected, atol=5e-3 if "half_memory" in options else 1e-5, rtol=0)
     assert saving.bank.nbytes * (2 if "half_memory" in options else 1) == whole.bank.nbytes

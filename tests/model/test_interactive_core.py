@@ -1,4 +1,3 @@
-import weakref
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +6,7 @@ import torch
 
 from model import InferenceCore, InteractiveCore
 from model.interactive.core import UNDO_LEVELS
-from tests.conftest import GOLDEN, slow
+from tests.conftest import GOLDEN
 from tests.model.interactive_networks import fusion_network
 from util.errors import InputError
 
@@ -103,19 +102,18 @@ def test_without_fusion_masks_are_blended_by_distance(network, small):
     core.give(6, mask.roll(3, dims=1))
     list(core.propagate(backward=False))
     assert torch.equal(core.prob(4), old[4])  # forward from 6 does not reach it
-    blended = core
-    blended.undo()
-    list(blended.propagate())
-    alone = InteractiveCore(network, frames, **EXACT)  # the same pass, with nothing to be fused with
+    core.undo()
+    list(core.propagate())
+    alone = InteractiveCore(network, frames, **EXACT)  # the same pass without earlier masks
     alone.give(1, mask)
     alone.give(6, mask.roll(3, dims=1))
     list(alone.propagate(forward=False, sources=[6], first=2))
     for index in (2, 3, 4, 5):
         expected = torch.lerp(old[index], alone.prob(index), (index - 1) / 5)
-        torch.testing.assert_close(blended.prob(index), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(core.prob(index), expected, atol=1e-5, rtol=0)
 
 
-def test_ranges_and_sources_limit_what_is_kept(network, small):
+def test_ranges_and_sources_limit_the_propagation(network, small):
     frames, mask = small
     core = InteractiveCore(network, frames)
     core.give(3, mask)
@@ -162,7 +160,7 @@ def test_an_interrupted_round_is_continued_or_replaced(network, small):
 
     iterator = core.propagate(sources=[6])
     next(iterator)
-    assert next(core.propagate(first=3, last=4, sources=[6])) == 4  # in place of the one that waits
+    assert next(core.propagate(first=3, last=4, sources=[6])) == 4  # replaces the interrupted round
     assert list(iterator) == []
     assert list(core.propagate()) == [3]
     core.undo()
@@ -172,13 +170,8 @@ def test_an_interrupted_round_is_continued_or_replaced(network, small):
     assert list(iterator) == []
     assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
 
-    next(core.propagate(sources=[6]))
-    session = weakref.ref(core)
-    del core, iterator
-    assert session() is None  # and all that it held, at once: a round refers to no session
 
-
-def test_objects_come_and_are_corrected(network, clip_frames, clip_labels, fusion):
+def test_objects_are_added_and_corrected(network, clip_frames, clip_labels, fusion):
     frames, mask = [frame[:, :48, :80] for frame in clip_frames[:6]], clip_labels[1][:48, :80]
     core = InteractiveCore(network, frames, [1], fusion)
     core.give(0, mask)
@@ -210,14 +203,11 @@ def test_a_full_store_uses_files_and_results_stay_the_same(network, small):
         list(two_rounds(core, mask))
     folder = Path(bounded.store._folder.name)
     assert len(list(folder.iterdir())) > 4 and free.store._folder is None
-    assert bounded.store.held_bytes == sum(array.nbytes for array in bounded.store.held.values()) <= 80_000
-    assert not bounded.queries.queries
+    assert sum(array.nbytes for array in bounded.store.held.values()) <= 80_000
     assert all(torch.equal(free.prob(i), bounded.prob(i)) for i in range(8))
-    numbers = {int(path.stem) for path in folder.iterdir()} | set(bounded.store.held)
-    assert {stored.number for stored in bounded.state.frames.values()} <= numbers
-    before = len(numbers)
+    before = len(list(folder.iterdir())) + len(bounded.store.held)
     for _ in range(UNDO_LEVELS + 1):
-        bounded.give(1, mask)  # the state before the rounds is forgotten, with its arrays
+        bounded.give(1, mask)  # old snapshots are dropped with their arrays
     assert len(list(folder.iterdir())) + len(bounded.store.held) < before
     del bounded, core
     assert not folder.exists()
@@ -251,10 +241,7 @@ def test_invalid_arguments_are_refused_and_change_nothing(network, small):
     assert same(everything(core), before)
 
 
-@pytest.mark.parametrize(
-    ("method", "error"), [("decode", torch.cuda.OutOfMemoryError), slow("encode_memory", RuntimeError)]
-)
-def test_a_failed_frame_has_changed_nothing(method, error, network, small, fusion, monkeypatch):
+def test_a_failed_frame_has_changed_nothing(network, small, fusion, monkeypatch):
     frames, mask = small
     whole, core = (InteractiveCore(network, frames, fusion=fusion, mem_every=2, **EXACT) for _ in range(2))
     list(two_rounds(whole, mask))
@@ -266,15 +253,12 @@ def test_a_failed_frame_has_changed_nothing(method, error, network, small, fusio
     before = everything(core)
 
     def fail(*_):
-        raise error
+        raise torch.cuda.OutOfMemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(network, method, fail)
-        with pytest.raises((RuntimeError, InputError)):
+        patch.setattr(network, "decode", fail)
+        with pytest.raises(InputError):
             next(iterator)
-        if method == "encode_memory":
-            with pytest.raises((RuntimeError, InputError)):
-                core.give(3, mask)
     assert same(everything(core), before)
     assert [*done, *core.propagate()] == [7, 5, 4, 3, 2]
     for ours, expected in zip(everything(core)[0], everything(whole)[0], strict=True):

@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from model import memory
+from model.fast_inference.top_k_read import BLOCK, LANES, quickest_read, top_k_read
 from model.memory import read, to_map, to_rows
+from model.memory_bank import MemoryBank
 from tests.conftest import GOLDEN
 
 READS = {
@@ -28,53 +30,15 @@ def test_reads_match_golden(name, chunk_numbers):
     torch.testing.assert_close(to_map(readout, (5, 6)), torch.from_numpy(golden[name]), atol=2e-5, rtol=1e-4)
 
 
-def dense_read(key, value, query, width, top_k=None, km_sigma=None):
-    """The formula of the papers, column by column, on an N x HW affinity."""
-    a = key @ query.T / key.shape[1] ** 0.5
-    weights = (a - a.max(dim=0).values).exp()
-    if km_sigma is not None:
-        centre = a.argmax(dim=1)
-        position = torch.arange(a.shape[1])
-        dy = (position // width)[None] - (centre // width)[:, None]
-        dx = (position % width)[None] - (centre % width)[:, None]
-        weights = weights * (-(dx**2 + dy**2) / (2 * km_sigma**2)).exp()
-    if top_k is not None:
-        kept = weights.topk(min(top_k, a.shape[0]), dim=0)
-        weights = torch.zeros_like(weights).scatter(0, kept.indices, kept.values)
-    return (weights / weights.sum(dim=0)).T @ value
-
-
-@pytest.mark.parametrize("top_k", [None, 20, 10_000])
 @pytest.mark.parametrize("km_sigma", [None, 2.0])
-def test_a_batched_read_equals_the_dense_formula(top_k, km_sigma, chunk_numbers):
+def test_a_batch_is_read_as_each_object_alone_and_k_may_exceed_the_memory(km_sigma, chunk_numbers):
     torch.manual_seed(1)
     key, value, query = torch.randn(3, 90, 16), torch.randn(3, 90, 8), torch.randn(3, 35, 16)
-    options = {"top_k": top_k, "km_sigma": km_sigma, "chunk_numbers": chunk_numbers}
-    readout = read(key, value, query, width=7, **options)
+    options = {"width": 7, "km_sigma": km_sigma, "chunk_numbers": chunk_numbers}
+    readout = read(key, value, query, top_k=10_000, **options)
     for b in range(3):
-        expected = dense_read(key[b], value[b], query[b], 7, top_k, km_sigma)
-        torch.testing.assert_close(readout[b], expected, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("positions", [50, 1000, 1007])  # too few for groups, and with a rest or without
-@pytest.mark.parametrize("k", [1, 50])
-def test_the_k_best_are_those_of_a_full_sort(positions, k):
-    torch.manual_seed(3)
-    scores = torch.randn(2, 7, positions)
-    values, index = memory.k_best(scores, k)
-    torch.testing.assert_close(scores.gather(-1, index), values, atol=0, rtol=0)
-    expected = scores.sort(dim=-1, descending=True).indices[..., :k]
-    assert torch.equal(index.sort().values, expected.sort().values)
-
-
-def test_half_precision_memory_is_read_to_a_thousandth():
-    torch.manual_seed(4)
-    key, value, query = torch.randn(1, 900, 64), torch.randn(1, 900, 8), torch.randn(1, 30, 64)
-    for top_k in (None, 20):
-        exact = read(key, value, query, width=6, top_k=top_k)
-        ours = read(key.half(), value.half(), query, width=6, top_k=top_k)
-        assert ours.dtype == torch.float32
-        torch.testing.assert_close(ours, exact, atol=4e-3, rtol=0)
+        alone = read(key[b : b + 1], value[b : b + 1], query[b : b + 1], **options)
+        torch.testing.assert_close(readout[b : b + 1], alone, atol=1e-5, rtol=1e-4)
 
 
 def test_a_far_peak_does_not_underflow_to_nan():
@@ -82,3 +46,27 @@ def test_a_far_peak_does_not_underflow_to_nan():
     query = torch.eye(4)[None] * 30
     value = torch.arange(4.0).view(1, 4, 1)
     assert read(key, value, query, width=4, top_k=2, km_sigma=0.05).isfinite().all()
+
+
+def drawn(positions, queries):
+    torch.manual_seed(0)
+    key, value = torch.randn(1, positions, 128), torch.randn(1, positions, 512)
+    query = torch.randn(1, queries, 128)
+    return key, value, query
+
+
+@pytest.mark.parametrize("positions", [1, 2 * BLOCK + 7])
+@pytest.mark.parametrize("queries", [LANES, 3 * LANES + 5])
+@pytest.mark.parametrize("k", [1, 50])
+def test_the_fast_read_equals_the_plain_read_for_any_sizes(positions, queries, k):
+    key, value, query = drawn(positions, queries)
+    torch.testing.assert_close(top_k_read(key, value, query, k), read(key, value, query, width=1, top_k=k))
+
+
+@pytest.mark.parametrize(("km_sigma", "top_k"), [(None, 20), (7.0, 20), (None, None)])
+def test_a_memory_bank_reads_the_same_with_any_options(km_sigma, top_k):
+    key, value, query = drawn(60, 60)
+    bank = MemoryBank(top_k, km_sigma, None, read=quickest_read)
+    bank.write(key, value, time=0, permanent=True)
+    expected = read(key, value, query, width=10, top_k=top_k, km_sigma=km_sigma)
+    torch.testing.assert_close(bank.read(query, 10, slice(0, 1), 1 << 20), expected)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model import InferenceCore
-from model.memory_bank import MemoryBank, ObjectMemory
+from model.memory_bank import ObjectMemory
 
 
 def remember(memory, time, permanent=True, given=False):
@@ -31,15 +31,6 @@ def test_the_first_and_the_previous_frame_always_stay(limit):
     assert sorted(memory.times) == expected.get(limit, sorted(memory.times))
 
 
-def test_storage_grows_and_keeps_what_was_written():
-    memory = ObjectMemory()
-    for time in range(42):
-        remember(memory, time, permanent=time % 2 == 0)
-    kept = [*range(0, 42, 2), 41]
-    assert held(memory) == kept
-    assert memory.keys.shape[0] < 2 * len(kept)
-
-
 def test_predicted_frames_are_spread_evenly():
     memory = ObjectMemory(max_frames=5)
     for time in range(0, 200, 5):
@@ -60,26 +51,6 @@ def test_given_masks_outlast_predicted_ones():
         assert (sorted(memory.times), held(memory)) == ([0, 8], [0, 8, time])
     remember(memory, 25, given=True)  # a newer correction
     assert (sorted(memory.times), held(memory)) == ([0, 25], [0, 25])
-
-
-def test_predicted_frames_are_spread_around_given_ones():
-    memory = ObjectMemory(max_frames=6)
-    for time in range(0, 300, 5):
-        remember(memory, time, given=time in (0, 10, 15))
-    times = sorted(memory.times)
-    assert times[:3] == [0, 10, 15]
-    assert times[-1] == 295
-    assert len(times) == 6
-
-
-def test_each_object_has_its_own_first_and_given_frames():
-    bank = MemoryBank(None, None, max_frames=1)
-    one, two = torch.zeros(1, 6, 4), torch.zeros(2, 6, 4)
-    bank.write(one, one, 0, permanent=True, given=[0])
-    bank.write(two, two, 7, permanent=True, given=[1])
-    bank.write(two, two, 12, permanent=True)
-    assert [memory.times for memory in bank.objects] == [[0], [7]]
-    assert [memory.given for memory in bank.objects] == [[True], [True]]
 
 
 def test_the_engine_keeps_given_masks_or_warns(network, caplog):
