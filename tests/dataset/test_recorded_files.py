@@ -92,7 +92,7 @@ def test_a_warning_names_an_interlaced_video_once(tmp_path, caplog):
 
 @pytest.mark.parametrize("suffix", ["mts", slow("h264"), slow("mp4")])
 def test_two_packets_of_fields_are_one_frame(suffix, tmp_path, caplog):
-    """Camcorders write such files, and no free encoder does: the stream is stored."""
+    """Camcorders write such files, and free encoders do not: the stream is stored."""
     path = tmp_path / "x.h264"
     path.write_bytes(lzma.decompress(Path(__file__).with_name("fields.h264.xz").read_bytes()))
     if suffix != "h264":

@@ -127,30 +127,22 @@ def test_resize_youtube_stopped_and_run_again(youtube, monkeypatch):
         assert Image.open(path).size == (853, 480)
 
 
-def test_resize_length_keeps_names_and_reports_damage(tmp_path, monkeypatch):
-    for name in ("a.jpg", "deep/b.png"):
-        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        photo(300, 400).save(tmp_path / "in" / name)
-    palette_image(np.eye(300, 400, dtype=np.uint8)).save(tmp_path / "in/a.png")
-    (tmp_path / "in/notes.txt").write_text("no picture")
-    (tmp_path / "in/bad.jpg").write_bytes(b"")
-    command = ["scripts.resize_length", tmp_path / "in", tmp_path / "out", 150, "--workers", 1]
-    with pytest.raises(InputError, match=r"^1 of 4 failed(.|\n)*bad\.jpg"):
-        run_main(monkeypatch, *command)
-    assert sorted(contents(tmp_path / "out")) == ["a.jpg", "a.png", "deep/b.png"]
-    assert all(Image.open(path).size == (200, 150) for path in (tmp_path / "out").rglob("*.*"))
-
-
-def test_resize_length_averages_pictures_and_grey_masks_as_opencv_does(tmp_path, monkeypatch):
-    (tmp_path / "in").mkdir()
-    photo(700, 900).save(tmp_path / "in/a.png")
+def test_resize_length_keeps_names_averages_as_opencv_does_and_reports_damage(tmp_path, monkeypatch):
+    source, out = tmp_path / "in", tmp_path / "out"
+    (source / "deep").mkdir(parents=True)
+    photo(700, 900).save(source / "a.jpg")
+    photo(700, 900).save(source / "deep/b.png")
+    palette_image(np.eye(700, 900, dtype=np.uint8)).save(source / "p.png")
     mask = np.zeros((700, 900), np.uint8)
     mask[100:333, 200:555] = 255
-    Image.fromarray(mask).save(tmp_path / "in/b.png")
-    run_main(monkeypatch, "scripts.resize_length", tmp_path / "in", tmp_path / "out", "--workers", 1)
-    for name in ("a.png", "b.png"):
-        whole = cv2.imread(str(tmp_path / "in" / name))
-        expected = cv2.resize(whole, (int(900 / (700 / 384)), 384), interpolation=cv2.INTER_AREA)
-        assert np.array_equal(cv2.imread(str(tmp_path / "out" / name)), expected)
-    assert Image.open(tmp_path / "out/b.png").mode == "L"
+    Image.fromarray(mask).save(source / "grey.png")
+    (source / "notes.txt").write_text("no picture")
+    (source / "bad.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"^1 of 5 failed(.|\n)*bad\.jpg"):
+        run_main(monkeypatch, "scripts.resize_length", source, out, "--workers", 1)
+    assert sorted(contents(out)) == ["a.jpg", "deep/b.png", "grey.png", "p.png"]
+    for name in ("deep/b.png", "grey.png"):
+        expected = cv2.resize(cv2.imread(str(source / name)), (493, 384), interpolation=cv2.INTER_AREA)
+        assert np.array_equal(cv2.imread(str(out / name)), expected)
+    assert [Image.open(out / name).mode for name in ("grey.png", "p.png")] == ["L", "P"]
     assert len(np.unique(expected)) > 2  # soft borders

@@ -85,18 +85,6 @@ def test_the_next_run_continues(file, path, server):
     assert names(path.parent) == [NAME]
 
 
-def test_a_whole_file_whose_check_was_stopped_is_not_fetched_again(file, path, server):
-    def stop(part):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        download(file, path, check=stop)
-    server.requests.clear()
-    download(file, path)
-    assert path.read_bytes() == CONTENT
-    assert server.requests == []
-
-
 @pytest.mark.parametrize("change", ["shorter", "no ranges"])
 def test_a_transfer_that_cannot_continue_begins_again(change, file, path, server):
     leave_part(server, file, path)

@@ -118,23 +118,15 @@ def test_without_imagenet_there_is_a_warning(tmp_path, monkeypatch, caplog):
     assert "from scratch" in caplog.text
 
 
-@pytest.fixture(scope="module")
-def scratch():
-    """A network started from scratch on the frames of the golden clip."""
+@torch.no_grad()
+def test_from_scratch_each_position_matches_itself(clip):
+    """Keys do not depend on masks, and values do."""
     torch.manual_seed(0)
-    clip = np.load(GOLDEN / "clip.npz")
     frames = torch.stack([normalise(frame[:80, :128]) for frame in clip["frames"]])
     masks = torch.from_numpy(clip["labels"][1][:80, :128] == 1).float().expand(len(frames), 1, -1, -1)
     network = PropagationNetwork(single_object=True)
-    batch = {"rgb": frames.unflatten(0, (4, 3)), "gt": masks.unflatten(0, (4, 3))}
-    initialise_from_scratch(network, batch)
-    return network.eval(), frames, masks
-
-
-@torch.inference_mode()
-def test_from_scratch_each_position_matches_itself(scratch):
-    """Keys do not depend on masks, and values do."""
-    network, frames, masks = scratch
+    initialise_from_scratch(network, {"rgb": frames.unflatten(0, (4, 3)), "gt": masks.unflatten(0, (4, 3))})
+    network.eval()
     key, value = network.encode_memory(frames[:1], masks[:1])
     key_without, _ = network.encode_memory(frames[:1], torch.zeros_like(masks[:1]))
     torch.testing.assert_close(key, key_without)
