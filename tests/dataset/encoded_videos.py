@@ -1,4 +1,4 @@
-"""Small video files whose frames tell their numbers."""
+"""Small video files; the brightness of each frame gives its number."""
 
 import av
 import cv2
@@ -9,7 +9,7 @@ RAMP = np.linspace(0, 30, WIDTH)[None, :, None] + np.linspace(0, 15, HEIGHT)[:, 
 
 
 def picture(number: int) -> np.ndarray:
-    """A smooth picture whose brightness tells its number."""
+    """A smooth picture whose brightness gives its number."""
     return (RAMP + [20, 22, 24] + 4 * number).astype(np.uint8)
 
 

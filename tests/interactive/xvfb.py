@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import ImageGrab
 
-DEADLINE = 120  # seconds until a thing that does not come is a failure; nothing waits this long otherwise
+DEADLINE = 120  # seconds until waiting fails
 PATIENCE = 20  # seconds after a key until it counts as dropped
 SETTLE = 0.3  # seconds after a mouse event: OpenCV drops a key that comes together with it
 
@@ -63,7 +63,7 @@ class Hands:
         return wait_for(lambda: self.do("search", "--onlyvisible", "--name", f"^{name}$"), self.process)
 
     def place(self, window):
-        """Return x, y, width, height of a window on the screen; while it is being placed there are none."""
+        """Return x, y, width, height of a window on the screen, as soon as it is placed."""
 
         def geometry():
             lines = self.do("getwindowgeometry", "--shell", window).splitlines()

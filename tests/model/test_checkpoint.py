@@ -1,4 +1,4 @@
-"""Weights and checkpoints: whole, wrapped, damaged, foreign and hostile."""
+"""Weights and checkpoints: whole, wrapped, damaged, of other networks, and malicious."""
 
 import argparse
 import io

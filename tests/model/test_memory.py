@@ -1,3 +1,5 @@
+"""Memory reads: the plain read against golden numbers, the fast CPU read against the plain one."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Frames that stay in a memory, by their times."""
+"""The frames that a limited memory keeps, by their times."""
 
 from itertools import pairwise
 
@@ -46,7 +46,7 @@ def test_given_masks_outlast_predicted_ones():
     remember(memory, 0, given=True)
     remember(memory, 5)
     remember(memory, 8, given=True)
-    for time in (13, 18, 23):  # predicted: none may take the place of frame 8
+    for time in (13, 18, 23):  # predicted frames must not replace frame 8
         remember(memory, time)
         assert (sorted(memory.times), held(memory)) == ([0, 8], [0, 8, time])
     remember(memory, 25, given=True)  # a newer correction

@@ -1,4 +1,4 @@
-"""Trials of speed with a simulated clock: both outcomes, and processes that agree."""
+"""Trials of speed with a simulated clock: both outcomes, and choices shared by processes."""
 
 import logging
 
