@@ -38,41 +38,27 @@ def browser():
 
 
 class Annotator:
-    """A server in a thread, which starts at once; what is to be killed is an `annotator_parts.Server`."""
+    """A server in a thread, which starts quickly; tests that kill a server use `parts.Server`."""
 
-    def __init__(
-        self,
-        video,
-        workspace,
-        weights=None,
-        size=480,
-        precision="float32",
-        port=None,
-        host="127.0.0.1",
-        networks=(),
-        fps=None,
-    ):
+    def __init__(self, video, workspace, weights=None, size=480, precision="float32", port=None, networks=()):
         self.workspace = workspace
-        self.closing = threading.Event()
         self.ready = threading.Event()
-        self.arguments = video, workspace, weights, size, precision, port, host, networks, fps
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        arguments = video, workspace, weights, size, precision, port, networks
+        self.thread = threading.Thread(target=self._run, args=arguments, daemon=True)
         self.thread.start()
         assert self.ready.wait(PATIENCE)
 
-    def _run(self):
-        video, workspace, weights, size, precision, port, host, networks, fps = self.arguments
-        with session(video, workspace, fps) as self.session, listening(host, port, 0) as sock:
+    def _run(self, video, workspace, weights, size, precision, port, networks):
+        with session(video, workspace) as self.session, listening("127.0.0.1", port, 0) as sock:
             settings = WorkerSettings(video, workspace, workspace, size, "cpu", precision, False, *networks)
             flags = ["--device", "cpu", "--precision", precision]
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
             known = Weights(published, fitted, size, flags)
             tasks = Tasks(self.session, known, Propagation(settings), Segmentation(settings))
-            number = sock.getsockname()[1]
-            self.url = f"http://127.0.0.1:{number}/?token={self.session.workspace.token}"
+            self.port, self.token = sock.getsockname()[1], self.session.workspace.token
+            self.url = f"http://127.0.0.1:{self.port}/?token={self.token}"
             app = application(self.session, tasks, "127.0.0.1")
             self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-            self.port = number
             tasks.start()
             self.ready.set()
             try:
@@ -110,6 +96,13 @@ class Hands:
             assert time.monotonic() < end, f"never: {expression}"
             self.page.wait_for_timeout(15)
         return value
+
+    def until_text(self, name, part):
+        """Wait until an element shows a text."""
+        self.until(f"document.getElementById({name!r}).textContent.includes({part!r})")
+
+    def until_frame(self, frame):
+        self.until(f"annotator.view.shown.frame === {frame}")
 
     def saved(self):
         self.until("document.getElementById('saved').textContent === 'Saved'")
@@ -151,6 +144,18 @@ class Hands:
         self.page.keyboard.press("Enter")
         self.until(f"annotator.store.frame === {frame} && annotator.view.shown.frame === {frame}")
 
+    def mark_range(self, first, last):
+        self.go(first)
+        self.key("i")
+        self.go(last)
+        self.key("u")
+
+    def choose_masks(self, files):
+        """Import mask files."""
+        self.page.click("#import")
+        self.page.set_input_files("#import-files", files)
+        self.page.click("#import-start")
+
     def propagate(self):
         """Start a propagation by key."""
         before = self.js("annotator.store.job?.number ?? 0")
@@ -179,6 +184,13 @@ class Hands:
 def last_entry(workspace):
     """Return the last line of the log of edits."""
     return json.loads((workspace / "edits.jsonl").read_text().splitlines()[-1])
+
+
+def saved_points(annotator, wanted=None, by=0.2):
+    """Return the points of the last edit, which must be near the points that a person meant."""
+    points = last_entry(annotator.workspace)["points"]
+    assert wanted is None or np.abs(np.array(points) - wanted).max() < by
+    return points
 
 
 def shown_pixels(hands, *points):

@@ -1,32 +1,28 @@
 """Journeys through the page in a real browser: drawing, and the objects that are drawn."""
 
 import numpy as np
-import pytest
 
-from tests.annotator.browser import last_entry, needs_browser, until_shown
+from tests.annotator.browser import last_entry, needs_browser, saved_points, until_shown
 from tests.annotator.parts import SIZE, frames, in_polygon, in_stroke
 
-pytest_plugins = ["tests.annotator.page"]
 pytestmark = needs_browser
 
 LINE = (30, 30), (70, 42)
 TRIANGLE = (100, 12), (150, 30), (110, 80)
 
 
-def test_the_brush_paints_the_pixels_under_it(hands, annotator):
+def test_the_brush_and_the_box_draw_and_the_eraser_and_the_right_button_erase(hands, annotator):
     hands.add()
     hands.drag(*LINE)
-    shown = hands.labels()
-    entry = last_entry(annotator.workspace)
-    assert entry["kind"] == "stroke"
-    assert np.abs(np.array(entry["points"])[[0, -1]] - LINE).max() < 0.2
-    assert np.array_equal(shown == 1, in_stroke(entry["points"], 12))
-    assert np.array_equal(annotator.session.label_map(0), shown)
-
-
-def test_the_eraser_and_the_right_button_rub_out(hands, annotator):
-    hands.add()
-    hands.drag(*LINE)
+    drawn = hands.labels()
+    points = saved_points(annotator)
+    assert np.abs(np.array(points)[[0, -1]] - LINE).max() < 0.2
+    assert np.array_equal(drawn == 1, in_stroke(points, 12))
+    hands.key("x")
+    hands.drag((120, 70), (90, 20))
+    (x0, y0), (x1, y1) = saved_points(annotator, [(120, 70), (90, 20)])
+    box = in_polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    assert np.array_equal(hands.labels() == 1, (drawn == 1) | box)
     drawn = hands.labels()
     hands.key("e", "[", "[")
     hands.drag((40, 20), (40, 60))
@@ -37,42 +33,30 @@ def test_the_eraser_and_the_right_button_rub_out(hands, annotator):
     assert np.array_equal(erased, np.where(gone, 0, drawn))
     hands.key("b")
     hands.drag((62, 30), (62, 60), button="right")
-    gone |= in_stroke(last_entry(annotator.workspace)["points"], 9)
+    gone |= in_stroke(saved_points(annotator), 9)
     assert np.array_equal(hands.labels(), np.where(gone, 0, drawn))
 
 
-def test_a_polygon_and_one_that_cuts_out(hands, annotator):
+def test_a_polygon_and_a_hole_cut_with_alt(hands, annotator):
     hands.add()
     hands.key("p")
     for corner in (*TRIANGLE, (20, 20)):
         hands.click(*corner)
     hands.key("Backspace", "Enter")  # the last corner was a mistake
     shown = hands.labels()
-    points = last_entry(annotator.workspace)["points"]
-    assert np.abs(np.array(points) - TRIANGLE).max() < 0.2
-    assert np.array_equal(shown == 1, in_polygon(points))
+    assert np.array_equal(shown == 1, in_polygon(saved_points(annotator, TRIANGLE)))
     hands.page.keyboard.down("Alt")
     for corner in ((110, 20), (140, 30), (115, 50)):
         hands.click(*corner)
     hands.page.keyboard.up("Alt")
     hands.page.mouse.dblclick(*hands.screen(105, 30))
-    entry = last_entry(annotator.workspace) if hands.labels() is not None else {}
+    found = hands.labels()
+    entry = last_entry(annotator.workspace)
     assert (entry["erase"], len(entry["points"])) == (True, 4)
-    assert np.array_equal(hands.labels() == 1, (shown == 1) & ~in_polygon(entry["points"]))
+    assert np.array_equal(found == 1, (shown == 1) & ~in_polygon(entry["points"]))
 
 
-def test_a_box(hands, annotator):
-    hands.add()
-    hands.key("x")
-    hands.drag((120, 70), (90, 20))
-    shown = hands.labels()
-    (x0, y0), (x1, y1) = last_entry(annotator.workspace)["points"]
-    expected = in_polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-    assert expected.sum() == pytest.approx(30 * 50, abs=90)
-    assert np.array_equal(shown == 1, expected)
-
-
-def test_drawing_when_zoomed_lands_on_the_right_pixel(hands, annotator):
+def test_a_click_when_zoomed_in_draws_the_pixel_under_it(hands, annotator):
     hands.add()
     hands.js(
         "(size => { size.value = 1; size.dispatchEvent(new Event('input')); })"
@@ -94,7 +78,7 @@ def test_drawing_when_zoomed_lands_on_the_right_pixel(hands, annotator):
     assert np.array_equal(hands.labels() == 1, expected)
 
 
-def test_objects_are_added_renamed_coloured_and_removed_in_the_middle(hands, annotator):
+def test_objects_are_added_renamed_coloured_and_removed(hands, annotator):
     hands.add(3)
     for label, x in ((1, 30), (2, 70), (3, 110)):
         hands.key(str(label))
@@ -130,7 +114,7 @@ def test_hidden_objects_are_not_shown_and_locked_ones_not_changed(hands, annotat
     hands.until("annotator.store.objects[0].locked")
     before = hands.labels()
     hands.drag((20, 20), (30, 20))
-    hands.until("document.getElementById('toasts').textContent.includes('is locked')")
+    hands.until_text("toasts", "is locked")
     hands.key("2")
     hands.drag((40, 48), (70, 48))
     after = hands.labels()
@@ -138,30 +122,35 @@ def test_hidden_objects_are_not_shown_and_locked_ones_not_changed(hands, annotat
     assert (after == 2).any()
 
 
-def test_undo_and_redo_by_key_and_button(hands):
+def test_undo_and_redo_go_to_the_frame_that_they_change(hands):
     hands.add()
+    hands.go(4)
     hands.drag(*LINE)
     one = hands.labels()
     hands.drag((100, 20), (100, 70))
     two = hands.labels()
+    hands.key("Home")
+    hands.until_frame(0)
     hands.key("Control+z")
+    hands.until_frame(4)
     assert np.array_equal(hands.labels(), one)
     hands.page.click("#undo")
     assert not hands.labels().any()
     hands.page.click("#undo")
     hands.until("annotator.store.objects.length === 0 && document.getElementById('undo').disabled")
-    hands.key("Control+Shift+z", "Control+y")
+    hands.key("Home", "Control+Shift+z", "Control+y")
     hands.page.click("#redo")
     hands.until("document.getElementById('redo').disabled")
+    hands.until_frame(4)
     assert np.array_equal(hands.labels(), two)
 
 
-def test_a_stroke_belongs_to_the_frame_on_which_it_began(hands, annotator):
+def test_a_stroke_is_drawn_on_the_frame_on_which_it_began(hands, annotator):
     hands.add()
     hands.go(3)
     hands.drag((30, 30), (60, 40), up=False)
     hands.key("ArrowRight")
-    hands.until("annotator.view.shown.frame === 4")
+    hands.until_frame(4)
     hands.page.mouse.move(*hands.screen(120, 80))
     hands.page.mouse.up()
     hands.saved()

@@ -2,12 +2,13 @@ import json
 import shutil
 import zipfile
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco
+from pycocotools.coco import COCO
 
 from dataset.davis_test_dataset import davis_2017
 from scripts.annotator.cut_out import Edge, opacity
@@ -38,17 +39,8 @@ def annotated(tmp_path_factory, expected):
     with session(folder / "clip.mp4", folder / "w") as opened:
         add(opened, "ball", "x", "y", "corner")
         opened.edit({"kind": "change", "object": 4, "colour": "#010203"})
-        opened.write_masks(
-            {
-                "kind": "masks",
-                "frames": {
-                    str(i): {"labels": np.unique(m)[1:].tolist(), "drawn": [1]}
-                    for i, m in enumerate(expected)
-                },
-                "objects": [],
-            },
-            dict(enumerate(expected)),
-        )
+        about = {str(i): {"labels": np.unique(m)[1:].tolist(), "drawn": [1]} for i, m in enumerate(expected)}
+        opened.write_masks({"kind": "masks", "frames": about, "objects": []}, dict(enumerate(expected)))
     return folder / "clip.mp4", folder / "w"
 
 
@@ -84,14 +76,12 @@ def test_masks_as_pngs(exported, expected):
     for index in range(FRAMES):
         path = exported / f"clip_png/{index:05}.png"
         assert np.array_equal(read_png(path), expected[index])
-    from PIL import Image
-
     palette = Image.open(path).getpalette()
     assert palette[3:6] == [0xE6, 0x9F, 0x00]
     assert palette[12:15] == [1, 2, 3]
 
 
-def test_the_overlay_film(exported, expected):
+def test_the_overlay_video(exported, expected):
     pictures, rate = pictures_of(exported / "clip_overlay.mp4", "rgb24")
     assert (pictures.shape, rate) == ((FRAMES, HEIGHT, WIDTH, 3), FPS)
     change = np.abs(pictures.astype(int) - frames()).sum(axis=3)
@@ -99,7 +89,7 @@ def test_the_overlay_film(exported, expected):
 
 
 @pytest.mark.parametrize("name", ["clip_alpha.mov", "clip_webm.webm"])
-def test_cut_out_films_have_the_masks_as_alpha(name, exported, expected):
+def test_videos_with_alpha_have_the_masks_as_alpha(name, exported, expected):
     pictures, rate = pictures_of(exported / name, "rgba")
     assert (pictures.shape, rate) == ((FRAMES, HEIGHT, WIDTH, 4), FPS)
     opaque = pictures[..., 3] > 127
@@ -109,7 +99,7 @@ def test_cut_out_films_have_the_masks_as_alpha(name, exported, expected):
     assert pictures[7, ..., :3].max() < 16  # nothing of the background is left where no object is
 
 
-def test_the_film_before_green(exported, expected):
+def test_the_video_with_a_green_background(exported, expected):
     pictures, rate = pictures_of(exported / "clip_green.mp4", "rgb24")
     assert (pictures.shape, rate) == ((FRAMES, HEIGHT, WIDTH, 3), FPS)
     far = np.abs(pictures.astype(int) - (0, 177, 64)).sum(axis=3)
@@ -126,7 +116,7 @@ def test_the_layout_of_davis_is_read_back(exported, expected):
         assert np.abs(video.frames.read(index).astype(int) - frames()[index]).mean() < 8
 
 
-def test_the_layout_of_youtube_says_what_is_where(exported, expected):
+def test_the_layout_of_youtube_lists_the_frames_of_objects(exported, expected):
     root = exported / "clip_youtube"
     for index in range(FRAMES):
         assert np.array_equal(read_png(root / f"Annotations/clip/{index:05}.png"), expected[index])
@@ -139,8 +129,6 @@ def test_the_layout_of_youtube_says_what_is_where(exported, expected):
 
 
 def test_coco_is_read_back(exported, expected):
-    from pycocotools.coco import COCO
-
     data = COCO(str(exported / "clip_coco.json"))
     assert {each["name"] for each in data.cats.values()} == {"ball", "x", "y", "corner"}
     found = np.zeros_like(expected)
@@ -203,7 +191,7 @@ def add_sound(video, path):
     return path
 
 
-def test_a_range_of_chosen_objects(chosen, expected):
+def test_chosen_frames_and_objects_are_exported(chosen, expected):
     kept = np.where(np.isin(expected, (1, 4)), expected, 0)
     names = [f"{index:05}.png" for index in range(2, 6)]
     assert sorted(path.name for path in (chosen / "clip_png").iterdir()) == names
@@ -217,7 +205,7 @@ def test_a_range_of_chosen_objects(chosen, expected):
 @pytest.mark.parametrize(
     ("folder", "sound"), [("alpha", "aac"), ("webm", "opus"), ("green", "aac"), ("overlay", "aac")]
 )
-def test_each_object_has_a_film_with_sound_and_colour_tags(folder, sound, chosen, expected):
+def test_each_object_has_a_video_with_sound_and_colour_tags(folder, sound, chosen, expected):
     ball, corner = sorted((chosen / f"clip_{folder}").iterdir())
     assert (ball.stem, corner.stem) == ("001_ball", "004_corner")
     with av.open(str(ball)) as film:
@@ -245,12 +233,33 @@ def test_each_object_has_a_film_with_sound_and_colour_tags(folder, sound, chosen
         (["--choke", "nan"], "choke must be from -10 to 10"),
     ],
 )
-def test_a_choice_that_is_not_there_is_refused(flags, why, annotated, tmp_path, monkeypatch):
+def test_wrong_choices_are_refused(flags, why, annotated, tmp_path, monkeypatch):
     video, workspace = annotated
     arguments = [video, "--workspace", workspace, "--export", "png", "--output", tmp_path / "out"]
     with pytest.raises(InputError, match=why):
         run_main(monkeypatch, "scripts.annotate", *arguments, *flags)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_export_shows_the_masks_of_its_start(tmp_path):
+    """Edits that are made while frames are written do not change the export."""
+    with session(write_frames(tmp_path / "clip"), tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        for index in range(FRAMES):
+            opened.edit(stroke(LINE, frame=index, label=1 + index % 2))
+
+        def edit(done, total, text):
+            if done == 3:
+                opened.undo()
+                opened.edit({"kind": "remove", "object": 2})
+                opened.edit({"kind": "clear", "frame": 6})
+                opened.edit(stroke(LINE, frame=5, radius=9.0))
+
+        expected = [opened.label_map(index).copy() for index in range(FRAMES)]
+        found = export("png", opened, tmp_path / "out", edit)
+        assert not np.array_equal(opened.label_map(5), expected[5])
+    for index in range(FRAMES):
+        assert np.array_equal(read_png(found / f"{index:05}.png"), expected[index])
 
 
 def test_a_stopped_export_leaves_nothing_and_folders_become_archives(annotated, tmp_path, expected):
@@ -269,56 +278,3 @@ def test_a_stopped_export_leaves_nothing_and_folders_become_archives(annotated, 
         path = export("png", opened, tmp_path / "out", lambda *_: None, archive=True)
     with zipfile.ZipFile(path) as archive, archive.open("00002.png") as file:
         assert np.array_equal(read_png(file), expected[2])
-
-
-def test_an_export_is_of_the_moment_at_which_it_began(tmp_path):
-    """What is drawn, undone and removed while frames are written does not come into it."""
-    with session(write_frames(tmp_path / "clip"), tmp_path / "w") as opened:
-        add(opened, "a", "b")
-        for index in range(FRAMES):
-            opened.edit(stroke(LINE, frame=index, label=1 + index % 2))
-
-        def edit(done, total, text):
-            if done == 3:
-                opened.undo()
-                opened.edit({"kind": "remove", "object": 2})
-                opened.edit({"kind": "clear", "frame": 6})
-                opened.edit(stroke(LINE, frame=5, radius=9.0))
-
-        expected = [opened.label_map(index).copy() for index in range(FRAMES)]
-        kinds = ("png", "youtube", "coco")
-        wanted = {kind: export(kind, opened, tmp_path / "quiet", lambda *_: None) for kind in kinds}
-        for kind in kinds:
-            found = export(kind, opened, tmp_path / kind, edit)
-            if found.is_dir():
-                names = sorted(path.relative_to(found) for path in found.rglob("*.*"))
-                assert names == sorted(path.relative_to(wanted[kind]) for path in wanted[kind].rglob("*.*"))
-                assert all((found / n).read_bytes() == (wanted[kind] / n).read_bytes() for n in names)
-            else:
-                assert json.loads(found.read_text()) == json.loads(wanted[kind].read_text())
-            assert not np.array_equal(opened.label_map(5), expected[5])
-            for _ in range(3):
-                opened.undo()
-            opened.edit(stroke(LINE, frame=FRAMES - 1, label=2))  # what was undone first
-    for index in range(FRAMES):
-        assert np.array_equal(read_png(wanted["png"] / f"{index:05}.png"), expected[index])
-
-
-def test_an_export_stays_until_another_takes_its_place(annotated, tmp_path, monkeypatch):
-    with session(*annotated) as opened:
-        path = export("png", opened, tmp_path, lambda *_: None)
-        (path / "mark").touch()
-        rename = Path.replace
-
-        def failing(source, target):
-            if source.name.endswith(".part"):
-                raise OSError(28, "No space left on device")
-            return rename(source, target)
-
-        with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
-            patched.setattr(Path, "replace", failing)
-            export("png", opened, tmp_path, lambda *_: None)
-        assert (path / "mark").is_file()
-        export("png", opened, tmp_path, lambda *_: None)
-    assert not (path / "mark").exists()
-    assert list(tmp_path.iterdir()) == [path]

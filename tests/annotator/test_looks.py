@@ -1,4 +1,4 @@
-"""How masks are shown and exported from the page: one page for all tests, which put back what they change."""
+"""How the page shows and exports masks: one page for all tests, which undo their changes."""
 
 import json
 import zipfile
@@ -12,7 +12,6 @@ from tests.annotator.test_export import add_sound
 from tests.conftest import read_png, write_labels
 from tests.evaluation.test_propagate_video import write_video
 
-pytest_plugins = ["tests.annotator.page"]
 pytestmark = needs_browser
 
 BOX = (40, 30), (100, 70)  # of object 1 on frame 0; object 2 has a smaller one
@@ -22,24 +21,16 @@ MODES = ["overlay", "black", "white", "checker", "alpha", "outline"]
 
 
 @pytest.fixture(scope="module")
-def started(video, tmp_path_factory):
-    server = Annotator(video, tmp_path_factory.mktemp("looks") / "w")
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def hands(started, chromium):
-    page = chromium.new_context(viewport={"width": 1366, "height": 768}).new_page()
-    person = Hands(page, started.url)
-    person.add(2)
-    person.key("x", "1")
-    person.drag(*BOX)
-    person.key("2")
-    person.drag((110, 10), (120, 20))
-    person.page.mouse.move(10, 200)
-    yield person
-    assert person.problems == []
+def hands(kept):
+    hands = kept[1]
+    hands.add(2)
+    hands.key("x", "1")
+    hands.drag(*BOX)
+    hands.key("2")
+    hands.drag((110, 10), (120, 20))
+    hands.page.mouse.move(10, 200)
+    yield hands
+    assert hands.problems == []
 
 
 def picture_at(x, y):
@@ -55,7 +46,7 @@ def mode(hands, name):
         hands.key("w")
 
 
-def test_a_key_goes_through_the_ways_to_show_masks(hands):
+def test_a_key_changes_how_masks_are_shown(hands):
     seen = []
     for _ in MODES:
         seen.append(hands.js("annotator.store.mode"))
@@ -97,12 +88,10 @@ def test_feather_and_choke_are_shown_as_they_are_exported(hands):
     mode(hands, "overlay")
 
 
-@pytest.mark.parametrize("scale", [0.5, 4, 20])
-def test_outlines_are_one_and_a_half_pixels_of_the_screen_wide(hands, scale):
+@pytest.mark.parametrize(("scale", "keys"), [(0.5, "---"), (20, "++++++++++++++")])
+def test_outlines_are_one_and_a_half_pixels_of_the_screen_wide(hands, scale, keys):
     mode(hands, "outline")
-    hands.key("0")
-    for key in {0.5: "---", 4: "++++++", 20: "++++++++++++++"}[scale]:
-        hands.key(key)
+    hands.key("0", *keys)
     assert scale / 1.3 < hands.js("annotator.view.scale") < 1.3 * scale
     across = [[100 + step / hands.js("annotator.view.scale"), 50.5] for step in range(-4, 5)]
     line = np.array([RED]) - picture_at(100, 50)
@@ -118,7 +107,7 @@ def test_outlines_are_one_and_a_half_pixels_of_the_screen_wide(hands, scale):
     mode(hands, "overlay")
 
 
-def test_what_is_chosen_in_the_dialog_is_exported(hands, started):
+def test_the_choices_in_the_dialog_are_exported(hands):
     hands.go(0)
     hands.key("i", "ArrowRight", "u", "Control+e")
     page = hands.page
@@ -144,8 +133,7 @@ def test_what_is_chosen_in_the_dialog_is_exported(hands, started):
     page.click("#export-apart")
     with page.expect_request("**/api/export") as request:
         page.click("#export-start")
-    body = json.loads(request.value.post_data)
-    assert body == {
+    assert json.loads(request.value.post_data) == {
         **{"kind": "webm", "first": 0, "last": 1, "objects": [1]},
         **{"feather": 3, "choke": 0, "apart": True},
     }
@@ -157,16 +145,11 @@ def test_what_is_chosen_in_the_dialog_is_exported(hands, started):
 def test_frame_tool_and_object_are_the_same_after_a_reload(hands):
     hands.go(5)
     hands.key("1", "p", "]", "w")
-    wanted = hands.js(
-        "(({frame, tool, active, radius, mode}) => [frame, tool, active, radius, mode])(annotator.store)"
-    )
-    assert wanted == [5, "polygon", 1, 14, "black"]
+    state = "(({frame, tool, active, radius, mode}) => [frame, tool, active, radius, mode])(annotator.store)"
+    assert hands.js(state) == [5, "polygon", 1, 14, "black"]
     hands.page.reload()
     hands.until("window.annotator?.store.video && annotator.view.shown.frame === 5")
-    kept = hands.js(
-        "(({frame, tool, active, radius, mode}) => [frame, tool, active, radius, mode])(annotator.store)"
-    )
-    assert kept == wanted
+    assert hands.js(state) == [5, "polygon", 1, 14, "black"]
     assert hands.page.locator("[data-tool=polygon]").get_attribute("aria-checked") == "true"
     assert hands.page.locator("#objects li.active").get_attribute("data-label") == "1"
     assert hands.page.locator("#mode").input_value() == "black"
@@ -176,33 +159,18 @@ def test_frame_tool_and_object_are_the_same_after_a_reload(hands):
     hands.go(0)
 
 
-def timeline_colour(hands, x, y):
-    """Return the colour of the timeline at CSS pixels."""
-    return np.array(
-        hands.js(
-            "((x, y) => [...document.getElementById('timeline').getContext('2d')"
-            f".getImageData(x * devicePixelRatio, y * devicePixelRatio, 1, 1).data].slice(0, 3))({x}, {y})"
+def test_thumbnails_show_masks(hands):
+    hands.go(11)  # the thumbnail of the current frame is brighter
+    at = 44 / 96 * np.array((85, 50))  # this pixel of frame 0, whose thumbnail is 44 pixels high
+    bare = picture_at(85, 50)
+    for shown in (0.25 * bare + 0.75 * np.array(RED), bare):
+        colour = (0.8 * shown + 0.2 * np.array((13, 15, 17))).tolist()
+        hands.until(
+            "(([x, y], colour) => [...document.getElementById('timeline').getContext('2d')"
+            ".getImageData(x * devicePixelRatio, y * devicePixelRatio, 1, 1).data].slice(0, 3)"
+            f".every((each, i) => Math.abs(each - colour[i]) < 25))({at.tolist()}, {colour})"
         )
-    )
-
-
-def until(hands, true):
-    for _ in range(500):
-        if true():
-            return
-        hands.page.wait_for_timeout(20)
-    raise AssertionError("never so")
-
-
-def test_thumbnails_have_masks_in_them(hands):
-    hands.go(11)  # the place of the current frame is brighter
-    x, y = 85 * 44 / 96, 50 * 44 / 96  # (85, 50) of the first one, which is 44 pixels high and of frame 0
-    dark = 0.8 * (0.25 * picture_at(85, 50) + 0.75 * np.array(RED)) + 0.2 * np.array((13, 15, 17))
-    until(hands, lambda: np.abs(timeline_colour(hands, x, y) - dark).max() < 25)
-    hands.key("m")
-    bare = 0.8 * picture_at(85, 50) + 0.2 * np.array((13, 15, 17))
-    until(hands, lambda: np.abs(timeline_colour(hands, x, y) - bare).max() < 25)
-    hands.key("m")
+        hands.key("m")
 
 
 def test_the_timeline_zooms_about_the_pointer(hands):
@@ -227,7 +195,7 @@ def test_the_timeline_zooms_about_the_pointer(hands):
     hands.page.mouse.move(10, 200)
 
 
-def test_a_range_is_played_again_and_again(hands):
+def test_a_range_is_played_in_a_loop(hands):
     hands.go(4)
     hands.key("i", "ArrowRight", "ArrowRight", "u", "o")
     hands.js(
@@ -242,7 +210,7 @@ def test_a_range_is_played_again_and_again(hands):
 
 
 @pytest.mark.parametrize("what", ["masks/3.png", "masks"])
-def test_files_and_folders_are_dropped_onto_the_page(what, hands, started, tmp_path):
+def test_files_and_folders_are_dropped_onto_the_page(what, hands, kept, tmp_path):
     write_labels(tmp_path / "masks/3.png", disc(3) * 2)
     devtools = hands.page.context.new_cdp_session(hands.page)
     data = {"items": [], "files": [str(tmp_path / what)], "dragOperationsMask": 1}
@@ -251,17 +219,17 @@ def test_files_and_folders_are_dropped_onto_the_page(what, hands, started, tmp_p
     hands.until("document.getElementById('import-files')?.files.length === 1")
     hands.page.click("#import-start")
     hands.until("annotator.store.frames.has(3)")
-    assert np.array_equal(started.session.label_map(3), disc(3) * 2)
+    assert np.array_equal(kept[0].session.label_map(3), disc(3) * 2)
     hands.key("Control+z")
     hands.saved()
 
 
-def test_what_looks_wrong_is_found_by_a_key(hands, started):
+def test_a_key_goes_to_a_mask_that_looks_wrong(hands, kept):
     """Masks of a moving disc, of which frame 7 has lost half."""
     masks = {index: disc(index).astype(np.uint8) for index in range(2, FRAMES)}
     masks[7][48:] = 0
     frames_of = {str(index): {"labels": [1], "drawn": [1] if index == 2 else []} for index in masks}
-    started.session.write_masks({"kind": "masks", "frames": frames_of, "objects": []}, masks)
+    kept[0].session.write_masks({"kind": "masks", "frames": frames_of, "objects": []}, masks)
     hands.until("!document.getElementById('places').hidden")
     assert hands.page.inner_text("#places") == "1 place to look at"
     hands.go(11)
@@ -274,10 +242,10 @@ def test_what_looks_wrong_is_found_by_a_key(hands, started):
     hands.go(0)
 
 
-def test_sound_is_heard_while_the_video_plays(chromium, tmp_path):
+def test_sound_is_heard_while_the_video_plays(new_page, tmp_path):
     write_video(tmp_path / "silent.mp4", frames(), "mp4v")
     started = Annotator(add_sound(tmp_path / "silent.mp4", tmp_path / "clip.mp4"), tmp_path / "w")
-    page = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
+    page = new_page()
     person = Hands(page, started.url)
     page.locator("#view").click()
     person.go(6)
@@ -289,5 +257,4 @@ def test_sound_is_heard_while_the_video_plays(chromium, tmp_path):
     person.key("Home", " ")
     person.until("annotator.store.frame >= 3")
     assert person.js("annotator.audio.paused")
-    page.context.close()
     started.close()

@@ -12,7 +12,6 @@ from PIL import Image
 from tests.annotator.browser import Annotator, Hands, needs_browser
 from tests.conftest import SHARED_DATA, needs_shared_data, read_png, write_labels
 
-pytest_plugins = ["tests.annotator.page"]
 pytestmark = [needs_browser, needs_shared_data, pytest.mark.slow]
 
 FIRST, LAST = 20, 34  # frames whose masks are shifted

@@ -1,4 +1,4 @@
-"""Masks that are there put right on the page: copied, shifted, scaled, and their edges changed."""
+"""Masks are corrected on the page: they are copied, shifted and scaled, and their edges changed."""
 
 import threading
 
@@ -9,7 +9,6 @@ from scripts.annotator import remaking
 from tests.annotator.browser import needs_browser, shown_pixels, until_shown
 from tests.annotator.parts import SIZE
 
-pytest_plugins = ["tests.annotator.page"]
 pytestmark = needs_browser
 
 LINE = (30, 30), (50, 42)
@@ -29,13 +28,13 @@ def masks(session):
 
 
 def near(mask, radius):
-    """Pixels at most a radius away from a mask: those that one of its copies covers."""
+    """Return the pixels at most a radius away from a mask: those that a shifted copy covers."""
     padded, reach = np.pad(mask, radius), range(2 * radius + 1)
     offsets = [(y, x) for y in reach for x in reach if np.hypot(y - radius, x - radius) <= radius]
     return np.any([padded[y : y + SIZE[0], x : x + SIZE[1]] for y, x in offsets], axis=0)
 
 
-def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(drawn, annotator):
+def test_keys_copy_a_mask_from_the_previous_the_next_and_the_nearest_drawn_frame(drawn, annotator):
     hands, first = drawn
     hands.go(5)
     hands.drag((100, 40), (110, 60))
@@ -53,7 +52,7 @@ def test_a_key_copies_from_the_previous_the_next_and_the_nearest_good_frame(draw
         assert np.array_equal(hands.labels() > 0, expected)
     hands.go(9)
     hands.key("q")
-    hands.until("document.getElementById('toasts').textContent.includes('previous frame has no mask')")
+    hands.until_text("toasts", "previous frame has no mask")
 
 
 def test_a_mask_is_pasted_on_a_frame_and_on_a_range(drawn, annotator):
@@ -61,25 +60,19 @@ def test_a_mask_is_pasted_on_a_frame_and_on_a_range(drawn, annotator):
     hands.key("Control+c")
     hands.go(8)
     hands.key("Control+v", "Control+Shift+v")
-    hands.until("document.getElementById('toasts').textContent.includes('Choose a range')")
-    hands.go(2)
-    hands.key("i")
-    hands.go(4)
-    hands.key("u", "Control+Shift+v")
+    hands.until_text("toasts", "Choose a range")
+    hands.mark_range(2, 4)
+    hands.key("Control+Shift+v")
     hands.saved()
-    assert [mask.any() for mask in masks(annotator.session)] == [
-        frame in (0, 2, 3, 4, 8) for frame in range(12)
-    ]
-    assert all(np.array_equal(masks(annotator.session)[frame], first) for frame in (2, 3, 4, 8))
+    expected = [first if frame in (0, 2, 3, 4, 8) else np.zeros_like(first) for frame in range(12)]
+    assert np.array_equal(masks(annotator.session), expected)
 
 
 def test_a_mask_is_dragged_and_scaled_with_the_shift_tool(drawn):
     hands, first = drawn
     hands.key("z")
     hands.drag((40, 36), (70, 56), up=False)
-    until_shown(
-        hands, [70.5, 56.5], lambda colour: colour[0] > 110
-    )  # the object's orange, before it is saved
+    until_shown(hands, [70.5, 56.5], lambda colour: colour[0] > 110)  # orange already
     hands.page.mouse.up()
     moved = np.roll(first, (20, 30), axis=(0, 1))
     assert np.array_equal(hands.labels() > 0, moved)
@@ -89,11 +82,9 @@ def test_a_mask_is_dragged_and_scaled_with_the_shift_tool(drawn):
     hands.drag((middle[0] + 20, middle[1]), (middle[0] + 30, middle[1]))
     hands.page.keyboard.up("Shift")
     larger = hands.labels() > 0
-    source = (
-        np.floor((Y + 0.5 - middle[1]) / 1.5 + middle[1]),
-        np.floor((X + 0.5 - middle[0]) / 1.5 + middle[0]),
-    )
-    expected = moved[source[0].astype(int), source[1].astype(int)]
+    rows = ((Y + 0.5 - middle[1]) / 1.5 + middle[1]).astype(int)
+    columns = ((X + 0.5 - middle[0]) / 1.5 + middle[0]).astype(int)
+    expected = moved[rows, columns]
     assert (larger & expected).sum() / (larger | expected).sum() > 0.96
 
 
@@ -102,15 +93,10 @@ def test_arrow_keys_shift_and_scale_a_mask_on_the_range(drawn, annotator):
     hands.key("Control+c", "ArrowRight", "i", "ArrowRight", "u", "Control+Shift+v")
     hands.saved()
     hands.page.click("[data-scope=range]")
-    for _ in range(3):
-        hands.key("Control+ArrowRight")
-    hands.key("Control+ArrowUp")
+    hands.key(*["Control+ArrowRight"] * 3, "Control+ArrowUp")
     hands.until("annotator.store.undo === 'move'")
     moved = np.roll(first, (-1, 3), axis=(0, 1))
-    found = masks(annotator.session)
-    assert [np.array_equal(found[frame], mask) for frame, mask in ((0, first), (1, moved), (2, moved))] == [
-        True
-    ] * 3
+    assert np.array_equal(masks(annotator.session)[:3], [first, moved, moved])
     hands.key(*["Control+Shift+ArrowUp"] * 4)
     hands.key("ArrowLeft")  # leaving the frame saves it at once
     hands.saved()
@@ -146,29 +132,22 @@ def test_edges_are_previewed_and_changed_on_all_frames(drawn, annotator):
     hands.page.click("[data-scope=frame]")
 
 
-@pytest.mark.parametrize(("tool", "modifier"), [("b", "Control"), ("v", None), ("z", None)])
-def test_a_click_on_a_mask_chooses_its_object(drawn, tool, modifier):
-    hands, first = drawn
-    hands.add()
-    hands.drag((120, 70), (130, 70))
-    hands.key(tool)
-    hands.labels()
-    for place, index in (((40, 36), 0), ((125, 70), 1)):
-        if modifier:
-            hands.page.keyboard.down(modifier)
-        hands.click(*place)
-        if modifier:
-            hands.page.keyboard.up(modifier)
-        assert hands.js(f"annotator.store.active === annotator.store.objects[{index}].label")
-    assert np.array_equal(hands.labels() == hands.js("annotator.store.objects[0].label"), first)
-
-
-def test_an_object_gets_a_class_another_place_and_is_merged(drawn):
+def test_a_click_on_a_mask_selects_its_object_which_is_named_moved_and_merged(drawn):
     hands, _ = drawn
     hands.add()
     hands.drag((120, 70), (130, 70))
     shown = hands.labels()
     one, two = hands.js("annotator.store.objects.map(each => each.label)")
+    for tool in ("v", "z", "b"):
+        hands.key(tool)
+        if tool == "b":
+            hands.page.keyboard.down("Control")
+        for place, label in (((40, 36), one), ((125, 70), two)):
+            hands.click(*place)
+            assert hands.js("annotator.store.active") == label
+    hands.page.keyboard.up("Control")
+    assert np.array_equal(hands.labels(), shown)
+    hands.key("1")
     hands.page.get_by_label(f"Class, order and merging of Object {two}").click()
     hands.page.fill("#object-category", "dog")
     hands.page.click("#object-up")
@@ -183,7 +162,7 @@ def test_an_object_gets_a_class_another_place_and_is_merged(drawn):
     assert np.array_equal(hands.labels(), np.where(shown > 0, two, 0))
 
 
-def test_a_change_of_all_frames_is_a_job_and_can_be_cancelled(drawn, annotator, monkeypatch):
+def test_a_change_of_all_frames_can_be_cancelled(drawn, annotator, monkeypatch):
     hands, first = drawn
     hands.key("Control+c", "ArrowRight", "i", "End", "u", "Control+Shift+v")
     hands.saved()
@@ -197,7 +176,7 @@ def test_a_change_of_all_frames_is_a_job_and_can_be_cancelled(drawn, annotator, 
     hands.page.click("#cancel")
     annotator.session.jobs.current.stop.wait()
     computing.set()
-    hands.until("document.getElementById('saved').textContent.includes('Cancelled; no mask was changed.')")
+    hands.until_text("saved", "Cancelled; no mask was changed.")
     assert np.array_equal(masks(annotator.session), before)
     assert [path.name for path in (annotator.workspace / "masks").glob("staged*")] == []
     hands.page.click("#edges-apply")
@@ -206,22 +185,3 @@ def test_a_change_of_all_frames_is_a_job_and_can_be_cancelled(drawn, annotator, 
     hands.key("Control+z")
     hands.until("annotator.store.undo === 'copy'")
     assert np.array_equal(masks(annotator.session), before)
-
-
-def test_thumbnails_and_the_chosen_row_stay_in_view(hands):
-    hands.add(13)
-    hands.key("1")
-    colourful = (  # as thumbnails are, and rows of objects that are nowhere are not
-        "(colour => Math.max(...colour) - Math.min(...colour) > 20)"
-        "([...document.getElementById('timeline').getContext('2d').getImageData("
-        "300, document.getElementById('track').scrollTop + 20, 1, 1).data].slice(0, 3))"
-    )
-    hands.until(f"document.getElementById('track').scrollTop === 0 && {colourful}")
-    hands.key("n")
-    hands.until(f"document.getElementById('track').scrollTop > 20 && {colourful}")
-    hands.key("1")
-    hands.until(
-        "(([head, list, row]) => row.top >= head.bottom && row.bottom <= list.bottom)"
-        "(['.rows-head', '#track', '#objects .active']"
-        ".map(name => document.querySelector(name).getBoundingClientRect()))"
-    )

@@ -5,8 +5,7 @@ import os
 import time
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import av
 import numpy as np
@@ -32,11 +31,9 @@ def started():
     """Start servers; `post` returns an answer, or the job that was started when it is over."""
     running = []
 
-    def start(video, workspace, weights=None):
-        annotator = Annotator(video, workspace, weights, size=48)
-        running.append(annotator)
-        address = urlsplit(annotator.url)
-        server = SimpleNamespace(port=address.port, token=address.query.partition("=")[2])
+    def start(video, workspace):
+        server = Annotator(video, workspace, size=48)
+        running.append(server)
 
         def post(path, body):
             answer, content = ask(server, path, "POST", body)
@@ -51,11 +48,11 @@ def started():
 
         post("/api/edit", {"kind": "add", "name": "disc", "colour": "#e69f00"})
         post("/api/edit", stroke([[50, 48], [60, 48]], radius=15.0))
-        return annotator, server, post
+        return server, post
 
     yield start
-    for annotator in running:
-        annotator.close()
+    for server in running:
+        server.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +74,7 @@ def wipe_out(path, missing):
             file.write(bytes(packets[index].size - 16))
 
 
-def test_frames_that_a_damaged_video_lacks_get_no_masks(damaged, tmp_path, loaded, weights_file, monkeypatch):
+def test_missing_frames_of_a_damaged_video_get_no_masks(damaged, tmp_path, loaded, weights_file, monkeypatch):
     monkeypatch.setattr("scripts.annotator.rounds.load_network", lambda *_: loaded)
     rounds = Rounds(WorkerSettings(damaged, tmp_path, tmp_path, 48, "cpu", "float32", False))
     given = {3: (disc(3).astype(np.uint8), [1])}
@@ -87,8 +84,8 @@ def test_frames_that_a_damaged_video_lacks_get_no_masks(damaged, tmp_path, loade
     assert [bool(found[frame].any()) for frame in (4, 5, 6)] == [False, False, True]
 
 
-def test_frames_that_a_damaged_video_lacks_are_left_out_of_exports(damaged, started, tmp_path):
-    _, _, post = started(damaged, tmp_path / "w")
+def test_missing_frames_of_a_damaged_video_are_left_out_of_exports(damaged, started, tmp_path):
+    _, post = started(damaged, tmp_path / "w")
     kinds = "png", "davis", "youtube", "coco", "overlay"
     exports = {kind: post("/api/export", {"kind": kind}) for kind in kinds}
     assert {job["state"] for job in exports.values()} == {"done"}
@@ -120,12 +117,15 @@ def test_odd_names_of_videos_reach_the_page_and_the_exports(name, started, tmp_p
         (tmp_path / "clip.mp4").rename(video)
     else:
         write_frames(video)
-    _, server, post = started(video, tmp_path / "w")
+    server, post = started(video, tmp_path / "w")
     assert json.loads(ask(server, "/api/state")[1])["video"]["name"] == name
-    for kind in ("davis", "overlay"):
+    for kind in ("davis", "overlay", "coco"):
         job = post("/api/export", {"kind": kind})
         assert job["state"] == "done", job
         assert ask(server, f"/exports/{quote(job['result']['name'])}")[0].status == 200
+    images = json.loads(Path(job["result"]["path"]).read_text())["images"]
+    if video.is_dir():
+        assert [image["file_name"] for image in images] == sorted(path.name for path in video.iterdir())
 
 
 def test_pictures_whose_names_are_no_utf8_are_refused_at_the_start(tmp_path, monkeypatch):
@@ -133,11 +133,3 @@ def test_pictures_whose_names_are_no_utf8_are_refused_at_the_start(tmp_path, mon
     (video / "00003.png").rename(video / f"{NO_UTF8}.png")
     with pytest.raises(InputError, match="has a picture whose name is not UTF-8"):
         run_main(monkeypatch, "scripts.annotate", video, "--workspace", tmp_path / "w", "--no_browser")
-
-
-def test_coco_names_the_pictures_that_there_are(started, tmp_path):
-    video = write_frames(tmp_path / "clip")
-    _, _, post = started(video, tmp_path / "w")
-    job = post("/api/export", {"kind": "coco"})
-    images = json.loads(Path(job["result"]["path"]).read_text())["images"]
-    assert [image["file_name"] for image in images] == sorted(path.name for path in video.iterdir())

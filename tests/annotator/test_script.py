@@ -1,18 +1,13 @@
-"""Starting the annotator: what is refused before the work, and what a new workspace begins with."""
+"""Starting the annotator: wrong flags are refused, and masks and objects of flags are imported."""
 
 import socket
 
 import numpy as np
 import pytest
 
-from tests.annotator.parts import disc, session, write_frames
+from tests.annotator.parts import disc, session
 from tests.conftest import read_png, run_main, write_labels
 from util.errors import InputError
-
-
-@pytest.fixture
-def video(tmp_path):
-    return write_frames(tmp_path / "clip")
 
 
 @pytest.fixture
@@ -41,14 +36,14 @@ def test_bad_flags_are_refused(flags, message, start):
 
 
 @pytest.mark.parametrize("port", ["80000", "0"])
-def test_what_is_no_port_is_refused(port, start, capsys):
+def test_wrong_ports_are_refused(port, start, capsys):
     with pytest.raises(SystemExit) as end:
         start("--port", port)
     assert end.value.code == 2
     assert f"argument --port: {port} is " in capsys.readouterr().err
 
 
-def test_what_is_no_video_is_refused(tmp_path, monkeypatch):
+def test_a_path_without_a_video_is_refused(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_text("no film")
     for path in (tmp_path / "a.mp4", tmp_path / "none.mp4", tmp_path):
         with pytest.raises(InputError):
@@ -56,14 +51,14 @@ def test_what_is_no_video_is_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "w").exists()
 
 
-def test_a_new_workspace_begins_with_as_many_objects_as_are_asked_for(start, video, tmp_path):
+def test_a_new_workspace_has_the_number_of_objects_of_the_flag(start, video, tmp_path):
     for count in (2, 3):  # the second time there are edits already
         start("--num_objects", count)
     with session(video, tmp_path / "w") as opened:
         assert [each.name for each in opened.document.objects] == ["Object 1", "Object 2"]
 
 
-def test_masks_to_begin_with_are_a_result_to_mend_and_are_imported_once(start, video, tmp_path, capsys):
+def test_masks_of_the_flag_are_imported_once_and_do_not_count_as_drawn(start, video, tmp_path, capsys):
     for index in range(12):
         write_labels(tmp_path / f"masks/{index}.png", (read_png(video / "00003.png")[..., 0] > 200) * 3)
     start("--masks", tmp_path / "masks")
@@ -77,11 +72,8 @@ def test_masks_to_begin_with_are_a_result_to_mend_and_are_imported_once(start, v
     assert (tmp_path / "w/edits.jsonl").read_bytes() == begun
 
 
-def test_where_it_cannot_listen_nothing_is_imported(start, tmp_path):
+def test_nothing_is_imported_when_the_port_is_taken(start, tmp_path):
     write_labels(tmp_path / "m.png", disc(0).astype(np.uint8))
-    with (
-        socket.create_server(("127.0.0.1", 0)) as taken,
-        pytest.raises(InputError, match="cannot be listened on"),
-    ):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="be listened on"):
         start("--masks", tmp_path / "m.png", "--port", taken.getsockname()[1])
     assert len((tmp_path / "w/edits.jsonl").read_text().splitlines()) == 1

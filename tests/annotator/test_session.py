@@ -1,5 +1,6 @@
+"""Edits of a session, without a server: masks, undo and redo, propagations, and restarts."""
+
 import json
-import os
 import queue
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scripts.annotator.edit_log import EditLog
 from scripts.annotator.edits import checked_edit
 from scripts.annotator.events import Events
 from scripts.annotator.jobs import Cancelled, Job
@@ -15,17 +15,7 @@ from scripts.annotator.propagation import Propagation
 from scripts.annotator.tasks import Tasks
 from scripts.annotator.weights import Weights
 from scripts.one_shot.held_out import verdict
-from tests.annotator.parts import (
-    FRAMES,
-    SIZE,
-    add,
-    in_polygon,
-    in_stroke,
-    mask_files,
-    session,
-    stroke,
-    write_frames,
-)
+from tests.annotator.parts import FRAMES, SIZE, add, in_polygon, in_stroke, mask_files, session, stroke
 from tests.conftest import run_main
 from util.errors import InputError
 
@@ -34,9 +24,13 @@ HOOK = [[50.0, 20.0], [50.0, 70.0], [90.0, 70.0]]
 TRIANGLE = [[100.0, 10.0], [150.0, 30.5], [110.5, 80.0]]
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    return write_frames(tmp_path_factory.mktemp("video") / "clip")
+@pytest.fixture
+def opened(video, tmp_path):
+    """A session with two objects, the first of which is drawn on frame 0."""
+    with session(video, tmp_path / "w") as opened:
+        add(opened, "a", "b")
+        opened.edit(stroke(LINE))
+        yield opened
 
 
 def label_maps(opened):
@@ -62,27 +56,21 @@ def plain(value):
     return np.full(SIZE, value, np.uint8)
 
 
-def test_masks_are_what_was_drawn_pixel_by_pixel(video, tmp_path):
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "a", "b")
-        opened.edit(stroke(LINE))
-        opened.edit(stroke(HOOK, label=2, radius=8.5))
-        opened.edit(polygon(TRIANGLE))
-        opened.edit(stroke([[55.0, 40.0]], label=2, radius=6.0, erase=True))
-        opened.edit(
-            {"kind": "box", "frame": 0, "object": 1, "points": [[4.2, 60.0], [20.6, 71.9]], "erase": False}
-        )
-        found = opened.label_map(0)
+def test_masks_are_what_was_drawn_pixel_by_pixel(opened):
+    opened.edit(stroke(HOOK, label=2, radius=8.5))
+    opened.edit(polygon(TRIANGLE))
+    opened.edit(stroke([[55.0, 40.0]], label=2, radius=6.0, erase=True))
+    opened.edit({**polygon([[4.2, 60.0], [20.6, 71.9]]), "kind": "box"})
     expected = np.zeros(SIZE, np.uint8)
     expected[in_stroke(LINE, 5)] = 1
     expected[in_stroke(HOOK, 8.5)] = 2
     expected[in_polygon(TRIANGLE)] = 1
     expected[in_stroke([[55.0, 40.0]], 6) & (expected == 2)] = 0
     expected[60:72, 4:21] = 1
-    assert np.array_equal(found, expected)
+    assert np.array_equal(opened.label_map(0), expected)
 
 
-def test_undo_and_redo_of_every_step_also_after_a_restart(video, tmp_path):
+def test_every_step_can_be_undone_and_redone_also_after_a_restart(video, tmp_path):
     steps = [
         {"kind": "add", "name": "a", "colour": "#e69f00"},
         stroke(LINE),
@@ -131,7 +119,7 @@ def test_undo_and_redo_of_every_step_also_after_a_restart(video, tmp_path):
             opened.redo()
 
 
-def test_a_propagation_is_one_step_and_undone_bit_for_bit(video, tmp_path):
+def test_a_propagation_is_undone_in_one_step(video, tmp_path):
     with session(video, tmp_path / "w") as opened:
         add(opened, "a")
         opened.edit(stroke(LINE))
@@ -159,47 +147,41 @@ def test_a_propagation_is_one_step_and_undone_bit_for_bit(video, tmp_path):
             assert same(label_maps(opened), expected)
 
 
-def test_results_do_not_touch_what_came_later_or_no_longer_counts(video, tmp_path):
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "a")
+def test_results_do_not_replace_later_edits_and_end_with_an_undo(opened):
+    number = opened.workspace.log.next_number
+    propagate(opened, {1: plain(1)})
+    opened.edit(stroke(HOOK, frame=2))  # while the propagation runs
+    expected = opened.label_map(2).copy()
+    assert opened.add_result(number, 2, plain(1))
+    assert np.array_equal(opened.label_map(2), expected)
+    opened.undo()
+    opened.undo()
+    assert not opened.add_result(number, 3, plain(1))
+    assert not opened.label_map(1).any()
+
+
+def test_locked_objects_keep_their_pixels(opened):
+    opened.edit({"kind": "change", "object": 1, "locked": True})
+    opened.edit(stroke(LINE, label=2, radius=9.0))
+    labels = opened.label_map(0)
+    assert np.array_equal(labels == 1, in_stroke(LINE, 5))
+    assert np.array_equal(labels == 2, in_stroke(LINE, 9) & ~in_stroke(LINE, 5))
+    with pytest.raises(InputError, match="a is locked"):
         opened.edit(stroke(LINE))
-        number = opened.workspace.log.next_number
-        propagate(opened, {1: plain(1)})
-        opened.edit(stroke(HOOK, frame=2))  # while it runs
-        expected = opened.label_map(2).copy()
-        assert opened.add_result(number, 2, plain(1))
-        assert np.array_equal(opened.label_map(2), expected)
-        opened.undo()
-        opened.undo()
-        assert not opened.add_result(number, 3, plain(1))
-        assert not opened.label_map(1).any()
+    opened.edit({"kind": "clear", "frame": 0})
+    assert np.array_equal(opened.label_map(0), in_stroke(LINE, 5))
+    assert (opened.document.state(0).present, opened.document.state(0).drawn) == ({1}, {1})
+    half = plain(2)
+    half[:, :80] = 1
+    opened.edit({"kind": "change", "object": 1, "locked": False})
+    propagate(opened, {4: half})
+    opened.edit({"kind": "change", "object": 1, "locked": True})
+    propagate(opened, {4: plain(0)})
+    assert np.array_equal(opened.label_map(4), np.where(half == 1, 1, 0))
 
 
-def test_locked_objects_keep_their_pixels(video, tmp_path):
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "a", "b")
-        opened.edit(stroke(LINE))
-        opened.edit({"kind": "change", "object": 1, "locked": True})
-        opened.edit(stroke(LINE, label=2, radius=9.0))
-        labels = opened.label_map(0)
-        assert np.array_equal(labels == 1, in_stroke(LINE, 5))
-        assert np.array_equal(labels == 2, in_stroke(LINE, 9) & ~in_stroke(LINE, 5))
-        with pytest.raises(InputError, match="a is locked"):
-            opened.edit(stroke(LINE))
-        opened.edit({"kind": "clear", "frame": 0})
-        assert np.array_equal(opened.label_map(0), in_stroke(LINE, 5))
-        assert (opened.document.state(0).present, opened.document.state(0).drawn) == ({1}, {1})
-        half = plain(2)
-        half[:, :80] = 1
-        opened.edit({"kind": "change", "object": 1, "locked": False})
-        propagate(opened, {4: half})
-        opened.edit({"kind": "change", "object": 1, "locked": True})
-        propagate(opened, {4: plain(0)})
-        assert np.array_equal(opened.label_map(4), np.where(half == 1, 1, 0))
-
-
-def test_nothing_comes_to_reviewed_frames_nor_leaves_them(video, tmp_path):
-    """Objects that are rightly absent stay away, also from frames that show none, and so do later ones."""
+def test_a_propagation_changes_no_reviewed_frame(video, tmp_path):
+    """Objects stay absent where they are rightly absent, also objects that are added later."""
     with session(video, tmp_path / "w") as opened:
         add(opened, "a", "b")
         opened.edit(stroke(LINE))
@@ -216,18 +198,8 @@ def test_nothing_comes_to_reviewed_frames_nor_leaves_them(video, tmp_path):
         assert [opened.label_map(frame).min() for frame in (4, 5)] == [2, 2]
 
 
-def test_an_object_taken_off_a_frame_stays_off_when_a_review_ends(video, tmp_path):
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "a")
-        propagate(opened, {4: plain(1)})
-        opened.edit({"kind": "erase", "object": 1, "first": 4, "last": 4})
-        for on in (True, False):
-            opened.edit({"kind": "review", "first": 4, "last": 4, "on": on})
-        propagate(opened, {4: plain(1)})
-        assert not opened.label_map(4).any()
-
-
-def test_frames_that_were_only_reviewed_are_not_taken_for_filled(video, tmp_path):
+def test_frames_that_were_only_reviewed_are_still_propagated_to(opened):
+    opened.edit({"kind": "remove", "object": 2})
     asked = []
 
     def ask(request):
@@ -237,49 +209,45 @@ def test_frames_that_were_only_reviewed_are_not_taken_for_filled(video, tmp_path
     propagation = Propagation(None)
     propagation.worker = SimpleNamespace(ask=ask)
     request = {"first": 0, "last": FRAMES - 1, "forward": True, "backward": True}
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "a")
-        for frame in (0, 6):
-            opened.edit(stroke(LINE, frame=frame))
-        propagate(
-            opened, {frame: plain(1) for frame in (1, 2, 3, 7, 8, 9, 10, 11)}
-        )  # cancelled in the first gap
-        for on in (True, False):
-            opened.edit({"kind": "review", "first": 4, "last": 5, "on": on})
-        propagation.run(Job(1, "propagate", Events()), opened, request, None, True)
+    opened.edit(stroke(LINE, frame=6))
+    filled = (1, 2, 3, 7, 8, 9, 10, 11)  # it was cancelled between the drawn frames
+    propagate(opened, dict.fromkeys(filled, plain(1)))
+    for on in (True, False):
+        opened.edit({"kind": "review", "first": 4, "last": 5, "on": on})
+    propagation.run(Job(1, "propagate", Events()), opened, request, None, True)
     assert asked == [[range(1, 6)]]
 
 
-def test_an_object_taken_off_a_range_does_not_come_back(video, tmp_path):
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "a", "b")
-        opened.edit(stroke(LINE))
-        both = plain(1)
-        both[40:] = 2
-        propagate(opened, dict.fromkeys(range(1, FRAMES), both))
-        opened.edit({"kind": "erase", "object": 1, "first": 3, "last": 5})
-        assert [1 in opened.document.state(frame).present for frame in (2, 3, 4, 5, 6)] == [1, 0, 0, 0, 1]
+def test_an_object_removed_from_a_range_does_not_return(opened):
+    both = plain(1)
+    both[40:] = 2
+    propagate(opened, dict.fromkeys(range(1, FRAMES), both))
+    opened.edit({"kind": "erase", "object": 1, "first": 3, "last": 5})
+    assert [1 in opened.document.state(frame).present for frame in (2, 3, 4, 5, 6)] == [1, 0, 0, 0, 1]
+    for on in (True, False):
         propagate(opened, dict.fromkeys(range(1, FRAMES), both))
         assert [(opened.label_map(frame) == 1).any() for frame in (2, 3, 4, 5, 6)] == [1, 0, 0, 0, 1]
         assert np.array_equal(opened.label_map(4) == 2, both == 2)
+        opened.edit({"kind": "review", "first": 3, "last": 5, "on": on})
+    propagate(opened, dict.fromkeys(range(1, FRAMES), both))
+    assert not (opened.label_map(4) == 1).any()
 
 
-def test_removing_an_object_in_the_middle_keeps_the_others_labels(video, tmp_path):
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "a", "b", "c")
-        for label, points in ((1, LINE), (2, HOOK), (3, TRIANGLE)):
-            opened.edit(polygon(TRIANGLE, label=3) if label == 3 else stroke(points, label=label))
-        before = opened.label_map(0)
-        opened.edit({"kind": "remove", "object": 2})
-        assert np.array_equal(opened.label_map(0), np.where(before == 2, 0, before))
-        assert [each.label for each in opened.document.objects] == [1, 3]
-        add(opened, "d")
-        assert opened.document.objects[-1].label == 4  # 2 stays what it was in masks exported before
-        with pytest.raises(InputError, match="no object 2"):
-            opened.edit(stroke(HOOK, label=2))
+def test_removing_an_object_keeps_the_labels_of_the_others(opened):
+    add(opened, "c")
+    opened.edit(stroke(HOOK, label=2))
+    opened.edit(polygon(TRIANGLE, label=3))
+    before = opened.label_map(0)
+    opened.edit({"kind": "remove", "object": 2})
+    assert np.array_equal(opened.label_map(0), np.where(before == 2, 0, before))
+    assert [each.label for each in opened.document.objects] == [1, 3]
+    add(opened, "d")
+    assert opened.document.objects[-1].label == 4  # masks exported before have another object 2
+    with pytest.raises(InputError, match="no object 2"):
+        opened.edit(stroke(HOOK, label=2))
 
 
-def test_an_edit_that_is_sent_again_is_saved_once(video, tmp_path):
+def test_an_edit_that_is_sent_twice_is_saved_once(video, tmp_path):
     with session(video, tmp_path / "w") as opened:
         add(opened, "a")
         opened.edit({**stroke(LINE), "id": "x"})
@@ -292,7 +260,7 @@ def test_an_edit_that_is_sent_again_is_saved_once(video, tmp_path):
         assert not opened.label_map(0).any()
 
 
-def test_many_strokes_of_a_frame_are_not_all_drawn_again(video, tmp_path):
+def test_snapshots_of_many_strokes_show_the_same_masks(video, tmp_path):
     random = np.random.default_rng(0)
     with session(video, tmp_path / "w") as opened:
         add(opened, "a", "b")
@@ -312,7 +280,7 @@ def test_many_strokes_of_a_frame_are_not_all_drawn_again(video, tmp_path):
         assert np.array_equal(opened.label_map(0), expected)
 
 
-def test_a_cut_off_last_line_is_forgotten_and_a_damaged_one_named(video, tmp_path):
+def test_an_incomplete_last_line_of_the_log_is_dropped_and_a_damaged_line_named(video, tmp_path):
     with session(video, tmp_path / "w") as opened:
         add(opened, "a")
         opened.edit(stroke(LINE))
@@ -329,34 +297,9 @@ def test_a_cut_off_last_line_is_forgotten_and_a_damaged_one_named(video, tmp_pat
         pass
 
 
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
-    log = EditLog(tmp_path / "log")
-    log.append({"kind": "a"})
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
-        patched.setattr(os, "fsync", full)
-        log.append({"kind": "b"})
-    log.append({"kind": "c"})
-    log.close()
-    assert [(entry["n"], entry["kind"]) for entry in EditLog(tmp_path / "log").entries] == [
-        (1, "a"),
-        (2, "c"),
-    ]
-
-
-def test_a_workspace_is_of_one_video_and_one_run(video, tmp_path, monkeypatch):
+def test_a_workspace_has_one_run_and_lies_outside_the_video(video, tmp_path, monkeypatch):
     with session(video, tmp_path / "w"), pytest.raises(InputError, match="another annotation is at work"):
         run_main(monkeypatch, "scripts.annotate", video, "--workspace", tmp_path / "w")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other/1.png").write_bytes((video / "00000.png").read_bytes())
-    with (
-        pytest.raises(InputError, match="give another --workspace"),
-        session(tmp_path / "other", tmp_path / "w"),
-    ):
-        pass
     with pytest.raises(InputError, match="lies in the folder of the frames"), session(video, video / "w"):
         pass
 
@@ -383,7 +326,7 @@ def test_bad_edits_are_refused(change, message):
         checked_edit({**stroke(LINE), **change}, FRAMES)
 
 
-def test_masks_that_no_undo_leads_to_are_removed_at_the_next_start(video, tmp_path):
+def test_masks_that_no_redo_can_reach_are_removed_at_the_next_start(video, tmp_path):
     with session(video, tmp_path / "w") as opened:
         add(opened, "a")
         propagate(opened, {3: plain(1)})
@@ -399,51 +342,40 @@ def test_masks_that_no_undo_leads_to_are_removed_at_the_next_start(video, tmp_pa
         assert opened.label_map(4).all()
 
 
-def test_a_fit_that_ends_early_leaves_the_earlier_network(video, tmp_path, monkeypatch):
-    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0])
-    weights.fitted.parent.mkdir(parents=True)
-    weights.fitted.write_text("earlier")
-
-    def stopped(command, job, seconds):  # when the network was written, and what it is worth not yet known
-        Path(command[command.index("--output") + 1]).write_text("new")
-        raise Cancelled
-
-    monkeypatch.setattr("scripts.annotator.weights._run", stopped)
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "disc")
-        opened.edit(stroke(LINE))
-        with pytest.raises(Cancelled):
-            weights.fit(Job(1, "fit", Events()), opened, minutes=1)
-    assert weights.fitted.read_text() == "earlier"
-    assert sorted(path.name for path in weights.fitted.parent.iterdir()) == ["masks", "network.pth"]
+@pytest.fixture
+def weights(tmp_path):
+    return Weights(tmp_path / "published.pth", tmp_path / "w/fit/network.pth", SIZE[0])
 
 
-def test_the_verdict_on_a_fit_is_kept_object_by_object(video, tmp_path, monkeypatch):
-    weights = Weights(tmp_path / "none.pth", tmp_path / "w/fit/network.pth", SIZE[0])
-
-    def fitted(command, job, seconds):
-        Path(command[command.index("--output") + 1]).write_text("new")
+def test_a_fit_keeps_the_scores_of_objects_and_a_cancelled_fit_the_earlier_network(
+    opened, weights, monkeypatch
+):
+    def fit(command, job, seconds):
+        Path(command[command.index("--output") + 1]).write_text("first")
         return f"One-shot fit to 1 annotated frames.\n{verdict({1: 0.2, 2: 0.9, 5: 0.4}, [1, 2, 3, 5, 7])}\n"
 
-    monkeypatch.setattr("scripts.annotator.weights._run", fitted)
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "disc")
-        opened.edit(stroke(LINE))
-        weights.fit(Job(1, "fit", Events()), opened, minutes=1)
+    def cancelled_fit(command, job, seconds):  # the network is written, but not yet scored
+        Path(command[command.index("--output") + 1]).write_text("second")
+        raise Cancelled
+
+    monkeypatch.setattr("scripts.annotator.weights._run", fit)
+    weights.fit(Job(1, "fit", Events()), opened, minutes=1)
     kept = [list(score.values()) for score in weights.as_json()["verdict"]]
     assert kept == [[1, 20, True], [2, 90, False], [5, 40, True], [3, None, True], [7, None, True]]
+    files = sorted(weights.fitted.parent.iterdir())
+    monkeypatch.setattr("scripts.annotator.weights._run", cancelled_fit)
+    with pytest.raises(Cancelled):
+        weights.fit(Job(2, "fit", Events()), opened, minutes=1)
+    assert weights.fitted.read_text() == "first"
+    assert sorted(weights.fitted.parent.iterdir()) == files
 
 
 @pytest.mark.parametrize("kind", ["published", "fitted"])
-def test_a_fitted_network_goes_without_the_previous_frame(kind, video, tmp_path):
-    weights = Weights(tmp_path / "published.pth", tmp_path / "w/fit/network.pth", SIZE[0])
+def test_a_fitted_network_does_not_use_the_previous_frame(kind, opened, weights):
     path = getattr(weights, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("the network")
     asked = queue.Queue()
     propagation = SimpleNamespace(run=lambda job, session, request, *rest: asked.put(rest) or "Done.")
-    with session(video, tmp_path / "w") as opened:
-        add(opened, "disc")
-        opened.edit(stroke(LINE))
-        Tasks(opened, weights, propagation, None).propagate({})
-        assert asked.get(timeout=60) == (path, kind == "published")
+    Tasks(opened, weights, propagation, None).propagate({})
+    assert asked.get(timeout=60) == (path, kind == "published")

@@ -10,7 +10,6 @@ from PIL import Image
 from tests.annotator.browser import Annotator, Hands, last_entry, needs_browser, until_shown
 from tests.annotator.parts import HEIGHT, WIDTH, frames, in_stroke
 
-pytest_plugins = ["tests.annotator.page"]
 pytestmark = needs_browser
 
 LARGE = 3840, 2160
@@ -52,7 +51,7 @@ def anamorphic(tmp_path_factory):
     return path
 
 
-def test_anamorphic_video_is_shown_in_its_aspect(new_page, tmp_path, anamorphic):
+def test_anamorphic_video_is_shown_and_drawn_on_in_its_aspect(new_page, tmp_path, anamorphic):
     started = Annotator(anamorphic, tmp_path / "w")
     hands = Hands(new_page(), started.url)
     left, top = hands.screen(0, 0)
@@ -64,12 +63,6 @@ def test_anamorphic_video_is_shown_in_its_aspect(new_page, tmp_path, anamorphic)
     until_shown(hands, [50.5, 48.5], lambda colour: np.abs(colour - (230, 60, 40)).max() < 30)  # the disc
     until_shown(hands, [66.5, 48.5], lambda colour: np.abs(colour - (230, 60, 40)).max() < 30)
     until_shown(hands, [74.5, 48.5], lambda colour: np.abs(colour - (74, 48, 61)).max() < 30)
-    started.close()
-
-
-def test_a_stroke_on_anamorphic_video_covers_what_is_under_it(new_page, tmp_path, anamorphic):
-    started = Annotator(anamorphic, tmp_path / "w")
-    hands = Hands(new_page(), started.url)
     hands.add()
     line = (30, 30), (120, 60)
     for key in ("+", "-"):  # also where zoom keeps the place under the pointer
