@@ -1,4 +1,4 @@
-"""The annotator's page in a real browser, and a person's hands on it."""
+"""The page of the annotator in a real browser, and the actions of a person on it."""
 
 import json
 import threading
@@ -19,12 +19,12 @@ from scripts.annotator.tasks import Tasks
 from scripts.annotator.weights import Weights
 from tests.annotator.parts import session
 
-CHROMIUM = Path("/usr/bin/chromium")  # the distribution's; Playwright's own would have to be fetched
+CHROMIUM = Path("/usr/bin/chromium")  # of the distribution, so that Playwright need not download one
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-PATIENCE = 60  # seconds, for a busy machine
+PATIENCE = 60  # seconds to wait, on a busy machine
 
 needs_browser = pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"there is no browser at {CHROMIUM}")
 
@@ -72,7 +72,7 @@ class Annotator:
 
 
 class Hands:
-    """What a person does with the page; positions are in pixels of the video."""
+    """The actions of a person on the page; positions are in pixels of the video."""
 
     def __init__(self, page, url):
         self.page = page
@@ -206,7 +206,7 @@ def shown_pixels(hands, *points):
 
 
 def until_shown(hands, point, wanted):
-    """Wait until the colour on the canvas at a position of the video is as wanted: it comes a frame late."""
+    """Wait until a position of the video has a wanted colour: the canvas is drawn a little later."""
     end = time.monotonic() + PATIENCE
     while not wanted(np.array(colour := shown_pixels(hands, point)[0])):
         assert time.monotonic() < end, f"never the colour wanted at {point}: it is {colour}"

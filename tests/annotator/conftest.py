@@ -1,4 +1,4 @@
-"""A page of the annotator in a real browser, for tests: the video it shows and the person who uses it."""
+"""Fixtures: a video, a server that annotates it, and its page in a real browser."""
 
 import shutil
 
@@ -21,7 +21,7 @@ def video(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def without_trials():
-    """Let computing processes make no trials of speed, which take half a minute on a busy machine."""
+    """Skip the speed trials of computing processes, which take half a minute on a busy machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scripts.annotator.worker.work", work_without_trials)
         yield
@@ -40,9 +40,25 @@ def new_page(chromium):
         context.close()
 
 
+@pytest.fixture
+def open_page(new_page, tmp_path):
+    """Start a server for a video; return it and its page."""
+    servers, pages = [], []
+
+    def opened(video, **options):
+        servers.append(Annotator(video, tmp_path / "w"))
+        pages.append(Hands(new_page(**options), servers[-1].url))
+        return servers[-1], pages[-1]
+
+    yield opened
+    for server in servers:
+        server.close()
+    assert all(hands.problems == [] for hands in pages)
+
+
 @pytest.fixture(scope="module")
 def kept(chromium, video, tmp_path_factory):
-    """A server and its page that the tests of a module share, which saves starting them for each."""
+    """A server and its page that the tests of a module share, which saves time."""
     started = Annotator(video, tmp_path_factory.mktemp("kept") / "w")
     context = chromium.new_context(viewport={"width": 1366, "height": 768})
     yield started, Hands(context.new_page(), started.url)
@@ -52,10 +68,10 @@ def kept(chromium, video, tmp_path_factory):
 
 @pytest.fixture
 def annotator(kept, monkeypatch):
-    """The module's server, which has an empty workspace again after the test."""
+    """The server of the module; its workspace is emptied after the test."""
     annotator, hands = kept
     yield annotator
-    monkeypatch.undo()  # before it is tidied up
+    monkeypatch.undo()  # before the workspace is emptied
     session = annotator.session
     session.jobs.cancel(wait=True)
     hands.page.unroute_all()
@@ -70,7 +86,7 @@ def annotator(kept, monkeypatch):
 
 @pytest.fixture
 def hands(annotator, kept):
-    """The module's page as it is when it is opened."""
+    """The page of the module, opened again."""
     hands = kept[1]
     hands.js("Storage.prototype.setItem = () => {}, sessionStorage.clear()")
     hands.open(annotator.url)

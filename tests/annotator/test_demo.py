@@ -1,4 +1,4 @@
-"""A newcomer's way through the annotator, on the demo clip and without published weights.
+"""The first session of a new user: the demo clip, without published weights.
 
     python -m pytest -m slow -s -n 0 tests/annotator/test_demo.py
 
@@ -34,13 +34,10 @@ def test_from_first_masks_by_a_fit_to_masks_of_all_frames(tmp_path):
     with browser() as chromium:
         page = chromium.new_page(viewport={"width": 1440, "height": 900})
         person = Hands(page, started.url)
-        page.click("#import")
-        page.set_input_files("#import-files", sorted((tmp_path / "davis/first_masks" / NAME).iterdir()))
-        page.click("#import-start")
+        person.choose_masks(sorted((tmp_path / "davis/first_masks" / NAME).iterdir()))
         person.until("annotator.store.objects.length === 3 && !document.querySelector('dialog[open]')")
         for label, name in ((1, "Cat"), (2, "Cup"), (3, "Moon")):
-            field = page.get_by_label(f"Name of object {label}")
-            field.fill(name)
+            page.get_by_label(f"Name of object {label}").fill(name)
             person.key("Enter")
         page.wait_for_timeout(300)
         person.key("t")
@@ -50,9 +47,7 @@ def test_from_first_masks_by_a_fit_to_masks_of_all_frames(tmp_path):
         page.get_by_role("radio", name="Forward").click()
         propagate(person)
         print(f"mean J over all frames and objects: {100 * mean_overlap(started.session, truth):.1f}")
-        page.click("#import")  # a later frame is corrected; its true mask stands for a person's hand
-        page.set_input_files("#import-files", truth[CORRECTED])
-        page.click("#import-start")
+        person.choose_masks(truth[CORRECTED])  # a later frame is corrected, here by its true mask
         person.until("!document.querySelector('dialog[open]')")
         page.get_by_role("radio", name="Both").click()
         propagate(person)
@@ -67,7 +62,7 @@ def test_from_first_masks_by_a_fit_to_masks_of_all_frames(tmp_path):
     started.close()
     Image.open(io.BytesIO(picture)).convert("RGB").save(PICTURE, quality=86)
     assert PICTURE.stat().st_size < 300_000
-    assert overlap > 0.4  # masks that stand still: 0.245
+    assert overlap > 0.4  # the first masks, copied to all frames, have 0.245
 
 
 def propagate(person):

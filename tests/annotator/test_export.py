@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 from dataset.davis_test_dataset import davis_2017
 from scripts.annotator.cut_out import Edge, opacity
 from scripts.annotator.export import KINDS, export
+from scripts.annotator.jobs import Cancelled
 from tests.annotator.parts import FRAMES, HEIGHT, WIDTH, add, disc, frames, session, stroke, write_frames
 from tests.conftest import read_png, run_main
 from tests.evaluation.test_propagate_video import write_video
@@ -263,16 +264,13 @@ def test_an_export_shows_the_masks_of_its_start(tmp_path):
 
 
 def test_a_stopped_export_leaves_nothing_and_folders_become_archives(annotated, tmp_path, expected):
-    class StopError(Exception):
-        pass
-
     def stop(done, total, text):
         if done == 5:
-            raise StopError
+            raise Cancelled
 
     with session(*annotated) as opened:
         for kind in KINDS:
-            with pytest.raises(StopError):
+            with pytest.raises(Cancelled):
                 export(kind, opened, tmp_path / "out", stop)
         assert list((tmp_path / "out").iterdir()) == []
         path = export("png", opened, tmp_path / "out", lambda *_: None, archive=True)

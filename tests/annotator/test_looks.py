@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from tests.annotator.browser import Annotator, Hands, needs_browser, shown_pixels, until_shown
+from tests.annotator.browser import needs_browser, shown_pixels, until_shown
 from tests.annotator.parts import FRAMES, disc, frames
 from tests.annotator.test_export import add_sound
 from tests.conftest import read_png, write_labels
@@ -242,11 +242,10 @@ def test_a_key_goes_to_a_mask_that_looks_wrong(hands, kept):
     hands.go(0)
 
 
-def test_sound_is_heard_while_the_video_plays(new_page, tmp_path):
+def test_sound_is_heard_while_the_video_plays(open_page, tmp_path):
     write_video(tmp_path / "silent.mp4", frames(), "mp4v")
-    started = Annotator(add_sound(tmp_path / "silent.mp4", tmp_path / "clip.mp4"), tmp_path / "w")
-    page = new_page()
-    person = Hands(page, started.url)
+    _, person = open_page(add_sound(tmp_path / "silent.mp4", tmp_path / "clip.mp4"))
+    page = person.page
     page.locator("#view").click()
     person.go(6)
     person.key(" ")
@@ -257,4 +256,3 @@ def test_sound_is_heard_while_the_video_plays(new_page, tmp_path):
     person.key("Home", " ")
     person.until("annotator.store.frame >= 3")
     assert person.js("annotator.audio.paused")
-    started.close()

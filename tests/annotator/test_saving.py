@@ -7,7 +7,7 @@ import numpy as np
 from scripts.annotator import edits
 from scripts.annotator.session import Session
 from tests.annotator.browser import Annotator, Hands, last_entry, needs_browser, shown_pixels
-from tests.annotator.parts import in_stroke, stroke
+from tests.annotator.parts import in_stroke
 
 pytestmark = needs_browser
 
@@ -116,19 +116,3 @@ def test_a_page_of_another_workspace_at_the_same_address_saves_nothing(video, ne
     assert started.session.document.touched == []
     new.page.context.close()
     started.close()
-
-
-def test_a_page_that_missed_a_change_and_cannot_load_it_says_so(hands, annotator, monkeypatch):
-    hands.add()
-    hands.page.route("**/api/state", lambda route: route.abort())
-    with monkeypatch.context() as silent:
-        silent.setattr(annotator.session.events, "send", lambda message: None)
-        annotator.session.edit(stroke([[120, 20]], frame=3))  # of which the page does not hear
-    hands.drag(*LINE, wait=False)
-    hands.until("annotator.link.trouble")
-    assert annotator.session.document.touched == [0, 3]
-    assert status(hands) != "Saved"
-    hands.page.unroute("**/api/state")
-    hands.drag(*OTHER)
-    assert hands.js("[...annotator.store.frames.keys()].sort()") == [0, 3]
-    assert hands.labels()[45, 100]

@@ -27,7 +27,7 @@ def test_a_box_is_the_polygon_of_its_corners(a, b):
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.25, 0.5, 0.999])
-def test_a_dot_of_half_a_pixel_is_the_pixel_it_is_on(shift):
+def test_a_dot_of_radius_half_covers_its_pixel(shift):
     covered = shapes.stroke(SIZE, [[5.5, 3.5]], 0.5)
     assert np.argwhere(covered).tolist() == [[3, 5]]
     assert shapes.box(SIZE, [[5 + shift / 2, 3], [6 + shift / 2, 4]]).sum() == 1

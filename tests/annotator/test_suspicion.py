@@ -1,4 +1,4 @@
-"""Which masks look wrong, and whether those that do are the bad ones."""
+"""Suspicion: which masks look wrong, and whether these masks have a low IoU."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_change_discounts_motion():
     assert change(near_the_edge, np.roll(near_the_edge, 3, axis=1)) == 0
 
 
-def test_places_are_apart_and_the_worst_come_first():
+def test_suggested_frames_are_apart_and_the_worst_come_first():
     scores = {(frame, 1): 0.5 + frame / 100 for frame in range(10)}
     assert places({**scores, (30, 2): 0.9, (31, 1): 0.8, (50, 1): 0.1}) == [
         (30, 2, 0.9),
@@ -36,7 +36,7 @@ def test_places_are_apart_and_the_worst_come_first():
     ]
 
 
-def test_a_mask_is_held_against_the_nearest_drawn_ones(tmp_path):
+def test_a_mask_is_compared_with_the_nearest_drawn_masks(tmp_path):
     with session(write_frames(tmp_path / "clip"), tmp_path / "w") as opened:
         add(opened, "disc", "other")
         masks = {index: disc(index).astype(np.uint8) for index in range(8)}
@@ -97,7 +97,7 @@ def propagated(folder, truth, workspace):
 
 
 def give(opened, masks, frames):
-    """Take masks as drawn."""
+    """Set the true masks of frames, as if they were drawn."""
     about = {str(frame): {"labels": [1], "drawn": [1]} for frame in frames}
     given = {frame: masks[frame].astype(np.uint8) for frame in frames}
     opened.write_masks({"kind": "masks", "frames": about, "objects": []}, given)
