@@ -117,8 +117,9 @@ def log_kernel(centres: Tensor, queries: Tensor, width: int, sigma: float) -> Te
     def distance(query: Tensor, centre: Tensor) -> Tensor:
         return query.view(1, -1, 1).float() - centre.unsqueeze(1)
 
-    dy = distance(queries.div(width, rounding_mode="floor"), centres.div(width, rounding_mode="floor"))
-    dx = distance(queries % width, centres % width)
+    query_row, centre_row = (each.div(width, rounding_mode="floor") for each in (queries, centres))
+    dy = distance(query_row, centre_row)
+    dx = distance(queries - query_row * width, centres - centre_row * width)  # torch.onnx cannot export %
     return dx.square_().add_(dy.square_()).div_(-2 * sigma * sigma)
 
 

@@ -96,7 +96,10 @@ def test_graphs_compute_what_the_network_does(grid, objects, frames, graphs, sho
     readout = [
         read(k[None], v[None], expected.key, width=grid[1], top_k=50) for k, v in zip(*rows, strict=True)
     ]
-    close(graphs.segment(keys, values, query), short.decode(torch.cat(readout), expected).squeeze(1))
+    logits = torch.from_numpy(graphs.segment(keys, values, query))
+    # With random keys the 50th and the 51st affinity may nearly tie, and rounding chooses between them.
+    apart = (logits - short.decode(torch.cat(readout), expected).squeeze(1)).abs()
+    assert (apart < 2e-3).float().mean() > 0.999 and apart.max() < 0.1
 
 
 @pytest.mark.slow
