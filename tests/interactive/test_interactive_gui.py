@@ -199,11 +199,16 @@ def says(hands, window, text):
     return is_said
 
 
-def save(hands, source, output, number):
-    """Press s; wait for the files and the hint, since OpenCV drops keys that come while it draws."""
-    hands.key_until("s", (output / f"views_{number:03}.json").exists)
-    wait_for(says(hands, source, f"saved views_{number:03}.png"), hands.process)
-    return saved(output, f"views_{number:03}")
+def save(hands, source, output):
+    """Press s until a new file is there; return the newest. OpenCV drops keys while it draws."""
+    known = set(output.glob("views_*.json"))
+
+    def new():
+        return sorted(set(output.glob("views_*.json")) - known)
+
+    hands.key_until("s", new)
+    wait_for(lambda: says(hands, source, f"saved {new()[-1].stem}.png")(), hands.process)
+    return saved(output, new()[-1].stem)
 
 
 @needs_xvfb
@@ -211,7 +216,7 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
     with windows(tmp_path, model, *pair_flags(folder)) as (hands, source, target):
         # a click
         hands.click(source, 200, 150)
-        content, picture = save(hands, source, tmp_path, 1)
+        content, picture = save(hands, source, tmp_path)
         [match] = content["matches"]
         point = (200.5 / SCALE - 0.5, 150.5 / SCALE - 0.5)
         assert match["source"] == pytest.approx(point, abs=0.01)
@@ -229,7 +234,7 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
         hands.do("keydown", "shift")
         hands.click(source, 300, 100)
         hands.do("keyup", "shift")
-        content, _ = save(hands, source, tmp_path, 2)
+        content, _ = save(hands, source, tmp_path)
         points = [(point + 0.5) / SCALE - 0.5 for point in (250, 225, 300, 100)]
         found = [number for match in content["matches"] for number in match["source"]]
         assert found == pytest.approx(points, abs=0.01)
@@ -238,7 +243,7 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
         hands.key_until("m", says(hands, source, PAINT))
         hands.drag(source, (150, 150), (250, 150), (250, 200))
         hands.key_until("t", says(hands, target, "temperature 0.5"))
-        content, picture = save(hands, source, tmp_path, 3)
+        content, picture = save(hands, source, tmp_path)
         [match] = content["matches"]
         assert content["temperature"] == 0.5
         length, width = 150 / SCALE, 2 * 14 / SCALE
@@ -252,7 +257,7 @@ def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, picture
         x, y = hands.place(source)[:2]
         plain = source_view(pictures[0], Selection())[:400]
         hands.key_until("r", lambda: np.array_equal(hands.screen()[y : y + 400, x : x + 480], plain))
-        content, picture = save(hands, source, tmp_path, 4)
+        content, picture = save(hands, source, tmp_path)
         assert content["matches"] == []
         assert_views(picture, pictures, Selection(), None, temperature=0.5)
 
