@@ -110,7 +110,7 @@ def _share(source: Sequence[int], frame: int, forward: bool, backward: bool) -> 
 
 
 def unsettled(found: Sequence[Gap], versions: Mapping[int, float], drawn: Collection[int]) -> list[Gap]:
-    """Return the gaps whose masks are older than the drawn frames they come from; all gaps if none is.
+    """Return the gaps with masks older than their drawn frames; without such gaps, return all gaps.
 
     Args:
         found: all gaps.
