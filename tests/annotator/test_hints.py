@@ -131,6 +131,7 @@ def test_a_scribble_stays_in_view_and_a_click_on_its_cross_removes_it(hands, ann
     hands.add()
     mask = in_stroke(ON, 4.0).astype(np.uint8)
     annotator.session.write_masks({**scribble(ON, 1), "labels": [1]}, {0: mask})
+    hands.until("annotator.store.frames.get(0)?.scribbles.length === 1")
     assert np.array_equal(hands.labels(), mask)
     cross = [50.9, 48.0]  # right of its lines, at any scale of the window
     until_shown(hands, cross, lambda colour: colour.max() > 100)
