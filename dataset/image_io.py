@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from util.errors import InputError
@@ -31,7 +31,14 @@ NORMALISED = ((np.arange(256, dtype=np.float32)[:, None, None] / np.float32(255)
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright, FIRST_TURNED to 8 are turned by a quarter
 FIRST_TURNED = 5
-END_BYTES = 1 << 14  # at the end of a PNG, searched for EXIF data
+BROKEN = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 DEEP = 16  # bits per channel that only grey pictures keep in Pillow
 
 
@@ -76,7 +83,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError as error:
         raise InputError(f"there is no picture at {path}.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise InputError(
             f"{path} cannot be read as a picture (damaged, or another format): {error}"
         ) from error
@@ -104,7 +111,8 @@ def read_image(
         if _is_deep(image):
             shown = Image.fromarray(np.clip(read_levels(path) >> (bits - 8), 0, 255).astype(np.uint8))
             shown.info = image.info  # with the EXIF data
-        shown = _turned(shown) if upright else shown
+        if upright and _orientation(image) != 1:
+            shown = ImageOps.exif_transpose(shown)
         return np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))
 
 
@@ -141,10 +149,14 @@ def bits_of_frames(pictures: Sequence[Path]) -> int:
     return bits
 
 
+def raw_mode(image: Image.Image) -> str:
+    """Return Pillow's name of how an opened file stores pixels, such as `L;4`; empty after decoding."""
+    settings = image.tile[0][3] if isinstance(image, ImageFile.ImageFile) and image.tile else ""
+    return str(settings[0] if isinstance(settings, tuple) else settings or "")
+
+
 def _is_deep(image: Image.Image) -> bool:
-    tiles = getattr(image, "tile", [])  # the decoder's settings, which tell 16-bit colours
-    deep_colours = image.mode != "CMYK" and any(";16" in str(tile[3]) for tile in tiles)
-    return image.mode.startswith("I") or deep_colours
+    return image.mode.startswith("I") or (image.mode != "CMYK" and ";16" in raw_mode(image))
 
 
 def read_levels(path: Path) -> NDArray[Any]:
@@ -159,24 +171,15 @@ def read_levels(path: Path) -> NDArray[Any]:
     return cv2.cvtColor(deep, cv2.COLOR_BGRA2RGB if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
-def _turned(image: Image.Image) -> Image.Image:
-    try:
-        return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
-    except (struct.error, SyntaxError, ValueError, TypeError):  # damaged EXIF data is ignored
-        return image
-
-
-def _end_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - END_BYTES))
-        return file.read()
-
-
 def _orientation(image: Image.Image) -> int:
+    if (
+        image.format == "PNG" and "exif" not in image.info
+    ):  # Pillow would decode the pixels to look behind them
+        return 1
     try:
         return int(image.getexif().get(ORIENTATION, 1))
     except (struct.error, SyntaxError, ValueError, TypeError):
-        return 1
+        return 1  # damaged EXIF data is ignored
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -188,9 +191,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
     """Return (height, width) of the result of `read_image`, without decoding the pixels."""
     with opened(path) as image:
-        # Pillow decodes a PNG's pixels to find EXIF data behind them
-        known = upright and (image.format != "PNG" or "exif" in image.info or b"eXIf" in _end_of(path))
-        turned = known and _orientation(image) >= FIRST_TURNED
+        turned = upright and _orientation(image) >= FIRST_TURNED
         return (image.width, image.height) if turned else (image.height, image.width)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from dataset.image_io import image_size, picture_size
-from dataset.masks.soft_edges import id_counts
+from dataset.masks.user_masks import pixel_counts
 from dataset.video import Video, check_fit, reduced, sizes_of, working_size
 from dataset.video_files.frame_source import FrameSource, picture_files
 from dataset.video_files.video_file import MissingFrameError
@@ -48,7 +48,7 @@ def check_video(video: Video, scored: bool = False) -> None:
         lost = vanishing(labels, video.short_side, known)
         if lost and video.short_side is not None:
             log.warning("%s", vanished(video.masks[index], lost, working_size(size, video.short_side)))
-        known |= id_counts(labels).keys()
+        known |= pixel_counts(labels).keys()
 
 
 def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
@@ -97,8 +97,8 @@ def vanishing(labels: NDArray[np.uint8], short_side: int | None, known: Collecti
     if short_side is None:
         return {}
     working = working_size((labels.shape[0], labels.shape[1]), short_side)
-    left = id_counts(reduced(torch.from_numpy(labels.copy()), working).numpy())
-    return {n: count for n, count in id_counts(labels).items() if n not in left and n not in known}
+    left = pixel_counts(reduced(torch.from_numpy(labels.copy()), working).numpy())
+    return {n: count for n, count in pixel_counts(labels).items() if n not in left and n not in known}
 
 
 def vanished(path: Path, lost: Mapping[int, int], working: tuple[int, int]) -> str:

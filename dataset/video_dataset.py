@@ -9,8 +9,7 @@ from unicodedata import normalize
 
 from dataset.image_io import IMAGE_SUFFIXES, list_images
 from dataset.masks.readers import MASK_SUFFIXES
-from dataset.masks.soft_edges import id_counts
-from dataset.masks.user_masks import UserLabels
+from dataset.masks.user_masks import UserLabels, pixel_counts
 from dataset.video import Video, working_size
 from dataset.video_checks import check_masks, frame_size, vanished, vanishing
 from dataset.video_files.frame_source import FrameSource, Selection, open_source
@@ -117,7 +116,7 @@ def _new_objects(video: Video, size: tuple[int, int], masks: Path) -> dict[int, 
     for index in sorted(video.masks):
         labels = video.read_given(index, size)
         lost = vanishing(labels, video.short_side, known)
-        found = id_counts(labels).keys() - known - lost.keys()
+        found = pixel_counts(labels).keys() - known - lost.keys()
         if lost and video.short_side is not None:
             reasons.append(vanished(video.masks[index], lost, working_size(size, video.short_side)))
             if found or new:
