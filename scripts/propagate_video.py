@@ -50,7 +50,7 @@ def main() -> None:
     add("--output", type=Path, required=True, help="folder of the masks, one paletted PNG per frame")
     add_overwrite_flag(add)
     add("--overlay", type=mp4_path, help="write an MP4 with the masks drawn in")
-    add("--sound", action="store_true", help="copy the sound of the video file to the --overlay")
+    add("--sound", action="store_true", help="add the sound of the video file to the --overlay")
     add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
     add("--save_probs", type=Path, help="folder of the probabilities (half floats, compressed .npz)")
     add("--backward", action="store_true", help="also propagate each object backward from its first mask")

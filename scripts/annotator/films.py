@@ -1,27 +1,12 @@
 """Videos of the result: overlays, cut-outs with alpha, cut-outs on green."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
-import av
 import numpy as np
-from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from dataset.video_files.mp4_file import (
-    BT709,
-    LIMITED_RANGE,
-    WEBM_SOUND,
-    Sound,
-    SoundCodecs,
-    span,
-    write_mp4,
-)
+from dataset.video_files.mp4_file import FilmFormat, write_film, write_mp4
 from dataset.video_files.video_file import VideoFile
 from scripts.annotator.cut_out import Edge, cut_out, opacity
 from scripts.annotator.snapshot import Show, Snapshot
@@ -30,25 +15,13 @@ from scripts.evaluation.overlays import draw_masks
 GREEN = (0, 177, 64)  # of screens that are keyed out
 
 
-@dataclass(frozen=True)
-class _AlphaFormat:
-    """How a film with transparency is coded."""
-
-    container: str
-    codec: str
-    pixels: str
-    options: dict[str, str]
-    sound: SoundCodecs
-
-
-PRORES = _AlphaFormat(
-    *("mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16"}),
-    SoundCodecs(("aac", "mp3", "ac3", "eac3", "alac"), "aac"),
+PRORES = FilmFormat(
+    *("mov", "prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16"}), sound_codec="aac"
 )
-WEBM = _AlphaFormat(
+WEBM = FilmFormat(
     *("webm", "libvpx-vp9", "yuva420p"),
     {"crf": "18", "b": "0", "auto-alt-ref": "0", "cpu-used": "5"},
-    WEBM_SOUND,
+    sound_codec="libopus",
 )
 
 
@@ -86,32 +59,13 @@ def write_webm(snapshot: Snapshot, path: Path, show: Show, edge: Edge) -> None:
     _write_cut_out(snapshot, path, show, edge, WEBM)
 
 
-def _write_cut_out(snapshot: Snapshot, path: Path, show: Show, edge: Edge, form: _AlphaFormat) -> None:
-    source, sound = snapshot.source, _sound(snapshot)
-    height, width = snapshot.pictures.size
-    with av.open(f"file:{path}", "w", format=form.container) as film:
-        rate = Fraction(source.fps).limit_denominator(100_000)
-        stream = cast(VideoStream, film.add_stream(form.codec, rate, options=form.options))
-        stream.width, stream.height, stream.pix_fmt = width, height, form.pixels
-        context = stream.codec_context
-        context.time_base = source.time_base
-        context.sample_aspect_ratio = source.pixel_aspect
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.color_range = LIMITED_RANGE
-        heard = None if sound is None else Sound(film, sound, *span(source), form.sound)
+def _write_cut_out(snapshot: Snapshot, path: Path, show: Show, edge: Edge, form: FilmFormat) -> None:
+    def cut() -> Iterator[tuple[int, NDArray[np.uint8]]]:
         for index, _, labels in snapshot.masks(show):
             picture = cut_out(snapshot.pictures.read(index), labels > 0, edge)
-            frame = VideoFrame.from_ndarray(picture, format="rgba").reformat(
-                format=form.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-            )
-            stamp = source.stamps[index - snapshot.frames[0]] - source.stamps[0]
-            frame.pts, frame.time_base = stamp, source.time_base
-            if heard is not None:
-                film.mux(list(heard.until(stamp * source.time_base)))
-            film.mux(stream.encode(frame))
-        film.mux(stream.encode(None))
-        if heard is not None:
-            film.mux(list(heard.until(None)))
+            yield index - snapshot.frames[0], picture
+
+    write_film(path, form, snapshot.source, cut(), _sound(snapshot))
 
 
 def _sound(snapshot: Snapshot) -> Path | None:

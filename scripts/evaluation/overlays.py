@@ -94,7 +94,7 @@ def write_overlay(
         mask_folder: folder of the masks, `<frame>.png`.
         palette: see `draw_masks`.
         path: path of the MP4.
-        sound: video file to copy the sound from; None for no sound.
+        sound: video file whose sound is added; None for no sound.
     """
     indices = range(len(frames.names))
     with FrameProgress(len(indices)) as progress:

@@ -84,35 +84,33 @@ def add_sound(path, codec, container):
 
 
 def loudness(path):
-    """When the tone begins and all sound ends, in seconds, and the codec."""
+    """When the tone begins and all sound ends, in seconds."""
     with av.open(str(path)) as film:
-        stream, level, end = film.streams.audio[0], [], 0.0
+        level, end = [], 0.0
+        assert film.streams.audio[0].codec_context.name == "aac"
         for frame in film.decode(audio=0):
             samples = np.abs(frame.to_ndarray().astype(float)).reshape(-1)
-            level.append((frame.time, samples.max() / (1 if frame.format.name == "fltp" else 32768)))
+            level.append((frame.time, samples.max()))
             end = frame.time + frame.samples / frame.sample_rate
-        return next(time for time, loud in level if loud > 0.2), end, stream.codec_context.name
+        return next(time for time, loud in level if loud > 0.2), end
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "container", "heard"),
+    ("container", "codec"),
     [
-        ("x.mp4", "aac", "mp4", "aac"),
-        ("x.mov", "pcm_s16le", "mov", "aac"),
-        ("x.avi", "libmp3lame", "avi", "mp3"),
-        slow("x.webm", "libopus", "matroska", "opus"),
-        slow("x.mts", "ac3", "mpegts", "ac3"),
+        ("mp4", "aac"),
+        ("avi", "libmp3lame"),
+        *(slow(*each) for each in (("mov", "pcm_s16le"), ("matroska", "libopus"), ("mpegts", "ac3"))),
     ],
 )
-def test_the_sound_of_the_selected_frames_keeps_its_time(name, codec, container, heard, tmp_path):
-    path = add_sound(tmp_path / name, codec, container)
+def test_the_sound_of_the_selected_frames_keeps_its_time(container, codec, tmp_path):
+    path = add_sound(tmp_path / "x", codec, container)
     source = VideoFile(path)
     for first, last in ((0, 50), (10, 40)):
         chosen = Selection(source, range(first, last))
         film = tmp_path / "film.mp4"
         write_mp4(film, chosen, ((i, chosen.read(i)) for i in range(last - first)), sound=path)
-        begin, end, kind = loudness(film)
-        assert kind.startswith(heard)
+        begin, end = loudness(film)
         assert abs(begin - (1 - first / 25)) < 0.06
         assert abs(end - (last - first) / 25) < 0.06
 
