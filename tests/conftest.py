@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -24,7 +23,7 @@ from PIL import Image
 from dataset.image_io import normalise
 from model import PropagationNetwork, load_network
 from model.fast_inference import trials
-from tests.forked_runs import Runs
+from tests import forked_runs
 from tests.golden_weights import fill
 from util.palette import voc_palette
 
@@ -184,15 +183,9 @@ def run_script(*arguments: object, check: bool = True, **environment: str) -> su
         env = {**os.environ, **environment}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     else:
-        done = runs().run(ROOT, str(module), *flags, **environment)
+        done = forked_runs.run(ROOT, str(module), *flags, **environment)
     assert not check or done.returncode == 0, done.stderr
     return done
-
-
-@cache
-def runs() -> Runs:
-    """What starts runs, for all tests of this process: it ends with it."""
-    return Runs()
 
 
 def run_two_ranks(log: Path, module: str, *arguments: object) -> str:
@@ -201,10 +194,10 @@ def run_two_ranks(log: Path, module: str, *arguments: object) -> str:
         free.bind(("127.0.0.1", 0))
         run = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     processes = [
-        runs().start(ROOT, log, module, *arguments, RANK=str(rank), LOCAL_RANK=str(rank), **run)
+        forked_runs.start(ROOT, log, module, *arguments, RANK=str(rank), LOCAL_RANK=str(rank), **run)
         for rank in range(2)
     ]
-    assert [runs().wait(process, 60) for process in processes] == [0, 0], log.read_text()
+    assert [forked_runs.wait(process, 60) for process in processes] == [0, 0], log.read_text()
     return log.read_text()
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 from dataset.video import working_size
 from scripts.resizing.shrinking import Job, bicubic, read_bgr, reduction, run_job
-from tests.conftest import ROOT, contents, run_main, runs
+from tests import forked_runs
+from tests.conftest import ROOT, contents, run_main
 from tests.dataset.recipe_statistics import RECIPE
 from util.errors import InputError
 from util.files import HOST
@@ -107,11 +108,11 @@ def youtube(tmp_path):
 
 def test_resize_youtube_stopped_and_run_again(youtube, monkeypatch):
     command, log = ["scripts.resize_youtube", youtube / "train", youtube / "small"], youtube / "log"
-    process = runs().start(ROOT, log, *command, "--workers", "1")
+    process = forked_runs.start(ROOT, log, *command, "--workers", "1")
     while not list(youtube.glob("small/JPEGImages/aa/[0-9]*.jpg")):
         time.sleep(0.001)
     os.killpg(process, signal.SIGINT)
-    assert runs().wait(process, 60) in (130, -signal.SIGINT)
+    assert forked_runs.wait(process, 60) in (130, -signal.SIGINT)
     assert "Traceback" not in log.read_text()
     before = {path: path.stat().st_mtime_ns for path in (youtube / "small").rglob("*.jpg")}
     assert 0 < len(before) < 14

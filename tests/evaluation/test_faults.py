@@ -12,8 +12,8 @@ import torch
 
 from model import PropagationNetwork
 from model.checkpoint import load_file
+from tests import forked_runs
 from tests.conftest import contents, write_davis
-from tests.forked_runs import forked_runs
 from tests.golden_weights import fill
 from tests.training.training_trees import write_static
 from util.settings_record import SETTINGS_FILE
@@ -25,17 +25,10 @@ PATIENCE = 600  # seconds by which a run must have ended, on a machine with much
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def runs():
-    with forked_runs() as runs:
-        yield runs
-
-
-def endure(runs, folder: Path, script: str, command, result, check=lambda place, expected: None) -> None:
+def endure(folder: Path, script: str, command, result, check=lambda place, expected: None) -> None:
     """Kill runs of a script at random moments, start them again, and compare every end.
 
     Args:
-        runs: where the script runs.
         folder: holds a folder for each work.
         script: name of the script, as `python -m` names it.
         command: returns the arguments for a folder; None when there is no work left.
@@ -44,7 +37,6 @@ def endure(runs, folder: Path, script: str, command, result, check=lambda place,
     """
     chance, killed, work = random.Random(0), 0, 0
     shared = dead_shared_memory()
-    runs.load(script)
     start = time.monotonic()
     expected = None
     longest = None
@@ -54,8 +46,8 @@ def endure(runs, folder: Path, script: str, command, result, check=lambda place,
         doomed = expected is not None
         while (arguments := command(place)) is not None:
             moment = chance.uniform(0, longest) if doomed else None
-            status = run(runs, place, script, arguments, moment, chance)
-            assert runs.all_gone(PATIENCE), "processes are left"
+            status = run(place, script, arguments, moment, chance)
+            assert forked_runs.all_gone(PATIENCE), "processes are left"
             if status == 0:
                 break
             killed += 1
@@ -67,20 +59,20 @@ def endure(runs, folder: Path, script: str, command, result, check=lambda place,
     assert dead_shared_memory() == shared
 
 
-def run(runs, place: Path, script: str, arguments, moment: float | None, chance: random.Random) -> int:
+def run(place: Path, script: str, arguments, moment: float | None, chance: random.Random) -> int:
     """Return the exit status of one run, which gets a signal after `moment` seconds."""
     log = place.with_suffix(".log")
-    process = runs.start(place, log, script, *arguments)
-    status = runs.wait(process, PATIENCE if moment is None else moment)
+    process = forked_runs.start(place, log, script, *arguments)
+    status = forked_runs.wait(process, PATIENCE if moment is None else moment)
     allowed = {0}
     if status is None and moment is not None:
         number = chance.choice(SIGNALS)
         (os.killpg if chance.random() < 0.5 else os.kill)(process, number)
-        status = runs.wait(process, PATIENCE)
+        status = forked_runs.wait(process, PATIENCE)
         allowed |= {-number, 128 + number}
     if status is None:  # show in the log where it hangs
         os.kill(process, signal.SIGABRT)
-        runs.wait(process, PATIENCE)
+        forked_runs.wait(process, PATIENCE)
     said = log.read_text(errors="replace")
     assert status in allowed and "Traceback" not in said, said
     return status
@@ -92,7 +84,7 @@ def dead_shared_memory() -> set[str]:
     return {name for name, numbers in names.items() if not Path("/proc", numbers[0]).exists()}
 
 
-def test_evaluation(runs, tmp_path, clip, weights_file):
+def test_evaluation(tmp_path, clip, weights_file):
     davis = tmp_path / "davis"
     for name, count in (("a", 3), ("b", 5)):
         truth = [clip["labels"][0, 20:52, 40:88]]
@@ -106,12 +98,10 @@ def test_evaluation(runs, tmp_path, clip, weights_file):
         for name, data in result(place).items():
             assert Path(name).name.startswith(".") or expected[name] == data, name
 
-    endure(
-        *(runs, tmp_path, "eval_davis_2016"), lambda place: [*flags, "--output", place / "out"], result, check
-    )
+    endure(*(tmp_path, "eval_davis_2016"), lambda place: [*flags, "--output", place / "out"], result, check)
 
 
-def test_training(runs, tmp_path):
+def test_training(tmp_path):
     iterations = 3
     start = tmp_path / "start.pth"
     torch.save(fill(PropagationNetwork(single_object=True)).state_dict(), start)
@@ -135,4 +125,4 @@ def test_training(runs, tmp_path):
         weights = load_file(max(place.glob(f"saves/*/*_{iterations}.pth")))
         return {name: tensor.numpy().tobytes() for name, tensor in weights.items()}
 
-    endure(runs, tmp_path, "train", command, result)
+    endure(tmp_path, "train", command, result)

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from model.checkpoint import load_file
+from tests import forked_runs
 from tests.conftest import ROOT
-from tests.forked_runs import forked_runs
 from tests.training.training_trees import write_static
 
 LAUNCHER = ["torch.distributed.run", "--standalone", "--nproc_per_node=2", ROOT / "train.py"]
@@ -22,12 +22,11 @@ def test_training_saves_its_state_and_ends_with_its_launcher(tmp_path, monkeypat
     write_static(tmp_path / "static/ecssd", "x", 60, 80)
     flags = [*TRAINING, "--static_root", tmp_path / "static", "--log_interval", 1]
     log = tmp_path / "printed.txt"  # training makes a folder "log"
-    with forked_runs() as runs:
-        process = runs.start(tmp_path, log, *LAUNCHER, *flags)
-        while "it 1:" not in log.read_text():
-            assert runs.wait(process, 1) is None, log.read_text()
-        os.kill(process, signal.SIGKILL)
-        assert runs.wait(process, GONE) == -signal.SIGKILL
-        assert runs.all_gone(GONE)
+    process = forked_runs.start(tmp_path, log, *LAUNCHER, *flags)
+    while "it 1:" not in log.read_text():
+        assert forked_runs.wait(process, 1) is None, log.read_text()
+    os.kill(process, signal.SIGKILL)
+    assert forked_runs.wait(process, GONE) == -signal.SIGKILL
+    assert forked_runs.all_gone(GONE)
     (checkpoint,) = tmp_path.glob("saves/*/*_checkpoint.pth")
     assert 1 <= load_file(checkpoint)["it"] < 2000

@@ -17,7 +17,8 @@ from model import S2MNetwork, load_fusion, load_s2m
 from model.checkpoint import load_file
 from scripts import show_samples
 from scripts.train_s2m import s2m_task
-from tests.conftest import ROOT, read_png, run_main, runs
+from tests import forked_runs
+from tests.conftest import ROOT, read_png, run_main
 from tests.training.test_train_script import events, run_until, saved
 from tests.training.training_trees import write_static, write_video
 from util.errors import InputError
@@ -76,7 +77,7 @@ def offline(folder):
 def run(folder, module, *flags):
     """Run a command of the project in `folder`, without a way to the outside; return what it said."""
     folder.mkdir(exist_ok=True)
-    done = runs().run(folder, module, *flags, **offline(folder))
+    done = forked_runs.run(folder, module, *flags, **offline(folder))
     assert done.returncode == 0, done.stderr
     return done.stderr
 

@@ -17,7 +17,8 @@ import train
 from model import PropagationNetwork, load_network
 from model.checkpoint import load_file
 from scripts.training import loop
-from tests.conftest import ROOT, runs, slow
+from tests import forked_runs
+from tests.conftest import ROOT, slow
 from tests.dataset.recipe_statistics import RECIPE
 from tests.golden_weights import fill
 from tests.training.training_trees import write_video
@@ -69,18 +70,18 @@ def run_here(folder, monkeypatch, *arguments):
 def run_alone(folder, *arguments):
     """Train in a process of its own; other tests in this one can have changed how numbers are rounded."""
     folder.mkdir(exist_ok=True)
-    runs().run(folder, "train", *arguments).check_returncode()
+    forked_runs.run(folder, "train", *arguments).check_returncode()
 
 
 def run_until(folder, line, module, *arguments):
     """Train in a process, send it SIGTERM after it printed `line`; return its status and what it printed."""
     folder.mkdir(exist_ok=True)
     log = folder.with_suffix(".log")
-    process = runs().start(folder, log, module, *arguments)
+    process = forked_runs.start(folder, log, module, *arguments)
     while line not in log.read_text():
-        assert runs().wait(process, 0.02) is None, log.read_text()
+        assert forked_runs.wait(process, 0.02) is None, log.read_text()
     os.kill(process, signal.SIGTERM)
-    while (status := runs().wait(process, 60)) is None:
+    while (status := forked_runs.wait(process, 60)) is None:
         pass
     return status, log.read_text()
 
@@ -268,7 +269,7 @@ def test_the_three_stages_one_after_the_other(tmp_path, static_root):
         start = ["--load_network", before] if before else []
         flags = ["--stage", stage, *common, *roots, *start]
         offline = {"https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(tmp_path)}
-        done = runs().run(folder, "train", *flags, **offline)
+        done = forked_runs.run(folder, "train", *flags, **offline)
         assert done.returncode == 0, done.stderr
         before = saved(folder, "2.pth")
         channels = load_file(before)["mask_rgb_encoder.conv1.weight"].shape[1]

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from dataset.training.sets import ALL_VIDEOS, stage_dataset
-from tests.conftest import runs, write_labels
+from tests import forked_runs
+from tests.conftest import write_labels
 from tests.training.training_trees import coloured, write_jpeg, write_static, write_video
 from util.errors import InputError
 
@@ -29,7 +30,7 @@ def test_a_run_on_void_alone_ends_before_anything_is_made(bl_root, tmp_path_fact
     refill(bl_root / "Annotations", np.full((120, 214), 255))
     here = tmp_path_factory.mktemp("run")
     flags = ["--stage", 1, "--bl_root", bl_root, "--crop_size", CROP, "-b", 1, "-i", 1, "--device", "cpu"]
-    done = runs().run(here, "train", *flags)
+    done = forked_runs.run(here, "train", *flags)
     assert done.returncode == 1
     error = done.stderr.strip().splitlines()[-1]
     assert error.startswith(f"error: there is nothing to train on in {bl_root / 'Annotations'}: ")
