@@ -1,18 +1,17 @@
 """Download the published weights and check them."""
 
 import zipfile
-from functools import partial
 from pathlib import Path
 
 from model.checkpoint import read_fusion, read_network, read_s2m
-from scripts.downloads.sources import MIRROR_HELP, MODELS
-from scripts.downloads.transfer import RETRIES, TIMEOUT, download
+from scripts.downloads.sources import MODELS, RemoteFile
+from scripts.downloads.transfer import MIRROR_HELP, download
 from util.errors import InputError, run_script
-from util.files import atomic_path, remove_leftovers, sha256
+from util.files import sha256
 from util.flag_types import script_parser
 from util.lock import exclusive
 
-SHORT_TIMEOUT = 8  # seconds without an answer or a byte, with --once
+ONCE = {"retries": 0, "timeout": 8}  # of --once
 
 
 def main() -> None:
@@ -34,56 +33,46 @@ def main() -> None:
     args = parser.parse_args()
     try:
         with exclusive(args.output, "download"):
-            remove_leftovers(args.output)
             for name in MODELS if "all" in args.which else args.which:
-                fetch_weights(name, args.mirror, args.output, args.once)
+                fetch_weights(MODELS[name].at(args.mirror), args.output, args.once)
     except InputError as error:
         if args.once:
             raise SystemExit("The published weights cannot be fetched from here now.") from error
         raise
 
 
-def fetch_weights(name: str, mirror: str | None, folder: Path, once: bool = False) -> None:
-    """Download weights to `folder/<name>`, check them, and write their SHA-256 to `<name>.sha256`.
-
-    Weights that exist are only checked.
+def fetch_weights(file: RemoteFile, folder: Path, once: bool) -> None:
+    """Download weights unless they exist, check them, and print their SHA-256.
 
     Args:
-        name: key of `MODELS`.
-        mirror: address to fetch from instead of Google Drive, see `RemoteFile.at`.
-        folder: folder of the file.
+        file: weights to download.
+        folder: folder of the weights.
         once: whether to try only once, with a short timeout.
 
     Raises:
         InputError: the weights could not be downloaded, or the file is wrong.
     """
-    file = MODELS[name].at(mirror)
     path = folder / file.name
-    check = partial(check_weights, name)
+    arrived = path.with_name(f"{path.name}.arrived")
     if path.is_file():
-        try:
-            check(path)
-        except InputError as error:
-            raise InputError(f"{error} Move it away, then run the same command again.") from error
-        print(f"{path} is there already.")
+        print(f"{path} is there already; move it away to download it again.")
+        check_weights(file.choice, path)
     else:
-        retries, timeout = (0, SHORT_TIMEOUT) if once else (RETRIES, TIMEOUT)
-        download(file, path, check=check, retries=retries, timeout=timeout)
-    digest = sha256(path)
-    print(f"SHA-256 of {path}: {digest}")
-    with atomic_path(folder / f"{file.name}.sha256") as temporary:  # as `sha256sum --check` reads it
-        temporary.write_text(f"{digest}  {path.name}\n")
+        download(file, arrived, **(ONCE if once else {}))
+        try:
+            check_weights(file.choice, arrived)
+        except InputError:
+            arrived.unlink()
+            raise
+        arrived.replace(path)
+    print(f"SHA-256 of {path}: {sha256(path)}")
 
 
 def check_weights(name: str, path: Path) -> None:
     """Check that a file is undamaged and loads without running code, with its network's names and shapes.
 
-    Args:
-        name: key of `MODELS`; the propagation network must be that of two objects.
-        path: path of the file.
-
     Raises:
-        InputError: the file is damaged, or has another network.
+        InputError: the file is damaged, or has another network (a propagation network of one object, too).
     """
     if name == "fusion":
         read_fusion(path)

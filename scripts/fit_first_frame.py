@@ -27,8 +27,7 @@ from model.fast_inference.precision import is_reduced
 from model.training.propagation_forward import PropagationForward
 from scripts.one_shot.forwards import RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
-from scripts.one_shot.plan import FIRST_STEPS
-from scripts.one_shot.training import Fit
+from scripts.one_shot.training import FIRST_STEPS, KEY_PART, Fit
 from util.device import add_device_flags, add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import check_output_file
@@ -76,29 +75,24 @@ def fit(args: argparse.Namespace) -> None:
         raise InputError(f"the masks in {args.masks} are empty: there is nothing to learn.")
     dataset = AnnotatedFrames(frames, args.crop_size, seed=args.seed)
     network = PropagationNetwork().to(ranks.device)
-    if args.load_network is not None:
-        load_weights(network, args.load_network)
     amp = is_reduced(args.precision, ranks.device, (args.crop_size, args.crop_size), training=True)
-    propagation = PropagationForward(network, amp)
 
-    def overlap() -> float:
-        scores = held_out_scores(propagation, dataset, ranks)
-        return fmean(scores.values()) if scores else 0.0
+    def scores() -> dict[int, float]:
+        return held_out_scores(PropagationForward(network, amp), dataset, ranks)
 
     until_good = args.minutes is None and args.iterations is None
     steps = FIRST_STEPS if until_good else args.iterations
     minutes = math.inf if args.iterations else args.minutes or MOST_MINUTES
     with PartProgress("one-shot fit") as progress:
-        run = Fit(
-            *(dataset, ranks, amp, 60 * minutes, steps, progress.show),
-            overlap=overlap if until_good else None,
-        )
-        keys = 0
-        if args.load_network is None:
-            keys = run.start_from_scratch(network)
+        run = Fit(dataset, ranks, amp, 60 * minutes, steps, progress.show)
+        if args.load_network is not None:
+            load_weights(network, args.load_network)
+            keys, lr, shown = 0, LOADED_RATE, 0.0
+        else:
+            keys, lr, shown = run.start_from_scratch(network), SCRATCH_RATE, KEY_PART
         task = RememberedForward(network, amp, carry_masks=keys > 0)
-        lr = args.lr or (SCRATCH_RATE if keys else LOADED_RATE)
-        taken = run.train(task, lr, args.batch_size)
+        overlap = (lambda: fmean(scores().values() or [0.0])) if until_good else None
+        taken = run.train(task, args.lr or lr, args.batch_size, shown, overlap)
     passed = run.passed() / 60
 
     save_checkpoint(network.state_dict(), args.output)
@@ -108,8 +102,7 @@ def fit(args: argparse.Namespace) -> None:
         f"One-shot fit to {len(frames)} annotated frames of {args.frames}: {taken} steps{before} in "
         f"{passed:.1f} minutes, for this video alone, at --size {args.size}{best}: {args.output}"
     )
-    scores = held_out_scores(propagation, dataset, ranks)
-    print(verdict(scores, dataset.objects))
+    print(verdict(scores(), dataset.objects))
 
 
 if __name__ == "__main__":

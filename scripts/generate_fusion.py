@@ -6,10 +6,9 @@ stopped run continues. Under torchrun the processes share the videos.
 """
 
 import argparse
-import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,6 @@ from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import joined_ranks, share
 from util.settings_record import record_settings
-
-log = logging.getLogger(__name__)
 
 MOST_OBJECTS = 5  # per frame
 LEAST_PIXELS = 100  # per object
@@ -86,14 +83,13 @@ def generate(args: argparse.Namespace) -> None:
     Raises:
         InputError: there are no videos, or the folder has other settings.
     """
-    videos = davis_videos(args.davis_root) if args.davis_root is not None else bl_videos(args.bl_root)
+    videos = all_videos(args)
     names = list(videos)[args.start : args.end]
     if not names:
         raise InputError(f"--start and --end leave none of the {len(videos)} videos: give others.")
     reach = args.range or (BL_RANGE if args.davis_root is None else None)
     with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
         amp = precision_of_run(args, ranks)
-        network = load_network(args.model, ranks.device, amp)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "generator"))
             settings = {
@@ -105,6 +101,7 @@ def generate(args: argparse.Namespace) -> None:
             for folder in args.output.glob(f"*/.*{UNFINISHED}"):
                 shutil.rmtree(folder)
         ranks.from_first(None)  # the other ranks wait until leftovers are removed
+        network = load_network(args.model, ranks.device, amp)
         mine = share([len(videos[name]) for name in names], ranks.count)[ranks.rank]
         work = [(names[i], start) for i in mine for start in range(0, len(videos[names[i]]), args.separation)]
         with FrameProgress(len(work), shown=ranks.is_first) as progress:
@@ -116,49 +113,38 @@ def generate(args: argparse.Namespace) -> None:
         ranks.gather(None)  # wait for all ranks
 
 
-def davis_videos(root: Path) -> dict[str, Frames]:
-    """Return the training videos of DAVIS 2017 by name.
+def all_videos(args: argparse.Namespace) -> dict[str, Frames]:
+    """Return the training videos of DAVIS 2017, or all videos of BL30K, by name.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or a picture has no label map.
     """
-    folder = davis_trainval(root)
-    names = names_listed(folder / "ImageSets/2017/train.txt")
+    if args.davis_root is not None:
+        root, inner = davis_trainval(args.davis_root), RESOLUTION
+        names = names_listed(root / "ImageSets/2017/train.txt")
+    else:
+        root, inner = args.bl_root, ""
+        names = sorted(path.name for path in (root / "Annotations").glob("*") if path.is_dir())
     if not names:
         raise InputError(
-            f"there is no list of training videos in {folder}: point --davis_root to DAVIS 2017."
+            f"there are no training videos in {root}: point --davis_root to DAVIS 2017, or --bl_root to "
+            "BL30K or similar videos."
         )
-    return {name: annotated(folder, f"{RESOLUTION}/{name}") for name in names}
+    images, masks = root / "JPEGImages" / inner, root / "Annotations" / inner
+    return {name: annotated(images / name, masks / name) for name in names}
 
 
-def bl_videos(root: Path) -> dict[str, Frames]:
-    """Return the videos of a folder in the layout of BL30K by name.
-
-    Raises:
-        InputError: there are none.
-    """
-    folder = root / "Annotations"
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    if not names:
-        raise InputError(f"there are no videos in {folder}: point --bl_root to BL30K or similar videos.")
-    return {name: annotated(root, name) for name in names}
-
-
-def annotated(root: Path, name: str) -> Frames:
-    """List a video's pictures with their label maps.
-
-    Raises:
-        InputError: a picture has no label map, or there are no pictures.
-    """
-    masks = {path.stem: path for path in list_images(root / "Annotations" / name)}
-    pictures = list_images(root / "JPEGImages" / name)
-    without = [path.name for path in pictures if path.stem not in masks]
+def annotated(images: Path, masks: Path) -> Frames:
+    """Return a video's pictures with their label maps; raise InputError when one is missing."""
+    label_maps = {path.stem: path for path in list_images(masks)}
+    pictures = list_images(images)
+    without = [path.name for path in pictures if path.stem not in label_maps]
     if without or not pictures:
         raise InputError(
-            f"{root / 'JPEGImages' / name} needs pictures with a label map each, but "
+            f"{images} needs pictures with a label map each, but "
             f"{f'{without[0]} has none' if without else 'is empty'}: complete it, or remove it from the list."
         )
-    return [(path, masks[path.stem]) for path in pictures]
+    return [(path, label_maps[path.stem]) for path in pictures]
 
 
 def propagate_from(
@@ -187,23 +173,15 @@ def propagate_from(
             first, last = max(0, start - reach), min(len(frames) - 1, start + reach)
             write_frame(staging, start, objects, [labels == label for label in objects])
             for indices in (range(start, last + 1), range(start, first - 1, -1)):
-                for index, prob in propagated(frames, indices, given, network, mem_every):
-                    write_frame(staging, index, objects, prob)
+                engine = InferenceCore(network, mem_every=mem_every)
+                for index in indices:
+                    image = normalise(read_image(frames[index][0]))
+                    prob = engine.step(image, given if index == start else None, last=index == indices[-1])
+                    if index != start:
+                        write_frame(staging, index, objects, prob[1:].float().cpu().numpy())
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def propagated(
-    frames: Frames, indices: range, given: torch.Tensor, network: PropagationNetwork, mem_every: int
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield each index after the first of `indices`, and the objects' probabilities `K x H x W` there."""
-    engine = InferenceCore(network, mem_every=mem_every)
-    for index in indices:
-        image = normalise(read_image(frames[index][0]))
-        prob = engine.step(image, given if index == indices[0] else None, last=index == indices[-1])
-        if index != indices[0]:
-            yield index, prob[1:].float().cpu().numpy()
 
 
 def chosen_objects(labels: NDArray[np.uint8]) -> list[int]:

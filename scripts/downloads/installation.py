@@ -1,30 +1,40 @@
 """Downloads archives and unpacks them into the data tree, where a folder appears when it is complete."""
 
 import argparse
-import hashlib
 import logging
 import shutil
+import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from scripts.downloads.sources import Archive
-from scripts.downloads.transfer import download, require_space
+from scripts.downloads.sources import BL30K_TERMS, TERMS, RemoteFile
+from scripts.downloads.transfer import MIRROR_HELP, download, require_space
 from util.errors import InputError
+from util.files import file_digest
 from util.lock import exclusive
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1 << 20  # bytes
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
-def is_installed(archive: Archive, root: Path) -> bool:
-    """Return whether the content of an archive is in the data tree."""
-    target = root / archive.target
-    return not _missing(target, (archive.mark,) if archive.mark else archive.contains)
+def add_fetch_flags(add: Callable[..., object]) -> None:
+    """Add the flags of downloads into the data tree; `add` is the `add_argument` of a parser."""
+    add("--root", type=Path, default=Path(".."), help="folder of the data tree (default: %(default)s)")
+    add("--downloads", type=Path, help="folder of the archives (default: ROOT/downloads)")
+    add("--mirror", metavar="URL", help=MIRROR_HELP)
+    add("--keep", action="store_true", help="keep the archives after they are unpacked")
+    add("--yes", action="store_true", help="agree to the terms without being asked")
+
+
+def missing(archives: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
+    """Return the archives whose content is not in the data tree."""
+    return [
+        each for each in archives if not _has(root / each.target, [each.mark] if each.mark else each.contains)
+    ]
 
 
 def downloads_folder(args: argparse.Namespace) -> Path:
@@ -32,60 +42,74 @@ def downloads_folder(args: argparse.Namespace) -> Path:
     return args.downloads or args.root / "downloads"
 
 
-def install_all(archives: Sequence[Archive], args: argparse.Namespace) -> None:
-    """Install archives one after another; an error of one does not stop the others.
+def install_all(archives: Sequence[RemoteFile], args: argparse.Namespace) -> None:
+    """Show the terms, and install archives one after another; an error of one does not stop the others.
 
     Args:
-        archives: archives that are not installed.
+        archives: archives that are missing.
         args: flags of `add_fetch_flags`.
 
     Raises:
-        InputError: some archives could not be installed; their errors are logged.
+        InputError: the user does not agree, or archives could not be installed; their errors are logged.
     """
+    if not archives:
+        print(f"Nothing to do: all of it is in {args.root} already.")
+        return
+    confirm_terms(archives, args.yes)
+    failed = []
     with exclusive(downloads_folder(args), "download"):
-        failed = [archive.name for archive in archives if not _try_to_install(archive, args)]
+        for archive in archives:
+            packed = downloads_folder(args) / archive.name
+            try:
+                install(archive.at(args.mirror), args.root, packed)
+                if not args.keep:
+                    packed.unlink()
+            except InputError as error:
+                log.error("%s", error)
+                failed.append(archive.name)
     if failed:
         raise InputError(f"{len(failed)} of {len(archives)} are missing ({', '.join(failed)}): see above.")
 
 
-def _try_to_install(archive: Archive, args: argparse.Namespace) -> bool:
-    try:
-        install(archive.at(args.mirror), args.root, downloads_folder(args) / archive.name, args.keep)
-    except InputError as error:
-        log.error("%s", error)
-        return False
-    return True
+def confirm_terms(archives: Iterable[RemoteFile], agreed: bool) -> None:
+    """Print the terms of archives; raise InputError unless the user has agreed or agrees now."""
+    print("These belong to their authors; by downloading them you agree to their terms:")
+    for terms in dict.fromkeys(TERMS.get(archive.choice, BL30K_TERMS) for archive in archives):
+        print(f"- {terms}")
+    if agreed:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("there is no terminal to ask: run with --yes to agree to the terms.")
+    if input("Do you agree? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise InputError("nothing was downloaded, because the terms were not agreed to.")
 
 
-def install(archive: Archive, root: Path, packed: Path, keep: bool) -> None:
+def install(archive: RemoteFile, root: Path, packed: Path) -> None:
     """Download an archive, unpack it, and move its content to `root/<target>`; what is there stays.
 
     Args:
         archive: archive to install.
         root: folder of the data tree.
         packed: local path of the archive; an existing one is not downloaded.
-        keep: whether to keep the archive afterwards.
 
     Raises:
         InputError: the download failed, the archive is damaged or another one, or there is too little space.
     """
     target = (root / archive.target).resolve()  # a link to another disk stays a link
     staging = target.with_name(f".{target.name}.unpacking")
-    shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
     if not packed.is_file():
-        download(archive, packed, unpack_in=target.parent)
+        download(archive, packed)
+    if archive.md5 and (md5 := file_digest(packed, "md5")) != archive.md5:
+        raise _unusable(packed, f"is damaged (its MD5 is {md5} instead of {archive.md5})")
+    log.info("Unpacking %s.", packed)
     try:
-        _check_sum(packed, archive.md5)
-        log.info("Unpacking %s.", packed)
         unpack(packed, staging)
         _move_into(target, _folder_with(archive.contains, staging, packed))
         if archive.mark:
             (target / archive.mark).mkdir(parents=True)
-        if not keep:
-            packed.unlink()
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    log.info("%s is in %s.", archive.name, root / archive.target)
+    log.info("%s is in %s.", archive.name, target)
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -94,6 +118,8 @@ def unpack(path: Path, folder: Path) -> None:
     Raises:
         InputError: there is too little space, or the archive is damaged or has a path out of the folder.
     """
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir(parents=True)
     require_space(folder, path.stat().st_size, f"unpacking {path.name}")
     try:
         if path.suffix == ".tar":
@@ -107,21 +133,10 @@ def unpack(path: Path, folder: Path) -> None:
         raise _unusable(path, f"is no whole {kind} archive (damaged, or a web page): {error}") from error
 
 
-def _check_sum(packed: Path, expected: str | None) -> None:
-    if expected is None:
-        return
-    digest = hashlib.md5(usedforsecurity=False)
-    with packed.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    if digest.hexdigest() != expected:
-        raise _unusable(packed, f"is damaged (its MD5 is {digest.hexdigest()} instead of {expected})")
-
-
 def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:
     """Return the outermost unpacked folder that has all of `contains`."""
     for folder in (staging, *sorted(staging.glob("*/")), *sorted(staging.glob("*/*/"))):
-        if not _missing(folder, contains):
+        if _has(folder, contains):
             return folder
     raise _unusable(packed, f"is another archive than expected: it has no {', '.join(contains)}")
 
@@ -138,8 +153,8 @@ def _move_into(target: Path, content: Path) -> None:
             _move_into(target / path.name, path)
 
 
-def _missing(folder: Path, contains: Sequence[str]) -> list[str]:
-    return [name for name in contains if not (folder / name).is_dir()]
+def _has(folder: Path, contains: Iterable[str]) -> bool:
+    return all((folder / name).is_dir() for name in contains)
 
 
 def _unusable(path: Path, why: str) -> InputError:

@@ -1,11 +1,10 @@
 """The training of a one-shot fit: keys first when it starts from scratch, then the whole network."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from torch import Tensor
 from torch.utils.data import default_collate
@@ -14,20 +13,12 @@ from dataset.training.annotated_frames import AnnotatedFrames
 from dataset.training.sample import Sample
 from model import PropagationNetwork
 from model.fast_inference.preparation import quicken_training
+from model.training.forward import TrainingForward
 from model.training.losses import Bootstrap
 from model.training.trainer import Trainer
 from scripts.one_shot.forwards import KeyForward, RememberedForward
 from scripts.one_shot.from_scratch import initialise_from_scratch
-from scripts.one_shot.plan import (
-    FIRST_STEPS,
-    GOOD,
-    LEAST_GROWTH,
-    MORE_RATE,
-    MORE_STEPS,
-    WARM_UP,
-    Plan,
-    rate,
-)
+from util.background import prefetch
 from util.ranks import Ranks
 
 SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
@@ -35,15 +26,28 @@ KEY_BATCH = 2  # samples of a step that trains keys alone
 KEY_RATE = 6e-5  # learning rate of these steps
 KEY_PART = 0.25  # of the time, at most
 KEY_STEPS_PER_STEP = 0.45  # takes less than that part
+
+WARM_UP = 5  # steps with a growing rate: Adam's first ones change every weight as much as it allows
+FULL_PART = 0.25  # of a round at the full rate; then the weights settle
+LAST_RATE = 0.02  # of the rate, at the end
 HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the first round between which fewer pixels come to count
 
-TIMED_STEPS = 10  # of the keys, by which the number of all steps is estimated
-STEP_COST = 1.4  # of a step of the whole network, in steps of the keys
-FEW_STEPS = 200  # with fewer, a fit is good or bad by chance
+FIRST_STEPS = 500  # of the first round, where there is time
+MORE_STEPS, MORE_RATE = 200, 0.5  # of each further round: its steps, and its part of the learning rate
+GOOD = 0.8  # mean overlap on held-out samples with which a fit is done
+LEAST_GROWTH = 0.01  # of the overlap in a round, for another one to follow
 
-Show = Callable[[float, str], None]  # how much is done, 0 to 1, and a few words
 
-log = logging.getLogger(__name__)
+def rate(step: int, done: float) -> float:
+    """Return the factor of the learning rate: a warm-up, a while at 1, then half a cosine down.
+
+    Args:
+        step: counted from 0.
+        done: part of the round that is over, 0 to 1.
+    """
+    falling = max(0.0, min(1.0, done) - FULL_PART) / (1 - FULL_PART)
+    cosine = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * falling)) / 2
+    return min((step + 1) / WARM_UP, cosine)
 
 
 @dataclass
@@ -51,11 +55,12 @@ class Fit:
     """Trains a network on samples of one video, never the same twice.
 
     Attributes:
-        amp: train by autocast in reduced precision.
-        seconds: the limit of the whole fit.
-        steps: of the first round of the whole network; None for as many as there is time for.
-        overlap: measures the mean overlap on held-out samples, 0 to 1, after each round; None for one round.
-        show: called after every step.
+        dataset: samples of the video.
+        ranks: the process and its device.
+        amp: whether to train in reduced precision.
+        seconds: time limit of the whole fit.
+        steps: steps of the first round of the whole network; None for as many as there is time for.
+        show: function that shows the part that is done, 0 to 1, with a few words; called after every step.
     """
 
     dataset: AnnotatedFrames
@@ -63,109 +68,97 @@ class Fit:
     amp: bool
     seconds: float
     steps: int | None
-    show: Show
-    overlap: Callable[[], float] | None = None
+    show: Callable[[float, str], None]
     start: float = field(default_factory=time.perf_counter)
     drawn: int = 0
-    shown: float = 0.0  # how much was done when the training of the whole network began
 
     def passed(self) -> float:
         """Return the seconds since the fit began."""
         return time.perf_counter() - self.start
 
     def draw(self, samples: int) -> Sample:
-        """Return a batch of new samples; where none has a second object, that takes no part and no time."""
+        """Return a batch of new samples; a second object that none of them shows is left out."""
         first, self.drawn = self.drawn, self.drawn + samples
         batch = default_collate([self.dataset[first + i] for i in range(samples)])
         if batch["sec_gt"].any():
             return batch
         return {name: value for name, value in batch.items() if name not in ("sec_gt", "selector")}
 
-    def batches(self, samples: int) -> Iterator[Sample]:
-        """Yield batches as of `draw`; while a GPU is at work on one, the next is drawn."""
-        if self.ranks.device.type == "cpu":  # where both at once take 1.2 times as long as in turns
-            while True:
-                yield self.draw(samples)
-        with ThreadPoolExecutor(1) as pool:
-            upcoming = pool.submit(self.draw, samples)
-            while True:
-                batch = upcoming.result()
-                upcoming = pool.submit(self.draw, samples)
-                yield batch
-
     def start_from_scratch(self, network: PropagationNetwork) -> int:
         """Initialise a network in place and train its keys alone; return the number of steps taken."""
-        device = self.ranks.device
-        first = {
-            name: value.to(device)
-            for name, value in self.draw(SCRATCH_SAMPLES).items()
-            if isinstance(value, Tensor)
-        }
+        drawn = self.draw(SCRATCH_SAMPLES)
+        first = {n: v.to(self.ranks.device) for n, v in drawn.items() if isinstance(v, Tensor)}
         initialise_from_scratch(network, first)
-        self.quicken(network)
-        task = KeyForward(network, self.amp)
-        trainer = Trainer(task, self.ranks, lr=KEY_RATE)
-        batches = self.batches(KEY_BATCH)
+        trainer = self._trainer(KeyForward(network, self.amp))
         steps = None if self.steps is None else max(1, round(KEY_STEPS_PER_STEP * self.steps))
-        plan = Plan(steps, KEY_PART * self.seconds)
-        done = 0.0
-        while done < 1:
-            trainer.set_learning_rate(KEY_RATE * min(1.0, (trainer.iteration + 1) / WARM_UP))
-            loss = trainer.step(next(batches)).losses.sum().item()
-            done = plan.done(trainer.iteration)
-            self.shown = KEY_PART * done
-            self.show(self.shown, f"keys, step {trainer.iteration}, loss {loss:.3f}")
-            if trainer.iteration == TIMED_STEPS:
-                key_step = (time.perf_counter() - plan.start) / TIMED_STEPS
-                self._say_if_slow((1 - KEY_PART) * self.seconds, key_step)
+        self._round(trainer, KEY_BATCH, KEY_RATE, steps, KEY_PART * self.seconds, (0, KEY_PART))
         return trainer.iteration
 
-    @staticmethod
-    def _say_if_slow(seconds: float, key_step: float) -> None:
-        """Warn of a fit with few steps, by the `seconds` left and those of a step of the keys."""
-        steps = seconds / (STEP_COST * key_step)
-        if steps < FEW_STEPS:
-            log.warning(
-                "this processor is slow: about %.0f steps in this time, and with fewer than %d a fit is good "
-                "or bad by chance; give more --minutes.",
-                *(steps, FEW_STEPS),
-            )
+    def train(
+        self,
+        task: RememberedForward,
+        lr: float,
+        batch_size: int,
+        shown: float = 0.0,
+        overlap: Callable[[], float] | None = None,
+    ) -> int:
+        """Train a whole network in one round or more; return the number of steps taken.
 
-    def quicken(self, network: PropagationNetwork) -> None:
-        """Let training steps be quick, see `quicken_training`."""
-        if not self.amp:
-            quicken_training(network, self.ranks.device)
-
-    def train(self, task: RememberedForward, lr: float, batch_size: int) -> int:
-        """Train a whole network with learning rates up to `lr`; return the number of steps taken.
-
-        With `overlap`, rounds follow until the overlap is good or no longer grows, or the time is over.
+        Args:
+            task: forward pass with the network.
+            lr: largest learning rate.
+            batch_size: samples per step.
+            shown: part of the fit that is done already.
+            overlap: function that measures the mean overlap on held-out samples, 0 to 1. Rounds follow until
+                it is good or no longer grows, or the time is over. None for one round.
         """
-        self.quicken(task.network)
-        trainer = Trainer(task, self.ranks, lr=lr)
-        batches = self.batches(batch_size)
-        self._round(trainer, batches, lr, self.steps)
+        trainer = self._trainer(task)
+        self._round(trainer, batch_size, lr, self.steps, self.seconds - self.passed(), (shown, 1))
         before = -math.inf
-        while self.overlap is not None and self.passed() < self.seconds:
-            now = self.overlap()
+        while overlap is not None and self.passed() < self.seconds:
+            now = overlap()
             if now >= GOOD or now < before + LEAST_GROWTH:
                 break
             before = now
-            self.shown = FIRST_STEPS / (FIRST_STEPS + MORE_STEPS)  # the bar goes back: there is more to do
-            self._round(trainer, batches, MORE_RATE * lr, MORE_STEPS)
+            more = FIRST_STEPS / (FIRST_STEPS + MORE_STEPS), 1  # the bar goes back: there is more to do
+            left = self.seconds - self.passed()
+            self._round(trainer, batch_size, MORE_RATE * lr, MORE_STEPS, left, more)
         return trainer.iteration
 
-    def _round(self, trainer: Trainer, batches: Iterator[Sample], lr: float, steps: int | None) -> None:
-        """Train until the steps or the time are over, with learning rates that rise to `lr` and fall."""
-        first = trainer.iteration
-        plan = Plan(steps, self.seconds - self.passed())
+    def _trainer(self, task: TrainingForward) -> Trainer:
+        if not self.amp:
+            quicken_training(task.network, self.ranks.device)
+        return Trainer(task, self.ranks)
+
+    def _round(
+        self,
+        trainer: Trainer,
+        batch_size: int,
+        lr: float,
+        steps: int | None,
+        seconds: float,
+        shown: tuple[float, float],
+    ) -> None:
+        """Train until the steps or the time are over.
+
+        The learning rate rises to `lr`; for the whole network it falls again, and fewer pixels count.
+        """
+        keys = isinstance(trainer.task, KeyForward)
+        first, start = trainer.iteration, time.perf_counter()
+        sizes = repeat(batch_size)
+        if self.ranks.device.type == "cpu":
+            batches: Iterator[Sample] = map(self.draw, sizes)
+        else:  # the next batch is drawn while a GPU computes; on a CPU this would be slower
+            batches = prefetch(self.draw, sizes, depth=1, threads=1)
         taken, done = 0, 0.0
         while done < 1:
-            if done > 0 and first == 0:  # later rounds keep the final fraction
-                whole = taken / done  # steps that there will be, as it looks now
+            if done > 0 and first == 0 and not keys:  # later rounds keep the final fraction
+                whole = taken / done  # the steps that this round will probably have
                 trainer.bootstrap = Bootstrap(HARDEST_FROM * whole, HARDEST_TO * whole)
-            trainer.set_learning_rate(lr * rate(taken, done))
+            trainer.set_learning_rate(lr * rate(taken, 0 if keys else done))
             loss = trainer.step(next(batches)).losses.sum().item()
             taken = trainer.iteration - first
-            done = plan.done(taken)
-            self.show(self.shown + (1 - self.shown) * done, f"step {trainer.iteration}, loss {loss:.3f}")
+            by_time = (time.perf_counter() - start) / seconds if seconds > 0 else 1.0
+            done = min(1.0, max(by_time, taken / (steps or math.inf)))
+            part = shown[0] + (shown[1] - shown[0]) * done
+            self.show(part, f"{'keys, ' * keys}step {trainer.iteration}, loss {loss:.3f}")

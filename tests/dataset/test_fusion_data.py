@@ -67,7 +67,7 @@ def test_other_settings_and_missing_videos_are_refused(
     monkeypatch.setattr("scripts.generate_fusion.load_network", lambda *_: network)
     for more, message in (
         ([*flags(tree, weights_file, generated), "--separation", 2], "begun with another separation"),
-        (flags(tmp_path, weights_file, tmp_path / "o"), "point --bl_root to BL30K"),
+        (flags(tmp_path, weights_file, tmp_path / "o"), "or --bl_root to BL30K"),
     ):
         with pytest.raises(InputError, match=message):
             run_main(monkeypatch, "scripts.generate_fusion", *more)

@@ -45,8 +45,7 @@ def test_all_segments_become_one_folder_and_a_second_run_does_nothing(fetch, ser
     fetch()
     assert contents(tmp_path) == {f"BL30K/{name}": data for name, data in videos(*"abcdef").items()}
     assert not (tmp_path / "downloads").exists()
-    stated = capsys.readouterr().out
-    assert stated.index("702.0 GB") < stated.index("agree to their terms")
+    assert "117 GB a segment" in capsys.readouterr().out
     server.requests.clear()
     fetch()
     assert "Nothing to do" in capsys.readouterr().out
@@ -68,30 +67,19 @@ def test_an_archive_with_another_md5_is_refused(fetch, server, tmp_path, caplog)
     assert contents(tmp_path / "BL30K") == videos("a")
 
 
-def test_addresses_are_read_from_the_listing_of_the_data_bank():
-    listing = {
-        "key": "IDB-1702934",
-        "datafiles": [
-            {"web_id": "zzzzz", "binary_name": "readme.txt"},
-            {"web_id": "aaaaa", "binary_name": "BL30K_a.tar", "binary_size": 1},
-            {"web_id": "bbbbb", "binary_name": "BL30K_b.tar"},
-        ],
-    }
-    address = bl30k.address_in(json.dumps(listing), "BL30K_b.tar")
-    assert address == "https://databank.illinois.edu/datafiles/bbbbb/download"
-    with pytest.raises(LookupError):
-        bl30k.address_in(json.dumps(listing), "BL30K_c.tar")
-
-
-def test_without_an_address_the_message_explains_the_download_by_hand(server, tmp_path, monkeypatch):
-    listing = bl30k.BL30K_LISTING
-    monkeypatch.setattr(bl30k, "BL30K_LISTING", listing.at(server.url))
+def test_addresses_are_those_of_the_data_bank_and_without_them_the_message_explains_what_to_do(
+    server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bl30k, "LISTING", f"{server.url}/listing.json")
+    monkeypatch.setattr(bl30k, "ADDRESS", f"{server.url}/datafiles/{{}}/download")
     command = ["scripts.download_bl30k", "--root", tmp_path, "--yes", "--segments", "a"]
-    server.files[listing.name] = b'{"datafiles": []}'
-    place = tmp_path / "downloads/BL30K_a.tar"
-    with pytest.raises(InputError, match=rf"10\.13012/B2IDB-1702934_V1 in a browser.*{place}"):
+    files = [{"web_id": "zz", "binary_name": "readme.txt"}]
+    server.files["listing.json"] = json.dumps({"key": "x", "datafiles": files}).encode()
+    message = rf"10\.13012/B2IDB-1702934_V1 in a browser.*{tmp_path / 'downloads/BL30K_a.tar'}"
+    with pytest.raises(InputError, match=message):
         run_main(monkeypatch, *command)
-    place.parent.mkdir(exist_ok=True)
-    place.write_bytes(server.files["BL30K_a.tar"])
+    files.append({"web_id": "aa", "binary_name": "BL30K_a.tar", "binary_size": 1})
+    server.files["listing.json"] = json.dumps({"key": "x", "datafiles": files}).encode()
+    server.files["datafiles/aa/download"] = server.files["BL30K_a.tar"]
     run_main(monkeypatch, *command)
     assert contents(tmp_path / "BL30K") == videos("a")

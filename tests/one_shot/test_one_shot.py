@@ -14,8 +14,18 @@ from model.training.propagation_forward import PropagationForward
 from scripts.one_shot.carried_masks import DOUBT, at_positions, between_positions, carried_logits
 from scripts.one_shot.forwards import KeyForward, RememberedForward
 from scripts.one_shot.held_out import held_out_scores, verdict
-from scripts.one_shot.plan import FULL_PART, LAST_RATE, MORE_RATE, MORE_STEPS, WARM_UP, rate
-from scripts.one_shot.training import KEY_BATCH, SCRATCH_SAMPLES, Fit
+from scripts.one_shot.training import (
+    FULL_PART,
+    KEY_BATCH,
+    KEY_PART,
+    LAST_RATE,
+    MORE_RATE,
+    MORE_STEPS,
+    SCRATCH_SAMPLES,
+    WARM_UP,
+    Fit,
+    rate,
+)
 from tests.conftest import slow
 from tests.golden_weights import fill
 from util.ranks import Ranks
@@ -120,12 +130,12 @@ def test_the_rate_warms_up_and_settles():
     ("overlaps", "rounds"),
     [([0.82], 0), ([0.5, 0.7, 0.85], 2), ([0.5, 0.6, 0.605], 2), ([0.5, 0.4], 1)],
 )
-def test_rounds_follow_until_the_overlap_is_good_or_no_longer_grows(overlaps, rounds, monkeypatch):
+def test_rounds_follow_until_the_overlap_is_good_or_no_longer_grows(overlaps, rounds, network, monkeypatch):
     taken = []
     looks = iter(overlaps)
-    run = Fit(None, Ranks(torch.device("cpu")), True, 1e9, 2, lambda *_: None, lambda: next(looks))
-    monkeypatch.setattr(Fit, "_round", lambda run, trainer, batches, lr, steps: taken.append((lr, steps)))
-    run.train(RememberedForward(fill(PropagationNetwork())), 1e-5, 1)
+    run = Fit(None, Ranks(torch.device("cpu")), True, 1e9, 2, lambda *_: None)
+    monkeypatch.setattr(Fit, "_round", lambda run, trainer, size, lr, steps, *_: taken.append((lr, steps)))
+    run.train(RememberedForward(network), 1e-5, 1, overlap=lambda: next(looks))
     more = (MORE_RATE * 1e-5, MORE_STEPS)
     assert taken == [(1e-5, 2), *[more] * rounds]
 
@@ -139,7 +149,7 @@ def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, se
     )
     network = PropagationNetwork()
     keys = run.start_from_scratch(network)
-    taken = run.train(RememberedForward(network, carry_masks=True), 1e-5, 1)
+    taken = run.train(RememberedForward(network, carry_masks=True), 1e-5, 1, KEY_PART)
     assert (keys, taken) == expected
     assert shown == sorted(shown)
     assert shown[-1] == 1
