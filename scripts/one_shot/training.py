@@ -1,5 +1,6 @@
 """The training of a one-shot fit: keys first when it starts from scratch, then the whole network."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,12 @@ FIRST_STEPS = 500  # of the first round, where there is time
 MORE_STEPS, MORE_RATE = 200, 0.5  # of each further round: its steps, and its part of the learning rate
 GOOD = 0.8  # mean overlap on held-out samples with which a fit is done
 LEAST_GROWTH = 0.01  # of the overlap in a round, for another one to follow
+
+TIMED_STEPS = 10  # steps of the keys after which the number of steps is estimated
+STEP_COST = 1.4  # time of a step of the whole network, in steps of the keys
+FEW_STEPS = 200  # with fewer, a fit is good or bad by chance
+
+log = logging.getLogger(__name__)
 
 
 def rate(step: int, done: float) -> float:
@@ -160,5 +167,17 @@ class Fit:
             taken = trainer.iteration - first
             by_time = (time.perf_counter() - start) / seconds if seconds > 0 else 1.0
             done = min(1.0, max(by_time, taken / (steps or math.inf)))
+            if keys and taken == TIMED_STEPS:
+                step = STEP_COST * (time.perf_counter() - start) / TIMED_STEPS
+                _warn_of_few_steps((1 - KEY_PART) * self.seconds / step)
             part = shown[0] + (shown[1] - shown[0]) * done
             self.show(part, f"{'keys, ' * keys}step {trainer.iteration}, loss {loss:.3f}")
+
+
+def _warn_of_few_steps(steps: float) -> None:
+    if steps < FEW_STEPS:
+        log.warning(
+            "this processor is slow: about %.0f steps fit into the time, and with fewer than %d it is good "
+            "or bad by chance; give more --minutes.",
+            *(steps, FEW_STEPS),
+        )

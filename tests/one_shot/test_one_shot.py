@@ -141,7 +141,10 @@ def test_rounds_follow_until_the_overlap_is_good_or_no_longer_grows(overlaps, ro
 
 
 @pytest.mark.parametrize(("steps", "seconds", "expected"), [(2, 1e9, (1, 2)), slow(None, 0.0, (1, 1))])
-def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, seconds, expected):
+def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(
+    steps, seconds, expected, batch, monkeypatch, caplog
+):
+    monkeypatch.setattr("scripts.one_shot.training.TIMED_STEPS", 1)
     samples = Samples(batch)
     shown = []
     run = Fit(
@@ -151,6 +154,7 @@ def test_a_fit_takes_the_steps_given_or_those_there_is_time_for(batch, steps, se
     keys = run.start_from_scratch(network)
     taken = run.train(RememberedForward(network, carry_masks=True), 1e-5, 1, KEY_PART)
     assert (keys, taken) == expected
+    assert ("this processor is slow" in caplog.text) == (seconds == 0)
     assert shown == sorted(shown)
     assert shown[-1] == 1
     assert len(samples.drawn) == SCRATCH_SAMPLES + KEY_BATCH * keys + taken
