@@ -13,8 +13,7 @@ from dataset.video import Frame
 from dataset.video_dataset import open_user_video
 from model import InferenceCore, load_network
 from scripts.benchmark.timing import in_turns, machine
-from scripts.onnx_runtime.engine import Engine
-from scripts.onnx_runtime.graphs import Graphs
+from scripts.onnx_runtime.engine import Engine, Graphs
 from util.errors import InputError, run_script
 from util.files import sha256
 from util.flag_types import positive_int, script_parser
@@ -75,7 +74,7 @@ def compare(args: argparse.Namespace) -> None:
     if not timing.ours:
         raise InputError(f"{args.input} has one frame from its first mask on: give more.")
     height, width = core.size or (0, 0)
-    remembered = max(len(memory.times) for memory in engine.memories)
+    remembered = max(len(memory.permanent) for memory in engine.memories)
     print(
         f"{width} x {height}, {len(core.labels)} objects, {len(same)} frames, {remembered} remembered:\n"
         f"onnxruntime {1 / median(timing.ours):.2f} FPS, PyTorch {1 / median(timing.plain):.2f} FPS, "

@@ -1,7 +1,6 @@
 """Measure the speed of the system and of a plain formulation, alternately in one process."""
 
 import argparse
-import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 
 from model.fast_inference import trials
 from model.fast_inference.precision import is_reduced, make_trials
-from scripts.benchmark import inference, interactive, training
+from scripts.benchmark import inference, training
 from scripts.benchmark.timing import Report
 from util.device import add_device_flags, set_up_device
 from util.errors import run_script
@@ -27,8 +26,7 @@ SIZES = {  # of `all`, which takes minutes: objects, frames, training steps, the
 def main() -> None:
     """Parse the flags and run one benchmark."""
     parser = script_parser(__doc__, "python -m scripts.benchmark --markdown table.md read --turns 5")
-    parser.add_argument("--json", type=Path, help="also write the measurements to this file")
-    parser.add_argument("--markdown", type=Path, help="also write them to this file, as a table")
+    parser.add_argument("--markdown", type=Path, help="also write the measurements to this file, as a table")
     commands = parser.add_subparsers(title="what to measure", required=True)
     everything = commands.add_parser("all", help="frames, the memory read and training steps")
     inference.add_video_flags(everything.add_argument)
@@ -36,17 +34,16 @@ def main() -> None:
     everything.set_defaults(run=run_all)
     trial = "the trials by which this processor's ways to compute are chosen, with their numbers"
     commands.add_parser("machine", help=trial, description=trial).set_defaults(run=run_trials)
-    for part in (inference, interactive, training):
-        part.add_commands(commands)
+    inference.add_commands(commands)
+    training.add_command(commands)
     args = parser.parse_args()
-    settings = {
-        name: str(value) for name, value in vars(args).items() if name not in ("run", "json", "markdown")
-    }
-    report = Report(settings)
+    report = Report()
     try:
         args.run(args, report)
     finally:  # keep the finished measurements when the rest is stopped
-        write(report, args.json, args.markdown)
+        if args.markdown is not None:
+            with atomic_path(args.markdown) as temporary:
+                temporary.write_text(report.markdown())
 
 
 def run_all(args: argparse.Namespace, report: Report) -> None:
@@ -77,14 +74,6 @@ def run_trials(args: argparse.Namespace, report: Report) -> None:
         for name, seconds in (trial.usual, trial.other):
             chosen = " (chosen)" * (name == trial.chosen)
             report.number(f"{subject}: {name}{chosen}", 1e3 * seconds, "ms")
-
-
-def write(report: Report, json_file: Path | None, markdown_file: Path | None) -> None:
-    """Write the measurements to the given files."""
-    for path, text in ((json_file, json.dumps(report.content, indent=1)), (markdown_file, report.markdown())):
-        if path is not None:
-            with atomic_path(path) as temporary:
-                temporary.write_text(text)
 
 
 if __name__ == "__main__":

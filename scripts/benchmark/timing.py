@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -36,15 +36,12 @@ class Timing:
 
 
 class Report:
-    """Prints measurements as they are made, and keeps them for files.
+    """Prints measurements as they are made, and keeps them for a table."""
 
-    Attributes:
-        content: `machine`, `settings`, and under `measurements` one dictionary for each line printed.
-    """
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.content: dict[str, Any] = {"machine": machine(), "settings": settings, "measurements": []}
-        print(self.content["machine"])
+    def __init__(self) -> None:
+        self.machine = machine()
+        self.rows = ["| what | ours | plain | times as fast | |", "|---|---|---|---|---|"]
+        print(self.machine)
         print(f"{'':<34} {'ours':>9} {'plain':>9} {'ratio':>6}")
 
     def timing(self, name: str, timing: Timing, unit: str, scale: float = 1) -> None:
@@ -59,24 +56,16 @@ class Report:
         ours, plain = scale / median(timing.ours), scale / median(timing.plain)
         pairs = len(timing.ours)
         print(f"{name:<34} {ours:>9.2f} {plain:>9.2f} {timing.ratio:>6.2f}   {unit}, {pairs} pairs")
-        measured = {"ours": ours, "plain": plain, "ratio": timing.ratio, "unit": unit, "pairs": pairs}
-        self.content["measurements"].append({"name": name, **measured})
+        self.rows.append(f"| **{name}** | {ours:.2f} | {plain:.2f} | {timing.ratio:.2f} | {unit} |")
 
     def number(self, name: str, value: float, unit: str) -> None:
         """Add a single number."""
         print(f"{name}: {value:.6g} {unit}")
-        self.content["measurements"].append({"name": name, "value": value, "unit": unit})
+        self.rows.append(f"| {name} | {value:.5g} | | | {unit} |")
 
     def markdown(self) -> str:
         """Return the machine and a table of all measurements."""
-        rows = ["| what | ours | plain | times as fast | |", "|---|---|---|---|---|"]
-        for each in self.content["measurements"]:
-            if "ratio" in each:
-                ours, plain, ratio = (f"{each[key]:.2f}" for key in ("ours", "plain", "ratio"))
-                rows.append(f"| **{each['name']}** | {ours} | {plain} | {ratio} | {each['unit']} |")
-            else:
-                rows.append(f"| {each['name']} | {each['value']:.5g} | | | {each['unit']} |")
-        return "\n".join([*self.content["machine"].splitlines(), "", *rows, ""])
+        return "\n".join([*self.machine.splitlines(), "", *self.rows, ""])
 
 
 def compare(

@@ -20,7 +20,7 @@ from util.hyper_para import CROP_HELP, crop_size
 from util.ranks import Ranks
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `train` and its flags."""
     parser = commands.add_parser("train", help="training steps of stage 2", description=__doc__)
     add = parser.add_argument

@@ -2,8 +2,6 @@
 
 import argparse
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,11 @@ from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
 from util.files import remove_leftovers, sha256
-from util.lock import exclusive
 from util.palette import voc_palette
 from util.progress import FrameProgress
 from util.ranks import joined_ranks, share
 
 METRIC = "J_AND_F"
-CURVE_FILE = "curve.png"
-MASKS_FOLDER = "masks"
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +32,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
     Under torchrun the processes share the samples; each has its own clock.
     """
-    with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
-        if ranks.is_first:
-            alone.enter_context(exclusive(args.output, "evaluation"))
+    with joined_ranks(set_up_device(args), for_training=False) as ranks:
         args.amp = precision_of_run(args, ranks)
         session = open_session(args)
         networks = Networks(args, ranks.device, told=ranks.is_first)
@@ -49,13 +42,14 @@ def evaluate(args: argparse.Namespace) -> None:
         shares = share([len(each) * len(each.labels) for each in sequences], ranks.count)
         mine = [unfinished[index] for index in shares[ranks.rank]]
         session.take(mine, reports=ranks.is_first)
-        ranks.from_first(None)  # the first rank has accepted the folder
-        if ranks.is_first:
-            announce(session, unfinished, ranks.count)
-        interactions = len(mine) * session.max_nb_interactions
-        with FrameProgress(interactions, ranks.is_first, rate="per second") as progress, session:
-            run_samples(session, networks, args, progress)
-        ranks.gather(None)  # wait for all ranks
+        with session:
+            ranks.from_first(None)  # the first rank has accepted the folder
+            if ranks.is_first:
+                announce(session, len(unfinished), ranks.count)
+            interactions = len(mine) * session.max_nb_interactions
+            with FrameProgress(interactions, ranks.is_first, rate="per second") as progress:
+                run_samples(session, networks, args, progress)
+            ranks.gather(None)  # wait for all ranks
         if ranks.is_first:
             finish(session, args)
 
@@ -103,7 +97,7 @@ def is_done(session: DavisInteractiveSession, key: SampleKey, args: argparse.Nam
 
 def mask_folder(output: Path, key: SampleKey, number: int) -> Path:
     """Return the folder of the masks of an interaction."""
-    return output / MASKS_FOLDER / key.sequence / f"{key.scribble_idx:03}" / str(number)
+    return output / "masks" / key.sequence / f"{key.scribble_idx:03}" / str(number)
 
 
 def check_frames(sequence: TrackSequence) -> None:
@@ -118,20 +112,16 @@ def check_frames(sequence: TrackSequence) -> None:
         )
 
 
-def announce(session: DavisInteractiveSession, unfinished: Sequence[SampleKey], processes: int) -> None:
+def announce(session: DavisInteractiveSession, unfinished: int, processes: int) -> None:
     """Log what is run, and what differs from the official track."""
-    if len(unfinished) < len(session.keys):
-        log.info(
-            "%d of %d samples are finished already.", len(session.keys) - len(unfinished), len(session.keys)
-        )
+    count = len(session.keys)
+    if unfinished < count:
+        log.info("%d of %d samples are finished already.", count - unfinished, count)
     made = [sequence.name for sequence in session.sequences.values() if not sequence.scribbles]
     if made:
         log.info("No scribble files for %s: the robot draws the first scribbles.", ", ".join(made))
     if processes > 1 and session.scorer_time:
-        log.info(
-            "Each of the %d processes has its own clock; processes on one machine slow each other down.",
-            processes,
-        )
+        log.info("Each of the %d processes has its own clock; they slow each other down.", processes)
 
 
 def run_samples(
@@ -158,12 +148,11 @@ def run_samples(
 
 
 def finish(session: DavisInteractiveSession, args: argparse.Namespace) -> None:
-    """Write report, summary and curve; print AUC and J&F@60s."""
-    session.write_report()
+    """Write the curve; print AUC and J&F@60s."""
     summary = session.get_global_summary()
     samples = summary["samples"]
     title = f"DAVIS interactive, {args.policy}: {samples['finished']} samples"
-    write_curve(summary, METRIC, title, args.output / CURVE_FILE)
+    write_curve(summary, METRIC, title, args.output / "curve.png")
     if samples["timed_out"]:
         print(f"Out of time: {len(samples['timed_out'])} of {samples['all']} samples")
     reached = summary["metric_at_threshold"]

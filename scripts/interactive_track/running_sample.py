@@ -82,10 +82,7 @@ class RunningSample:
 def checked_masks(masks: ArrayLike, sequence: TrackSequence) -> NDArray[np.uint8]:
     """Return submitted label maps `T x H x W`; raise InputError for another shape or unknown labels."""
     shape = (len(sequence), *sequence.size)
-    try:
-        labels = np.asarray(masks)
-    except ValueError as error:  # frames of several sizes
-        raise InputError(f"the masks of {sequence.name} are not all of one size: make them so.") from error
+    labels = np.asarray(masks)
     if labels.shape != shape or labels.dtype.kind not in "bui":
         raise InputError(
             f"the masks of {sequence.name} are {labels.shape} of {labels.dtype}: submit label maps of whole "

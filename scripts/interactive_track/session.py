@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
@@ -87,10 +87,6 @@ class DavisInteractiveSession:
             raise InputError(f"there is no server at {host}: give the host localhost.")
         if metric_to_optimize not in METRICS:
             raise InputError(f"there is no metric {metric_to_optimize}: give one of {', '.join(METRICS)}.")
-        if max_nb_interactions < 1 or not max_time > 0:
-            raise InputError(
-                "a sample needs at least one interaction and a positive time limit: raise its limits."
-            )
         self.max_nb_interactions = max_nb_interactions
         self.max_time = max_time
         self.metric = metric_to_optimize
@@ -112,7 +108,7 @@ class DavisInteractiveSession:
             **(settings or {}),
         }
         self._waiting = [key for key in self.keys if not self.samples[key].finished]
-        self._is_whole = self._reports = True
+        self._reports = True
         self._running = ExitStack()
         self._sample: RunningSample | None = None
         self._began_at: float | None = None  # time of the sample's first scribbles
@@ -123,24 +119,22 @@ class DavisInteractiveSession:
         """Key of the running sample."""
         return self._current().report.key
 
-    def take(self, share: Collection[SampleKey], reports: bool) -> None:
-        """Limit this process to some samples; other processes run the others and write to the same folder.
+    def take(self, share: Sequence[SampleKey], reports: bool) -> None:
+        """Limit this process to some samples, before it enters; other processes run the others.
 
         Args:
             share: keys of the samples to run, from their beginning.
-            reports: whether this process, and no other, writes report and summary.
-
-        Raises:
-            InputError: see the class. The other processes must wait for the one that reports.
+            reports: whether this process, and no other, locks the folder and writes report and summary. The
+                others must wait until it has entered.
         """
-        self._waiting = list(share)
-        self._is_whole, self._reports = False, reports
-        self._set_up_folder()
+        self._waiting, self._reports = list(share), reports
 
     def __enter__(self) -> Self:
-        if self.folder is not None and self._is_whole:
+        if self.folder is not None and self._reports:
             self._running.enter_context(exclusive(self.folder, "session"))
-            self._set_up_folder()
+            record_settings(self.folder, self.settings, "give another folder for the report.")
+            for folder in (self.folder, self.folder / SAMPLES_FOLDER):
+                remove_leftovers(folder)
         return self
 
     def __exit__(
@@ -164,7 +158,10 @@ class DavisInteractiveSession:
             self._sample = None
         if not self._waiting:
             return False
-        self._begin(self._waiting.pop(0))
+        key = self._waiting.pop(0)
+        report = self.samples[key] = self._empty(key)
+        self._sample = RunningSample(self.sequences[key.sequence], report, self.metric)
+        self._began_at = self._given_at = None
         return True
 
     def get_scribbles(self, only_last: bool = False) -> tuple[str, dict[str, Any], bool]:
@@ -226,7 +223,7 @@ class DavisInteractiveSession:
         Args:
             save_file: path to write it to as JSON; None writes no file.
         """
-        samples = list(self._all_samples().values())
+        samples = self._all_samples()
         summary = summarise(samples, self.max_nb_interactions, self.max_time, self.metric)
         summary["samples"] = {
             "all": len(samples),
@@ -243,28 +240,17 @@ class DavisInteractiveSession:
     def write_report(self) -> None:
         """Write report and summary of all samples so far, also those of other processes."""
         if self.folder is not None and self._reports:
-            write_report(self.folder, self._all_samples().values())
+            write_report(self.folder, self._all_samples())
             self.get_global_summary(self.folder / SUMMARY_FILE)
-
-    def _set_up_folder(self) -> None:
-        if self.folder is not None and self._reports:
-            record_settings(self.folder, self.settings, "give another folder for the report.")
-            for folder in (self.folder, self.folder / SAMPLES_FOLDER):
-                remove_leftovers(folder)
 
     def _empty(self, key: SampleKey) -> SampleReport:
         sequence = self.sequences[key.sequence]
         return SampleReport(key, sequence.labels, by_robot=not sequence.scribbles)
 
-    def _all_samples(self) -> dict[SampleKey, SampleReport]:
-        written = {} if self.folder is None or self._is_whole else read_samples(self.folder, self.keys)
-        return {**self.samples, **written}
-
-    def _begin(self, key: SampleKey) -> None:
-        """Start a sample from its beginning."""
-        report = self.samples[key] = self._empty(key)
-        self._sample = RunningSample(self.sequences[key.sequence], report, self.metric)
-        self._began_at = self._given_at = None
+    def _all_samples(self) -> list[SampleReport]:
+        """Return all samples, those of other processes from their files."""
+        written = {} if self.folder is None else read_samples(self.folder, self.keys)
+        return list({**self.samples, **written}.values())
 
     def _current(self) -> RunningSample:
         if self._sample is None:

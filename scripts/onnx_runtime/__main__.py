@@ -2,7 +2,6 @@
 
 import argparse
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset.masks.writer import write_mask
-from scripts.onnx_runtime.engine import Engine, Floats
-from scripts.onnx_runtime.graphs import Graphs
+from scripts.onnx_runtime.engine import Engine, Floats, Graphs
 from util.errors import InputError, run_script
 from util.flag_types import positive_int, script_parser, whole_number
 from util.palette import voc_palette
-
-Size = tuple[int, int]  # height, width
 
 VOID = 255  # no object, in paletted masks
 
@@ -48,8 +44,14 @@ def main() -> None:
 def propagate(args: argparse.Namespace) -> None:
     """Propagate the masks and write one PNG per frame, from the first frame with a mask on."""
     frames = files_in(args.input, ".jpg", ".jpeg", ".png")
-    masks = masks_by_frame(args.masks, frames)
-    frames = frames[min(map(frames.index, masks)) :]
+    masks = {path.stem: path for path in files_in(args.masks, ".png")} if args.masks.is_dir() else {}
+    masks = masks or {frames[0].stem: args.masks}
+    stems = [path.stem for path in frames]
+    if strangers := [path for stem, path in masks.items() if stem not in stems]:
+        raise InputError(
+            f"{strangers[0]} is not named after a frame: name it as one, such as {stems[0]}.png."
+        )
+    frames = frames[min(map(stems.index, masks)) :]
     results = [args.output / f"{path.stem}.png" for path in frames]
     if existing := [path for path in results if path.exists()]:
         raise InputError(f"{existing[0]} exists: remove it, or give another folder as --output.")
@@ -62,15 +64,9 @@ def propagate(args: argparse.Namespace) -> None:
     seconds = 0.0
     for path, result in zip(frames, results, strict=True):
         picture = read(path, "RGB")
-        mask = read_labels(masks[path], picture.shape[:2]) if path in masks else None
+        mask = read_labels(masks[path.stem], picture.shape[:2]) if path.stem in masks else None
         start = time.perf_counter()
-        try:
-            labels = segmented(engine, picture, mask, args.size)
-        except MemoryError as error:
-            raise InputError(
-                f"{path} with its objects does not fit into this machine's memory: give a smaller "
-                "--max_memory_frames or --size, or fewer objects."
-            ) from error
+        labels = segmented(engine, picture, mask, args.size)
         seconds += time.perf_counter() - start
         write_mask(result, labels, voc_palette())
     print(f"{len(frames)} frames in {seconds:.1f} s ({len(frames) / seconds:.2f} FPS): {args.output}")
@@ -87,11 +83,11 @@ def segmented(
         mask: labels `H x W` given on this frame.
         short_side: limit of the shorter side in the network.
     """
-    size = (picture.shape[0], picture.shape[1])
-    planes = picture.astype(np.float32).transpose(2, 0, 1) / np.float32(255)
-    image = (planes - engine.graphs.mean[:, None, None]) / engine.graphs.std[:, None, None]
+    metadata, size = engine.graphs.metadata, picture.shape[:2]
+    mean, std = (np.array(metadata[name].split(","), np.float32) for name in ("mean", "std"))
+    image = ((picture / np.float32(255) - mean) / std).transpose(2, 0, 1)
     if min(size) > short_side:  # the aspect is kept, and the longer side truncated
-        working = (size[0] * short_side // min(size), size[1] * short_side // min(size))
+        working = tuple(side * short_side // min(size) for side in size)
         image = resized(image, working, Image.Resampling.BICUBIC)
         if mask is not None:  # each pixel takes the label of one pixel
             rows, columns = (
@@ -103,8 +99,8 @@ def segmented(
     return np.array([0, *engine.labels], np.uint8)[prob.argmax(axis=0)]
 
 
-def resized(planes: Floats, size: Size, how: Image.Resampling) -> Floats:
-    """Resize planes `N x H x W`; where they shrink, pixels are averaged."""
+def resized(planes: Floats, size: tuple[int, ...], how: Image.Resampling) -> Floats:
+    """Resize planes `N x H x W` to a size (H, W); where they shrink, pixels are averaged."""
     if planes.shape[1:] == size:
         return planes
     return np.stack([np.asarray(Image.fromarray(each).resize(size[::-1], how)) for each in planes])
@@ -118,19 +114,6 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
     return found
 
 
-def masks_by_frame(masks: Path, frames: Sequence[Path]) -> dict[Path, Path]:
-    """Return the mask files by frame; raise InputError when one belongs to no frame."""
-    if masks.is_file():
-        return {frames[0]: masks}
-    by_stem = {frame.stem: frame for frame in frames}
-    files = files_in(masks, ".png")
-    if strangers := [file for file in files if file.stem not in by_stem]:
-        raise InputError(
-            f"{strangers[0]} is not named after a frame: name it as one, such as {frames[0].stem}.png."
-        )
-    return {by_stem[file.stem]: file for file in files}
-
-
 def read(path: Path, mode: str | None = None) -> NDArray[Any]:
     """Read a picture, and convert it to a mode of Pillow; raise InputError when it cannot be read."""
     try:
@@ -140,7 +123,7 @@ def read(path: Path, mode: str | None = None) -> NDArray[Any]:
         raise InputError(f"{path} cannot be read as a picture: {error}") from error
 
 
-def read_labels(path: Path, size: Sequence[int]) -> NDArray[np.uint8]:
+def read_labels(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
     """Read the labels of a paletted or grey PNG of `size` (H, W); raise InputError for any other file."""
     labels = read(path)
     if labels.ndim != 2 or labels.dtype != np.uint8:

@@ -1,16 +1,75 @@
-"""The engine: propagates masks through a video, one frame at a time."""
+"""The graphs of the propagation network, and the engine that carries masks through a video with them."""
 
 import math
-from typing import Any
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.onnx_runtime.graphs import Graphs
+from util.errors import InputError
 
 Floats = NDArray[np.float32]
 
+NAMES = ("encode_query", "encode_memory", "segment")
 EPSILON = np.float32(1e-7)  # probabilities are clamped to EPSILON ... 1 - EPSILON
+
+
+class Graphs:
+    """The propagation network as `scripts.export_onnx` writes it.
+
+    Args:
+        folder: folder of the three files.
+        providers: onnxruntime's execution providers, in order of preference.
+
+    Attributes:
+        metadata: text by name, as the export wrote it; docs/EXPORT.md lists the names.
+
+    Raises:
+        InputError: onnxruntime or a file is missing, cannot be read, or belongs to another export.
+    """
+
+    def __init__(self, folder: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
+        self.sessions = {name: open_graph(folder / f"{name}.onnx", providers) for name in NAMES}
+        metadata = [each.get_modelmeta().custom_metadata_map for each in self.sessions.values()]
+        for name, each in zip(NAMES, metadata, strict=True):
+            if each.get("graph") != name or each["weights_sha256"] != metadata[0]["weights_sha256"]:
+                raise InputError(
+                    f"{folder / name}.onnx does not belong to the other graphs of {folder}: export them "
+                    "again, into an empty folder."
+                )
+        self.metadata = metadata[-1]
+
+    def run(self, name: str, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return the outputs of a graph; docs/EXPORT.md lists its inputs and outputs, in order."""
+        session = self.sessions[name]
+        names = [each.name for each in session.get_inputs()]
+        return session.run(None, dict(zip(names, inputs, strict=True)))
+
+
+def open_graph(path: Path, providers: Sequence[str]) -> Any:
+    """Open a graph as an onnxruntime session; arguments and errors as in `Graphs`."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError("onnxruntime is missing: run `pip install onnxruntime`.") from error
+    if not path.is_file():
+        raise InputError(f"there is no graph at {path}: export it by `python -m scripts.export_onnx`.")
+    available = onnxruntime.get_available_providers()
+    if absent := set(providers) - set(available):
+        raise InputError(
+            f"onnxruntime has no {absent.pop()} here, only {', '.join(available)}: give one of these, or "
+            "install the package of onnxruntime that has it."
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))  # 0: one for each core
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads use no CPU
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=list(providers))
+    except Exception as error:  # onnxruntime's errors have no common type
+        raise InputError(f"{path} cannot be opened as an ONNX graph: export it again.") from error
 
 
 class Engine:
@@ -45,6 +104,7 @@ class Engine:
         self.memories: list[ObjectMemory] = []  # one per object
         self.time = -1  # index of the last frame
         self.last_permanent = 0
+        self.shape: tuple[int, ...] = ()  # of all frames
 
     def step(self, frame: Floats, mask: NDArray[np.integer[Any]] | None = None) -> Floats:
         """Segment the next frame.
@@ -55,27 +115,37 @@ class Engine:
 
         Returns:
             Probabilities `(K+1) x H x W` of the background and the objects in `labels`; they sum to one.
+
+        Raises:
+            InputError: the frame has another size than the ones before it.
         """
+        self.shape = self.shape or frame.shape
+        if frame.shape != self.shape:
+            raise InputError("a frame has another size than the ones before it: give all in one size.")
         self.time += 1
-        padding = [(0, 0), *(padding_for(side, self.graphs.stride) for side in frame.shape[1:])]
-        image = np.pad(frame, padding)[None]
+        stride = int(self.graphs.metadata["stride"])
+        zeros = [-side % stride for side in frame.shape[1:]]  # an odd one comes after the frame
+        padding = [(each // 2, each - each // 2) for each in zeros]
+        image = np.pad(frame, [(0, 0), *padding])[None]
         prob = self._segment(image)
         given = {} if mask is None else {int(label): mask == label for label in np.unique(mask) if label}
         if given:
-            prob = self._with_given(prob, {label: np.pad(each, padding[1:]) for label, each in given.items()})
+            prob = self._with_given(prob, {label: np.pad(each, padding) for label, each in given.items()})
         permanent = bool(given) or self.time - self.last_permanent >= self.mem_every
         if permanent or self.remember_previous:
             self._remember(image, prob[1:], permanent, [label in given for label in self.labels])
-        _, (top, _), (left, _) = padding
+        (top, _), (left, _) = padding
         return prob[:, top : top + frame.shape[1], left : left + frame.shape[2]]
 
     def _segment(self, image: Floats) -> Floats:
         """Return probabilities `(K+1) x H x W` of the known objects on a padded frame `1 x 3 x H x W`."""
         objects = [np.empty((0, *image.shape[2:]), np.float32)]
         if self.labels:
-            query = self.graphs.encode_query(image)
+            query = self.graphs.run("encode_query", image)
             # objects with the same number of remembered frames could be one call, which no CPU does faster
-            objects += [sigmoid(self.graphs.segment(*memory.view(), query)) for memory in self.memories]
+            for memory in self.memories:
+                (logits,) = self.graphs.run("segment", *memory.view(), *query)
+                objects.append(1 / (1 + np.exp(-logits.clip(-80, 80))))
         return aggregate(np.concatenate(objects))
 
     def _with_given(self, prob: Floats, given: dict[int, NDArray[np.bool_]]) -> Floats:
@@ -100,17 +170,24 @@ class Engine:
         """
         others = objects.sum(axis=0) - objects
         for i, memory in enumerate(self.memories):
-            key, value = self.graphs.encode_memory(image, objects[i : i + 1], others[i : i + 1])
-            memory.write(key[0], value[0], self.time, permanent, given[i])
+            masks = objects[i : i + 1], others[i : i + 1]
+            key, value = self.graphs.run("encode_memory", image, *masks)
+            memory.write(Remembered(key, value, self.time, given[i]), permanent)
         if permanent and self.memories:
             self.last_permanent = self.time
 
 
-class ObjectMemory:
-    """Keys and values of one object's remembered frames.
+class Remembered(NamedTuple):
+    """A frame in the memory of an object."""
 
-    Permanent frames fill the storage from the front. The temporary one (the previous frame) lies behind them
-    and is overwritten by the next write. Storage grows by half, so that frames are rarely copied.
+    key: Floats  # 1 x P x 128
+    value: NDArray[Any]  # 1 x P x 512
+    time: int  # index of the frame
+    given: bool  # whether its mask was given
+
+
+class ObjectMemory:
+    """The remembered frames of one object.
 
     Args:
         max_frames: limit of permanent frames; None for no limit. A further frame replaces the one with the
@@ -120,63 +197,31 @@ class ObjectMemory:
 
     def __init__(self, max_frames: int | None = None) -> None:
         self.max_frames = max_frames
-        self.times: list[int] = []  # frame index of each permanent frame
-        self.given: list[bool] = []  # whether its mask was given
-        self.has_temporary = False
-        self.keys: Floats | None = None  # slots x P x 128
-        self.values: NDArray[Any] | None = None  # slots x P x 512
+        self.permanent: list[Remembered] = []  # in order of time
+        self.temporary: list[Remembered] = []  # at most the previous frame
 
-    def write(self, key: Floats, value: NDArray[Any], time: int, permanent: bool, given: bool) -> None:
-        """Remember a frame in place of the temporary one.
-
-        Args:
-            key: memory key, `P x 128`.
-            value: memory value, `P x 512`.
-            time: index of the frame.
-            permanent: whether to keep the frame, rather than only until the next write.
-            given: whether the mask of this frame was given.
-        """
-        slot: int | None = len(self.times)
-        if permanent and slot == self.max_frames:
-            slot = self._least_useful(given)
-            permanent = slot is not None
-        slot = len(self.times) if slot is None else slot
-        self.keys, self.values = with_row(self.keys, slot, key), with_row(self.values, slot, value)
-        if permanent:
-            self.times[slot : slot + 1], self.given[slot : slot + 1] = [time], [given]
-        self.has_temporary = not permanent
+    def write(self, frame: Remembered, permanent: bool) -> None:
+        """Remember a frame in place of the temporary one; `permanent`: longer than until the next call."""
+        if permanent and len(self.permanent) == self.max_frames:
+            replaced = self._least_useful(frame.given)
+            permanent = replaced is not None
+            if replaced is not None:
+                self.permanent.pop(replaced)
+        self.permanent += [frame] * permanent
+        self.temporary = [] if permanent else [frame]
 
     def view(self) -> tuple[Floats, NDArray[Any]]:
-        """Return keys `1 x T x P x 128` and values `1 x T x P x 512` of the T remembered frames, uncopied."""
-        assert self.keys is not None and self.values is not None
-        frames = len(self.times) + self.has_temporary
-        return self.keys[None, :frames], self.values[None, :frames]
+        """Return keys `1 x T x P x 128` and values `1 x T x P x 512` of the T remembered frames."""
+        frames = self.permanent + self.temporary
+        return np.stack([f.key for f in frames], axis=1), np.stack([f.value for f in frames], axis=1)
 
     def _least_useful(self, given: bool) -> int | None:
-        """Return the slot to replace by a frame with a given or predicted mask; None if there is none."""
-        by_time = sorted(range(len(self.times)), key=self.times.__getitem__)
-        times = [*(self.times[slot] for slot in by_time), math.inf]  # the newest goes last
-        gap = {slot: times[i + 1] - times[i - 1] for i, slot in enumerate(by_time) if i > 0}
-        predicted = {slot: size for slot, size in gap.items() if not self.given[slot]}
+        """Return the index to replace by a frame with a given or predicted mask; None if there is none."""
+        times = [*(frame.time for frame in self.permanent), math.inf]  # the newest goes last
+        gap = {i: times[i + 1] - times[i - 1] for i in range(1, len(self.permanent))}
+        predicted = {i: size for i, size in gap.items() if not self.permanent[i].given}
         candidates = predicted or (gap if given else {})
-        return min(candidates, key=candidates.__getitem__) if candidates else None
-
-
-def with_row(storage: NDArray[Any] | None, slot: int, row: NDArray[Any]) -> NDArray[Any]:
-    """Write a row into storage `slots x ...`, which grows by half when it is full."""
-    if storage is None or slot == len(storage):
-        grown = np.empty((max(4, slot + slot // 2), *row.shape), row.dtype)
-        if storage is not None:
-            grown[:slot] = storage
-        storage = grown
-    storage[slot] = row
-    return storage
-
-
-def padding_for(side: int, multiple: int) -> tuple[int, int]:
-    """Return the zeros before and after a side that make it a multiple; an odd one comes after."""
-    zeros = -side % multiple
-    return zeros // 2, zeros - zeros // 2
+        return min(candidates, key=candidates.__getitem__, default=None)
 
 
 def aggregate(objects: Floats) -> Floats:
@@ -191,8 +236,3 @@ def aggregate(objects: Floats) -> Floats:
     prob = np.concatenate([background, objects]).clip(EPSILON, 1 - EPSILON)
     odds = prob / (1 - prob)
     return odds / odds.sum(axis=0)
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """Return the probabilities of logits."""
-    return 1 / (1 + np.exp(-logits.clip(-80, 80)))
