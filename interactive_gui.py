@@ -19,16 +19,10 @@ from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
 from scripts.correspondence.results import Selection, look_up, read_shown, write_results
 from scripts.correspondence.windows import CorrespondenceGui, check_display
-from scripts.evaluation.flags import add_network_flags
+from scripts.evaluation.flags import add_network_flags, point
 from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.flag_types import positive_float, script_parser
-
-
-def point(text: str) -> tuple[float, float]:
-    """Parse X,Y."""
-    x, y = map(float, text.split(","))
-    return x, y
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,33 +34,15 @@ def parse_args() -> argparse.Namespace:
     add("--tar_image", type=Path, help="target picture; it may have another size")
     add("--frames", type=Path, help="folder of pictures; choose source and target with the arrow keys")
     add = parser.add_argument_group("files instead of windows").add_argument
-    add(
-        "--click",
-        type=point,
-        nargs="+",
-        action="extend",
-        metavar="X,Y",
-        help="points in the source picture, in pixels from the top left",
-    )
-    add(
-        "--mask",
-        type=Path,
-        help="PNG of the size of the source picture; the region is where labels are above 0",
-    )
+    points = "points in the source picture, in pixels from the top left"
+    add("--click", type=point, nargs="+", action="extend", metavar="X,Y", help=points)
+    add("--mask", type=Path, help="PNG of the source's size; the region is where labels are above 0")
     add = parser.add_argument_group("network and results").add_argument
     add_network_flags(add)
-    add(
-        "--temperature",
-        type=positive_float,
-        default=1.0,
-        help="temperature of the softmax; a lower one gives a sharper map (default: %(default)s)",
-    )
-    add(
-        "--output",
-        type=Path,
-        default=Path("output/correspondence"),
-        help="folder of views and matches (default: %(default)s)",
-    )
+    sharper = "temperature of the softmax; a lower one gives a sharper map (default: %(default)s)"
+    add("--temperature", type=positive_float, default=1.0, help=sharper)
+    output = Path("output/correspondence")
+    add("--output", type=Path, default=output, help="folder of views and matches (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -112,7 +88,14 @@ def write_files(args: argparse.Namespace) -> None:
     if args.mask is not None:
         selection = Selection(region=checked_region(args.mask, source.size))
     else:
-        selection = Selection(points=checked_points(args.click, source_path, source.size))
+        height, width = source.size
+        for x, y in args.click:
+            if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
+                raise InputError(
+                    f"--click {x:g},{y:g} lies outside {source_path}, which is {width} x {height}: "
+                    f"give X from 0 to {width - 1} and Y from 0 to {height - 1}."
+                )
+        selection = Selection(points=tuple((x, y) for x, y in args.click))
 
     network = load_network(args.model, set_up_device(args))
     correspondence = Correspondence(
@@ -136,9 +119,7 @@ def open_windows(args: argparse.Namespace) -> None:
     else:
         frames = sorted(list_images(args.frames), key=natural_order)
         if not frames:
-            raise InputError(
-                f"there are no pictures in {args.frames}: give a folder of frames with --frames."
-            )
+            raise InputError(f"there are no pictures in {args.frames}: give a folder of frames.")
     for path in frames[:2]:  # fail before the windows open
         read_shown(path)
     check_display()
@@ -151,20 +132,6 @@ def chosen_pair(args: argparse.Namespace) -> list[Path]:
     if args.src_image is None or args.tar_image is None:
         raise InputError("two pictures are needed: give --src_image and --tar_image.")
     return [args.src_image, args.tar_image]
-
-
-def checked_points(
-    points: list[tuple[float, float]], path: Path, size: tuple[int, int]
-) -> tuple[tuple[float, float], ...]:
-    """Return the points; raise InputError when one is outside of the picture of `size` (H, W)."""
-    height, width = size
-    for x, y in points:
-        if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
-            raise InputError(
-                f"--click {x:g},{y:g} lies outside {path}, which is {width} x {height}: "
-                f"give X from 0 to {width - 1} and Y from 0 to {height - 1}."
-            )
-    return tuple(points)
 
 
 def checked_region(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:

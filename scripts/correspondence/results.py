@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,23 +13,12 @@ from PIL import Image
 from dataset.image_io import read_image
 from model.correspondence import Correspondence, Match, best_match
 from model.padding import padding_for
-from scripts.correspondence.drawing import (
-    Picture,
-    Point,
-    resized,
-    side_by_side,
-    view_scale,
-    with_caption,
-    with_heat,
-    with_points,
-    with_region,
-)
+from scripts.correspondence.drawing import Picture, Point, side_by_side, with_heat, with_points, with_region
 from util.files import atomic_path
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """A picture with its view, which is resized once."""
+class Shown(NamedTuple):
+    """A picture and its file."""
 
     path: Path
     picture: Picture
@@ -39,16 +27,6 @@ class Shown:
     def size(self) -> tuple[int, int]:
         """(H, W) of the picture."""
         return self.picture.shape[0], self.picture.shape[1]
-
-    @property
-    def scale(self) -> float:
-        """Scale of the view."""
-        return view_scale(self.size)
-
-    @cached_property
-    def view(self) -> Picture:
-        """The picture at the scale of the view."""
-        return resized(self.picture, self.scale)
 
 
 def read_shown(path: Path) -> Shown:
@@ -65,9 +43,6 @@ class Selection:
 
     def __bool__(self) -> bool:
         return bool(self.points) or self.region is not None
-
-
-NOTHING = Selection()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,26 +66,19 @@ def look_up(correspondence: Correspondence, selection: Selection, temperature: f
     return Answer((maps / tops).amax(dim=0).cpu().numpy(), matches)
 
 
-def source_view(source: Shown, selection: Selection, hint: str = "") -> Picture:
+def source_view(source: Shown, selection: Selection) -> Picture:
     """Draw the source with the selection on it."""
-    view, text = source.view, source.path.name
     if selection.region is not None:
-        view = with_region(view, selection.region)
-        text += f"   region of {np.count_nonzero(selection.region)} pixels"
-    elif selection.points:
-        view = with_points(view, selection.points, source.scale)
-        text += "   " + "  ".join(f"({x:.0f}, {y:.0f})" for x, y in selection.points)
-    return with_caption(view, text, hint)
+        return with_region(source.picture, selection.region)
+    return with_points(source.picture, selection.points)
 
 
-def target_view(target: Shown, answer: Answer | None, hint: str = "") -> Picture:
+def target_view(target: Shown, answer: Answer | None) -> Picture:
     """Draw the target with the heat map of the answer and the best matches on it."""
-    view, text = target.view, target.path.name
-    if answer is not None:
-        view = with_heat(view, answer.heat, padding_for(*target.size), target.scale)
-        view = with_points(view, [(match.x, match.y) for match in answer.matches], target.scale)
-        text += "   " + "  ".join(f"({m.x:.0f}, {m.y:.0f}) score {m.score:.2g}" for m in answer.matches)
-    return with_caption(view, text, hint)
+    if answer is None:
+        return target.picture
+    view = with_heat(target.picture, answer.heat, padding_for(*target.size))
+    return with_points(view, [(match.x, match.y) for match in answer.matches])
 
 
 def write_results(
@@ -145,9 +113,9 @@ def write_results(
             for question, match in zip(asked, answer.matches if answer else (), strict=answer is not None)
         ],
     }
-    views = source_view(source, selection), target_view(target, answer, f"temperature {temperature:g}")
+    views = side_by_side(source_view(source, selection), target_view(target, answer))
     picture, matches = (stem.parent / f"{stem.name}{suffix}" for suffix in (".png", ".json"))
     with atomic_path(picture) as temporary:
-        Image.fromarray(side_by_side(*views)).save(temporary)
+        Image.fromarray(views).save(temporary)
     with atomic_path(matches) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,26 +1,19 @@
-"""The two windows of interactive_gui.py.
-
-Everything on screen follows from one immutable `State`. Events replace the state, and the loop draws a new
-state.
-"""
+"""The two windows of interactive_gui.py. OpenCV scales the pictures in them and reports mouse positions."""
 
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from model.correspondence import Correspondence, encode_source, encode_target
 from model.network import PropagationNetwork
-from scripts.correspondence.drawing import Point, to_picture, with_caption
+from scripts.correspondence.drawing import Point
 from scripts.correspondence.results import (
-    NOTHING,
     Answer,
     Selection,
     look_up,
@@ -32,6 +25,7 @@ from scripts.correspondence.results import (
 from util.errors import InputError
 
 SOURCE, TARGET = "Source", "Target"  # window names
+SIDE = 640  # longer side of a window at the start
 POLL_MS = 15  # milliseconds to wait for an event
 KEPT_FRAMES = 32  # cached pictures, and cached keys (0.8 MB each at 480p)
 KEYS = """click, drag     ask for a point, or paint a region
@@ -43,23 +37,11 @@ t               next temperature of the map
 r               reset
 s               save both views
 q, Esc          quit"""
-BRUSH = 14  # radius in view pixels
+BRUSH = 0.06  # diameter of the brush, relative to the longer side of the picture
 TEMPERATURES = (2.0, 1.0, 0.5, 0.25, 0.1)
 LEFT, UP, RIGHT, DOWN = 65361, 65362, 65363, 65364  # key codes of X11, as waitKeyEx returns them
 STEPS = {LEFT: (0, -1), RIGHT: (0, 1), UP: (-1, 0), DOWN: (1, 0)}  # source and target frame
 ESCAPE = 27
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """The state that the windows show."""
-
-    source: int  # index of a frame
-    target: int
-    temperature: float
-    selection: Selection = NOTHING
-    painting: bool = False  # a drag paints a region instead of moving a point
-    message: str = ""
 
 
 def check_display() -> None:
@@ -99,10 +81,14 @@ class CorrespondenceGui:
     ) -> None:
         self.frames = frames
         self.output = output
+        self.temperature = temperature
         self.choose_frames = choose_frames
-        self.state = State(0, min(1, len(frames) - 1), temperature)
-        self.drawn: State | None = None
+        self.source, self.target = 0, min(1, len(frames) - 1)  # indices of frames
+        self.selection = Selection()
+        self.painting = False  # whether a drag paints a region instead of moving a point
         self.brush_at: Point | None = None  # last position of the current stroke
+        self.message = ""
+        self.is_drawn = False
         self.shown = lru_cache(KEPT_FRAMES)(lambda index: read_shown(frames[index]))
         source_key = lru_cache(KEPT_FRAMES)(lambda index: encode_source(network, self.shown(index).picture))
         target_key = lru_cache(KEPT_FRAMES)(lambda index: encode_target(network, self.shown(index).picture))
@@ -113,26 +99,22 @@ class CorrespondenceGui:
 
     def run(self) -> None:
         """Open the windows and handle events until one is closed or q or Escape is pressed."""
-        self._open()
+        for name, index, left in ((SOURCE, self.source, 0), (TARGET, self.target, SIDE)):
+            height, width = self.shown(index).size
+            scale = SIDE / max(height, width)
+            cv2.namedWindow(name, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            cv2.resizeWindow(name, round(scale * width), round(scale * height))
+            cv2.moveWindow(name, left, 0)
+        cv2.setMouseCallback(SOURCE, self._mouse)
         try:
             while True:
-                if self.state is not self.drawn:
+                if not self.is_drawn:
                     self._draw()
                 key = cv2.waitKeyEx(POLL_MS)
                 if (key != -1 and not self._press(key & 0xFFFF)) or not self._is_open():
                     return
         finally:
             cv2.destroyAllWindows()
-
-    def _open(self) -> None:
-        left = 0
-        for name, index in ((SOURCE, self.state.source), (TARGET, self.state.target)):
-            cv2.namedWindow(name, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
-            view = with_caption(self.shown(index).view, "opening ...")
-            cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
-            cv2.moveWindow(name, left, 0)
-            left += view.shape[1] + 20
-        cv2.setMouseCallback(SOURCE, self._mouse)
 
     @staticmethod
     def _is_open() -> bool:
@@ -143,87 +125,85 @@ class CorrespondenceGui:
 
     def _mouse(self, event: int, x: int, y: int, flags: int, _: object) -> None:
         pressed = event == cv2.EVENT_LBUTTONDOWN
-        if pressed:
-            self.brush_at = None
-        elif event != cv2.EVENT_MOUSEMOVE or not flags & cv2.EVENT_FLAG_LBUTTON:
+        height, width = self.shown(self.source).size
+        dragged = event == cv2.EVENT_MOUSEMOVE and flags & cv2.EVENT_FLAG_LBUTTON
+        if not (pressed or dragged) or not (0 <= x < width and 0 <= y < height):
             return
-        shown = self.shown(self.state.source)
-        (height, width), scale = shown.size, shown.scale
-        point = to_picture((x, y), scale)
-        point = max(point[0], 0.0), max(point[1], 0.0)
-        if point[0] > width - 0.5 or point[1] > height - 0.5:  # on the caption, or dragged out
+        if self.painting:
+            self._paint((x, y) if pressed or self.brush_at is None else self.brush_at, (x, y))
+            self.brush_at = x, y
             return
-        if self.state.painting:
-            self._paint(self.brush_at or point, point, BRUSH / scale)
-            self.brush_at = point
-        else:
-            points = self.state.selection.points
-            kept = points if pressed else points[:-1]  # a drag moves the newest point
-            if pressed and not flags & cv2.EVENT_FLAG_SHIFTKEY:
-                kept = ()
-            place = min(point[0], width - 1.0), min(point[1], height - 1.0)
-            self._change(selection=Selection((*kept, place)))
+        points = self.selection.points
+        kept = points if pressed else points[:-1]  # a drag moves the newest point
+        if pressed and not flags & cv2.EVENT_FLAG_SHIFTKEY:
+            kept = ()
+        self._select(Selection((*kept, (float(x), float(y)))))
 
-    def _paint(self, start: Point, end: Point, radius: float) -> None:
-        """Paint a stroke between two events, in pixels of the picture."""
-        region = self.state.selection.region
-        if region is None:
-            region = np.zeros(self.shown(self.state.source).size, bool)
-        painted = region.astype(np.uint8)
+    def _paint(self, start: Point, end: Point) -> None:
+        """Paint a stroke between two events."""
+        size = self.shown(self.source).size
+        region = self.selection.region
+        painted = np.zeros(size, np.uint8) if region is None else region.astype(np.uint8)
         first, last = ((round(x), round(y)) for x, y in (start, end))
-        cv2.line(painted, first, last, 1, max(1, round(2 * radius)), cv2.LINE_8)
-        cv2.circle(painted, last, max(1, round(radius)), 1, cv2.FILLED)
-        self._change(selection=Selection(region=painted.astype(bool)))
+        cv2.line(painted, first, last, 1, max(1, round(BRUSH * max(size))))  # with round ends
+        self._select(Selection(region=painted.astype(bool)))
 
     def _press(self, key: int) -> bool:
         """Handle a key; return False to quit."""
         letter = chr(key).lower() if key < 128 else ""
-        state = self.state
         if key == ESCAPE or letter == "q":
             return False
         if letter == "m":
-            self._change(painting=not state.painting, selection=NOTHING)
+            self.painting = not self.painting
+            self._select(Selection())
         elif letter == "t":
-            colder = [t for t in TEMPERATURES if t < state.temperature]
-            self._change(temperature=colder[0] if colder else TEMPERATURES[0])
+            colder = [t for t in TEMPERATURES if t < self.temperature]
+            self.temperature = colder[0] if colder else TEMPERATURES[0]
+            self._select(self.selection)
         elif letter == "r":
-            self._change(selection=NOTHING)
+            self._select(Selection())
         elif letter == "s":
             self._save()
         elif letter == "h":
             print(KEYS)
         elif key in STEPS and self.choose_frames:
-            last = len(self.frames) - 1
-            source, target = (
+            last, size = len(self.frames) - 1, self.shown(self.source).size
+            self.source, self.target = (
                 min(max(index + step, 0), last)
-                for index, step in zip((state.source, state.target), STEPS[key], strict=True)
+                for index, step in zip((self.source, self.target), STEPS[key], strict=True)
             )
-            fits = self.shown(source).size == self.shown(state.source).size
-            self._change(source=source, target=target, selection=state.selection if fits else NOTHING)
+            fits = self.shown(self.source).size == size
+            self._select(self.selection if fits else Selection())
         return True
 
-    def _change(self, message: str = "", **fields: Any) -> None:
-        self.state = replace(self.state, message=message, **fields)
+    def _select(self, selection: Selection, message: str = "") -> None:
+        self.selection, self.message, self.is_drawn = selection, message, False
 
     def _save(self) -> None:
-        state = self.state
         stems = (self.output / f"views_{number:03}" for number in count(1))
         stem = next(stem for stem in stems if not stem.with_suffix(".png").exists())
-        source, target = self.shown(state.source), self.shown(state.target)
-        write_results(stem, source, target, state.selection, self._answer(state), state.temperature)
-        self._change(message=f"saved {stem.name}.png")
+        shown = self.shown(self.source), self.shown(self.target)
+        write_results(stem, *shown, self.selection, self._answer(), self.temperature)
+        self._select(self.selection, f"saved {stem.name}.png")
 
     def _draw(self) -> None:
-        """Show the state."""
-        state = self.drawn = self.state
-        hint = state.message or f"{'paint a region' if state.painting else 'click a point'}, h: help"
-        source = source_view(self.shown(state.source), state.selection, hint)
-        answer, hint = self._answer(state), f"temperature {state.temperature:g}"
-        target = target_view(self.shown(state.target), answer, hint)
-        for name, view in ((SOURCE, source), (TARGET, target)):
+        """Show both views; the titles say what they are."""
+        self.is_drawn = True
+        source, target, answer = self.shown(self.source), self.shown(self.target), self._answer()
+        hint = self.message or f"{'paint a region' if self.painting else 'click a point'}, h: help"
+        scores = "".join(f", ({m.x:.0f}, {m.y:.0f}) {m.score:.2g}" for m in answer.matches) if answer else ""
+        for name, view, title in (
+            (SOURCE, source_view(source, self.selection), f"{SOURCE} {source.path.name}: {hint}"),
+            (
+                TARGET,
+                target_view(target, answer),
+                f"{TARGET} {target.path.name}: temperature {self.temperature:g}{scores}",
+            ),
+        ):
             cv2.imshow(name, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+            cv2.setWindowTitle(name, title)
 
-    def _answer(self, state: State) -> Answer | None:
-        if not state.selection:
+    def _answer(self) -> Answer | None:
+        if not self.selection:
             return None
-        return look_up(self.pair(state.source, state.target), state.selection, state.temperature)
+        return look_up(self.pair(self.source, self.target), self.selection, self.temperature)

@@ -59,8 +59,8 @@ class Hands:
         return subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip()
 
     def window(self, name):
-        """Wait for a window and return its id."""
-        return wait_for(lambda: self.do("search", "--onlyvisible", "--name", f"^{name}$"), self.process)
+        """Wait for a window whose title begins with a name, and return its id."""
+        return wait_for(lambda: self.do("search", "--onlyvisible", "--name", f"^{name}"), self.process)
 
     def place(self, window):
         """Return x, y, width, height of a window on the screen, as soon as it is placed."""
