@@ -1,6 +1,5 @@
 """Evaluate on the DAVIS interactive track: a robot scribbles where masks are worst, eight times a sample."""
 
-import argparse
 from pathlib import Path
 
 from scripts.evaluation.flags import add_core_flags
@@ -16,12 +15,7 @@ EXAMPLE = "python -m scripts.eval_interactive_davis --davis ../DAVIS/2017 --outp
 
 
 def main() -> None:
-    """Parse the flags and evaluate."""
-    evaluate(parse_args())
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the flags; weights in the folder `saves` are used when they exist."""
+    """Parse the flags and evaluate; weights in the folder `saves` are used when they exist."""
     parser = script_parser(__doc__, EXAMPLE)
     add = parser.add_argument_group("data and rules").add_argument
     add("--davis", type=Path, default=DAVIS_2017, help="root of the data (default: %(default)s)")
@@ -49,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     add_core_flags(add)
     add_alias(add, "--prop_model", "model", type=Path)
     add_alias(add, "--mem_freq", "mem_every", type=positive_int)
-    return parser.parse_args()
+    evaluate(parser.parse_args())
 
 
 def usual_weights(name: str) -> Path | None:

@@ -5,7 +5,6 @@ Without masks, show the objects by clicks, boxes or words.
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video_dataset import UserVideo, open_user_video
@@ -16,12 +15,12 @@ from scripts.evaluation.flags import (
     ANY_VIDEO_MEMORY_FRAMES,
     add_engine_flags,
     add_overwrite_flag,
+    add_prompt_flags,
     engine_options,
 )
 from scripts.evaluation.loop import evaluate_video
 from scripts.evaluation.overlays import write_contact_sheet, write_overlay
 from scripts.evaluation.precision import precision_of_run
-from scripts.evaluation.prompt_flags import add_prompt_flags
 from scripts.evaluation.run_record import OWN_FOLDER, Run, begin_run
 from util.device import set_up_device
 from util.errors import InputError, run_script
@@ -31,21 +30,14 @@ from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import Ranks
 
-if TYPE_CHECKING:
-    from scripts.evaluation.first_masks import FirstMasks
-
 
 def main() -> None:
     """Parse the flags and propagate."""
     example = "python -m scripts.propagate_video --input clip.mp4 --masks first.png --output output/clip"
     parser = script_parser(__doc__, example)
     add = parser.add_argument
-    add(
-        "--input",
-        type=Path,
-        required=True,
-        help="video file, or folder of jpg, png, bmp, webp or tiff pictures",
-    )
+    pictures = "video file, or folder of jpg, png, bmp, webp or tiff pictures"
+    add("--input", type=Path, required=True, help=pictures)
     add("--masks", type=Path, help="a PNG, or a folder of PNGs named after their frames; else see --click")
     add("--output", type=Path, required=True, help="folder of the masks, one paletted PNG per frame")
     add_overwrite_flag(add)
@@ -67,22 +59,17 @@ def propagate(args: argparse.Namespace) -> None:
     """Check the flags, and propagate."""
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise InputError("--start must not be negative, and --end must be above it.")
-    made = first_masks(args)
+    check_masks(args)
     check_apart(args)
     check_sound(args)
-    if made is not None:
-        made.write()
+    if args.prompts:
+        from scripts.evaluation.first_masks import write_first_masks  # onnxruntime is slow to import
+
+        args.masks = write_first_masks(args)
         if args.first_only:
             return
-    video = open_user_video(
-        args.input,
-        args.masks,
-        short_side=args.size,
-        start=args.start,
-        end=args.end,
-        every=args.every,
-        backward=args.backward,
-    )
+    chosen = {"start": args.start, "end": args.end, "every": args.every, "backward": args.backward}
+    video = open_user_video(args.input, args.masks, short_side=args.size, **chosen)
     video.forward.check_apart(args.output)
     device = set_up_device(args)
     amp = precision_of_run(args, Ranks(device), video.forward)
@@ -92,34 +79,17 @@ def propagate(args: argparse.Namespace) -> None:
         write_results(args, video, network)
 
 
-def first_masks(args: argparse.Namespace) -> "FirstMasks | None":
-    """Return the first masks to make from clicks, a box or a word, whose path becomes --masks; or None.
-
-    Raises:
-        InputError: neither --masks nor a prompt is given, or both are.
-    """
+def check_masks(args: argparse.Namespace) -> None:
+    """Raise InputError when neither --masks nor a prompt is given, or both are."""
     if (args.masks is None) == (not args.prompts):
         raise InputError("give either --masks or --click, --box or --find, which make first masks.")
-    if args.masks is not None:
-        if args.at is not None or args.first_only:
-            raise InputError("--at and --first_only are for --click, --box and --find: leave them out.")
-        return None
-    from scripts.evaluation.first_masks import (
-        FirstMasks,
-    )  # onnxruntime is slow to import
-
-    made = FirstMasks(args)
-    args.masks = made.path
-    return made
+    if args.masks is not None and (args.at is not None or args.first_only):
+        raise InputError("--at and --first_only are for --click, --box and --find: leave them out.")
 
 
 def check_apart(args: argparse.Namespace) -> None:
-    """Check that --overlay and --contact_sheet are apart from --input and --masks.
-
-    Raises:
-        InputError: one of them is not.
-    """
-    read = {args.input.resolve(), args.masks.resolve()}
+    """Raise InputError when --overlay or --contact_sheet lies in --input or --masks."""
+    read = {path.resolve() for path in (args.input, args.masks) if path is not None}
     for flag in ("overlay", "contact_sheet"):
         path = getattr(args, flag)
         if path is not None and not read.isdisjoint((path.resolve(), path.parent.resolve())):
@@ -127,11 +97,7 @@ def check_apart(args: argparse.Namespace) -> None:
 
 
 def check_sound(args: argparse.Namespace) -> None:
-    """Check --sound: there must be sound, and an overlay to add it to.
-
-    Raises:
-        InputError: one of them is missing.
-    """
+    """Raise InputError when --sound has no sound to copy, or no overlay to add it to."""
     if not args.sound:
         return
     if args.overlay is None:

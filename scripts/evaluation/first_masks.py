@@ -17,8 +17,8 @@ from model.interactive.clicks import checked_prompt
 from model.interactive.promptable import check_models, is_here
 from model.interactive.scribbled_clicks import point_segmenter
 from model.interactive.words import WordFinder
+from scripts.evaluation.flags import BOX, CLICK, FIND, UNCLICK
 from scripts.evaluation.overlays import draw_masks
-from scripts.evaluation.prompt_flags import BOX, CLICK, FIND, UNCLICK
 from util.errors import InputError
 from util.files import atomic_path
 from util.palette import voc_palette
@@ -36,79 +36,66 @@ class _Object:
     word: str = ""
 
 
-class FirstMasks:
-    """The first masks that the flags ask for.
+def write_first_masks(args: argparse.Namespace) -> Path:
+    """Write the first masks that the flags ask for, and a JPEG of the frame with the masks drawn in.
 
     Args:
         args: flags of a parser with `add_prompt_flags`; and "input", "output", "start", "overwrite".
 
-    Attributes:
-        path: path of the mask: in a folder beside the results, named after its frame.
+    Returns:
+        The path of the mask: in a folder beside the results, named after its frame.
 
     Raises:
-        InputError: there is no such frame, object or model.
+        InputError: there is no such frame, object or model, nothing is found, or another mask is there and
+            --overwrite is not given.
     """
+    source = open_source(args.input)
+    index = args.start if args.at is None else args.at
+    if index >= len(source.names):
+        last = len(source.names) - 1
+        raise InputError(f"--at {index} is behind the last frame of {args.input}, {last}.")
+    check_models(args.click_model, args.find_model)
+    objects = _objects(args.prompts)
+    picture = source.read(index)
+    for each in objects:
+        if not each.word:
+            checked_prompt(picture, each.points, each.labels, None)
+    labels = _segmented(picture, objects, args.click_model, args.find_model)
+    folder: Path = args.output.with_name(f"{args.output.name}_first_masks")
+    path, shown = folder / f"{source.names[index]}.png", folder.with_suffix(".jpg")
+    if path.is_file() and not args.overwrite and not np.array_equal(read_labels(path), labels):
+        raise InputError(f"{path} is another mask: give --overwrite to replace it, or use it by --masks.")
+    write_mask(path, labels, voc_palette())
+    with atomic_path(shown) as temporary:
+        Image.fromarray(draw_masks(picture, labels, voc_palette())).save(temporary)
+    print(f"{labels.max()} objects on frame {index}: {path}, drawn in {shown}")
+    return path
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.source = open_source(args.input)
-        self.index = args.start if args.at is None else args.at
-        names = self.source.names
-        if self.index >= len(names):
-            raise InputError(f"--at {self.index} is behind the last frame of {args.input}, {len(names) - 1}.")
-        check_models(args.click_model, args.find_model)
-        self.objects = _objects(args.prompts)
-        self.folder: Path = args.output.with_name(f"{args.output.name}_first_masks")
-        self.path = self.folder / f"{names[self.index]}.png"
 
-    def write(self) -> None:
-        """Compute and write the mask, and a JPEG of the frame with the mask drawn in.
-
-        Raises:
-            InputError: nothing is found, or another mask is there and --overwrite is not given.
-        """
-        picture = self.source.read(self.index)
-        for each in self.objects:
-            if not each.word:
-                checked_prompt(picture, each.points, each.labels, None)
-        labels = self._labels(picture)
-        replaces = self.path.is_file() and not np.array_equal(read_labels(self.path), labels)
-        if replaces and not self.args.overwrite:
-            raise InputError(
-                f"{self.path} is another mask: give --overwrite to replace it, or use it by --masks."
-            )
-        palette = voc_palette()
-        write_mask(self.path, labels, palette)
-        shown = self.folder.with_suffix(".jpg")
-        with atomic_path(shown) as temporary:
-            Image.fromarray(draw_masks(picture, labels, palette)).save(temporary)
-        print(f"{labels.max()} objects on frame {self.index}: {self.path}, drawn in {shown}")
-
-    def _labels(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the label map of the frame `H x W x 3`; objects are numbered in order."""
-        models = [self.args.click_model]
-        if any(each.word for each in self.objects):
-            models.append(self.args.find_model)
-        for name in models:
-            if name != GRAB_CUT and not is_here(name):
-                print(f"fetching the weights of {name} ({MEGABYTES.get(name, '?')} MB), once")
-        segmenter = point_segmenter(self.args.click_model)
-        finder: WordFinder | None = None
-        labels = np.zeros(picture.shape[:2], np.uint8)
-        for each in self.objects:
-            if each.word:
-                finder = finder or WordFinder(segmenter, self.args.find_model)
-                masks = finder.find(picture, each.word, labels > 0)
-            else:
-                masks = [segmenter.segment(picture, each.points, each.labels)]
-            if not any(mask.any() for mask in masks):
-                prompt = f"{FIND} {each.word}" if each.word else f"the clicks or box at {each.points}"
-                raise InputError(f"nothing is found on frame {self.index} by {prompt}.")
-            if int(labels.max()) + len(masks) > MOST_OBJECTS:
-                raise InputError(f"there are more than {MOST_OBJECTS} objects, the limit of a mask.")
-            for mask in masks:
-                labels[mask] = labels.max() + 1
-        return labels
+def _segmented(
+    picture: NDArray[np.uint8], objects: Sequence[_Object], click_model: str, find_model: str
+) -> NDArray[np.uint8]:
+    """Return the label map of a frame `H x W x 3`; objects are numbered in order."""
+    for name in [click_model] + [find_model] * any(each.word for each in objects):
+        if name != GRAB_CUT and not is_here(name):
+            print(f"fetching the weights of {name} ({MEGABYTES.get(name, '?')} MB), once")
+    segmenter = point_segmenter(click_model)
+    finder: WordFinder | None = None
+    labels = np.zeros(picture.shape[:2], np.uint8)
+    for each in objects:
+        if each.word:
+            finder = finder or WordFinder(segmenter, find_model)
+            masks = finder.find(picture, each.word, labels > 0)
+        else:
+            masks = [segmenter.segment(picture, each.points, each.labels)]
+        if not any(mask.any() for mask in masks):
+            prompt = f"{FIND} {each.word}" if each.word else f"the clicks or box at {each.points}"
+            raise InputError(f"nothing is found on the frame by {prompt}.")
+        if int(labels.max()) + len(masks) > MOST_OBJECTS:
+            raise InputError(f"there are more than {MOST_OBJECTS} objects, the limit of a mask.")
+        for mask in masks:
+            labels[mask] = labels.max() + 1
+    return labels
 
 
 def _objects(prompts: Sequence[tuple[str, Any]]) -> list[_Object]:
@@ -122,9 +109,7 @@ def _objects(prompts: Sequence[tuple[str, Any]]) -> list[_Object]:
         elif flag == FIND:
             found.append(_Object([], [], value))
         elif not found or found[-1].word:
-            raise InputError(
-                f"{UNCLICK} belongs to the object before it: give it after a {CLICK} or a {BOX}."
-            )
+            raise InputError(f"{UNCLICK} belongs to the object before it: give it after {CLICK} or {BOX}.")
         else:
             found[-1].points += value
             found[-1].labels += [0] * len(value)

@@ -1,6 +1,7 @@
-"""Flags that the evaluation scripts share, with their defaults."""
+"""Flags that scripts share, with their defaults; `add` is `add_argument` of a parser or group."""
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,62 +10,40 @@ from util.device import add_device_flags, add_precision_flags
 from util.flag_types import positive_float, positive_int, script_parser, whole_number, zip_path
 from util.promptable import CLICK_MODEL, FIND_MODEL, GRAB_CUT
 
+Add = Callable[..., object]
+
 BESIDE_OUTPUT = Path()  # value of --overlay and --contact_sheet without a folder
 ANY_VIDEO_MEMORY_FRAMES = 50  # default memory limit for videos of any length
 KM_SIGMA = 5.6  # standard deviation of the kernel, in cells of the stride-16 grid
+CLICK, UNCLICK, BOX, FIND = "--click", "--unclick", "--box", "--find"
 
 
-def add_network_flags(add: Callable[..., object]) -> None:
-    """Add the flags of the propagation network and its device.
-
-    Args:
-        add: `add_argument` of a parser or group.
-    """
+def add_network_flags(add: Add) -> None:
+    """Add the flags of the propagation network and its device."""
+    weights = Path("saves/propagation_model.pth")
     add(
         "--model",
         type=Path,
-        default=Path("saves/propagation_model.pth"),
+        default=weights,
         help="weights of the propagation network (default: %(default)s)",
     )
     add_device_flags(add)
 
 
-def add_click_models(add: Callable[..., object]) -> None:
-    """Add the flags of the networks that answer clicks and words; `add` as for `add_network_flags`."""
-    add(
-        "--click_model",
-        default=CLICK_MODEL,
-        metavar="NAME",
-        help=f"promptable network for clicks and boxes; {GRAB_CUT} needs no weights (default: %(default)s)",
-    )
-    add(
-        "--find_model",
-        default=FIND_MODEL,
-        metavar="NAME",
-        help="promptable network for words (default: %(default)s)",
-    )
-
-
-def add_top_k_flags(add: Callable[..., object]) -> None:
+def add_top_k_flags(add: Add) -> None:
     """Add --top_k and --no_top."""
     add("--top_k", type=positive_int, default=50, help="memory positions per query (default: %(default)s)")
     add("--no_top", action="store_true", help="read all memory positions")
 
 
-def add_kernel_flags(add: Callable[..., object]) -> None:
+def add_kernel_flags(add: Add) -> None:
     """Add --use_km and --km_sigma."""
     add("--use_km", action="store_true", help="weight the memory read with a Gaussian kernel (KMN)")
-    add(
-        "--km_sigma",
-        type=positive_float,
-        default=KM_SIGMA,
-        help="standard deviation of the kernel, in 16-pixel cells (default: %(default)s)",
-    )
+    sigma = "standard deviation of the kernel, in 16-pixel cells (default: %(default)s)"
+    add("--km_sigma", type=positive_float, default=KM_SIGMA, help=sigma)
 
 
-def add_core_flags(
-    add: Callable[..., object], memory_frames: int | None = 0, precision: str = "float32"
-) -> None:
+def add_core_flags(add: Add, memory_frames: int | None = 0, precision: str = "float32") -> None:
     """Add the flags of the network, and those that `InferenceCore` and `InteractiveCore` share.
 
     Args:
@@ -74,30 +53,15 @@ def add_core_flags(
     """
     add_network_flags(add)
     add_top_k_flags(add)
-    add(
-        "--mem_every",
-        type=positive_int,
-        default=5,
-        help="add every n-th frame to the permanent memory (default: %(default)s)",
-    )
+    every = "add every n-th frame to the permanent memory (default: %(default)s)"
+    add("--mem_every", type=positive_int, default=5, help=every)
     usual = "that of the preset, else 50" if memory_frames is None else "%(default)s"
-    add(
-        "--max_memory_frames",
-        type=whole_number,
-        default=memory_frames,
-        help=f"limit of frames in the permanent memory; 0 for no limit (default: {usual})",
-    )
-    add(
-        "--no_previous",
-        action="store_true",
-        help="do not keep the previous frame in memory: better with a one-shot fit, whose small mistakes "
-        "would grow from frame to frame",
-    )
-    add(
-        "--objects_at_once",
-        type=positive_int,
-        help="objects in one pass of the network (default: as many as suit the device)",
-    )
+    limit = f"limit of frames in the permanent memory; 0 for no limit (default: {usual})"
+    add("--max_memory_frames", type=whole_number, default=memory_frames, help=limit)
+    previous = "do not keep the previous frame in memory; recommended with a one-shot fit"
+    add("--no_previous", action="store_true", help=previous)
+    at_once = "number of objects in one pass of the network (default: chosen for the device)"
+    add("--objects_at_once", type=positive_int, help=at_once)
     add_precision_flags(add, precision)
 
 
@@ -131,7 +95,7 @@ def engine_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def add_overwrite_flag(add: Callable[..., object]) -> None:
+def add_overwrite_flag(add: Add) -> None:
     """Add --overwrite, which has one meaning in all scripts (see `run_record.py`)."""
     add("--overwrite", action="store_true", help="remove the results of the earlier run in --output first")
 
@@ -157,7 +121,7 @@ def evaluation_parser(
         ("--contact_sheet", "write a picture of eight frames per video (default: OUTPUT_contact_sheet)"),
     ):
         add(flag, type=Path, nargs="?", const=BESIDE_OUTPUT, metavar="DIR", help=text)
-    add("--zip", type=zip_path, help="check the masks, and pack them for the benchmark's server")
+    add("--zip", type=zip_path, help="pack the masks for the benchmark's server")
     add("--flip", action="store_true", help="average with the result on the mirrored video: twice the time")
     add_engine_flags(parser, memory_frames)
     return parser
@@ -170,3 +134,51 @@ def parse_evaluation_args(parser: argparse.ArgumentParser) -> argparse.Namespace
         if getattr(args, name) == BESIDE_OUTPUT:
             setattr(args, name, args.output.with_name(f"{args.output.name}_{name}"))
     return args
+
+
+class _Prompt(argparse.Action):
+    """Keeps prompts in the order of the command line."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        namespace.prompts = [*namespace.prompts, (self.option_strings[0], values)]
+
+
+def add_prompt_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that make first masks; `prompts` holds their values in order."""
+    parser.set_defaults(prompts=[])
+    add = parser.add_argument_group("first masks without --masks").add_argument
+    shown: dict[str, Any] = {"action": _Prompt, "default": argparse.SUPPRESS}
+    points: dict[str, Any] = {"nargs": "+", "type": point, "metavar": "X,Y", **shown}
+    add(CLICK, help="pixels on an object; each flag is one object", **points)
+    add(UNCLICK, help="pixels beside the object of the flag before", **points)
+    add(BOX, type=box, metavar="X0,Y0,X1,Y1", help="a box around an object", **shown)
+    add(FIND, metavar="WORD", help="every object that a word names, such as dog", **shown)
+    add("--at", type=whole_number, metavar="FRAME", help="frame of the prompts (default: --start)")
+    add("--first_only", action="store_true", help="write the first masks to look at, and stop")
+    add_click_models(add)
+
+
+def add_click_models(add: Add) -> None:
+    """Add the flags of the networks that answer clicks and words."""
+    clicks = f"promptable network for clicks and boxes; {GRAB_CUT} needs no weights (default: %(default)s)"
+    add("--click_model", default=CLICK_MODEL, metavar="NAME", help=clicks)
+    words = "promptable network for words (default: %(default)s)"
+    add("--find_model", default=FIND_MODEL, metavar="NAME", help=words)
+
+
+def point(text: str) -> tuple[float, ...]:
+    """Parse `X,Y`."""
+    return _numbers(text, 2)
+
+
+def box(text: str) -> tuple[float, ...]:
+    """Parse `X0,Y0,X1,Y1`, two opposite corners, to the top left and the bottom right one."""
+    x0, y0, x1, y1 = _numbers(text, 4)
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+def _numbers(text: str, count: int) -> tuple[float, ...]:
+    numbers = tuple(float(each) for each in text.split(","))
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise ValueError
+    return numbers

@@ -2,13 +2,13 @@
 
 `evaluate_video` runs one engine over one video: `segment` decodes frames in the background
 (`dataset/video.py`) and yields label maps, which a background thread writes. `evaluate` does this for all
-videos of a benchmark, shared over processes, and skips finished ones. What follows (scores, overlays,
-archives) reads the written masks.
+unfinished videos of a benchmark, shared over processes. Scores, overlays and archives are made of the files.
 """
 
 import argparse
 import logging
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -30,7 +30,6 @@ from scripts.evaluation.overlays import write_contact_sheet, write_overlay
 from scripts.evaluation.precision import precision_of_run
 from scripts.evaluation.run_record import Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
-from scripts.evaluation.submission import check_submission, write_submission
 from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
@@ -81,15 +80,14 @@ def evaluate(
 ) -> None:
     """Propagate through every unfinished video, write the masks, print speed and scores.
 
-    Under torchrun the processes share the videos. Times are summed over processes, so FPS is the speed of
-    one.
+    Under torchrun the processes share the videos. Times are summed, so FPS is the speed of one process.
 
     Args:
         videos: all videos, in the order of the benchmark.
         args: parsed flags of `evaluation_parser`.
         script: name of the benchmark's script.
         data: root of the benchmark's data.
-        zip_folder: folder around the videos in the archive of --zip, see `write_submission`.
+        zip_folder: folder around the videos in the archive of --zip; empty for none.
         about: message to log at the start.
         protocol: other settings that change the masks; they are recorded in the output folder.
     """
@@ -129,10 +127,14 @@ def evaluate(
             for video in my_videos:
                 folder = args.output / video.name
                 seconds += evaluate_video(video, network, options, folder, progress, flip=args.flip)
-        report_speed(ranks.gather((seconds, frames)), ranks)
+        all_seconds, all_frames = map(sum, zip(*ranks.gather((seconds, frames)), strict=True))
+        if ranks.is_first:
+            print(f"Total processing time: {all_seconds:.3f}")
+            print(f"Total processed frames: {all_frames}")
+            print(f"FPS: {all_frames / all_seconds if all_seconds else 0:.3f}")
         write_products(videos, args, ranks)
         if ranks.is_first and args.zip is not None:
-            write_submission(args.zip, videos, args.output, zip_folder)
+            write_zip(args.zip, videos, args.output, zip_folder)
 
 
 def check_input(videos: Sequence[Video], args: argparse.Namespace) -> None:
@@ -160,23 +162,8 @@ def files_of_run(videos: Sequence[Video], args: argparse.Namespace) -> list[Path
     return files
 
 
-def report_speed(of_ranks: list[tuple[float, int]], ranks: Ranks) -> None:
-    """Print the three speed lines, from the seconds and frames of each rank."""
-    seconds, frames = (sum(each) for each in zip(*of_ranks, strict=True))
-    if ranks.is_first:
-        print(f"Total processing time: {seconds:.3f}")
-        print(f"Total processed frames: {frames}")
-        print(f"FPS: {frames / seconds if seconds else 0:.3f}")
-
-
 def write_products(videos: Sequence[Video], args: argparse.Namespace, ranks: Ranks) -> None:
-    """Write overlays, contact sheets and scores of the masks, as the flags ask, and check masks for --zip.
-
-    Args:
-        videos: all videos; each rank takes every count-th.
-        args: parsed flags of `evaluation_parser`.
-        ranks: all ranks, which have written their masks.
-    """
+    """Write overlays, contact sheets and scores of the masks, as the flags ask; ranks share the videos."""
     mine = videos[ranks.rank :: ranks.count]
     if ranks.is_first:
         if args.score:
@@ -190,13 +177,19 @@ def write_products(videos: Sequence[Video], args: argparse.Namespace, ranks: Ran
             write_overlay(video.frames, folder, video.palette, args.overlay / f"{video.name}.mp4")
         if args.contact_sheet is not None:
             write_contact_sheet(video.frames, folder, video.palette, args.contact_sheet / f"{video.name}.jpg")
-        if args.zip is not None:
-            check_submission(video, folder)
     scores = [score_video(video, args.output / video.name) if args.score else [] for video in mine]
     shares = ranks.gather(scores)  # also waits for the overlays of all ranks
     if ranks.is_first and args.score:
         in_order = (shares[i % ranks.count][i // ranks.count] for i in range(len(videos)))
         report([score for scores in in_order for score in scores], args.output / TABLE)
+
+
+def write_zip(path: Path, videos: Sequence[Video], output: Path, folder: str) -> None:
+    """Pack the masks of a benchmark's videos atomically, in a folder or (if it is empty) at the top."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for video in videos:
+            for name in video.results:  # PNGs are compressed already
+                archive.write(output / video.name / f"{name}.png", Path(folder, video.name, f"{name}.png"))
 
 
 def evaluate_video(
@@ -231,9 +224,8 @@ def evaluate_video(
             if name in written:
                 writer.submit(write_mask, folder / f"{name}.png", result.labels, video.palette)
             if probs is not None:
-                writer.submit(
-                    write_probs, probs / f"{name}.npz", result.prob.half().cpu().numpy(), result.objects
-                )
+                prob = result.prob.half().cpu().numpy()
+                writer.submit(write_probs, probs / f"{name}.npz", prob, result.objects)
             seconds += result.seconds
             progress.advance(video.name, result.seconds)
     return seconds

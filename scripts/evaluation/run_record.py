@@ -46,14 +46,7 @@ class Run:
 def benchmark_settings(
     script: str, data: Path, videos: Sequence[Video], others: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the settings that determine a benchmark's results, in the order in which they are compared.
-
-    Args:
-        script: name of the script.
-        data: root of the benchmark's data.
-        videos: videos, possibly cut by --max_frames.
-        others: flags and digest of the weights.
-    """
+    """Return the settings that determine a benchmark's results, in the order in which they are compared."""
     return {
         "script": script,
         "data": str(data.resolve()),

@@ -1,7 +1,6 @@
 """J (region) and F (boundary) scores of masks by the rules of DAVIS, computed by vos-benchmark."""
 
 import csv
-import io
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,11 +60,6 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
         folder: folder of its masks, `<frame name>.png`.
     """
     names = [name for name in video.results if name in video.ground_truth]
-    if 2 < len(names) < len(video):
-        log.info(
-            "%s: ground truth on %d of %d frames; %d count (%s to %s), its first and its last do not.",
-            *(video.name, len(names), len(video), len(names) - 2, names[1], names[-2]),
-        )
 
     def read(name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
         path = video.ground_truth[name]
@@ -100,9 +94,15 @@ def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
     """
     counted = truth.names[1:-1]
     if not counted:
-        _log_no_frame(truth)
+        log.info(
+            "%s: ground truth on %d frames, of which none counts: no score.", truth.video, len(truth.names)
+        )
         return []
-    _check_complete(truth.video, counted, masks)
+    if missing := [name for name in counted if name not in masks or not masks[name].is_file()]:
+        raise InputError(
+            f"{truth.video}: there is no mask of {len(missing)} of the {len(counted)} frames that count, "
+            f"{missing[0]} first: give a mask for each frame with ground truth, named after it."
+        )
     read_mask = read_merged if truth.merged else read_labels
     height, width = read_mask(masks[counted[0]]).shape
     first_labels = _labels_of(truth.read(truth.names[0], (height, width)))
@@ -130,18 +130,16 @@ def score_masks(truth: Truth, masks: Mapping[str, Path]) -> list[ObjectScore]:
         evaluator.feed_frame(_only(mask, counting), _only(shown, counting))
         counting |= late.get(name, set())
     if not objects:
-        log.warning(
-            "%s: %s, its first frame with ground truth, shows no object.", truth.video, truth.names[0]
-        )
+        log.warning("%s: its first frame with ground truth, %s, is empty.", truth.video, truth.names[0])
     _warn(
         truth.video,
         never_given,
-        "the ground truth has %s, which its first frame lacks: never given. Labels up to the first frame's "
-        "largest are scored all the same; --late_objects gives and scores each where it appears.",
+        "the ground truth has labels that its first frame lacks, %s: never given. Those up to the first "
+        "frame's largest are scored all the same; --late_objects gives and scores each where it appears.",
     )
     for label in never_given:
         strangers.pop(label, None)
-    _warn(truth.video, strangers, "its masks have %s, no object of the ground truth: not scored.")
+    _warn(truth.video, strangers, "its masks have labels of no object, %s: not scored.")
     region, boundary = evaluator.conclude()
     return [
         ObjectScore(truth.video, label, float(region[label]), float(boundary[label]))
@@ -179,30 +177,11 @@ def _only(labels: NDArray[np.uint8], wanted: set[int]) -> NDArray[np.uint8]:
     return np.where(np.isin(labels, list(wanted)), labels, np.uint8(0))
 
 
-def _check_complete(video: str, counted: Sequence[str], masks: Mapping[str, Path]) -> None:
-    missing = [name for name in counted if name not in masks or not masks[name].is_file()]
-    if missing:
-        raise InputError(
-            f"{video}: there is no mask of {len(missing)} of the {len(counted)} frames that count, "
-            f"{missing[0]} first: give a mask for each frame with ground truth, named after it."
-        )
-
-
-def _log_no_frame(truth: Truth) -> None:
-    if truth.names:
-        log.info(
-            "%s: only %s have ground truth, and the first and the last frame with it do not count: no score.",
-            *(truth.video, " and ".join(truth.names)),
-        )
-    else:
-        log.info("%s: no ground truth, so no score.", truth.video)
-
-
 def _warn(video: str, labels: Mapping[int, str], sentence: str) -> None:
-    """Warn of labels, given by the frame that first shows them; %s in the sentence names them."""
+    """Warn of labels; their values are the frames that first show them, and %s in the sentence names both."""
     if labels:
         named = ", ".join(f"{label} (first on {labels[label]})" for label in sorted(labels))
-        log.warning("%s: " + sentence, video, f"label{'s' if len(labels) > 1 else ''} {named}")
+        log.warning("%s: " + sentence, video, named)
 
 
 def check_table(path: Path) -> None:
@@ -230,10 +209,11 @@ def report(scores: Sequence[ObjectScore], csv_path: Path | None) -> None:
     for video, label, *numbers in (HEADER, *rows):
         print(f"{video:<{width}} {label:>6} " + " ".join(f"{number:>6}" for number in numbers))
     if csv_path is not None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows((HEADER, *rows))
-        with atomic_path(csv_path) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
+        with (
+            atomic_path(csv_path) as temporary,
+            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
+            csv.writer(file, lineterminator="\n").writerows((HEADER, *rows))
 
 
 def _mean(scores: Iterable[ObjectScore]) -> tuple[str, str, str]:

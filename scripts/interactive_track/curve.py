@@ -9,22 +9,14 @@ from matplotlib.figure import Figure
 
 from util.files import atomic_path
 
-NAMES = {"J": "J", "F": "F", "J_AND_F": "J&F"}
 COLOUR = "#0072b2"
 
 
-def write_curve(summary: Mapping[str, Any], metric: str, title: str, path: Path) -> None:
-    """Write the curve of quality over time as PNG, with a dot per interaction and the value at the threshold.
-
-    Args:
-        summary: summary of the session.
-        metric: "J", "F" or "J_AND_F".
-        title: title of the picture.
-        path: path of the PNG.
-    """
-    time, values = summary["curve"]["time"], [100 * value for value in summary["curve"][metric]]
+def write_curve(summary: Mapping[str, Any], title: str, path: Path) -> None:
+    """Write the curve of J&F over time as PNG, with a dot per interaction and the value at the threshold."""
+    time, values = summary["curve"]["time"], [100 * value for value in summary["curve"]["J_AND_F"]]
     threshold = summary["metric_at_threshold"]["threshold"]
-    reached = 100 * summary["metric_at_threshold"][metric]
+    reached = 100 * summary["metric_at_threshold"]["J_AND_F"]
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -34,7 +26,7 @@ def write_curve(summary: Mapping[str, Any], metric: str, title: str, path: Path)
     if threshold <= time[-1]:
         axes.axvline(threshold, color="0.4", linestyle="--", linewidth=1)
         axes.plot([threshold], [reached], "D", color="0.2", label=f"at {threshold} s: {reached:.1f}")
-    axes.set(xlabel="seconds (mean of samples)", ylabel=NAMES[metric], title=title, ylim=(0, 100))
+    axes.set(xlabel="seconds (mean of samples)", ylabel="J&F", title=title, ylim=(0, 100))
     axes.set_xlim(0, time[-1])
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dataset.image_io import image_size
-from dataset.interactive.davis_interactive import TrackSequence
 from dataset.masks.writer import write_mask
 from scripts.evaluation.flags import core_options
 from scripts.evaluation.precision import precision_of_run
-from scripts.interactive_track.curve import NAMES, write_curve
+from scripts.interactive_track.curve import write_curve
 from scripts.interactive_track.method import InteractiveMethod, Networks
 from scripts.interactive_track.report import SampleKey
 from scripts.interactive_track.session import DavisInteractiveSession
@@ -21,8 +20,6 @@ from util.files import remove_leftovers, sha256
 from util.palette import voc_palette
 from util.progress import FrameProgress
 from util.ranks import joined_ranks, share
-
-METRIC = "J_AND_F"
 
 log = logging.getLogger(__name__)
 
@@ -55,28 +52,34 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 def open_session(args: argparse.Namespace) -> DavisInteractiveSession:
-    """Return the session of the flags; its folder records the settings."""
+    """Return the session of the flags; its folder records the settings.
+
+    Raises:
+        InputError: weights or pictures are missing, or pictures differ from their masks in size.
+    """
     session = DavisInteractiveSession(
         davis_root=args.davis,
         subset=args.subset,
         max_nb_interactions=args.interactions,
         max_time=args.max_time,
-        metric_to_optimize=METRIC,
         report_save_dir=args.output,
         scorer_time=not args.no_scorer_time,
         settings=settings_of(args),
     )
     for sequence in session.sequences.values():
-        check_frames(sequence)
+        if not sequence.frames:
+            raise InputError(f"there are no frames of {sequence.name}: put its pictures beside its masks.")
+        height, width = image_size(sequence.frames[0])
+        if (height, width) != sequence.size:
+            raise InputError(
+                f"the frames of {sequence.name} are {width} x {height}, its masks {sequence.size[1]} x "
+                f"{sequence.size[0]}; they must have the same size."
+            )
     return session
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings that determine the masks, with digests of the weights.
-
-    Raises:
-        InputError: a file of weights is missing.
-    """
+    """Return the settings that determine the masks, with digests of the weights."""
     digests: dict[str, str | None] = {}
     for name in ("model", "s2m", "fusion"):
         path: Path | None = getattr(args, name)
@@ -98,18 +101,6 @@ def is_done(session: DavisInteractiveSession, key: SampleKey, args: argparse.Nam
 def mask_folder(output: Path, key: SampleKey, number: int) -> Path:
     """Return the folder of the masks of an interaction."""
     return output / "masks" / key.sequence / f"{key.scribble_idx:03}" / str(number)
-
-
-def check_frames(sequence: TrackSequence) -> None:
-    """Raise InputError when a sequence has no pictures, or they differ from its masks in size."""
-    if not sequence.frames:
-        raise InputError(f"there are no frames of {sequence.name}: put its pictures beside its masks.")
-    height, width = image_size(sequence.frames[0])
-    if (height, width) != sequence.size:
-        raise InputError(
-            f"the frames of {sequence.name} are {width} x {height}, its masks {sequence.size[1]} x "
-            f"{sequence.size[0]}; they must have the same size."
-        )
 
 
 def announce(session: DavisInteractiveSession, unfinished: int, processes: int) -> None:
@@ -152,10 +143,10 @@ def finish(session: DavisInteractiveSession, args: argparse.Namespace) -> None:
     summary = session.get_global_summary()
     samples = summary["samples"]
     title = f"DAVIS interactive, {args.policy}: {samples['finished']} samples"
-    write_curve(summary, METRIC, title, args.output / "curve.png")
+    write_curve(summary, title, args.output / "curve.png")
     if samples["timed_out"]:
         print(f"Out of time: {len(samples['timed_out'])} of {samples['all']} samples")
     reached = summary["metric_at_threshold"]
-    print(f"AUC {NAMES[METRIC]}: {100 * summary['auc']:.1f}")
-    print(f"{NAMES[METRIC]}@{reached['threshold']}s: {100 * reached[METRIC]:.1f}")
+    print(f"AUC J&F: {100 * summary['auc']:.1f}")
+    print(f"J&F@{reached['threshold']}s: {100 * reached['J_AND_F']:.1f}")
     print(f"Report, summary and curve: {args.output}")

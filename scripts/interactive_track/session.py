@@ -44,12 +44,9 @@ log = logging.getLogger(__name__)
 class DavisInteractiveSession:
     """Goes through the samples of a data set; a sample is a sequence with a file of first scribbles.
 
-    Use it as a context manager. For each interaction `next` returns True, `get_scribbles` returns the
-    scribbles, and `submit_masks` takes the masks; `scribbles_iterator` does the first two. The method's time
-    is that between the last two.
-
-    A sample ends after `max_nb_interactions`, or when its time is over. By the official rule the time counts
-    from the first scribbles, with scoring and robot. A later submission does not count.
+    Use it as a context manager. For each interaction `scribbles_iterator` gives the scribbles, and
+    `submit_masks` takes the masks; the method's time is that between the two. A sample ends after
+    `max_nb_interactions`, or when its time is over. A later submission does not count.
 
     Args:
         host: only "localhost": there is no server.
@@ -58,11 +55,10 @@ class DavisInteractiveSession:
         subset: name of the list of sequences.
         max_nb_interactions: number of interactions of a sample.
         max_time: time limit of a sample in seconds, per object.
-        metric_to_optimize: metric of the summary, which also chooses the robot's frame: "J", "F" or
-            "J_AND_F".
+        metric_to_optimize: "J", "F" or "J_AND_F", for the summary and the choice of the robot's frame.
         report_save_dir: folder for `report.csv` and `summary.json`, written after each sample; None writes no
             files. Finished samples in it are not run again.
-        scorer_time: whether the time of scoring and robot counts against `max_time`.
+        scorer_time: whether the time of scoring and robot counts against `max_time`, as in the official rule.
         settings: plain values on which the method's masks depend.
 
     Raises:
@@ -142,7 +138,7 @@ class DavisInteractiveSession:
     ) -> None:
         with self._running:
             if error is None:
-                self.write_report()
+                self._write_report()
 
     def next(self) -> bool:
         """Return whether there is another interaction, in this sample or in the next one."""
@@ -165,14 +161,12 @@ class DavisInteractiveSession:
         return True
 
     def get_scribbles(self, only_last: bool = False) -> tuple[str, dict[str, Any], bool]:
-        """Return the next scribbles, and start the clock.
+        """Start the clock; return the sequence's name, the scribbles, and whether a new sample begins.
+
+        The scribbles have the form of a scribble file, without lines when the robot finds nothing to correct.
 
         Args:
             only_last: whether to return the scribbles of this interaction, not of all interactions so far.
-
-        Returns:
-            The name of the sequence; the scribbles in the form of a scribble file (without lines when the
-            robot finds nothing to correct); whether a new sample begins.
         """
         sample = self._current()
         scribbles = sample.scribbles(only_last)
@@ -218,11 +212,7 @@ class DavisInteractiveSession:
         self._write()
 
     def get_global_summary(self, save_file: str | Path | None = None) -> dict[str, Any]:
-        """Return the result of `summary.summarise` for all samples, with the settings of the run.
-
-        Args:
-            save_file: path to write it to as JSON; None writes no file.
-        """
+        """Return the result of `summary.summarise` for all samples; also write it as JSON to a given path."""
         samples = self._all_samples()
         summary = summarise(samples, self.max_nb_interactions, self.max_time, self.metric)
         summary["samples"] = {
@@ -237,8 +227,7 @@ class DavisInteractiveSession:
                 temporary.write_text(json.dumps(summary, indent=1))
         return summary
 
-    def write_report(self) -> None:
-        """Write report and summary of all samples so far, also those of other processes."""
+    def _write_report(self) -> None:
         if self.folder is not None and self._reports:
             write_report(self.folder, self._all_samples())
             self.get_global_summary(self.folder / SUMMARY_FILE)
@@ -277,4 +266,4 @@ class DavisInteractiveSession:
         if self.folder is not None:
             write_sample(self.folder, report)
             if report.finished:
-                self.write_report()
+                self._write_report()

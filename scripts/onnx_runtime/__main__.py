@@ -85,7 +85,7 @@ def segmented(
     """
     metadata, size = engine.graphs.metadata, picture.shape[:2]
     mean, std = (np.array(metadata[name].split(","), np.float32) for name in ("mean", "std"))
-    image = ((picture / np.float32(255) - mean) / std).transpose(2, 0, 1)
+    image = ((picture.astype(np.float32) / np.float32(255) - mean) / std).transpose(2, 0, 1)
     if min(size) > short_side:  # the aspect is kept, and the longer side truncated
         working = tuple(side * short_side // min(size) for side in size)
         image = resized(image, working, Image.Resampling.BICUBIC)
@@ -103,7 +103,7 @@ def resized(planes: Floats, size: tuple[int, ...], how: Image.Resampling) -> Flo
     """Resize planes `N x H x W` to a size (H, W); where they shrink, pixels are averaged."""
     if planes.shape[1:] == size:
         return planes
-    return np.stack([np.asarray(Image.fromarray(each).resize(size[::-1], how)) for each in planes])
+    return np.stack([np.asarray(Image.fromarray(each).resize((size[1], size[0]), how)) for each in planes])
 
 
 def files_in(folder: Path, *suffixes: str) -> list[Path]:

@@ -1,11 +1,8 @@
 """What is wrong with a video is said before the network is loaded."""
 
-import logging
-
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from dataset.video_dataset import open_user_video
@@ -126,21 +123,3 @@ def test_an_object_that_vanishes_at_working_size_is_named(tmp_path, propagate, c
     propagate(tmp_path / "m.png", "--overwrite")
     assert "object 7" not in caplog.text
     assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)
-
-
-def test_benchmarks_name_what_vanishes_and_what_is_empty(tmp_path, preloaded, monkeypatch, caplog):
-    """YouTubeVOS works at 480 pixels: of frames of 1000 a line of one pixel may vanish."""
-    caplog.set_level(logging.WARNING)
-    labels = np.zeros((1000, 1000), np.uint8)
-    kept = torch.nn.functional.interpolate(torch.arange(1000.0)[None, None], 480, mode="nearest")[0, 0]
-    row = next(row for row in range(1000) if row not in kept.int().tolist())
-    labels[row], labels[200:600, 200:600] = 3, 5
-    images, masks = tmp_path / "all_frames/valid_all_frames/JPEGImages", tmp_path / "valid/Annotations"
-    write_frames(images / "a", np.zeros((1, 1000, 1000, 3), np.uint8))
-    write_frames(images / "b", np.zeros((1, H, W, 3), np.uint8))
-    write_labels(masks / "a/00000.png", labels)
-    write_labels(masks / "b/00000.png", np.zeros((H, W)))
-    run_main(monkeypatch, "eval_youtube", "--yv", tmp_path, "--output", tmp_path / "out", *preloaded)
-    assert "no pixel is left of object 3 (1000 px) when frames are reduced to 480 x 480" in caplog.text
-    assert caplog.text.count("is empty") == 1
-    assert "b: its first mask" in caplog.text

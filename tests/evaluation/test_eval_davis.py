@@ -35,6 +35,6 @@ def test_test_dev_has_its_own_folder_and_no_score(tmp_path, clip, preloaded, mon
     write_davis(tmp_path / "test-dev", "only", frames, truth, "2017/test-dev")
     flags = ["--davis", tmp_path, "--output", tmp_path / "out", "--split", "testdev", "--score"]
     run_main(monkeypatch, "eval_davis", *flags, *preloaded)
-    assert "only: only 00000 have ground truth" in caplog.text
+    assert "only: ground truth on 1 frames, of which none counts" in caplog.text
     assert "No score" in capsys.readouterr().out
     assert not (tmp_path / "out/results.csv").exists()

@@ -135,12 +135,6 @@ def tree(tmp_path, clip, monkeypatch):
     return tmp_path
 
 
-def nest(tree):
-    (tree / "i").rename(tree / "480p")
-    (tree / "i").mkdir()
-    (tree / "480p").rename(tree / "i/480p")
-
-
 OBJECT = '{"objects": {"1": {"frames": ["00077"]}}}'
 META = f'{{"videos": {{"a": {OBJECT}, "b": {OBJECT}}}}}'
 PLAIN = ["--images", "{tree}/i", "--masks", "{tree}/m"]
@@ -164,7 +158,6 @@ PLAIN = ["--images", "{tree}/i", "--masks", "{tree}/m"]
             [*PLAIN, "--subset", "{tree}/list.txt"],
             r"list\.txt lists zebra \(1 such\), and",
         ),
-        (nest, PLAIN, r"^the folders in \S*/i hold no pictures, but \S*/i/480p/a does: give \S*/i/480p in"),
         (
             lambda tree: (tree / "meta.json").write_text(META),
             [*PLAIN, "--meta", "{tree}/meta.json"],

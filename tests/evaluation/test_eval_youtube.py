@@ -1,4 +1,3 @@
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 from dataset import yv_test_dataset
 from dataset.image_io import normalise
 from dataset.yv_test_dataset import YOUTUBE_VOS, youtube_vos
-from tests.conftest import SHARED_DATA, needs_shared_data, read_png, run_main, write_labels
+from tests.conftest import read_png, run_main, write_labels
 
 SIZE = (60, 90)  # of the pictures: their shorter side becomes 480 for the network
 NAMES = [f"{index:05}" for index in (0, 5, 10, 12, 13, 20, 25)]
@@ -61,18 +60,3 @@ def test_frames_are_resized_after_normalisation(tree, clip):
     small = torch.tensor(read_png(video.masks[0]))
     assert torch.equal(frame.mask, small.repeat_interleave(8, 0).repeat_interleave(8, 1))
     assert frame.size == SIZE
-
-
-@pytest.mark.slow
-@needs_shared_data
-def test_real_judo(tmp_path, preloaded, monkeypatch, caplog):
-    caplog.set_level(logging.WARNING)
-    flags = ["--yv", SHARED_DATA / "YouTube", "--output", tmp_path, *preloaded, "--max_frames", 2]
-    run_main(monkeypatch, "eval_youtube", *flags)
-    video = youtube_vos(SHARED_DATA / "YouTube", "valid")[0]
-    assert sorted(video.masks) == [0, 5, 8, 13]
-    height, width, _ = video.frames.read(0).shape
-    assert Image.open(tmp_path / "judo/00001.png").size == (width, height)
-    for index in video.masks:
-        video.read(index)
-    assert caplog.text.count("fitted to the frame") == 1

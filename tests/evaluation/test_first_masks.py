@@ -6,7 +6,7 @@ from PIL import Image
 
 from dataset.video_dataset import open_user_video
 from tests.annotator.parts import disc, frames, write_frames
-from tests.conftest import SHARED_DATA, needs_shared_data, read_png, run_main
+from tests.conftest import read_png, run_main
 from tests.promptable_models import Colours, Flood, cache
 from util.errors import InputError
 
@@ -66,9 +66,9 @@ def test_first_masks_are_carried_on_beside_the_results_and_not_replaced(
         ([], "give either --masks or --click"),
         (["--masks", "m.png", "--click", "3,3"], "give either --masks or --click"),
         (["--masks", "m.png"], "--at and --first_only are for"),
-        (["--unclick", "3,3"], "give it after a --click"),
+        (["--unclick", "3,3"], "give it after --click or --box"),
         (["--click", "400,3"], "the click at 400, 3 lies outside of the picture of 160 x 96"),
-        (["--find", "dog"], "nothing is found on frame 0 by --find dog"),
+        (["--find", "dog"], "nothing is found on the frame by --find dog"),
         (["--click", "3,3", "--at", 12], "--at 12 is behind the last frame"),
         (["--click", "3,3", "--click_model", "sam9"], "there is no promptable model 'sam9'"),
     ],
@@ -77,11 +77,3 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(flags, sentence, fir
     with pytest.raises(InputError, match=sentence):
         first(*flags)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
-
-
-@needs_shared_data
-def test_real_pictures(first):
-    blackswan = SHARED_DATA / "DAVIS/2016/JPEGImages/480p/blackswan"
-    mask = first("--click", "400,220", "--unclick", "20,20", source=blackswan)
-    assert mask[220, 400] == 1
-    assert first("--box", "150,60,700,400", "--overwrite", "--click_model", "grabcut", source=blackswan).any()

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from dataset.video_files.frame_source import PictureFiles
-from scripts.evaluation.overlays import write_contact_sheet, write_overlay
 from tests.conftest import contents, largest_file, run_main, write_davis, write_frames, write_labels
 from util.errors import InputError, run_script
 from util.lock import LOCK_FILE, exclusive
@@ -78,16 +76,6 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(propagate, 
     with largest_file(60):
         assert "free disk space, then run the same command again" in refused(propagate)
     assert not list((tmp_path / "out").glob("*"))
-
-
-def test_films_and_sheets_are_whole_or_not_there(data, tmp_path):
-    frames = PictureFiles([data / f"frames/{index:05}.jpg" for index in range(3)])
-    for write, name in ((write_overlay, "film.mp4"), (write_contact_sheet, "sheet.jpg")):
-        write(frames, data / "masks", None, tmp_path / name)
-        before = contents(tmp_path)
-        with largest_file(300), pytest.raises(OSError, match=r"could not be written whole|too large"):
-            write(frames, data / "masks", None, tmp_path / name)
-        assert contents(tmp_path) == before
 
 
 def test_the_second_of_two_runs_is_refused(propagate, tmp_path):

@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from model.fast_inference import trials
-from tests.conftest import (
-    contents,
-    read_png,
-    run_main,
-    run_script,
-    write_davis,
-    write_frames,
-    write_labels,
-)
+from tests.conftest import contents, read_png, run_main, write_davis, write_frames, write_labels
 from util.errors import InputError
 from util.settings_record import read_record
 
@@ -193,20 +185,6 @@ def test_two_benchmarks_or_two_trees(evaluate, davis, tmp_path):
     assert not (out / "results.csv").exists()  # of the masks before
 
 
-def test_another_list_of_videos_and_folders_nobody_recorded(evaluate, davis, tmp_path):
-    one, _ = davis
-    out = tmp_path / "out"
-    shutil.copytree(one / "trainval/JPEGImages/480p/v", one / "trainval/JPEGImages/480p/w")
-    shutil.copytree(one / "trainval/Annotations/480p/v", one / "trainval/Annotations/480p/w")
-    evaluate("eval_davis", one)
-    (one / "trainval/ImageSets/2017/val.txt").write_text("w\n")
-    assert "another list of videos: give" in refused(evaluate, "eval_davis", one)
-    evaluate("eval_davis", one, "--overwrite")
-    assert sorted(path.name for path in out.glob("[!.]*")) == ["w"]
-    write_labels(out / "x/00000.png", labelled(1, 4))
-    assert "x/00000.png was made by no run" in refused(evaluate, "eval_davis", one)
-
-
 def test_a_table_goes_with_the_score_that_was_not_made(evaluate, davis, tmp_path):
     one, _ = davis
     table = tmp_path / "out/results.csv"
@@ -216,22 +194,3 @@ def test_a_table_goes_with_the_score_that_was_not_made(evaluate, davis, tmp_path
         (one / f"trainval/Annotations/480p/v/{index:05}.png").unlink()
     evaluate("eval_davis", one, "--score")
     assert not table.exists()
-
-
-LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "eval_davis.py"]
-
-
-@pytest.mark.slow
-def test_processes_go_on_with_the_same_run_and_refuse_another(evaluate, davis, weights_file, tmp_path):
-    one, two = davis
-    out = tmp_path / "out"
-    evaluate("eval_davis", one, "--score")
-    (out / "v/00002.png").unlink()
-    flags = ["--model", weights_file, "--device", "cpu", "--output", out]
-    run_script(*LAUNCHER, *flags, "--davis", one, "--contact_sheet")
-    assert len(masks_in(out / "v")) == COUNT and (tmp_path / "out_contact_sheet/v.jpg").exists()
-    before = contents(out)
-    done = run_script(*LAUNCHER, *flags, "--davis", two, check=False)
-    assert done.returncode != 0
-    assert "was begun with another data" in done.stderr
-    assert contents(out) == before

@@ -5,7 +5,7 @@ import pytest
 from model.fast_inference import trials
 from scripts.benchmark import __main__ as command
 from scripts.benchmark import inference
-from scripts.benchmark.inference import split_into, time_read
+from scripts.benchmark.inference import time_read
 from tests.conftest import run_main, slow, write_frames, write_labels
 from util.errors import InputError
 
@@ -24,12 +24,6 @@ def test_the_read_that_is_timed_is_the_same():
     timing, difference = time_read(frames=3, grid=(5, 6), top_k=20, turns=2)
     assert len(timing.ours) == len(timing.plain) == 2
     assert difference < 1e-5
-
-
-def test_a_mask_is_split_into_objects(clip):
-    labels = split_into(clip["labels"][0], 3)
-    assert set(labels.flatten()) == {0, 1, 2, 3}
-    assert ((labels > 0) == (clip["labels"][0] > 0)).all()
 
 
 @pytest.mark.parametrize("flags", [[], slow(["--amp"])])
@@ -68,17 +62,6 @@ def test_all_measurements_go_into_one_table(video, tmp_path, monkeypatch):
         *(frames, f"{frames}, amp", "read, 1 frames", training, f"{training}, amp")
     ]
     assert all(row.count("|") == 6 for row in rows if row.startswith("|"))
-
-
-def test_what_was_measured_before_an_error_is_written(tmp_path, monkeypatch):
-    def run(args, report):
-        report.number("done", 3, "of 4")
-        raise InputError("the fourth cannot be measured.")
-
-    monkeypatch.setattr(inference, "run_read", run)
-    with pytest.raises(InputError, match="the fourth"):
-        run_main(monkeypatch, MODULE, "--markdown", tmp_path / "b.md", "read", "--device", "cpu")
-    assert "| done | 3 | | | of 4 |" in (tmp_path / "b.md").read_text()
 
 
 @pytest.mark.slow
