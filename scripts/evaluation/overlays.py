@@ -110,12 +110,12 @@ def write_overlay(
 def write_contact_sheet(
     frames: FrameSource, mask_folder: Path, palette: list[int] | None, path: Path
 ) -> None:
-    """Write a JPEG of up to eight evenly spaced frames with their masks drawn in; damaged ones are black."""
+    """Write a JPEG of up to eight evenly spaced frames with their masks; damaged frames are black."""
     count = min(SHEET_FRAMES, len(frames.names))
     indices = np.linspace(0, len(frames.names) - 1, count).round().astype(int).tolist()
     shown = overlaid_frames(frames, indices, mask_folder, palette)
     found = {index: _to_width(picture, SHEET_WIDTH) for index, picture in shown}
-    blank = np.zeros_like(next(iter(found.values())))
+    blank = np.zeros_like(next(iter(found.values()), np.zeros((SHEET_WIDTH, SHEET_WIDTH, 3), np.uint8)))
     columns = min(SHEET_COLUMNS, count)
     pictures = [found.get(index, blank) for index in indices] + [blank] * (-count % columns)
     rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]

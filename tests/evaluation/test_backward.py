@@ -8,7 +8,7 @@ from PIL import Image
 from dataset.image_io import normalise
 from dataset.video_dataset import open_user_video
 from model import InferenceCore
-from scripts.evaluation.backward import joined, joined_probs
+from scripts.evaluation.backward import joined
 from tests.conftest import read_png, run_main, write_labels
 
 COUNT = 8
@@ -114,11 +114,3 @@ def test_probabilities_go_with_the_masks(video, propagate, tmp_path):
         if index >= 2:
             with np.load(tmp_path / f"ahead/{index:05}.npz") as saved:
                 assert np.array_equal(prob[names.index(1)], saved["prob"][1].astype(np.float32))
-
-
-def test_joining():
-    forward, carried = np.array([[0, 1, 0, 1]], np.uint8), np.array([[2, 2, 0, 0]], np.uint8)
-    assert joined(forward, carried).tolist() == [[2, 1, 0, 1]]
-    ahead, back = np.array([[0.4, 0.6], [0.2, 0.6]], np.float32)[..., None, None]  # 0.2 is another object's
-    shares = joined_probs(ahead, back).ravel()
-    assert shares.tolist() == pytest.approx([0.1, 0.6, 0.3])

@@ -8,7 +8,6 @@ from scripts.evaluation.loop import first_frames
 from scripts.evaluation.scores import score_video
 from scripts.score_static_masks import static_masks
 from tests.conftest import read_png, run_main, write_davis, write_labels
-from util.errors import InputError
 
 LATE = 2  # the frame where object 2 appears
 COUNT = 5
@@ -37,19 +36,6 @@ def test_a_late_object_is_given_where_it_appears_and_no_other_with_it(root):
     assert np.array_equal(video.read(LATE).mask, np.where(truth(LATE) == 2, 2, 0))
     cut = first_frames(video, LATE)
     assert (sorted(cut.masks), sorted(cut.given_labels)) == ([0], [0])
-
-
-def test_masks_are_propagated_from_there(root, tmp_path, preloaded, monkeypatch):
-    out = tmp_path / "out"
-    flags = ["--davis", root, "--output", out, "--score", *preloaded]
-    run_main(monkeypatch, "eval_davis", *flags, "--late_objects")
-    masks = [read_png(out / f"video/{index:05}.png") for index in range(COUNT)]
-    assert all(set(np.unique(mask)) <= {0, 1} for mask in masks[:LATE])
-    assert np.array_equal(masks[LATE] == 2, truth(LATE) == 2)
-    rows = [line.split(",")[:2] for line in (out / "results.csv").read_text().splitlines()]
-    assert rows == [["video", "object"], ["mean", ""], ["video", "1"], ["video", "2"]]
-    with pytest.raises(InputError, match="another late_objects"):
-        run_main(monkeypatch, "eval_davis", *flags)
 
 
 def test_a_late_object_counts_from_the_frame_after_it_appears(root, tmp_path):

@@ -8,7 +8,6 @@ import pytest
 from dataset.davis_test_dataset import davis_2017
 from scripts.evaluation.scores import report, score_video
 from tests.conftest import GOLDEN, write_davis, write_labels
-from util.errors import InputError
 
 EXPECTED = json.loads((GOLDEN / "scores.json").read_text())
 COUNT = 7
@@ -94,14 +93,3 @@ def test_labels_that_were_never_given_are_named(tmp_path, caplog):
     expected = {1: (100, 100), 2: (third, third), 3: (100, 100), 4: (third, third)}
     assert scores_of(root, folder, late_objects=True) == expected
     assert caplog.text == ""
-
-
-def test_masks_that_are_missing_or_of_another_size_are_named(tmp_path):
-    root = tree(tmp_path / "davis", dict.fromkeys(range(COUNT), square(1, 5, 5)))
-    folder = write_masks(tmp_path / "masks", [square(1, 5, 5)] * COUNT)
-    (folder / "00003.png").unlink()
-    with pytest.raises(InputError, match="v: there is no mask of 1 of the 5 frames that count, 00003 first"):
-        scores_of(root, folder)
-    write_labels(folder / "00003.png", np.zeros((30, 20), np.uint8))
-    with pytest.raises(InputError, match=r"00003.png is 20 x 30, its ground truth 60 x 40"):
-        scores_of(root, folder)

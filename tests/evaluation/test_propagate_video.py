@@ -101,17 +101,6 @@ def test_a_folder_with_late_objects_a_correction_and_rgb_masks(
     assert np.array_equal(read_png(out / "shot 7.png") == 1, given[6] == 1)  # corrected
 
 
-def test_size_is_for_the_network_and_the_output_keeps_the_original(folder, masks, tmp_path):
-    write_labels(tmp_path / "m.png", masks)
-    video = open_user_video(folder, tmp_path / "m.png", short_side=24).forward
-    frame = video.read(0)
-    assert frame.image.shape == (3, 24, 40)
-    assert frame.mask.shape == (24, 40)
-    assert frame.size == (48, 80)
-    frame = open_user_video(folder, tmp_path / "m.png", short_side=480).forward.read(0)
-    assert frame.image.shape == (3, 48, 80)
-
-
 def test_start_end_every_choose_frames(mp4, clip, tmp_path, preloaded, monkeypatch):
     write_labels(tmp_path / "3.png", clip["labels"][0])
     chosen = ["--start", 1, "--end", 8, "--every", 2, "--contact_sheet", tmp_path / "sheet.jpg"]

@@ -183,14 +183,3 @@ def test_two_benchmarks_or_two_trees(evaluate, davis, tmp_path):
     evaluate("eval_davis_2016", two, "--overwrite")
     assert set(np.unique(read_png(out / "v/00001.png"))) <= {0, 255}
     assert not (out / "results.csv").exists()  # of the masks before
-
-
-def test_a_table_goes_with_the_score_that_was_not_made(evaluate, davis, tmp_path):
-    one, _ = davis
-    table = tmp_path / "out/results.csv"
-    evaluate("eval_davis", one, "--score")
-    assert table.exists()
-    for index in range(1, COUNT):
-        (one / f"trainval/Annotations/480p/v/{index:05}.png").unlink()
-    evaluate("eval_davis", one, "--score")
-    assert not table.exists()

@@ -13,8 +13,9 @@ from PIL import Image
 
 from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
+from scripts.correspondence.drawing import side_by_side
 from scripts.correspondence.results import Selection, look_up, read_shown, source_view, target_view
-from tests.conftest import ROOT, run_main
+from tests.conftest import ROOT, read_png, run_main
 from tests.interactive.xvfb import PATIENCE, Hands, needs_xvfb, virtual_screen, wait_for
 from tests.model.matching_network import matching_network, texture
 from util.errors import InputError
@@ -77,21 +78,14 @@ def pair_flags(folder, target="b.png"):
 
 
 def saved(output, name):
-    content = json.loads((output / f"{name}.json").read_text())
-    return content, np.asarray(Image.open(output / f"{name}.png"))
+    return json.loads((output / f"{name}.json").read_text()), read_png(output / f"{name}.png")
 
 
 def assert_views(picture, pictures, selection, answer):
-    """Compare a saved picture with both views."""
-    left, right = source_view(pictures[0], selection), target_view(pictures[1], answer)
-    assert_same(picture[: left.shape[0], : left.shape[1]], left)
-    assert_same(picture[: right.shape[0], -right.shape[1] :], right)
-
-
-def assert_same(a, b):
-    """Compare up to rounding, which depends on the number of threads."""
-    assert a.shape == b.shape
-    assert np.abs(a.astype(int) - b).max() <= 2
+    """Compare a saved picture with both views, up to rounding, which depends on the number of threads."""
+    views = side_by_side(source_view(pictures[0], selection), target_view(pictures[1], answer))
+    assert picture.shape == views.shape
+    assert np.abs(picture.astype(int) - views).max() <= 2
 
 
 @pytest.mark.usefixtures("loaded_once")
@@ -153,8 +147,8 @@ def test_without_a_display_the_message_names_flags_that_need_none(folder, monkey
 
 
 @contextmanager
-def windows(output, model, *flags):
-    """Run the program on a virtual screen; yield hands and the ids of both windows.
+def windows(output, model, shown, *flags):
+    """Run the program on a virtual screen until it shows a target; yield hands and the ids of both windows.
 
     On a busy machine without a window manager, Qt can leave a window empty: then the program starts again.
     """
@@ -173,8 +167,8 @@ def windows(output, model, *flags):
 
         for last in (False, False, True):
             hands, source, target = start()
-            try:  # wait until it is drawn and encoded
-                wait_for(says(hands, target, "b.png: temperature 1"), hands.process, deadline=2 * PATIENCE)
+            try:
+                wait_for(shows(hands, target, shown), hands.process, deadline=2 * PATIENCE)
                 break
             except AssertionError:
                 if last or hands.process.poll() is not None:
@@ -215,7 +209,7 @@ def save(hands, source, output):
 
 @needs_xvfb
 def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, pictures, pair):
-    with windows(tmp_path, model, *pair_flags(folder)) as (hands, source, target):
+    with windows(tmp_path, model, pictures[1].picture, *pair_flags(folder)) as (hands, source, target):
         # a click
         hands.click(source, 80 * SCALE, 60 * SCALE)
         content, picture = save(hands, source, tmp_path)

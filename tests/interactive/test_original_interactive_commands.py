@@ -20,23 +20,11 @@ COMMANDS = [
         "--output o --prop_model p.pth --s2m_model s.pth --mem_freq 3",
         {"s2m": Path("s.pth"), "mem_every": 3},
     ),
-    (
-        FUSION,
-        "--load_prop saves/propagation_model.pth --stage 0 --id retrain_s0" + LAUNCHED,
-        {"lr": 1e-4, "iterations": 30_000},
-    ),
+    (FUSION, "--load_prop p.pth --stage 0 --id a" + LAUNCHED, {"lr": 1e-4, "iterations": 30_000}),
     (FUSION, "--load_prop p.pth --stage 1 --id a" + LAUNCHED, {"model": Path("p.pth"), "steps": [7_500]}),
     (FUSION, "--stage 0 --fusion_bl_root ../f/bl" + LAUNCHED, {"fusion_bl_root": Path("../f/bl")}),
-    (
-        S2M,
-        "--id s2m --load_deeplab d.pth" + LAUNCHED,
-        {"load_deeplab": Path("d.pth"), "batch_size": 16, "log_interval": 50},
-    ),
-    (
-        GENERATE,
-        "--dataset BL --output o --range 30 --end 20",
-        {"bl_root": Path("../BL30K"), "range": 30, "end": 20},
-    ),
+    (S2M, "--id a --load_deeplab d.pth" + LAUNCHED, {"load_deeplab": Path("d.pth"), "batch_size": 16}),
+    (GENERATE, "--dataset BL --output o --range 30 --end 20", {"bl_root": Path("../BL30K"), "range": 30}),
     (GENERATE, "--davis_root D --output o --prop_model p.pth", {"model": Path("p.pth"), "end": None}),
 ]
 
