@@ -50,7 +50,7 @@ def main() -> None:
     add("--output", type=Path, required=True, help="file of the weights, W.pth")
     enough = f"until the overlap is good or no longer grows, at most {MOST_MINUTES}"
     add("--minutes", type=positive_float, help=f"minutes of training (default: {enough})")
-    add("--iterations", type=positive_int, help="steps of training, in place of a time; the keys get a share")
+    add("--iterations", type=positive_int, help="training steps instead of a time; some train the keys first")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add("--crop_size", type=crop_size, default=160, help=CROP_HELP)
     batch = "samples per batch of the whole network (default: %(default)s)"

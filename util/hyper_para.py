@@ -54,7 +54,7 @@ def add_training_flags(
     add("--num_workers", type=whole_number, default=8, help="loading processes per process (default: 8)")
 
     add = parser.add_argument_group("optimisation").add_argument
-    published = "(default: as published)"
+    published = "(default: the published one)"
     add("-b", "--batch_size", type=positive_int, help=f"samples per batch and process {published}")
     add("-i", "--iterations", type=positive_int, help=f"number of iterations {published}")
     add("--steps", type=positive_int, nargs="*", help=f"iterations at which --lr is decayed {published}")
@@ -105,7 +105,7 @@ def training_parser() -> argparse.ArgumentParser:
     """Return the parser of train.py."""
     parser = script_parser(
         "Train the propagation network, one stage at a time.",
-        "python train.py --stage 2 --id s012 --load_network saves/s01.pth",
+        "torchrun --nproc_per_node=2 train.py --stage 0 --id s0",
     )
     parser.add_argument("--stage", type=int, choices=range(len(STAGES)), default=0, help=_stage_help())
     add_training_flags(parser, crop=384, lr=1e-5, images=800, saves=50_000)
@@ -189,8 +189,10 @@ def plain_settings(settings: argparse.Namespace, processes: int, samples: int) -
 
 
 def _stage_help() -> str:
-    stages = "; ".join(f"{number}: {stage.data}" for number, stage in enumerate(STAGES))
-    return f"{stages} (default: %(default)s)"
+    stages = (
+        f"{n}: {s.data}, batch {s.batch_size}, {s.iterations:,} iterations" for n, s in enumerate(STAGES)
+    )
+    return f"{'; '.join(stages)} (default: %(default)s)"
 
 
 def _run_name(text: str) -> str:

@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 RAISED_AGAIN = 0.05  # seconds after which a lost exception is raised again
@@ -87,6 +89,22 @@ class StopRequest:
             signal.signal(number, handler)
 
 
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Let SIGTERM and SIGINT wait until the end of the block, also in the processes that it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, StopRequest.SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def leave_process_group(worker: int) -> None:
-    """Detach a loading process from signals to the process group (Ctrl-C); it ends with its parent."""
+    """Detach a loading process from signals to the process group (Ctrl-C); it ends with its parent.
+
+    It is started with signals held back, and those that the group has received are dropped.
+    """
     os.setsid()
+    while signal.sigtimedwait(StopRequest.SIGNALS, 0):
+        pass
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, StopRequest.SIGNALS)

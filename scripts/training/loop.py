@@ -31,7 +31,7 @@ from util.files import remove_leftovers
 from util.hyper_para import UNRECORDED, check_same_run, plain_settings
 from util.logger import TrainingLogger
 from util.ranks import Ranks, joined_ranks
-from util.stop_request import StopRequest, leave_process_group
+from util.stop_request import StopRequest, leave_process_group, signals_held_back
 
 log = logging.getLogger(__name__)
 
@@ -240,7 +240,9 @@ def batches(task: Task, settings: argparse.Namespace, order: BatchOrder, first: 
         if task.begin_epoch is not None:
             task.begin_epoch(epoch, epochs)
         try:
-            for batch in islice(loader, last - iteration):
+            with signals_held_back():
+                loaded = iter(loader)  # starts the loading processes
+            for batch in islice(loaded, last - iteration):
                 yield batch
                 iteration += 1
         except InputError as error:  # a worker's message holds its traceback
