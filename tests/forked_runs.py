@@ -84,6 +84,7 @@ def _run(folder: str, files: tuple[str, str], environment: dict[str, str], names
     """Become a new process, as far as that is possible, and run a script."""
     from util.errors import run_script
 
+    multiprocessing.set_start_method(None, force=True)  # the usual one
     os.setsid()
     os.chdir(folder)
     for path, target in zip(files, (1, 2), strict=True):
