@@ -46,7 +46,7 @@ def exclusive(folder: Path, work: str) -> Iterator[None]:
 
 
 @contextmanager
-def in_turn(file: Path) -> Iterator[None]:
+def waiting_lock(file: Path) -> Iterator[None]:
     """Wait for the lock of a file, and hold it in the block; do not wait where there are no locks.
 
     The file is created. The lock ends with the process, even when that is killed.

@@ -8,7 +8,7 @@ import torch
 
 from model.fast_inference import trials
 from model.fast_inference.precision import is_reduced, make_trials
-from scripts.benchmark import inference, training
+from scripts.benchmark import inference, interactive, training
 from scripts.benchmark.timing import Report
 from util.device import add_device_flags, set_up_device
 from util.errors import run_script
@@ -35,6 +35,7 @@ def main() -> None:
     trial = "the trials by which this processor's ways to compute are chosen, with their numbers"
     commands.add_parser("machine", help=trial, description=trial).set_defaults(run=run_trials)
     inference.add_commands(commands)
+    interactive.add_command(commands)
     training.add_command(commands)
     args = parser.parse_args()
     report = Report()

@@ -16,7 +16,7 @@ from dataset.video_files.frame_source import open_source
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
 from scripts.benchmark.plain_propagation import PlainCore, plain_read
-from scripts.benchmark.timing import Report, Timing, compare, in_turns, tf32
+from scripts.benchmark.timing import Report, Timing, alternately, compare, tf32
 from util.device import add_device_flag, add_device_flags, set_up_device
 from util.errors import InputError
 from util.flag_types import positive_int
@@ -148,4 +148,4 @@ def time_read(
         return finished(plain_read(keys, values, queries, top_k))
 
     difference = (ours(0)[0].T - plain(0)).abs().max().item()
-    return in_turns(ours, plain, itertools.repeat(0, turns + 1)), difference
+    return alternately(ours, plain, itertools.repeat(0, turns + 1)), difference

@@ -69,8 +69,8 @@ class PlainCore:
     def __init__(self, network: PropagationNetwork) -> None:
         self.network = network
         self.device = next(network.parameters()).device
-        self.permanent = torch.empty(0), torch.empty(0)  # keys and values, K x C x T*h*w
-        self.temporary: tuple[Tensor, Tensor] | None = None  # of the previous frame
+        self.keys = self.values = torch.empty(0)  # K x C x T*h*w
+        self.temporary: tuple[Tensor, Tensor] | None = None
         self.time = -1
 
     @torch.inference_mode()
@@ -82,36 +82,44 @@ class PlainCore:
         self.time += 1
         padding = padding_for(*frame.shape[-2:])
         image = pad(frame[None].to(self.device), padding).contiguous()
-        if mask is None:
-            prob = self._segment(image)
-        else:
+        if mask is not None:
             mask = mask.to(self.device)
             labels = range(1, int(mask.max()) + 1)
             prob = aggregate(pad(torch.stack([(mask == label).float() for label in labels]), padding))
-        with_masks = cat_frame_and_masks(image, prob[None, 1:], self.network.single_object)
-        key, value = self.network.kv_m_f16(self.network.mask_rgb_encoder(with_masks))
-        memory = key.flatten(2), value.flatten(2)
-        if mask is not None:
-            self.permanent = memory
-        elif self.time % self.mem_every == 0:
-            self.permanent, self.temporary = self._joined(memory), None
         else:
-            self.temporary = memory
+            prob = self._segment(self._query(image))
+        key, value = self._encode(image, prob)
+        if mask is not None:
+            self.keys, self.values = key, value
+        else:
+            self._remember(key, value, permanent=self.time % self.mem_every == 0)
         return unpad(prob, padding)
 
-    def _joined(self, memory: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the permanent keys and values with those of one more frame."""
-        return torch.cat([self.permanent[0], memory[0]], 2), torch.cat([self.permanent[1], memory[1]], 2)
+    def _encode(self, image: Tensor, prob: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys `K x C x h*w` and values of a frame `1 x 3 x H x W` with its probabilities."""
+        with_masks = cat_frame_and_masks(image, prob[None, 1:], self.network.single_object)
+        key, value = self.network.kv_m_f16(self.network.mask_rgb_encoder(with_masks))
+        return key.flatten(2), value.flatten(2)
 
-    def _segment(self, image: Tensor) -> Tensor:
-        """Return probabilities `(K+1) x H x W` of a padded frame `1 x 3 x H x W`."""
+    def _remember(self, key: Tensor, value: Tensor, permanent: bool) -> None:
+        if permanent:
+            self.keys, self.values = torch.cat([self.keys, key], 2), torch.cat([self.values, value], 2)
+        self.temporary = None if permanent else (key, value)
+
+    def _query(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return key and value `1 x C x h x w` of a frame `1 x 3 x H x W`, and the decoder's skips."""
         f16, f8, f4 = self.network.rgb_encoder(image)
         decoder = self.network.decoder
-        query_key, query_value = self.network.kv_q_f16(f16)
-        skips = decoder.up_16_8.skip(f8), decoder.up_8_4.skip(f4)
-        memory = self.permanent if self.temporary is None else self._joined(self.temporary)
+        return *self.network.kv_q_f16(f16), decoder.up_16_8.skip(f8), decoder.up_8_4.skip(f4)
+
+    def _segment(self, query: tuple[Tensor, ...]) -> Tensor:
+        keys, values = self.keys, self.values
+        if self.temporary is not None:
+            keys, values = torch.cat([keys, self.temporary[0]], 2), torch.cat([values, self.temporary[1]], 2)
+        query_key, *frame_part = query
         logits = []
-        for key, value in zip(*memory, strict=True):
-            readout = plain_read(key, value, query_key[0].flatten(1), self.top_k).view_as(query_value)
-            logits.append(plain_decode(decoder, readout, query_value, *skips))
+        for key, value in zip(keys, values, strict=True):
+            readout = plain_read(key, value, query_key[0].flatten(1), self.top_k)
+            readout = readout.view(1, -1, *query_key.shape[-2:])
+            logits.append(plain_decode(self.network.decoder, readout, *frame_part))
         return aggregate(torch.cat(logits)[:, 0].sigmoid())

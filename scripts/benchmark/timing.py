@@ -94,7 +94,7 @@ def compare(
     ours, plain = (start() for start in starts)
     our_results: list[Result] = []
     plain_results: list[Result] = []
-    timing = in_turns(
+    timing = alternately(
         lambda item: our_results.append(ours(item)), lambda item: plain_results.append(plain(item)), items
     )
     report.timing(name, timing, unit, scale)
@@ -103,7 +103,7 @@ def compare(
     return list(zip(our_results, plain_results, strict=True))
 
 
-def in_turns(
+def alternately(
     ours: Callable[[Item], object], plain: Callable[[Item], object], items: Iterable[Item]
 ) -> Timing:
     """Time both functions on each item, in changing order, so that a busy machine slows both.
