@@ -17,17 +17,12 @@ def main() -> None:
     add = parser.add_argument_group("data").add_argument
     add("--davis", type=Path, default=DAVIS_2017, help="root of the data (default: %(default)s)")
     add("--split", choices=SPLITS_2017, default="val", help="split of the data (default: %(default)s)")
-    add(
-        "--late_objects",
-        action="store_true",
-        help="not DAVIS's protocol: give later objects on the first frame annotated with them, and "
-        "score them from the next frame on",
-    )
+    late = "not DAVIS's protocol: give later objects on their first annotated frame; score them from the next"
+    add("--late_objects", action="store_true", help=late)
     args = parse_evaluation_args(parser)
     videos = davis_2017(args.davis, args.split, late_objects=args.late_objects)
-    evaluate(
-        videos, args, script="eval_davis", data=args.davis, split=args.split, late_objects=args.late_objects
-    )
+    protocol = {"split": args.split, "late_objects": args.late_objects}
+    evaluate(videos, args, script="eval_davis", data=args.davis, **protocol)
 
 
 if __name__ == "__main__":

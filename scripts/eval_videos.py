@@ -55,11 +55,7 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
     roots = ", ".join(str(preset.root) for preset in PRESETS.values())
     add("--root", type=Path, help=f"root of the preset's data (default: {roots})")
     add("--split", help="split of the preset (default: the one for validation)")
-    add(
-        "--subset",
-        type=Path,
-        help="file that lists the videos to take, a name per line (default: all with masks)",
-    )
+    add("--subset", type=Path, help="file of videos to take, a name per line (default: all with masks)")
     add("--meta", type=Path, help="meta.json of YouTubeVOS: write masks of the listed frames only")
     add("--size", type=whole_number, help="limit of the shorter side for the network; 0 for no limit")
     given = group.add_mutually_exclusive_group()

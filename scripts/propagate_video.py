@@ -113,9 +113,11 @@ def run_of(args: argparse.Namespace, video: UserVideo, amp: bool) -> Run:
         "script": "propagate_video",
         "input": str(args.input.resolve()),
         "range": f"{len(names)} frames, {names[0]} to {names[-1]}",
-        **{"size": args.size, "backward": args.backward},
+        "size": args.size,
+        "backward": args.backward,
         **engine_options(args),
-        **{"amp": amp, "model": sha256(args.model)},
+        "amp": amp,
+        "model": sha256(args.model),
         "frame set": frames_fingerprint(video.frames),
         "given mask": masks_fingerprint(video.forward),
     }

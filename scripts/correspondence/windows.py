@@ -12,7 +12,6 @@ import numpy as np
 
 from model.correspondence import Correspondence, encode_source, encode_target
 from model.network import PropagationNetwork
-from scripts.correspondence.drawing import Point
 from scripts.correspondence.results import (
     Answer,
     Selection,
@@ -86,7 +85,7 @@ class CorrespondenceGui:
         self.source, self.target = 0, min(1, len(frames) - 1)  # indices of frames
         self.selection = Selection()
         self.painting = False  # whether a drag paints a region instead of moving a point
-        self.brush_at: Point | None = None  # last position of the current stroke
+        self.brush_at: tuple[int, int] | None = None  # last position of the current stroke
         self.message = ""
         self.is_drawn = False
         self.shown = lru_cache(KEPT_FRAMES)(lambda index: read_shown(frames[index]))
@@ -99,12 +98,10 @@ class CorrespondenceGui:
 
     def run(self) -> None:
         """Open the windows and handle events until one is closed or q or Escape is pressed."""
-        for name, index, left in ((SOURCE, self.source, 0), (TARGET, self.target, SIDE)):
-            height, width = self.shown(index).size
-            scale = SIDE / max(height, width)
+        for name, left in ((SOURCE, 0), (TARGET, SIDE)):
             cv2.namedWindow(name, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-            cv2.resizeWindow(name, round(scale * width), round(scale * height))
             cv2.moveWindow(name, left, 0)
+        self._fit_windows()
         cv2.setMouseCallback(SOURCE, self._mouse)
         try:
             while True:
@@ -115,6 +112,13 @@ class CorrespondenceGui:
                     return
         finally:
             cv2.destroyAllWindows()
+
+    def _fit_windows(self) -> None:
+        """Give both windows the proportions of their pictures."""
+        for name, index in ((SOURCE, self.source), (TARGET, self.target)):
+            height, width = self.shown(index).size
+            scale = SIDE / max(height, width)
+            cv2.resizeWindow(name, round(scale * width), round(scale * height))
 
     @staticmethod
     def _is_open() -> bool:
@@ -139,13 +143,12 @@ class CorrespondenceGui:
             kept = ()
         self._select(Selection((*kept, (float(x), float(y)))))
 
-    def _paint(self, start: Point, end: Point) -> None:
+    def _paint(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Paint a stroke between two events."""
         size = self.shown(self.source).size
         region = self.selection.region
         painted = np.zeros(size, np.uint8) if region is None else region.astype(np.uint8)
-        first, last = ((round(x), round(y)) for x, y in (start, end))
-        cv2.line(painted, first, last, 1, max(1, round(BRUSH * max(size))))  # with round ends
+        cv2.line(painted, start, end, 1, max(1, round(BRUSH * max(size))))  # with round ends
         self._select(Selection(region=painted.astype(bool)))
 
     def _press(self, key: int) -> bool:
@@ -172,6 +175,8 @@ class CorrespondenceGui:
                 min(max(index + step, 0), last)
                 for index, step in zip((self.source, self.target), STEPS[key], strict=True)
             )
+            if not size == self.shown(self.source).size == self.shown(self.target).size:
+                self._fit_windows()
             fits = self.shown(self.source).size == size
             self._select(self.selection if fits else Selection())
         return True

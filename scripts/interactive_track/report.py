@@ -64,22 +64,6 @@ class SampleReport:
                 for label, (j, f) in zip(self.labels, objects, strict=True):
                     yield Row(*self.key, number, label, frame, j, f, (j + f) / 2, interaction.seconds)
 
-    def to_text(self) -> str:
-        """Return the sample as JSON for `from_text`."""
-        interactions = [{"seconds": i.seconds, "scores": i.scores.tolist()} for i in self.interactions]
-        return json.dumps(vars(self) | {"interactions": interactions})
-
-    @classmethod
-    def from_text(cls, text: str) -> "SampleReport":
-        """Return the sample of `to_text`; raise ValueError, KeyError or TypeError for another text."""
-        content = json.loads(text)
-        content["key"] = SampleKey(*content["key"])
-        content["labels"] = tuple(content["labels"])
-        content["interactions"] = [
-            Interaction(each["seconds"], np.array(each["scores"])) for each in content["interactions"]
-        ]
-        return cls(**content)
-
 
 def read_samples(folder: Path, keys: Iterable[SampleKey]) -> dict[SampleKey, SampleReport]:
     """Read the samples of a run that have a file; raise InputError for a damaged file."""
@@ -88,7 +72,12 @@ def read_samples(folder: Path, keys: Iterable[SampleKey]) -> dict[SampleKey, Sam
         path = _sample_path(folder, key)
         if path.is_file():
             try:
-                samples[key] = SampleReport.from_text(path.read_text())
+                content = json.loads(path.read_text())
+                read = [
+                    Interaction(each["seconds"], np.array(each["scores"])) for each in content["interactions"]
+                ]
+                fixed = {"key": key, "labels": tuple(content["labels"]), "interactions": read}
+                samples[key] = SampleReport(**{**content, **fixed})
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{path} is damaged: remove it, and its sample is run again.") from error
     return samples
@@ -96,8 +85,9 @@ def read_samples(folder: Path, keys: Iterable[SampleKey]) -> dict[SampleKey, Sam
 
 def write_sample(folder: Path, sample: SampleReport) -> None:
     """Write the file of a sample."""
+    interactions = [{"seconds": i.seconds, "scores": i.scores.tolist()} for i in sample.interactions]
     with atomic_path(_sample_path(folder, sample.key)) as temporary:
-        temporary.write_text(sample.to_text())
+        temporary.write_text(json.dumps(vars(sample) | {"interactions": interactions}))
 
 
 def write_report(folder: Path, samples: Iterable[SampleReport]) -> None:

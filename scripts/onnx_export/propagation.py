@@ -12,12 +12,16 @@ from model.modules import DecoderFrame
 from model.network import PropagationNetwork, Query
 
 
-class EncodeQuery(nn.Module):
-    """Encodes a query frame, once for all objects."""
+class Encoder(nn.Module):
+    """A part that encodes frames by the propagation network, in eval mode."""
 
     def __init__(self, network: PropagationNetwork) -> None:
         super().__init__()
         self.network = network
+
+
+class EncodeQuery(Encoder):
+    """Encodes a query frame, once for all objects."""
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Encode a frame.
@@ -33,12 +37,8 @@ class EncodeQuery(nn.Module):
         return query.key.float(), *query.decoder.compress, query.decoder.skip_8, query.decoder.skip_4
 
 
-class EncodeMemory(nn.Module):
+class EncodeMemory(Encoder):
     """Encodes a frame with the masks of its objects for the memory."""
-
-    def __init__(self, network: PropagationNetwork) -> None:
-        super().__init__()
-        self.network = network
 
     def forward(self, image: Tensor, masks: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
         """Encode a frame for K objects.

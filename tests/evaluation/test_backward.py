@@ -1,4 +1,4 @@
-"""`--backward` carries each object back from where it is first given, and touches nothing that is there."""
+"""`--backward` propagates each object back from its first mask, and changes no other result."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ CASES = {  # labels given on each frame, and then only those that count going ba
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_object_is_carried_back_from_its_frame(case, video, propagate, network):
+def test_each_object_is_propagated_back_from_its_first_mask(case, video, propagate, network):
     frames, labels = video
     given, going_back = (
         {index: np.where(np.isin(labels, kept), labels, 0) for index, kept in each.items()}
@@ -87,7 +87,7 @@ def test_each_object_is_carried_back_from_its_frame(case, video, propagate, netw
         ({"start": 6}, range(6, 8), None),
     ],
 )
-def test_with_a_choice_of_frames(flags, names, reversed_names, video, tmp_path):
+def test_backward_with_chosen_frames(flags, names, reversed_names, video, tmp_path):
     _, labels = video
     write_labels(tmp_path / "masks/00002.png", np.where(labels == 1, 1, 0))
     write_labels(tmp_path / "masks/00006.png", np.where(labels == 2, 2, 0))
@@ -100,7 +100,7 @@ def test_with_a_choice_of_frames(flags, names, reversed_names, video, tmp_path):
         assert set(found.backward.masks) == set(found.backward.given_labels)
 
 
-def test_probabilities_go_with_the_masks(video, propagate, tmp_path):
+def test_probabilities_agree_with_the_masks(video, propagate, tmp_path):
     _, labels = video
     given = {2: np.where(labels == 1, 1, 0), 6: np.where(labels == 2, 2, 0)}
     propagate(given, "--save_probs", tmp_path / "ahead")

@@ -1,4 +1,4 @@
-"""What is wrong with a video is said before the network is loaded."""
+"""Errors in frames and masks are found before the network is loaded."""
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ def frames(tmp_path):
 
 @pytest.fixture
 def unloaded(monkeypatch):
-    """Scripts that come to the point of loading a network fail the test."""
+    """Let a script that loads a network fail the test."""
 
     def fail(*_):
         raise AssertionError("the network was loaded before the check")
@@ -55,7 +55,7 @@ def davis(root, frames, truth_sizes):
         ("mask", r"00004\.png is 64 x 40, its frame 64 x 48: give a mask of the frame's size"),
     ],
 )
-def test_sizes_of_a_user(wrong, message, frames, tmp_path, unloaded, propagate):
+def test_bad_frames_and_masks_of_a_user_are_refused(wrong, message, frames, tmp_path, unloaded, propagate):
     write_labels(tmp_path / "masks/00000.png", LABELS)
     if wrong == "frame":
         Image.new("RGB", (40, 30)).save(frames / "00005.jpg")
@@ -69,7 +69,7 @@ def test_sizes_of_a_user(wrong, message, frames, tmp_path, unloaded, propagate):
 
 
 @pytest.mark.parametrize("wrong", ["frame", "truth"])
-def test_sizes_of_a_benchmark(wrong, frames, tmp_path, unloaded, monkeypatch):
+def test_wrong_sizes_in_a_benchmark_are_refused(wrong, frames, tmp_path, unloaded, monkeypatch):
     if wrong == "frame":
         Image.new("RGB", (40, 30)).save(frames / "00005.jpg")
     root = davis(tmp_path / "davis", frames, [(H, W)] * 4 + [(H, W - 3) if wrong == "truth" else (H, W)])
@@ -81,7 +81,7 @@ def test_sizes_of_a_benchmark(wrong, frames, tmp_path, unloaded, monkeypatch):
         run_main(monkeypatch, "scripts.score_static_masks", "--davis", root, "--output", tmp_path / "static")
 
 
-def test_narrow_truth_is_fitted_with_one_sentence(frames, tmp_path, monkeypatch, caplog):
+def test_narrow_ground_truth_is_fitted_with_one_warning(frames, tmp_path, monkeypatch, caplog):
     root = davis(tmp_path / "davis", frames, [(H, W)] + [(H, W - 1)] * 5)
     run_main(monkeypatch, "scripts.score_static_masks", "--davis", root, "--output", tmp_path / "out")
     assert caplog.text.count("fitted to the frames") == 1

@@ -1,15 +1,11 @@
 """Any set of videos in folders: presets, what is given, which frames are written, and bad input."""
 
 import json
-import zipfile
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dataset.presets import PRESETS
 from dataset.video_folders import Given, Protocol, folder_videos
-from dataset.yv_test_dataset import YOUTUBE_VOS
 from tests.conftest import contents, run_main, write_davis, write_frames, write_labels
 from util.errors import InputError
 
@@ -69,27 +65,7 @@ def test_presets_and_folders_write_what_the_script_of_davis_writes(davis, evalua
         evaluate(videos, *own, name="own_late")
 
 
-def test_the_preset_of_youtube_writes_what_its_script_writes(tmp_path, clip, evaluate, monkeypatch):
-    quick = replace(YOUTUBE_VOS, short_side=64)
-    monkeypatch.setattr("dataset.yv_test_dataset.YOUTUBE_VOS", quick)
-    monkeypatch.setitem(PRESETS, "youtube", replace(PRESETS["youtube"], protocol=quick))
-    root, masks = tmp_path / "yv", tmp_path / "yv/valid/Annotations/v"
-    write_frames(root / "all_frames/valid_all_frames/JPEGImages/v", clip["frames"][:3, :32, :32])
-    write_labels(masks / "00000.png", np.zeros((32, 32)))
-    for index, label in ((1, 3), (2, 7)):
-        labels = np.zeros((32, 32))
-        labels[4 * index : 4 * index + 12, 6:20] = label
-        write_labels(masks / f"{index:05}.png", labels)
-    expected = evaluate("eval_youtube", "--yv", root, "--zip", tmp_path / "1.zip", name="expected")
-    assert len(expected) == 2
-    flags = ["--preset", "youtube", "--root", root, "--zip", tmp_path / "2.zip"]
-    assert evaluate("scripts.eval_videos", *flags) == expected
-    for name in ("1.zip", "2.zip"):
-        with zipfile.ZipFile(tmp_path / name) as archive:
-            assert archive.namelist() == ["Annotations/v/00001.png", "Annotations/v/00002.png"]
-
-
-def test_what_each_kind_of_protocol_gives(tmp_path, clip):
+def test_masks_given_by_each_protocol(tmp_path, clip):
     write_frames(tmp_path / "i/v", clip["frames"][:5, :48, :64])
     for index in (1, 2, 3):
         write_labels(tmp_path / f"m/v/{index:05}.png", truth("a", index) if index > 1 else np.zeros(SIZE))
@@ -107,7 +83,7 @@ def test_what_each_kind_of_protocol_gives(tmp_path, clip):
     assert video(short_side=480, published_resizing=True).short_side == 480
 
 
-def test_a_meta_json_says_which_masks_are_written(davis, tmp_path, evaluate):
+def test_meta_json_lists_the_frames_with_masks(davis, tmp_path, evaluate):
     frames = {"a": {"1": ["00000", "00002"], "2": ["00002", "00003"]}, "b": {"1": ["00002"]}}
     videos = {name: {"objects": {k: {"frames": v} for k, v in each.items()}} for name, each in frames.items()}
     (tmp_path / "meta.json").write_text(json.dumps({"videos": videos}))

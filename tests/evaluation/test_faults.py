@@ -1,4 +1,4 @@
-"""An evaluation that is killed at any moment, and run again: it ends as if nothing had happened."""
+"""An evaluation that is killed at any moment and run again gives the same files as an undisturbed one."""
 
 import os
 import random
@@ -40,7 +40,7 @@ def run(place: Path, flags, moment: float | None, chance: random.Random) -> int:
 
 
 @pytest.mark.slow
-def test_what_killed_runs_leave_is_whole_and_the_last_run_completes_it(tmp_path, clip, weights_file):
+def test_killed_runs_leave_whole_files_and_a_last_run_completes_them(tmp_path, clip, weights_file):
     davis, chance = tmp_path / "davis", random.Random(0)
     for name, count in (("a", 3), ("b", 5)):
         truth = [clip["labels"][0, 20:52, 40:88]]

@@ -20,7 +20,7 @@ def video(tmp_path_factory):
 
 @pytest.fixture
 def first(tmp_path, monkeypatch, video):
-    """Make first masks alone; returns the mask."""
+    """Return a function that makes first masks and returns the label map."""
 
     def run(*flags, at=0, source=video):
         names = ["--click_model", "flood", "--find_model", "colours"]
@@ -32,7 +32,7 @@ def first(tmp_path, monkeypatch, video):
         yield run
 
 
-def test_each_form_gives_its_objects(first):
+def test_clicks_a_box_and_a_word_give_objects(first):
     ground = first("--click", "10,10")
     assert ground[10, 10] == 1
     both = first("--click", "50,48", "55,48", "--unclick", "100,90", "--click", "10,10", "--overwrite")
@@ -43,9 +43,7 @@ def test_each_form_gives_its_objects(first):
     assert np.array_equal(first("--find", "red", "--at", 5, at=5), at_five)
 
 
-def test_first_masks_are_carried_on_beside_the_results_and_not_replaced(
-    first, tmp_path, monkeypatch, video, weights_file
-):
+def test_first_masks_are_propagated_and_not_replaced(first, tmp_path, monkeypatch, video, weights_file):
     first("--click", "10,10")
     flags = ["--input", video, "--output", tmp_path / "out", "--model", weights_file, "--device", "cpu"]
     flags += ["--click", "50,48", "--click_model", "flood", "--end", 2]
@@ -73,7 +71,7 @@ def test_first_masks_are_carried_on_beside_the_results_and_not_replaced(
         (["--click", "3,3", "--click_model", "sam9"], "there is no promptable model 'sam9'"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_nothing_is_written(flags, sentence, first, tmp_path):
+def test_bad_prompts_are_refused_and_write_nothing(flags, sentence, first, tmp_path):
     with pytest.raises(InputError, match=sentence):
         first(*flags)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]

@@ -1,4 +1,4 @@
-"""Results that cannot be written, would replace what is read, or are written by two runs at once."""
+"""Results that cannot be written, would replace input, or are written by two runs at once."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def refused(propagate, **changed):
         ("contact_sheet", "frames/new.jpg", "is or lies in --input or --masks: give another place"),
     ],
 )
-def test_what_is_read_is_never_written(flag, place, message, propagate, data):
+def test_input_is_never_overwritten(flag, place, message, propagate, data):
     before = contents(data)
     assert message in refused(propagate, **{flag: data / place})
     assert contents(data) == before

@@ -1,4 +1,4 @@
-"""Late objects in the layout of DAVIS 2017, and masks that stand still."""
+"""Late objects in the layout of DAVIS 2017, and static masks."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def truth(index):
     return labels
 
 
-def test_a_late_object_is_given_where_it_appears_and_no_other_with_it(root):
+def test_a_late_object_is_given_alone_on_its_first_frame(root):
     (video,) = davis_2017(root, "val", late_objects=True)
     assert sorted(video.masks) == [0, LATE]
     assert np.array_equal(video.read(0).mask, truth(0))

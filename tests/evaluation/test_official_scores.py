@@ -49,7 +49,7 @@ def test_golden_numbers(case, tmp_path):
         assert ours == pytest.approx(EXPECTED[case][measure], abs=1e-12)
 
 
-def test_sparse_truth_is_scored_by_name_and_its_first_and_last_frame_do_not_count(tmp_path):
+def test_of_sparse_ground_truth_the_first_and_last_frame_do_not_count(tmp_path):
     truth = {index: square(1, 5 + index, 10) for index in (0, 2, 4, 6)}
     root = tree(tmp_path / "davis", truth)
     masks = [square(1, 5 + index, 10) for index in range(COUNT)]
@@ -59,7 +59,7 @@ def test_sparse_truth_is_scored_by_name_and_its_first_and_last_frame_do_not_coun
     assert found[1][0] == pytest.approx(100 * np.mean([72 / 216, 1]))
 
 
-def test_two_frames_of_truth_are_no_score_and_the_sentence_is_true(tmp_path, caplog, capsys):
+def test_two_frames_of_ground_truth_give_no_score(tmp_path, caplog, capsys):
     caplog.set_level("INFO")
     root = tree(tmp_path / "davis", {0: square(1, 5, 5), 3: square(1, 5, 5)})
     assert scores_of(root, tmp_path) == {}
@@ -70,7 +70,7 @@ def test_two_frames_of_truth_are_no_score_and_the_sentence_is_true(tmp_path, cap
     assert not (tmp_path / "results.csv").exists()
 
 
-def test_an_object_that_truth_never_shows_again_counts(tmp_path):
+def test_an_object_that_vanishes_from_the_ground_truth_counts(tmp_path):
     both = square(2, 20, 40, square(1, 5, 5))
     one = square(1, 5, 5)
     root = tree(tmp_path / "davis", {0: both} | dict.fromkeys(range(1, COUNT), one))
@@ -79,7 +79,7 @@ def test_an_object_that_truth_never_shows_again_counts(tmp_path):
     assert found == {1: (100, 100), 2: (pytest.approx(80), pytest.approx(80))}  # wrong on one frame of five
 
 
-def test_labels_that_were_never_given_are_named(tmp_path, caplog):
+def test_a_warning_names_labels_that_were_never_given(tmp_path, caplog):
     given = square(3, 5, 5, square(1, 20, 5))
     late = square(4, 20, 40, square(2, 5, 40, given))
     root = tree(tmp_path / "davis", {0: given, 1: given} | dict.fromkeys(range(2, COUNT), late))

@@ -1,4 +1,4 @@
-"""Ready masks of any folder, scored against ground truth."""
+"""Scores of masks in any folder against ground truth."""
 
 import numpy as np
 import pytest
@@ -33,9 +33,9 @@ def scored(monkeypatch, capsys):
     return run
 
 
-def write_all(folder, labels, name="{:05}.png", paletted=True):
+def write_all(folder, labels, name="{:05}.png"):
     for index in range(COUNT):
-        write_labels(folder / name.format(index), labels, paletted)
+        write_labels(folder / name.format(index), labels)
     return folder
 
 
@@ -68,7 +68,7 @@ def test_one_video_and_the_rules_of_2016(truth, tmp_path, scored):
         assert len(scored("--masks", each, "--truth", truth / "a")) == 4
 
 
-def test_what_does_not_fit_is_one_sentence(truth, tmp_path, scored, caplog):
+def test_bad_folders_and_masks_are_refused(truth, tmp_path, scored, caplog):
     def refused(*flags):
         with pytest.raises(InputError) as error:
             scored(*flags)

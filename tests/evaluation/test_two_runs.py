@@ -1,4 +1,4 @@
-"""Two runs in one folder: nothing of one is kept, drawn, scored or replaced as the other's without a word."""
+"""Two runs in one folder: files of different runs are never mixed."""
 
 import shutil
 
@@ -78,7 +78,7 @@ def refused(run, *arguments, **changed):
     return str(error.value)
 
 
-def test_a_run_goes_on_as_it_was_begun_where_trials_choose_otherwise_now(propagate, data, monkeypatch):
+def test_a_continued_run_keeps_the_recorded_choices_of_trials(propagate, data, monkeypatch):
     def try_anew(winner):
         def compare(*ways):
             return trials.Trial((ways[0][0], 0), (ways[1][0], 0), ways[winner][0])
@@ -102,7 +102,7 @@ def test_a_run_goes_on_as_it_was_begun_where_trials_choose_otherwise_now(propaga
     assert recorded()["amp"] is True and recorded()["ways"]["products of the memory read"] == "oneDNN"
 
 
-def test_another_mask_or_range_of_the_same_video(propagate, data):
+def test_another_mask_or_range_is_refused(propagate, data):
     out, film = data / "out", data / "film.mp4"
     propagate("--overlay", film, "--save_probs", data / "probs")
     before = contents(out)
@@ -126,7 +126,7 @@ def test_another_mask_or_range_of_the_same_video(propagate, data):
     assert masks_in(out) == ["00000.png", "00001.png"]
 
 
-def test_another_video_in_the_same_place(propagate, data):
+def test_another_video_is_refused(propagate, data):
     propagate()
     write_frames(data / "others", frames_of(1))
     assert "another input (" in refused(propagate, input=data / "others")
@@ -135,7 +135,7 @@ def test_another_video_in_the_same_place(propagate, data):
     assert "another frame set: " in refused(propagate)
 
 
-def test_files_that_nobody_recorded_are_not_replaced_without_a_word(propagate, data, caplog):
+def test_unrecorded_files_are_replaced_only_with_overwrite(propagate, data, caplog):
     film = data / "film.mp4"
     film.write_bytes(b"of someone")
     assert f"{film} was made by no run" in refused(propagate, "--overlay", film)
@@ -154,7 +154,7 @@ def test_files_that_nobody_recorded_are_not_replaced_without_a_word(propagate, d
     assert (data / "probs/00001.npz").read_bytes() == b"of someone"
 
 
-def test_a_copy_of_a_folder_does_not_own_what_lies_elsewhere(propagate, data):
+def test_a_copied_folder_does_not_own_files_outside_of_it(propagate, data):
     film = data / "film.mp4"
     propagate("--overlay", film, "--save_probs", data / "probs")
     shutil.copytree(data / "out", data / "copy")
@@ -165,7 +165,7 @@ def test_a_copy_of_a_folder_does_not_own_what_lies_elsewhere(propagate, data):
     assert len(list((data / "probs").iterdir())) == COUNT
 
 
-def test_two_benchmarks_or_two_trees(evaluate, davis, tmp_path):
+def test_another_benchmark_or_data_set_is_refused(evaluate, davis, tmp_path):
     one, two = davis
     out = tmp_path / "out"
     evaluate("eval_davis", one, "--score")

@@ -38,7 +38,7 @@ def evaluate(data, preloaded, monkeypatch):
     return lambda *more: run_main(monkeypatch, "scripts.eval_videos", *flags, *more)
 
 
-def test_an_archive_holds_every_mask_where_the_server_looks(data, evaluate):
+def test_an_archive_holds_every_mask_in_the_folder_of_the_server(data, evaluate):
     for more, folder in (([], ""), (["--zip_folder", "Annotations"], "Annotations/")):
         evaluate("--zip", data / "x.zip", *more)
         with zipfile.ZipFile(data / "x.zip") as archive:

@@ -105,7 +105,7 @@ def test_graphs_compute_what_the_network_does(grid, objects, frames, graphs, sho
 @pytest.mark.slow
 @pytest.mark.parametrize(("top_k", "km_sigma"), [(20, 5.6), (None, None)])
 @torch.inference_mode()
-def test_the_read_is_exported_as_asked(top_k, km_sigma, network, tmp_path):
+def test_top_k_and_kernel_are_exported(top_k, km_sigma, network, tmp_path):
     segment = propagation_graphs(network, top_k, km_sigma)[-1]
     write_graph(segment, tmp_path / "segment.onnx", {})
     torch.manual_seed(0)
@@ -194,7 +194,7 @@ def refused(monkeypatch, module, flags):
     return str(error.value)
 
 
-def test_an_export_refuses_what_it_cannot_do(folder, weights_file, tmp_path, monkeypatch):
+def test_bad_input_of_an_export_is_refused(folder, weights_file, tmp_path, monkeypatch):
     torch.save(fusion_network().state_dict(), tmp_path / "fusion.pth")
     output = tmp_path / "graphs"
     for model, where, message in (
@@ -222,7 +222,7 @@ def test_graphs_that_cannot_be_run_are_refused(folder, tmp_path):
         open_graph(ROOT / "README.md", ["CPUExecutionProvider"])
 
 
-def test_the_command_refuses_what_it_cannot_read_or_would_replace(folder, clip, tmp_path, monkeypatch):
+def test_bad_input_of_the_runtime_is_refused(folder, clip, tmp_path, monkeypatch):
     write_frames(tmp_path / "frames", clip["frames"][:2, :16, :16])
     write_labels(tmp_path / "masks/00000.png", np.ones((16, 16)))
     write_labels(tmp_path / "large/00000.png", clip["labels"][0])

@@ -138,9 +138,8 @@ def test_invalid_input_is_refused(folder, tmp_path, monkeypatch, flags, parts):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("display", ["", ":65000"], ids=["none", "unreachable"])
-def test_without_a_display_the_message_names_flags_that_need_none(folder, monkeypatch, display):
-    monkeypatch.setenv("DISPLAY", display)
+def test_without_a_display_the_message_names_flags_that_need_none(folder, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":65000")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(InputError, match=r"no display.*--click X,Y or --mask M\.png with --output OUT"):
         run_main(monkeypatch, "interactive_gui", *pair_flags(folder))

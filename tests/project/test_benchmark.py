@@ -22,7 +22,7 @@ def video(clip, tmp_path, weights_file):
     return [*given, "--device", "cpu"]
 
 
-def test_the_read_that_is_timed_is_the_same():
+def test_both_timed_reads_give_the_same_result():
     timing, difference = time_read(frames=3, grid=(5, 6), top_k=20, turns=2)
     assert len(timing.ours) == len(timing.plain) == 2
     assert difference < 1e-5
@@ -89,6 +89,6 @@ def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
     assert float(re.search(r"difference of the losses: (\S+)", printed)[1]) < 1e-4
 
 
-def test_one_frame_is_nothing_to_measure(video, monkeypatch):
+def test_a_single_frame_is_refused(video, monkeypatch):
     with pytest.raises(InputError, match=r"frames.*--frames"):
         run_main(monkeypatch, MODULE, "inference", *video, "--frames", 1)
