@@ -10,7 +10,6 @@ from util.data_roots import DAVIS_2017
 from util.errors import run_script
 from util.flag_types import add_alias, positive_float, positive_int, script_parser
 
-WEIGHTS_FOLDER = Path("saves")
 EXAMPLE = "python -m scripts.eval_interactive_davis --davis ../DAVIS/2017 --output output/track"
 
 
@@ -36,20 +35,15 @@ def main() -> None:
         ("s2m", "S2M", "GrabCut is"),
         ("fusion", "fusion", "weights by distance are"),
     ):
-        help_ = f"weights of {title} (default: saves/{name}.pth if it exists, else {otherwise} used)"
-        add(f"--{name}", type=Path, default=usual_weights(name), help=help_)
+        path = Path("saves", f"{name}.pth")
+        weights = f"weights of {title} (default: {path} if it exists, else {otherwise} used)"
+        add(f"--{name}", type=Path, default=path if path.is_file() else None, help=weights)
         add_alias(add, f"--{name}_model", name, type=Path)
     add = parser.add_argument_group("network and memory").add_argument
     add_core_flags(add)
     add_alias(add, "--prop_model", "model", type=Path)
     add_alias(add, "--mem_freq", "mem_every", type=positive_int)
     evaluate(parser.parse_args())
-
-
-def usual_weights(name: str) -> Path | None:
-    """Return the path of a network's weights in the folder `saves`; None when they do not exist."""
-    path = WEIGHTS_FOLDER / f"{name}.pth"
-    return path if path.is_file() else None
 
 
 if __name__ == "__main__":

@@ -57,11 +57,7 @@ def main() -> None:
 
 def propagate(args: argparse.Namespace) -> None:
     """Check the flags, and propagate."""
-    if args.start < 0 or (args.end is not None and args.end <= args.start):
-        raise InputError("--start must not be negative, and --end must be above it.")
-    check_masks(args)
-    check_apart(args)
-    check_sound(args)
+    check_flags(args)
     if args.prompts:
         from scripts.evaluation.first_masks import write_first_masks  # onnxruntime is slow to import
 
@@ -79,30 +75,22 @@ def propagate(args: argparse.Namespace) -> None:
         write_results(args, video, network)
 
 
-def check_masks(args: argparse.Namespace) -> None:
-    """Raise InputError when neither --masks nor a prompt is given, or both are."""
+def check_flags(args: argparse.Namespace) -> None:
+    """Raise InputError when flags contradict each other, or a result would lie in the input."""
+    if args.start < 0 or (args.end is not None and args.end <= args.start):
+        raise InputError("--start must not be negative, and --end must be above it.")
     if (args.masks is None) == (not args.prompts):
         raise InputError("give either --masks or --click, --box or --find, which make first masks.")
     if args.masks is not None and (args.at is not None or args.first_only):
         raise InputError("--at and --first_only are for --click, --box and --find: leave them out.")
-
-
-def check_apart(args: argparse.Namespace) -> None:
-    """Raise InputError when --overlay or --contact_sheet lies in --input or --masks."""
     read = {path.resolve() for path in (args.input, args.masks) if path is not None}
     for flag in ("overlay", "contact_sheet"):
         path = getattr(args, flag)
         if path is not None and not read.isdisjoint((path.resolve(), path.parent.resolve())):
             raise InputError(f"--{flag} {path} is or lies in --input or --masks: give another place.")
-
-
-def check_sound(args: argparse.Namespace) -> None:
-    """Raise InputError when --sound has no sound to copy, or no overlay to add it to."""
-    if not args.sound:
-        return
-    if args.overlay is None:
+    if args.sound and args.overlay is None:
         raise InputError("--sound needs a video to add it to: give --overlay too, or leave --sound out.")
-    if not args.input.is_file() or not has_sound(args.input):
+    if args.sound and not (args.input.is_file() and has_sound(args.input)):
         raise InputError(f"{args.input} has no sound: leave --sound out.")
 
 

@@ -86,15 +86,9 @@ def videos_in(folder: Path, what: str) -> dict[str, list[Path]]:
 def score_pictures(
     video: str, masks: Sequence[Path], truth: Sequence[Path], merged: bool, late_objects: bool
 ) -> list[ObjectScore]:
-    """Score one video's masks; see `scripts.evaluation.scores.score_masks`.
+    """Score one video's masks, named after the frames; see `scripts.evaluation.scores.score_masks`.
 
-    Args:
-        video: name of the video.
-        masks: masks, named after the frames.
-        truth: label maps, in order.
-        merged: whether all labels are one object.
-        late_objects: whether an object that the first label map lacks counts from the frame after its first
-            one.
+    With `late_objects` an object that the first label map lacks counts from the frame after its first one.
     """
     files, named = by_stem(video, truth), by_stem(video, masks)
     if files.keys().isdisjoint(named):

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,8 +9,8 @@ from torch import Tensor
 from dataset.image_io import normalise
 from dataset.masks.readers import read_label_map
 from dataset.video_files.frame_source import open_source
-from model import InteractiveCore, load_fusion, load_network
-from model.checkpoint import read_fusion, read_network
+from model import InteractiveCore, load_network
+from model.checkpoint import read_network
 from scripts.benchmark.inference import add_video_flags, split_into
 from scripts.benchmark.plain_interactive import PlainInteractive
 from scripts.benchmark.timing import Report, alternately, tf32
@@ -29,7 +28,6 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser = commands.add_parser("interactive", help=what, description=what)
     add = parser.add_argument
     add_video_flags(add)
-    add("--fusion", type=Path, help="weights of fusion (default: weights by distance)")
     add("--objects", type=positive_int, default=2, help="number of objects (default: %(default)s)")
     add("--frames", type=positive_int, default=40, help="number of frames (default: %(default)s)")
     add("--amp", action="store_true", help="reduced precision, for ours only")
@@ -45,42 +43,35 @@ def run(args: argparse.Namespace, report: Report) -> None:
     if len(frames) < 5:
         raise InputError(f"two rounds need 5 frames: give more of {args.input}, and larger --frames.")
     mask = torch.from_numpy(split_into(read_label_map(args.mask), args.objects))
-    fusion = None if args.fusion is None else load_fusion(args.fusion, device, args.amp)
-    plain_fusion = None if args.fusion is None else read_fusion(args.fusion).eval().to(device)
     height, width = mask.shape
     name = f"{width} x {height}, {args.objects} objects{', amp' * args.amp}"
 
     with torch.inference_mode():
         plain_network = read_network(args.model).eval().to(device)
-        plain = PlainInteractive(plain_network, frames, args.objects, plain_fusion)
+        plain = PlainInteractive(plain_network, frames, args.objects)
     network = load_network(args.model, device, args.amp)
-    core = InteractiveCore(network, frames, fusion=fusion, query_bytes=QUERY_BYTES)
-    compare_rounds(f"{name}, first round", core, plain, {0: mask}, args.no_tf32, report)
+    core = InteractiveCore(network, frames, query_bytes=QUERY_BYTES)
+    compare_rounds(f"{name}, first round", core, plain, 0, mask, args.no_tf32, report)
     middle = len(frames) // 2
-    corrected = {middle: core.label_map(middle).roll(SHIFT, dims=1).cpu()}
-    compare_rounds(f"{name}, second round", core, plain, corrected, args.no_tf32, report)
+    corrected = core.label_map(middle).roll(SHIFT, dims=1).cpu()
+    compare_rounds(f"{name}, second round", core, plain, middle, corrected, args.no_tf32, report)
 
 
 def compare_rounds(
     name: str,
     core: InteractiveCore,
     plain: PlainInteractive,
-    given: dict[int, Tensor],
+    index: int,
+    mask: Tensor,
     no_tf32: bool,
     report: Report,
 ) -> None:
     """Time a round of both engines frame by frame, alternately; also report the pixels with the same label.
 
-    Args:
-        name: name of the round.
-        core: our engine.
-        plain: the plain engine, in the same state.
-        given: the label map `H x W` of one frame, by its index.
-        no_tf32: whether ours convolves in full float32.
-        report: report to extend.
+    The round propagates the given label map `H x W` of the frame `index`.
     """
     settings = (not no_tf32, False), (True, True)
-    steps = [one_by_one(each, given) for each in (core, plain)]
+    steps = [one_by_one(each, index, mask) for each in (core, plain)]
     done: list[list[int]] = [[], []]
 
     def step(way: int) -> Callable[[int], None]:
@@ -90,8 +81,8 @@ def compare_rounds(
 
         return do
 
-    count = frames_of_round(core, given)
-    timing = alternately(step(0), step(1), range(count + 1))
+    frames = len(core.frames) if index == 0 else len(core.frames) - 1  # the first frame keeps its mask
+    timing = alternately(step(0), step(1), range(frames))
     next(steps[0], None)  # the round ends
     next(steps[1], None)
     assert done[0] == done[1]
@@ -100,20 +91,10 @@ def compare_rounds(
     report.number("pixels with the same label", 100 * sum(same) / len(same), "%")
 
 
-def one_by_one(core: InteractiveCore | PlainInteractive, given: dict[int, Tensor]) -> Iterator[int]:
+def one_by_one(core: InteractiveCore | PlainInteractive, index: int, mask: Tensor) -> Iterator[int]:
     """Give the mask of a frame, propagate it, and yield each frame when its labels are known."""
-    ((index, mask),) = given.items()
     core.give(index, mask)
     yield index
     for index in core.propagate():
         core.label_map(index).cpu()  # waits for a GPU
         yield index
-
-
-def frames_of_round(core: InteractiveCore, given: dict[int, Tensor]) -> int:
-    """Return the number of frames of a round with one given frame."""
-    ((index, _),) = given.items()
-    others = [other for other in core.state.given if other != index]
-    before = max((other for other in others if other < index), default=-1)
-    after = min((other for other in others if other > index), default=len(core.frames))
-    return after - before - 2

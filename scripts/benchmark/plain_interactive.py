@@ -1,19 +1,16 @@
 """Plain formulation of interactive rounds for `benchmark interactive`.
 
-It is the published core in ordinary PyTorch. All frames and probabilities are on the device in float32, the
-memory is concatenated for each frame, fusion transfers differences by a dense matrix, and each round encodes
-all frames.
+It is the published core in ordinary PyTorch, with fusion by distance. All frames and probabilities are on the
+device in float32, the memory is concatenated for each frame, and each round encodes all frames.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from model.aggregation import aggregate
-from model.interactive.fusion import FusionNetwork, time_shares
+from model.interactive.fusion import time_shares
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 from scripts.benchmark.plain_propagation import PlainCore
@@ -26,23 +23,14 @@ class PlainInteractive(PlainCore):
         network: propagation network in eval mode, NCHW, with batch norm.
         frames: frames `3 x H x W`.
         objects: number K of objects, which have the labels 1 to K.
-        fusion: fusion network; None weights by distance.
     """
 
-    def __init__(
-        self,
-        network: PropagationNetwork,
-        frames: Sequence[Tensor],
-        objects: int,
-        fusion: FusionNetwork | None = None,
-    ) -> None:
+    def __init__(self, network: PropagationNetwork, frames: Sequence[Tensor], objects: int) -> None:
         super().__init__(network)
-        self.fusion = fusion
         self.padding = padding_for(*frames[0].shape[-2:])
         self.images = pad(torch.stack(list(frames)).to(self.device), self.padding)  # T x 3 x H x W
         self.probs = self.images.new_zeros(objects + 1, len(frames), *self.images.shape[-2:])
         self.probs[0] = 1
-        self.difference = self.probs[1:, 0]  # made by the last mask, K x H x W
         self.given: list[int] = []
         self.permanent: list[tuple[Tensor, Tensor]] = []  # K x C x h*w of each given frame
 
@@ -51,7 +39,6 @@ class PlainInteractive(PlainCore):
         """Set the user's label map `H x W` for a frame."""
         objects = torch.stack([mask == label for label in range(1, len(self.probs))]).float()
         prob = aggregate(pad(objects.to(self.device), self.padding), hard=True)
-        self.difference = (prob - self.probs[:, index])[1:]
         self.probs[:, index] = prob
         self.given.append(index)
         self.permanent.append(self._encode(self.images[index : index + 1], prob))
@@ -77,37 +64,12 @@ class PlainInteractive(PlainCore):
 
     @torch.inference_mode()
     def _do(self, index: int, bound: int | None, permanent: bool, is_last: bool) -> None:
+        """Propagate to a frame; `bound` is the given frame on the other side."""
         image = self.images[index : index + 1]
-        query = self._query(image)
-        prob = self._segment(query)
+        prob = self._segment(self._query(image))
         if not is_last:
             self._remember(*self._encode(image, prob), permanent)
-        self.probs[:, index] = prob if bound is None else self._fused(index, query[0], prob, bound)
-
-    def _fused(self, index: int, query: Tensor, new: Tensor, bound: int) -> Tensor:
-        """Return the fusion of a frame's old and new probabilities, `(K+1) x H x W`.
-
-        Args:
-            index: index of the frame.
-            query: query key of the frame, `1 x C x h x w`.
-            new: probabilities propagated from the last given frame.
-            bound: the given frame on the other side.
-        """
-        old, source = self.probs[:, index], self.given[-1]
-        shares = time_shares(index, source, bound)
-        if self.fusion is None:
-            return shares[0] * new + (1 - shares[0]) * old
-        image, size = self.images[index : index + 1], self.images.shape[-2:]
-        times = [torch.full_like(image[:, :1], share) for share in shares]
-        logits = []
-        for k, (key, difference) in enumerate(
-            zip(self.permanent[-1][0], self.difference, strict=True), start=1
-        ):
-            weights = (key.T @ query[0].flatten(1) / math.sqrt(len(key))).softmax(dim=0)  # h*w x h*w
-            signed = torch.stack([difference.clamp(0, 1), (-difference).clamp(0, 1)])
-            coarse = F.avg_pool2d(signed, 16).flatten(1)
-            moved = (coarse @ weights).view(1, 2, *query.shape[-2:])
-            attention = F.interpolate(moved, size, mode="bilinear", align_corners=False)
-            masks = [prob[k].view_as(times[0]) for prob in (old, new)]
-            logits.append(self.fusion(torch.cat([image, *masks, attention, *times], dim=1)))
-        return aggregate(torch.cat(logits)[:, 0].sigmoid())
+        if bound is not None:
+            share = time_shares(index, self.given[-1], bound)[0]
+            prob = share * prob + (1 - share) * self.probs[:, index]
+        self.probs[:, index] = prob

@@ -45,14 +45,7 @@ class Report:
         print(f"{'':<34} {'ours':>9} {'plain':>9} {'ratio':>6}")
 
     def timing(self, name: str, timing: Timing, unit: str, scale: float = 1) -> None:
-        """Add the median rates of both, and their ratio.
-
-        Args:
-            name: name of the timed work.
-            timing: seconds of each item.
-            unit: unit of the rates.
-            scale: number of units in one item, such as the samples of a batch.
-        """
+        """Add the median rates of both and their ratio; an item has `scale` units, as a batch has samples."""
         ours, plain = scale / median(timing.ours), scale / median(timing.plain)
         pairs = len(timing.ours)
         print(f"{name:<34} {ours:>9.2f} {plain:>9.2f} {timing.ratio:>6.2f}   {unit}, {pairs} pairs")

@@ -89,16 +89,7 @@ def write_results(
     answer: Answer | None,
     temperature: float,
 ) -> None:
-    """Write both views side by side as `stem.png` and the matches as `stem.json`, in pixels of the pictures.
-
-    Args:
-        stem: path of the results without a suffix.
-        source: source picture.
-        target: target picture.
-        selection: selection in the source.
-        answer: matches in the target; None for an empty selection.
-        temperature: temperature of the softmax.
-    """
+    """Write both views as `stem.png`, side by side, and the matches as `stem.json`, in pixels."""
     asked: list[dict[str, Any]] = [{"source": [round(x, 2), round(y, 2)]} for x, y in selection.points]
     if selection.region is not None:
         asked = [{"region_pixels": int(np.count_nonzero(selection.region))}]

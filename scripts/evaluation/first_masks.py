@@ -39,9 +39,6 @@ class _Object:
 def write_first_masks(args: argparse.Namespace) -> Path:
     """Write the first masks that the flags ask for, and a JPEG of the frame with the masks drawn in.
 
-    Args:
-        args: flags of a parser with `add_prompt_flags`; and "input", "output", "start", "overwrite".
-
     Returns:
         The path of the mask: in a folder beside the results, named after its frame.
 

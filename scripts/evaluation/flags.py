@@ -103,13 +103,7 @@ def add_overwrite_flag(add: Add) -> None:
 def evaluation_parser(
     description: str | None, example: str, memory_frames: int | None = 0
 ) -> argparse.ArgumentParser:
-    """Return a parser with the flags that the evaluation scripts share.
-
-    Args:
-        description: docstring of the script.
-        example: command line, see `script_parser`.
-        memory_frames: see `add_core_flags`.
-    """
+    """Return a parser with the flags of the evaluation scripts; see `script_parser` and `add_core_flags`."""
     parser = script_parser(description, example)
     add = parser.add_argument_group("results").add_argument
     add("--output", type=Path, required=True, help="folder of the masks, OUTPUT/<video>/<frame>.png")

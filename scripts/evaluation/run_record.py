@@ -58,14 +58,10 @@ def benchmark_settings(
 
 
 def begin_run(run: Run, overwrite: bool) -> None:
-    """Check that a folder has no files of other runs, and record the run in it.
+    """Check that a folder, which the run has locked, has no files of other runs, and record the run in it.
 
-    A record without existing files is ignored.
-
-    Args:
-        run: the run, which holds the lock of its folder.
-        overwrite: whether to remove the files of the earlier run, and files with the names of this run's
-            results.
+    A record without existing files is ignored. `overwrite` removes the files of the earlier run, and those
+    with the names of this run's results.
 
     Raises:
         InputError: the folder belongs to another run, has files without a record, or the name of a result is

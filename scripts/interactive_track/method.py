@@ -44,13 +44,7 @@ class NormalisedFrames(Sequence[Tensor]):
 
 
 class Networks:
-    """The networks of a run; GrabCut and distance weights replace S2M and fusion without weights.
-
-    Args:
-        args: parsed flags.
-        device: device to compute on.
-        told: whether to log the replacements.
-    """
+    """The networks of a run; GrabCut and distance weights replace S2M and fusion without weights."""
 
     def __init__(self, args: argparse.Namespace, device: torch.device, told: bool) -> None:
         self.propagation = load_network(args.model, device, args.amp)
@@ -70,16 +64,7 @@ class InteractiveMethod:
     """Answers the scribbles of one sample.
 
     Between propagations only the mask of the scribbled frame changes, and the next scribbles are requested
-    there.
-
-    Args:
-        networks: the networks.
-        sequence: sequence of the sample.
-        args: parsed flags.
-
-    Attributes:
-        number: number of interactions so far.
-        masks: label maps `T x H x W` so far.
+    there. `number` counts the interactions; `masks` are the label maps `T x H x W` so far.
     """
 
     def __init__(self, networks: Networks, sequence: TrackSequence, args: argparse.Namespace) -> None:

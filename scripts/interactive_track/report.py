@@ -15,6 +15,7 @@ from util.files import atomic_path
 
 SAMPLES_FOLDER = "samples"
 REPORT_FILE = "report.csv"
+HEADER = "sequence,scribble_idx,interaction,object_id,frame,jaccard,contour,j_and_f,timing"
 
 
 class SampleKey(NamedTuple):
@@ -22,20 +23,6 @@ class SampleKey(NamedTuple):
 
     sequence: str
     scribble_idx: int  # number of its scribble file
-
-
-class Row(NamedTuple):
-    """A line of the report."""
-
-    sequence: str
-    scribble_idx: int
-    interaction: int  # from 1
-    object_id: int
-    frame: int
-    jaccard: float
-    contour: float
-    j_and_f: float
-    timing: float  # seconds of the interaction
 
 
 @dataclass(frozen=True)
@@ -57,12 +44,12 @@ class SampleReport:
     timed_out: bool = False  # whether a submission came too late and does not count
     finished: bool = False  # whether there are no more interactions
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the rows of the report, by interaction, frame and object."""
+    def rows(self) -> Iterator[tuple[str | float, ...]]:
+        """Yield the rows of the report, by interaction (from 1), frame and object; see `HEADER`."""
         for number, interaction in enumerate(self.interactions, 1):
             for frame, objects in enumerate(interaction.scores.tolist()):
                 for label, (j, f) in zip(self.labels, objects, strict=True):
-                    yield Row(*self.key, number, label, frame, j, f, (j + f) / 2, interaction.seconds)
+                    yield *self.key, number, label, frame, j, f, (j + f) / 2, interaction.seconds
 
 
 def read_samples(folder: Path, keys: Iterable[SampleKey]) -> dict[SampleKey, SampleReport]:
@@ -94,7 +81,7 @@ def write_report(folder: Path, samples: Iterable[SampleReport]) -> None:
     """Write the table of samples."""
     with atomic_path(folder / REPORT_FILE) as temporary, temporary.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(Row._fields)
+        table.writerow(HEADER.split(","))
         for sample in samples:
             table.writerows(sample.rows())
 

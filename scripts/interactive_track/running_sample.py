@@ -63,12 +63,9 @@ class RunningSample:
     def scribble(
         self, prediction: NDArray[np.uint8], scores: NDArray[np.float64], candidates: Sequence[int]
     ) -> None:
-        """Let the robot scribble on the worst unused candidate, or on the worst one when all were used.
+        """Let the robot scribble on the worst unused candidate frame, or on the worst one when all were used.
 
-        Args:
-            prediction: predicted label maps `T x H x W`.
-            scores: their J and F, `T x K x 2`.
-            candidates: indices of the frames to choose from.
+        The label maps are `T x H x W`, their J and F `T x K x 2`.
         """
         quality = chosen(scores, self.metric).mean(axis=1)
         fresh = [frame for frame in candidates if frame not in self.used] or candidates

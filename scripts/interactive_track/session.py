@@ -118,10 +118,7 @@ class DavisInteractiveSession:
     def take(self, share: Sequence[SampleKey], reports: bool) -> None:
         """Limit this process to some samples, before it enters; other processes run the others.
 
-        Args:
-            share: keys of the samples to run, from their beginning.
-            reports: whether this process, and no other, locks the folder and writes report and summary. The
-                others must wait until it has entered.
+        Only one process reports: it locks the folder, and the others wait until it has entered.
         """
         self._waiting, self._reports = list(share), reports
 

@@ -21,21 +21,13 @@ FRAME = ("image", "key", "compress_0", "compress_1", "skip_8", "skip_4")
 
 
 class Graph(NamedTuple):
-    """One ONNX file.
+    """One ONNX file."""
 
-    Attributes:
-        name: name of the file, without suffix.
-        module: module to export.
-        inputs: sample inputs by name, in order.
-        dynamic: dynamic dimensions of each input, in the same order.
-        outputs: names of the outputs.
-    """
-
-    name: str
+    name: str  # of the file, without suffix
     module: nn.Module
-    inputs: Mapping[str, Tensor]
-    dynamic: tuple[dict[int, Any], ...]
-    outputs: tuple[str, ...]
+    inputs: Mapping[str, Tensor]  # sample inputs by name, in order
+    dynamic: tuple[dict[int, Any], ...]  # dynamic dimensions of each input, in the same order
+    outputs: tuple[str, ...]  # names
 
 
 def propagation_graphs(network: PropagationNetwork, top_k: int | None, km_sigma: float | None) -> list[Graph]:

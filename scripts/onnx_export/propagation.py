@@ -86,7 +86,7 @@ class Segment(nn.Module):
         skip_8: Tensor,
         skip_4: Tensor,
     ) -> Tensor:
-        """Segment K objects, each with T remembered frames.
+        """Return mask logits `K x H x W`, float32, of K objects with T remembered frames each.
 
         Args:
             keys: memory keys, `K x T x P x 128`.
@@ -96,9 +96,6 @@ class Segment(nn.Module):
             compress_1: the frame's part of the shortcut beside that convolution.
             skip_8: skip connection at stride 8.
             skip_4: skip connection at stride 4.
-
-        Returns:
-            Mask logits `K x H x W`, float32.
         """
         height, width = compress_0.shape[-2:]
         scores = affinity(keys.flatten(1, 2), key)  # K x P x T*P

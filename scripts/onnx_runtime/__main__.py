@@ -75,13 +75,9 @@ def propagate(args: argparse.Namespace) -> None:
 def segmented(
     engine: Engine, picture: NDArray[np.uint8], mask: NDArray[np.uint8] | None, short_side: int
 ) -> NDArray[np.uint8]:
-    """Return the labels `H x W` of the next frame.
+    """Return the labels `H x W` of the next frame, an RGB picture `H x W x 3` with or without a label map.
 
-    Args:
-        engine: engine of this video.
-        picture: RGB frame, `H x W x 3`.
-        mask: labels `H x W` given on this frame.
-        short_side: limit of the shorter side in the network.
+    Its shorter side is reduced to `short_side` for the network.
     """
     metadata, size = engine.graphs.metadata, picture.shape[:2]
     mean, std = (np.array(metadata[name].split(","), np.float32) for name in ("mean", "std"))

@@ -160,14 +160,7 @@ class Engine:
         return aggregate(objects)
 
     def _remember(self, image: Floats, objects: Floats, permanent: bool, given: list[bool]) -> None:
-        """Remember a padded frame.
-
-        Args:
-            image: the frame, `1 x 3 x H x W`.
-            objects: probabilities of the K objects, `K x H x W`.
-            permanent: whether to keep the frame, rather than only for the next one.
-            given: for each object, whether its mask was given on this frame.
-        """
+        """Remember a padded frame `1 x 3 x H x W` with its K objects, `K x H x W`; some masks were given."""
         others = objects.sum(axis=0) - objects
         for i, memory in enumerate(self.memories):
             masks = objects[i : i + 1], others[i : i + 1]

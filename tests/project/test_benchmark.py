@@ -1,14 +1,12 @@
 import re
 
 import pytest
-import torch
 
 from model.fast_inference import trials
 from scripts.benchmark import __main__ as command
 from scripts.benchmark import inference
 from scripts.benchmark.inference import time_read
 from tests.conftest import run_main, slow, write_frames, write_labels
-from tests.model.interactive_networks import fusion_network
 from util.errors import InputError
 
 MODULE = "scripts.benchmark.__main__"
@@ -67,11 +65,7 @@ def test_all_measurements_go_into_one_table(video, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fuses", [True, False])
-def test_rounds_are_timed_and_compared(fuses, video, tmp_path, monkeypatch, capsys):
-    if fuses:
-        torch.save(fusion_network().state_dict(), tmp_path / "fusion.pth")
-        video += ["--fusion", tmp_path / "fusion.pth"]
+def test_rounds_are_timed_and_compared(video, monkeypatch, capsys):
     run_main(monkeypatch, MODULE, "interactive", *video)
     printed = capsys.readouterr().out
     assert re.search(r"80 x 48, 2 objects, first round .* FPS, 4 pairs", printed)
