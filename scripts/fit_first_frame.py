@@ -1,15 +1,9 @@
 """Fit a network to the annotated frames of one video: a "one-shot fit".
 
-This is for a video unlike the training data of the published weights, or when there are no weights. The
-network is trained from scratch (or from --load_network) on the given masks alone: their objects, cut out and
-moved over their background. It is of use for this video alone. Propagate with --no_previous, since mistakes
-may grow from frame to frame otherwise.
-
-From scratch, the keys are trained first; then the whole network learns to segment a frame by two frames in
-memory, of which the second mostly has mistakes in its masks. After 500 steps, and after each 200 more, the
-fit ends if the overlap (IoU) on held-out samples is good or no longer grows; it ends after eight minutes in
-any case. Then the overlap of each object is printed. The same --seed, --iterations and --precision give the
-same weights on one kind of processor.
+This is for a video unlike the training data of the published weights, or when there are no weights. The fit
+ends when the overlap (IoU) on held-out samples is good or no longer grows, after eight minutes at most. The
+weights are of use for this video alone. Propagate with --no_previous, or mistakes may grow from frame to
+frame. The same --seed, --iterations and --precision give the same weights on one kind of processor.
 """
 
 import argparse
@@ -53,11 +47,7 @@ def main() -> None:
     add("--iterations", type=positive_int, help="training steps instead of a time; some train the keys first")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add("--crop_size", type=crop_size, default=160, help=CROP_HELP)
-    batch = "samples per batch of the whole network (default: %(default)s)"
-    add("-b", "--batch_size", type=positive_int, default=1, help=batch)
     add("--load_network", type=Path, help="weights to start from, in place of a start from scratch")
-    rates = f"(default: {SCRATCH_RATE:g}; with --load_network {LOADED_RATE:g})"
-    add("--lr", type=positive_float, help=f"learning rate of the whole network {rates}")
     add_precision_flags(add, "auto")
     add("--seed", type=whole_number, default=0, help=SEED_HELP)
     add_device_flags(add)
@@ -92,7 +82,7 @@ def fit(args: argparse.Namespace) -> None:
             keys, lr, shown = run.start_from_scratch(network), SCRATCH_RATE, KEY_PART
         task = RememberedForward(network, amp, carry_masks=keys > 0)
         overlap = (lambda: fmean(scores().values() or [0.0])) if until_good else None
-        taken = run.train(task, args.lr or lr, args.batch_size, shown, overlap)
+        taken = run.train(task, lr, shown, overlap)
     passed = run.passed() / 60
 
     save_checkpoint(network.state_dict(), args.output)

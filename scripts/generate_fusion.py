@@ -150,7 +150,7 @@ def annotated(images: Path, masks: Path) -> Frames:
 def propagate_from(
     frames: Frames, start: int, reach: int | None, network: PropagationNetwork, mem_every: int, folder: Path
 ) -> None:
-    """Propagate the objects of a frame both ways, and write their probabilities.
+    """Propagate the objects of frame `start` both ways, and write their probabilities.
 
     The folder gets its name when it is complete. A frame without objects gets an empty folder.
 
@@ -159,7 +159,7 @@ def propagate_from(
         start: index of the frame to propagate from.
         reach: number of frames to propagate each way; None for all.
         network: the propagation network, in eval mode.
-        mem_every: see `InferenceCore`.
+        mem_every: interval of the permanent memory, in frames.
         folder: folder of the results.
     """
     labels = read_label_map(frames[start][1])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset.davis_test_dataset import SPLITS_2017, davis_2017
+from dataset.davis_test_dataset import RESOLUTION, SPLITS_2017, davis_2017
 from dataset.masks.writer import write_mask
 from dataset.synthetic.demo_scene import FRAMES, demo_scene
 from dataset.synthetic.scene import render_frame
@@ -28,13 +28,13 @@ def main() -> None:
     parser = script_parser(__doc__, "python -m scripts.make_demo_clip --output output/clip")
     parser.add_argument("--output", type=Path, required=True, help="folder of the clip, a root for --davis")
     output = parser.parse_args().output
-    if _list_file(output).is_file():
+    if output.joinpath(*SPLITS_2017["val"]).is_file():
         print(f"{output} is there already.")
         return
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"{output} is there and is not a demo clip: give another --output.")
     make_clip(output)
-    print(f"{len(list(_images(output).iterdir()))} frames and their masks: {output}")
+    print(f"{FRAMES} frames and their masks: {output}")
 
 
 def make_clip(output: Path) -> None:
@@ -42,33 +42,22 @@ def make_clip(output: Path) -> None:
     hidden = output.with_name(f".{output.name}.part")
     shutil.rmtree(hidden, ignore_errors=True)  # of a run that was stopped
     random = np.random.default_rng(0)
-    for folder in (_images(hidden), _annotations(hidden)):
-        folder.mkdir(parents=True)
+    folder, listing = SPLITS_2017["val"]
+    images, masks = (hidden / folder / kind / RESOLUTION / NAME for kind in ("JPEGImages", "Annotations"))
+    images.mkdir(parents=True)
     scene = demo_scene(random)
     for number in range(FRAMES):
         frame = render_frame(scene, number, random)
-        write_mask(_annotations(hidden) / f"{number:05}.png", frame.labels, voc_palette())
-        Image.fromarray(frame.picture).save(_images(hidden) / f"{number:05}.jpg", quality=JPEG_QUALITY)
-    _list_file(hidden).parent.mkdir(parents=True)
-    _list_file(hidden).write_text(f"{NAME}\n")
+        write_mask(masks / f"{number:05}.png", frame.labels, voc_palette())
+        Image.fromarray(frame.picture).save(images / f"{number:05}.jpg", quality=JPEG_QUALITY)
+    (hidden / folder / listing).parent.mkdir(parents=True)
+    (hidden / folder / listing).write_text(f"{NAME}\n")
     (video,) = davis_2017(hidden, "val", late_objects=True)
     for index in video.masks:
         given = video.read(index)
         path = hidden / "first_masks" / NAME / f"{given.name}.png"
         write_mask(path, np.asarray(given.mask), video.palette)
     hidden.replace(output)
-
-
-def _list_file(root: Path) -> Path:
-    return root.joinpath(*SPLITS_2017["val"])
-
-
-def _images(root: Path) -> Path:
-    return root / SPLITS_2017["val"][0] / "JPEGImages" / "480p" / NAME
-
-
-def _annotations(root: Path) -> Path:
-    return root / SPLITS_2017["val"][0] / "Annotations" / "480p" / NAME
 
 
 if __name__ == "__main__":

@@ -8,10 +8,9 @@ import os
 from pathlib import Path
 
 from dataset.image_io import list_images
-from scripts.resizing.shrinking import Job, check_apart, resize_all
+from scripts.resizing.shrinking import Job, resize_all
 from util.errors import InputError, run_script
 from util.flag_types import WORKERS_HELP, positive_int, script_parser
-from util.lock import exclusive
 
 
 def main() -> None:
@@ -23,19 +22,15 @@ def main() -> None:
     add("size", type=positive_int, nargs="?", default=384, help="shorter side (default: %(default)s)")
     add("--workers", type=positive_int, default=os.cpu_count(), help=WORKERS_HELP)
     args = parser.parse_args()
-    jobs = folder_jobs(args.input, args.output)
-    with exclusive(args.output, "resizing"):
-        resize_all(jobs, args.size, args.workers)
-    print(f"Done: {args.output}")
+    resize_all(folder_jobs(args.input, args.output), args.input, args.output, args.size, args.workers)
 
 
 def folder_jobs(source: Path, target: Path) -> list[Job]:
     """Return a job for each picture of a folder and of all folders in it.
 
     Raises:
-        InputError: there are no pictures, or one folder lies in the other.
+        InputError: there are no pictures.
     """
-    check_apart(source, target)
     folders = [source, *sorted(path for path in source.rglob("*/") if not path.name.startswith("."))]
     pictures = [path for folder in folders for path in list_images(folder)]
     jobs = [Job(path, target / path.relative_to(source), area=True) for path in pictures]

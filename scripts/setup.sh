@@ -18,9 +18,6 @@ find_python() {
 if ! cmp -s requirements.txt .venv/requirements.installed; then
     python=$(find_python)
     echo "Setting up .venv from requirements.txt with $("$python" --version) (PyTorch is large: minutes) ..."
-    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 15))'; then
-        echo "warning: no later version than Python 3.14 has been tried; some packages may not be there yet." >&2
-    fi
     if ! "$python" -m venv --clear .venv; then
         echo "error: $python cannot make a virtual environment; on Debian and Ubuntu install python3-venv." >&2
         exit 1

@@ -1,7 +1,7 @@
-"""Write a picture of training samples, with the objects outlined or drawn in.
+"""Write a picture of training samples, with the objects drawn in.
 
 Rows of a propagation stage show three frames; of S2M the scribbles, the previous mask and the truth; of a
-fusion stage both masks, the pixels that the correction added and removed, and the truth.
+fusion stage both masks and the truth.
 """
 
 import argparse
@@ -12,15 +12,10 @@ from PIL import Image
 from torch.utils.data import default_collate
 
 from dataset.training.interactive_sets import fusion_training_set, s2m_training_set
-from dataset.training.sample import Sample
 from dataset.training.sets import stage_dataset
-from model import load_network
-from model.training.fusion_forward import FrozenAttention
-from scripts.evaluation.flags import add_network_flags
 from scripts.training.loop import TrainingData
-from scripts.training.pictures import fusion_grid, s2m_grid, sample_grid
+from scripts.training.pictures import fusion_grid, image_grid, s2m_grid
 from util.data_roots import DEFAULT_ROOTS, add_root_flags
-from util.device import set_up_device
 from util.errors import run_script
 from util.files import atomic_path
 from util.flag_types import picture_path, positive_int, script_parser, whole_number
@@ -34,9 +29,7 @@ def main() -> None:
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--stage", type=int, choices=(0, 1, 2), help="samples of a propagation stage")
     kind.add_argument("--s2m", action="store_true", help="samples of S2M")
-    kind.add_argument(
-        "--fusion", type=int, choices=(0, 1), metavar="STAGE", help="samples of a fusion stage; needs --model"
-    )
+    kind.add_argument("--fusion", type=int, choices=(0, 1), help="samples of a fusion stage")
     add = parser.add_argument
     add("--output", type=picture_path, required=True, help="picture to write, .png or .jpg")
     add("--samples", type=positive_int, default=6, help="number of samples (default: %(default)s)")
@@ -46,7 +39,6 @@ def main() -> None:
     add("--seed", type=whole_number, default=0, help=SEED_HELP)
     uses = ("stage 0 and S2M", "stage 1 and fusion 0", "stage 2", "stage 2 and fusion 1", "S2M", "fusion")
     add_root_flags(add, **dict(zip(DEFAULT_ROOTS, uses, strict=True)))
-    add_network_flags(add)
     args = parser.parse_args()
     with atomic_path(args.output) as temporary:
         Image.fromarray(drawn(args)).save(temporary)
@@ -54,30 +46,21 @@ def main() -> None:
 
 def drawn(args: argparse.Namespace) -> NDArray[np.uint8]:
     """Return the picture that the flags ask for, `H x W x 3`."""
+    dataset: TrainingData
     if args.s2m:
-        pictures = s2m_training_set(args.static_root, args.lvis_root, args.crop_size, args.seed)
-        return s2m_grid(default_collate(chosen(pictures, args)))
-    if args.fusion is not None:
+        dataset = s2m_training_set(args.static_root, args.lvis_root, args.crop_size, args.seed)
+    elif args.fusion is not None:
         roots = args.fusion_root, args.bl_root, args.davis_root
-        videos = fusion_training_set(args.fusion, *roots, args.crop_size, args.seed)
-        batch = default_collate(chosen(videos, args))
-        device = set_up_device(args)
-        attention = FrozenAttention(load_network(args.model, device))
-        on_device = {name: value.to(device) for name, value in batch.items() if name != "info"}
-        return fusion_grid(batch, attention=attention(on_device))
-    names = ("static_root", "bl_root", "yv_root", "davis_root", "max_jump", "seed", "crop_size")
-    return sample_grid(
-        chosen(stage_dataset(args.stage, **{name: getattr(args, name) for name in names}), args)
-    )
-
-
-def chosen(dataset: TrainingData, args: argparse.Namespace) -> list[Sample]:
-    """Draw samples of a data set."""
+        dataset = fusion_training_set(args.fusion, *roots, args.crop_size, args.seed)
+    else:
+        names = ("static_root", "bl_root", "yv_root", "davis_root", "max_jump", "seed", "crop_size")
+        dataset = stage_dataset(args.stage, **{name: getattr(args, name) for name in names})
     samples = []
     for epoch, index in enumerate(np.random.default_rng(args.seed).integers(len(dataset), size=args.samples)):
         dataset.set_epoch(epoch)  # so that what is chosen twice differs
         samples.append(dataset[int(index)])
-    return samples
+    draw = s2m_grid if args.s2m else fusion_grid if args.fusion is not None else image_grid
+    return draw(default_collate(samples))
 
 
 if __name__ == "__main__":

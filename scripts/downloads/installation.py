@@ -43,11 +43,7 @@ def downloads_folder(args: argparse.Namespace) -> Path:
 
 
 def install_all(archives: Sequence[RemoteFile], args: argparse.Namespace) -> None:
-    """Show the terms, and install archives one after another; an error of one does not stop the others.
-
-    Args:
-        archives: archives that are missing.
-        args: flags of `add_fetch_flags`.
+    """Show the terms, and install missing archives; an error of one does not stop the others.
 
     Raises:
         InputError: the user does not agree, or archives could not be installed; their errors are logged.
@@ -87,10 +83,7 @@ def confirm_terms(archives: Iterable[RemoteFile], agreed: bool) -> None:
 def install(archive: RemoteFile, root: Path, packed: Path) -> None:
     """Download an archive, unpack it, and move its content to `root/<target>`; what is there stays.
 
-    Args:
-        archive: archive to install.
-        root: folder of the data tree.
-        packed: local path of the archive; an existing one is not downloaded.
+    An archive that exists at the path `packed` is not downloaded.
 
     Raises:
         InputError: the download failed, the archive is damaged or another one, or there is too little space.

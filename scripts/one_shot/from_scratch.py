@@ -1,13 +1,13 @@
-"""The start of a network that has no weights to start from, fitted to a few samples.
+"""Initialises a network without pretrained weights, by a few samples.
 
-Random weights are slow to find that the mask at a similar place of the memory is the answer. So the network
-starts as one that does that, roughly, with random features:
+Random weights learn slowly to copy the mask from similar positions of the memory. So the network starts as
+one that roughly does that, with random features:
 
-- Both encoders begin as the same function, and both keys as the same projection, centred and of unit
-  variance: memory is found where texture is alike, sharply enough for top-k.
-- The masks pass the memory encoder in channels of their own, along the shortcuts, and reach the value alone.
-- Batch norm, which is frozen throughout training, has the statistics of random features on these
-  samples (data-dependent initialisation, Krähenbühl et al., ICLR 2016).
+- Both encoders are the same function, and both keys the same projection, centred and of unit variance: the
+  memory is read where texture is similar, sharply enough for top-k.
+- The masks pass the memory encoder in separate channels, along the shortcuts, and reach only the value.
+- Batch norm, which is frozen in training, has the statistics of these samples (data-dependent initialisation,
+  Krähenbühl et al., ICLR 2016).
 """
 
 import math
@@ -23,9 +23,9 @@ from model.resnet import Bottleneck
 
 Encoder = RGBEncoder | MaskRGBEncoder
 
-BRANCH_SCALE = 0.1  # of what a bottleneck adds to its shortcut
-KEY_SCALE = 1.5  # standard deviation of the keys' channels: how sharply the memory is read
-LOGIT_RANGE = 8.0  # between a mask of 0 and of 1
+BRANCH_SCALE = 0.1  # scale of what a bottleneck adds to its shortcut
+KEY_SCALE = 1.5  # standard deviation of the keys' channels; a larger one makes the read sharper
+LOGIT_RANGE = 8.0  # difference of the logits of a mask of 0 and of 1
 
 
 @torch.no_grad()
@@ -64,7 +64,7 @@ def initialise_from_scratch(network: PropagationNetwork, batch: dict[str, Any]) 
 
 
 def carry_through_decoder(decoder: Decoder) -> None:
-    """Let the first channel of the readout, the mask that was there, come out as the logit."""
+    """Let the first channel of the readout, which is the remembered mask, become the logit."""
     up_8, up_4 = decoder.up_16_8, decoder.up_8_4
     for block in (decoder.compress, up_8.skip_conv2, up_8.out_conv, up_4.skip_conv2, up_4.out_conv):
         isolate(block.conv2)
@@ -80,7 +80,7 @@ def carry_through_decoder(decoder: Decoder) -> None:
 
 
 def isolate(convolution: nn.Module) -> None:
-    """Let nothing into the first channel of a convolution's result."""
+    """Set the first channel of a convolution's result to 0."""
     convolution.get_parameter("weight")[0] = 0
     convolution.get_parameter("bias")[0] = 0
 
@@ -97,7 +97,7 @@ def randomise(encoder: Encoder) -> None:
 
 
 def reserve_channels(encoder: Encoder, count: int) -> None:
-    """Let the first channels pass along the shortcuts, from `conv1` to f16, apart from all others."""
+    """Let the first channels pass along the shortcuts from `conv1` to f16, separate from all others."""
     encoder.conv1.weight[:count] = 0
     for block in encoder.modules():
         if not isinstance(block, Bottleneck):
@@ -112,23 +112,21 @@ def reserve_channels(encoder: Encoder, count: int) -> None:
 
 
 def measure_batch_norm(encoder: RGBEncoder, frames: Tensor) -> Tensor:
-    """Set all batch-norm statistics to those of these frames `N x 3 x H x W`; return their f16."""
+    """Set all batch-norm statistics to those of the frames `N x 3 x H x W`; return their f16."""
     layers = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
-    usual = [layer.momentum for layer in layers]
+    momenta = [layer.momentum for layer in layers]
     for layer in layers:
-        layer.train()
-        layer.momentum = 1.0  # nothing is left of the old statistics
+        layer.train().momentum = 1.0  # forget the old statistics
     f16, _, _ = encoder(frames)
-    for layer, momentum in zip(layers, usual, strict=True):
-        layer.eval()
-        layer.momentum = momentum
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.eval().momentum = momentum
         if layer.running_var is not None:
-            layer.running_var[layer.running_var == 0] = 1  # of reserved channels
+            layer.running_var[layer.running_var == 0] = 1  # reserved channels
     return f16
 
 
 def copy_encoder(query: RGBEncoder, memory: MaskRGBEncoder) -> None:
-    """Give the memory encoder all that the query encoder has; what it has beyond that stays."""
+    """Copy all weights of the query encoder to the memory encoder; weights that only it has stay."""
     theirs = query.state_dict()
     for name, tensor in memory.state_dict().items():
         if name == "conv1.weight":
@@ -138,9 +136,13 @@ def copy_encoder(query: RGBEncoder, memory: MaskRGBEncoder) -> None:
 
 
 def start_head(head: nn.Conv2d, feature: Tensor, ignored: int, scale: float = 1.0) -> None:
-    """Make a head random, its channels with mean 0 and standard deviation `scale` over `N x C x h x w`.
+    """Initialise a head randomly, its channels with mean 0 and standard deviation `scale`.
 
-    The first `ignored` channels of the feature take no part.
+    Args:
+        head: convolution to initialise.
+        feature: its input, `N x C x h x w`, by which it is normalised.
+        ignored: number of first channels of the feature to which it gives no weight.
+        scale: standard deviation.
     """
     weight = torch.randn_like(head.weight) / math.sqrt(head.weight[0].numel())
     weight[:, :ignored] = 0

@@ -1,4 +1,4 @@
-"""How well a fitted network knows each object: on samples that it was not trained on."""
+"""Scores of a fitted network for each object, on samples that it was not trained on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,7 +11,7 @@ from scripts.one_shot import OVERLAP, WARNING
 from util.ranks import Ranks
 
 FIRST_HELD_OUT = 1_000_000  # number of the first sample that no fit is trained on
-SAMPLES_FOR_EACH = 8  # object that there is; a sample scores two of them at most
+SAMPLES_FOR_EACH = 8  # samples per object; a sample scores at most two objects
 MOST_SAMPLES = 32
 POOR = 0.5  # overlap of an object that was hardly learnt
 
@@ -22,8 +22,8 @@ def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Rank
 
     Args:
         task: `PropagationForward` with the fitted network.
-        dataset: what it was fitted to; an object that no sample shows has no IoU.
-        ranks: where the network is.
+        dataset: samples of the video; an object that no sample shows has no IoU.
+        ranks: the process and its device.
     """
     agree, either = (dict.fromkeys(dataset.objects, 0) for _ in range(2))
     for number in range(min(MOST_SAMPLES, SAMPLES_FOR_EACH * len(dataset.objects))):
@@ -44,7 +44,7 @@ def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Rank
 
 
 def verdict(scores: Mapping[int, float], labels: Iterable[int]) -> str:
-    """Say how sure a fit is of each of its objects, and what to do about those that it does not know."""
+    """Return a text on the overlap of each object, with advice on poor ones."""
     said = ", ".join(f"object {label} {100 * score:.0f} %" for label, score in scores.items())
     unseen = ", ".join(str(label) for label in sorted(labels) if label not in scores)
     said += f"; object {unseen} is in none of them" if unseen else ""

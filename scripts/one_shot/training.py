@@ -105,7 +105,6 @@ class Fit:
         self,
         task: RememberedForward,
         lr: float,
-        batch_size: int,
         shown: float = 0.0,
         overlap: Callable[[], float] | None = None,
     ) -> int:
@@ -114,13 +113,12 @@ class Fit:
         Args:
             task: forward pass with the network.
             lr: largest learning rate.
-            batch_size: samples per step.
             shown: part of the fit that is done already.
             overlap: function that measures the mean overlap on held-out samples, 0 to 1. Rounds follow until
                 it is good or no longer grows, or the time is over. None for one round.
         """
         trainer = self._trainer(task)
-        self._round(trainer, batch_size, lr, self.steps, self.seconds - self.passed(), (shown, 1))
+        self._round(trainer, 1, lr, self.steps, self.seconds - self.passed(), (shown, 1))
         before = -math.inf
         while overlap is not None and self.passed() < self.seconds:
             now = overlap()
@@ -129,7 +127,7 @@ class Fit:
             before = now
             more = FIRST_STEPS / (FIRST_STEPS + MORE_STEPS), 1  # the bar goes back: there is more to do
             left = self.seconds - self.passed()
-            self._round(trainer, batch_size, MORE_RATE * lr, MORE_STEPS, left, more)
+            self._round(trainer, 1, MORE_RATE * lr, MORE_STEPS, left, more)
         return trainer.iteration
 
     def _trainer(self, task: TrainingForward) -> Trainer:

@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -37,10 +36,7 @@ log = logging.getLogger(__name__)
 
 SAVES = Path("saves")
 NOT_SAVED = f"nothing is saved at the end (--debug or --id {UNRECORDED})"
-NO_SHARED_MEMORY = (
-    "the shared memory (/dev/shm) of the loading processes is full: make it larger "
-    "(docker run --shm-size=8g), or use a smaller --num_workers; 0 needs none."
-)
+PICTURED = 6  # samples of a batch that are drawn
 
 Batch = dict[str, Any]  # batch of the data loader: tensors by name, and `info` on their origin
 
@@ -107,20 +103,19 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     trainer = begun_trainer(task, settings, plain, ranks)
     name = f"{time.strftime('%Y-%m-%d_%H.%M.%S')}_{settings.id}"
     files = SAVES / name / name  # prefix of their paths
-    recorded = settings.id != UNRECORDED
-    keeps = recorded and not settings.debug  # whether to save at the end
+    writes = ranks.is_first and settings.id != UNRECORDED
+    keeps = settings.id != UNRECORDED and not settings.debug  # whether to save at the end
     if ranks.is_first:
-        log_start(task, settings, order, trainer)
+        log.info(
+            "%s: %d samples, %d processes of batch %d on %s, iterations %d to %d.",
+            *(task.title, len(task.dataset), ranks.count, settings.batch_size, ranks.device.type),
+            *(trainer.iteration, settings.iterations),
+        )
         for folder in SAVES.glob("*"):
             remove_leftovers(folder)
 
     metrics = LogIntegrator(ranks)
-    with (
-        TrainingLogger(Path("log") / name if recorded else None, plain)
-        if ranks.is_first
-        else nullcontext() as logger,
-        StopRequest() as stop,
-    ):
+    with TrainingLogger(Path("log") / name if writes else None, plain) as logger, StopRequest() as stop:
         before = time.perf_counter()
         for batch in batches(task, settings, order, trainer.iteration):
             loaded = time.perf_counter()
@@ -136,16 +131,14 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
             ending = stopping or iteration == settings.iterations
 
             if ending or iteration % settings.log_interval == 0:
-                means = metrics.conclude()
-                if logger is not None:
-                    logger.metrics(iteration, means)
-            if logger is not None and recorded:
-                if iteration % settings.image_interval == 0:
-                    logger.picture(iteration, "samples", task.picture(batch, result.logits))
-                if (ending and keeps) or iteration % settings.save_interval == 0:
-                    save_checkpoint(trainer.network.state_dict(), Path(f"{files}_{iteration}.pth"))
-                if (ending and keeps) or iteration % settings.checkpoint_interval == 0:
-                    save_checkpoint(trainer.state(plain), Path(f"{files}_checkpoint.pth"))
+                logger.metrics(iteration, metrics.conclude())
+            if writes and iteration % settings.image_interval == 0:
+                first = {each: value[:PICTURED] for each, value in batch.items() if each != "info"}
+                logger.picture(iteration, "samples", task.picture(first, result.logits[:PICTURED]))
+            if writes and ((ending and keeps) or iteration % settings.save_interval == 0):
+                save_checkpoint(trainer.network.state_dict(), Path(f"{files}_{iteration}.pth"))
+            if writes and ((ending and keeps) or iteration % settings.checkpoint_interval == 0):
+                save_checkpoint(trainer.state(plain), Path(f"{files}_checkpoint.pth"))
             if stopping:
                 after = f"continue with --load_model {files}_checkpoint.pth" if keeps else NOT_SAVED
                 log.info("Stopped by %s; %s.", stop.received or "a signal to another process", after)
@@ -155,10 +148,10 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
 
 
 def begun_trainer(task: Task, settings: argparse.Namespace, plain: dict[str, Any], ranks: Ranks) -> Trainer:
-    """Return the trainer of a new run, or of the run that --load_model continues.
+    """Give the task's network its weights; return the trainer of a new run, or of the one to continue.
 
     Args:
-        task: the training; its network gets its weights here.
+        task: the training.
         settings: completed flags.
         plain: settings as plain values, to compare with those of a checkpoint.
         ranks: processes of the run.
@@ -202,26 +195,11 @@ def begun_trainer(task: Task, settings: argparse.Namespace, plain: dict[str, Any
     return trainer
 
 
-def log_start(task: Task, settings: argparse.Namespace, order: BatchOrder, trainer: Trainer) -> None:
-    """Log the size of the run, and warn of a small training set."""
-    if len(task.dataset) < order.whole_batch:
-        log.warning(
-            "The training set has %d samples, fewer than the whole batch of %d: each batch repeats some of "
-            "them; more data or a smaller --batch_size avoids that.",
-            *(len(task.dataset), order.whole_batch),
-        )
-    log.info(
-        "%s: %d samples, %d processes of batch %d on %s, iterations %d to %d.",
-        *(task.title, len(task.dataset), trainer.ranks.count, settings.batch_size, trainer.ranks.device.type),
-        *(trainer.iteration, settings.iterations),
-    )
-
-
 def batches(task: Task, settings: argparse.Namespace, order: BatchOrder, first: int) -> Iterator[Batch]:
     """Yield this process's share of each batch from iteration `first` on, epoch after epoch.
 
     Raises:
-        InputError: a sample cannot be read, or shared memory is full.
+        InputError: a sample cannot be read.
     """
     loader: DataLoader[Any] = DataLoader(
         cast("Dataset[Any]", task.dataset),
@@ -247,7 +225,3 @@ def batches(task: Task, settings: argparse.Namespace, order: BatchOrder, first: 
                 iteration += 1
         except InputError as error:  # a worker's message holds its traceback
             raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from error
-        except RuntimeError as error:
-            if "shared memory" not in str(error):  # in PyTorch's message, also for a killed worker
-                raise
-            raise InputError(NO_SHARED_MEMORY) from error

@@ -15,14 +15,7 @@ class LogIntegrator:
         self.sums: dict[str, Tensor] = {}
 
     def add(self, name: str, value: Tensor | float, weight: Tensor | float = 1.0) -> None:
-        """Add a value of a metric.
-
-        Args:
-            name: name of the metric.
-            value: value to add to the sum.
-            weight: weight; the sum of values is divided by the sum of weights: 1 for a mean, the union for an
-                intersection over union.
-        """
+        """Add to a metric's sums of values and weights; the weight is 1 for a mean, the union for IoU."""
         pair = torch.stack([torch.as_tensor(part, device=self.ranks.device) for part in (value, weight)])
         pair = pair.double()
         self.sums[name] = self.sums[name] + pair if name in self.sums else pair

@@ -1,57 +1,46 @@
-"""Pictures of training samples and batches, with the network's predictions: a row per sample."""
+"""Pictures of batches, with the network's predictions: a row per sample."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import ImageDraw
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
 
-from dataset.image_io import denormalise
-from dataset.training.sample import Sample
+from dataset.image_io import MEAN, STD
 from util.palette import voc_palette
 
 Picture = NDArray[np.uint8]  # H x W x 3
-Masks = NDArray[np.float32]
-Batch = dict[str, Any]  # batch of the data loader; at most six samples are drawn
+Batch = dict[str, Any]  # batch of the data loader
 
-MOST_SAMPLES = 6
 CAPTION_HEIGHT, GAP = 20, 4  # pixels
 MASK_OPACITY = 0.6
-POSITIVE, NEGATIVE = (40, 255, 40), (255, 40, 40)  # colours of scribbles
-
-COLOURS = np.array(voc_palette(), np.float32).reshape(-1, 3)
-
-
-def sample_grid(samples: Sequence[Sample]) -> Picture:
-    """Draw samples of a propagation stage: three frames with their masks."""
-    rows = []
-    for sample in samples:
-        masks = one_hot(sample["cls_gt"], 2)
-        rows.append([painted(denormalise(rgb), mask) for rgb, mask in zip(sample["rgb"], masks, strict=True)])
-    return captioned(rows, ("frame 0", "frame 1", "frame 2"))
+SCRIBBLES = torch.tensor([[40, 255, 40], [255, 40, 40]])[..., None, None] / 255  # positive, negative
+COLOURS = torch.tensor(voc_palette()).view(-1, 3, 1, 1) / 255
 
 
-def image_grid(batch: Batch, logits: Tensor) -> Picture:
+def image_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
     """Draw a batch of a propagation stage: the given mask, then predicted and true masks of frames 1 and 2.
 
     Args:
         batch: batch of a propagation stage.
-        logits: logits of frames 1 and 2, `B x 2 x (K+1) x H x W`.
+        logits: logits of frames 1 and 2, `B x 2 x (K+1) x H x W`; None draws no prediction.
     """
-    predicted = probabilities(logits)
-    rows = []
-    for i in range(min(len(logits), MOST_SAMPLES)):
-        first, second, third = (denormalise(frame) for frame in batch["rgb"][i])
-        true = one_hot(batch["cls_gt"][i], logits.shape[2] - 1)
-        cells = [painted(first, true[0])]
-        for frame, picture in enumerate((second, third)):
-            cells += [painted(picture, predicted[i, frame]), painted(picture, true[frame + 1])]
-        rows.append(cells)
-    return captioned(
-        rows, ("frame 0, given", "frame 1, predicted", "frame 1, true", "frame 2, predicted", "frame 2, true")
-    )
+    frames = batch["rgb"].unbind(dim=1)
+    true = one_hot(batch["cls_gt"]).unbind(dim=1)
+    columns = {"frame 0, given": painted(frames[0], true[0])}
+    for number in (1, 2):
+        if logits is not None:
+            columns[f"frame {number}, predicted"] = painted(
+                frames[number], probabilities(logits[:, number - 1])
+            )
+        columns[f"frame {number}, true"] = painted(frames[number], true[number])
+    return captioned(columns)
 
 
 def s2m_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
@@ -61,80 +50,71 @@ def s2m_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
         batch: batch of `dataset.training.s2m_dataset`.
         logits: logits `B x 1 x 2 x H x W`; None draws no prediction.
     """
-    masks = {"previous mask": batch["seg"].float().numpy(), "truth": batch["gt"].float().numpy()}
-    if logits is not None:
-        masks["predicted"] = probabilities(logits)[:, 0]
-    rows = painted_rows(batch, masks)
-    for row, rgb, planes in zip(rows, batch["rgb"], batch["srb"].numpy(), strict=False):
-        scribbled = denormalise(rgb)
-        for scribbles, colour in zip(planes, (POSITIVE, NEGATIVE), strict=True):
-            scribbled[scribbles > 0] = colour
-        row.insert(0, scribbled)
-    return captioned(rows, ("scribbles", *masks))
+    scribbled = denormalised(batch["rgb"])
+    for number, colour in enumerate(SCRIBBLES):
+        scribbled = torch.where(batch["srb"][:, number, None] > 0, colour, scribbled)
+    masks = {"previous mask": batch["seg"].float(), "truth": batch["gt"].float()}
+    return captioned({"scribbles": scribbled, **over_pictures(batch, masks, logits)})
 
 
-def fusion_grid(batch: Batch, logits: Tensor | None = None, attention: Tensor | None = None) -> Picture:
-    """Draw a batch of fusion: both masks, the attention of the first object, ground truth, prediction.
+def fusion_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
+    """Draw a batch of fusion: both masks, ground truth, prediction.
 
     Args:
         batch: batch of `dataset.training.fusion_dataset`.
         logits: logits `B x 1 x 3 x H x W`; None draws no prediction.
-        attention: attention `B x 2 x 2 x H x W`; None draws none.
     """
     masks = {
-        f"from {name}": np.concatenate([batch[key].numpy(), batch[f"{key}2"].numpy()], axis=1)
-        for name, key in (("a", "seg1"), ("b", "seg2"))
+        "from a": torch.cat([batch["seg1"], batch["seg12"]], dim=1),
+        "from b": torch.cat([batch["seg2"], batch["seg22"]], dim=1),
+        "truth": one_hot(batch["cls_gt"]),
     }
-    if attention is not None:
-        added, taken_away = attention[:, 0].cpu().numpy().swapaxes(0, 1)
-        masks |= {"added": added[:, None], "taken away": taken_away[:, None]}
-    masks["truth"] = one_hot(batch["cls_gt"], 2)
+    return captioned(over_pictures(batch, masks, logits))
+
+
+def over_pictures(batch: Batch, masks: dict[str, Tensor], logits: Tensor | None) -> dict[str, Tensor]:
+    """Draw each of the masks `B x K x H x W`, and the prediction, over the pictures of a batch."""
     if logits is not None:
-        masks["predicted"] = probabilities(logits)[:, 0]
-    return captioned(painted_rows(batch, masks), list(masks))
+        masks["predicted"] = probabilities(logits[:, 0])
+    return {name: painted(batch["rgb"], each) for name, each in masks.items()}
 
 
-def painted_rows(batch: Batch, masks: Mapping[str, Masks]) -> list[list[Picture]]:
-    """Draw each of the masks, `B x K x H x W`, over the pictures of a batch."""
-    pictures = [denormalise(rgb) for rgb in batch["rgb"][:MOST_SAMPLES]]
-    return [[painted(picture, each[i]) for each in masks.values()] for i, picture in enumerate(pictures)]
+def one_hot(classes: Tensor) -> Tensor:
+    """Return masks of the objects 1 and 2, `... x 2 x H x W`, from classes `... x H x W`."""
+    return torch.stack([classes == 1, classes == 2], dim=-3).float()
 
 
-def one_hot(classes: Tensor, objects: int) -> Masks:
-    """Return the masks `B x K x H x W` of classes `B x H x W`, without the background."""
-    return np.stack([classes.numpy() == k for k in range(1, objects + 1)], axis=1).astype(np.float32)
+def probabilities(logits: Tensor) -> Tensor:
+    """Return the objects' probabilities `B x K x H x W` from logits `B x (K+1) x H x W`."""
+    return logits.float().softmax(dim=1)[:, 1:].cpu()
 
 
-def probabilities(logits: Tensor) -> Masks:
-    """Return the objects' probabilities `B x T x K x H x W` from logits `B x T x (K+1) x H x W`."""
-    prob = logits[:MOST_SAMPLES].float().softmax(dim=2)[:, :, 1:]
-    return np.asarray(prob.cpu().numpy(), np.float32)
+def denormalised(images: Tensor) -> Tensor:
+    """Return pictures of 0 to 1 from normalised ones, `B x 3 x H x W`."""
+    return images * torch.as_tensor(STD).view(3, 1, 1) + torch.as_tensor(MEAN).view(3, 1, 1)
 
 
-def painted(picture: Picture, masks: Masks) -> Picture:
-    """Draw masks over a picture in the palette's colours, with the probability as opacity.
+def painted(images: Tensor, masks: Tensor) -> Tensor:
+    """Draw masks over pictures in the palette's colours, with the probability as opacity.
 
     Args:
-        picture: RGB picture, `H x W x 3`.
-        masks: probabilities of the objects 1 to K, `K x H x W`.
+        images: normalised pictures, `B x 3 x H x W`.
+        masks: probabilities of the objects 1 to K, `B x K x H x W`.
+
+    Returns:
+        Pictures of 0 to 1, `B x 3 x H x W`.
     """
-    opacity = MASK_OPACITY * masks[..., None]  # K x H x W x 1
-    colours = COLOURS[1 : len(masks) + 1, None, None]  # K x 1 x 1 x 3
-    result = picture * (1 - opacity.sum(axis=0)) + (opacity * colours).sum(axis=0)
-    return np.rint(result.clip(0, 255)).astype(np.uint8)
+    opacity = MASK_OPACITY * masks[:, :, None]
+    colours = COLOURS[1 : masks.shape[1] + 1]
+    return denormalised(images) * (1 - opacity.sum(dim=1)) + (opacity * colours).sum(dim=1)
 
 
-def captioned(rows: Sequence[Sequence[Picture]], columns: Sequence[str]) -> Picture:
-    """Arrange pictures of one size in rows, with a caption above each column."""
-    frame = ((0, GAP), (0, GAP), (0, 0))
-    drawn = [
-        np.concatenate([np.pad(cell, frame, constant_values=255) for cell in row], axis=1) for row in rows
-    ]
-    width = rows[0][0].shape[1] + GAP
-    line = np.full((CAPTION_HEIGHT, width * len(columns), 3), 255, np.uint8)
-    longest = max(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)[0][0] for text in columns)
-    scale = min(0.5, (width - GAP) / longest)
-    for column, text in enumerate(columns):
-        corner = (column * width + GAP // 2, CAPTION_HEIGHT - 6)
-        cv2.putText(line, text, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate([line, *drawn])
+def captioned(columns: Mapping[str, Tensor]) -> Picture:
+    """Arrange columns of pictures `B x 3 x H x W` of 0 to 1 in a grid, with a caption above each column."""
+    cells = torch.stack(list(columns.values()), dim=1).flatten(0, 1).clamp(0, 1)
+    grid = make_grid(cells, nrow=len(columns), padding=GAP, pad_value=1)
+    grid = F.pad(grid, (0, 0, CAPTION_HEIGHT, 0), value=1)
+    image = to_pil_image((grid * 255).round().byte())
+    for number, text in enumerate(columns):
+        ImageDraw.Draw(image).text((number * (cells.shape[-1] + GAP) + GAP, GAP), text, fill="black")
+    return np.asarray(image)

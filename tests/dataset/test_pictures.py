@@ -59,8 +59,6 @@ def test_pictures_of_every_mode_show_the_same(mode, tmp_path):
     assert (shown.shape, shown.dtype) == ((32, 48, 3), np.uint8)
     limit = {"P": 30, "CMYK": 12}.get(mode, 0)  # 256 colours, and JPEG
     assert np.abs(shown.astype(int) - expected).mean() <= limit
-    if mode == "CMYK":  # the resizing scripts read JPEGs with OpenCV
-        assert np.abs(read_bgr(path)[:, :, ::-1].astype(int) - shown).mean() < 3
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])

@@ -61,37 +61,34 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, int):
             self.send_error(fault)
         elif isinstance(fault, Page):
-            self.send_page(fault)
+            self.send_body(fault.status, fault.html.encode(), {"Content-Type": "text/html; charset=utf-8"})
         elif name not in self.server.files:
             self.send_error(404)
         else:
             self.send_file(self.server.files[name], fault.after if fault else None)
 
-    def send_page(self, page: Page) -> None:
-        self.send_response(page.status)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.end_headers()
-        self.wfile.write(page.html.encode())
-
     def send_file(self, content: bytes, cut: int | None) -> None:
-        start = 0
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": "attachment",
+            "ETag": f'"{hash(content)}"',
+        }
         asked = self.headers.get("Range") if self.server.with_ranges else None
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        if asked and start >= len(content):
+            self.send_error(416)
+            return
         if asked:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(content):
-                self.send_error(416)
-                return
-        self.send_response(206 if asked else 200)
-        if asked:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
-        self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Disposition", "attachment")
-        self.send_header("ETag", f'"{hash(content)}"')
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self.send_body(206 if asked else 200, content[start:], headers, cut)
+
+    def send_body(self, status: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
         self.end_headers()
-        body = content[start:] if cut is None else content[start : start + cut]
         with suppress(ConnectionError):  # the client was killed
-            self.wfile.write(body)
+            self.wfile.write(body[:cut])
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

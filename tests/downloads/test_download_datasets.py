@@ -1,82 +1,30 @@
-import importlib
 import io
 import sys
 from contextlib import nullcontext
-from unittest.mock import Mock
+from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from scripts.downloads.installation import unpack
+from scripts.downloads.sources import ARCHIVES
 from tests.conftest import contents, run_main, run_script
 from tests.downloads.http_files import serving, tarred, zipped
+from util.data_roots import DAVIS_2016, DAVIS_2017, DEFAULT_ROOTS, YOUTUBE
 from util.errors import InputError
-
-# Each evaluation script and the videos that the fake archives hold for it.
-FINDERS = {
-    "eval_davis_2016": ["cows"],
-    "eval_davis": ["bike-packing"],
-    "eval_youtube": ["0062f687f1"],
-}
-
-
-def jpeg() -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(np.full((16, 24, 3), 90, np.uint8)).save(out, "jpeg")
-    return out.getvalue()
-
-
-def png() -> bytes:
-    out = io.BytesIO()
-    image = Image.fromarray(np.eye(16, 24, dtype=np.uint8))
-    image.putpalette([0, 0, 0, 128, 0, 0])
-    image.save(out, "png")
-    return out.getvalue()
-
-
-JPG, PNG = jpeg(), png()
-
-
-def frames(video: str, masks: int = 2, sub: str = "") -> dict[str, bytes]:
-    """Two frames of a video and the first of their masks."""
-    files = {f"JPEGImages{sub}/{video}/{i:05}.jpg": JPG for i in range(2)}
-    return files | {f"Annotations{sub}/{video}/{i:05}.png": PNG for i in range(masks)}
 
 
 def below(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
-    return {f"{folder}/{name}": content for name, content in files.items()}
+    return {f"{folder}{name}": content for name, content in files.items()}
 
 
-DAVIS_2016 = frames("cows", sub="/480p") | {
-    "ImageSets/480p/val.txt": b"/JPEGImages/480p/cows/00000.jpg /Annotations/480p/cows/00000.png\n"
+# Fake archives have the folders of the real ones, in no, one or two other folders, and a file in each.
+FILES = {each.name: {f"{name}/x": f"it is {name}".encode() for name in each.contains} for each in ARCHIVES}
+PACKED = {
+    name: below(("", "a/", "a/b/")[number % 3], files) for number, (name, files) in enumerate(FILES.items())
 }
-TRAINVAL = frames("bike-packing", sub="/480p") | {"ImageSets/2017/val.txt": b"bike-packing\n", "README": b""}
-TEST_DEV = frames("aerobatics", 1, sub="/480p") | {"ImageSets/2017/test-dev.txt": b"aerobatics\n"}
-STATIC = {
-    f"{folder}/x.{suffix}": content
-    for folder in ("BIG_small", "DUTS-TE", "DUTS-TR", "HRSOD_small", "ecssd", "fss/abacus")
-    for suffix, content in (("jpg", JPG), ("png", PNG))
-}
-FUSION = {f"{kind}/run/video/00000/00001/{i:05}.png": PNG for kind in ("bl", "davis") for i in range(2)}
-ALL = "valid_all_frames"
-
-# Each archive: the folder that wraps its files, their place in the data tree, and the files.
-ARCHIVES = {
-    "DAVIS-2016.zip": ("DAVIS", "DAVIS/2016", DAVIS_2016),
-    "DAVIS-2017-trainval-480p.zip": ("DAVIS", "DAVIS/2017/trainval", TRAINVAL),
-    "DAVIS-2017-scribbles-trainval.zip": ("DAVIS", "DAVIS/2017/trainval", {"Scribbles/bear/001.json": b"{}"}),
-    "DAVIS-2017-test-dev-480p.zip": ("DAVIS", "DAVIS/2017/test-dev", TEST_DEV),
-    "static_data.zip": ("static", "static", STATIC),
-    "YouTubeVOS-2019-train.zip": ("train", "YouTube/train", frames("003234408d")),
-    "YouTubeVOS-2019-valid.zip": ("valid", "YouTube/valid", frames("0062f687f1", 1) | {"meta.json": b"{}"}),
-    "YouTubeVOS-2019-valid-all-frames.zip": (ALL, f"YouTube/all_frames/{ALL}", frames("0062f687f1", 0)),
-    "YouTubeVOS-2018-valid.zip": ("valid", "YouTube2018/valid", frames("00f88c4f0a", 1)),
-    "YouTubeVOS-2018-valid-all-frames.zip": (ALL, f"YouTube2018/all_frames/{ALL}", frames("00f88c4f0a", 0)),
-    "fusion_data.zip": ("fusion_data", "fusion_data", FUSION),
-}
-PACKED = {name: below(wrapper, files) for name, (wrapper, _, files) in ARCHIVES.items()}
-TREE = {name: data for _, place, files in ARCHIVES.values() for name, data in below(place, files).items()}
+INSTALLED = {each.name: below(f"{each.target}/", FILES[each.name]) for each in ARCHIVES}
+TREE = {path: data for files in INSTALLED.values() for path, data in files.items()}
+STATIC = INSTALLED["static_data.zip"]
 
 
 @pytest.fixture
@@ -115,25 +63,15 @@ def test_a_whole_run_gives_the_data_tree_and_a_second_does_nothing(server, fetch
     assert "non-commercial" in done.stdout
 
     server.requests.clear()
-    dates = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     fetch()
     assert "Nothing to do" in capsys.readouterr().out
     assert server.requests == []
-    assert dates == {path: path.stat().st_mtime_ns for path in root.rglob("*")}
 
 
-def test_the_evaluation_scripts_find_their_data(fetch, root, monkeypatch):
-    fetch("--only", "davis16", "davis17", "youtube")
-    (root / "project").mkdir()
-    monkeypatch.chdir(root / "project")
-    for script, expected in FINDERS.items():
-        monkeypatch.setattr(sys, "argv", [script, "--output", "out"])
-        module, found = importlib.import_module(script), Mock()
-        monkeypatch.setattr(module, "evaluate", found)
-        module.main()
-        videos = list(found.call_args.args[0])
-        assert [video.name for video in videos] == expected
-        assert all(len(video) == 2 and video.read(0).mask is not None for video in videos)
+def test_data_sets_are_where_the_scripts_look_for_them():
+    targets = {Path("..") / each.target for each in ARCHIVES}
+    roots = {DAVIS_2016, DAVIS_2017 / "trainval", YOUTUBE / "train", YOUTUBE / "valid"}
+    assert targets >= roots | {Path(DEFAULT_ROOTS[name]) for name in ("static_root", "fusion_root")}
 
 
 def test_one_failure_does_not_stop_the_others(fetch, root, server, caplog):
@@ -151,33 +89,26 @@ def test_one_failure_does_not_stop_the_others(fetch, root, server, caplog):
     assert contents(root) == OTHERS | tree | kept
 
 
-BAD = {
-    "another archive": lambda good: zipped({"static/fss/x": b"x"}),
-    "damaged": lambda good: good.replace(JPG, JPG[::-1]),
-}
-
-
-@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("bad", ["another archive", "damaged"])
 def test_a_bad_archive_is_named(bad, fetch, root, server, caplog):
     good = server.files["static_data.zip"]
-    server.files["static_data.zip"] = BAD[bad](good)
+    other = zipped({"static/fss/x": b"x"})
+    server.files["static_data.zip"] = (
+        other if bad == "another archive" else good.replace(b"it is ecssd", b"it is wrong")
+    )
     with pytest.raises(InputError, match="1 of 1 are missing"):
         fetch("--only", "static")
     packed = root / "downloads/static_data.zip"
     assert f"{packed} is " in caplog.text and "remove it" in caplog.text
     assert sorted(path.name for path in root.iterdir()) == ["DAVIS", "downloads"]
-    packed.unlink()
-    server.files["static_data.zip"] = good
-    fetch("--only", "static")
-    assert contents(root) == OTHERS | below("static", STATIC)
 
 
 def test_an_incomplete_folder_is_completed_and_its_files_stay(fetch, root):
-    there = "static/ecssd/0001.jpg"
+    there = "static/ecssd/mine"
     (root / there).parent.mkdir(parents=True)
     (root / there).write_bytes(b"mine")
     fetch("--only", "static")
-    assert contents(root) == OTHERS | below("static", STATIC) | {there: b"mine"}
+    assert contents(root) == OTHERS | STATIC | {there: b"mine"}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +145,6 @@ PAGE = b"<!DOCTYPE html><html>Quota exceeded</html>" * 100
     ("name", "content", "message"),
     [
         ("a.zip", zipped(STATIC)[:-300], "is no whole"),
-        ("a.zip", b"", "is no whole"),
         ("a.zip", PAGE, "web page"),
         ("a.tar", PAGE, "web page"),
     ],

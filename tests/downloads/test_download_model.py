@@ -55,27 +55,29 @@ def test_a_whole_run_writes_weights_and_a_second_run_fetches_nothing(fetch, serv
     assert capsys.readouterr().out.count("is there already") == 2
 
 
-@pytest.fixture(params=["single object", "truncated", "joined", "page", "fusion", "s2m"])
-def wrong(request, server):
-    """The choice, the content of the wrong file that arrives, and the message."""
-    if request.param == "single object":
-        content = as_bytes(PropagationNetwork(single_object=True).state_dict())
-        return "s012", content, "single-object"
-    if request.param == "truncated":
-        return "s012", server.files[NAME][:1_000_000], "not a whole PyTorch checkpoint|is refused"
-    if request.param == "joined":  # the beginning of one file and the end of another
-        half = len(server.files[NAME]) // 2
-        content = server.files[NAME][:half] + bytes(1000) + server.files[NAME][half + 1000 :]
-        return "s012", content, "is damaged"
-    if request.param == "page":
-        return "s012", b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"
-    return request.param, server.files[NAME], "is of the propagation network"
+def single_object(good):
+    return as_bytes(PropagationNetwork(single_object=True).state_dict())
 
 
-def test_a_wrong_file_is_not_taken(wrong, fetch, server, tmp_path):
-    which, content, reason = wrong
-    name = MODELS[which].name
-    server.files[name] = content
+def joined(good):
+    """The beginning of one file and the end of another."""
+    half = len(good) // 2
+    return good[:half] + bytes(1000) + good[half + 1000 :]
+
+
+@pytest.mark.parametrize(
+    ("which", "wrong", "reason"),
+    [
+        ("s012", single_object, "single-object"),
+        ("s012", lambda good: good[:1_000_000], "not a whole PyTorch checkpoint|is refused"),
+        ("s012", joined, "is damaged"),
+        ("s012", lambda good: b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"),
+        ("fusion", lambda good: good, "is of the propagation network"),
+        ("s2m", lambda good: good, "is of the propagation network"),
+    ],
+)
+def test_a_wrong_file_is_not_taken(which, wrong, reason, fetch, server, tmp_path):
+    server.files[MODELS[which].name] = wrong(server.files[NAME])
     with pytest.raises(InputError, match=reason):
         fetch("--which", which)
     assert not (tmp_path / "saves").exists()

@@ -25,8 +25,6 @@ from tests.model.interactive_networks import fusion_network, relative_error, s2m
 from tests.model.test_inference_core import assert_near_golden, beside_golden  # noqa: F401
 from tests.model.test_interactive_core import assert_three_rounds_match_golden
 from tests.training.test_interactive_training import assert_seven_steps_match_golden
-from tests.training.test_train_interactive_scripts import fusion_tree, launch, static_root  # noqa: F401
-from tests.training.test_train_script import saved
 from tests.training.test_trainer import golden_batch, golden_network, gradient
 from util.device import add_device_flags, set_up_device
 from util.ranks import Ranks
@@ -210,23 +208,6 @@ def test_training_of_the_interactive_half_matches_golden(name, is_double):
     """S2M in double: it normalises the pooled features of two samples, which magnifies what is rounded."""
     with tf32(False):
         assert_seven_steps_match_golden(name, GPU, is_double)
-
-
-@needs_gpu
-@pytest.mark.parametrize("name", ["s2m", "fusion"])
-def test_the_interactive_half_is_trained_with_nccl(name, request, weights_file, tmp_path):
-    launcher = ["torch.distributed.run", "--nproc_per_node=1", "-m", f"scripts.train_{name}"]
-    flags = ["--crop_size", 64, "-b", 2, "--num_workers", 2, "--amp", "--log_interval", 1, "-i", 3]
-    if name == "s2m":
-        root = request.getfixturevalue("static_root")
-        flags += ["--static_root", root, "--lvis_root", tmp_path / "none"]
-    else:
-        root = request.getfixturevalue("fusion_tree")
-        flags += ["--fusion_root", root / "fusion_data", "--davis_root", root / "DAVIS"]
-        flags += ["--stage", 1, "--model", weights_file]
-    launch(tmp_path, *launcher, *flags)
-    load = load_s2m if name == "s2m" else load_fusion
-    assert load(saved(tmp_path, "3.pth"), GPU, amp=True)
 
 
 @needs_gpu

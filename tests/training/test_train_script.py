@@ -1,27 +1,24 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
 from model import PropagationNetwork, load_network
 from model.checkpoint import load_file
+from model.training.trainer import Trainer
 from scripts.training import loop
 from tests import forked_runs
-from tests.conftest import ROOT, slow
+from tests.conftest import run_main
 from tests.dataset.recipe_statistics import RECIPE
 from tests.golden_weights import fill
-from tests.training.training_trees import write_video
+from tests.training.training_trees import write_static, write_video
 from util.errors import InputError
 from util.hyper_para import check_same_run, training_settings
 from util.ranks import Ranks
@@ -29,21 +26,16 @@ from util.stages import STAGES, max_jump_at
 
 with torch.device("meta"):
     SINGLE = PropagationNetwork(single_object=True)  # for the order of its parameters
-FLAGS = ["--stage", 0, "-b", 2, "--steps", 3, "--crop_size", 32, "--lr", 1e-4]
-LOGS = ["--num_workers", 1, "--log_interval", 1, "--image_interval", 4, "--device", "cpu"]
+FLAGS = ["--stage", 0, "-b", 2, "--steps", 2, "--crop_size", 32, "--lr", 1e-4]
+LOGS = ["--num_workers", 1, "--log_interval", 1, "--image_interval", 2, "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
 def static_root(tmp_path_factory):
     """Pictures with masks in the layout of the static data sets; six samples, three batches an epoch."""
     root = tmp_path_factory.mktemp("static")
-    random = np.random.default_rng(0)
-    (root / "ecssd").mkdir()
     for number in range(6):
-        picture = cv2.resize(random.integers(0, 255, (6, 8, 3), np.uint8), (80, 60))
-        mask = cv2.circle(np.zeros((60, 80), np.uint8), (40, 30), 12 + number, 255, -1)
-        Image.fromarray(picture).save(root / f"ecssd/{number}.jpg")
-        Image.fromarray(mask).save(root / f"ecssd/{number}.png")
+        write_static(root / "ecssd", str(number), 60, 80)
     return root
 
 
@@ -59,31 +51,29 @@ def single_object_weights(tmp_path_factory):
     return path
 
 
-def run_here(folder, monkeypatch, *arguments):
-    """Train in this process, with `folder` as the working directory."""
+def run_here(folder, monkeypatch, *arguments, module=train):
+    """Run a training script in this process, with `folder` as the working directory; return the status."""
     folder.mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
-    settings, ranks = training_settings([str(a) for a in arguments]), Ranks(torch.device("cpu"))
-    loop.train(train.propagation_task(settings, ranks), settings, ranks)
+    with pytest.raises(SystemExit) as ended:
+        run_main(monkeypatch, module.__name__, *arguments)
+    return ended.value.code
 
 
-def run_alone(folder, *arguments):
-    """Train in a process of its own; other tests in this one can have changed how numbers are rounded."""
-    folder.mkdir(exist_ok=True)
-    forked_runs.run(folder, "train", *arguments).check_returncode()
+@contextmanager
+def stopped_after(iteration, monkeypatch):
+    """Let runs get SIGTERM after an iteration."""
+    step = Trainer.step
 
+    def step_and_stop(trainer, batch):
+        result = step(trainer, batch)
+        if trainer.iteration == iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
 
-def run_until(folder, line, module, *arguments):
-    """Train in a process, send it SIGTERM after it printed `line`; return its status and what it printed."""
-    folder.mkdir(exist_ok=True)
-    log = folder.with_suffix(".log")
-    process = forked_runs.start(folder, log, module, *arguments)
-    while line not in log.read_text():
-        assert forked_runs.wait(process, 0.02) is None, log.read_text()
-    os.kill(process, signal.SIGTERM)
-    while (status := forked_runs.wait(process, 60)) is None:
-        pass
-    return status, log.read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", step_and_stop)
+        yield
 
 
 def events(folder):
@@ -103,48 +93,44 @@ def saved(folder, ending):
     return next((folder / "saves").glob(f"*/*_{ending}"))
 
 
-@pytest.mark.parametrize(("iterations", "stop"), [(4, 2), slow(12, 6)])
-def test_a_run_stopped_by_a_signal_and_resumed_equals_the_one_that_was_not(
-    iterations, stop, tmp_path, monkeypatch, flags
-):
-    whole, stopped, resumed = tmp_path / "whole", tmp_path / "stopped", tmp_path / "resumed"
-    flags = [*flags, "-i", iterations]
-    run_alone(whole, *flags, "--id", "whole", "--save_interval", 3)
-    status, printed = run_until(stopped, f"it {stop - 1}:", "train", *flags)
-    assert status == 143, printed  # not 0: what comes after a finished stage must not begin
-    checkpoint = saved(stopped, "checkpoint.pth")
-    at = load_file(checkpoint)["it"]
-    assert stop <= at < iterations
-    assert "Stopped by SIGTERM" in printed
-
+def without_weights(flags):
     where = flags.index("--load_network")
-    again = flags[:where] + flags[where + 2 :]
-    run_alone(resumed, *again, "--load_model", checkpoint)
-    expected = losses(whole)
-    assert list(expected) == list(range(1, iterations + 1))
-    assert losses(stopped) == {it: expected[it] for it in range(1, at + 1)}
-    assert losses(resumed) == {it: expected[it] for it in range(at + 1, iterations + 1)}
-    final = load_file(saved(whole, f"{iterations}.pth"))
-    assert all(torch.equal(t, final[n]) for n, t in load_file(saved(resumed, f"{iterations}.pth")).items())
+    return flags[:where] + flags[where + 2 :]
 
-    # names of files, the learning rate, and what else TensorBoard shows
-    names = sorted(path.name for path in (whole / "saves").glob("*/*"))
-    endings = {re.sub(r"^\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d_whole_", "", name) for name in names}
-    assert endings >= {"3.pth", f"{iterations}.pth", "checkpoint.pth"}
+
+def test_a_run_stopped_by_a_signal_and_resumed_equals_the_one_that_was_not(tmp_path, monkeypatch, flags):
+    whole, stopped, resumed = tmp_path / "whole", tmp_path / "stopped", tmp_path / "resumed"
+    run_here(whole, monkeypatch, *flags, "-i", 3, "--id", "whole", "--debug", "--save_interval", 3)
+    names = [path.name for path in (whole / "saves").glob("*/*")]
+    assert [re.sub(r"^\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d_whole_", "", name) for name in names] == ["3.pth"]
+
+    with stopped_after(2, monkeypatch):
+        status = run_here(stopped, monkeypatch, *flags, "-i", 3)
+    assert status == 143  # not 0: what comes after a finished stage must not begin
+    checkpoint = saved(stopped, "checkpoint.pth")
+    again = [*without_weights(flags), "-i", 3, "--load_model", checkpoint]
+    run_here(resumed, monkeypatch, *again)
+    expected = losses(whole)
+    assert list(expected) == [1, 2, 3]
+    assert losses(stopped) == {1: expected[1], 2: expected[2]}
+    assert losses(resumed) == {3: expected[3]}
+    final = load_file(saved(whole, "3.pth"))
+    assert all(torch.equal(t, final[n]) for n, t in load_file(saved(resumed, "3.pth")).items())
+
+    # the learning rate, and what else TensorBoard shows
     accumulator = events(whole)
     rates = [event.value for event in accumulator.Scalars("optimiser/learning_rate")]
-    assert rates == pytest.approx([1e-4] * 3 + [1e-5] * (iterations - 3))
+    assert rates == pytest.approx([1e-4, 1e-4, 1e-5])
     assert 0 <= accumulator.Scalars("iou/object_1")[-1].value <= 1
-    assert [image.step for image in accumulator.Images("samples")] == list(range(4, iterations + 1, 4))
+    assert [image.step for image in accumulator.Images("samples")] == [2]
     (commit,) = accumulator.Tensors("git commit/text_summary")
     assert re.search(rb"[0-9a-f]{40}|not a git checkout", commit.tensor_proto.string_val[0])
 
     # a checkpoint does not go on as another run
-    other = [f if f != 2 else 1 for f in again]
     with pytest.raises(InputError, match=r"whole_batch 2 \(now 1\)"):
-        run_here(resumed, monkeypatch, *other, "--load_model", checkpoint)
-    with pytest.raises(InputError, match=f"has finished its {iterations} iterations"):
-        run_here(resumed, monkeypatch, *again, "--load_model", saved(whole, "checkpoint.pth"))
+        run_here(resumed, monkeypatch, *again, "-b", 1)
+    with pytest.raises(InputError, match="has finished its 3 iterations"):
+        run_here(resumed, monkeypatch, *again[:-1], saved(resumed, "checkpoint.pth"))
 
 
 @pytest.mark.parametrize("changed", [{"iterations": 9}, {"model": None}])
@@ -202,17 +188,16 @@ def test_a_checkpoint_of_the_original_goes_on(tmp_path, monkeypatch, flags, sing
     torch.save({"it": 3, "network": network, "optimizer": state, "scheduler": schedule}, path)
 
     caplog.set_level("INFO")
-    where = flags.index("--load_network")
-    again = [*flags[:where], *flags[where + 2 :], "-i", 4]
-    run_here(tmp_path / "run", monkeypatch, *again, "--load_model", path)
+    monkeypatch.chdir(tmp_path)
+    again = [*without_weights(flags), "-i", 4, "--load_model", path]
+    settings, ranks = training_settings([str(a) for a in again]), Ranks(torch.device("cpu"))
+    trainer = loop.begun_trainer(train.propagation_task(settings, ranks), settings, {}, ranks)
     assert "samples that follow are not those of the old run" in caplog.text
-    accumulator = events(tmp_path / "run")
-    rates = [(event.step, event.value) for event in accumulator.Scalars("optimiser/learning_rate")]
-    assert rates == [(4, pytest.approx(1e-5))]
-    after = load_file(saved(tmp_path / "run", "checkpoint.pth"))["optimizer"]["state"][0]
-    assert after["step"] == 4
-    # the first moment is the old one's part and the new gradient's, so it is not as if it began anew
-    assert not torch.allclose(after["exp_avg"], torch.zeros(()), atol=1e-5)
+    assert trainer.iteration == 3
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-5)
+    first = trainer.optimizer.state_dict()["state"][0]
+    assert first["step"] == 3
+    torch.testing.assert_close(first["exp_avg"], state["state"][0]["exp_avg"])
 
 
 def test_defaults_are_those_of_the_stage():
@@ -233,19 +218,6 @@ def test_bad_input_is_one_clear_sentence(tmp_path, monkeypatch):
     for flags in (["--crop_size", "100"], ["--id", "a/b"], ["-b", "0"]):
         with pytest.raises(SystemExit):
             training_settings(["--stage", "0", *flags])
-
-
-@pytest.mark.slow
-def test_little_shared_memory_is_one_sentence(tmp_path, flags):
-    mount = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
-    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
-        pytest.skip("a small /dev/shm takes the right to mount in a private namespace (unshare -m)")
-    command = [sys.executable, ROOT / "train.py", *flags, "--crop_size", 320, "-i", 2]
-    run = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
-    done = subprocess.run([*map(str, run)], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert re.search(r"^error: the shared memory \(/dev/shm\) of .* is full: make it", done.stderr, re.M)
-    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
