@@ -2,35 +2,27 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from torch.utils.data import Dataset
-from torchvision.transforms.v2 import functional as F
+import torch
 
 from dataset.image_io import image_size, list_images, read_image
 from dataset.masks.readers import read_soft_mask
 from dataset.tps import fast_maps, random_control_points
-from dataset.training.random_streams import SampleStreams
-from dataset.training.sample import FRAMES, LEVELS, TRIED, Sample, soft_sample, stack_images, stack_masks
+from dataset.training.sample import FRAMES, LEVELS, TRIED, Sample, SampleSet, stack_images
 from dataset.training.transforms import (
-    Adjustment,
     Affine,
     AffineRange,
     JitterRange,
+    Mask,
     Matrix,
-    Random,
     adjust,
-    as_image,
-    as_mask,
-    pixels,
+    flipped,
     remap,
     remap_bicubic,
     shift,
     shrunk,
-    size_of,
     stretch,
     to_grey,
     varied,
@@ -52,47 +44,7 @@ MASK_SUFFIX = ".png"
 ASPECT_TOLERANCE = 0.02  # a mask may have another resolution than its picture, but not another aspect ratio
 
 
-@dataclass(frozen=True)
-class FrameDraw:
-    """Random parameters of one frame: affine, crop, jitter, and possibly a thin-plate-spline warp."""
-
-    affine: Affine
-    crop: tuple[float, float]  # position between top and bottom, left and right; 0 to 1
-    jitter: list[Adjustment]
-    control_points: tuple[NDArray[np.float64], NDArray[np.float64]] | None
-
-
-@dataclass(frozen=True)
-class StaticDraw:
-    """Random parameters of a sample: scale, flip, jitter and grey, then those of each frame."""
-
-    scale: float
-    flip: bool
-    jitter: list[Adjustment]
-    grey: bool
-    frames: list[FrameDraw]
-
-
-def draw(random: Random) -> StaticDraw:
-    """Draw the random parameters of a sample."""
-    return StaticDraw(
-        random.uniform(*SHARED_SCALE),
-        random.random() < 0.5,
-        SHARED_JITTER.draw(random),
-        random.random() < GREY_CHANCE,
-        [
-            FrameDraw(
-                FRAME_AFFINE.draw(random),
-                (random.random(), random.random()),
-                FRAME_JITTER.draw(random),
-                random_control_points(random) if random.random() < WARP_CHANCE else None,
-            )
-            for _ in range(FRAMES)
-        ],
-    )
-
-
-class StaticDataset(Dataset[Sample]):
+class StaticDataset(SampleSet):
     """Pictures with one object each.
 
     Affine, resize and crop are one interpolation, and a picture is decoded no larger than needed. Masks keep
@@ -100,91 +52,102 @@ class StaticDataset(Dataset[Sample]):
     the metrics use a threshold of one half.
 
     Args:
-        pictures: (picture, mask) paths, see `flat_folder` and `class_folders`. A pair listed twice is drawn
-            twice per epoch.
+        pictures: (picture, mask) paths, see `pairs_in`. A pair listed twice is drawn twice per epoch.
         crop_size: side of the frames in pixels.
         seed: seed of the run.
     """
 
     def __init__(self, pictures: Sequence[tuple[Path, Path]], crop_size: int = 384, seed: int = 0) -> None:
+        super().__init__(seed)
         self.pictures = list(pictures)
         self.crop_size = crop_size
-        self.streams = SampleStreams(seed)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, which changes the samples; call it between epochs."""
-        self.streams.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return a sample; raise InputError when a file cannot be read or the mask does not fit."""
+        """Return a sample; raise InputError when a file cannot be read or the mask does not fit.
+
+        Returns:
+            As `sample`, without the second object: `gt` is soft, `cls_gt` 1 where `gt` is above one half.
+        """
         path, mask_path = self.pictures[index]
-        drawn = draw(self.streams.generator(index))
-        mask = as_mask(read_soft_mask(mask_path))
-        _check_shapes(path, mask_path, size_of(mask))
+        random = self.generator(index)
+        scale, flip = random.uniform(*SHARED_SCALE), random.random() < 0.5
+        jitter, grey = SHARED_JITTER.draw(random), random.random() < GREY_CHANCE
+        mask = read_soft_mask(mask_path)
+        _check_shapes(path, mask_path, mask.shape)
         # the picture may be a little larger than the crop, since the frame's affine may enlarge it
         short_side = round(self.crop_size * FRAME_AFFINE.scale[1])
-        image = as_image(read_image(path, short_side=round(short_side * max(1, drawn.scale))))
-
-        if drawn.flip:
-            image, mask = F.horizontal_flip(image), F.horizontal_flip(mask)
-        canvas = (image.shape[-2] / drawn.scale, image.shape[-1] / drawn.scale)
-        image, image_place = zoomed_canvas(image, drawn.scale)
+        image = read_image(path, short_side=round(short_side * max(1, scale)))
+        if flip:
+            image, mask = flipped(image), flipped(mask)
+        canvas = (image.shape[0] / scale, image.shape[1] / scale)
+        image, image_place = zoomed_canvas(image, scale)
         image, unshrink = shrunk(image, short_side)
-        levels = pixels(warp(mask, Affine(0, drawn.scale, 0).matrix(*size_of(mask)), size_of(mask)))
+        levels = warp(mask, Affine(0, scale, 0).matrix(*mask.shape), mask.shape)
         where_varied = varied(levels)
-        image = adjust(image, drawn.jitter)
-        if drawn.grey:
+        image = adjust(image, jitter)
+        if grey:
             image = to_grey(image)
 
         size = (self.crop_size, self.crop_size)
         images, masks = [], []
-        for frame in drawn.frames:
-            matrix = frame_matrix(canvas, frame, self.crop_size) @ image_place @ unshrink
-            images.append(adjust(warp(image, matrix, size), frame.jitter))
-            masks.append(as_mask(frame_mask(levels, where_varied, frame, self.crop_size)))
-            if frame.control_points is not None:
-                maps = fast_maps(*frame.control_points, *size)
+        for _ in range(FRAMES):
+            affine, crop = FRAME_AFFINE.draw(random), (random.random(), random.random())
+            matrix = frame_matrix(canvas, affine, crop, self.crop_size) @ image_place @ unshrink
+            images.append(adjust(warp(image, matrix, size), FRAME_JITTER.draw(random)))
+            masks.append(frame_mask(levels, where_varied, affine, crop, self.crop_size))
+            if random.random() < WARP_CHANCE:
+                maps = fast_maps(*random_control_points(random), *size)
                 images[-1], masks[-1] = remap(images[-1], maps), remap(masks[-1], maps)
-        return soft_sample(stack_images(images), stack_masks(masks), path.name)
+        soft = torch.from_numpy(np.stack(masks))
+        return {
+            "rgb": stack_images(images),
+            "gt": soft[:, None].float() / LEVELS,
+            "cls_gt": (soft > LEVELS // 2).long(),
+            "info": {"name": path.name, "frames": [path.name] * FRAMES},
+        }
 
 
-def frame_matrix(canvas: tuple[float, float], frame: FrameDraw, crop_size: int) -> Matrix:
+def frame_matrix(
+    canvas: tuple[float, float], affine: Affine, crop: tuple[float, float], crop_size: int
+) -> Matrix:
     """Return affine, resize to a shorter side of `crop_size`, and crop as one matrix.
 
     Args:
         canvas: (height, width) of the affine's input; they need not be whole numbers.
-        frame: random parameters of the frame.
+        affine: affine of the frame.
+        crop: position of the crop between top and bottom, left and right; 0 to 1.
         crop_size: side of the result in pixels.
     """
     height, width = canvas
     factor = crop_size / min(canvas)
-    top = frame.crop[0] * (height * factor - crop_size)
-    left = frame.crop[1] * (width * factor - crop_size)
-    return shift(-left, -top) @ stretch(factor, factor) @ frame.affine.matrix(height, width)
+    top = crop[0] * (height * factor - crop_size)
+    left = crop[1] * (width * factor - crop_size)
+    return shift(-left, -top) @ stretch(factor, factor) @ affine.matrix(height, width)
 
 
 def frame_mask(
-    levels: NDArray[np.uint8], where_varied: NDArray[np.uint8], frame: FrameDraw, crop_size: int
-) -> NDArray[np.uint8]:
+    levels: Mask, where_varied: Mask, affine: Affine, crop: tuple[float, float], crop_size: int
+) -> Mask:
     """Return a frame's mask: affine (bicubic), resize to a shorter side of `crop_size` (nearest), and crop.
 
     Only pixels of the result are interpolated, with the values that the separate steps would give.
 
     Args:
-        levels: mask of the scaled canvas, `H x W`.
+        levels: mask of the scaled canvas.
         where_varied: result of `varied(levels)`.
-        frame: random parameters of the frame.
+        affine: affine of the frame.
+        crop: position of the crop, see `frame_matrix`.
         crop_size: side of the result in pixels.
     """
     height, width = levels.shape
-    inverse = np.linalg.inv(frame.affine.matrix(height, width))
+    inverse = np.linalg.inv(affine.matrix(height, width))
     step = min(height, width) / crop_size  # canvas pixels per pixel of the result
     rows, columns = (
         np.floor((np.arange(crop_size) + 0.5) * step + place * (length - crop_size * step)) + 0.5
-        for place, length in zip(frame.crop, (height, width), strict=True)
+        for place, length in zip(crop, (height, width), strict=True)
     )
     x, y = (
         (row[0] * columns + (row[1] * rows + row[2] - 0.5)[:, None]).astype(np.float32) for row in inverse[:2]
@@ -192,19 +155,20 @@ def frame_mask(
     return remap_bicubic(levels, where_varied, x, y)
 
 
-def flat_folder(folder: Path) -> list[tuple[Path, Path]]:
-    """Return the pairs of `x.jpg` (or another format except PNG) and `x.png` in a folder.
+def pairs_in(folder: Path) -> list[tuple[Path, Path]]:
+    """Return the pairs of a picture and its mask in a folder and in the folders in it.
 
-    A PNG without a picture is left out, with a warning.
+    A pair is `x.jpg` (or another format except PNG) and `x.png`. A PNG without a picture is left out, with a
+    warning.
 
     Raises:
         InputError: a picture has no mask.
     """
-    files = list_images(folder)
-    pictures = [path for path in files if path.suffix.lower() != MASK_SUFFIX]
-    pairs = [(path, path.with_suffix(MASK_SUFFIX)) for path in pictures]
-    paired = {path.stem for path in pictures}
-    alone = [path for path in files if path.stem not in paired]
+    inner = sorted(path for path in folder.iterdir() if path.is_dir())
+    files = [path for each in (folder, *inner) for path in list_images(each)]
+    pairs = [(path, path.with_suffix(MASK_SUFFIX)) for path in files if path.suffix.lower() != MASK_SUFFIX]
+    paired = {path.with_suffix("") for path, _ in pairs}
+    alone = [path for path in files if path.with_suffix("") not in paired]
     if alone:
         log.warning(
             "%s and %d more PNGs have no picture beside them and are not used: a PNG is the mask of a "
@@ -215,11 +179,6 @@ def flat_folder(folder: Path) -> list[tuple[Path, Path]]:
         if not mask.is_file():
             raise InputError(f"{path} has no mask: put {mask.name} beside it, or remove the picture.")
     return pairs
-
-
-def class_folders(folder: Path) -> list[tuple[Path, Path]]:
-    """Return the pairs of `flat_folder` for every folder in a folder."""
-    return [pair for inner in sorted(folder.iterdir()) if inner.is_dir() for pair in flat_folder(inner)]
 
 
 def check_objects(pairs: Sequence[tuple[Path, Path]], folder: Path) -> None:
@@ -244,7 +203,7 @@ def _may_show_object(mask: Path) -> bool:
         return True
 
 
-def _check_shapes(path: Path, mask_path: Path, mask: tuple[int, int]) -> None:
+def _check_shapes(path: Path, mask_path: Path, mask: tuple[int, ...]) -> None:
     height, width = image_size(path)
     if abs(mask[0] * width / (mask[1] * height) - 1) > ASPECT_TOLERANCE:
         raise InputError(

@@ -8,28 +8,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision import tv_tensors
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import list_images, read_image
 from dataset.masks.readers import read_label_map
-from dataset.training.random_streams import SampleStreams, shared_int
-from dataset.training.sample import FRAMES, TRIED, Sample, sample, stack_images, stack_masks
+from dataset.training.sample import FRAMES, TRIED, Sample, SampleSet, sample, shared_int, stack_images
 from dataset.training.transforms import (
     Adjustment,
     Affine,
     AffineRange,
     Box,
     JitterRange,
+    Mask,
+    Picture,
     Random,
     adjust,
-    as_image,
-    as_mask,
+    flipped,
     random_box,
+    resized,
     shift,
-    size_of,
     stretch,
     to_grey,
     warp,
@@ -110,7 +106,7 @@ def frames_from(length: int, jump: int, start: int, first_step: int, second_step
     return [start, middle, last]
 
 
-class VOSDataset(Dataset[Sample]):
+class VOSDataset(SampleSet):
     """Videos of several objects, as folders of pictures and label maps.
 
     Args:
@@ -142,24 +138,21 @@ class VOSDataset(Dataset[Sample]):
         part: int = 0,
         repeats: int = 1,
     ) -> None:
+        super().__init__(seed, part)
         self.image_root = image_root
         self.mask_root = mask_root
         self.frame_step = frame_step
         self.is_bl = is_bl
         self.crop_size = crop_size
         self.repeats = repeats
-        self.streams = SampleStreams(seed, part)
         self._max_jump = shared_int(max_jump)
         # Only names are stored: each worker would hold the paths of BL30K's millions of frames.
         there = _videos(mask_root, subset)
         self.videos = [name for name in there if len(self._frames(name)) >= FRAMES]
-        absent = sorted(set(subset or there) - set(self.videos))
-        if absent:
-            which = "listed" if subset else str(len(there))
+        if absent := sorted(set(subset or there) - set(self.videos)):
             log.warning(
-                "%d of the %s videos are not used, since %s has masks of less than %d of their frames, and a "
-                "sample takes as many: %s",
-                *(len(absent), which, mask_root, FRAMES, ", ".join(absent[:NAMED])),
+                "%d videos are not used, since %s has masks of less than %d of their frames: %s",
+                *(len(absent), mask_root, FRAMES, ", ".join(absent[:NAMED])),
             )
         if not self.videos:
             raise InputError(
@@ -167,10 +160,6 @@ class VOSDataset(Dataset[Sample]):
                 "put a folder of pictures and one of label maps there for each video."
             )
         self._check_objects()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, which changes the samples; call it between epochs."""
-        self.streams.set_epoch(epoch)
 
     def set_max_jump(self, max_jump: int) -> None:
         """Set the largest gap in frames of the video; call it between epochs."""
@@ -185,15 +174,13 @@ class VOSDataset(Dataset[Sample]):
         After five tries without an object both masks are empty.
         """
         name = self.videos[index % len(self.videos)]
-        random = self.streams.generator(index)
+        random = self.generator(index)
         chosen, drawn, masks, labels = self.find(name, random)
         # read pictures last, so that those of failed tries are never decoded
         rgb = stack_images([self._image(path, drawn, i) for i, (path, _) in enumerate(chosen)])
         picked = [int(label) for label in random.permutation(labels)[:2]]
-        first, second = (
-            masks == picked[i] if i < len(picked) else torch.zeros_like(masks, dtype=torch.bool)
-            for i in range(2)
-        )
+        none = torch.zeros_like(masks, dtype=torch.bool)
+        first, second = [*(masks == label for label in picked), none, none][:2]
         return sample(rgb, first, second, name, [path.name for path, _ in chosen])
 
     def find(self, name: str, random: Random) -> tuple[list[tuple[Path, Path]], VideoDraw, Tensor, list[int]]:
@@ -206,9 +193,10 @@ class VOSDataset(Dataset[Sample]):
         frames = self._frames(name)
         for _ in range(TRIES):
             chosen = [frames[i] for i in draw_frames(random, len(frames), self._jump())]
-            label_maps = [as_mask(read_label_map(mask)) for _, mask in chosen]
-            drawn = draw(random, size_of(label_maps[0]), AREA_BL if self.is_bl else AREA)
-            masks = stack_masks([self._mask(mask, drawn, i) for i, mask in enumerate(label_maps)])
+            label_maps = [read_label_map(mask) for _, mask in chosen]
+            drawn = draw(random, label_maps[0].shape, AREA_BL if self.is_bl else AREA)
+            warped = [self._mask(mask, drawn, i) for i, mask in enumerate(label_maps)]
+            masks = torch.from_numpy(np.stack(warped))
             labels = _large_enough(masks) if self.is_bl else _labels(masks[0])
             if labels:
                 break
@@ -217,24 +205,14 @@ class VOSDataset(Dataset[Sample]):
     def _check_objects(self) -> None:
         """Raise InputError when no sample of `TRIED`, evenly spread over the videos, has an object."""
         random = np.random.default_rng(0)
-        largest = 0  # label seen
-        for number in range(TRIED):
-            chosen, _, _, labels = self.find(self.videos[number * len(self.videos) // TRIED], random)
-            if labels:
-                return
-            largest = max(largest, *(int(read_label_map(mask).max()) for _, mask in chosen))
-        why = "all masks read are empty: 0 is background, and 255 in a paletted mask is void"
-        if largest and self.is_bl:
-            why = (
-                f"no object is large enough in the crops of {self.crop_size} x {self.crop_size}, more than "
-                f"{BL_SMALL} pixels on the first frame, or {BL_TINY} where it stays below {BL_STAYS_SMALL}"
+        tried = (self.videos[number * len(self.videos) // TRIED] for number in range(TRIED))
+        if not any(self.find(name, random)[-1] for name in tried):
+            small = f"; objects up to {BL_TINY} pixels of a crop are left out" if self.is_bl else ""
+            raise InputError(
+                f"there is nothing to train on in {self.mask_root}: {TRIED} samples were drawn from its "
+                f"{len(self.videos)} videos, and none has an object on its first frame (0 is background, and "
+                f"255 in a paletted mask is void{small})."
             )
-        elif largest:
-            why = "no object shows on the first frame of one"
-        raise InputError(
-            f"there is nothing to train on in {self.mask_root}: {TRIED} samples of {TRIES} tries each were "
-            f"drawn from its {len(self.videos)} videos, and {why}."
-        )
 
     def _jump(self) -> int:
         return max(1, int(self._max_jump[0]) // self.frame_step)
@@ -245,29 +223,26 @@ class VOSDataset(Dataset[Sample]):
         pictures = list_images(self.image_root / name)
         return [(path, masks[path.stem]) for path in pictures if path.stem in masks]
 
-    def _mask(self, mask: tv_tensors.Mask, drawn: VideoDraw, frame: int) -> tv_tensors.Mask:
+    def _mask(self, mask: Mask, drawn: VideoDraw, frame: int) -> Mask:
         """Crop, flip, resize and apply the affine in one step."""
-        top, left, height, width = drawn.box.in_pixels(size_of(mask))
-        part = F.crop(mask, top, left, height, width)
-        matrix = stretch(self.crop_size / width, self.crop_size / height)
+        part = drawn.box.of(mask)
+        matrix = stretch(self.crop_size / part.shape[1], self.crop_size / part.shape[0])
         if drawn.flip:
             matrix = shift(self.crop_size, 0) @ stretch(-1, 1) @ matrix
         size = (self.crop_size, self.crop_size)
         return warp(part, drawn.affines[frame].matrix(*size) @ matrix, size)
 
-    def _image(self, path: Path, drawn: VideoDraw, frame: int) -> tv_tensors.Image:
+    def _image(self, path: Path, drawn: VideoDraw, frame: int) -> Picture:
         """Crop, resize (with antialiasing, so before the affine), flip, jitter, apply the affine, jitter."""
         needed = self.crop_size / min(drawn.box.height, drawn.box.width)
-        image = as_image(read_image(path, short_side=round(needed)))
-        size = [self.crop_size, self.crop_size]
-        box = drawn.box.in_pixels(size_of(image))
-        image = F.resized_crop(image, *box, size, InterpolationMode.BICUBIC, antialias=True)
+        size = (self.crop_size, self.crop_size)
+        image = resized(drawn.box.of(read_image(path, short_side=round(needed))), size)
         if drawn.flip:
-            image = F.horizontal_flip(image)
+            image = flipped(image)
         image = adjust(image, drawn.jitter)
         if drawn.grey:
             image = to_grey(image)
-        image = warp(image, drawn.affines[frame].matrix(*size), (self.crop_size, self.crop_size))
+        image = warp(image, drawn.affines[frame].matrix(*size), size)
         return adjust(image, drawn.frame_jitters[frame])
 
 

@@ -47,9 +47,9 @@ def make_clip(output: Path) -> None:
     images.mkdir(parents=True)
     scene = demo_scene(random)
     for number in range(FRAMES):
-        frame = render_frame(scene, number, random)
-        write_mask(masks / f"{number:05}.png", frame.labels, voc_palette())
-        Image.fromarray(frame.picture).save(images / f"{number:05}.jpg", quality=JPEG_QUALITY)
+        picture, labels = render_frame(scene, number, random)
+        write_mask(masks / f"{number:05}.png", labels, voc_palette())
+        Image.fromarray(picture).save(images / f"{number:05}.jpg", quality=JPEG_QUALITY)
     (hidden / folder / listing).parent.mkdir(parents=True)
     (hidden / folder / listing).write_text(f"{NAME}\n")
     (video,) = davis_2017(hidden, "val", late_objects=True)

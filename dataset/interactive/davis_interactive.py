@@ -21,25 +21,15 @@ ONE_OBJECT_LABEL = 1  # label of the object in masks of 0 and 255
 
 @dataclass(frozen=True)
 class TrackSequence:
-    """A sequence with ground truth.
-
-    Attributes:
-        name: name of the sequence and its folder.
-        annotations: label map of each frame.
-        frames: picture of each frame; empty when the data set has no pictures of the sequence.
-        size: (H, W) of all frames.
-        labels: labels of the objects, rising.
-        merged: whether all labels above 0 are one object.
-        scribbles: content of the scribble files by number; empty without such files.
-    """
+    """A sequence with ground truth."""
 
     name: str
-    annotations: tuple[Path, ...]
-    frames: tuple[Path, ...]
-    size: tuple[int, int]
-    labels: tuple[int, ...]
-    merged: bool
-    scribbles: Mapping[int, dict[str, Any]]
+    annotations: tuple[Path, ...]  # label map of each frame
+    frames: tuple[Path, ...]  # picture of each frame; empty when the data set has no pictures of the sequence
+    size: tuple[int, int]  # (H, W) of all frames
+    labels: tuple[int, ...]  # of the objects, rising
+    merged: bool  # whether all labels above 0 are one object
+    scribbles: Mapping[int, dict[str, Any]]  # content of the scribble files by number
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -96,7 +86,7 @@ def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
     if frames and unpaired:
         raise InputError(
             f"{min(unpaired)} of {name} is either a frame without a mask in {folder}, or a mask without a "
-            "frame: the track needs ground truth on every frame."
+            "frame: the track needs both."
         )
     found: set[int] = set()
     sizes: set[tuple[int, ...]] = set()
@@ -110,19 +100,13 @@ def _sequence(root: Path, name: str, merged: bool) -> TrackSequence:
     if found <= {0, 255} and not merged:
         return _sequence(root, name, merged=True)
     labels = tuple(sorted(found - {0}))
-    files = sorted((root / "Scribbles" / name).glob("*.json"))
-    scribbles = {
-        _number(path): read_scribbles(path, sequence=name, frames=len(annotations), objects=labels[-1])
-        for path in files
-    }
+    scribbles = {}
+    for path in sorted((root / "Scribbles" / name).glob("*.json")):
+        if not path.stem.isdecimal():
+            raise InputError(f"{path} has no number as its name: name scribble files 001.json, 002.json, ...")
+        scribbles[int(path.stem)] = read_scribbles(path, name, len(annotations), labels[-1])
     height, width = sizes.pop()
     return TrackSequence(name, annotations, frames, (height, width), labels, merged, scribbles)
-
-
-def _number(path: Path) -> int:
-    if not path.stem.isdecimal():
-        raise InputError(f"{path} has no number as its name: name scribble files 001.json, 002.json, ...")
-    return int(path.stem)
 
 
 def _read_truth(path: Path, merged: bool) -> NDArray[np.uint8]:

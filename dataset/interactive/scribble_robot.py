@@ -6,31 +6,21 @@ is fixed, so the same error always gives the same scribbles.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
-from skimage.morphology import disk
-
-from dataset.interactive.medial_axis import medial_axis
+from skimage.graph import pixel_graph
+from skimage.morphology import disk, medial_axis
 
 Scribble = dict[str, Any]  # {"path": [[x, y], ...] in 0..1, "object_id": label}, see `scribbles.py`
 
-Pixels: TypeAlias = "nx.Graph"  # its nodes are (y, x)
-
-
-class Smoothing(NamedTuple):
-    """Radius of the disk that opens an error region."""
-
-    share: float  # of the square root of the error's area
-    largest: float  # pixels
-
-
-SMOOTHING = Smoothing(share=0.1, largest=16)
+SMOOTHING = 0.1  # of the square root of an error's area: radius of the disk that opens it
+LARGEST_RADIUS = 16  # pixels
 SHRINK = 0.9
 FEWEST_PIXELS = 4  # of the smallest part of the axis that is drawn
 CURVE_POINTS = 1000
@@ -64,7 +54,7 @@ def robot_scribbles(
 def paths_on(
     error: NDArray[np.bool_],
     seed: int | np.random.Generator = 0,
-    smoothing: Smoothing = SMOOTHING,
+    smoothing: float = SMOOTHING,
     fewest: int = FEWEST_PIXELS,
 ) -> list[NDArray[np.float64]]:
     """Return smooth paths through the parts of an error.
@@ -72,7 +62,7 @@ def paths_on(
     Args:
         error: error region `H x W`.
         seed: seed of the ties in the medial axis.
-        smoothing: radius of the opening.
+        smoothing: radius of the opening, as a share of the square root of the error's area.
         fewest: smallest part of the axis that is drawn, in pixels.
 
     Returns:
@@ -80,17 +70,23 @@ def paths_on(
     """
     if not error.any():
         return []
-    axis = medial_axis(smoothed(error, smoothing), np.random.default_rng(seed))
-    graph = pixel_graph(axis)
+    axis = error_axis(error, smoothing, np.random.default_rng(seed))
+    weights, places = pixel_graph(axis, connectivity=2)  # pixels in the order of rows; weights are distances
+    graph = nx.from_scipy_sparse_array(weights)
     parts = sorted(nx.connected_components(graph), key=min)  # in order of their first pixels
     trees = (without_cycles(graph.subgraph(part)) for part in parts if len(part) >= fewest)
-    lines = (np.array([(x, y) for y, x in longest_path(tree)], np.float64) for tree in trees)
-    return [bezier(line, CURVE_POINTS) for line in lines]
+    lines = (np.unravel_index(places[longest_path(tree)], axis.shape)[::-1] for tree in trees)
+    return [bezier(np.stack(line, axis=1).astype(np.float64), CURVE_POINTS) for line in lines]
 
 
-def smoothed(region: NDArray[np.bool_], smoothing: Smoothing) -> NDArray[np.bool_]:
-    """Open a region `H x W` by the given disk, or by the largest smaller one that leaves something."""
-    radius = min(smoothing.share * math.sqrt(region.sum()), smoothing.largest)
+def error_axis(error: NDArray[np.bool_], smoothing: float, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Return the medial axis of an opened error, `H x W`; beyond the picture there is no error."""
+    return medial_axis(np.pad(smoothed(error, smoothing), 1), rng=random)[1:-1, 1:-1]
+
+
+def smoothed(region: NDArray[np.bool_], smoothing: float) -> NDArray[np.bool_]:
+    """Open a region by a disk (see `paths_on`), or by the largest smaller one that leaves something."""
+    radius = min(smoothing * math.sqrt(region.sum()), LARGEST_RADIUS)
     plane = region.astype(np.uint8)
     while radius > 1:
         footprint = disk(radius)  # not symmetric for a fractional radius
@@ -103,19 +99,7 @@ def smoothed(region: NDArray[np.bool_], smoothing: Smoothing) -> NDArray[np.bool
     return region
 
 
-def pixel_graph(axis: NDArray[np.bool_]) -> Pixels:
-    """Return the graph of the set pixels (y, x) and their eight neighbours; weights are distances."""
-    graph = nx.Graph()
-    pixels = [(int(y), int(x)) for y, x in np.argwhere(axis)]
-    graph.add_nodes_from(pixels)
-    for y, x in pixels:
-        for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1)):  # those before it
-            if (y + dy, x + dx) in graph:
-                graph.add_edge((y + dy, x + dx), (y, x), weight=math.hypot(dy, dx))
-    return graph
-
-
-def without_cycles(graph: Pixels) -> Pixels:
+def without_cycles(graph: nx.Graph) -> nx.Graph:
     """Return a connected graph as a tree: each cycle is broken at its (first) longest edge.
 
     Cycles are searched from the first pixel on, neighbours in order of rows.
@@ -129,10 +113,10 @@ def without_cycles(graph: Pixels) -> Pixels:
     return tree
 
 
-def longest_path(tree: Pixels) -> Sequence[tuple[int, int]]:
+def longest_path(tree: nx.Graph) -> list[int]:
     """Return the path with the most pixels; of equal ones, the one whose ends come first."""
 
-    def farthest(start: tuple[int, int]) -> tuple[int, int]:
+    def farthest(start: int) -> int:
         steps = nx.single_source_shortest_path_length(tree, start)
         most = max(steps.values())
         return min(pixel for pixel, count in steps.items() if count == most)

@@ -7,10 +7,9 @@ frame of the sequence, and positions from 0 to 1.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import cv2
 import numpy as np
@@ -88,13 +87,12 @@ def sides(
     """
     positive = scribbles == label
     negative = (scribbles != NONE) & ~positive
-    if not widen:
-        return positive, negative
-    return _widened(positive), _widened(negative)
-
-
-def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return cv2.dilate(mask.astype(np.uint8), disk(STROKE_WIDTH)).astype(bool)
+    if widen:
+        square = disk(STROKE_WIDTH)
+        positive, negative = (
+            cv2.dilate(side.astype(np.uint8), square).astype(bool) for side in (positive, negative)
+        )
+    return positive, negative
 
 
 def read_scribbles(path: Path, sequence: str, frames: int, objects: int) -> dict[str, Any]:
@@ -110,8 +108,7 @@ def read_scribbles(path: Path, sequence: str, frames: int, objects: int) -> dict
         Content of the file; `scribble_map` takes `result["scribbles"][frame]`.
 
     Raises:
-        InputError: the file cannot be read, belongs to another sequence, or has another form; the message
-            names the fault and its frame.
+        InputError: the file cannot be read, belongs to another sequence, or has another form.
     """
     if not path.is_file():
         raise InputError(f"there are no scribbles at {path}: give the path of a .json file.")
@@ -119,48 +116,34 @@ def read_scribbles(path: Path, sequence: str, frames: int, objects: int) -> dict
         content = json.loads(path.read_text())
     except ValueError as error:  # invalid JSON or UTF-8
         raise InputError(f"{path} is no whole JSON file ({error}): fetch or save it again.") from error
-    lists = content.get("scribbles") if isinstance(content, dict) else None
-    if not isinstance(lists, list) or not all(isinstance(each, list) for each in lists):
-        raise InputError(f'{path} holds no scribbles: it needs a list "scribbles" of a list for each frame.')
-    if content.get("sequence") != sequence:
-        raise InputError(
-            f"{path} is of the sequence {content.get('sequence')}, not {sequence}: give its own scribbles."
-        )
-    if len(lists) != frames:
-        raise InputError(
-            f"{path} has scribbles for {len(lists)} frames where the sequence has {frames}: give its own."
-        )
-    annotated = content.get("annotated_frame")
-    if annotated is not None and not (_is_whole(annotated) and 0 <= annotated < len(lists)):
-        raise InputError(
-            f"{path} names {annotated} as its annotated frame: it must be from 0 to {len(lists) - 1}."
-        )
-    for frame, scribbles in enumerate(lists):
-        for scribble in scribbles:
-            _check_scribble(scribble, f"frame {frame} of {path}", objects)
-    if not any(scribble["object_id"] > 0 and scribble["path"] for each in lists for scribble in each):
-        raise InputError(f"{path} marks no object: at least one scribble needs an object_id above 0.")
+    if fault := _fault(content, sequence, frames, objects):
+        raise InputError(f"the scribbles in {path} {fault}.")
     return content
 
 
-def _check_scribble(scribble: Any, where: str, objects: int) -> None:
-    if not isinstance(scribble, dict) or not isinstance(scribble.get("path"), list):
-        raise InputError(f'a scribble on {where} has no list "path" of points.')
-    label = scribble.get("object_id")
-    if not _is_whole(label) or not 0 <= label <= objects:
-        raise InputError(f"a scribble on {where} has the object_id {label}: it must be from 0 to {objects}.")
-    for point in scribble["path"]:
-        if not (isinstance(point, list) and len(point) == 2 and all(map(_is_share, point))):
-            raise InputError(
-                f"a scribble on {where} has the point {point}: it must be [x, y], both from 0 to 1 "
-                "(shares of width and height, not pixels)."
+def _fault(content: Any, sequence: str, frames: int, objects: int) -> str:
+    """Return the first fault of a scribble file and what is needed instead; an empty text without one."""
+    lists = content.get("scribbles") if isinstance(content, dict) else None
+    if not isinstance(lists, list) or not all(isinstance(each, list) for each in lists):
+        return 'have no list "scribbles" that holds a list for each frame'
+    if content.get("sequence") != sequence:
+        return f"are of the sequence {content.get('sequence')}: give those of {sequence}"
+    if len(lists) != frames:
+        return f"are for {len(lists)} frames, and the sequence has {frames}: give its own"
+    for frame, scribbles in enumerate(lists):
+        if not all(_is_scribble(each, objects) for each in scribbles):
+            return (
+                f'have a line on frame {frame} that is wrong: a line has an "object_id" from 0 to {objects} '
+                'and a "path", points [x, y] from 0 to 1 (shares of width and height, not pixels)'
             )
+    if not any(each["object_id"] > 0 and each["path"] for scribbles in lists for each in scribbles):
+        return "mark no object: at least one line needs an object_id above 0"
+    return ""
 
 
-def _is_whole(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_share(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and 0 <= value <= 1
+def _is_scribble(scribble: Any, objects: int) -> bool:
+    try:
+        points, label = np.array(scribble["path"], np.float64).reshape(-1, 2), scribble["object_id"]
+    except (TypeError, KeyError, ValueError):
+        return False
+    return type(label) is int and 0 <= label <= objects and bool(((points >= 0) & (points <= 1)).all())

@@ -2,32 +2,27 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision import tv_tensors
 
 from dataset.static_dataset import FRAME_JITTER, SHARED_JITTER, WARP_CHANCE
 from dataset.tps import fast_maps, random_control_points
-from dataset.training.random_streams import SampleStreams
-from dataset.training.remembered_masks import misremembered
-from dataset.training.sample import FRAMES, Sample, sample, stack_images, stack_masks
+from dataset.training.mask_perturbation import TARGET_IOU, perturbed
+from dataset.training.sample import FRAMES, Sample, SampleSet, sample, stack_images
 from dataset.training.transforms import (
     IMAGE_FILL,
     AffineRange,
+    Mask,
+    Picture,
     Random,
     adjust,
-    as_image,
-    as_mask,
-    pixels,
     remap,
     shift,
     shrunk,
-    size_of,
     stretch,
     warp,
 )
@@ -42,39 +37,29 @@ CALM_PART = (0.1, 0.5)  # share of the usual changes
 MISTAKEN_CHANCE = 0.7  # that the second frame's memory has mistakes in its masks
 CROWD = 3  # largest number of objects in a sample
 
-Layer = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # picture H x W x 3, and its opacity H x W
+EDGES_CHANCE = 0.5  # of mistakes along the edges; otherwise parts are confused
+LOST_CHANCE, GAINED_CHANCE = 0.4, 0.4  # per object
+LOST_PART = 0.2, 0.8  # half axes of a lost part, relative to the object's width and height
+GAINED_PART = 0.1, 0.25  # half axes of a gained part, relative to the width and height of the surroundings
+AROUND = 12  # width of the surroundings in pixels
+SMALLEST = 20  # pixels of the smallest object that can lose parts
 
-
-@dataclass(frozen=True)
-class AnnotatedFrame:
-    """A frame at working size, with its label map."""
-
-    image: tv_tensors.Image  # 3 x h x w
-    mask: tv_tensors.Mask  # h x w, at least one label
+Layer = tuple[Picture, Mask]  # a picture and its opacity
+AnnotatedFrame = tuple[Picture, Mask]  # at working size; the mask has at least one label
+CutOut = tuple[Picture, Mask, tuple[float, float]]  # a frame, one object in it, centre (x, y) of its box
 
 
 def annotated_frames(video: Video) -> list[AnnotatedFrame]:
     """Read the frames of a video that have masks, at working size."""
-    found = []
-    for index in sorted(video.masks):
-        frame = video.read(index)
-        if frame.mask is not None and frame.mask.any():
-            image, _ = shrunk(as_image(frame.picture), min(frame.mask.shape))
-            found.append(AnnotatedFrame(image, as_mask(frame.mask.numpy())))
-    return found
+    read = [video.read(index) for index in sorted(video.masks)]
+    return [
+        (shrunk(frame.picture, min(frame.mask.shape))[0], frame.mask.numpy())
+        for frame in read
+        if frame.mask is not None and frame.mask.any()
+    ]
 
 
-@dataclass(frozen=True)
-class CutOut:
-    """One labelled object of a frame."""
-
-    label: int
-    image: tv_tensors.Image  # 3 x h x w, the whole frame
-    mask: tv_tensors.Mask  # h x w, 1 on the object
-    centre: tuple[float, float]  # (x, y) of the object's bounding box
-
-
-class AnnotatedFrames:
+class AnnotatedFrames(SampleSet):
     """Draws samples of stage 2 from annotated frames: their objects move over their background.
 
     The idea is that of "Lucid Data Dreaming" (Khoreva et al., IJCV 2019). Objects are cut out, and the holes
@@ -89,12 +74,16 @@ class AnnotatedFrames:
     """
 
     def __init__(self, frames: Sequence[AnnotatedFrame], crop_size: int, seed: int = 0) -> None:
+        super().__init__(seed)
         self.crop_size = crop_size
-        self.streams = SampleStreams(seed)
         self.background = background(frames[0])  # later ones may show objects that are not in their masks
         self.objects: dict[int, list[CutOut]] = {}  # by label, from every frame that has it
-        for part in (part for frame in frames for part in cut_outs(frame)):
-            self.objects.setdefault(part.label, []).append(part)
+        for picture, labels in frames:
+            for label in np.unique(labels[labels > 0]):
+                part = (labels == label).astype(np.uint8)
+                x, y, width, height = cv2.boundingRect(part)
+                centre = x + width / 2, y + height / 2
+                self.objects.setdefault(int(label), []).append((picture, part, centre))
 
     def __getitem__(self, index: int) -> Sample:
         """Return sample `index`; there is no last one.
@@ -103,20 +92,22 @@ class AnnotatedFrames:
         `remembered`, float32 `2 x 2 x H x W`: masks of both objects on frames 0 and 1 for the memory, on
         frame 1 mostly with typical mistakes.
         """
-        random = self.streams.generator(index)
+        random = self.generator(index)
         crowd = [int(label) for label in random.permutation(list(self.objects))]
         crowd = crowd[: random.integers(1, CROWD + 1)]
         layers = [self._background(random)]
-        looks = [self.objects[label] for label in crowd]
-        layers += [self._object(parts[random.integers(len(parts))], random) for parts in looks]
+        for label in crowd:
+            cut_out = self.objects[label][random.integers(len(self.objects[label]))]
+            place = random.uniform(0.2, 0.8, 2) * self.crop_size
+            layers.append(self._layers(*cut_out, (place[0], place[1]), random))
         shared = SHARED_JITTER.draw(random)
         images, label_maps = [], []
         for frame in range(FRAMES):
             picture, labels = composed([layer[frame] for layer in layers])
-            images.append(adjust(as_image(picture), [*shared, *FRAME_JITTER.draw(random)]))
-            label_maps.append(as_mask(labels))
+            images.append(adjust(picture, [*shared, *FRAME_JITTER.draw(random)]))
+            label_maps.append(labels)
 
-        numbers = stack_masks(label_maps)
+        numbers = torch.from_numpy(np.stack(label_maps))
         chosen = [int(label) for label in random.permutation(len(crowd))[:2] + 1]
         visible = [number for number in chosen if (numbers[0] == number).any()]
         first, second = (numbers.int() == number for number in [*visible, -1, -1][:2])
@@ -126,23 +117,19 @@ class AnnotatedFrames:
         return drawn
 
     def _background(self, random: Random) -> list[Layer]:
-        height, width = size_of(self.background)
-        everywhere = as_mask(np.ones((height, width), np.uint8))
+        height, width = self.background.shape[:2]
         reach = self.crop_size / 2  # of a crop, which lies within the frame where it can
         x, y = (
             random.uniform(reach, length - reach) if length > 2 * reach else length / 2
             for length in (width, height)
         )
+        everywhere = np.ones((height, width), np.uint8)
         return self._layers(self.background, everywhere, (x, y), (reach, reach), random)
-
-    def _object(self, part: CutOut, random: Random) -> list[Layer]:
-        place = random.uniform(0.2, 0.8, 2) * self.crop_size
-        return self._layers(part.image, part.mask, part.centre, (place[0], place[1]), random)
 
     def _layers(
         self,
-        image: tv_tensors.Image,
-        mask: tv_tensors.Mask,
+        image: Picture,
+        mask: Mask,
         centre: tuple[float, float],
         place: tuple[float, float],
         random: Random,
@@ -153,7 +140,8 @@ class AnnotatedFrames:
         mirror = -1 if random.random() < 0.5 else 1
         calm = random.random() < CALM_CHANCE
         change = random.uniform(*CALM_PART) if calm else 1.0
-        affine = frame_affine(change)
+        scale = FRAME_SCALE * change
+        affine = AffineRange(FRAME_TURN * change, FRAME_SHEAR * change, (1 - scale, 1 + scale))
         layers = []
         for _ in range(FRAMES):
             moved = random.uniform(-1, 1, 2) * change * FRAME_SHIFT * side
@@ -163,14 +151,8 @@ class AnnotatedFrames:
             if not calm and random.random() < WARP_CHANCE:
                 maps = fast_maps(*random_control_points(random), side, side)
                 picture, part = remap(picture, maps, IMAGE_FILL), remap(part, maps)
-            layers.append((pixels(picture), pixels(part)))
+            layers.append((picture, part))
         return layers
-
-
-def frame_affine(change: float) -> AffineRange:
-    """Return the range of an item's changes from frame to frame, for a share of the usual changes."""
-    scale = FRAME_SCALE * change
-    return AffineRange(FRAME_TURN * change, FRAME_SHEAR * change, (1 - scale, 1 + scale))
 
 
 def remembered(objects: Tensor, random: Random) -> Tensor:
@@ -186,21 +168,55 @@ def remembered(objects: Tensor, random: Random) -> Tensor:
     return torch.from_numpy(masks).float()
 
 
-def background(frame: AnnotatedFrame) -> tv_tensors.Image:
+def misremembered(masks: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
+    """Return masks of objects, `K x H x W` 0 or 1, with mistakes; they do not overlap."""
+    if random.random() >= EDGES_CHANCE:
+        labels = confused(np.tensordot(np.arange(1, len(masks) + 1, dtype=np.uint8), masks, 1), random)
+        return np.stack([labels == number for number in range(1, len(masks) + 1)]).astype(np.uint8)
+    worse = np.zeros_like(masks)
+    for place, mask in zip(worse, masks, strict=True):
+        if mask.any():
+            place[:] = perturbed(mask, random, random.uniform(*TARGET_IOU)) & ~worse.any(axis=0)
+    return worse
+
+
+def confused(labels: Mask, random: Random) -> Mask:
+    """Give parts of objects to the background or to another object, and parts of the background to them.
+
+    Args:
+        labels: `H x W`, 0 for the background, objects from 1 on.
+        random: random generator.
+    """
+    worse, objects = labels.copy(), int(labels.max())
+    for label in range(1, objects + 1):
+        own = (labels == label).astype(np.uint8)
+        if own.sum() < SMALLEST:
+            continue
+        if random.random() < LOST_CHANCE:
+            other = (label + random.integers(1, objects + 1)) % (objects + 1)
+            worse[(blob(own, LOST_PART, random) & own) > 0] = other
+        if random.random() < GAINED_CHANCE:
+            around = cv2.dilate(own, np.ones((2 * AROUND + 1,) * 2, np.uint8)) & (1 - own)
+            if around.any():
+                worse[(blob(around, GAINED_PART, random) & (labels == 0)) > 0] = label
+    return worse
+
+
+def blob(mask: Mask, part: tuple[float, float], random: Random) -> Mask:
+    """Draw an ellipse around a pixel of a mask; `part` limits its half axes relative to the mask's extent."""
+    ys, xs = np.nonzero(mask)
+    at = random.integers(len(ys))
+    centre = int(xs[at]), int(ys[at])
+    across, down = (max(1, int((np.ptp(line) + 1) * random.uniform(*part))) for line in (xs, ys))
+    drawn, turned = np.zeros_like(mask), random.uniform(0, 180)
+    return cv2.ellipse(drawn, centre, (across, down), turned, 0, 360, color=1, thickness=-1)
+
+
+def background(frame: AnnotatedFrame) -> Picture:
     """Return a frame without its objects; the holes are inpainted."""
-    hole = cv2.dilate((pixels(frame.mask) > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
-    return as_image(cv2.inpaint(pixels(frame.image), hole, 5, cv2.INPAINT_TELEA))
-
-
-def cut_outs(frame: AnnotatedFrame) -> list[CutOut]:
-    """Return the objects of a frame."""
-    labels = pixels(frame.mask)
-    found = []
-    for label in np.unique(labels[labels > 0]):
-        part = (labels == label).astype(np.uint8)
-        x, y, width, height = cv2.boundingRect(part)
-        found.append(CutOut(int(label), frame.image, as_mask(part), (x + width / 2, y + height / 2)))
-    return found
+    picture, labels = frame
+    hole = cv2.dilate((labels > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
+    return cv2.inpaint(picture, hole, 5, cv2.INPAINT_TELEA)
 
 
 def composed(layers: Sequence[Layer]) -> Layer:

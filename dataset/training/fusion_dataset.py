@@ -5,28 +5,19 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision import tv_tensors
-from torchvision.transforms.v2 import functional as F
 
 from dataset.image_io import list_images, read_image
 from dataset.masks.readers import read_label_map, read_labels
-from dataset.training.fusion_draws import NO_OBJECT, Draw, FusionRun, FusionVideo, draw, numbers
-from dataset.training.random_streams import SampleStreams
-from dataset.training.sample import Sample, stack_images
-from dataset.training.transforms import (
-    IMAGE_FILL,
-    Item,
-    JitterRange,
-    adjust,
-    as_image,
-    as_mask,
-    size_of,
-)
+from dataset.training.sample import Sample, SampleSet, stack_images
+from dataset.training.transforms import JitterRange, Random, adjust, bordered, flipped
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -37,8 +28,96 @@ OWN_TRIES = 5  # of them at the sample's own video; the others at any
 DIFFERENT_TRIES = 15  # of them insist that the two masks differ
 DIFFERENCE, LEAST_DIFFERENT = 0.1, 100  # pixels whose probabilities are further apart
 
+NO_OBJECT = -1  # label without pixels
 
-class FusionDataset(Dataset[Sample]):
+Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True)
+class FusionRun:
+    """The masks of a video from one run of `generate_fusion`."""
+
+    folder: Path
+    beginnings: tuple[int, ...]  # frames that masks were propagated from
+
+    def prob(self, begun: int, label: int, frame: int) -> Path:
+        """Return the path of an object's probabilities on a frame."""
+        return self.folder / f"{begun:05}" / f"{label:05}" / f"{frame:05}.png"
+
+    def labels(self, begun: int) -> list[int]:
+        """Return the labels of the objects that were propagated from a frame."""
+        return numbers(self.folder / f"{begun:05}")
+
+    def reached(self, begun: int, label: int) -> list[int]:
+        """Return the frames that an object was propagated to, with the frame that it was propagated from."""
+        return numbers(self.folder / f"{begun:05}" / f"{label:05}")
+
+    def reach(self, label: int, a: int, b: int, t: int) -> bool:
+        """Return whether an object was propagated from a to b and t, and from b to t."""
+        return all(self.prob(begun, label, frame).is_file() for begun, frame in ((a, b), (a, t), (b, t)))
+
+
+@dataclass(frozen=True)
+class FusionVideo:
+    """A video with generated masks of one or several runs."""
+
+    name: str
+    frames: list[Path]
+    masks: list[Path]
+    runs: list[FusionRun]
+
+
+def numbers(folder: Path) -> list[int]:
+    """Return the numbers that name the files or folders in a folder, sorted."""
+    return sorted(int(path.stem) for path in folder.iterdir() if path.stem.isdigit())
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random parameters of a sample: frames, objects, and crop."""
+
+    video: FusionVideo
+    run: FusionRun
+    a: int  # first frame that masks were propagated from
+    b: int  # second frame; masks were also propagated to it from a
+    t: int  # frame that masks were propagated to from both; it may be a or b
+    labels: tuple[int, int]  # the second may be `NO_OBJECT`
+    place: tuple[float, float]  # position of the crop between top and bottom, left and right; 0 to 1
+    flip: bool
+
+    @property
+    def distances(self) -> tuple[float, float]:
+        """Return the distances of t from a and from b, relative to that of a from b."""
+        between = abs(self.a - self.b)
+        return abs(self.a - self.t) / between, abs(self.b - self.t) / between
+
+
+def draw(video: FusionVideo, random: Random) -> Draw | None:
+    """Draw a sample of a video; return None when no frame b fits to a and t.
+
+    Each choice is uniform: the run, the frame a, an object propagated from a, a frame t that it was
+    propagated to, and a frame b that it was propagated to from a, and from which it was propagated to t.
+    """
+    run = chosen(video.runs, random)
+    a = chosen(run.beginnings, random)
+    label = chosen(run.labels(a), random)
+    t = chosen(run.reached(a, label), random)
+    seconds = [b for b in run.beginnings if b != a and run.reach(label, a, b, t)]
+    if not seconds:
+        return None
+    b = chosen(seconds, random)
+    others = [other for other in run.labels(a) if other != label and run.reach(other, a, b, t)]
+    second = chosen(others, random) if others else NO_OBJECT
+    place = random.random(), random.random()
+    return Draw(video, run, a, b, t, (label, second), place, random.random() < 0.5)
+
+
+def chosen(choices: Sequence[Choice], random: Random) -> Choice:
+    """Draw one of several."""
+    return choices[int(random.integers(len(choices)))]
+
+
+class FusionDataset(SampleSet):
     """Videos with their generated masks (MiVOS section 4.2).
 
     Args:
@@ -48,13 +127,9 @@ class FusionDataset(Dataset[Sample]):
     """
 
     def __init__(self, videos: Sequence[FusionVideo], crop_size: int = 384, seed: int = 0) -> None:
+        super().__init__(seed)
         self.videos = list(videos)
         self.crop_size = crop_size
-        self.streams = SampleStreams(seed)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, which changes the samples; call it between epochs."""
-        self.streams.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -73,42 +148,21 @@ class FusionDataset(Dataset[Sample]):
             cls_gt: `H x W` int64, the ground truth at t.
             info: video and frames.
         """
-        random = self.streams.generator(index)
-        found = None
-        for attempt in range(TRIES):
-            video = self.videos[index if attempt < OWN_TRIES else random.integers(len(self.videos))]
-            tried = draw(video, random)
-            if tried is None:
-                continue
-            found = tried, self._levels(tried.a, tried.t, tried), self._levels(tried.b, tried.t, tried)
-            if different(found[1][0], found[2][0]) >= LEAST_DIFFERENT or attempt >= DIFFERENT_TRIES:
-                break
-        if found is None:
-            raise InputError(
-                f"{self.videos[index].runs[0].folder} has no two frames that masks were propagated between: "
-                "make its data with a smaller --separation or a larger --range."
-            )
-        drawn, *levels = found
-        levels.append(self._levels(drawn.a, drawn.b, drawn))
-        video = drawn.video
-        jitter = JITTER.draw(random)
-        images = [
-            adjust(self.cropped(as_image(read_image(video.frames[frame])), drawn), jitter)
-            for frame in (drawn.t, drawn.b)
-        ]
-        truth_t, truth_b = (
-            self.cropped(as_mask(read_label_map(video.masks[frame])), drawn) for frame in (drawn.t, drawn.b)
+        random = self.generator(index)
+        drawn, from_a, from_b = self._drawn(index, random)
+        video, jitter = drawn.video, JITTER.draw(random)
+        rgb, rgb_b = stack_images(
+            [adjust(self.cropped(read_image(video.frames[i]), drawn), jitter) for i in (drawn.t, drawn.b)]
         )
-        from_a, from_b, was_b = (level.float() / 255 for level in levels)
-        mask_b, mask_t = (
-            torch.stack([truth == label for label in drawn.labels]) for truth in (truth_b, truth_t)
+        mask_t, mask_b = (
+            torch.from_numpy(np.stack([truth == label for label in drawn.labels]))
+            for truth in (self.cropped(read_label_map(video.masks[i]), drawn) for i in (drawn.t, drawn.b))
         )
-        rgb, rgb_b = stack_images(images)
         return {
             "rgb": rgb,
             "rgb_b": rgb_b,
             **{"seg1": from_a[:1], "seg12": from_a[1:], "seg2": from_b[:1], "seg22": from_b[1:]},
-            "was_b": was_b,
+            "was_b": self._prob(drawn.a, drawn.b, drawn),
             "mask_b": mask_b.float(),
             "dist": torch.tensor(drawn.distances),
             "selector": torch.tensor([1.0, float(drawn.labels[1] != NO_OBJECT)]),
@@ -116,30 +170,42 @@ class FusionDataset(Dataset[Sample]):
             "info": {"name": video.name, "frames": f"{drawn.a} and {drawn.b} to {drawn.t}"},
         }
 
-    def _levels(self, begun: int, frame: int, drawn: Draw) -> tv_tensors.Mask:
-        """Return the probabilities of both objects as grey levels, `2 x crop x crop`; a missing one is 0."""
+    def _drawn(self, index: int, random: Random) -> tuple[Draw, Tensor, Tensor]:
+        """Draw frames and objects; return them, and the probabilities at t from a and from b."""
+        found = None
+        for attempt in range(TRIES):
+            video = self.videos[index if attempt < OWN_TRIES else random.integers(len(self.videos))]
+            tried = draw(video, random)
+            if tried is None:
+                continue
+            found = tried, self._prob(tried.a, tried.t, tried), self._prob(tried.b, tried.t, tried)
+            different = (found[1][0] - found[2][0]).abs() > DIFFERENCE
+            if different.sum() >= LEAST_DIFFERENT or attempt >= DIFFERENT_TRIES:
+                break
+        if found is None:
+            raise InputError(
+                f"{self.videos[index].runs[0].folder} has no two frames that masks were propagated between: "
+                "make its data with a smaller --separation or a larger --range."
+            )
+        return found
+
+    def _prob(self, begun: int, frame: int, drawn: Draw) -> Tensor:
+        """Return the probabilities of both objects, `2 x H x W`; a missing object is 0."""
         paths = [drawn.run.prob(begun, label, frame) for label in drawn.labels if label != NO_OBJECT]
-        found = [torch.from_numpy(read_labels(path)) for path in paths]
-        found += [torch.zeros_like(found[0])] * (2 - len(found))
-        return self.cropped(tv_tensors.Mask(torch.stack(found)), drawn)
+        found = [self.cropped(read_labels(path), drawn) for path in paths]
+        return torch.from_numpy(np.stack([*found, np.zeros_like(found[0])][:2])).float() / 255
 
-    def cropped(self, item: Item, drawn: Draw) -> Item:
-        """Pad an item at the right and bottom if needed, crop it, and flip it if drawn."""
+    def cropped(self, item: NDArray[np.uint8], drawn: Draw) -> NDArray[np.uint8]:
+        """Pad a picture or mask at the right and bottom if needed, crop it, and flip it if drawn."""
         side = self.crop_size
-        height, width = size_of(item)
-        fill = 0 if isinstance(item, tv_tensors.Mask) else list(IMAGE_FILL)
-        padded = F.pad(item, [0, 0, max(0, side - width), max(0, side - height)], fill=fill)
-        height, width = size_of(padded)
+        height, width = item.shape[:2]
+        padded = bordered(item, 0, max(0, side - height), 0, max(0, side - width))
         top, left = (
-            round(part * (length - side)) for part, length in zip(drawn.place, (height, width), strict=True)
+            round(part * max(0, length - side))
+            for part, length in zip(drawn.place, (height, width), strict=True)
         )
-        part = F.crop(padded, top, left, side, side)
-        return F.horizontal_flip(part) if drawn.flip else part
-
-
-def different(first: Tensor, second: Tensor) -> int:
-    """Return the number of pixels on which two maps of grey levels differ strongly."""
-    return int(((first.int() - second.int()).abs() > 255 * DIFFERENCE).sum())
+        part = padded[top : top + side, left : left + side]
+        return flipped(part) if drawn.flip else part
 
 
 def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
@@ -154,38 +220,23 @@ def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
         InputError: there are no generated masks, or their video is missing.
     """
     found: dict[str, FusionVideo] = {}
-    for folder in sorted(
-        path for path in runs.glob("*/*") if path.is_dir() and not path.name.startswith(".")
-    ):
+    for folder in sorted(runs.glob("*/[!.]*/")):
         begun = [number for number in numbers(folder) if any((folder / f"{number:05}").iterdir())]
         if len(begun) < 2:
             log.warning("%s is left out: masks were propagated from less than two of its frames.", folder)
             continue
-        if folder.name not in found:
-            found[folder.name] = FusionVideo(folder.name, *_pictures(folder, images, masks), [])
-        video = found[folder.name]
-        if len(video.frames) <= begun[-1]:
-            raise _not_whole(folder, images, masks)
-        video.runs.append(FusionRun(folder, tuple(begun)))
+        frames = list_images(images / folder.name)
+        truth = {path.stem: path for path in list_images(masks / folder.name)}
+        if len(frames) <= begun[-1] or any(path.stem not in truth for path in frames):
+            raise InputError(
+                f"the video of {folder} is missing or incomplete in {images} and {masks}: give the data that "
+                "it was made from."
+            )
+        video = FusionVideo(folder.name, frames, [truth[path.stem] for path in frames], [])
+        found.setdefault(folder.name, video).runs.append(FusionRun(folder, tuple(begun)))
     if not found:
         raise InputError(
             f"there are no data for fusion in {runs}: make some with scripts/generate_fusion.py, in a folder "
             "for each run, or fetch them with download_datasets.py --only fusion."
         )
     return [found[name] for name in sorted(found)]
-
-
-def _pictures(folder: Path, images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
-    """Return the pictures and label maps of the video that a folder was generated from."""
-    frames = list_images(images / folder.name)
-    truth = {path.stem: path for path in list_images(masks / folder.name)}
-    if not frames or any(path.stem not in truth for path in frames):
-        raise _not_whole(folder, images, masks)
-    return frames, [truth[path.stem] for path in frames]
-
-
-def _not_whole(folder: Path, images: Path, masks: Path) -> InputError:
-    return InputError(
-        f"the video of {folder} is missing or incomplete in {images} and {masks}: give the data that it was "
-        "made from."
-    )

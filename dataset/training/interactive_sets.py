@@ -5,9 +5,8 @@ from pathlib import Path
 
 from dataset.davis_test_dataset import RESOLUTION, davis_trainval
 from dataset.training.fusion_dataset import FusionDataset, fusion_videos
-from dataset.training.s2m_dataset import S2MDataset
-from dataset.training.s2m_pictures import LVISPictures, StaticPictures
-from dataset.training.sets import DataSet, TrainingSet, find_sets, static_pictures
+from dataset.training.s2m_dataset import LVISPictures, S2MDataset, StaticPictures
+from dataset.training.sets import DataSet, TrainingSet, find_sets, layout, static_pictures
 from util.data_roots import DEFAULT_ROOTS
 from util.errors import InputError
 
@@ -33,14 +32,11 @@ def s2m_training_set(
         InputError: both folders are missing, one that the user named is missing, or one is incomplete.
     """
     static, lvis = static_root or DEFAULT_ROOTS["static_root"], lvis_root or DEFAULT_ROOTS["lvis_root"]
-    there = find_sets(
-        [
-            DataSet(
-                "static pictures", static, "--static_root", static_root is not None, "two of three parts"
-            ),
-            DataSet("LVIS", lvis, "--lvis_root", lvis_root is not None, "one of three parts"),
-        ]
-    )
+    found = [
+        DataSet("static pictures", static, "--static_root", static_root is not None, "two of three parts"),
+        DataSet("LVIS", lvis, "--lvis_root", lvis_root is not None, "one of three parts"),
+    ]
+    there = find_sets(found)
     parts: list[S2MDataset] = []
     if static in there:
         parts.append(StaticPictures(static_pictures(static_root) * STATIC_REPEATS, crop_size, seed))
@@ -65,8 +61,8 @@ def fusion_training_set(
 
     Args:
         stage: 0 (BL30K) or 1 (DAVIS).
-        fusion_root: folder of the generated data, see `generated_data`; None for the default folder, here and
-            below.
+        fusion_root: folder with `bl` or `davis`, which hold the runs of `scripts/generate_fusion.py`, or the
+            folder of the runs; None for the default folder, here and below.
         bl_root: videos that the data of stage 0 were made from.
         davis_root: DAVIS 2017, for stage 1.
         crop_size: side of a sample in pixels.
@@ -76,23 +72,11 @@ def fusion_training_set(
         InputError: there are no generated data.
     """
     if stage == 0:
-        root = bl_root or DEFAULT_ROOTS["bl_root"]
-        layout = root / "JPEGImages", root / "Annotations"
+        folders = layout(bl_root or DEFAULT_ROOTS["bl_root"])
     else:
-        trainval = davis_trainval(davis_root or DEFAULT_ROOTS["davis_root"])
-        layout = trainval / "JPEGImages" / RESOLUTION, trainval / "Annotations" / RESOLUTION
-    generated = generated_data(fusion_root or DEFAULT_ROOTS["fusion_root"], stage)
-    videos = fusion_videos(generated, *layout)
-    log.info("%s: %d videos.", generated, len(videos))
+        folders = layout(davis_trainval(davis_root or DEFAULT_ROOTS["davis_root"]), RESOLUTION)
+    root = fusion_root or DEFAULT_ROOTS["fusion_root"]
+    generated = root / FUSION_DATA[stage]
+    videos = fusion_videos(generated if generated.is_dir() else root, *folders)
+    log.info("%s: %d videos.", root, len(videos))
     return FusionDataset(videos, crop_size, seed)
-
-
-def generated_data(root: Path, stage: int) -> Path:
-    """Return the folder with the runs of generate_fusion for a stage.
-
-    Args:
-        root: folder with `bl` or `davis`, which hold the runs, or the folder of the runs itself.
-        stage: 0 (BL30K) or 1 (DAVIS).
-    """
-    both_stages = any((root / name).is_dir() for name in FUSION_DATA)
-    return root / FUSION_DATA[stage] if both_stages or not root.is_dir() else root

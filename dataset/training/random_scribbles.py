@@ -5,25 +5,14 @@ and so is a drawing; the work is done in a box around the region.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.interactive.scribble_robot import Smoothing, paths_on
-from dataset.interactive.thinning import thinned
-from dataset.training.mask_perturbation import (
-    Box,
-    Mask,
-    change_inside,
-    element,
-    foreground,
-    intersection,
-    random_boxes,
-    random_elements,
-)
-from dataset.training.transforms import Random
+from dataset.interactive.scribble_robot import paths_on
+from dataset.training.mask_perturbation import around, change_inside, element, random_boxes, random_elements
+from dataset.training.transforms import Mask, Random
 
 OPENING = (5, 19)  # diameter of the disk that opens an error
 LEAST_AREA = (10, 99)  # limits of the smallest area that gets a scribble, in pixels; drawn per region
@@ -38,7 +27,7 @@ BEYOND = (3, 6)  # diameter of the disk that dilates a region before curves are 
 LARGE_AREA, LARGE_CHANCE = 100, 0.3  # of curves anywhere in the object and the background
 
 ROBOT_CHANCE = 0.75
-ROBOT_SMOOTHING = Smoothing(share=0.075, largest=16)
+ROBOT_SMOOTHING = 0.075  # of the square root of an error's area: radius of the disk that opens it
 
 T = np.linspace(0, 1, CURVE_POINTS)[:, None]
 BERNSTEIN = np.concatenate([(1 - T) ** 2, 2 * T * (1 - T), T**2], axis=1)  # of a quadratic Bezier curve
@@ -47,15 +36,8 @@ LINE = np.ones((3, 3), np.uint8)
 BRUSH = (np.abs(np.arange(-2, 3))[:, None] + np.abs(np.arange(-2, 3)) <= 2).astype(np.uint8)
 
 
-class Scribbles(NamedTuple):
-    """Positive and negative scribbles of an object, both `H x W`, 0 or 1."""
-
-    positive: Mask
-    negative: Mask
-
-
-def correcting_scribbles(previous: Mask, truth: Mask, is_first: bool, random: Random) -> Scribbles:
-    """Return scribbles where a mask is wrong.
+def correcting_scribbles(previous: Mask, truth: Mask, is_first: bool, random: Random) -> tuple[Mask, Mask]:
+    """Return positive and negative scribbles where a mask is wrong, `H x W` each, 0 or 1.
 
     Args:
         previous: previous mask `H x W`.
@@ -65,9 +47,9 @@ def correcting_scribbles(previous: Mask, truth: Mask, is_first: bool, random: Ra
     """
     missing, wrong = truth & (1 - previous), previous & (1 - truth)
     if not is_first and random.random() < ROBOT_CHANCE:
-        return Scribbles(robot_lines(missing, random), robot_lines(wrong, random))
-    drawn = Scribbles(scribbles_on_regions(missing, random), scribbles_on_regions(wrong, random))
-    if random.random() < LARGE_CHANCE or not (drawn.positive.any() or drawn.negative.any()):
+        return robot_lines(missing, random), robot_lines(wrong, random)
+    drawn = scribbles_on_regions(missing, random), scribbles_on_regions(wrong, random)
+    if random.random() < LARGE_CHANCE or not (drawn[0].any() or drawn[1].any()):
         for plane, region in zip(drawn, (truth, 1 - truth), strict=True):
             if cv2.countNonZero(region) >= LARGE_AREA:
                 plane |= free_curves(region, random)
@@ -117,9 +99,9 @@ def boundary_line(region: Mask, random: Random) -> Mask:
 def boundary(region: Mask, margin: int) -> Mask:
     """Draw a line along the boundary of a region eroded by a disk of diameter `margin`."""
     line = np.zeros_like(region)
-    rows, columns = around(region)
-    inner = cv2.erode(region[rows, columns], element(margin, 1))
-    line[rows, columns] = cv2.morphologyEx(inner, cv2.MORPH_GRADIENT, LINE)
+    place = around(region, BEYOND[1])
+    inner = cv2.erode(region[place], element(margin, 1))
+    line[place] = cv2.morphologyEx(inner, cv2.MORPH_GRADIENT, LINE)
     return line
 
 
@@ -131,8 +113,8 @@ def middle_line(region: Mask, random: Random) -> Mask:
 def middle(region: Mask) -> Mask:
     """Draw the thinned region, three pixels wide."""
     line = np.zeros_like(region)
-    rows, columns = around(region)
-    line[rows, columns] = cv2.dilate(thinned(region[rows, columns]), LINE)
+    place = around(region, BEYOND[1])
+    line[place] = cv2.dilate(thinned(region[place]), LINE)
     return line
 
 
@@ -154,8 +136,8 @@ def drawn_curves(region: Mask, count: int, random: Random) -> list[Mask]:
     Returns:
         A picture of each curve, of the size of the box `around` the region.
     """
-    rows, columns = around(region)
-    part = np.ascontiguousarray(region[rows, columns])
+    place = around(region, BEYOND[1])
+    part = np.ascontiguousarray(region[place])
     near = cv2.dilate(part, element(between(BEYOND, random), 1))
     pixels = np.flatnonzero(part)
     at = pixels[random.integers(len(pixels), size=(count, 3))]
@@ -171,7 +153,7 @@ def drawn_curves(region: Mask, count: int, random: Random) -> list[Mask]:
 def joined(region: Mask, curves: Sequence[Mask]) -> Mask:
     """Return curves from the box `around` a region in one picture of the region's size."""
     drawn = np.zeros_like(region)
-    place = drawn[around(region)]
+    place = drawn[around(region, BEYOND[1])]
     for curve in curves:
         place |= curve
     return drawn
@@ -179,19 +161,40 @@ def joined(region: Mask, curves: Sequence[Mask]) -> Mask:
 
 def with_gaps(line: Mask, random: Random) -> Mask:
     """Erode a line in random rectangles, in place."""
-    near = foreground(line)
     boxes = random_boxes(line.shape, random, ERASED)
     for box, kernel in zip(boxes, random_elements(random, ERASED_SIZES, ERASED), strict=True):
-        change_inside(line, intersection(box, near, ERASED_SIZES[1]), cv2.erode, kernel)
+        change_inside(line, box, cv2.erode, kernel)
     return line
 
 
-def around(region: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns that the scribbles of a non-empty region can reach."""
-    height, width = region.shape
-    whole: Box = (0, 0, width, height)
-    left, top, right, bottom = intersection(whole, foreground(region), BEYOND[1])
-    return slice(top, bottom), slice(left, right)
+def thinned(region: Mask) -> Mask:
+    """Return the skeleton of a region (T. Y. Zhang and C. Y. Suen, Communications of the ACM, 1984).
+
+    scikit-image's function of the same name differs from the published rule at the ends of lines.
+    """
+    skeleton, before = region.copy(), None
+    while before is None or (skeleton != before).any():
+        before = skeleton.copy()
+        for removable in REMOVABLE:
+            codes = cv2.filter2D(skeleton, cv2.CV_8U, NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
+            skeleton &= 1 - cv2.LUT(codes, removable)
+    return skeleton
+
+
+def _is_removable(code: int, triples: Sequence[Sequence[int]]) -> bool:
+    """Return whether a pixel with these neighbours is removed; each triple needs an unset neighbour."""
+    bits = [code >> place & 1 for place in range(8)]
+    beginnings = sum(bits[place] < bits[(place + 1) % 8] for place in range(8))
+    is_open = not any(all(bits[place] for place in triple) for triple in triples)
+    return beginnings == 1 and 2 <= sum(bits) <= 6 and is_open
+
+
+# Pixels that each half step removes, by their neighbours: bit 0 is north, then clockwise.
+NEIGHBOURS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)
+REMOVABLE = [
+    np.array([_is_removable(code, triples) for code in range(256)], np.uint8)
+    for triples in (((0, 2, 4), (2, 4, 6)), ((0, 2, 6), (0, 4, 6)))
+]
 
 
 def between(limits: tuple[int, int], random: Random) -> int:

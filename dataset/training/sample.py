@@ -1,4 +1,4 @@
-"""The format of a training sample: three frames with the masks of up to two objects."""
+"""Training samples: their format, and their random numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision import tv_tensors
+from torch.utils.data import Dataset
 
 from dataset.image_io import normalise_into
-from dataset.training.transforms import pixels
+from dataset.training.transforms import Picture
 
 FRAMES = 3
 LEVELS = 255  # grey level of a mask that means 1
@@ -18,36 +18,43 @@ TRIED = 50  # samples of a folder that are searched for an object before trainin
 Sample = dict[str, Any]
 
 
-def stack_images(images: Sequence[tv_tensors.Image]) -> Tensor:
-    """Normalise pictures and stack them, `frames x 3 x H x W` float32."""
-    stacked = torch.empty(len(images), *images[0].shape)
-    for place, image in zip(stacked, images, strict=True):
-        normalise_into(place, pixels(image))
-    return stacked
+class SampleSet(Dataset[Sample]):
+    """A data set whose samples are random, with a separate generator for each sample of each epoch.
 
-
-def stack_masks(masks: Sequence[tv_tensors.Mask]) -> Tensor:
-    """Stack label maps, `frames x H x W` uint8."""
-    return torch.from_numpy(np.stack([pixels(mask) for mask in masks]))
-
-
-def soft_sample(rgb: Tensor, levels: Tensor, name: str) -> Sample:
-    """Build the sample of a picture with one object.
+    The generator depends on (seed, part, epoch, index) alone. So a sample does not depend on the worker or
+    rank that draws it, and a resumed run draws the samples of an uninterrupted one. The epoch is in shared
+    memory, so that persistent workers see it change.
 
     Args:
-        rgb: frames x 3 x H x W, normalised.
-        levels: frames x H x W uint8, the object's grey levels, 0 to 255.
-        name: file name of the picture.
-
-    Returns:
-        As `sample`, without the second object: `gt` is soft, `cls_gt` 1 where `gt` is above one half.
+        seed: seed of the run.
+        part: number of the data set in the run, so that the generators of data sets differ.
     """
-    return {
-        "rgb": rgb,
-        "gt": levels[:, None].float() / LEVELS,
-        "cls_gt": (levels > LEVELS // 2).long(),
-        "info": {"name": name, "frames": [name] * len(rgb)},
-    }
+
+    def __init__(self, seed: int, part: int = 0) -> None:
+        self.seed = seed
+        self.part = part
+        self._epoch = shared_int(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; call it between epochs, before the loader's iterator is created."""
+        self._epoch[0] = epoch
+
+    def generator(self, index: int) -> np.random.Generator:
+        """Return a new generator for one sample."""
+        return np.random.default_rng((self.seed, self.part, int(self._epoch[0]), index))
+
+
+def shared_int(value: int) -> Tensor:
+    """Return a one-element tensor that worker processes share."""
+    return torch.tensor([value], dtype=torch.int64).share_memory_()
+
+
+def stack_images(pictures: Sequence[Picture]) -> Tensor:
+    """Normalise pictures and stack them, `frames x 3 x H x W` float32."""
+    stacked = torch.empty(len(pictures), 3, *pictures[0].shape[:2])
+    for planes, picture in zip(stacked, pictures, strict=True):
+        normalise_into(planes, picture)
+    return stacked
 
 
 def sample(rgb: Tensor, first: Tensor, second: Tensor, name: str, frames: Sequence[str]) -> Sample:

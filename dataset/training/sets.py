@@ -1,7 +1,7 @@
 """The training sets of the stages: which data they use, and where these are."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +9,7 @@ from typing import NamedTuple
 from torch.utils.data import ConcatDataset
 
 from dataset.davis_test_dataset import RESOLUTION, davis_trainval
-from dataset.static_dataset import StaticDataset, check_objects, class_folders, flat_folder
-from dataset.training.own_data import RootAndRepeats, layout, own_pictures, own_video_folders, times
+from dataset.static_dataset import StaticDataset, check_objects, pairs_in
 from dataset.training.s2m_dataset import S2MDataset
 from dataset.training.sample import Sample
 from dataset.video_folders import names_listed
@@ -24,36 +23,31 @@ log = logging.getLogger(__name__)
 YOUTUBE_STEP = 5  # YouTubeVOS annotates every fifth frame
 DAVIS_REPEATS = 5
 
-# Folder of --static_root, function that finds its pictures, draws from each per epoch, and percentage of the
-# samples of stage 0 in the published recipe.
-STATIC_FOLDERS: tuple[tuple[str, Callable[[Path], list[tuple[Path, Path]]], int, int], ...] = (
-    ("fss", class_folders, 1, 27),
-    ("DUTS-TR", flat_folder, 1, 28),
-    ("DUTS-TE", flat_folder, 1, 13),
-    ("ecssd", flat_folder, 1, 3),
-    ("BIG_small", flat_folder, 5, 2),
-    ("HRSOD_small", flat_folder, 5, 27),
-)
+# Folders of --static_root: draws from each picture per epoch, and percentage of the samples of stage 0 in the
+# published recipe.
+STATIC_FOLDERS = {
+    "fss": (1, 27),
+    "DUTS-TR": (1, 28),
+    "DUTS-TE": (1, 13),
+    "ecssd": (1, 3),
+    "BIG_small": (5, 2),
+    "HRSOD_small": (5, 27),
+}
 PUBLISHED_SUBSET = Path(__file__).parents[2] / "util/yv_subset.txt"  # 3,464 videos; others have wrong masks
 ALL_VIDEOS = Path("all")  # instead of a file: all videos of YouTubeVOS
 
+Pairs = list[tuple[Path, Path]]  # picture and mask
+RootAndRepeats = tuple[str, int]  # the user's folder, and draws from each of its videos or pictures per epoch
+
 
 class DataSet(NamedTuple):
-    """A data set of a training.
-
-    Attributes:
-        name: name of the data set.
-        folder: folder of its files.
-        flag: flag that sets its root.
-        named: whether the user gave the flag.
-        share: text on its share of the published recipe.
-    """
+    """A data set of a training."""
 
     name: str
     folder: Path
-    flag: str
-    named: bool
-    share: str
+    flag: str  # that sets its root
+    named: bool  # whether the user gave the flag
+    share: str  # text on its share of the published recipe
 
 
 class TrainingSet(ConcatDataset[Sample]):
@@ -112,7 +106,9 @@ def stage_dataset(
     """
     if stage == 0:
         found = [] if only_own else static_pictures(static_root, bool(pictures))
-        return TrainingSet([StaticDataset(found + own_pictures(pictures), crop_size, seed)])
+        for name, repeats in pictures:
+            found += own_pictures(Path(name), repeats)
+        return TrainingSet([StaticDataset(found, crop_size, seed)])
     make = partial(VOSDataset, max_jump=max_jump, crop_size=crop_size, seed=seed)
     if stage == 1:
         root = bl_root or DEFAULT_ROOTS["bl_root"]
@@ -139,7 +135,7 @@ def stage_dataset(
         parts.append(make(*layout(davis, RESOLUTION), subset=subset, part=1, repeats=DAVIS_REPEATS))
     for part, (own, repeats) in enumerate(videos, start=len(published)):
         parts.append(make(*own_video_folders(Path(own)), part=part, repeats=repeats))
-        log.info("training data: %d videos of %s%s.", len(parts[-1].videos), own, times(repeats))
+        log.info("training data: %d videos of %s%s.", len(parts[-1].videos), own, _times(repeats))
     return TrainingSet(parts)
 
 
@@ -160,7 +156,7 @@ def _youtube_subset(path: Path, youtube: Path) -> list[str] | None:
     return names
 
 
-def static_pictures(root: Path | None, optional: bool = False) -> list[tuple[Path, Path]]:
+def static_pictures(root: Path | None, optional: bool = False) -> Pairs:
     """Return the static pictures with their masks; those of small sets occur several times.
 
     Args:
@@ -175,23 +171,64 @@ def static_pictures(root: Path | None, optional: bool = False) -> list[tuple[Pat
         # the user names the root, not the folders in it: some of them are enough
         [
             DataSet(name, folder / name, "--static_root", False, f"{percent} % of the static pictures")
-            for name, *_, percent in STATIC_FOLDERS
+            for name, (_, percent) in STATIC_FOLDERS.items()
         ],
         optional and root is None,
     )
     pictures = []
-    for name, find, repeats, _ in STATIC_FOLDERS:
+    for name, (repeats, _) in STATIC_FOLDERS.items():
         if folder / name in there:
-            found = find(folder / name)
-            log.info("%s: %d pictures%s.", folder / name, len(found), times(repeats))
-            check_objects(found, folder / name)
-            pictures += found * repeats
+            pictures += _repeated(folder / name, repeats)
     if there and not pictures:
         raise InputError(
             f"the folders under {folder} hold no picture x.jpg with a mask x.png: put them there, "
             "and no pictures as PNG, which would be taken for masks."
         )
     return pictures
+
+
+def own_pictures(folder: Path, repeats: int) -> Pairs:
+    """Return the user's own pictures with their masks, in a folder and in the folders in it."""
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}: give --pictures one with pictures and masks.")
+    pictures = _repeated(folder, repeats)
+    if not pictures:
+        raise InputError(f"--pictures {folder} holds no picture x.jpg with a mask x.png.")
+    return pictures
+
+
+def _repeated(folder: Path, repeats: int) -> Pairs:
+    found = pairs_in(folder)
+    log.info("training data: %d pictures of %s%s.", len(found), folder, _times(repeats))
+    check_objects(found, folder)
+    return found * repeats
+
+
+def _times(repeats: int) -> str:
+    return f", each {repeats} times" * (repeats > 1)
+
+
+def layout(root: Path, resolution: str = "") -> tuple[Path, Path]:
+    """Return the folders of pictures and masks below a root, or their folders of one resolution."""
+    return root / "JPEGImages" / resolution, root / "Annotations" / resolution
+
+
+def own_video_folders(root: Path) -> tuple[Path, Path]:
+    """Return the folders of pictures and masks below a root, in either export layout of the annotator.
+
+    Raises:
+        InputError: a folder is missing.
+    """
+    trainval = root / "trainval"  # of DAVIS
+    folder = trainval if trainval.is_dir() else root
+    folders = layout(folder, RESOLUTION if (folder / "JPEGImages" / RESOLUTION).is_dir() else "")
+    for needed in folders:
+        if not needed.is_dir():
+            raise InputError(
+                f"--videos {root} has no folder {needed}: it needs JPEGImages and Annotations, with a folder "
+                "for each video in both."
+            )
+    return folders
 
 
 def find_sets(sets: Sequence[DataSet], optional: bool = False) -> set[Path]:

@@ -1,25 +1,25 @@
 """Augmentation of training pictures and their masks.
 
-Random parameters are drawn as plain values, and then applied to a `tv_tensors.Image` or a `tv_tensors.Mask`.
-So the same parameters act on a picture and its mask, without a shared random state.
+Random parameters are drawn as plain values and then applied, so a picture and its mask share them. Pictures
+are RGB, uint8 `H x W x 3`, interpolated bicubically or bilinearly. Masks are uint8 `H x W`, interpolated by
+nearest neighbour unless stated. An affine fills pictures with the ImageNet mean colour, a thin-plate spline
+with black; masks are filled with 0.
 
-Pictures are uint8 `3 x H x W`, interpolated bicubically or bilinearly; masks are uint8 `H x W`, nearest
-neighbour unless stated. An affine fills pictures with the ImageNet mean colour, a thin-plate spline with
-black; masks are filled with 0. Flips, crops, pads, resizing and greying are torchvision's. OpenCV does the
-warps (torchvision has no bicubic warp for tensors, and its bilinear one takes twice the time), and colour
-jitter by a 3 x 4 matrix per step (a fifth of torchvision's time, with the same result up to rounding).
+Resizing and greying are torchvision's. OpenCV does the warps (torchvision has no bicubic warp for tensors,
+and its bilinear one takes twice the time), and colour jitter by a 3 x 4 matrix per step (a fifth of
+torchvision's time, with the same result up to rounding).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchvision import tv_tensors
+from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
@@ -31,36 +31,10 @@ ROUNDING = 1e-3  # of a level: larger than the errors of float32, which would tr
 LUMA = np.array([0.299, 0.587, 0.114])
 
 Random = np.random.Generator
+Picture = NDArray[np.uint8]  # H x W x 3
+Mask = NDArray[np.uint8]  # H x W
 Matrix = NDArray[np.float64]
-Item = TypeVar("Item", tv_tensors.Image, tv_tensors.Mask)
 Adjustment = tuple[str, float]
-
-
-def as_image(picture: NDArray[np.uint8]) -> tv_tensors.Image:
-    """Wrap an RGB picture `H x W x 3` as `3 x H x W`, without a copy when it is writable."""
-    writable = picture if picture.flags.writeable else picture.copy()
-    return tv_tensors.Image(torch.from_numpy(writable).permute(2, 0, 1))
-
-
-def as_mask(labels: NDArray[np.uint8]) -> tv_tensors.Mask:
-    """Wrap labels `H x W`."""
-    return tv_tensors.Mask(torch.from_numpy(labels if labels.flags.writeable else labels.copy()))
-
-
-def pixels(item: tv_tensors.Image | tv_tensors.Mask) -> NDArray[np.uint8]:
-    """Return a picture as `H x W x 3`, a mask as `H x W`, contiguous."""
-    array = item.numpy()
-    if array.ndim == 2:
-        return np.ascontiguousarray(array)
-    interleaved = array.transpose(1, 2, 0)
-    return (
-        interleaved if interleaved.flags.c_contiguous else cv2.merge(list(array))
-    )  # faster than numpy's copy
-
-
-def size_of(item: tv_tensors.Image | tv_tensors.Mask) -> tuple[int, int]:
-    """Return (height, width)."""
-    return item.shape[-2], item.shape[-1]
 
 
 # Colour
@@ -77,28 +51,21 @@ class JitterRange:
 
     def draw(self, random: Random) -> list[Adjustment]:
         """Draw the steps, in random order."""
-        steps = [
-            (name, random.uniform(1 - strength, 1 + strength))
-            for name, strength in (
-                ("brightness", self.brightness),
-                ("contrast", self.contrast),
-                ("saturation", self.saturation),
-            )
-        ]
+        factors = {name: getattr(self, name) for name in ("brightness", "contrast", "saturation")}
+        steps = [(name, random.uniform(1 - strength, 1 + strength)) for name, strength in factors.items()]
         if self.hue:
             steps.append(("hue", random.uniform(-self.hue, self.hue)))
         return [steps[i] for i in random.permutation(len(steps))]
 
 
-def adjust(image: tv_tensors.Image, steps: Sequence[Adjustment]) -> tv_tensors.Image:
+def adjust(picture: Picture, steps: Sequence[Adjustment]) -> Picture:
     """Change brightness, contrast, saturation and hue one after another, each rounded to 8 bits."""
-    picture = pixels(image)
     for name, amount in steps:
         picture = _shift_hue(picture, amount) if name == "hue" else _mix(picture, name, amount)
-    return as_image(picture)
+    return picture
 
 
-def _mix(picture: NDArray[np.uint8], name: str, factor: float) -> NDArray[np.uint8]:
+def _mix(picture: Picture, name: str, factor: float) -> Picture:
     """Blend with black, with the mean grey or with the grey picture."""
     matrix = np.zeros((3, 4))
     matrix[:, :3] = factor * np.eye(3)
@@ -109,39 +76,29 @@ def _mix(picture: NDArray[np.uint8], name: str, factor: float) -> NDArray[np.uin
     return cv2.transform(picture, matrix)
 
 
-def _shift_hue(picture: NDArray[np.uint8], turns: float) -> NDArray[np.uint8]:
+def _shift_hue(picture: Picture, turns: float) -> Picture:
     hue_saturation_value = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV_FULL)
     hue_saturation_value[..., 0] += np.uint8(round(turns * 256) % 256)  # wraps around, as hue does
     return cv2.cvtColor(hue_saturation_value, cv2.COLOR_HSV2RGB_FULL)
 
 
-def to_grey(image: tv_tensors.Image) -> tv_tensors.Image:
+def to_grey(picture: Picture) -> Picture:
     """Turn a picture to grey, in three channels."""
-    return F.rgb_to_grayscale(image, num_output_channels=3)
+    return _interleaved(F.rgb_to_grayscale(_planes(picture), num_output_channels=3))
+
+
+def _planes(picture: Picture) -> Tensor:
+    return torch.from_numpy(np.require(picture, requirements="W")).permute(2, 0, 1)
+
+
+def _interleaved(planes: Tensor) -> Picture:
+    return np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
 
 
 # Geometry. Matrices are 3 x 3 and act on continuous coordinates (x, y, 1): the first pixel covers 0 to 1.
 
 
-@dataclass(frozen=True)
-class AffineRange:
-    """Ranges of rotation, scale and shear about the centre."""
-
-    degrees: float
-    shear: float
-    scale: tuple[float, float] = (1.0, 1.0)
-
-    def draw(self, random: Random) -> "Affine":
-        """Draw one."""
-        return Affine(
-            random.uniform(-self.degrees, self.degrees),
-            random.uniform(*self.scale),
-            random.uniform(-self.shear, self.shear),
-        )
-
-
-@dataclass(frozen=True)
-class Affine:
+class Affine(NamedTuple):
     """A rotation (degrees, clockwise), scale and horizontal shear (degrees) about the centre."""
 
     degrees: float
@@ -160,6 +117,20 @@ class Affine:
         return matrix
 
 
+@dataclass(frozen=True)
+class AffineRange:
+    """Ranges of an affine: rotation and shear to each side, in degrees, and scale."""
+
+    degrees: float
+    shear: float
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def draw(self, random: Random) -> Affine:
+        """Draw an affine."""
+        degrees = random.uniform(-self.degrees, self.degrees)
+        return Affine(degrees, random.uniform(*self.scale), random.uniform(-self.shear, self.shear))
+
+
 def stretch(x: float, y: float) -> Matrix:
     """Return the matrix that scales by `x` and `y`."""
     return np.diag([x, y, 1.0])
@@ -172,22 +143,25 @@ def shift(x: float, y: float) -> Matrix:
     return matrix
 
 
-def warp(item: Item, matrix: Matrix, size: tuple[int, int]) -> Item:
-    """Warp an item by `matrix`; the result has `size` (height, width)."""
+def flipped(item: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mirror a picture or mask left to right."""
+    return cv2.flip(item, 1)
+
+
+def warp(item: NDArray[np.uint8], matrix: Matrix, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Warp a picture or mask by `matrix`; the result has `size` (height, width)."""
     # OpenCV's coordinates are 0 at the centre of the first pixel
     move = (shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5))[:2]
-    if isinstance(item, tv_tensors.Mask):
-        return as_mask(cv2.warpAffine(pixels(item), move, size[::-1], flags=cv2.INTER_NEAREST))
-    return as_image(
-        cv2.warpAffine(pixels(item), move, size[::-1], flags=cv2.INTER_CUBIC, borderValue=IMAGE_FILL)
-    )
+    if item.ndim == 2:
+        return cv2.warpAffine(item, move, size[::-1], flags=cv2.INTER_NEAREST)
+    return cv2.warpAffine(item, move, size[::-1], flags=cv2.INTER_CUBIC, borderValue=IMAGE_FILL)
 
 
 def remap(
-    item: Item,
+    item: NDArray[np.uint8],
     maps: tuple[NDArray[np.float32], NDArray[np.float32]],
     fill: tuple[int, int, int] = (0, 0, 0),
-) -> Item:
+) -> NDArray[np.uint8]:
     """Read each pixel of the result at (x, y) of two maps, as `cv2.remap` does.
 
     Args:
@@ -195,27 +169,25 @@ def remap(
         maps: x and y, `H x W` each, in pixels of the item.
         fill: colour of pixels that are read outside of a picture; masks are 0 there.
     """
-    if isinstance(item, tv_tensors.Mask):
-        return as_mask(cv2.remap(pixels(item), *maps, cv2.INTER_NEAREST))
-    return as_image(cv2.remap(pixels(item), *maps, cv2.INTER_LINEAR, borderValue=fill))
+    if item.ndim == 2:
+        return cv2.remap(item, *maps, cv2.INTER_NEAREST)
+    return cv2.remap(item, *maps, cv2.INTER_LINEAR, borderValue=fill)
 
 
-def varied(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return 255 where the 5 x 5 pixels around a pixel of a mask `H x W` are not all equal, else 0."""
+def varied(levels: Mask) -> Mask:
+    """Return 255 where the 5 x 5 pixels around a pixel of a mask are not all equal, else 0."""
     square = np.ones((5, 5), np.uint8)
     return np.where(cv2.dilate(levels, square) > cv2.erode(levels, square), np.uint8(255), np.uint8(0))
 
 
-def remap_bicubic(
-    levels: NDArray[np.uint8], where_varied: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]
-) -> NDArray[np.uint8]:
+def remap_bicubic(levels: Mask, where_varied: Mask, x: NDArray[np.float32], y: NDArray[np.float32]) -> Mask:
     """Interpolate the grey levels of a mask like Pillow's bicubic affine; 0 outside of the mask.
 
     OpenCV's bicubic kernel differs and gives fewer soft pixels. Only pixels near varying levels are
     interpolated.
 
     Args:
-        levels: mask `H x W`.
+        levels: the mask.
         where_varied: result of `varied(levels)`.
         x: x coordinate that each pixel of the result reads (0 is the centre of the first pixel).
         y: y coordinate that each pixel of the result reads.
@@ -237,7 +209,13 @@ def _bicubic_weights(t: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack((-t + 2 * t**2 - t**3, 1 - 2 * t**2 + t**3, t + t**2 - t**3, t**3 - t**2))
 
 
-def zoomed_canvas(image: tv_tensors.Image, scale: float) -> tuple[tv_tensors.Image, Matrix]:
+def bordered(item: NDArray[np.uint8], top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
+    """Add a border of these widths: the ImageNet mean colour around a picture, 0 around a mask."""
+    fill = 0 if item.ndim == 2 else IMAGE_FILL
+    return cv2.copyMakeBorder(item, top, bottom, left, right, cv2.BORDER_CONSTANT, value=fill)
+
+
+def zoomed_canvas(picture: Picture, scale: float) -> tuple[Picture, Matrix]:
     """Return the part of a picture that a scaling about its centre shows on a canvas of the same size.
 
     It is a rectangle of `1 / scale` times the picture's size: the middle of the picture, or the picture with
@@ -247,29 +225,33 @@ def zoomed_canvas(image: tv_tensors.Image, scale: float) -> tuple[tv_tensors.Ima
         The part, rounded to whole pixels, so up to one pixel larger on each side; and the shift from its
         coordinates to those of the rectangle.
     """
-    height, width = size_of(image)
+    height, width = picture.shape[:2]
     left, top = (width - width / scale) / 2, (height - height / scale) / 2
     cut_left, cut_top = math.floor(left), math.floor(top)
-    cut_width, cut_height = math.ceil(width - left) - cut_left, math.ceil(height - top) - cut_top
+    cut_right, cut_bottom = math.ceil(width - left), math.ceil(height - top)
     if scale >= 1:
-        cut = F.crop(image, cut_top, cut_left, cut_height, cut_width)
+        cut = picture[cut_top:cut_bottom, cut_left:cut_right]
     else:
-        border = [-cut_left, -cut_top, cut_width - width + cut_left, cut_height - height + cut_top]
-        cut = F.pad(image, border, fill=list(IMAGE_FILL))
+        cut = bordered(picture, -cut_top, cut_bottom - height, -cut_left, cut_right - width)
     return cut, shift(cut_left - left, cut_top - top)
 
 
-def shrunk(image: tv_tensors.Image, short_side: int) -> tuple[tv_tensors.Image, Matrix]:
+def resized(picture: Picture, size: Sequence[int]) -> Picture:
+    """Resize a picture bicubically, with antialiasing, to (height, width), or to one shorter side."""
+    return _interleaved(F.resize(_planes(picture), size, InterpolationMode.BICUBIC, antialias=True))
+
+
+def shrunk(picture: Picture, short_side: int) -> tuple[Picture, Matrix]:
     """Reduce a picture, with antialiasing, until its shorter side has `short_side` pixels.
 
     Returns:
         The picture, and the matrix from its coordinates to those of the given picture.
     """
-    if min(size_of(image)) <= short_side:
-        return image, np.eye(3)
-    small = F.resize(image, [short_side], interpolation=InterpolationMode.BICUBIC, antialias=True)
-    (height, width), (small_height, small_width) = size_of(image), size_of(small)
-    return small, stretch(width / small_width, height / small_height)
+    height, width = picture.shape[:2]
+    if min(height, width) <= short_side:
+        return picture, np.eye(3)
+    small = resized(picture, [short_side])
+    return small, stretch(width / small.shape[1], height / small.shape[0])
 
 
 @dataclass(frozen=True)
@@ -281,11 +263,12 @@ class Box:
     height: float
     width: float
 
-    def in_pixels(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Return (top, left, height, width) in a picture of this size."""
-        top, left = round(self.top * size[0]), round(self.left * size[1])
-        height, width = round(self.height * size[0]), round(self.width * size[1])
-        return top, left, max(1, min(height, size[0] - top)), max(1, min(width, size[1] - left))
+    def of(self, item: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return this part of a picture or mask; it has one pixel at least."""
+        rows, columns = item.shape[:2]
+        top, left = round(self.top * rows), round(self.left * columns)
+        height, width = max(1, round(self.height * rows)), max(1, round(self.width * columns))
+        return item[top : top + height, left : left + width]
 
 
 def random_box(random: Random, size: tuple[int, int], area: tuple[float, float]) -> Box:

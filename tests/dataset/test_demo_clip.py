@@ -62,13 +62,13 @@ def test_masks_are_exact():
     """The picture without objects differs in the masks alone."""
     index, scene = 35, demo_scene(np.random.default_rng(0))
     things = [dataclasses.replace(thing, alpha=np.zeros_like(thing.alpha)) for thing in scene.objects]
-    whole, empty = (
+    (whole, labels), (empty, none) = (
         render_frame(each, index, np.random.default_rng(1))
         for each in (scene, dataclasses.replace(scene, objects=things))
     )
-    assert not empty.labels.any()
-    changed = np.abs(whole.picture.astype(int) - empty.picture).max(-1) > 0
-    labelled = (whole.labels > 0).astype(np.uint8)
+    assert not none.any()
+    changed = np.abs(whole.astype(int) - empty).max(-1) > 0
+    labelled = (labels > 0).astype(np.uint8)
     around = np.ones((7, 7), np.uint8)  # soft edges and motion blur
     assert not (changed & (cv2.dilate(labelled, around) == 0)).any()
     assert changed[cv2.erode(labelled, around) > 0].mean() > 0.99

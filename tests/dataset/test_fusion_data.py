@@ -6,9 +6,9 @@ import torch
 
 from dataset.image_io import normalise, read_image
 from dataset.masks.readers import read_label_map, read_labels
-from dataset.training import fusion_draws
-from dataset.training.fusion_dataset import FusionDataset, fusion_videos
-from dataset.training.fusion_draws import FusionRun, FusionVideo, draw
+from dataset.training import fusion_dataset
+from dataset.training.fusion_dataset import FusionDataset, FusionRun, FusionVideo, draw, fusion_videos
+from dataset.training.interactive_sets import fusion_training_set
 from model import InferenceCore
 from model.training.fusion_forward import FrozenAttention
 from scripts.generate_fusion import chosen_objects, write_frame
@@ -79,6 +79,8 @@ def test_a_sample_equals_its_files(generated, tree):
         ("v1", (0, 3)),
         ("v2", (0, 3)),
     ]
+    for root in generated.parents[:2]:  # the folder of the runs, or the one above
+        assert len(fusion_training_set(0, root, tree, None, 96, 0)) == 2
     dataset = FusionDataset(videos, crop_size=128, seed=5)
     seen = set()
     for epoch in range(4):
@@ -146,7 +148,7 @@ def all_draws(video):
 def test_frames_are_drawn_with_the_probabilities_of_the_original(kind, tmp_path, monkeypatch):
     """All draws are enumerated."""
     golden = RECIPE["fusion_triples"][kind]
-    monkeypatch.setattr(fusion_draws, "numbers", functools.cache(fusion_draws.numbers))
+    monkeypatch.setattr(fusion_dataset, "numbers", functools.cache(fusion_dataset.numbers))
     monkeypatch.setattr(FusionRun, "reach", functools.cache(FusionRun.reach))
     draws, p = zip(*all_draws(reached(tmp_path, golden["range"])), strict=True)
     p = np.array(p)

@@ -4,13 +4,10 @@ import cv2
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
-from skimage.morphology import medial_axis as reference_axis
 
-from dataset.interactive.medial_axis import medial_axis
-from dataset.interactive.scribble_robot import smoothed
-from dataset.interactive.thinning import thinned
+from dataset.interactive.scribble_robot import error_axis
 from dataset.training import random_scribbles
-from dataset.training.mask_perturbation import element, overlap, perturbed
+from dataset.training.mask_perturbation import element, perturbed
 from dataset.training.random_scribbles import (
     ROBOT_SMOOTHING,
     boundary,
@@ -23,6 +20,7 @@ from dataset.training.random_scribbles import (
     middle_line,
     robot_lines,
     robot_paths,
+    thinned,
 )
 from tests.conftest import slow
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
@@ -84,12 +82,6 @@ class OldTies(np.random.Generator):
         return np.random.RandomState(0).permutation(x)
 
 
-def blotches(seed, size=(90, 120)):
-    """A region of many shapes that touches the border."""
-    noise = np.random.default_rng(seed).random(size)
-    return (cv2.GaussianBlur(noise, (0, 0), 2 + seed % 6) > 0.5).astype(np.uint8)
-
-
 def test_structuring_elements_are_those_of_the_original():
     for size, *counts in RECIPE["about"]["ellipse_kernel_areas_size_full_flat_tall"]:
         assert [int(element(size, shape).sum()) for shape in (1, 2, 3)] == counts
@@ -104,7 +96,7 @@ def test_masks_are_perturbed_as_in_the_original(name):
         results = [
             perturbed(truth, np.random.default_rng((seed, int(target * 100))), target) for seed in range(50)
         ]
-        overlaps = np.array([overlap(result, truth) for result in results])
+        overlaps = np.array([(result & truth).sum() / (result | truth).sum() for result in results])
         added = np.array([(result & (1 - truth)).sum() for result in results])
         lost = np.array([(truth & (1 - result)).sum() for result in results])
         assert_like(overlaps, golden["iou"], 5)
@@ -151,13 +143,6 @@ def test_lines_without_gaps_are_exact(name):
         assert boundary(truth, int(size)).sum() == drawn
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_medial_axis_is_that_of_scikit_image(seed):
-    mask = blotches(seed) > 0
-    expected = reference_axis(np.pad(mask, 1), rng=seed)[1:-1, 1:-1]
-    assert np.array_equal(medial_axis(mask, np.random.default_rng(seed)), expected)
-
-
 def error(name):
     """An input of the robot's statistics."""
     kind, _, rest = name.partition("_")
@@ -187,8 +172,7 @@ def test_the_robot_draws_as_the_original_with_the_same_order_of_ties(name):
     plane, golden = error(name), RECIPE["robot"][name]
     fixed, half = golden["fixed"], halved(plane)
     assert (plane.sum(), half.sum()) == (golden["error_area"], fixed["half_size_area"])
-    axis = medial_axis(smoothed(half > 0, ROBOT_SMOOTHING), OldTies(0))
-    assert axis.sum() == fixed["skeleton_pixels"]
+    assert error_axis(half > 0, ROBOT_SMOOTHING, OldTies(0)).sum() == fixed["skeleton_pixels"]
     paths = robot_paths(plane, OldTies(0))
     assert len(paths) == fixed["graph_parts"]
     ends = [sorted([tuple(path[0]), tuple(path[-1])]) for path in paths]

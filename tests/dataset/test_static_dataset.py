@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from dataset import static_dataset
 from dataset.image_io import denormalise
-from dataset.static_dataset import StaticDataset, draw, flat_folder
+from dataset.static_dataset import StaticDataset, pairs_in
 from dataset.training.sets import stage_dataset
 from tests.conftest import write_labels
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
@@ -27,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def dataset(folder):
-    return StaticDataset(flat_folder(folder), CROP, seed=3)
+    return StaticDataset(pairs_in(folder), CROP, seed=3)
 
 
 def same(first, second) -> bool:
@@ -39,9 +40,9 @@ def test_picture_and_mask_change_together(dataset):
     for epoch in range(5):
         dataset.set_epoch(epoch)
         for index in range(len(dataset)):
-            if draw(dataset.streams.generator(index)).grey:
-                continue
             sample = dataset[index]
+            if (sample["rgb"][0].std(0) < 0.3).all():  # grey
+                continue
             for rgb, labels in zip(sample["rgb"], sample["cls_gt"].numpy(), strict=True):
                 checked += 1
                 assert (seen_labels(denormalise(rgb)) != labels).mean() < 0.03
@@ -57,7 +58,7 @@ def disc_samples(tmp_path_factory):
     disc = (columns - x) ** 2 + (rows - y) ** 2 <= golden["disk_radius"] ** 2
     write_jpeg(folder / "disc.jpg", coloured(disc.astype(np.uint8)))
     write_labels(folder / "disc.png", disc * np.uint8(255), paletted=False)
-    dataset, samples = StaticDataset(flat_folder(folder)), []
+    dataset, samples = StaticDataset(pairs_in(folder)), []
     for epoch in range(50):
         dataset.set_epoch(epoch)
         samples.append(dataset[0])
@@ -78,13 +79,22 @@ def test_masks_are_as_large_as_the_originals(disc_samples):
     check_stats([float(gt.sum()) for gt in first], golden["mask_sum_first_frame"], 1)
 
 
-def test_draws_follow_the_published_chances():
-    drawn = [draw(np.random.default_rng(seed)) for seed in range(600)]
-    assert 0.44 < np.mean([sample.flip for sample in drawn]) < 0.56
-    assert 0.02 < np.mean([sample.grey for sample in drawn]) < 0.08
-    frames = [frame for sample in drawn for frame in sample.frames]
-    assert 0.3 < np.mean([frame.control_points is not None for frame in frames]) < 0.37
-    scales = [sample.scale for sample in drawn]
+def test_draws_follow_the_published_chances(folder, monkeypatch):
+    """600 samples; the names are those of the steps that are not part of every sample."""
+    calls = {name: [] for name in ("flipped", "to_grey", "random_control_points", "zoomed_canvas")}
+    for name, seen in calls.items():
+        step = getattr(static_dataset, name)
+        monkeypatch.setattr(
+            static_dataset, name, lambda *a, step=step, seen=seen: (seen.append(a), step(*a))[1]
+        )
+    dataset = StaticDataset(pairs_in(folder)[:1] * 600, 16)
+    for index in range(len(dataset)):
+        dataset[index]
+    shares = {name: len(seen) / len(dataset) for name, seen in calls.items()}
+    assert 0.44 < shares["flipped"] / 2 < 0.56  # picture and mask
+    assert 0.02 < shares["to_grey"] < 0.08
+    assert 0.3 < shares["random_control_points"] / 3 < 0.37  # frames
+    scales = [scale for _, scale in calls["zoomed_canvas"]]
     assert 0.8 <= min(scales) < 0.82
     assert 1.48 < max(scales) <= 1.5
 
@@ -92,8 +102,8 @@ def test_draws_follow_the_published_chances():
 def test_a_sample_depends_on_seed_epoch_and_index_alone(folder, dataset):
     first = dataset[1]
     assert same(first, dataset[1])
-    assert same(first, StaticDataset(flat_folder(folder), CROP, seed=3)[1])
-    assert not same(first, StaticDataset(flat_folder(folder), CROP, seed=4)[1])
+    assert same(first, StaticDataset(pairs_in(folder), CROP, seed=3)[1])
+    assert not same(first, StaticDataset(pairs_in(folder), CROP, seed=4)[1])
     dataset.set_epoch(1)
     assert not same(first, dataset[1])
     dataset.set_epoch(0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dataset.tps import coarse_grid, evaluate, fast_maps, random_control_points, solve, to_pixels
-from dataset.training.transforms import as_image, as_mask, remap
+from dataset.training.transforms import remap
 from tests.conftest import GOLDEN
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
 
@@ -13,12 +13,11 @@ def warped_white(points) -> dict[str, float]:
     """Warp a white picture and mask; return the golden file's shares of black pixels."""
     maps = fast_maps(*points, SIZE, SIZE)
     white = np.full((SIZE, SIZE), 255, np.uint8)
-    mask = remap(as_mask(white), maps).numpy()
-    image = remap(as_image(np.stack([white] * 3, axis=-1)), maps).numpy()
+    mask, image = remap(white, maps), remap(np.stack([white] * 3, axis=-1), maps)
     return {
         "mask_black": (mask == 0).mean(),
-        "image_black": (image == 0).all(0).mean(),
-        "image_below_255": (image < 255).any(0).mean(),
+        "image_black": (image == 0).all(-1).mean(),
+        "image_below_255": (image < 255).any(-1).mean(),
         "mask_black_8_pixels_inside": (mask[8:-8, 8:-8] == 0).mean(),
         "warps_with_black": bool((mask == 0).any()),
     }

@@ -91,7 +91,7 @@ def test_frames_are_drawn_again_until_an_object_is_visible(roots, tmp_path):
     hits = []
     for epoch in range(100):
         dataset.set_epoch(epoch)
-        *_, labels = dataset.find("pair", dataset.streams.generator(0))
+        *_, labels = dataset.find("pair", dataset.generator(0))
         hits.append(bool(labels))
     random = np.random.default_rng(0)
     single = np.mean([draw_frames(random, 8, 2)[0] < 3 for _ in range(10_000)])

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import interactive_gui
-from dataset.training.interactive_sets import generated_data
 from scripts import annotate, eval_interactive_davis, generate_fusion, train_fusion, train_s2m
 
 LAUNCHED = " --local_rank 1"  # the old launcher adds it
@@ -52,9 +51,3 @@ def test_the_original_window_starts_the_annotator(command, expected, monkeypatch
     monkeypatch.setattr(sys, "argv", ["interactive_gui.py", *command.split()])
     interactive_gui.main()
     assert {name: seen[name] for name in expected} == expected
-
-
-@pytest.mark.parametrize("root", ["", "davis"])
-def test_the_root_of_generated_data_may_hold_one_stage_or_all(root, tmp_path):
-    (tmp_path / "davis/run/video").mkdir(parents=True)
-    assert generated_data(tmp_path / root, stage=1) == tmp_path / "davis"

@@ -34,7 +34,6 @@ def test_a_run_on_void_alone_ends_before_anything_is_made(bl_root, tmp_path_fact
     assert done.returncode == 1
     error = done.stderr.strip().splitlines()[-1]
     assert error.startswith(f"error: there is nothing to train on in {bl_root / 'Annotations'}: ")
-    assert "all masks read are empty" in error
     assert "255 in a paletted mask is void" in error
     assert "Traceback" not in done.stderr
     assert not list(here.iterdir())
