@@ -23,21 +23,13 @@ class Folders:
 
 @dataclass(frozen=True)
 class Preset:
-    """A benchmark.
+    """A benchmark."""
 
-    Attributes:
-        root: default folder of the data.
-        splits: folders of each split by name; the first split is the default.
-        protocol: protocol of the evaluation.
-        memory_frames: limit of the permanent memory; 0 for none.
-        zip_folder: folder around the videos in the archive for the server; empty for none.
-    """
-
-    root: Path
-    splits: Mapping[str, Folders]
-    protocol: Protocol
-    memory_frames: int = 0
-    zip_folder: str = ""
+    root: Path  # default folder of the data
+    splits: Mapping[str, Folders]  # folders of each split; the first split is the default
+    protocol: Protocol  # of the evaluation
+    memory_frames: int = 0  # limit of the permanent memory; 0 for none
+    zip_folder: str = ""  # around the videos in the archive for the server; empty for none
 
 
 def _plain(folder: str) -> Folders:

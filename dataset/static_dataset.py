@@ -185,22 +185,15 @@ def check_objects(pairs: Sequence[tuple[Path, Path]], folder: Path) -> None:
     """Check that some mask of a folder shows an object; at most `TRIED` masks, evenly spread, are read.
 
     Raises:
-        InputError: all of them are empty.
+        InputError: all of them are empty, or one cannot be read.
     """
     tried = min(TRIED, len(pairs))
     masks = [pairs[number * len(pairs) // tried][1] for number in range(tried)]
-    if masks and not any(map(_may_show_object, masks)):
+    if masks and not any(read_soft_mask(mask).max() > LEVELS // 2 for mask in masks):
         raise InputError(
             f"there is nothing to train on in {folder}: of its {len(pairs)} masks {tried} were read, evenly "
             f"spread, and all are empty ({masks[0].name} is one): paint what is to be learnt, in white."
         )
-
-
-def _may_show_object(mask: Path) -> bool:
-    try:
-        return bool(read_soft_mask(mask).max() > LEVELS // 2)
-    except InputError:  # a damaged mask is an error when it is drawn
-        return True
 
 
 def _check_shapes(path: Path, mask_path: Path, mask: tuple[int, ...]) -> None:

@@ -27,7 +27,8 @@ def perturbed(mask: Mask, random: Random, target: float) -> Mask:
         random: random generator.
         target: overlap (IoU) to reach.
     """
-    worse = mask.copy()
+    worse, place = mask.copy(), around(mask, 0)
+    original, area = mask[place], cv2.countNonZero(mask)
     for _ in range(ROUNDS // BLOCK):
         changes = drawn_changes(worse.shape, random, BLOCK * CHANGES)
         for number, (box, pixel, change, element) in enumerate(changes, start=1):
@@ -35,8 +36,8 @@ def perturbed(mask: Mask, random: Random, target: float) -> Mask:
                 worse[(box[1] + box[3]) // 2, (box[0] + box[2]) // 2] = pixel
             change_inside(worse, box, change, element)
             if number % CHANGES == 0:
-                both, either = cv2.countNonZero(worse & mask), cv2.countNonZero(worse | mask)
-                if both < target * either:
+                both = cv2.countNonZero(worse[place] & original)
+                if both < target * (area + cv2.countNonZero(worse) - both):
                     return worse
     return worse
 

@@ -181,7 +181,7 @@ class LVISPictures(S2MDataset):
             self.objects = [one["id"] for one in self.coco.dataset["annotations"] if one["area"] > SMALL_AREA]
         except (OSError, ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
             raise InputError(
-                f"{annotations} cannot be read as annotations in COCO's form: fetch lvis_v1_train.json again."
+                f"{annotations} cannot be read as annotations in COCO's form: fetch it again."
             ) from error
         if not self.objects:
             raise InputError(

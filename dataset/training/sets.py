@@ -107,7 +107,7 @@ def stage_dataset(
     if stage == 0:
         found = [] if only_own else static_pictures(static_root, bool(pictures))
         for name, repeats in pictures:
-            found += own_pictures(Path(name), repeats)
+            found += _pictures(Path(name), repeats)
         return TrainingSet([StaticDataset(found, crop_size, seed)])
     make = partial(VOSDataset, max_jump=max_jump, crop_size=crop_size, seed=seed)
     if stage == 1:
@@ -175,30 +175,22 @@ def static_pictures(root: Path | None, optional: bool = False) -> Pairs:
         ],
         optional and root is None,
     )
-    pictures = []
-    for name, (repeats, _) in STATIC_FOLDERS.items():
-        if folder / name in there:
-            pictures += _repeated(folder / name, repeats)
-    if there and not pictures:
+    return [
+        pair
+        for name, (repeats, _) in STATIC_FOLDERS.items()
+        if folder / name in there
+        for pair in _pictures(folder / name, repeats)
+    ]
+
+
+def _pictures(folder: Path, repeats: int) -> Pairs:
+    """Return the pictures of a folder and of the folders in it, with their masks, each `repeats` times."""
+    found = pairs_in(folder) if folder.is_dir() else []
+    if not found:
         raise InputError(
-            f"the folders under {folder} hold no picture x.jpg with a mask x.png: put them there, "
-            "and no pictures as PNG, which would be taken for masks."
+            f"{folder} holds no picture x.jpg with a mask x.png: put them there, and no pictures as PNG, which "
+            "would be taken for masks."
         )
-    return pictures
-
-
-def own_pictures(folder: Path, repeats: int) -> Pairs:
-    """Return the user's own pictures with their masks, in a folder and in the folders in it."""
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}: give --pictures one with pictures and masks.")
-    pictures = _repeated(folder, repeats)
-    if not pictures:
-        raise InputError(f"--pictures {folder} holds no picture x.jpg with a mask x.png.")
-    return pictures
-
-
-def _repeated(folder: Path, repeats: int) -> Pairs:
-    found = pairs_in(folder)
     log.info("training data: %d pictures of %s%s.", len(found), folder, _times(repeats))
     check_objects(found, folder)
     return found * repeats

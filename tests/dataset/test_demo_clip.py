@@ -1,13 +1,9 @@
-import dataclasses
-
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from dataset.davis_test_dataset import davis_2017
-from dataset.synthetic.demo_scene import ENTRY, FRAMES, HEIGHT, WIDTH, demo_scene
-from dataset.synthetic.scene import render_frame
+from dataset.synthetic.demo_scene import ENTRY, FRAMES, HEIGHT, WIDTH
 from tests.conftest import contents, read_png, run_main
 from util.palette import voc_palette
 
@@ -56,19 +52,3 @@ def test_two_objects_are_on_the_first_frame_and_one_enters_late(made):
         assert np.array_equal(given, video.read(index).mask)
         truth = np.asarray(masks[index])
         assert np.array_equal(given, np.where(np.isin(truth, list(labels)), truth, 0))
-
-
-def test_masks_are_exact():
-    """The picture without objects differs in the masks alone."""
-    index, scene = 35, demo_scene(np.random.default_rng(0))
-    things = [dataclasses.replace(thing, alpha=np.zeros_like(thing.alpha)) for thing in scene.objects]
-    (whole, labels), (empty, none) = (
-        render_frame(each, index, np.random.default_rng(1))
-        for each in (scene, dataclasses.replace(scene, objects=things))
-    )
-    assert not none.any()
-    changed = np.abs(whole.astype(int) - empty).max(-1) > 0
-    labelled = (labels > 0).astype(np.uint8)
-    around = np.ones((7, 7), np.uint8)  # soft edges and motion blur
-    assert not (changed & (cv2.dilate(labelled, around) == 0)).any()
-    assert changed[cv2.erode(labelled, around) > 0].mean() > 0.99

@@ -1,4 +1,5 @@
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from model import InferenceCore
 from model.training.fusion_forward import FrozenAttention
 from scripts.generate_fusion import chosen_objects, write_frame
 from tests.conftest import run_main
-from tests.dataset.recipe_statistics import LEVELS, RECIPE
+from tests.dataset.recipe_statistics import RECIPE
 from tests.training.training_trees import write_video
 from util.errors import InputError
 
@@ -75,10 +76,7 @@ def test_other_settings_and_missing_videos_are_refused(
 
 def test_a_sample_equals_its_files(generated, tree):
     videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
-    assert [(video.name, video.runs[0].beginnings) for video in videos] == [
-        ("v1", (0, 3)),
-        ("v2", (0, 3)),
-    ]
+    assert [(video.name, video.runs[0].beginnings) for video in videos] == [("v1", (0, 3)), ("v2", (0, 3))]
     for root in generated.parents[:2]:  # the folder of the runs, or the one above
         assert len(fusion_training_set(0, root, tree, None, 96, 0)) == 2
     dataset = FusionDataset(videos, crop_size=128, seed=5)
@@ -87,16 +85,16 @@ def test_a_sample_equals_its_files(generated, tree):
         dataset.set_epoch(epoch)
         first, again = dataset[0], dataset[0]
         assert all(torch.equal(first[name], again[name]) for name in first if name != "info")
-        a, b, t = map(int, first["info"]["frames"].replace(" and", "").replace(" to", "").split())
+        a, b, t = map(int, re.findall(r"\d+", first["info"]["frames"]))
         seen.add((a, b, t))
         assert {a, b} == {0, 3} and 0 <= t < 5
-        assert first["dist"].tolist() == pytest.approx([abs(a - t) / abs(a - b), abs(b - t) / abs(a - b)])
+        assert first["dist"].tolist() == pytest.approx([abs(a - t) / 3, abs(b - t) / 3])
         assert first["selector"].tolist() == [1, 1]
         assert first["cls_gt"].shape == (128, 128)  # the frame is 36 x 64: there is nothing around it
         assert not first["cls_gt"][36:].any() and not first["seg1"][:, 36:].any()
         truth = read_label_map(tree / f"Annotations/v1/{t:05}.png")
-        areas = [(truth == label).sum() for label in (1, 2)]
-        assert {first["cls_gt"].eq(k).sum().item() <= max(areas) for k in (1, 2)} == {True}
+        seen_areas = sorted(first["cls_gt"].eq(k).sum() for k in (1, 2))
+        assert seen_areas == sorted((truth == label).sum() for label in (1, 2))
     assert len(seen) > 1
     single = FusionDataset(videos[1:], crop_size=128)[0]
     assert single["selector"].tolist() == [1, 0]
@@ -154,7 +152,7 @@ def test_frames_are_drawn_with_the_probabilities_of_the_original(kind, tmp_path,
     p = np.array(p)
     assert p.sum() == pytest.approx(1)
     assert p[[each is None for each in draws]].sum() == golden["no_second_reference"]
-    a, b, t = (np.array([getattr(each, name) for each in draws]) for name in "abt")
+    a, b, t = np.array([(each.a, each.b, each.t) for each in draws]).T
     assert len(set(zip(a, b, t, strict=True))) == len(draws) == golden["triples"]
     dist1, dist2 = np.array([each.distances for each in draws]).T
     gap, between = np.abs(a - b), (np.minimum(a, b) < t) & (t < np.maximum(a, b))
@@ -165,24 +163,13 @@ def test_frames_are_drawn_with_the_probabilities_of_the_original(kind, tmp_path,
         "outside": (t < np.minimum(a, b)) | (t > np.maximum(a, b)),
         "dist1_mean": dist1,
         "dist2_mean": dist2,
-        "dist1_above_1": dist1 > 1,
-        "dist2_above_1": dist2 > 1,
         "either_above_1": (dist1 > 1) | (dist2 > 1),
-        "dist1_zero": dist1 == 0,
-        "dist2_zero": dist2 == 0,
-        "distances_sum_to_1": np.isclose(dist1 + dist2, 1),
         "first_before_second": a < b,
         "target_mean": t,
         "reference_gap_mean": gap,
     }
     for name, values in expected.items():
         assert p @ values == pytest.approx(golden[name], abs=1e-4 if "target" in name else 1e-6), name
-    assert np.sqrt(p @ (t - p @ t) ** 2) == pytest.approx(golden["target_sd"], abs=1e-4)
-    for name, values in (("dist1", dist1), ("dist2", dist2), ("reference_gap", gap)):
-        assert values.max() == pytest.approx(golden[f"{name}_max"])
-        for level, quantile in zip(LEVELS, golden[f"{name}_q"], strict=True):
-            assert p @ (values < quantile - 1e-6) <= level + 1e-9
-            assert p @ (values <= quantile + 1e-6) >= level - 1e-9
     for name, values, step in (
         ("first_reference_probabilities", a, 5),
         ("second_reference_probabilities", b, 5),

@@ -1,5 +1,7 @@
 """The random rules of S2M's training data, compared with the original's statistics (golden/recipe.json)."""
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
@@ -26,7 +28,6 @@ from tests.conftest import slow
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
 
 SIZE = 480
-FEWEST = 50  # draws for which means are compared
 NAMES = list(RECIPE["about"]["regions"])
 REGIONS = [NAMES[0], *map(slow, NAMES[1:])]
 QUICK = "perturbed_disk", "empty_to_rect"
@@ -57,21 +58,6 @@ def perturbed_mask(name):
     return np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8).reshape(SIZE, SIZE)
 
 
-def assert_like(values, golden, digits):
-    """Compare mean and quantiles with golden ones; skip samples below FEWEST."""
-    assert (golden["n"] > 0) or not len(values)
-    if len(values) >= FEWEST:
-        check_stats(values, golden, digits)
-
-
-def assert_share(flags, golden):
-    """Compare a share with the golden one; rare cases may be missing in either."""
-    if golden["p"] in (0, 1):
-        assert abs(np.mean(flags) - golden["p"]) <= 3 / len(flags) + 3 / golden["n"]
-    else:
-        check_share(flags, golden)
-
-
 class OldTies(np.random.Generator):
     """A generator that orders ties of a medial axis as old libraries did."""
 
@@ -80,11 +66,6 @@ class OldTies(np.random.Generator):
 
     def permutation(self, x, axis=0):
         return np.random.RandomState(0).permutation(x)
-
-
-def test_structuring_elements_are_those_of_the_original():
-    for size, *counts in RECIPE["about"]["ellipse_kernel_areas_size_full_flat_tall"]:
-        assert [int(element(size, shape).sum()) for shape in (1, 2, 3)] == counts
 
 
 @pytest.mark.parametrize("name", REGIONS)
@@ -99,15 +80,15 @@ def test_masks_are_perturbed_as_in_the_original(name):
         overlaps = np.array([(result & truth).sum() / (result | truth).sum() for result in results])
         added = np.array([(result & (1 - truth)).sum() for result in results])
         lost = np.array([(truth & (1 - result)).sum() for result in results])
-        assert_like(overlaps, golden["iou"], 5)
-        assert_like(added, golden["fp"], 1)
-        assert_like(lost, golden["fn"], 1)
+        check_stats(overlaps, golden["iou"], 5)
+        check_stats(added, golden["fp"], 1)
+        check_stats(lost, golden["fn"], 1)
         changed = added + lost > 0
-        assert_like((added / (added + lost))[changed], golden["fp_share_of_error"], 4)
-        assert_share(~changed, golden["unchanged"])
-        assert_share(overlaps >= target, golden["not_below_target"])
-        assert_share(overlaps < 0.9 * target, golden["iou_under_0.9_target"])
-        assert_share(added > lost, golden["fp_more_than_fn"])
+        check_stats((added / (added + lost))[changed], golden["fp_share_of_error"], 4)
+        check_share(~changed, golden["unchanged"])
+        check_share(overlaps >= target, golden["not_below_target"])
+        check_share(overlaps < 0.9 * target, golden["iou_under_0.9_target"])
+        check_share(added > lost, golden["fp_more_than_fn"])
 
 
 @pytest.mark.parametrize("name", REGIONS)
@@ -120,15 +101,15 @@ def test_scribbles_are_those_of_the_original(kind, name):
     lines = [draw(truth, np.random.default_rng((seed, 1))) for seed in range(count)]
     assert set(np.unique(lines)) == set(golden["values"])
     drawn = [line > 0 for line in lines if line.any()]
-    assert_like([line.sum() for line in lines], golden["area"], 1)
-    assert_like([cv2.connectedComponents(line)[0] - 1 for line in lines], golden["components"], 3)
-    assert_like([depth[line].mean() for line in drawn], golden["border_distance"], 3)
-    assert_like([truth[line].mean() for line in drawn], golden["inside"], 4)
-    assert_share([not line.any() for line in lines], golden["empty"])
+    check_stats([line.sum() for line in lines], golden["area"], 1)
+    check_stats([cv2.connectedComponents(line)[0] - 1 for line in lines], golden["components"], 3)
+    check_stats([depth[line].mean() for line in drawn], golden["border_distance"], 3)
+    check_stats([truth[line].mean() for line in drawn], golden["inside"], 4)
+    check_share([not line.any() for line in lines], golden["empty"])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_lines_without_gaps_are_exact(name):
+def test_lines_without_gaps_and_structuring_elements_are_exact(name):
     truth, golden = region(name), RECIPE["scribbles"]
     skeleton, line = thinned(truth), middle(truth)
     x, y, width, height = cv2.boundingRect(skeleton)
@@ -141,6 +122,8 @@ def test_lines_without_gaps_are_exact(name):
     for size, (eroded, drawn) in areas.items():
         assert cv2.erode(truth, element(int(size), 1)).sum() == eroded
         assert boundary(truth, int(size)).sum() == drawn
+    for size, *counts in RECIPE["about"]["ellipse_kernel_areas_size_full_flat_tall"]:
+        assert [int(element(size, shape).sum()) for shape in (1, 2, 3)] == counts
 
 
 def error(name):
@@ -196,41 +179,43 @@ def test_errors_are_scribbled_as_in_the_original(case, monkeypatch):
     golden = RECIPE["get_scribble"][case]
     truth = region(case.rsplit("_", 1)[1])
     previous = np.zeros_like(truth) if golden["from_zero"] else perturbed_mask(case.rsplit("_", 1)[1])
-    calls, known = [], {}
+    calls = []
+    known = functools.cache(
+        lambda key: robot_lines(np.frombuffer(key, np.uint8).reshape(SIZE, SIZE), OldTies(0))
+    )
 
     def robot(plane, random):  # has no randomness, so each plane is computed once
         calls.append("robot")
-        key = plane.tobytes()
-        known[key] = known[key] if key in known else robot_lines(plane, random)
-        return known[key].copy()
+        return known(plane.tobytes()).copy()
 
     def at_large(plane, random):
-        calls.append("truth only")
+        calls.append("large")
         return free_curves(plane, random)
 
     monkeypatch.setattr(random_scribbles, "robot_lines", robot)
     monkeypatch.setattr(random_scribbles, "free_curves", at_large)
-    draws = []
-    for seed in range(130 if golden["from_zero"] else 300):
+    draws = {"robot": [], "large": [], "": []}  # planes by the way in which they were drawn
+    count = 130 if golden["from_zero"] else 300
+    for seed in range(count):
         calls.clear()
         planes = correcting_scribbles(previous, truth, golden["from_zero"], OldTies((seed, 2)))
-        draws.append((planes, "robot" in calls, "truth only" in calls))
-    assert {value for planes, *_ in draws for value in np.unique(planes)} == set(golden["values"])
-    assert_share([robot for _, robot, _ in draws], golden["robot"])
-    assert_share([large for *_, large in draws], golden["truth_only_curves"])
-    others = [draw for draw in draws if not draw[1]]
-    assert_share([large for *_, large in others], golden["truth_only_curves_of_non_robot"])
+        draws[calls[0] if calls else ""].append(planes)
+    others = draws["large"] + draws[""]
+    assert set(np.unique([*others, *draws["robot"]])) == set(golden["values"])
+    robots, large = (np.arange(count) < len(draws[name]) for name in ("robot", "large"))
+    check_share(robots, golden["robot"])
+    check_share(large, golden["truth_only_curves"])
+    check_share(large[: len(others)], golden["truth_only_curves_of_non_robot"])
     compare(others, golden["other_draws"], previous, truth)
-    for block, wanted in (("other_draws_without_truth_only", False), ("truth_only_draws", True)):
-        compare([draw for draw in others if draw[2] == wanted], golden[block], previous, truth)
+    compare(draws[""], golden["other_draws_without_truth_only"], previous, truth)
+    compare(draws["large"], golden["truth_only_draws"], previous, truth)
     if golden["robot_draws"]["n"]:  # all alike
-        robots = [draw for draw in draws if draw[1]]
-        compare(robots, golden["robot_draws"], previous, truth, exact=True)
+        compare(draws["robot"], golden["robot_draws"], previous, truth, exact=True)
 
 
 def compare(draws, golden, previous, truth, exact=False):
     """A block of `get_scribble`."""
-    positive, negative = ([planes[side] > 0 for planes, *_ in draws] for side in (0, 1))
+    positive, negative = ([planes[side] > 0 for planes in draws] for side in (0, 1))
     missed, false = truth & (1 - previous), previous & (1 - truth)
     numbers = {
         "positive_area": ([plane.sum() for plane in positive], 1),
@@ -246,11 +231,10 @@ def compare(draws, golden, previous, truth, exact=False):
             allowed = 3 if name.endswith("area") else 0.01
             assert np.abs(np.array(values) - golden[name]["mean"]).max() <= allowed, name
         else:
-            assert_like(values, golden[name], decimals)
-    empty = [[not plane.any() for plane in side] for side in (positive, negative)]
-    assert_share(empty[0], golden["positive_empty"])
-    assert_share(empty[1], golden["negative_empty"])
-    assert_share(np.logical_and(*empty), golden["both_empty"])
+            check_stats(values, golden[name], decimals)
+    empty = np.array([[not plane.any() for plane in side] for side in (positive, negative)])
+    for name, flags in {"positive": empty[0], "negative": empty[1], "both": empty.all(0)}.items():
+        check_share(flags, golden[f"{name}_empty"])
 
 
 def shares(planes, region):

@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.interactive.scribbles import (
-    draw_stroke,
-    no_scribbles,
-    read_scribbles,
-    sides,
-)
+from dataset.interactive.scribbles import draw_stroke, no_scribbles, read_scribbles, sides
 from scripts.annotator.segmenters import SHORT_SIDE, Segmenters
 from scripts.annotator.settings import WorkerSettings
 from tests.conftest import write_frames
