@@ -188,8 +188,8 @@ def _pictures(folder: Path, repeats: int) -> Pairs:
     found = pairs_in(folder) if folder.is_dir() else []
     if not found:
         raise InputError(
-            f"{folder} holds no picture x.jpg with a mask x.png: put them there, and no pictures as PNG, which "
-            "would be taken for masks."
+            f"{folder} holds no picture x.jpg with a mask x.png: put them there, and no pictures as PNG, "
+            "which would be taken for masks."
         )
     log.info("training data: %d pictures of %s%s.", len(found), folder, _times(repeats))
     check_objects(found, folder)
