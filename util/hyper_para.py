@@ -105,7 +105,7 @@ def training_parser() -> argparse.ArgumentParser:
     """Return the parser of train.py."""
     parser = script_parser(
         "Train the propagation network, one stage at a time.",
-        "torchrun --nproc_per_node=2 train.py --stage 0 --id s0",
+        "python train.py --stage 0 --id s0",
     )
     parser.add_argument("--stage", type=int, choices=range(len(STAGES)), default=0, help=_stage_help())
     add_training_flags(parser, crop=384, lr=1e-5, images=800, saves=50_000)
