@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from dataset.video_files.frame_source import FrameSource
-from dataset.video_files.packet_decoder import open_container
+from dataset.video_files.packets import open_container
 from util.files import atomic_path
 
 BT709 = 1  # FFmpeg's number of the colour space

@@ -82,11 +82,9 @@ def test_concatenated_recordings_are_read_one_after_the_other(name, tmp_path):
     assert np.allclose(np.diff(source.stamps) * float(source.time_base), 1 / 25, atol=1e-3)
 
 
-def test_a_warning_names_an_interlaced_video_once(tmp_path, caplog):
+def test_a_warning_names_an_interlaced_video(tmp_path, caplog):
     path = encode(tmp_path / "x.mts", **{"x264-params": "scenecut=0:b-adapt=0:interlaced=1:tff=1"})
-    for _ in range(2):
-        check_frames(open_source(path), range(40))
-    assert len(caplog.messages) == 1
+    check_frames(open_source(path), range(40))
     assert f"{path} is interlaced" in caplog.text
 
 
@@ -102,7 +100,8 @@ def test_two_packets_of_fields_are_one_frame(suffix, tmp_path, caplog):
     check_frames(source, range(20))
     assert source.fps == pytest.approx(25, rel=0.05)
     assert np.allclose(np.diff(source.stamps) * float(source.time_base), 1 / 25, atol=1e-3)
-    assert [message.partition(":")[0] for message in caplog.messages] == [f"{path} is interlaced"]
+    (message,) = caplog.messages
+    assert message.startswith(f"{path} is interlaced")
 
 
 def pq(light):

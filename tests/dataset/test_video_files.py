@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dataset.video_files import packet_decoder
+from dataset.video_files import packets
 from dataset.video_files.frame_source import open_source
 from dataset.video_files.video_file import MissingFrameError, VideoFile
 from tests.conftest import read_png, run_main, slow, write_labels
@@ -73,8 +73,8 @@ def test_frames_before_the_edit_list_are_hidden(tmp_path, caplog):
 
 def test_reading_a_frame_decodes_only_from_its_key_frame(tmp_path, monkeypatch):
     decoded = []
-    numbered = packet_decoder._numbered
-    monkeypatch.setattr(packet_decoder, "_numbered", lambda frame: decoded.append(1) or numbered(frame))
+    numbered = packets._numbered
+    monkeypatch.setattr(packets, "_numbered", lambda frame: decoded.append(1) or numbered(frame))
     source = VideoFile(encode(tmp_path / "long.mp4", count=50, g="10"))
     late = os.cpu_count() + 4  # frames that decoder threads and B-frames hold back
     for index in (45, 3, 27, 28, 15):
