@@ -131,17 +131,19 @@ def _new_objects(video: Video, size: tuple[int, int], masks: Path) -> dict[int, 
     return new
 
 
-def _number(name: str) -> tuple[str, int] | None:
-    """Split a name such as `shot 12` into text and the number at its end; None without a number."""
-    match = re.fullmatch(r"(.*?)(\d+)", normalize("NFC", name), re.DOTALL)  # macOS decomposes letters
-    return (match[1], int(match[2])) if match else None
+def _key(name: str) -> tuple[str, int]:
+    """Split a name such as `shot 12` into its text and the number at its end; -1 without a number."""
+    composed = normalize("NFC", name)  # macOS decomposes letters
+    text = re.sub(r"\d+$", "", composed)
+    return text, int(composed[len(text) :] or -1)
 
 
 def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> dict[int, Path]:
     """Return the mask files by position among the chosen frames.
 
-    Numbers match with any count of leading zeros. Masks of frames that are not chosen are left out, with a
-    note.
+    A mask belongs to the frame of its name, in any Unicode form and with any count of leading zeros. A single
+    mask whose name is no number belongs to the first chosen frame. Masks of frames that are not chosen
+    are left out, with a warning.
 
     Args:
         masks: picture, or folder of pictures.
@@ -151,84 +153,45 @@ def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> d
     Raises:
         InputError: there is no mask, a mask belongs to no frame, or two masks belong to one frame.
     """
-    if masks.is_dir():
-        index_of = _frames_by_name(names)
+    by_name = {normalize("NFC", name): index for index, name in enumerate(names)}
+    by_number = {_key(name): index for index, name in enumerate(names)}
+
+    def frame_of(mask: Path) -> int | None:
+        return by_name.get(normalize("NFC", mask.stem), by_number.get(_key(mask.stem)))
+
+    if masks.is_file():
+        text, number = _key(masks.stem)
+        numbered = number >= 0 and text in {"", *(text for text, _ in by_number)}
+        if frame_of(masks) is None and not numbered:
+            return {0: masks}
+        files = [masks]
+    elif masks.is_dir():
         listed = list_images(masks, MASK_SUFFIXES)
         # other files beside the masks are ignored, but masks in refused formats are errors
-        files = [
-            f for f in listed if f.suffix.lower() in IMAGE_SUFFIXES or _frame_of(f, index_of) is not None
-        ]
+        files = [f for f in listed if f.suffix.lower() in IMAGE_SUFFIXES or frame_of(f) is not None]
         if not files:
             raise InputError(f"there are no masks in {masks}: it needs PNG files named after frames.")
-    elif masks.is_file():
-        return {_position_of_only(masks, names, chosen): masks}
     else:
         raise InputError(f"there is no mask and no folder of masks at {masks}.")
-    strangers = [file.name for file in files if _frame_of(file, index_of) is None]
-    if strangers:
-        raise InputError(
-            f"{strangers[0]} in {masks} ({len(strangers)} such) is not named after a chosen frame; "
-            f"the names of the frames are {names[0]} to {names[-1]}."
-        )
-    position_of = {index: position for position, index in enumerate(chosen)}
     found: dict[int, Path] = {}
-    left_out = []
     for file in files:
-        index = _frame_of(file, index_of)
-        position = None if index is None else position_of.get(index)
-        if position is None:
-            left_out.append(file.name)
-        elif found.setdefault(position, file) != file:
-            raise InputError(f"{found[position]} and {file.name} belong to the same frame: keep one of them.")
-    if not found:
+        index = frame_of(file)
+        if index is None:
+            raise InputError(
+                f"mask {file} is not named after a frame; the frames are named {names[0]} to {names[-1]}."
+            )
+        if found.setdefault(index, file) != file:
+            raise InputError(f"{found[index]} and {file.name} belong to the same frame: keep one of them.")
+    position_of = {index: position for position, index in enumerate(chosen)}
+    left_out = [file for index, file in found.items() if index not in position_of]
+    if len(left_out) == len(files):
         raise InputError(
-            f"none of the {len(files)} masks in {masks} belongs to a chosen frame: --start, --end, --every "
+            f"{left_out[0]} ({len(left_out)} such) belongs to no chosen frame: --start, --end, --every "
             f"choose {names[chosen[0]]} to {names[chosen[-1]]}."
         )
     if left_out:
         log.warning(
             "%d of the %d masks in %s belong to frames that are not chosen (%s is the first): left out.",
-            *(len(left_out), len(files), masks, left_out[0]),
+            *(len(left_out), len(files), masks, left_out[0].name),
         )
-    return found
-
-
-def _frames_by_name(names: Sequence[str]) -> dict[str | tuple[str, int], int]:
-    """Return the indices of frames by name, by its composed form, and by the result of `_number`."""
-    found: dict[str | tuple[str, int], int] = {}
-    for index, name in enumerate(names):
-        number = _number(name)
-        if number is not None:
-            found[number] = index
-    composed = {normalize("NFC", name): index for index, name in enumerate(names)}
-    return found | composed | {name: index for index, name in enumerate(names)}
-
-
-def _frame_of(mask: Path, index_of: Mapping[str | tuple[str, int], int]) -> int | None:
-    keys = (mask.stem, normalize("NFC", mask.stem), _number(mask.stem))
-    return next((index_of[key] for key in keys if key is not None and key in index_of), None)
-
-
-def _position_of_only(mask: Path, names: Sequence[str], chosen: Sequence[int]) -> int:
-    """Return the position of a single mask among the chosen frames: the first, unless its name says another.
-
-    Raises:
-        InputError: its name is a number that is not one of a chosen frame.
-    """
-    index_of = _frames_by_name(names)
-    index = _frame_of(mask, index_of)
-    number = _number(mask.stem)
-    prefixes = {"", *(key[0] for key in index_of if isinstance(key, tuple))}
-    if index is None and number is not None and number[0] in prefixes:
-        raise InputError(
-            f"mask {mask} is named after a frame that does not exist; the names are {names[0]} to "
-            f"{names[-1]}: name it after its frame, or without a number for the first frame."
-        )
-    if index is None:
-        return 0
-    if index not in chosen:
-        raise InputError(
-            f"mask {mask} is named after frame {names[index]}, which --start, --end and --every leave out: "
-            f"give a mask of {names[chosen[0]]}, or name it without a number."
-        )
-    return chosen.index(index)
+    return {position_of[index]: file for index, file in found.items() if index in position_of}

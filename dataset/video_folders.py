@@ -181,11 +181,6 @@ def _video_folders(root: Path) -> list[str]:
         return names
     if list_images(root):
         raise InputError(f"{root} holds pictures, and not a folder for each video: give the folder above it.")
-    deeper = (path for name in names for path in sorted((root / name).glob("*")) if list_images(path))
-    if path := next(deeper, None):
-        raise InputError(
-            f"the folders in {root} hold no pictures, but {path} does: give {path.parent} in its place."
-        )
     raise InputError(f"there are no videos in {root}: it needs a folder of pictures for each.")
 
 

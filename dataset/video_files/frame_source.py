@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import DEEP, IMAGE_SUFFIXES, bits_of_frames, list_images, read_image
+from dataset.image_io import DEEP, bits_of_frames, list_images, read_image
 from dataset.video_files.video_file import VideoFile
 from util.errors import InputError
 
@@ -17,35 +17,25 @@ FOLDER_FPS = 24.0  # frame rate of pictures, as in DAVIS
 
 
 class FrameSource(Protocol):
-    """Frames in order."""
+    """Frames in order.
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of the frames, without suffix."""
+    Attributes:
+        names: names of the frames, without suffix.
+        place: folder or video file that the frames are read from.
+        fps: average frames per second.
+        time_base: seconds of one step of `stamps`.
+        stamps: time of each frame, in units of `time_base`.
+        pixel_aspect: width of a pixel by its height.
+        threads: number of threads that may call `read` at once.
+    """
 
-    @property
-    def place(self) -> Path:
-        """Folder or video file that the frames are read from."""
-
-    @property
-    def fps(self) -> float:
-        """Average frames per second."""
-
-    @property
-    def time_base(self) -> Fraction:
-        """Seconds of one step of `stamps`."""
-
-    @property
-    def stamps(self) -> Sequence[int]:
-        """Time of each frame, in units of `time_base`."""
-
-    @property
-    def pixel_aspect(self) -> Fraction:
-        """Width of a pixel by its height."""
-
-    @property
-    def threads(self) -> int:
-        """Number of threads that may call `read` at once."""
+    names: Sequence[str]
+    place: Path
+    fps: float
+    time_base: Fraction
+    stamps: Sequence[int]
+    pixel_aspect: Fraction
+    threads: int
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Return frame `index` as RGB, `H x W x 3`.
@@ -71,11 +61,11 @@ class PictureFiles:
         self.paths = paths
         self.upright = upright
         self.bits = bits
-        self.names = [path.stem for path in paths]
+        self.names: Sequence[str] = [path.stem for path in paths]
         self.place = paths[0].parent
         self.fps = fps
         self.time_base = 1 / Fraction(fps).limit_denominator(1001)
-        self.stamps = range(len(paths))
+        self.stamps: Sequence[int] = range(len(paths))
         self.pixel_aspect = Fraction(1)
         self.threads = 2
 
@@ -90,11 +80,11 @@ class Selection:
     def __init__(self, source: FrameSource, indices: Sequence[int], fps: float | None = None) -> None:
         self.source = source
         self.indices = indices
-        self.names = [source.names[index] for index in indices]
+        self.names: Sequence[str] = [source.names[index] for index in indices]
         self.place = source.place
         self.fps = source.fps if fps is None else fps
         self.time_base = source.time_base
-        self.stamps = [source.stamps[index] for index in indices]
+        self.stamps: Sequence[int] = [source.stamps[index] for index in indices]
         self.pixel_aspect = source.pixel_aspect
         self.threads = source.threads
 
@@ -134,7 +124,10 @@ def open_source(path: Path, fps: float | None = None) -> FrameSource:
     if path.is_dir():
         pictures = sorted(list_images(path), key=natural_order)
         if not pictures:
-            raise _no_pictures(path)
+            raise InputError(
+                f"there are no pictures in {path}: it needs jpg, png, bmp, webp or tiff files, whose names "
+                "do not begin with a dot."
+            )
         stems = {picture.stem for picture in pictures}
         if len(stems) < len(pictures):
             raise InputError(f"{path} has pictures whose names differ only in the suffix: keep one of each.")
@@ -146,15 +139,3 @@ def open_source(path: Path, fps: float | None = None) -> FrameSource:
             f"--fps is for a folder of pictures; the video {path} has its own rate: leave it out."
         )
     return VideoFile(path)
-
-
-def _no_pictures(folder: Path) -> InputError:
-    """Return the error of a folder without frames; it names what is there instead."""
-    if list_images(folder, {".exr"}):
-        return InputError(
-            f"{folder} holds OpenEXR pictures, which have no fixed white: convert them to PNG or TIFF "
-            "of 8 or 16 bits."
-        )
-    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.glob(".[!_]*")):
-        return InputError(f"the pictures in {folder} have names that begin with a dot: rename them.")
-    return InputError(f"there are no pictures in {folder}: it needs jpg, png, bmp, webp or tiff files.")

@@ -72,7 +72,7 @@ class VideoFile:
         self._convert = Conversion(first)
         stream = self._decoder.stream
         self.time_base = Fraction(stream.time_base or 1)
-        self.stamps = self._times()
+        self.stamps: Sequence[int] = self._times()
         self.fps = self._rate(float(stream.average_rate or stream.guessed_rate or 1))
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         self.pixel_aspect = 1 / aspect if self._convert.transposed else aspect
@@ -108,7 +108,7 @@ class VideoFile:
         """Number the frames, given the packet of each, and continue at the first."""
         self._order = order
         self._frame_of = {packet: frame for frame, packet in enumerate(order)}
-        self.names = [f"{index:05}" for index in range(len(order))]
+        self.names: Sequence[str] = [f"{index:05}" for index in range(len(order))]
         self._keys = [key for key in self._keys if key in self._frame_of or key == 0]
         self._held: dict[int, VideoFrame] = {}  # by index
         self._last = -1  # the frame that came last

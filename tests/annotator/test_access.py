@@ -186,7 +186,7 @@ def import_masks(server, *names, content="no picture", frame="0"):
     [
         (["../../../escaped.png"], "escaped.png cannot be read as a picture"),
         (["a/00003.png", "b/00003.png"], "00003.png is there twice: choose one file for each name."),
-        (["00003.png", "mask of mine.png"], "mask of mine.png in the files (1 such) is not named after"),
+        (["00003.png", "mask of mine.png"], "mask of mine.png is not named after"),
     ],
 )
 def test_errors_of_an_import_name_the_files_of_the_user(names, why, server):

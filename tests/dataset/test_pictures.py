@@ -112,12 +112,3 @@ def test_pictures_of_12_and_16_bits_keep_their_brightness(colours, suffix, bits,
         assert np.array_equal(source.read(index), np.broadcast_to(expected, (HEIGHT, WIDTH, 3)))
     assert len(caplog.messages) == (bits == 12)
     assert ("they are read as pictures of 12 bits" in caplog.text) == (bits == 12)
-
-
-def test_tiff_pictures_are_frames_and_openexr_is_refused(tmp_path):
-    Image.fromarray(picture(2)).save(tmp_path / "0.tif", compression="tiff_lzw")
-    assert np.array_equal(open_source(tmp_path).read(0), picture(2))
-    (tmp_path / "linear").mkdir()
-    (tmp_path / "linear/0.exr").touch()
-    with pytest.raises(InputError, match=r"holds OpenEXR pictures, .*: convert them to PNG or TIFF"):
-        open_source(tmp_path / "linear")

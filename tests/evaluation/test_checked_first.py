@@ -96,8 +96,8 @@ def test_narrow_ground_truth_is_fitted_with_one_warning(frames, tmp_path, monkey
         ("3", {}, "00003"),
         ("first", {"start": 2}, "00002"),
         ("mask1", {"start": 2}, "00002"),
-        ("00000", {"start": 2}, "named after frame 00000, which --start"),
-        ("6", {}, "named after a frame that does not exist"),
+        ("00000", {"start": 2}, "00000\\.png \\(1 such\\) belongs to no chosen frame"),
+        ("6", {}, "6.png is not named after a frame"),
     ],
 )
 def test_the_name_of_a_single_mask(name, flags, expected, frames, tmp_path):
