@@ -97,7 +97,7 @@ def write_files(args: argparse.Namespace) -> None:
                 )
         selection = Selection(points=tuple((x, y) for x, y in args.click))
 
-    network = load_network(args.model, set_up_device(args))
+    network = load_network(args.model, set_up_device(args.device, args.no_tf32))
     correspondence = Correspondence(
         encode_source(network, source.picture), encode_target(network, target.picture)
     )
@@ -123,7 +123,7 @@ def open_windows(args: argparse.Namespace) -> None:
     for path in frames[:2]:  # fail before the windows open
         read_shown(path)
     check_display()
-    network = load_network(args.model, set_up_device(args))
+    network = load_network(args.model, set_up_device(args.device, args.no_tf32))
     CorrespondenceGui(network, frames, args.output, args.temperature, args.frames is not None).run()
 
 

@@ -58,7 +58,7 @@ def fit(args: argparse.Namespace) -> None:
     """Train, write the weights, and print the overlap of each object on held-out samples."""
     check_output_file(args.output)
     torch.manual_seed(args.seed)
-    ranks = Ranks(set_up_device(args))
+    ranks = Ranks(set_up_device(args.device, args.no_tf32))
     video = open_user_video(args.frames, args.masks, short_side=args.size).forward
     frames = annotated_frames(video)
     if not frames:

@@ -88,7 +88,8 @@ def generate(args: argparse.Namespace) -> None:
     if not names:
         raise InputError(f"--start and --end leave none of the {len(videos)} videos: give others.")
     reach = args.range or (BL_RANGE if args.davis_root is None else None)
-    with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
+    device = set_up_device(args.device, args.no_tf32)
+    with joined_ranks(device, for_training=False) as ranks, ExitStack() as alone:
         amp = precision_of_run(args, ranks)
         if ranks.is_first:
             alone.enter_context(exclusive(args.output, "generator"))

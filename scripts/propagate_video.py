@@ -25,7 +25,7 @@ from scripts.evaluation.run_record import OWN_FOLDER, Run, begin_run
 from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
-from util.flag_types import mp4_path, picture_path, positive_int, script_parser
+from util.flag_types import PICTURES, path_with, positive_int, script_parser
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import Ranks
@@ -41,9 +41,9 @@ def main() -> None:
     add("--masks", type=Path, help="a PNG, or a folder of PNGs named after their frames; else see --click")
     add("--output", type=Path, required=True, help="folder of the masks, one paletted PNG per frame")
     add_overwrite_flag(add)
-    add("--overlay", type=mp4_path, help="write an MP4 with the masks drawn in")
+    add("--overlay", type=path_with(".mp4"), help="write an MP4 with the masks drawn in")
     add("--sound", action="store_true", help="add the sound of the video file to the --overlay")
-    add("--contact_sheet", type=picture_path, help="write a JPEG of eight frames with the masks drawn in")
+    add("--contact_sheet", type=path_with(*PICTURES), help="write eight frames with the masks as a picture")
     add("--save_probs", type=Path, help="folder of the probabilities (half floats, compressed .npz)")
     add("--backward", action="store_true", help="also propagate each object backward from its first mask")
     add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
@@ -67,7 +67,7 @@ def propagate(args: argparse.Namespace) -> None:
     chosen = {"start": args.start, "end": args.end, "every": args.every, "backward": args.backward}
     video = open_user_video(args.input, args.masks, short_side=args.size, **chosen)
     video.forward.check_apart(args.output)
-    device = set_up_device(args)
+    device = set_up_device(args.device, args.no_tf32)
     amp = precision_of_run(args, Ranks(device), video.forward)
     network = load_network(args.model, device, amp)
     with exclusive(args.output, "run"):

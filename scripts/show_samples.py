@@ -18,7 +18,7 @@ from scripts.training.pictures import fusion_grid, image_grid, s2m_grid
 from util.data_roots import DEFAULT_ROOTS, add_root_flags
 from util.errors import run_script
 from util.files import atomic_path
-from util.flag_types import picture_path, positive_int, script_parser, whole_number
+from util.flag_types import PICTURES, path_with, positive_int, script_parser, whole_number
 from util.hyper_para import CROP_HELP, SEED_HELP, crop_size
 from util.stages import FIRST_JUMP
 
@@ -31,7 +31,7 @@ def main() -> None:
     kind.add_argument("--s2m", action="store_true", help="samples of S2M")
     kind.add_argument("--fusion", type=int, choices=(0, 1), help="samples of a fusion stage")
     add = parser.add_argument
-    add("--output", type=picture_path, required=True, help="picture to write, .png or .jpg")
+    add("--output", type=path_with(*PICTURES), required=True, help="picture to write, .png or .jpg")
     add("--samples", type=positive_int, default=6, help="number of samples (default: %(default)s)")
     jump = "largest gap between frames of a video (default: %(default)s)"
     add("--max_jump", type=positive_int, default=FIRST_JUMP, help=jump)

@@ -1,8 +1,6 @@
 """The device that a run computes on, and its precision."""
 
-import argparse
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 
@@ -41,30 +39,22 @@ def add_precision_flags(add: Callable[..., object], default: str) -> None:
     )
 
 
-class DeviceFlags(Protocol):
-    """The attributes that `set_up_device` reads, for callers without a parser."""
+def set_up_device(device: str, no_tf32: bool) -> torch.device:
+    """Set the precision of convolutions, and return the device.
 
-    @property
-    def device(self) -> str:
-        """One of `DEVICES`."""
-
-    @property
-    def no_tf32(self) -> bool:
-        """Whether convolutions are in full float32 on a GPU."""
-
-
-def set_up_device(args: argparse.Namespace | DeviceFlags) -> torch.device:
-    """Set the precision of convolutions, and return the device that the flags name.
+    Args:
+        device: one of `DEVICES`.
+        no_tf32: whether convolutions are in full float32 on a GPU.
 
     Raises:
         InputError: the device is not available.
     """
-    if args.device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: PyTorch finds no usable GPU here; use --device cpu or auto.")
-    allow_tf32(not args.no_tf32)
-    if args.device == "auto":
+    allow_tf32(not no_tf32)
+    if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(args.device)
+    return torch.device(device)
 
 
 def usable_device(device: torch.device | str) -> torch.device:

@@ -13,9 +13,9 @@ from pathlib import Path
 from util.errors import InputError
 
 HOST = socket.gethostname().replace(".", "-")
-TEMPORARY = re.compile(r"\..*\.([^.]*)\.(\d+)\.part.*")  # of `atomic_path`: host and process
+TEMPORARY = re.compile(r"\..*\.[^.]*\.\d+\.part(\.[^.]*)?")  # of `atomic_path`: host and process
 NAME_BYTES = 255  # limit of a file's name
-QUIET = 120  # seconds without a write after which a temporary file of another host is a leftover
+QUIET = 120  # seconds without a write after which a temporary file is a leftover
 
 
 @contextmanager
@@ -69,25 +69,9 @@ def check_output_file(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of `atomic_path` that killed processes left in a folder."""
     for path in folder.glob(".*.part*"):
-        writer = TEMPORARY.fullmatch(path.name)
         with suppress(FileNotFoundError):  # renamed in the meantime
-            if writer is not None and not _is_written(path, writer[1], int(writer[2])):
+            if TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > QUIET:
                 path.unlink()
-
-
-def _is_written(path: Path, host: str, process: int) -> bool:
-    """Return whether the process that created a temporary file may still be writing it."""
-    if host != HOST:
-        return time.time() - path.stat().st_mtime < QUIET
-    if process == os.getpid():  # an earlier process with the same number, as in restarted containers
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def sha256(path: Path) -> str:

@@ -1,11 +1,12 @@
 """Parsers of scripts, types of flags (each parses a text or says what is wrong with it), hidden aliases."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 YEAR_HELP = "2016: all labels are one object; 2017: each label is an object (default: %(default)s)"
+PICTURES = (".jpg", ".jpeg", ".png")
 WORKERS_HELP = "number of threads (default: one per core)"
 
 
@@ -67,19 +68,16 @@ def root_and_repeats(text: str) -> tuple[str, int]:
     return (root, positive_int(repeats)) if colon and repeats.isdecimal() else (text, 1)
 
 
-def picture_path(text: str) -> Path:
-    """Parse the path of an output picture."""
-    return _with_suffix(text, (".jpg", ".jpeg", ".png"))
+def path_with(*suffixes: str) -> Callable[[str], Path]:
+    """Return a parser of the path of an output file that has one of some suffixes."""
 
+    def parsed(text: str) -> Path:
+        path = Path(text)
+        if path.suffix.lower() not in suffixes:
+            raise argparse.ArgumentTypeError(f"{text} does not end in {' or '.join(suffixes)}")
+        return path
 
-def mp4_path(text: str) -> Path:
-    """Parse the path of an output video."""
-    return _with_suffix(text, (".mp4",))
-
-
-def zip_path(text: str) -> Path:
-    """Parse the path of an output ZIP archive."""
-    return _with_suffix(text, (".zip",))
+    return parsed
 
 
 def folder_name(text: str) -> str:
@@ -87,10 +85,3 @@ def folder_name(text: str) -> str:
     if Path(text).name != text or text == "..":
         raise argparse.ArgumentTypeError(f"{text} is not the name of a folder")
     return text
-
-
-def _with_suffix(text: str, suffixes: Sequence[str]) -> Path:
-    path = Path(text)
-    if path.suffix.lower() not in suffixes:
-        raise argparse.ArgumentTypeError(f"{text} does not end in {' or '.join(suffixes)}")
-    return path

@@ -166,11 +166,8 @@ def check_same_run(before: dict[str, Any], now: dict[str, Any], path: Path) -> N
         if before.get(name) != now.get(name)
     ]
     if changed:
-        hint = (
-            " (--yv_subset all takes every video, as earlier versions did)" if "samples" in changed[0] else ""
-        )
         raise InputError(
-            f"{path} is of a run with {', '.join(changed)}: give the same flags to continue it{hint}, "
+            f"{path} is of a run with {', '.join(changed)}: give the same flags to continue it, "
             "or --load_network to start a new run from its weights."
         )
 

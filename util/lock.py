@@ -1,4 +1,4 @@
-"""Locks: one run at a time in a folder, one process at a time for a file."""
+"""Lock of a folder: one run at a time."""
 
 import logging
 from collections.abc import Iterator
@@ -43,18 +43,3 @@ def exclusive(folder: Path, work: str) -> Iterator[None]:
         lock.release()
         with suppress(OSError):  # the folder is not empty
             folder.rmdir()
-
-
-@contextmanager
-def waiting_lock(file: Path) -> Iterator[None]:
-    """Wait for the lock of a file, and hold it in the block; do not wait where there are no locks.
-
-    The file is created. The lock ends with the process, even when that is killed.
-    """
-    lock = FileLock(file)
-    with suppress(OSError):  # some network file systems have no locks
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

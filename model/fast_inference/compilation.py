@@ -13,10 +13,9 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from filelock import FileLock
 from numba import config, get_num_threads, njit, set_num_threads, types
 from numba.extending import register_jitable
-
-from util.lock import waiting_lock
 
 Kernel = Callable[..., None]
 
@@ -58,7 +57,7 @@ def compiled(loop: Callable[..., None], *arguments: types.Type) -> Kernel:
         return _compiled_for_now(loop, arguments)
     folder = kernel.stats.cache_path
     try:
-        with waiting_lock(Path(folder) / LOCK_FILE):
+        with FileLock(Path(folder) / LOCK_FILE):
             kernel.compile(arguments)
     except (OSError, EOFError, UnpicklingError) as error:
         log.warning(

@@ -26,5 +26,5 @@ class WorkerSettings:
 
     def computing(self, size: tuple[int, int]) -> tuple[torch.device, bool]:
         """Return the device, and whether networks compute in reduced precision on frames of `size` (H, W)."""
-        device = set_up_device(self)
+        device = set_up_device(self.device, self.no_tf32)
         return device, is_reduced(self.precision, device, size)

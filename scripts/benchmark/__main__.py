@@ -49,7 +49,7 @@ def main() -> None:
 
 def run_all(args: argparse.Namespace, report: Report) -> None:
     """Run the measurements of docs/SPEED.md, except those that do not fit into a GPU."""
-    kind = set_up_device(args).type
+    kind = set_up_device(args.device, args.no_tf32).type
     objects, frames, turns, batch, crop = SIZES[kind]
     video = {"frames": frames, "objects": objects}
     steps = {"batch_size": batch, "crop_size": crop, "turns": turns}

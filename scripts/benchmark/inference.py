@@ -56,7 +56,7 @@ def add_video_flags(add: Callable[..., object]) -> None:
 
 def run_inference(args: argparse.Namespace, report: Report) -> None:
     """Step both engines through the same frames, with each number of objects."""
-    device = set_up_device(args)
+    device = set_up_device(args.device, args.no_tf32)
     source = open_source(args.input)
     labels = read_label_map(args.mask)
     images = [normalise(source.read(i)) for i in range(min(args.frames, len(source.names)))]
@@ -116,7 +116,7 @@ def split_into(labels: NDArray[np.uint8], objects: int) -> NDArray[np.int64]:
 @torch.inference_mode()
 def run_read(args: argparse.Namespace, report: Report) -> None:
     """Time the read of one object at several numbers of remembered frames."""
-    device = set_up_device(args)
+    device = set_up_device(args.device, args.no_tf32)
     for frames in READ_FRAMES:
         timing, difference = time_read(frames, GRID, args.top_k, args.turns, device)
         report.timing(f"read, {frames} frames", timing, "reads/s")

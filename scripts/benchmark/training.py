@@ -35,7 +35,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def run(args: argparse.Namespace, report: Report) -> None:
     """Train from the same weights on the same batch in both ways; also compare their losses."""
     torch.manual_seed(0)
-    ranks = Ranks(set_up_device(args))
+    ranks = Ranks(set_up_device(args.device, args.no_tf32))
     batch = drawn_batch(args.batch_size, args.crop_size)
     network = PropagationNetwork()
     initialise_from_scratch(network, batch)

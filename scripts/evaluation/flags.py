@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from util.device import add_device_flags, add_precision_flags
-from util.flag_types import positive_float, positive_int, script_parser, whole_number, zip_path
+from util.flag_types import path_with, positive_float, positive_int, script_parser, whole_number
 from util.promptable import CLICK_MODEL, FIND_MODEL, GRAB_CUT
 
 Add = Callable[..., object]
@@ -115,7 +115,7 @@ def evaluation_parser(
         ("--contact_sheet", "write a picture of eight frames per video (default: OUTPUT_contact_sheet)"),
     ):
         add(flag, type=Path, nargs="?", const=BESIDE_OUTPUT, metavar="DIR", help=text)
-    add("--zip", type=zip_path, help="pack the masks for the benchmark's server")
+    add("--zip", type=path_with(".zip"), help="pack the masks for the benchmark's server")
     add("--flip", action="store_true", help="average with the result on the mirrored video: twice the time")
     add_engine_flags(parser, memory_frames)
     return parser

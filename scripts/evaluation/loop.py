@@ -95,7 +95,8 @@ def evaluate(
     whole_videos = videos
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
-    with joined_ranks(set_up_device(args), for_training=False) as ranks, ExitStack() as alone:
+    device = set_up_device(args.device, args.no_tf32)
+    with joined_ranks(device, for_training=False) as ranks, ExitStack() as alone:
         if ranks.is_first:
             if about:
                 log.info("%s", about)

@@ -83,7 +83,7 @@ def run_training(settings: argparse.Namespace, task: Callable[[argparse.Namespac
         settings: completed flags, see `util.hyper_para`.
         task: function that creates the task in each process.
     """
-    with joined_ranks(set_up_device(settings), for_training=True) as ranks:
+    with joined_ranks(set_up_device(settings.device, settings.no_tf32), for_training=True) as ranks:
         if not ranks.is_first:
             logging.getLogger().setLevel(logging.WARNING)
         torch.manual_seed(settings.seed)  # of new weights; samples and their order have separate generators

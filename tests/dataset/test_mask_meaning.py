@@ -130,6 +130,12 @@ def test_soft_edges_are_refused(kind, given, tmp_path):
         given(save(image, tmp_path / "m.png"))
 
 
+def test_a_photo_is_refused(given, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 256, (H, W, 3), np.uint8)
+    with pytest.raises(InputError, match=r"m\.png brings the number of colours above 255"):
+        given(save(Image.fromarray(photo), tmp_path / "m.png"))
+
+
 def test_small_objects_stay_objects(given, tmp_path):
     """Objects of a few pixels: three, and four beside as many large ones."""
     labels = np.zeros((H, W), np.uint8)

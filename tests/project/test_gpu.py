@@ -45,7 +45,8 @@ def test_convolutions_may_use_tf32_unless_the_flags_forbid_it(flags, allowed):
     parser = argparse.ArgumentParser()
     add_device_flags(parser.add_argument)
     torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = not allowed, True
-    set_up_device(parser.parse_args(flags))
+    args = parser.parse_args(flags)
+    set_up_device(args.device, args.no_tf32)
     assert torch.backends.cudnn.allow_tf32 == allowed
     assert not torch.backends.cuda.matmul.allow_tf32
 
