@@ -1,7 +1,7 @@
 """Checks of a video before the work: sizes, from file headers, and objects that vanish at working size."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,13 +42,37 @@ def check_video(video: Video, scored: bool = False) -> None:
                 "%s: ground truth %s (%d such): fitted to the frames for the score.",
                 *(video.name, sizes_of(others[0], image_size(others[0]), size), len(others)),
             )
-    known: set[int] = set()  # an object counts as lost only where it is first given
+    new_objects(video, size)
+
+
+def new_objects(video: Video, size: tuple[int, int]) -> dict[int, frozenset[int]]:
+    """Return for each frame the objects that it gives first; frames that give none have no entry.
+
+    A frame does not give an object without a pixel at working size; a warning names it.
+
+    Args:
+        video: frames with given masks.
+        size: (height, width) of the frames.
+    """
+    known: set[int] = set()
+    new: dict[int, frozenset[int]] = {}
     for index in sorted(video.masks):
         labels = video.read_given(index, size)
-        lost = vanishing(labels, video.short_side, known)
-        if lost and video.short_side is not None:
-            log.warning("%s", vanished(video.masks[index], lost, working_size(size, video.short_side)))
-        known |= pixel_counts(labels).keys()
+        left = labels
+        if video.short_side is not None:
+            working = working_size(size, video.short_side)
+            left = reduced(torch.from_numpy(labels.copy()), working).numpy()
+        counts, found = pixel_counts(labels), pixel_counts(left).keys() - known
+        if lost := [f"{each} ({counts[each]} px)" for each in counts if each not in found | known]:
+            log.warning(
+                "mask %s: no pixel is left of object %s when frames are reduced to %d x %d for the network, "
+                "so it is not segmented: use a larger size.",
+                *(video.masks[index], ", ".join(lost), working[1], working[0]),
+            )
+        if found:
+            new[index] = frozenset(found)
+            known |= found
+    return new
 
 
 def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
@@ -84,27 +108,3 @@ def check_masks(paths: Iterable[Path], size: tuple[int, int]) -> None:
     """Check by their headers that masks fit frames of size (height, width); raise InputError otherwise."""
     for path in paths:
         check_fit(path, image_size(path), size)
-
-
-def vanishing(labels: NDArray[np.uint8], short_side: int | None, known: Collection[int]) -> dict[int, int]:
-    """Return the objects without a pixel at working size, and their number of pixels at full size.
-
-    Args:
-        labels: labels given on a frame, `H x W`.
-        short_side: shorter side of the frames for the network, see `Video`.
-        known: objects that earlier frames gave, which are left out.
-    """
-    if short_side is None:
-        return {}
-    working = working_size((labels.shape[0], labels.shape[1]), short_side)
-    left = pixel_counts(reduced(torch.from_numpy(labels.copy()), working).numpy())
-    return {n: count for n, count in pixel_counts(labels).items() if n not in left and n not in known}
-
-
-def vanished(path: Path, lost: Mapping[int, int], working: tuple[int, int]) -> str:
-    """Return a sentence on objects that vanish at working size (h, w), with their pixels."""
-    objects = ", ".join(f"{label} ({count} px)" for label, count in lost.items())
-    return (
-        f"mask {path}: no pixel is left of object {objects} when frames are reduced to "
-        f"{working[1]} x {working[0]} for the network, so it is not segmented: use a larger size."
-    )

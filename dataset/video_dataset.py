@@ -9,9 +9,9 @@ from unicodedata import normalize
 
 from dataset.image_io import IMAGE_SUFFIXES, list_images
 from dataset.masks.readers import MASK_SUFFIXES
-from dataset.masks.user_masks import UserLabels, pixel_counts
-from dataset.video import Video, working_size
-from dataset.video_checks import check_masks, frame_size, vanished, vanishing
+from dataset.masks.user_masks import UserLabels
+from dataset.video import Video
+from dataset.video_checks import check_masks, frame_size, new_objects
 from dataset.video_files.frame_source import FrameSource, Selection, open_source
 from util.errors import InputError
 
@@ -86,7 +86,11 @@ def open_user_video(
             antialias=True,
         )
 
-    new = _new_objects(video(range(len(frames.names)), by_index, {}), size, masks)
+    new = new_objects(video(range(len(frames.names)), by_index, {}), size)
+    if not new:
+        raise InputError(
+            f"no mask of {masks} shows an object to segment: paint each in a different label or colour."
+        )
     first, last = min(new), max(new)
     given = {index - first: mask for index, mask in by_index.items() if index >= first}
     forward = video(range(first, len(frames.names)), given, {})
@@ -95,40 +99,6 @@ def open_user_video(
         arriving = {last - index: by_index[index] for index in new}
         back = video(range(last, -1, -1), arriving, {last - index: new[index] for index in new})
     return UserVideo(frames, forward, back)
-
-
-def _new_objects(video: Video, size: tuple[int, int], masks: Path) -> dict[int, frozenset[int]]:
-    """Return for each frame the labels that it gives first; frames that give none have no entry.
-
-    A frame does not give an object that vanishes at working size; a warning names it.
-
-    Args:
-        video: all frames, with all masks.
-        size: (height, width) of the frames.
-        masks: path of the masks, for the error message.
-
-    Raises:
-        InputError: no object is left.
-    """
-    known: set[int] = set()
-    new: dict[int, frozenset[int]] = {}
-    reasons: list[str] = []
-    for index in sorted(video.masks):
-        labels = video.read_given(index, size)
-        lost = vanishing(labels, video.short_side, known)
-        found = pixel_counts(labels).keys() - known - lost.keys()
-        if lost and video.short_side is not None:
-            reasons.append(vanished(video.masks[index], lost, working_size(size, video.short_side)))
-            if found or new:
-                log.warning("%s", reasons[-1])
-        if found:
-            new[index] = frozenset(found)
-            known |= found
-    if not new and reasons:
-        raise InputError(f"there is no object to segment: {reasons[0]}")
-    if not new:
-        raise InputError(f"no mask of {masks} shows an object: paint each in a different label or colour.")
-    return new
 
 
 def _key(name: str) -> tuple[str, int]:

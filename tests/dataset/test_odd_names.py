@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import read_png, run_main, slow, write_labels
+from dataset.video_dataset import open_user_video
+from tests.conftest import run_main, slow, write_labels
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), np.uint8)
 LABELS = np.zeros((32, 48), np.uint8)
@@ -27,13 +28,8 @@ def write_pictures(folder, stems, suffix="jpg"):
     return folder
 
 
-@pytest.fixture
-def propagate(preloaded, monkeypatch):
-    return lambda *flags: run_main(monkeypatch, "scripts.propagate_video", *flags, *preloaded)
-
-
 @pytest.mark.parametrize("kind", [slow("no_text"), "long", slow("odd")])
-def test_results_are_written_under_the_names_of_the_frames(kind, propagate, tmp_path):
+def test_results_are_written_under_the_names_of_the_frames(kind, preloaded, monkeypatch, tmp_path):
     stems = STEMS[kind]
     frames = write_pictures(tmp_path / stems[1], stems)
     write_labels(tmp_path / "m.png", LABELS)
@@ -41,7 +37,7 @@ def test_results_are_written_under_the_names_of_the_frames(kind, propagate, tmp_
     flags = ["--input", frames, "--masks", tmp_path / "m.png", "--output", out, "--save_probs", probs]
     film, sheet = tmp_path / f"{stems[0]}.mp4", tmp_path / f"{stems[0]}.jpg"
     flags += ["--overlay", film, "--contact_sheet", sheet]
-    propagate(*flags)
+    run_main(monkeypatch, "scripts.propagate_video", *flags, *preloaded)
     assert {path.name for path in out.glob("[!.]*")} == {f"{stem}.png" for stem in stems}
     assert {path.name for path in probs.glob("*")} == {f"{stem}.npz" for stem in stems}
     assert film.is_file()
@@ -49,11 +45,9 @@ def test_results_are_written_under_the_names_of_the_frames(kind, propagate, tmp_
 
 
 @pytest.mark.parametrize("numbered", [True, False])
-def test_names_of_masks_and_frames_match_in_any_unicode_form(numbered, propagate, tmp_path):
+def test_names_of_masks_and_frames_match_in_any_unicode_form(numbered, tmp_path):
     stems = [normalize("NFD", f"Prüfung {number}" if numbered else "äöü"[number]) for number in range(3)]
     frames = write_pictures(tmp_path / "frames", stems)
     write_labels(tmp_path / "masks" / f"{normalize('NFC', stems[1])}.png", LABELS)
-    out = tmp_path / "out"
-    propagate("--input", frames, "--masks", tmp_path / "masks", "--output", out)
-    assert {path.name for path in out.glob("[!.]*")} == {f"{stem}.png" for stem in stems[1:]}
-    assert np.array_equal(read_png(out / f"{stems[1]}.png"), LABELS)
+    video = open_user_video(frames, tmp_path / "masks", short_side=480).forward
+    assert video.frames.names == stems[1:]
