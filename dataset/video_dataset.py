@@ -148,7 +148,7 @@ def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> d
         index = frame_of(file)
         if index is None:
             raise InputError(
-                f"mask {file} is not named after a frame; the frames are named {names[0]} to {names[-1]}."
+                f"{file} is not named after a frame; the frames are named {names[0]} to {names[-1]}."
             )
         if found.setdefault(index, file) != file:
             raise InputError(f"{found[index]} and {file.name} belong to the same frame: keep one of them.")

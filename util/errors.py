@@ -9,7 +9,6 @@ from io import TextIOWrapper
 from util.stop_request import die_of_signals, leave_on_signals
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # disk full, quota exceeded, file too large
-NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
 NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}  # a file is where a folder should be
 
 
@@ -46,8 +45,6 @@ def explained(error: OSError) -> str:
     place = f"{where}: {what}" if where else f"a file could not be written or read: {what}"
     if error.errno in NO_SPACE:
         return f"{place}; free disk space, then run the same command again."
-    if error.errno in NO_RIGHT:
-        return f"{place}; give another place, or the right to read and write there."
     if error.errno in NO_FOLDER:
         return f"{place}; a file is in the way of a folder: give another place, or move it."
     return f"{place}."

@@ -7,12 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+SHELL_STATUS = 128  # plus a signal: how shells count the exit status of a process that it ended
 RAISED_AGAIN = 0.05  # seconds after which a lost exception is raised again
-
-
-def exit_status(number: int) -> int:
-    """Return the exit status of a process that ended by a signal, as shells count it."""
-    return 128 + number
 
 
 class Stopped(SystemExit):
@@ -40,7 +36,7 @@ def die_of_signals() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    raise Stopped(exit_status(number))
+    raise Stopped(SHELL_STATUS + number)
 
 
 def _when_lost(lost: "sys.UnraisableHookArgs") -> None:
@@ -76,7 +72,7 @@ class StopRequest:
     @property
     def status(self) -> int:
         """Exit status for the signal; that of SIGTERM when another process received it."""
-        return exit_status(signal.Signals[self.received or "SIGTERM"])
+        return SHELL_STATUS + signal.Signals[self.received or "SIGTERM"]
 
     def __enter__(self) -> "StopRequest":
         self.before = {number: signal.signal(number, self._note) for number in self.SIGNALS}

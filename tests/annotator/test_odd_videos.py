@@ -3,7 +3,7 @@
 import json
 import os
 import time
-import zipfile
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,12 +11,13 @@ import av
 import numpy as np
 import pytest
 
+from scripts.annotator.export import export
 from scripts.annotator.gaps import gaps
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.rounds import Rounds
 from scripts.annotator.settings import WorkerSettings
 from tests.annotator.browser import PATIENCE, Annotator
-from tests.annotator.parts import FRAMES, disc, frames, session, stroke, write_frames
+from tests.annotator.parts import FRAMES, add, disc, frames, session, stroke, write_frames
 from tests.annotator.test_access import ask
 from tests.conftest import run_main, write_video
 from tests.dataset.encoded_videos import packets_of
@@ -24,35 +25,6 @@ from util.errors import InputError
 
 NO_UTF8 = os.fsdecode(b"caf\xe9")
 MISSING = [4, 5]
-
-
-@pytest.fixture
-def started():
-    """Start servers; `post` returns an answer, or the job that was started when it is over."""
-    running = []
-
-    def start(video, workspace):
-        server = Annotator(video, workspace, size=48)
-        running.append(server)
-
-        def post(path, body):
-            answer, content = ask(server, path, "POST", body)
-            assert answer.status == 200, content
-            job = json.loads(content)
-            end = time.monotonic() + PATIENCE
-            while job.get("state") == "running":
-                assert time.monotonic() < end
-                job = json.loads(ask(server, "/api/state")[1])["job"]
-                time.sleep(0.02)
-            return job
-
-        post("/api/edit", {"kind": "add", "name": "disc", "colour": "#e69f00"})
-        post("/api/edit", stroke([[50, 48], [60, 48]], radius=15.0))
-        return server, post
-
-    yield start
-    for server in running:
-        server.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +56,22 @@ def test_missing_frames_of_a_damaged_video_get_no_masks(damaged, tmp_path, loade
     assert [bool(found[frame].any()) for frame in (4, 5, 6)] == [False, False, True]
 
 
-def test_missing_frames_of_a_damaged_video_are_left_out_of_exports(damaged, started, tmp_path):
-    _, post = started(damaged, tmp_path / "w")
+def test_missing_frames_of_a_damaged_video_are_left_out_of_exports(damaged, tmp_path):
     kinds = "png", "davis", "youtube", "coco", "overlay"
-    exports = {kind: post("/api/export", {"kind": kind}) for kind in kinds}
-    assert {job["state"] for job in exports.values()} == {"done"}
+    with session(damaged, tmp_path / "w") as opened:
+        add(opened, "disc")
+        opened.edit(stroke([[50, 48], [60, 48]], radius=15.0))
+        found = {kind: export(kind, opened, tmp_path / "out", lambda *_: None) for kind in kinds}
     left = [f"{index:05}" for index in range(FRAMES) if index not in MISSING]
-    for kind, folder in (("png", ""), ("davis", "JPEGImages/480p/clip/"), ("youtube", "Annotations/clip/")):
-        with zipfile.ZipFile(exports[kind]["result"]["path"]) as archive:
-            names = archive.namelist()
-        assert sorted(Path(name).stem for name in names if folder in name and not name.endswith("/")) == left
-    images = json.loads(Path(exports["coco"]["result"]["path"]).read_text())["images"]
+    (davis,), (youtube,) = (
+        list(found[kind].rglob(f"{folder}/clip"))
+        for kind, folder in (("davis", "JPEGImages/480p"), ("youtube", "Annotations"))
+    )
+    for folder in (found["png"], davis, youtube):
+        assert sorted(path.stem for path in folder.iterdir()) == left
+    images = json.loads(found["coco"].read_text())["images"]
     assert [image["id"] for image in images] == [int(name) for name in left]
-    with av.open(exports["overlay"]["result"]["path"]) as film:
+    with av.open(str(found["overlay"])) as film:
         assert sum(1 for _ in film.decode(video=0)) == len(left)
 
 
@@ -109,7 +84,7 @@ def test_a_video_whose_first_frame_is_damaged_opens(damaged, tmp_path):
 
 
 @pytest.mark.parametrize("name", [f"{NO_UTF8}.mp4", f"{'x' * 242}.mp4", ".clip"])
-def test_odd_names_of_videos_reach_the_page_and_the_exports(name, started, tmp_path):
+def test_odd_names_of_videos_reach_the_page_and_the_exports(name, tmp_path):
     video = tmp_path / "in" / name
     if name.endswith(".mp4"):
         write_video(tmp_path / "clip.mp4", frames(), "mp4v")
@@ -117,12 +92,16 @@ def test_odd_names_of_videos_reach_the_page_and_the_exports(name, started, tmp_p
         (tmp_path / "clip.mp4").rename(video)
     else:
         write_frames(video)
-    server, post = started(video, tmp_path / "w")
-    assert json.loads(ask(server, "/api/state")[1])["video"]["name"] == name
-    for kind in ("davis", "overlay", "coco"):
-        job = post("/api/export", {"kind": kind})
-        assert job["state"] == "done", job
-        assert ask(server, f"/exports/{quote(job['result']['name'])}")[0].status == 200
+    with closing(Annotator(video, tmp_path / "w", size=48)) as server:
+        assert json.loads(ask(server, "/api/state")[1])["video"]["name"] == name
+        for kind in ("davis", "overlay", "coco"):
+            job = json.loads(ask(server, "/api/export", "POST", {"kind": kind})[1])
+            end = time.monotonic() + PATIENCE
+            while job["state"] == "running" and time.monotonic() < end:
+                time.sleep(0.02)
+                job = json.loads(ask(server, "/api/state")[1])["job"]
+            assert job["state"] == "done", job
+            assert ask(server, f"/exports/{quote(job['result']['name'])}")[0].status == 200
     images = json.loads(Path(job["result"]["path"]).read_text())["images"]
     if video.is_dir():
         assert [image["file_name"] for image in images] == sorted(path.name for path in video.iterdir())
