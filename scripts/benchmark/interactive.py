@@ -37,7 +37,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run(args: argparse.Namespace, report: Report) -> None:
     """Compare two rounds, of which the second corrects the middle frame; raise InputError for few frames."""
-    device = set_up_device(args)
+    device = set_up_device(args.device, args.no_tf32)
     source = open_source(args.input)
     frames = [normalise(source.read(index)) for index in range(min(args.frames, len(source.names)))]
     if len(frames) < 5:
