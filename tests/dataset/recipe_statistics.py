@@ -18,13 +18,7 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def check_stats(draws: Sequence[float], golden: Mapping[str, Any], digits: int) -> None:
-    """Compare mean and quantiles; draws below `FEWEST` are skipped.
-
-    Args:
-        draws: values.
-        golden: n, mean, sd, q.
-        digits: decimals of the golden values.
-    """
+    """Compare mean and quantiles with golden ones of `digits` decimals; skip less than `FEWEST` draws."""
     values = np.round(np.asarray(draws, float), digits)
     assert golden["n"] > 0 or not len(values)
     if len(values) < FEWEST:

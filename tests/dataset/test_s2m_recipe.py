@@ -129,17 +129,14 @@ def test_lines_without_gaps_and_structuring_elements_are_exact(name):
 def error(name):
     """An input of the robot's statistics."""
     kind, _, rest = name.partition("_")
-    plane = np.zeros((SIZE, SIZE), np.uint8)
     if kind == "whole":
         return region(rest)
     if kind == "perturbed":
         base, _, side = rest.partition("_")
         mask, truth = perturbed_mask(base), region(base)
         return mask & (1 - truth) if side == "fp" else truth & (1 - mask)
-    if kind == "square3":
-        plane[200:203, 200:203] = 1
-    if kind == "line2":
-        plane[100:102, 50:350] = 1
+    plane = np.zeros((SIZE, SIZE), np.uint8)
+    plane[{"square3": np.s_[200:203, 200:203], "line2": np.s_[100:102, 50:350]}.get(kind, np.s_[:0])] = 1
     return plane
 
 

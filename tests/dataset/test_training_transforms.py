@@ -51,8 +51,7 @@ def test_draws_fill_their_ranges():
     jitters = [JitterRange(0.1, 0.05, 0.03, 0.02).draw(random) for _ in range(300)]
     assert len({tuple(name for name, _ in steps) for steps in jitters}) == 24  # in every order
     hues = [dict(steps)["hue"] for steps in jitters]
-    assert -0.02 <= min(hues) < -0.018
-    assert 0.018 < max(hues) <= 0.02
+    assert (min(hues), max(hues)) == pytest.approx((-0.02, 0.02), abs=0.002)
     assert len(JitterRange(0.1, 0.1, 0.1).draw(random)) == 3
 
 
