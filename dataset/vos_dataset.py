@@ -147,7 +147,8 @@ class VOSDataset(SampleSet):
         self.repeats = repeats
         self._max_jump = shared_int(max_jump)
         # Only names are stored: each worker would hold the paths of BL30K's millions of frames.
-        there = _videos(mask_root, subset)
+        folders = (path for path in mask_root.glob("[!.]*") if path.is_dir())
+        there = sorted(path.name for path in folders if subset is None or path.name in subset)
         self.videos = [name for name in there if len(self._frames(name)) >= FRAMES]
         if absent := sorted(set(subset or there) - set(self.videos)):
             log.warning(
@@ -244,14 +245,6 @@ class VOSDataset(SampleSet):
             image = to_grey(image)
         image = warp(image, drawn.affines[frame].matrix(*size), size)
         return adjust(image, drawn.frame_jitters[frame])
-
-
-def _videos(root: Path, subset: Collection[str] | None) -> list[str]:
-    """Return the names of the folders in a folder; hidden ones are unfinished work of a generator."""
-    if not root.is_dir():
-        return []
-    names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return names if subset is None else [name for name in names if name in set(subset)]
 
 
 def _labels(mask: Tensor) -> list[int]:

@@ -44,14 +44,6 @@ class FusionRun:
         """Return the path of an object's probabilities on a frame."""
         return self.folder / f"{begun:05}" / f"{label:05}" / f"{frame:05}.png"
 
-    def labels(self, begun: int) -> list[int]:
-        """Return the labels of the objects that were propagated from a frame."""
-        return numbers(self.folder / f"{begun:05}")
-
-    def reached(self, begun: int, label: int) -> list[int]:
-        """Return the frames that an object was propagated to, with the frame that it was propagated from."""
-        return numbers(self.folder / f"{begun:05}" / f"{label:05}")
-
     def reach(self, label: int, a: int, b: int, t: int) -> bool:
         """Return whether an object was propagated from a to b and t, and from b to t."""
         return all(self.prob(begun, label, frame).is_file() for begun, frame in ((a, b), (a, t), (b, t)))
@@ -100,13 +92,14 @@ def draw(video: FusionVideo, random: Random) -> Draw | None:
     """
     run = chosen(video.runs, random)
     a = chosen(run.beginnings, random)
-    label = chosen(run.labels(a), random)
-    t = chosen(run.reached(a, label), random)
+    labels = numbers(run.folder / f"{a:05}")
+    label = chosen(labels, random)
+    t = chosen(numbers(run.prob(a, label, 0).parent), random)
     seconds = [b for b in run.beginnings if b != a and run.reach(label, a, b, t)]
     if not seconds:
         return None
     b = chosen(seconds, random)
-    others = [other for other in run.labels(a) if other != label and run.reach(other, a, b, t)]
+    others = [other for other in labels if other != label and run.reach(other, a, b, t)]
     second = chosen(others, random) if others else NO_OBJECT
     place = random.random(), random.random()
     return Draw(video, run, a, b, t, (label, second), place, random.random() < 0.5)
@@ -220,7 +213,7 @@ def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
         InputError: there are no generated masks, or their video is missing.
     """
     found: dict[str, FusionVideo] = {}
-    for folder in sorted(runs.glob("*/[!.]*/")):
+    for folder in sorted(path for path in runs.glob("*/[!.]*") if path.is_dir()):
         begun = [number for number in numbers(folder) if any((folder / f"{number:05}").iterdir())]
         if len(begun) < 2:
             log.warning("%s is left out: masks were propagated from less than two of its frames.", folder)
