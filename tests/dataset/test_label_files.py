@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.davis_test_dataset import davis_2016, davis_2017
 from dataset.masks.readers import read_label_map, read_labels, read_merged
 from dataset.masks.writer import write_mask
 from dataset.video_dataset import open_user_video
@@ -117,14 +116,6 @@ def test_255_is_void_in_paletted_masks_unless_it_is_alone(frames, tmp_path):
     assert np.array_equal(first_mask(frames, tmp_path / "alone.png"), np.where(WITH_VOID == 255, 255, 0))
     assert not read_label_map(tmp_path / "alone.png").any()  # as ground truth: no object is left
     assert np.array_equal(read_merged(tmp_path / "p.png") > 0, WITH_VOID > 0)
-
-
-def test_void_is_no_object_of_davis_2017_but_white_is_the_object_of_davis_2016(tmp_path):
-    frame = np.zeros((1, *WITH_VOID.shape, 3), np.uint8)
-    write_davis(tmp_path / "2017/trainval", "v", frame, [WITH_VOID])
-    write_davis(tmp_path / "2016", "v", frame, [np.where(WITH_VOID > 0, 255, 0)])
-    assert np.array_equal(davis_2017(tmp_path / "2017", "val")[0].read(0).mask, OBJECTS)
-    assert np.array_equal(davis_2016(tmp_path / "2016")[0].read(0).mask > 0, WITH_VOID > 0)
 
 
 def test_masks_of_one_frame_and_empty_ones(frames, tmp_path):
