@@ -53,25 +53,12 @@ def compiled(loop: Callable[..., None], *arguments: types.Type) -> Kernel:
     use_threads_of_torch()
     try:
         kernel = njit(**PARALLEL, cache=True)(loop)
-    except RuntimeError:  # no cache folder is writable
-        return _compiled_for_now(loop, arguments)
-    folder = kernel.stats.cache_path
-    try:
-        with FileLock(Path(folder) / LOCK_FILE):
+        with FileLock(Path(kernel.stats.cache_path) / LOCK_FILE):
             kernel.compile(arguments)
-    except (OSError, EOFError, UnpicklingError) as error:
-        log.warning(
-            "compiled loops cannot be cached in %s (%s): empty the folder to save time.", folder, error
-        )
-        return _compiled_for_now(loop, arguments)
-    kernel.disable_compile()
-    return kernel
-
-
-def _compiled_for_now(loop: Callable[..., None], arguments: tuple[types.Type, ...]) -> Kernel:
-    """Compile a loop without the cache on disk."""
-    kernel = njit(**PARALLEL)(loop)
-    kernel.compile(arguments)
+    except (RuntimeError, OSError, EOFError, UnpicklingError) as error:  # no folder, or damaged files in it
+        log.warning("compiled loops cannot be cached, which takes time in each run: %s", error)
+        kernel = njit(**PARALLEL)(loop)
+        kernel.compile(arguments)
     kernel.disable_compile()
     return kernel
 

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.fast_inference.replacement import replace_modules
 from model.modules import ResBlock
 from model.resnet import Bottleneck
 
@@ -71,10 +70,8 @@ def fuses(device: torch.device, dtype: torch.dtype) -> bool:
 
 def fuse_blocks(network: nn.Module) -> None:
     """Replace the blocks of a network with folded batch norms by fused ones, in place."""
-
-    def quicker(_: str, module: nn.Module) -> nn.Module | None:
+    for name, module in [*network.named_modules()]:
         if isinstance(module, Bottleneck):
-            return FusedBottleneck(module)
-        return FusedResBlock(module) if isinstance(module, ResBlock) else None
-
-    replace_modules(network, quicker)
+            network.set_submodule(name, FusedBottleneck(module))
+        elif isinstance(module, ResBlock):
+            network.set_submodule(name, FusedResBlock(module))

@@ -9,7 +9,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.fast_inference.cuda_graphs import replay_on_gpu
 from model.fast_inference.fused_blocks import fuse_blocks, fuses
-from model.fast_inference.precision import has_numba, uses_winograd
 from model.network import PropagationNetwork
 from util.device import amp_dtype
 
@@ -21,9 +20,10 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
     """Prepare a network for inference in place, and return it in eval mode, without gradients.
 
     Its state dict is no longer that of a checkpoint: batch norm is folded into convolutions. Features have
-    their channels last. On a CPU with Numba the memory is read by compiled code, and wide convolutions use
-    Winograd's minimal filtering (in bfloat16 unless a trial finds direct convolutions quicker). On a GPU bias
-    and ReLU are fused into convolutions, and calls are replayed as CUDA graphs.
+    their channels last. On a CPU the memory is read by compiled code, and wide convolutions use Winograd's
+    minimal filtering, except in bfloat16 on a processor with AMX, whose matrix products make direct
+    convolutions quicker. On a GPU bias and ReLU are fused into convolutions, and calls are replayed as CUDA
+    graphs.
 
     Args:
         network: network with its weights, in float32.
@@ -32,13 +32,13 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
     """
     dtype = amp_dtype(device) if amp else next(network.parameters()).dtype
     fold_batch_norm(network.eval().requires_grad_(False))
-    if device.type == "cpu" and has_numba():
+    if device.type == "cpu":  # Numba is imported only where it is used: that takes time
         from model.fast_inference.top_k_read import quickest_read
         from model.fast_inference.winograd import use_winograd
 
         if isinstance(network, PropagationNetwork):
             network.read_memory = quickest_read
-        if uses_winograd(dtype):
+        if dtype == torch.float32 or not torch.cpu._is_amx_tile_supported():
             use_winograd(network, dtype)
     network.to(device, dtype).to(memory_format=torch.channels_last)
     if device.type == "cuda":
@@ -50,7 +50,7 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
 
 def quicken_training(network: nn.Module, device: torch.device) -> None:
     """Use Winograd convolutions in float32 training steps on a CPU; names of weights stay."""
-    if device.type == "cpu" and has_numba():
+    if device.type == "cpu":
         from model.fast_inference.winograd_steps import use_winograd_in_training
 
         use_winograd_in_training(network)

@@ -16,9 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.fast_inference.compilation import use_threads_of_torch
-from model.fast_inference.replacement import replace_modules
-from model.fast_inference.tile_kernels import LANES, bits_of, input_sums, product_sums
-from model.fast_inference.toom_cook import POINTS, TAPS, Tile, matrices
+from model.fast_inference.tile_kernels import (
+    LANES,
+    POINTS,
+    TAPS,
+    Tile,
+    bits_of,
+    input_sums,
+    matrices,
+    product_sums,
+)
 from model.modules import ALL, PartialConv2d
 
 # Tiles of float32 at strides 4 and 8, and at stride 16, where large tiles reach over the edge and kernels
@@ -127,20 +134,11 @@ def kernel_sums(tile: Tile) -> Tensor:
 
 def use_winograd(network: nn.Module, dtype: torch.dtype) -> None:
     """Replace the suited convolutions of a network by Winograd convolutions in `dtype`, in place."""
-
-    def quicker(name: str, module: nn.Module) -> nn.Module | None:
+    for name, module in [*network.named_modules()]:
         if isinstance(module, nn.Conv2d) and is_suited(module, dtype):
-            return WinogradConv2d(module, dtype, tile_of(name, dtype))
-        return None
-
-    replace_modules(network, quicker)
-
-
-def tile_of(name: str, dtype: torch.dtype) -> Tile:
-    """Return the tile for the convolution with a name in a network."""
-    if dtype == torch.bfloat16:
-        return BFLOAT16_TILE
-    return COARSE_TILE if FINE.isdisjoint(name.split(".")) else FINE_TILE
+            tile = COARSE_TILE if FINE.isdisjoint(name.split(".")) else FINE_TILE
+            tile = BFLOAT16_TILE if dtype == torch.bfloat16 else tile
+            network.set_submodule(name, WinogradConv2d(module, dtype, tile))
 
 
 def is_suited(conv: nn.Conv2d, dtype: torch.dtype) -> bool:

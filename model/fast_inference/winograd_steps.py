@@ -15,9 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from model.fast_inference.replacement import replace_modules
-from model.fast_inference.tile_kernels import LANES, bits_of, gradient_sums
-from model.fast_inference.toom_cook import TAPS, Tile
+from model.fast_inference.tile_kernels import LANES, TAPS, Tile, bits_of, gradient_sums
 from model.fast_inference.winograd import combined_inputs, convolve, is_suited, kernel_sums
 from model.modules import ALL, PartialConv2d
 
@@ -83,18 +81,14 @@ class WinogradConvolution(torch.autograd.Function):
 
 def use_winograd_in_training(network: nn.Module) -> None:
     """Replace the wide convolutions of a network by Winograd convolutions; weights and names stay."""
-
-    def quicker(_: str, module: nn.Module) -> nn.Module | None:
-        if not isinstance(module, nn.Conv2d):
-            return None
-        parts = module.parts if isinstance(module, PartialConv2d) else (ALL,)
-        return WinogradTrainedConv2d(module) if is_wide(module, parts) else None
-
-    replace_modules(network, quicker)
+    for name, module in [*network.named_modules()]:
+        if isinstance(module, nn.Conv2d) and is_wide(module):
+            network.set_submodule(name, WinogradTrainedConv2d(module))
 
 
-def is_wide(conv: nn.Conv2d, parts: tuple[slice, ...]) -> bool:
+def is_wide(conv: nn.Conv2d) -> bool:
     """Return whether a convolution and each part of its input channels are wide enough to gain."""
+    parts = conv.parts if isinstance(conv, PartialConv2d) else (ALL,)
     widths = [conv.out_channels, *(len(range(conv.in_channels)[part]) for part in parts)]
     whole_blocks = all(width % LANES == 0 and width >= LEAST_CHANNELS for width in widths)
     return whole_blocks and is_suited(conv, torch.float32)

@@ -127,7 +127,7 @@ def time_read(
     frames: int, grid: Sequence[int], top_k: int, turns: int, device: torch.device = CPU
 ) -> tuple[Timing, float]:
     """Time our read and the plain one on the same random memory; also return their largest difference."""
-    from model.fast_inference.top_k_read import quickest_read  # needs Numba
+    from model.fast_inference.top_k_read import quickest_read  # imports Numba
 
     torch.manual_seed(0)
     positions = frames * grid[0] * grid[1]
