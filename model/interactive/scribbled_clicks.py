@@ -12,9 +12,10 @@ from model.interactive.clicks import (
     PointSegmenter,
     checked_prompt,
 )
-from model.interactive.grab_cut import GrabCutSegmenter, mask_in_box
+from model.interactive.grab_cut import GrabCutSegmenter, mask_within
 from model.interactive.promptable import Mask, Picture
 from model.interactive.scribble_to_mask import ScribbleSegmenter
+from util.errors import InputError
 from util.promptable import GRAB_CUT
 
 DOT = 0.02  # width of a click as a scribble, relative to the shorter side
@@ -37,7 +38,11 @@ class ScribbledClicks:
         if (kinds > POSITIVE).any():
             left, top = np.ceil(at[kinds == TOP_LEFT][0]).astype(int).tolist()
             right, bottom = np.floor(at[kinds == BOTTOM_RIGHT][0]).astype(int).tolist()
-            mask = mask_in_box(picture, (left, top, right + 1, bottom + 1))
+            inside = np.zeros(size, bool)
+            inside[top : bottom + 1, left : right + 1] = True
+            if not inside.any():
+                raise InputError("the box holds no pixel: draw another one.")
+            mask = mask_within(picture, inside)
         strokes, width = no_scribbles(size), max(3, round(DOT * min(size)))
         for point, kind in zip(at, kinds, strict=True):
             if kind <= POSITIVE:

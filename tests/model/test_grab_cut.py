@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from dataset.interactive.scribbles import draw_stroke, no_scribbles
-from model.interactive.grab_cut import GrabCutSegmenter, mask_in_box
+from model.interactive.grab_cut import GrabCutSegmenter
+from model.interactive.scribbled_clicks import point_segmenter
 from util.errors import InputError
 
 SIZE = (90, 120)
@@ -74,13 +75,13 @@ def test_tiny_pictures_of_one_colour(label):
 
 def test_a_box_gives_the_mask_of_the_object_inside():
     picture, truth = textured()
-    mask = mask_in_box(picture, (12, 20, 58, 70))
+    segmenter, labels = point_segmenter("grabcut"), [2, 3]
+    mask = segmenter.segment(picture, [(12, 20), (57, 69)], labels)
     assert iou(mask, truth == 1) > 0.9
     outside = np.ones(SIZE, bool)
     outside[20:70, 12:58] = False
     assert not (mask & outside).any()
-    assert iou(mask_in_box(picture, (-5, -5, 500, 500)), truth > 0) > 0.9
-    assert mask_in_box(picture[:1, :1], (0, 0, 1, 1)).shape == (1, 1)
-    for empty in ((12, 20, 12, 70), (200, 0, 300, 50), (-9, -9, -1, -1)):
-        with pytest.raises(InputError, match="holds no pixel of a picture of 120 x 90"):
-            mask_in_box(picture, empty)
+    assert iou(segmenter.segment(picture, [(-5, -5), (500, 500)], labels), truth > 0) > 0.9
+    assert segmenter.segment(picture[:1, :1], [(0, 0), (0, 0)], labels).shape == (1, 1)
+    with pytest.raises(InputError, match="the box holds no pixel"):
+        segmenter.segment(picture, [(12.2, 20), (12.8, 70)], labels)
