@@ -6,7 +6,6 @@ the frame when it is due. `scripts/evaluation/loop.py`, the last of the five fil
 with videos and writes its masks.
 """
 
-import logging
 from collections.abc import Iterable
 
 import torch
@@ -21,13 +20,11 @@ from model.arguments import (
     frame_tensor,
     given_objects,
 )
-from model.frame_propagation import FramePropagation
+from model.frame_propagation import FramePropagation, fitting_into_memory
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 from util.errors import InputError
-
-log = logging.getLogger(__name__)
 
 
 class InferenceCore:
@@ -120,15 +117,9 @@ class InferenceCore:
         time, known = self.time + 1, self.labels
         padding = padding_for(*size)
         image = self.propagation.image(frame, padding)
-        prob = self.propagation.in_available_memory(lambda: self._segment(image), time, len(known))
+        with fitting_into_memory(time):
+            prob = self._segment(image)
         if mask is not None and labels:
-            corrected = self.bank.max_frames == 1 and not set(known).isdisjoint(labels)
-            if corrected and not last:
-                log.warning(
-                    "frame %d: the corrected mask is forgotten when the next frame is remembered, since the "
-                    "only permanent frame is the first: allow two (--max_memory_frames 2).",
-                    time,
-                )
             given = _by_label(self.propagation.on_device(mask), labels)
             known = known + [label for label in labels if label not in known]
             prob = _with_given(prob, {label: pad(given[label], padding) for label in given}, known)
@@ -188,10 +179,8 @@ class InferenceCore:
         if not permanent and not self.remember_previous:
             return
 
-        def write() -> None:
+        with fitting_into_memory(time):
             self.bank.write(*self.propagation.encode(image, objects), time, permanent, given)
-
-        self.propagation.in_available_memory(write, time, len(objects))
         if permanent:
             self.last_permanent = time
 

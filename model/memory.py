@@ -137,7 +137,6 @@ def read(
     width: int,
     top_k: int | None = None,
     km_sigma: float | None = None,
-    chunk_numbers: int | None = None,
 ) -> Tensor:
     """Read the memory for every query position.
 
@@ -151,15 +150,13 @@ def read(
         width: width of the query grid (used by the kernel alone).
         top_k: number of memory positions read per query position; None reads all.
         km_sigma: standard deviation of the KMN kernel in grid cells; None for no kernel.
-        chunk_numbers: number of affinities computed at once; None chooses by device. It does not change the
-            result.
 
     Returns:
         `B x Q x Cv`, dtype of the query.
     """
     batch, positions = memory_key.shape[:2]
     memory_key = memory_key.to(query_key.dtype)
-    chunk = max(1, (chunk_numbers or chunk_numbers_on(query_key.device)) // (batch * positions))
+    chunk = max(1, chunk_numbers_on(query_key.device) // (batch * positions))
     centres = None if km_sigma is None else kernel_centres(memory_key, query_key, chunk)
     # into one tensor: small results kept between freed chunks would fragment the heap
     readout = query_key.new_empty(batch, query_key.shape[1], memory_value.shape[-1])

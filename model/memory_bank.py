@@ -145,21 +145,17 @@ class MemoryBank:
         """Remove object `index`; the indices of later objects decrease by one."""
         del self.objects[index : index + 1]  # an object first seen on the last frame has no memory
 
-    def read(self, query_key: Tensor, width: int, objects: slice, chunk_numbers: int) -> Tensor:
+    def read(self, query_key: Tensor, width: int, objects: slice) -> Tensor:
         """Read the memory of k objects, `k x (h*w) x Cv`.
 
         Args:
             query_key: `1 x (h*w) x Ck`.
             width: width of the query grid.
             objects: slice of the objects.
-            chunk_numbers: number of affinities computed at once.
         """
         options: dict[str, Any] = {"width": width, "top_k": self.top_k, "km_sigma": self.km_sigma}
         return torch.cat(
-            [
-                self.read_one(*each.view(), query_key, **options, chunk_numbers=chunk_numbers)
-                for each in self.objects[objects]
-            ]
+            [self.read_one(*each.view(), query_key, **options) for each in self.objects[objects]]
         )
 
     @property

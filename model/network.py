@@ -42,7 +42,6 @@ class PropagationNetwork(nn.Module):
 
     Attributes:
         read_memory: `model.memory.read`, or a faster function with the same result.
-        free_memory: frees caches that only save time; None without such caches.
     """
 
     def __init__(self, single_object: bool = False) -> None:
@@ -54,7 +53,6 @@ class PropagationNetwork(nn.Module):
         self.kv_q_f16 = KeyValue()
         self.decoder = Decoder()
         self.read_memory: Callable[..., Tensor] = read
-        self.free_memory: Callable[[], None] | None = None
         self.train()  # so that batch norm is frozen from the start
 
     def train(self, mode: bool = True) -> "PropagationNetwork":

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -76,12 +75,6 @@ class ReplayedFunction:
                     return self.function(*args)
             self.recordings.move_to_end(key)
             return replay(self.recordings[key], tensors)
-
-    def forget(self) -> None:
-        """Free all graphs; frequent calls are captured again."""
-        with self.workspace.lock:
-            self.recordings.clear()
-            self.calls.clear()
 
     def _record(self, key: object, leaves: list[Any], structure: TreeSpec) -> bool:
         """Capture a call and return whether it succeeded."""
@@ -151,10 +144,3 @@ def replay_on_gpu(network: nn.Module) -> None:
     for name in RECORDED:
         if hasattr(network, name):
             setattr(network, name, ReplayedFunction(getattr(network, name), network, workspace))
-            setattr(network, "free_memory", partial(forget_recordings, network))  # noqa: B010
-
-
-def forget_recordings(network: nn.Module) -> None:
-    """Free the GPU memory of a network's graphs."""
-    for name in RECORDED:
-        getattr(network, name).forget()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.aggregation import aggregate, most_probable
 from model.arguments import Array, check_counts, frame_tensor, given_objects, label_list
-from model.frame_propagation import FramePropagation
+from model.frame_propagation import FramePropagation, fitting_into_memory
 from model.interactive.fusion import FusionNetwork
 from model.interactive.rounds import Round, passes_of
 from model.interactive.store import DTYPES, Given, ProbabilityStore, QueryCache, State
@@ -96,7 +96,7 @@ class InteractiveCore:
         self.padding = left, right, top, bottom = padding_for(height, width)
         padded = height + top + bottom, width + left + right
         self.queries = QueryCache(query_bytes)
-        self.propagation = FramePropagation(network, objects_at_once, self.queries.queries.clear)
+        self.propagation = FramePropagation(network, objects_at_once)
         self.store = ProbabilityStore(store, store_bytes, padded, self.propagation.device)
         self.state = State(label_list(labels))
         self.round: Round | None = None
@@ -134,7 +134,8 @@ class InteractiveCore:
         for label in known if given.dim() == 2 else listed:
             objects[known.index(label)] = given == label if given.dim() == 2 else given[listed.index(label)]
         prob = aggregate(pad(objects, self.padding), hard=given.dim() == 2)
-        remembered = self._remembered(index, prob, known)
+        with fitting_into_memory(index):
+            remembered = self._remembered(index, prob, known)
         stored = self.store.put(prob, known)
 
         self._earlier.append(self.state.snapshot())
@@ -164,14 +165,9 @@ class InteractiveCore:
         return most_probable(self.prob(index), [0, *self.state.labels])
 
     def propagate(
-        self,
-        first: int | None = None,
-        last: int | None = None,
-        forward: bool = True,
-        backward: bool = True,
-        sources: Iterable[int] | None = None,
+        self, first: int | None = None, last: int | None = None, forward: bool = True, backward: bool = True
     ) -> Iterator[int]:
-        """Propagate masks to other frames, and yield each frame's index when it is done.
+        """Propagate masks given since the last complete round; yield each frame's index when it is done.
 
         Finished frames stay when the caller stops early. A call without arguments then continues the round; a
         call with arguments, or after another change, begins a new round.
@@ -181,28 +177,24 @@ class InteractiveCore:
             last: last frame whose results are kept; None for the end.
             forward: whether to propagate forward.
             backward: whether to propagate backward.
-            sources: given frames to propagate from; None for those given since the last complete round.
 
         Raises:
-            InputError: the range is empty, or a source was not given.
+            InputError: the range is empty.
         """
         end = len(self.frames) - 1
         kept = 0 if first is None else self._index(first), end if last is None else self._index(last)
-        chosen = sorted(self.state.pending if sources is None else {self._index(index) for index in sources})
-        strange = [index for index in chosen if index not in self.state.given]
         if kept[0] > kept[1]:
             raise InputError(f"there are no frames from {kept[0]} to {kept[1]}: give another range.")
-        if strange:
-            raise InputError(f"frame {strange[0]} was not given: masks are propagated from given frames.")
         is_whole = kept == (0, end) and forward and backward
-        if self.round is None or not is_whole or sources is not None:
+        if self.round is None or not is_whole:
+            sources = sorted(self.state.pending)
             steps = [step for step, wanted in ((1, forward), (-1, backward)) if wanted]
-            passes = passes_of(self.state, chosen, kept, len(self.frames), steps)
+            passes = passes_of(self.state, sources, kept, len(self.frames), steps)
             self.round = None
             if not passes:
                 return iter(())
             self._earlier.append(self.state.snapshot())
-            self.round = Round(passes, kept, chosen if is_whole else [])
+            self.round = Round(passes, kept, sources if is_whole else [])
         return self._frames_of(self.round)
 
     def _frames_of(self, current: Round) -> Iterator[int]:
@@ -221,11 +213,6 @@ class InteractiveCore:
                 f"{self.size[0]}: give frames of one size."
             )
         return self.propagation.image(frame, self.padding)
-
-    def encode(self, index: int, image: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode a frame with its objects, see `FramePropagation.encode`."""
-        encode = self.propagation.encode
-        return self.propagation.in_available_memory(lambda: encode(image, objects), index, len(objects))
 
     @torch.inference_mode()
     def bank(self, labels: Sequence[int]) -> MemoryBank:
@@ -249,7 +236,7 @@ class InteractiveCore:
         shown = [k for k, label in enumerate(labels) if label in known or (prob[k + 1] > 0.5).any()]
         if not shown:
             return Given(index, {})
-        encoded = self.encode(index, self.image(index), prob[[k + 1 for k in shown]])
+        encoded = self.propagation.encode(self.image(index), prob[[k + 1 for k in shown]])
         rows = zip(*(each.cpu() for each in encoded), strict=True)
         return Given(index, {labels[k]: row for k, row in zip(shown, rows, strict=True)})
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate
+from model.frame_propagation import fitting_into_memory
 from model.interactive.fusion import fuse, moved_difference, time_shares
 from model.interactive.store import State, Stored
 from model.network import Query
@@ -50,7 +51,8 @@ def passes_of(
             end = count if step > 0 else -1
             stop = end if bound is None else bound
             stop = min(stop, kept[1] + 1) if step > 0 else max(stop, kept[0] - 1)
-            if (stop - source) * step <= 1:  # no frame is between
+            nearest = max(source + 1, kept[0]) if step > 0 else min(source - 1, kept[1])
+            if (stop - nearest) * step <= 0:  # no frame is kept
                 continue
             is_first_of_two = bound in sources and step > 0 and -1 in steps
             fuse = bound is not None and not is_first_of_two
@@ -108,16 +110,14 @@ class RunningPass:
         """Segment the next frame, and store its result if it is kept."""
         index, labels = self.next, self.labels
         image = core.image(index)
-
-        def results() -> tuple[Tensor, Tensor]:
+        with fitting_into_memory(index):
             query = core.queries.get(index, lambda: core.network.encode_query(image))
             new = core.propagation.segment(self.bank, query, len(labels))
-            return new, self._fused(core, index, image, query, new) if is_kept else new
-
-        new, result = core.propagation.in_available_memory(results, index, len(labels))
-        stored = core.store.put(result, labels) if is_kept else None
-        if labels and index + self.this.step != self.this.stop:
-            self._remember(core, index, image, new[1:])
+            stored = None
+            if is_kept:
+                stored = core.store.put(self._fused(core, index, image, query, new), labels)
+            if labels and index + self.this.step != self.this.stop:
+                self._remember(core, index, image, new[1:])
         if stored is not None:
             core.state.frames[index] = stored
         self.next += self.this.step
@@ -126,7 +126,7 @@ class RunningPass:
         """Remember a frame `1 x 3 x H x W` with its objects `K x H x W`; it replaces the temporary frame."""
         permanent = abs(index - self.last_permanent) >= core.mem_every
         if permanent or core.remember_previous:
-            self.bank.write(*core.encode(index, image, objects), index, permanent)
+            self.bank.write(*core.propagation.encode(image, objects), index, permanent)
         if permanent:
             self.last_permanent = index
 
@@ -157,5 +157,5 @@ class RunningPass:
         difference = prob - core.store.get(self.this.before, labels)[1:]
         rows = next(each for each in reversed(core.state.memory) if each.frame == source).rows
         if not all(label in rows for label in labels):  # some objects are newer than its memory
-            return difference, core.encode(source, core.image(source), prob)[0]
+            return difference, core.propagation.encode(core.image(source), prob)[0]
         return difference, torch.stack([rows[label][0] for label in labels]).to(difference.device)

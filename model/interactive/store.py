@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from model.network import Query
 
@@ -142,13 +143,8 @@ class QueryCache:
         if frame in self.queries:
             return self.queries[frame]
         query = self.queries[frame] = encode()
-        most = self.budget // size_of(query)  # all frames have the same size
+        size = sum(each.nbytes for each in tree_leaves(query) if isinstance(each, Tensor))
+        most = self.budget // size  # all frames have the same size
         while len(self.queries) > most:
             del self.queries[max(self.queries, key=lambda other: abs(other - frame))]
         return query
-
-
-def size_of(query: Query) -> int:
-    """Return the number of bytes of an encoding."""
-    decoder = query.decoder
-    return sum(tensor.nbytes for tensor in (query.key, *decoder.compress, decoder.skip_8, decoder.skip_4))

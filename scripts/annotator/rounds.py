@@ -147,9 +147,7 @@ class Rounds:
         for frame in near[:NEAREST]:
             core.give(frame, self.frames.reduced(given[frame][0]))
         waiting = {*gap.frames} if len(sources) == 2 else set()
-        for frame in core.propagate(
-            gap.frames[0], gap.frames[-1], bool(gap.forward), bool(gap.backward), sources
-        ):
+        for frame in core.propagate(gap.frames[0], gap.frames[-1], bool(gap.forward), bool(gap.backward)):
             if frame in waiting:
                 waiting.remove(frame)
                 yield frame, None

@@ -149,29 +149,6 @@ def test_without_the_previous_frame_only_the_permanent_memory_is_read(network, s
     assert engine.bank.objects[0].times == [0, 5]
 
 
-def test_a_full_gpu_leads_to_fewer_objects_at_once(network, small_frames, small_labels, monkeypatch, caplog):
-    whole, engine = InferenceCore(network), InferenceCore(network)
-    masks = {0: (small_labels[2], None)}
-    expected = propagate(whole, small_frames[:4], masks)
-    failures = []
-    encode = network.encode_memory
-
-    def limited(*args):
-        result = encode(*args)
-        if len(result[0]) > 1:
-            failures.append(1)
-            raise torch.cuda.OutOfMemoryError("out of memory")
-        return result
-
-    monkeypatch.setattr(network, "encode_memory", limited)
-    for ours, prob in zip(propagate(engine, small_frames[:4], masks), expected, strict=True):
-        torch.testing.assert_close(ours, prob, atol=1e-5, rtol=0)
-    assert len(failures) == 1  # three objects on the first frame; one at a time from then on
-    assert engine.propagation.objects_at_once == 1
-    assert [memory.times for memory in engine.bank.objects] == [[0]] * 3
-    assert "more memory" in caplog.text
-
-
 @pytest.mark.parametrize("options", [{}, {"top_k": 5, "km_sigma": 3, "mem_every": 1, "max_memory_frames": 2}])
 def test_names_and_order_of_objects_make_no_difference(options, network, small_frames, small_labels):
     names = {1: 200, 2: 7, 3: 90}

@@ -19,24 +19,26 @@ READS = {
 
 
 @pytest.fixture(params=[memory.CHUNK_NUMBERS, 400], ids=["one chunk", "many chunks"])
-def chunk_numbers(request):
-    return request.param
+def chunk_numbers(request, monkeypatch):
+    monkeypatch.setattr(memory, "CHUNK_NUMBERS", request.param)
 
 
+@pytest.mark.usefixtures("chunk_numbers")
 @pytest.mark.parametrize("name", READS)
-def test_reads_match_golden(name, chunk_numbers):
+def test_reads_match_golden(name):
     golden = np.load(GOLDEN / "blocks.npz")
     key, value, query = (torch.from_numpy(golden[k]) for k in ("read_mk", "read_mv", "read_qk"))
     rows = to_rows(key.flatten(3)), to_rows(value.flatten(3)), to_rows(query)
-    readout = read(*rows, width=6, chunk_numbers=chunk_numbers, **READS[name])
+    readout = read(*rows, width=6, **READS[name])
     torch.testing.assert_close(to_map(readout, (5, 6)), torch.from_numpy(golden[name]), atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("chunk_numbers")
 @pytest.mark.parametrize("km_sigma", [None, 2.0])
-def test_a_batch_is_read_as_each_object_alone_and_k_may_exceed_the_memory(km_sigma, chunk_numbers):
+def test_a_batch_is_read_as_each_object_alone_and_k_may_exceed_the_memory(km_sigma):
     torch.manual_seed(1)
     key, value, query = torch.randn(3, 90, 16), torch.randn(3, 90, 8), torch.randn(3, 35, 16)
-    options = {"width": 7, "km_sigma": km_sigma, "chunk_numbers": chunk_numbers}
+    options = {"width": 7, "km_sigma": km_sigma}
     readout = read(key, value, query, top_k=10_000, **options)
     for b in range(3):
         alone = read(key[b : b + 1], value[b : b + 1], query[b : b + 1], **options)
@@ -71,4 +73,4 @@ def test_a_memory_bank_reads_the_same_with_any_options(km_sigma, top_k):
     bank = MemoryBank(top_k, km_sigma, None, read=quickest_read)
     bank.write(key, value, time=0, permanent=True)
     expected = read(key, value, query, width=10, top_k=top_k, km_sigma=km_sigma)
-    torch.testing.assert_close(bank.read(query, 10, slice(0, 1), 1 << 20), expected)
+    torch.testing.assert_close(bank.read(query, 10, slice(0, 1)), expected)

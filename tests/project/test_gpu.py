@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dataset.davis_test_dataset import davis_2016
-from model import InferenceCore, PropagationNetwork, load_fusion, load_network, load_s2m
+from model import InferenceCore, PropagationNetwork, load_fusion, load_network, load_s2m, memory
 from model.fast_inference.cuda_graphs import RECORDED
 from model.interactive.fusion import fuse, time_shares
 from model.interactive.scribble_to_mask import S2MSegmenter
@@ -54,12 +54,12 @@ def test_convolutions_may_use_tf32_unless_the_flags_forbid_it(flags, allowed):
 @pytest.mark.parametrize(
     "options", [{"top_k": 5}, {"km_sigma": 5.6, "half_memory": True, "max_memory_frames": 2}]
 )
-def test_all_that_the_engine_makes_lies_on_the_device_of_its_network(options):
+def test_all_that_the_engine_makes_lies_on_the_device_of_its_network(options, monkeypatch):
     """On the device without numbers: tensors of two devices do not mix, as with a GPU."""
     with META:
         network = PropagationNetwork().eval()
     engine = InferenceCore(network, **options)
-    engine.propagation.chunk_numbers = 100
+    monkeypatch.setattr(memory, "CHUNK_NUMBERS", 100)
     given = {0: [1, 2], 6: [2, 3]}
     for index in range(8):
         mask = torch.arange(4).repeat(40, 18) if index in given else None
