@@ -1,7 +1,7 @@
 """Loading and saving weights.
 
 A file is a plain state dict (the published checkpoints and our network files), or holds one under "network"
-(our training checkpoints and the original's), "state_dict" or "model" (files of other programs).
+(our training checkpoints and the original's).
 """
 
 from collections.abc import Callable
@@ -39,18 +39,13 @@ KINDS: dict[type[nn.Module], Kind] = {
 }
 
 MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels for single-object
-PLACES = ("network", "state_dict", "model")  # names under which files hold a state dict
-WRAPPERS = {"module", "_orig_mod"}  # parts that DataParallel and torch.compile add to the names of weights
-LISTED = 4  # names that an error message lists at most
 
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the network's state dict from a loaded file, in float32, without `WRAPPERS` in its names."""
-    state = next((content[place] for place in PLACES if isinstance(content.get(place), dict)), content)
+    """Return the network's state dict from a loaded file, in float32."""
+    state = content["network"] if isinstance(content.get("network"), dict) else content
     return {
-        ".".join(part for part in str(name).split(".") if part not in WRAPPERS): (
-            value.float() if value.is_floating_point() else value
-        )
+        str(name): value.float() if value.is_floating_point() else value
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
@@ -65,8 +60,8 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path)
         source: path of the weights, for the error message.
 
     Raises:
-        InputError: the weights belong to another network; or some are missing, unexpected, not finite, or of
-            another shape or type. The message names them.
+        InputError: the weights belong to another network, or some are missing, unexpected, or of another
+            shape or type.
     """
     wanted, own = KINDS[type(network)], network.state_dict()
     others = [kind for kind in KINDS.values() if kind.sign in state]
@@ -75,49 +70,21 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path)
             f"{source} is of the {others[0].title}, which is given as {others[0].flag}: give weights of the "
             f"{wanted.title} here."
         )
-    faults = {
-        "missing": [name for name in own if name not in state],
-        "unexpected": [name for name in state if name not in own],
-        "different": [
-            f"{name} {_form(state[name])} instead of {_form(tensor)}"
-            for name, tensor in own.items()
-            if name in state and _form(state[name]) != _form(tensor)
-        ],
-    }
-    complaints = [
-        f"{len(names)} {fault}: {', '.join(names[:LISTED])}{', ...' * (len(names) > LISTED)}"
-        for fault, names in faults.items()
-        if names
-    ]
-    if complaints:
+    ours, theirs = (
+        {(name, tensor.shape, tensor.dtype) for name, tensor in each.items()} for each in (own, state)
+    )
+    strange = sorted({name for name, *_ in ours ^ theirs})
+    if strange:
         raise InputError(
-            f"{source} does not fit the {wanted.title} ({'; '.join(complaints)}): "
-            "give weights of this network."
-        )
-    # the smallest and the largest number are NaN if any number is: quicker than to test each
-    broken = [name for name, tensor in state.items() if not torch.stack(tensor.aminmax()).isfinite().all()]
-    if broken:
-        raise InputError(
-            f"{source} holds numbers that are not finite in {len(broken)} entries ({broken[0]}, ...): "
-            "its training went wrong, or it is damaged; take an earlier file or fetch it again."
+            f"{source} does not fit the {wanted.title}: {len(strange)} weights are missing, unexpected or of "
+            f"another shape or type ({', '.join(strange[:3])}, ...); give weights of this network."
         )
     network.load_state_dict(state, assign=next(network.parameters()).is_meta)
-
-
-def _form(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def is_single_object(state: dict[str, Tensor]) -> bool:
     """Return whether a state dict belongs to the single-object variant."""
     return MASK_CONV in state and state[MASK_CONV].shape[1] == 4
-
-
-def to_two_objects(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a copy of a single-object state dict with an orthogonal fifth input channel."""
-    weight = state[MASK_CONV]
-    extra = orthogonal_channels(1).to(weight)
-    return {**state, MASK_CONV: torch.cat([weight, extra], dim=1)}
 
 
 def read_network(path: str | Path) -> PropagationNetwork:
@@ -177,12 +144,14 @@ def load_fusion(path: str | Path, device: torch.device | str = "cpu", amp: bool 
 def load_weights(network: nn.Module, path: str | Path) -> None:
     """Load a file into a network for training; single-object weights fit both variants.
 
+    The fifth input channel, which they lack, is orthogonal.
+
     Raises:
         InputError: the file cannot be read or does not fit.
     """
     state = network_state(load_file(path))
     if is_single_object(state) and isinstance(network, PropagationNetwork) and not network.single_object:
-        state = to_two_objects(state)
+        state[MASK_CONV] = torch.cat([state[MASK_CONV], orthogonal_channels(1)], dim=1)
     load_state(network, state, path)
 
 

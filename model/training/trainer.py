@@ -184,19 +184,13 @@ class Trainer:
         """
         bad_loss = ~losses.isfinite().all()
         bad_gradient = ~gradient_norm.isfinite() & (not self.scaler.is_enabled())
-        loss_anywhere, gradient_anywhere = self.ranks.any([bad_loss, bad_gradient])
-        if not (loss_anywhere or gradient_anywhere):
-            return
-        where = f"of iteration {self.iteration}"
-        if not loss_anywhere:
-            raise InputError(f"the gradient {where} is not finite, on the batch {info}: stopped before it.")
-        if not bad_loss:
-            raise InputError(f"the loss {where} is not finite in another process: stopped before it.")
-        raise InputError(
-            f"the loss {where} is {losses.sum().item()} on the batch {info}: stopped before it; look at "
-            "these samples, or start again from the last network (--load_network) with a lower --lr or "
-            "with --clip_grad."
-        )
+        if any(self.ranks.any([bad_loss, bad_gradient])):
+            raise InputError(
+                f"iteration {self.iteration} has a loss or gradient that is not finite (in this process "
+                f"{losses.sum().item()} and {gradient_norm.item()}, on the batch {info}): look at these "
+                "samples, or start again from the last network (--load_network) with a lower --lr or with "
+                "--clip_grad."
+            )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -3,15 +3,8 @@ import pytest
 import torch
 
 from model import memory
-from model.correspondence import (
-    Correspondence,
-    Features,
-    best_match,
-    encode_source,
-    encode_target,
-)
+from model.correspondence import Correspondence, Features, best_match
 from tests.conftest import GOLDEN
-from tests.model.matching_network import matching_network, texture
 
 
 @pytest.fixture(scope="module")
@@ -81,22 +74,3 @@ def test_the_best_match_is_finer_than_a_cell_and_ignores_far_cells():
     match = best_match(heat, picture)
     assert (match.x, match.y) == pytest.approx(picture.pixel_of(4, 5 + 1 / 3), abs=1e-4)
     assert match.score == pytest.approx(0.6)
-
-
-def test_points_of_a_shifted_picture_are_found(network):
-    matching, dy, dx = matching_network(network), 2, 3  # cells
-    big = texture(304, 352, seed=3)
-    source = big[48 : 48 + 208, 48 : 48 + 256]
-    target = big[48 - 16 * dy :, 48 - 16 * dx :][:208, :256]
-    pair = Correspondence(encode_source(matching, source), encode_target(matching, target))
-    errors = []
-    for row in range(1, 12):
-        for column in range(1, 15):
-            x, y = pair.source.pixel_of(row, column)
-            if 16 <= x + 16 * dx < 240 and 16 <= y + 16 * dy < 192:  # the target shows its surroundings too
-                heat = pair.transfer(pair.source.point(x, y)[None])[0]
-                match = best_match(heat, pair.target)
-                errors.append((match.x - x - 16 * dx, match.y - y - 16 * dy))
-    found = (np.abs(errors) <= 16).all(axis=1).mean()
-    assert len(errors) > 90
-    assert found >= 0.9, found

@@ -24,12 +24,6 @@ def with_value(value):
     return soft
 
 
-def assert_one_sentence(error):
-    text = str(error.value)
-    assert "\n" not in text
-    assert text.endswith((".", ")"))
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -39,9 +33,8 @@ def assert_one_sentence(error):
     ],
 )
 def test_invalid_settings_are_refused_by_name(options, message, network):
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=message):
         InferenceCore(network, **options)
-    assert_one_sentence(error)
 
 
 NO_FRAME, NO_MASK = "a frame must be 3 x H x W of normalised float", "a mask must be labels H x W or probab"
@@ -74,9 +67,8 @@ def test_a_refused_step_changes_nothing(case, used, network):
     arguments, message = REFUSED[case]
     fresh = InferenceCore(network)
     for engine, state in ((fresh, (-1, [], None, [])), (used, (0, [1, 2], SHAPE, [[0], [0]]))):
-        with pytest.raises(InputError, match=message) as error:
+        with pytest.raises(InputError, match=message):
             engine.step(*arguments)
-        assert_one_sentence(error)
         times = [memory.times for memory in engine.bank.objects]
         assert (engine.time, engine.labels, engine.size, times) == state
     fresh.step(FRAME[:, :16])  # a refused frame does not settle the size
@@ -125,9 +117,8 @@ def test_results_are_turned_into_labels_or_refused(used, expected, network):
     prob = engine.step(FRAME, MASK)
     assert torch.equal(engine.label_map(prob.numpy()), MASK)
     for wrong in (prob[:2], prob[0], None):
-        with pytest.raises(InputError, match="a result") as error:
+        with pytest.raises(InputError, match="a result"):
             engine.label_map(wrong)
-        assert_one_sentence(error)
     engine.remove(2)
     with pytest.raises(InputError, match="before objects come or are removed"):
         engine.label_map(prob)

@@ -107,7 +107,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step():
     batch["rgb"][1, 2, 0, 5, 5] = torch.nan
     batch["info"] = {"name": ["bear", "dog"]}
     before = {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
-    with pytest.raises(InputError, match=r"iteration 0 is nan on the batch .*'bear', 'dog'"):
+    with pytest.raises(InputError, match=r"iteration 0 has a loss .*nan and .* on the batch .*'bear', 'dog'"):
         trainer.step(batch)
     assert trainer.iteration == 0
     assert all(torch.equal(t, before[name]) for name, t in trainer.network.state_dict().items())
