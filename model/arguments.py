@@ -1,6 +1,5 @@
 """Checks and conversions of the engines' arguments."""
 
-import math
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -74,7 +73,7 @@ def given_objects(
         raise InputError(
             f"the probabilities of a mask go from {low:g} to {high:g}: they must be from 0 to 1."
         )
-    return mask.clamp(0, 1) if low < 0 or high > 1 else mask, listed
+    return mask.clamp(0, 1), listed
 
 
 def label_list(labels: Iterable[int]) -> list[int]:
@@ -94,13 +93,6 @@ def check_counts(**counts: Any) -> None:
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool) and count > 0
         if not (whole or (count is None and name in OPTIONAL)):
             raise InputError(f"{name} must be a whole number above 0, not {count!r}.")
-
-
-def check_positive(**numbers: float | None) -> None:
-    """Raise InputError unless each argument is a finite number above 0, or None."""
-    for name, number in numbers.items():
-        if number is not None and not 0 < number < math.inf:
-            raise InputError(f"{name} must be a finite number above 0, not {number!r}.")
 
 
 def as_tensor(array: Any, name: str) -> Tensor:

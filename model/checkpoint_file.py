@@ -9,9 +9,6 @@ import torch
 
 from util.errors import InputError
 
-LFS_POINTER = b"version https://git-lfs"
-WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
-
 
 class _Placeholder:
     """Replaces an object beside the weights, such as the settings of a training."""
@@ -40,8 +37,6 @@ def load_file(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, truncated, not a checkpoint, or would run code.
     """
-    if not isinstance(path, str | Path):
-        raise InputError(f"the path of a checkpoint cannot be {path!r}: give that of a .pth file.")
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no checkpoint at {path}: give the path of a .pth file.")
@@ -69,9 +64,7 @@ def _check_start(path: Path) -> None:
     """Raise InputError when a file's first bytes are those of a web page or a Git LFS pointer."""
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
-    if start.startswith(LFS_POINTER):
-        raise InputError(
-            f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository."
-        )
-    if start.startswith(WEB_PAGES):
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(f"{path} is a Git LFS pointer, not the file: run `git lfs pull` in its repository.")
+    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
         raise InputError(f"{path} is a web page, not a checkpoint: fetch it again, past the page's notice.")

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from dataset.image_io import normalise
 from model import memory
-from model.arguments import check_positive
 from model.network import PropagationNetwork
 from model.padding import Padding, pad, padding_for
 from util.errors import InputError
@@ -48,11 +47,6 @@ class Features:
         """(h, w) of the grid."""
         return -(-self.size[0] // STRIDE), -(-self.size[1] // STRIDE)
 
-    def cell_of(self, x: float, y: float) -> tuple[float, float]:
-        """Return the grid position of a picture position."""
-        left, _, top, _ = self.padding
-        return (y + top + 0.5) / STRIDE - 0.5, (x + left + 0.5) / STRIDE - 0.5
-
     def pixel_of(self, row: float, column: float) -> tuple[float, float]:
         """Return the picture position (x, y) of a grid position, clamped to the picture."""
         left, _, top, _ = self.padding
@@ -61,10 +55,11 @@ class Features:
 
     def point(self, x: float, y: float) -> Tensor:
         """Return a point as a feature `h x w`: bilinear weights of its four cells, which sum to one."""
-        device = self.key.device
+        left, _, top, _ = self.padding
+        cell = (y + top + 0.5) / STRIDE - 0.5, (x + left + 0.5) / STRIDE - 0.5
         rows, columns = (
-            1 - (torch.arange(count, dtype=torch.float32, device=device) - min(max(at, 0), count - 1)).abs()
-            for count, at in zip(self.grid, self.cell_of(x, y), strict=True)
+            1 - (torch.arange(count, device=self.key.device).float() - min(max(at, 0), count - 1)).abs()
+            for count, at in zip(self.grid, cell, strict=True)
         )
         return rows.clamp_(min=0)[:, None] * columns.clamp_(min=0)
 
@@ -72,8 +67,7 @@ class Features:
         """Return a region as a feature `h x w`, the share of each cell; raise InputError for a wrong size."""
         if mask.shape != self.size:
             raise InputError(f"a region is {mask.shape}, its picture {self.size}: give a region of its size.")
-        inside = np.ascontiguousarray(mask, np.bool_)
-        covered = torch.from_numpy(inside).to(self.key.device, torch.float32)
+        covered = torch.from_numpy(mask.astype(np.float32)).to(self.key.device)
         return F.avg_pool2d(pad(covered[None, None], self.padding), STRIDE)[0, 0]
 
 
@@ -117,7 +111,6 @@ class Correspondence:
     @torch.inference_mode()
     def normaliser(self, temperature: float = 1.0) -> Tensor:
         """Return the logarithm of each column's sum before normalisation, `1 x M`; it is cached."""
-        check_positive(temperature=temperature)
         if temperature not in self.normalisers:
             source, target = self.source.key, self.target.key / temperature
             # into one tensor: small results kept between freed chunks would fragment the heap
@@ -135,11 +128,6 @@ class Correspondence:
             feature: feature `C x h x w` on the source grid.
             temperature: divisor of the affinities, above 0; a lower one gives sharper columns of W.
         """
-        if feature.dim() != 3 or tuple(feature.shape[1:]) != self.source.grid:
-            raise InputError(
-                f"a feature is {' x '.join(map(str, feature.shape))}: give one of C x h x w on the source "
-                f"grid, which is {self.source.grid[0]} x {self.source.grid[1]}."
-            )
         flat = feature.flatten(1)
         rows = flat.any(dim=0).nonzero().squeeze(1)
         if not len(rows):

@@ -6,20 +6,14 @@ the frame when it is due. `scripts/evaluation/loop.py`, the last of the five fil
 with videos and writes its masks.
 """
 
+import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from model.aggregation import aggregate, most_probable
-from model.arguments import (
-    Array,
-    as_tensor,
-    check_counts,
-    check_positive,
-    frame_tensor,
-    given_objects,
-)
+from model.arguments import Array, as_tensor, check_counts, frame_tensor, given_objects
 from model.frame_propagation import FramePropagation, fitting_into_memory
 from model.memory_bank import MemoryBank
 from model.network import PropagationNetwork
@@ -65,7 +59,8 @@ class InferenceCore:
     ) -> None:
         check_counts(top_k=top_k, max_memory_frames=max_memory_frames, objects_at_once=objects_at_once)
         check_counts(mem_every=mem_every)
-        check_positive(km_sigma=km_sigma)
+        if km_sigma is not None and not 0 < km_sigma < math.inf:
+            raise InputError(f"km_sigma must be a finite number above 0, not {km_sigma!r}.")
         self.network = network
         self.propagation = FramePropagation(network, objects_at_once)
         self.device = self.propagation.device
@@ -120,9 +115,11 @@ class InferenceCore:
         with fitting_into_memory(time):
             prob = self._segment(image)
         if mask is not None and labels:
-            given = _by_label(self.propagation.on_device(mask), labels)
+            given = self.propagation.on_device(mask)
+            if given.dim() == 2:
+                given = torch.stack([(given == label).float() for label in labels])
             known = known + [label for label in labels if label not in known]
-            prob = _with_given(prob, {label: pad(given[label], padding) for label in given}, known)
+            prob = _with_given(prob, pad(given, padding), labels, known)
         if known and not last:
             self._remember(image, prob[1:], time, {known.index(label) for label in labels})
         # the state changes last, so a failed step changes nothing
@@ -185,7 +182,7 @@ class InferenceCore:
             self.last_permanent = time
 
 
-def _with_given(prob: Tensor, given: dict[int, Tensor], known: list[int]) -> Tensor:
+def _with_given(prob: Tensor, given: Tensor, labels: list[int], known: list[int]) -> Tensor:
     """Return probabilities in which the given masks replace the predicted ones.
 
     A given mask replaces its object's prediction. Other objects' probabilities become 0 where the sum of the
@@ -193,20 +190,13 @@ def _with_given(prob: Tensor, given: dict[int, Tensor], known: list[int]) -> Ten
 
     Args:
         prob: `(K+1) x H x W`, of the objects known before.
-        given: given masks `H x W` by label.
+        given: masks of the objects in `labels`, `k x H x W`.
+        labels: labels of the given masks.
         known: labels of all objects; those in `prob` come first.
     """
     objects = prob.new_zeros(len(known), *prob.shape[-2:])
     objects[: prob.shape[0] - 1] = prob[1:]
-    covered = torch.stack(list(given.values())).sum(dim=0) > 0.5
-    objects.masked_fill_(covered, 0)
-    for label, mask in given.items():
+    objects.masked_fill_(given.sum(dim=0) > 0.5, 0)
+    for label, mask in zip(labels, given, strict=True):
         objects[known.index(label)] = mask
     return aggregate(objects)
-
-
-def _by_label(mask: Tensor, labels: list[int]) -> dict[int, Tensor]:
-    """Return label -> probabilities `H x W` of the objects in a label map or in probabilities."""
-    if mask.dim() == 2:
-        return {label: (mask == label).float() for label in labels}
-    return dict(zip(labels, mask, strict=True))

@@ -157,8 +157,3 @@ class MemoryBank:
         return torch.cat(
             [self.read_one(*each.view(), query_key, **options) for each in self.objects[objects]]
         )
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of allocated storage."""
-        return sum(each.keys.nbytes + each.values.nbytes for each in self.objects)

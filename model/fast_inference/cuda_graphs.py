@@ -32,12 +32,11 @@ class Recording(NamedTuple):
     weights: list[Tensor]  # keeps the memory that the graph reads
 
 
-class Workspace:
+class Workspace(NamedTuple):
     """The memory pool that the graphs of a network share; one of them runs at a time."""
 
-    def __init__(self) -> None:
-        self.memory = torch.cuda.graph_pool_handle()
-        self.lock = threading.Lock()
+    memory: Any
+    lock: threading.Lock
 
 
 class ReplayedFunction:
@@ -84,9 +83,6 @@ class ReplayedFunction:
         weights = [weight.detach() for weight in self.network.parameters()]
         try:
             self.recordings[key] = record(self.function, leaves, structure, weights, self.workspace)
-        except torch.cuda.OutOfMemoryError:
-            self.calls[key] = -1000  # try again much later
-            return False
         except RuntimeError as error:  # PyTorch has no more special error for a failed capture
             log.warning("frames are computed without CUDA graphs, since the capture failed: %s", error)
             self.calls[key] = -sys.maxsize
@@ -140,7 +136,7 @@ def replay(recording: Recording, tensors: list[Tensor]) -> Any:
 
 def replay_on_gpu(network: nn.Module) -> None:
     """Replace the network's methods in `RECORDED` by replayed ones, in place."""
-    workspace = Workspace()
+    workspace = Workspace(torch.cuda.graph_pool_handle(), threading.Lock())
     for name in RECORDED:
         if hasattr(network, name):
             setattr(network, name, ReplayedFunction(getattr(network, name), network, workspace))

@@ -39,13 +39,10 @@ class WinogradTrainedConv2d(nn.Module):
         """Convolve features `B x C x h x w` of the C input channels in `channels`, with or without bias."""
         weight = self.weight if channels == ALL else self.weight[:, channels]
         added = self.bias if bias else None
-        return convolved(x, weight, added) if is_gain(x) else F.conv2d(x, weight, added, padding=1)
-
-
-def convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return `F.conv2d(x, weight, bias, padding=1)`, channels last; see `WinogradConvolution`."""
-    result: Tensor = WinogradConvolution.apply(x.permute(0, 2, 3, 1).contiguous(), weight, bias)
-    return result
+        if not is_gain(x):
+            return F.conv2d(x, weight, added, padding=1)
+        result: Tensor = WinogradConvolution.apply(x.permute(0, 2, 3, 1).contiguous(), weight, added)
+        return result
 
 
 class WinogradConvolution(torch.autograd.Function):
@@ -62,20 +59,17 @@ class WinogradConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Return the gradients of all arguments from that of the result, `N x O x H x W`."""
-        with torch.autocast("cpu", enabled=False):
-            return WinogradConvolution._gradients(ctx, gradient.permute(0, 2, 3, 1).contiguous())
-
-    @staticmethod
-    def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors  # the gradient is N x H x W x O
+        x, weight = ctx.saved_tensors
+        gradient = gradient.permute(0, 2, 3, 1).contiguous()
         of_x = of_weight = of_bias = None
-        if ctx.needs_input_grad[0]:
-            no_bias = np.zeros(x.shape[3], np.float32)
-            of_x = convolve(gradient, combined(weight, turned=True), TILE, no_bias).permute(0, 2, 3, 1)
-        if ctx.needs_input_grad[1]:
-            of_weight = weight_gradient(x, gradient)
-        if ctx.needs_input_grad[2]:
-            of_bias = gradient.sum(dim=(0, 1, 2))
+        with torch.autocast("cpu", enabled=False):
+            if ctx.needs_input_grad[0]:
+                no_bias = np.zeros(x.shape[3], np.float32)
+                of_x = convolve(gradient, combined(weight, turned=True), TILE, no_bias).permute(0, 2, 3, 1)
+            if ctx.needs_input_grad[1]:
+                of_weight = weight_gradient(x, gradient)
+            if ctx.needs_input_grad[2]:
+                of_bias = gradient.sum(dim=(0, 1, 2))
         return of_x, of_weight, of_bias
 
 

@@ -1,7 +1,6 @@
 """Masks from clicks or a box on one picture, by a promptable network: EfficientSAM, SAM or SAM 2."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -60,7 +59,7 @@ class ClickSegmenter:
 
     def __init__(self, name: str = CLICK_MODEL) -> None:
         self.network = load(name)
-        self._embeddings: OrderedDict[bytes, types.ImageEmbedding] = OrderedDict()  # by digest of the picture
+        self._embeddings: dict[bytes, types.ImageEmbedding] = {}  # by digest of the picture
 
     def segment(
         self, picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None = None
@@ -105,10 +104,10 @@ class ClickSegmenter:
         key = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
         if key not in self._embeddings:
             with prompting(self.network.name):
-                self._embeddings[key] = self.network.encode_image(picture)
-        self._embeddings.move_to_end(key)
-        if len(self._embeddings) > EMBEDDINGS:
-            self._embeddings.popitem(last=False)
+                embedding = self.network.encode_image(picture)
+            if len(self._embeddings) == EMBEDDINGS:
+                del self._embeddings[next(iter(self._embeddings))]  # the oldest
+            self._embeddings[key] = embedding
         return self._embeddings[key]
 
 
@@ -142,8 +141,7 @@ def corrected(previous: Mask, found: Mask, points: Points, labels: Kinds) -> Mas
     - A positive click beside the mask adds the region of `found` outside of the mask around the click.
     - A positive click on the mask adds the region of `found` around the click.
     - A negative click removes the region of the mask outside of `found` around the click, or, beside the
-    mask, the
-      region that a positive click would add.
+      mask, the region that a positive click would add.
 
     Args:
         previous: previous mask `H x W`.
@@ -152,12 +150,10 @@ def corrected(previous: Mask, found: Mask, points: Points, labels: Kinds) -> Mas
         labels: N labels, 0 or 1.
     """
     result = previous.copy()
-    for adds in (True, False):
-        for pixel, label in zip(_pixels(points), labels, strict=True):
-            if adds and label == POSITIVE:
-                result |= _region(found if previous[pixel] else found & ~previous, pixel)
-            elif not adds and label == NEGATIVE:
-                result &= ~_region(previous & ~found if previous[pixel] else found & ~previous, pixel)
+    for pixel in _pixels(points[labels == POSITIVE]):
+        result |= _region(found if previous[pixel] else found & ~previous, pixel)
+    for pixel in _pixels(points[labels == NEGATIVE]):
+        result &= ~_region(previous & ~found if previous[pixel] else found & ~previous, pixel)
     return result
 
 

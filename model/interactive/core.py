@@ -1,7 +1,6 @@
 """The interactive engine: propagates and fuses a user's masks in rounds (MiVOS section 3)."""
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -11,7 +10,7 @@ from model.aggregation import aggregate, most_probable
 from model.arguments import Array, check_counts, frame_tensor, given_objects, label_list
 from model.frame_propagation import FramePropagation, fitting_into_memory
 from model.interactive.fusion import FusionNetwork
-from model.interactive.rounds import Round, passes_of
+from model.interactive.rounds import Pass, RunningPass, passes_of
 from model.interactive.store import DTYPES, Given, ProbabilityStore, QueryCache, State
 from model.memory_bank import MemoryBank, ObjectMemory
 from model.network import PropagationNetwork
@@ -21,7 +20,6 @@ from util.errors import InputError
 log = logging.getLogger(__name__)
 
 STORE_BYTES, QUERY_BYTES = 1 << 30, 1 << 30
-UNDO_LEVELS = 4  # number of given masks and rounds that can be undone
 
 
 class InteractiveCore:
@@ -33,10 +31,8 @@ class InteractiveCore:
     frames, its results are fused with the old ones; elsewhere they replace them. Between two frames given in
     one round, the forward pass replaces and the backward pass is fused with it. Given frames never change.
 
-    A frame of K objects and P pixels takes `2 * (K+1) * P` bytes of probabilities, above `store_bytes` in
-    files; `10 * K * P` bytes of permanent memory if its masks were given; and `114 * P` bytes in the cache of
-    encoded frames. A pass holds `10 * K * P` bytes for each frame that it reads, up to `max_memory_frames` +
-    1.
+    A frame of K objects and P pixels takes `2 * (K+1) * P` bytes of probabilities; `114 * P` bytes in the
+    cache of encoded frames; and `10 * K * P` bytes in the memory of a pass, or if its masks were given.
 
     Args:
         network: the propagation network from `model.load_network`.
@@ -52,9 +48,6 @@ class InteractiveCore:
         store: dtype of the stored probabilities: "uint8", "half" or "float32".
         store_bytes: limit of stored probabilities in memory.
         query_bytes: limit of the cache of encoded frames, on the network's device.
-
-    Attributes:
-        round: the unfinished round, or None.
 
     Raises:
         InputError: an argument is not valid.
@@ -99,8 +92,6 @@ class InteractiveCore:
         self.propagation = FramePropagation(network, objects_at_once)
         self.store = ProbabilityStore(store, store_bytes, padded, self.propagation.device)
         self.state = State(label_list(labels))
-        self.round: Round | None = None
-        self._earlier: deque[State] = deque(maxlen=UNDO_LEVELS)
         if fusion is None:
             log.info("no fusion network: old and new results are weighted by distance.")
 
@@ -137,8 +128,6 @@ class InteractiveCore:
         with fitting_into_memory(index):
             remembered = self._remembered(index, prob, known)
         stored = self.store.put(prob, known)
-
-        self._earlier.append(self.state.snapshot())
         state = self.state
         state.labels = known
         state.pending.setdefault(index, state.frames.get(index))
@@ -146,13 +135,6 @@ class InteractiveCore:
         if not self.append_memory:
             state.memory = [each for each in state.memory if each.frame != index]
         state.memory.append(remembered)
-        self.round = None
-
-    def undo(self) -> None:
-        """Restore the state before the last given mask or round; raise InputError without one."""
-        if not self._earlier:
-            raise InputError("there is nothing to undo.")
-        self.state, self.round = self._earlier.pop(), None
 
     @torch.inference_mode()
     def prob(self, index: int) -> Tensor:
@@ -169,8 +151,8 @@ class InteractiveCore:
     ) -> Iterator[int]:
         """Propagate masks given since the last complete round; yield each frame's index when it is done.
 
-        Finished frames stay when the caller stops early. A call without arguments then continues the round; a
-        call with arguments, or after another change, begins a new round.
+        Finished frames stay when the caller stops early; the next call begins a new round. The iterator must
+        not be used after another call of `give` or `propagate`.
 
         Args:
             first: first frame whose results are kept; None for the start.
@@ -185,24 +167,23 @@ class InteractiveCore:
         kept = 0 if first is None else self._index(first), end if last is None else self._index(last)
         if kept[0] > kept[1]:
             raise InputError(f"there are no frames from {kept[0]} to {kept[1]}: give another range.")
+        sources = sorted(self.state.pending)
+        steps = [step for step, wanted in ((1, forward), (-1, backward)) if wanted]
+        passes = passes_of(self.state, sources, kept, len(self.frames), steps)
         is_whole = kept == (0, end) and forward and backward
-        if self.round is None or not is_whole:
-            sources = sorted(self.state.pending)
-            steps = [step for step, wanted in ((1, forward), (-1, backward)) if wanted]
-            passes = passes_of(self.state, sources, kept, len(self.frames), steps)
-            self.round = None
-            if not passes:
-                return iter(())
-            self._earlier.append(self.state.snapshot())
-            self.round = Round(passes, kept, sources if is_whole else [])
-        return self._frames_of(self.round)
+        return self._run(passes, kept, sources if is_whole else ())
 
-    def _frames_of(self, current: Round) -> Iterator[int]:
-        """Run a round until it ends or another one begins; yield the frames whose results are kept."""
-        while self.round is current:
-            index = current.do_next(self)
-            if index is not None:
-                yield index
+    def _run(self, passes: Sequence[Pass], kept: tuple[int, int], finished: Iterable[int]) -> Iterator[int]:
+        """Run passes, and yield the frames whose results are kept; then `finished` are no longer pending."""
+        for this in passes:
+            running = RunningPass(self, this)
+            for index in range(this.source + this.step, this.stop, this.step):
+                is_kept = kept[0] <= index <= kept[1]
+                running.segment(index, is_kept)
+                if is_kept:
+                    yield index
+        for index in finished:
+            self.state.pending.pop(index, None)
 
     def image(self, index: int) -> Tensor:
         """Return a frame as the network's input, `1 x 3 x H x W`; raise InputError for another size."""

@@ -25,14 +25,9 @@ class FusionNetwork(nn.Module):
         self.conv3 = _residual()
         self.final_conv = nn.Conv2d(WIDTH, 1, 3, padding=1)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of the parameters; inputs are cast to it."""
-        return self.final_conv.weight.dtype
-
     def forward(self, x: Tensor) -> Tensor:
         """Map `B x 9 x H x W` (see `fuse`) to logits `B x 1 x H x W`, float32."""
-        x = self.conv1(x.to(self.dtype))
+        x = self.conv1(x.to(self.final_conv.weight.dtype))
         x = F.relu(self.conv2(x).add_(x), inplace=True)
         x = F.relu(self.conv3(x).add_(x), inplace=True)
         return self.final_conv(x).float()

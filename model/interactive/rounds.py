@@ -1,7 +1,6 @@
 """A round of an interactive session: passes from given frames to the nearest other given frames."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from model.aggregation import aggregate
 from model.frame_propagation import fitting_into_memory
 from model.interactive.fusion import fuse, moved_difference, time_shares
-from model.interactive.store import State, Stored
+from model.interactive.store import State
 from model.network import Query
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ class Pass(NamedTuple):
     stop: int  # frame before which the pass ends
     bound: int | None  # given frame at its end; None at an end of the video
     fuse: bool  # whether to fuse results with the old ones, instead of replacing them
-    before: Stored | None  # probabilities of the source before its masks were given
 
 
 def passes_of(
@@ -56,83 +54,56 @@ def passes_of(
                 continue
             is_first_of_two = bound in sources and step > 0 and -1 in steps
             fuse = bound is not None and not is_first_of_two
-            passes.append(Pass(source, step, stop, bound, fuse, state.pending.get(source)))
+            passes.append(Pass(source, step, stop, bound, fuse))
     return passes
-
-
-@dataclass
-class Round:
-    """A round in progress; after a frame that fails, the state is unchanged and the frame can be repeated."""
-
-    passes: list[Pass]  # unfinished passes, of which the first is running
-    kept: tuple[int, int]  # first and last frame whose results are kept
-    sources: Sequence[int]  # given frames that are no longer pending after the round
-    running: "RunningPass | None" = None  # state of the first pass
-
-    def do_next(self, core: "InteractiveCore") -> int | None:
-        """Segment the next frame in a session; return its index if its result is kept."""
-        if self.running is None:
-            self.running = RunningPass(core, self.passes[0])
-        index = self.running.next
-        is_kept = self.kept[0] <= index <= self.kept[1]
-        self.running.do(core, is_kept)
-        if self.running.next == self.running.this.stop:
-            self.passes, self.running = self.passes[1:], None
-        if not self.passes:
-            for source in self.sources:
-                core.state.pending.pop(source, None)
-            core.round = None
-        return index if is_kept else None
 
 
 class RunningPass:
     """A pass in progress (MiVOS section 3).
 
     Args:
-        core: interactive engine; not stored, since a reference cycle would keep it alive.
+        core: the interactive engine.
         this: the pass.
 
     Attributes:
-        next: index of the next frame.
         bank: memory of the pass: the permanent memory, and frames of the pass.
     """
 
     def __init__(self, core: "InteractiveCore", this: Pass) -> None:
+        self.core = core
         self.this = this
         self.labels = core.state.shown()
         self.bank = core.bank(self.labels)
-        self.next = this.source + this.step
         self.last_permanent = this.source
         self._correction: tuple[Tensor, Tensor] | None = None
 
     @torch.inference_mode()
-    def do(self, core: "InteractiveCore", is_kept: bool) -> None:
+    def segment(self, index: int, is_kept: bool) -> None:
         """Segment the next frame, and store its result if it is kept."""
-        index, labels = self.next, self.labels
+        core, labels = self.core, self.labels
         image = core.image(index)
         with fitting_into_memory(index):
             query = core.queries.get(index, lambda: core.network.encode_query(image))
             new = core.propagation.segment(self.bank, query, len(labels))
-            stored = None
-            if is_kept:
-                stored = core.store.put(self._fused(core, index, image, query, new), labels)
+            stored = core.store.put(self._fused(index, image, query, new), labels) if is_kept else None
             if labels and index + self.this.step != self.this.stop:
-                self._remember(core, index, image, new[1:])
+                self._remember(index, image, new[1:])
         if stored is not None:
             core.state.frames[index] = stored
-        self.next += self.this.step
 
-    def _remember(self, core: "InteractiveCore", index: int, image: Tensor, objects: Tensor) -> None:
+    def _remember(self, index: int, image: Tensor, objects: Tensor) -> None:
         """Remember a frame `1 x 3 x H x W` with its objects `K x H x W`; it replaces the temporary frame."""
+        core = self.core
         permanent = abs(index - self.last_permanent) >= core.mem_every
         if permanent or core.remember_previous:
             self.bank.write(*core.propagation.encode(image, objects), index, permanent)
         if permanent:
             self.last_permanent = index
 
-    def _fused(self, core: "InteractiveCore", index: int, image: Tensor, query: Query, new: Tensor) -> Tensor:
+    def _fused(self, index: int, image: Tensor, query: Query, new: Tensor) -> Tensor:
         """Return the fusion of a frame's old and `new` probabilities, `(K+1) x H x W`."""
-        this, stored = self.this, core.state.frames.get(index)
+        core, this = self.core, self.this
+        stored = core.state.frames.get(index)
         if this.bound is None or not this.fuse or stored is None or not self.labels:
             return new
         old = core.store.get(stored, self.labels)
@@ -141,7 +112,7 @@ class RunningPass:
         if network is None:
             return torch.lerp(old, new, shares[0])
         if self._correction is None:
-            self._correction = self._corrected(core)
+            self._correction = self._corrected()
         difference, keys = self._correction
         query_key = query.key.float()
         logits = []
@@ -150,11 +121,11 @@ class RunningPass:
             logits.append(fuse(network, image[0], old[1:][part], new[1:][part], attention, shares))
         return aggregate(torch.cat(logits).sigmoid_())
 
-    def _corrected(self, core: "InteractiveCore") -> tuple[Tensor, Tensor]:
+    def _corrected(self) -> tuple[Tensor, Tensor]:
         """Return the difference made on the pass's source, `K x H x W`, and its keys `K x (h*w) x 128`."""
-        source, labels = self.this.source, self.labels
+        core, source, labels = self.core, self.this.source, self.labels
         prob = core.store.get(core.state.frames[source], labels)[1:]
-        difference = prob - core.store.get(self.this.before, labels)[1:]
+        difference = prob - core.store.get(core.state.pending[source], labels)[1:]
         rows = next(each for each in reversed(core.state.memory) if each.frame == source).rows
         if not all(label in rows for label in labels):  # some objects are newer than its memory
             return difference, core.propagation.encode(core.image(source), prob)[0]

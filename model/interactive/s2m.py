@@ -52,11 +52,6 @@ class S2MNetwork(nn.Module):
         del self.backbone.avgpool, self.backbone.fc
         self.classifier = DeepLabHead()
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of the parameters; inputs are cast to it."""
-        return next(self.parameters()).dtype
-
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Encode `B x 6 x H x W` into stage 1 `B x 256 x H/4 x W/4` and 4 `B x 2048 x H/16 x W/16`."""
         trunk = self.backbone
@@ -70,5 +65,5 @@ class S2MNetwork(nn.Module):
             x: `B x 6 x H x W`: normalised RGB; previous mask, positive and negative scribbles, each 0 or 1. H
                 and W are multiples of 16.
         """
-        logits = self.classifier(*self.features(x.to(self.dtype))).float()
+        logits = self.classifier(*self.features(x.to(self.backbone.conv1.weight.dtype))).float()
         return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)

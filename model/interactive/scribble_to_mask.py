@@ -94,12 +94,9 @@ def checked_previous(
 ) -> Labels:
     """Return the previous label map, or an empty one; raise InputError for arguments that do not fit."""
     previous = np.zeros(image.shape[:2], np.uint8) if previous is None else previous
-    for what, plane in (("scribbles are", scribbles), ("the previous mask is", previous)):
+    for what, plane in (("scribbles", scribbles), ("a previous mask", previous)):
         if plane.shape != image.shape[:2]:
-            raise InputError(
-                f"{what} {' x '.join(map(str, plane.shape[::-1]))}, their frame {image.shape[1]} x "
-                f"{image.shape[0]}; they must have the same size."
-            )
+            raise InputError(f"{what} of {plane.shape} must have the size of the frame, {image.shape[:2]}.")
     unknown = sorted(set(np.unique(scribbles).tolist()) - {NONE, 0, *labels})
     if unknown:
         raise InputError(f"scribbles mark object {unknown[0]}, none of {list(labels)}: add it first.")

@@ -4,7 +4,6 @@ import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -39,7 +38,7 @@ class Given:
 
 @dataclass(eq=False)
 class State:
-    """The session's whole state. A snapshot copies its dicts and lists; their values are immutable."""
+    """The session's state."""
 
     labels: list[int]  # labels of the objects, in the order of the channels
     frames: dict[int, Stored] = field(default_factory=dict)  # probabilities by frame
@@ -56,10 +55,6 @@ class State:
         """Return the labels of the objects that given masks have shown."""
         known = {label for each in self.memory for label in each.rows}
         return [label for label in self.labels if label in known]
-
-    def snapshot(self) -> "State":
-        """Return an independent copy of the state."""
-        return State(**{name: copy(value) for name, value in vars(self).items()})
 
 
 class ProbabilityStore:

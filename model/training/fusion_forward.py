@@ -19,9 +19,9 @@ class FusionForward(TrainingForward):
     """Fuses two masks of up to two objects per sample (MiVOS section 3.3).
 
     Args:
-        network: fusion network to train.
+        network: see `TrainingForward`.
         attention: function that returns the attention of a batch, such as a `FrozenAttention`.
-        amp: whether the network runs in reduced precision, by autocast; weights stay float32.
+        amp: see `TrainingForward`.
     """
 
     network: FusionNetwork

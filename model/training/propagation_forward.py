@@ -18,11 +18,7 @@ class PropagationForward(TrainingForward):
 
     Frame 0 is in memory with its true masks, frame 1 with its predicted masks, through which gradients flow;
     frame 2 reads both. All memory positions are read; top-k is for inference.
-
-    Args:
-        network: propagation network to train.
-        amp: whether the network (not the memory read) runs in reduced precision, by autocast; weights stay
-            float32.
+    The memory read is in float32 in any case.
     """
 
     network: PropagationNetwork

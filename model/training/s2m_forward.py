@@ -12,12 +12,7 @@ from util.device import amp_dtype
 
 
 class S2MForward(TrainingForward):
-    """Segments one object per sample from its previous mask and scribbles (MiVOS section 3.1).
-
-    Args:
-        network: S2M network to train, with its batch norm.
-        amp: whether the network runs in reduced precision, by autocast; weights stay float32.
-    """
+    """Segments one object per sample from its previous mask and scribbles (MiVOS section 3.1)."""
 
     network: S2MNetwork
     memory_format = torch.contiguous_format  # batch norm of channels-last features is less exact on CPUs

@@ -18,8 +18,7 @@ from util.errors import InputError
 from util.ranks import Ranks
 
 WEIGHT_DECAY = 1e-7
-ORIGINAL_PARTS = {"it", "network", "optimizer", "scheduler"}  # of a checkpoint of the original code
-CHECKPOINT_PARTS = ORIGINAL_PARTS | {"scaler", "settings"}
+PARTS = {"it", "network", "optimizer", "scheduler"}  # of every checkpoint; ours have more
 
 
 class StepResult(NamedTuple):
@@ -200,17 +199,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read, or is not a checkpoint.
     """
     content = load_file(path)
-    if content.keys() == ORIGINAL_PARTS:
-        content["settings"] = None
-        parts = ORIGINAL_PARTS
-    else:
-        parts = CHECKPOINT_PARTS
-    missing = parts - content.keys()
-    if not missing and not (isinstance(content["it"], int) and isinstance(content["settings"], dict | None)):
-        missing = {"it", "settings"}
-    if missing:
+    missing = PARTS - content.keys()
+    if missing or not isinstance(content["it"], int):
         raise InputError(
-            f"{path} is no checkpoint of a training run, it lacks {', '.join(sorted(missing))}: "
+            f"{path} is no checkpoint of a training run, it lacks {', '.join(sorted(missing or {'it'}))}: "
             "give a ..._checkpoint.pth, or start a new run from its weights by --load_network."
         )
-    return content
+    return {"settings": None, **content}

@@ -130,8 +130,8 @@ def test_a_damaged_file_is_loaded_or_refused_by_name(tmp_path):
 
 
 def test_an_incomplete_checkpoint_cannot_be_continued(tmp_path):
-    torch.save({"it": 1, "network": {}, "optimizer": {}, "scheduler": {}, "settings": {}}, tmp_path / "c.pth")
-    message = r"c\.pth is no checkpoint of a training run, it lacks scaler.* --load_network"
+    torch.save({"it": 1, "network": {}, "optimizer": {}, "settings": {}}, tmp_path / "c.pth")
+    message = r"c\.pth is no checkpoint of a training run, it lacks scheduler.* --load_network"
     with pytest.raises(InputError, match=message):
         read_checkpoint(tmp_path / "c.pth")
 

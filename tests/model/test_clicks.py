@@ -7,13 +7,12 @@ import pytest
 from osam import apis, types
 
 from model.interactive.clicks import MOST_POINTS, ClickSegmenter
-from model.interactive.promptable import fetch, is_here
+from model.interactive.promptable import fetch
 from model.interactive.scribbled_clicks import point_segmenter
 from model.interactive.words import WordFinder
 from tests.annotator.parts import disc, frames
 from tests.promptable_models import Colours, Flood, cache
 from util.errors import InputError
-from util.promptable import CLICK_MODEL
 
 CENTRE = [50, 48]
 BOX = [[25, 22], [76, 75]]
@@ -54,15 +53,6 @@ def test_a_new_mask_is_the_answer_of_osam(points, labels, flood):
     mask = flood.segment(picture(), points, labels)
     assert mask.any()
     assert np.array_equal(mask, generated("flood", points, labels))
-
-
-@pytest.mark.skipif(not is_here(CLICK_MODEL), reason=f"osam's cache has no weights of {CLICK_MODEL}")
-def test_efficient_sam_answers_as_osam_does():
-    segmenter = ClickSegmenter()
-    for points, labels in PROMPTS:
-        mask = segmenter.segment(picture(), points, labels)
-        assert np.array_equal(mask, generated(CLICK_MODEL, points, labels))
-    assert (mask & disc(0)).sum() > 0.8 * (mask | disc(0)).sum()
 
 
 def test_more_clicks_than_one_prompt_can_hold_count(flood):

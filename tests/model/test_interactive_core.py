@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from model import InferenceCore, InteractiveCore
-from model.interactive.core import UNDO_LEVELS
 from tests.conftest import GOLDEN
 from tests.model.interactive_networks import fusion_network
 from util.errors import InputError
@@ -19,13 +18,12 @@ def fusion():
 
 
 def assert_three_rounds_match_golden(network, frames, fusion):
-    """Play the golden session; each round is interrupted and continued."""
+    """Play the golden session."""
     golden = np.load(GOLDEN / "interactive/interactive.npz")
     core = InteractiveCore(network, frames, [1, 2], fusion, mem_every=2, append_memory=True, **EXACT)
     for number, (index, mask) in enumerate(zip(golden["frames_index"], golden["masks"], strict=True)):
         core.give(int(index), mask, labels=[1, 2])  # a third one in the map is background here
-        iterator = core.propagate()
-        done = [*(next(iterator) for _ in range(4)), *core.propagate()]
+        done = list(core.propagate())
         assert len(done) == len(set(done))
         for place, frame in enumerate(golden["prob_frames"]):
             expected = torch.from_numpy(golden[f"prob_{number}"][:, place, 4:-4, 4:-4]).float()
@@ -102,7 +100,6 @@ def test_without_fusion_masks_are_blended_by_distance(network, small):
     core.give(6, mask.roll(3, dims=1))
     list(core.propagate(backward=False))
     assert torch.equal(core.prob(4), old[4])  # forward from 6 does not reach it
-    core.undo()
     list(core.propagate())
     alone = InteractiveCore(network, frames, **EXACT)  # the same pass without earlier masks
     alone.give(1, mask)
@@ -125,53 +122,6 @@ def test_ranges_limit_the_propagation(network, small):
     whole.give(3, mask)
     list(whole.propagate())
     assert torch.equal(whole.prob(7), core.prob(7))
-
-
-def test_undo_restores_every_bit(network, small):
-    frames, mask = small
-    core = InteractiveCore(network, frames, store="uint8")
-    seen = [everything(core)]
-    for change in (
-        lambda: core.give(2, mask),
-        lambda: list(core.propagate()),
-        lambda: core.give(5, torch.where(mask == 1, 9, mask)),
-        lambda: list(core.propagate()),
-    ):
-        change()
-        seen.append(everything(core))
-    for before in reversed(seen[:-1]):
-        core.undo()
-        assert same(everything(core), before)
-    with pytest.raises(InputError, match="nothing to undo"):
-        core.undo()
-
-
-def test_an_interrupted_round_is_continued_or_replaced(network, small):
-    frames, mask = small
-    whole = InteractiveCore(network, frames)
-    list(two_rounds(whole, mask))
-    core = InteractiveCore(network, frames)
-    for stop in (3, 1, 20):
-        for count, _ in enumerate(core.propagate() if core.state.given else two_rounds(core, mask), start=1):
-            if count == stop:
-                break
-    core.give(6, mask.roll(3, dims=1))
-    list(core.propagate())
-    assert all(torch.equal(core.prob(i), whole.prob(i)) for i in range(8))
-
-    before = everything(core)
-    core.give(6, mask)
-    iterator = core.propagate()
-    next(iterator)
-    assert next(core.propagate(first=3, last=4)) == 4  # replaces the interrupted round
-    assert list(iterator) == []
-    assert list(core.propagate()) == [3]
-    iterator = core.propagate(first=3)
-    next(iterator)
-    for _ in range(4):  # while the iterator waits
-        core.undo()
-    assert list(iterator) == []
-    assert same(everything(core), before)
 
 
 def test_objects_are_added_and_corrected(network, clip_frames, clip_labels, fusion):
@@ -210,10 +160,7 @@ def test_a_full_store_uses_files_and_results_stay_the_same(network, small):
     assert len(list(folder.iterdir())) > 4 and free.store._folder is None
     assert sum(array.nbytes for array in bounded.store.held.values()) <= 80_000
     assert all(torch.equal(free.prob(i), bounded.prob(i)) for i in range(8))
-    before = len(list(folder.iterdir())) + len(bounded.store.held)
-    for _ in range(UNDO_LEVELS + 1):
-        bounded.give(1, mask)  # old snapshots are dropped with their arrays
-    assert len(list(folder.iterdir())) + len(bounded.store.held) < before
+    assert len(list(folder.iterdir())) + len(bounded.store.held) == 8  # replaced ones are dropped
     del bounded, core
     assert not folder.exists()
 
@@ -253,7 +200,7 @@ def test_a_failed_frame_has_changed_nothing(network, small, fusion, monkeypatch)
     list(core.propagate())
     core.give(6, mask.roll(3, dims=1))
     iterator = core.propagate()
-    done = [next(iterator), next(iterator)]
+    assert [next(iterator), next(iterator)] == [7, 5]
     before = everything(core)
 
     def fail(*_):
@@ -264,6 +211,5 @@ def test_a_failed_frame_has_changed_nothing(network, small, fusion, monkeypatch)
         with pytest.raises(InputError, match=r"frame 4 does not fit into the GPU's memory"):
             next(iterator)
     assert same(everything(core), before)
-    assert [*done, *core.propagate()] == [7, 5, 4, 3, 2]
-    for ours, expected in zip(everything(core)[0], everything(whole)[0], strict=True):
-        assert torch.equal(ours, expected)
+    assert list(core.propagate()) == [7, 5, 4, 3, 2]  # anew
+    assert torch.equal(core.prob(7), whole.prob(7))
