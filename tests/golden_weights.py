@@ -35,7 +35,9 @@ def tensor_for(name: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def fill(module: nn.Module, prefix: str = "") -> nn.Module:
+    """Set the weights of a network, which may be on the device `meta`; names are drawn with a prefix."""
     module.load_state_dict(
-        {name: tensor_for(prefix + name, tuple(t.shape)) for name, t in module.state_dict().items()}
+        {name: tensor_for(prefix + name, tuple(t.shape)) for name, t in module.state_dict().items()},
+        assign=True,
     )
     return module

@@ -60,5 +60,5 @@ def test_a_network_is_prepared_for_the_processor(amp, has_amx, replaced, monkeyp
     network = prepare_for_inference(network.to_empty(device=CPU), CPU, amp)
     modules = [type(module) for module in network.modules()]
     assert modules.count(WinogradConv2d) == (wide if replaced else 0)
-    assert nn.BatchNorm2d not in modules
+    assert nn.BatchNorm2d not in modules and not network.training
     assert network.dtype == dtype
