@@ -1,7 +1,6 @@
 """Measure the speed of the system and of a plain formulation, alternately in one process."""
 
 import argparse
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -9,7 +8,7 @@ import torch
 from scripts.benchmark import inference, interactive, training
 from scripts.benchmark.timing import Report
 from util.device import add_device_flags, set_up_device
-from util.errors import run_script
+from util.errors import InputError, run_script
 from util.files import atomic_path
 from util.flag_types import script_parser
 
@@ -54,8 +53,11 @@ def run_all(args: argparse.Namespace, report: Report) -> None:
         (training.run, {**steps, "amp": False}),
         (training.run, {**steps, "amp": True}),
     ):
-        with suppress(torch.cuda.OutOfMemoryError):
+        try:
             measure(argparse.Namespace(**{**vars(args), **settings}), report)
+        except (torch.cuda.OutOfMemoryError, InputError) as error:
+            if not isinstance(error.__cause__ or error, torch.cuda.OutOfMemoryError):
+                raise
         torch.cuda.empty_cache()
 
 
