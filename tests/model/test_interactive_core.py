@@ -153,12 +153,12 @@ def test_objects_are_added_and_corrected(network, clip_frames, clip_labels, fusi
 def test_a_full_store_uses_files_and_results_stay_the_same(network, small):
     frames, mask = small
     free = InteractiveCore(network, frames)
-    bounded = InteractiveCore(network, frames, store_bytes=80_000, query_bytes=1)
+    bounded = InteractiveCore(network, frames, store_bytes=30_000, query_bytes=1)
     for core in (free, bounded):
         list(two_rounds(core, mask))
     folder = Path(bounded.store._folder.name)
     assert len(list(folder.iterdir())) > 4 and free.store._folder is None
-    assert sum(array.nbytes for array in bounded.store.held.values()) <= 80_000
+    assert sum(array.nbytes for array in bounded.store.held.values()) <= 30_000
     assert all(torch.equal(free.prob(i), bounded.prob(i)) for i in range(8))
     assert len(list(folder.iterdir())) + len(bounded.store.held) == 8  # replaced ones are dropped
     del bounded, core
