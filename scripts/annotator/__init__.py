@@ -10,6 +10,5 @@ objects, and the versions of each frame). `masks.py` computes masks from the log
 (`propagation.py` finds what is drawn, `gaps.py` what to compute, `rounds.py` computes it), edits of masks on
 a range (`remaking.py`), weights (`weights.py`, `attached.py`), export (`export.py`, `films.py`). Masks also
 come from scribbles, clicks, boxes and words (`segmentation.py`) and from files (`import_masks.py`). Networks
-compute in another process (`worker.py` in the server, `worker_process.py`, `rounds.py` and `segmenters.py` in
-the process). `events.py` tells all open pages what has changed.
+compute in other processes (`worker.py`, with `rounds.py` or `segmenters.py`).
 """

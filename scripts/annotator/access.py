@@ -4,19 +4,18 @@ import hashlib
 import hmac
 import ipaddress
 import socket
-from urllib.parse import parse_qs, urlsplit
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # also at the near end of an SSH tunnel, whatever its port
 EVERYWHERE = ("0.0.0.0", "::")  # what --host is to listen on all addresses of the machine
 ASK_AGAIN = "Open the address, with its token, that was printed where the annotator was started.\n"
-NOT_OURS = (
-    "This page or name is not the annotator's own. To open it under another name of its machine, start it "
-    "with --host NAME.\n"
-)
+NOT_OURS = "The annotator does not answer to this name. Start it with --host NAME.\n"
 COOKIE = "annotator_"  # and what tells a server's cookie from those of others
 WEEK = 7 * 24 * 3600  # seconds that browsers keep the cookie
 POLICY = (
@@ -32,12 +31,8 @@ class Guard:
 
     The Host is checked because a foreign name can be made to lead here (DNS rebinding), the Origin because
     any page a browser shows can send requests here. The first address carries the token; it is moved to a
-    cookie that no script sees and no other site's request carries.
-
-    Args:
-        app: what is guarded.
-        token: that requests must carry.
-        host: name or address that the server listens on.
+    cookie that no script sees and no other site's request carries. `host` is the name or address that the
+    server listens on.
     """
 
     def __init__(self, app: ASGIApp, token: str, host: str) -> None:
@@ -55,16 +50,19 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        given = query.get("token", _cookies(headers))
-        if not self._is_ours(headers, scope["type"]):
-            await _refuse(scope, receive, send, NOT_OURS)
-        elif not any(hmac.compare_digest(each.encode(), self.token.encode()) for each in given):
-            await _refuse(scope, receive, send, ASK_AGAIN)
-        elif headers.get(WORKSPACE, self.cookie) != self.cookie:
-            await _refuse(scope, receive, send, OTHER_WORK)
-        elif scope["type"] == "http" and "token" in query and scope["path"] == "/":
+        asked = HTTPConnection(scope)
+        cookies = [value for name, value in asked.cookies.items() if name.startswith(COOKIE)]
+        tokens = asked.query_params.getlist("token") or cookies
+        refusal = None
+        if not self._is_ours(asked.headers, scope["type"]):
+            refusal = NOT_OURS
+        elif not any(hmac.compare_digest(each.encode(), self.token.encode()) for each in tokens):
+            refusal = ASK_AGAIN
+        elif asked.headers.get(WORKSPACE, self.cookie) != self.cookie:
+            refusal = OTHER_WORK
+        if refusal is not None:
+            await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
+        elif scope["type"] == "http" and "token" in asked.query_params and scope["path"] == "/":
             response = RedirectResponse("/", status_code=303)
             response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", max_age=WEEK)
             await response(scope, receive, send)
@@ -73,7 +71,10 @@ class Guard:
 
     def _is_ours(self, headers: Headers, kind: str) -> bool:
         host = headers.get("host", "")
-        name = _name_of(f"//{host}")
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
         if name not in self.names and not (self.everywhere and _is_address(name)):
             return False
         origin = headers.get("origin")
@@ -82,25 +83,10 @@ class Guard:
         return origin in (f"http://{host}", f"https://{host}")
 
 
-def _name_of(address: str) -> str:
-    try:
-        return urlsplit(address).hostname or ""
-    except ValueError:
-        return ""
-
-
 def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _cookies(headers: Headers) -> list[str]:
-    """Return the tokens of annotators in the cookies of a request."""
-    pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
-    return [value for name, _, value in pairs if name.startswith(COOKIE)]
+    with suppress(ValueError):
+        return bool(ipaddress.ip_address(name))
+    return False
 
 
 def _with_headers(send: Send, workspace: str) -> Send:
@@ -109,6 +95,7 @@ def _with_headers(send: Send, workspace: str) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            headers.setdefault("cache-control", "no-store")
             headers[WORKSPACE] = workspace
             headers["content-security-policy"] = POLICY
             headers["x-content-type-options"] = "nosniff"
@@ -116,10 +103,3 @@ def _with_headers(send: Send, workspace: str) -> Send:
         await send(message)
 
     return sending
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, text: str) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 4403})
-    else:
-        await PlainTextResponse(text, status_code=403)(scope, receive, send)

@@ -5,7 +5,8 @@ version names one content of a frame, and pictures of it can be cached for ever.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from scripts.annotator.edit_log import Entry
 from scripts.annotator.edits import CHANGES, FROM_HINTS, SHAPES
@@ -19,11 +20,10 @@ COLOURS = (
     *("#00ffff", "#962d2d", "#ffa587", "#872da5", "#c3f0a5", "#2d5a5a", "#d20f87", "#b496ff"),
 )
 LARGEST_LABEL = 255
-HAND = (*SHAPES, *FROM_HINTS)  # kinds of entries that draw on one frame
+HAND = (*SHAPES, *FROM_HINTS, "unscribble")  # draw on one frame; the last is in logs of earlier versions
 
 
-@dataclass(frozen=True)
-class Object:
+class Object(NamedTuple):
     """One object of the video."""
 
     label: int  # its value in masks, 1 to 255
@@ -34,23 +34,16 @@ class Object:
     category: str = ""  # class in the exports that have classes; "" is the name
 
 
-@dataclass(frozen=True)
-class FrameState:
-    """A frame after one of the entries that changed it.
+class FrameState(NamedTuple):
+    """A frame after one of the entries that changed it."""
 
-    Attributes:
-        version: number of that entry.
-        present: labels that have pixels.
-        drawn: labels that the user drew, erased or confirmed here; propagation starts from them.
-        reviewed: propagations do not change the frame.
-        absent: labels that the user removed here; no propagation adds them again.
-    """
-
-    version: int = 0
-    present: frozenset[int] = frozenset()
-    drawn: frozenset[int] = frozenset()
-    reviewed: bool = False
-    absent: frozenset[int] = frozenset()
+    version: int = 0  # number of that entry
+    present: frozenset[int] = frozenset()  # labels that have pixels
+    drawn: frozenset[int] = (
+        frozenset()
+    )  # labels that the user drew, erased or confirmed; sources of propagation
+    reviewed: bool = False  # propagations do not change the frame
+    absent: frozenset[int] = frozenset()  # labels that the user removed; no propagation adds them again
 
 
 UNTOUCHED = FrameState()
@@ -104,7 +97,9 @@ class Document:
                 return self._add_result(entry)
         done = _Done(entry, self.objects)
         self.objects = self._objects_after(entry)
-        done.frames = dict(self._states_after(entry))
+        done.frames = {
+            frame: state._replace(version=entry["n"]) for frame, state in self._states_after(entry)
+        }
         self._undone.clear()
         self._done.append(done)
         self._by_number[entry["n"]] = done
@@ -141,11 +136,7 @@ class Document:
         return self._frames[frame][-1] if frame in self._frames else UNTOUCHED
 
     def history(self, frame: int, version: int | None = None) -> list[Entry]:
-        """Return the entries that changed a frame, up to one of its versions.
-
-        Raises:
-            InputError: it has no such version (any more).
-        """
+        """Return the entries that changed a frame, up to a version; raise InputError if that is not there."""
         numbers = [state.version for state in self._frames.get(frame, [])]
         if version is not None and version != 0 and version not in numbers:
             raise InputError(f"frame {frame} has no version {version} now.")
@@ -185,10 +176,11 @@ class Document:
         unused = range(self._largest_label + 1, LARGEST_LABEL + 1)
         return [label for label in (*unused, *range(1, LARGEST_LABEL + 1)) if label not in taken]
 
-    def free_colour(self) -> str:
-        """Return the colour that the fewest objects have."""
+    def new_object(self, label: int | None, place: int = 0) -> dict[str, Any]:
+        """Return the fields of a new object, of which others, `place` of them, are new too."""
         used = [each.colour for each in self.objects]
-        return min(COLOURS, key=used.count)
+        colour = sorted(COLOURS, key=used.count)[place % len(COLOURS)]  # the rarest first
+        return {"label": label, "name": f"Object {label}", "colour": colour}
 
     def _undo(self) -> list[int]:
         done = self._done.pop()
@@ -215,7 +207,7 @@ class Document:
         """Add one frame's mask to the propagation that it is of."""
         done, frame = self._by_number[entry["of"]], entry["frame"]
         before = self.state(frame)
-        state = replace(before, version=entry["of"], present=frozenset(entry["labels"]))
+        state = before._replace(version=entry["of"], present=frozenset(entry["labels"]))
         done.frames[frame] = state
         if before.version == entry["of"]:
             self._frames[frame][-1] = state
@@ -231,14 +223,14 @@ class Document:
                 return (*self.objects, Object(entry["object"], entry["name"], entry["colour"]))
             case "change":
                 changes = {name: entry[name] for name in CHANGES if name in entry}
-                return tuple(replace(o, **changes) if o.label == label else o for o in self.objects)
+                return tuple(o._replace(**changes) if o.label == label else o for o in self.objects)
             case "remove":
                 return tuple(each for each in self.objects if each.label != label)
             case "merge":
                 return tuple(each for each in self.objects if each.label != entry["other"])
             case "swap":
                 one, other = self.object(entry["object"]), self.object(entry["other"])
-                places = {one: replace(other, label=one.label), other: replace(one, label=other.label)}
+                places = {one: other._replace(label=one.label), other: one._replace(label=other.label)}
                 return tuple(places.get(each, each) for each in self.objects)
             case "masks":
                 added = [Object(**each) for each in entry["objects"]]
@@ -247,48 +239,41 @@ class Document:
         return self.objects
 
     def _states_after(self, entry: Entry) -> Iterable[tuple[int, FrameState]]:
-        """Yield the frames that an entry changes, and what it makes of them."""
-        kind, number = entry["kind"], entry["n"]
+        """Yield the frames that an entry changes, and what it makes of them; their version is set later."""
+        kind, everything = entry["kind"], frozenset(each.label for each in self.objects)
+        state = self.state(entry.get("frame", -1))
         if "frames" in entry:
             for name, mask in entry["frames"].items():
-                yield int(name), self._drawn_on(int(name), number, mask["labels"], mask["drawn"])
+                yield int(name), _drawn_on(self.state(int(name)), mask["labels"], mask["drawn"])
         elif kind == "click" and not entry["clicks"]:
             before = len(self.before_clicks(entry["frame"], entry["object"]))
-            state = self._frames[entry["frame"]][before - 1] if before else UNTOUCHED
-            yield entry["frame"], replace(state, version=number)
+            yield entry["frame"], self._frames[entry["frame"]][before - 1] if before else UNTOUCHED
         elif kind in HAND:
-            labels = [entry["object"]] if entry["object"] else [each.label for each in self.objects]
-            yield entry["frame"], self._drawn_on(entry["frame"], number, entry["labels"], labels)
+            drawn = [entry["object"]] if entry["object"] else everything
+            yield entry["frame"], _drawn_on(state, entry["labels"], drawn)
         elif kind == "clear":
-            state, locked = self.state(entry["frame"]), frozenset(entry.get("locked", ()))
-            yield entry["frame"], FrameState(number, state.present & locked, state.drawn & locked)
+            locked = frozenset(entry.get("locked", ()))
+            yield entry["frame"], FrameState(0, state.present & locked, state.drawn & locked)
         elif kind == "key":
-            state = self.state(entry["frame"])
-            drawn = state.present or frozenset(each.label for each in self.objects)
-            yield entry["frame"], replace(state, version=number, drawn=state.drawn | drawn)
+            yield entry["frame"], state._replace(drawn=state.drawn | (state.present or everything))
         elif kind in ("review", "erase"):
             for frame in range(entry["first"], entry["last"] + 1):
                 state = self.state(frame)
                 if kind == "erase":
-                    yield frame, _erased(state, number, frozenset([entry["object"]]))
+                    yield frame, _erased(state, frozenset([entry["object"]]))
                 elif state.reviewed != entry["on"]:
-                    yield frame, replace(state, version=number, reviewed=entry["on"])
+                    yield frame, state._replace(reviewed=entry["on"])
         elif kind in ("remove", "merge", "swap"):
             for frame in self.touched:
                 state = self.state(frame)
                 after = _relabelled(state, entry)
                 if after != state or (kind == "swap" and entry["object"] in state.present):
-                    yield frame, replace(after, version=number)
+                    yield frame, after
 
-    def _drawn_on(self, frame: int, number: int, labels: Iterable[int], drawn: Iterable[int]) -> FrameState:
-        before, new = self.state(frame), frozenset(drawn)
-        return replace(
-            before,
-            version=number,
-            present=frozenset(labels),
-            drawn=before.drawn | new,
-            absent=before.absent - new,
-        )
+
+def _drawn_on(state: FrameState, labels: Iterable[int], drawn: Iterable[int]) -> FrameState:
+    new = frozenset(drawn)
+    return state._replace(present=frozenset(labels), drawn=state.drawn | new, absent=state.absent - new)
 
 
 def relabelled(entry: Entry, label: int) -> int:
@@ -305,15 +290,10 @@ def _relabelled(state: FrameState, entry: Entry) -> FrameState:
         frozenset(relabelled(entry, label) for label in labels) - {0}
         for labels in (state.present, state.drawn, state.absent)
     )
-    return replace(state, present=present, drawn=drawn, absent=absent - present)
+    return state._replace(present=present, drawn=drawn, absent=absent - present)
 
 
-def _erased(state: FrameState, number: int, label: frozenset[int]) -> FrameState:
+def _erased(state: FrameState, label: frozenset[int]) -> FrameState:
     """Return a frame's state without an object; on a drawn frame the object counts as drawn."""
-    return replace(
-        state,
-        version=number,
-        present=state.present - label,
-        drawn=state.drawn | label if state.drawn else state.drawn,
-        absent=state.absent | label,
-    )
+    drawn = state.drawn | label if state.drawn else state.drawn
+    return state._replace(present=state.present - label, drawn=drawn, absent=state.absent | label)

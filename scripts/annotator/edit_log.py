@@ -3,6 +3,7 @@
 It is the only copy of the user's work: undo steps through it, and a restart replays it.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,25 +20,22 @@ class EditLog:
     """Appends entries to a file and numbers them from 1 on.
 
     Args:
-        path: the file, created if missing. A last line that a crash cut off is removed; no page was told
-            that it was saved.
+        path: the file, created if missing. A last line that a crash cut off is removed.
 
     Attributes:
         entries: the entries when the file was opened, in order.
+        next_number: number of the next entry.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries = list(_whole_lines(path))
-        self._next = max((entry["n"] for entry in self.entries), default=0) + 1
+        self.next_number = max((entry["n"] for entry in self.entries), default=0) + 1
         self._file = path.open("ab", buffering=0)  # so that errors of writing appear at once
         self._end = path.stat().st_size
-        _sync_folder(path.parent)
-
-    @property
-    def next_number(self) -> int:
-        """Number of the next entry."""
-        return self._next
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)  # the folder's list of files
+        os.close(folder)
 
     def append(self, entry: Mapping[str, Any]) -> Entry:
         """Number an entry and write it to the disk; return it with its number, as "n".
@@ -45,20 +43,19 @@ class EditLog:
         Raises:
             OSError: the write failed; the file is as before.
         """
-        numbered = {"n": self._next, **entry}
+        numbered = {"n": self.next_number, **entry}
         line = json.dumps(numbered, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        written = 0
         try:
             self._file.truncate(self._end)  # what a failed write could not remove
-            while written < len(line):
-                written += self._file.write(line[written:])
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError:
             with suppress(OSError):
                 self._file.truncate(self._end)
             raise
         self._end += len(line)
-        self._next += 1
+        self.next_number += 1
         return numbered
 
     def close(self) -> None:
@@ -83,12 +80,3 @@ def _whole_lines(path: Path) -> Iterator[Entry]:
                 f"line {number} of {path} is damaged: remove it and all later lines to continue from there."
             ) from error
         yield entry
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write a folder's list of files to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

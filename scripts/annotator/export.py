@@ -4,9 +4,8 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,6 @@ from pycocotools import mask as coco
 from dataset.davis_test_dataset import SPLITS_2017
 from dataset.masks.writer import write_mask
 from dataset.video_files.frame_source import PictureFiles
-from scripts.annotator.cut_out import Edge
 from scripts.annotator.films import write_green, write_overlay, write_prores, write_webm
 from scripts.annotator.session import Session
 from scripts.annotator.snapshot import Choice, Show, Snapshot
@@ -23,83 +21,64 @@ from util.files import atomic_path
 
 JPEG_QUALITY = 95
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
-LONGEST_NAME = 40  # of an object in the name of its film
+LONGEST_NAME = 40  # characters of an object's name in the name of its video
+EVERYTHING = Choice()
 
 
 def export(
-    kind: str, session: Session, folder: Path, show: Show, choice: Choice | None = None, archive: bool = False
+    kind: str, session: Session, folder: Path, show: Show, choice: Choice = EVERYTHING, archive: bool = False
 ) -> Path:
-    """Write one kind of export; return its file or folder. What was there under its name is replaced.
+    """Write one kind of export and replace what was there under its name; return its file or folder.
 
     Args:
         kind: a key of `KINDS`.
-        session: what to export, as it is now; what is edited meanwhile is not in it.
-        folder: for the result.
-        show: called as it goes on; what it raises ends the export, and nothing is left of it.
-        choice: which frames and objects, and how; None for everything.
-        archive: make a ZIP archive of what would be a folder.
+        session: the annotation; edits made during the export are not in it.
+        folder: folder of the result.
+        show: called before each frame; its exception ends the export, and nothing is left of it.
+        choice: the frames and objects.
+        archive: make a ZIP archive in place of a folder.
     """
-    form, choice = KINDS[kind], choice or Choice()
-    snapshot = Snapshot(session, choice)
+    form, snapshot = KINDS[kind], Snapshot(session, choice)
     apart = choice.apart and form.is_film
     path = folder / f"{snapshot.pictures.name}_{kind}{'' if apart else form.suffix}"
     folder.mkdir(parents=True, exist_ok=True)
     if form.suffix and not apart:
         with atomic_path(path) as temporary:
-            form.write(snapshot, temporary, show, choice.edge)
+            form.write(snapshot, temporary, show)
         return path
     hidden = path.with_name(f".{path.name}.part")
     shutil.rmtree(hidden, ignore_errors=True)
     try:
         if apart:
-            _write_apart(form, snapshot, hidden, show, choice.edge)
+            _write_apart(form, snapshot, hidden, show)
         else:
-            form.write(snapshot, hidden, show, choice.edge)
+            form.write(snapshot, hidden, show)
         if archive:
             with atomic_path(path.with_suffix(".zip")) as temporary:
                 shutil.make_archive(str(temporary.with_suffix("")), "zip", hidden)
             return path.with_suffix(".zip")
-        _put_in_place(hidden, path)
+        shutil.rmtree(path, ignore_errors=True)
+        hidden.replace(path)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
     return path
 
 
-def _write_apart(form: "Kind", snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> None:
-    """Write a film for each object, named after its label and name."""
+def _write_apart(form: "Kind", snapshot: Snapshot, folder: Path, show: Show) -> None:
+    """Write a video for each object, named after its label and name."""
     folder.mkdir(parents=True)
-    count = len(snapshot.objects)
-    for place, each in enumerate(snapshot.objects):
-
-        def show_all(done: float, total: float, text: str, place: int = place, name: str = each.name) -> None:
-            show(place * total + done, count * total, f"{name}, {text}")
-
+    for each in snapshot.objects:
         name = re.sub(r"[^\w-]+", "_", each.name)[:LONGEST_NAME]
-        form.write(snapshot.only(each.label), folder / f"{each.label:03}_{name}{form.suffix}", show_all, edge)
+        form.write(snapshot.only(each.label), folder / f"{each.label:03}_{name}{form.suffix}", show)
 
 
-def _put_in_place(new: Path, path: Path) -> None:
-    """Rename a folder to a path; what was there is removed afterwards, and stays when that fails."""
-    aside = path.with_name(f".{path.name}.old")
-    shutil.rmtree(aside, ignore_errors=True)
-    if path.exists():
-        path.replace(aside)
-    try:
-        new.replace(path)
-    except OSError:
-        if aside.exists():
-            aside.replace(path)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _write_pngs(snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> None:
+def _write_pngs(snapshot: Snapshot, folder: Path, show: Show) -> None:
     palette = snapshot.palette()
     for _, name, labels in snapshot.masks(show):
         write_mask(folder / f"{name}.png", labels, palette)
 
 
-def _write_davis(snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> None:
+def _write_davis(snapshot: Snapshot, folder: Path, show: Show) -> None:
     """Write the layout of DAVIS 2017, both as training and as validation set."""
     name = snapshot.pictures.name
     root = folder / SPLITS_2017["val"][0]
@@ -112,7 +91,7 @@ def _write_davis(snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> No
         (lists / f"{split}.txt").write_text(f"{name}\n")
 
 
-def _write_youtube(snapshot: Snapshot, folder: Path, show: Show, edge: Edge) -> None:
+def _write_youtube(snapshot: Snapshot, folder: Path, show: Show) -> None:
     """Write the layout of YouTube-VOS, with `meta.json`: which object is on which frames."""
     name = snapshot.pictures.name
     frames = _write_pictures_and_masks(
@@ -152,7 +131,7 @@ def _write_jpeg(snapshot: Snapshot, index: int, path: Path) -> None:
     Image.fromarray(picture).save(path, quality=JPEG_QUALITY, subsampling=0)
 
 
-def _write_coco(snapshot: Snapshot, path: Path, show: Show, edge: Edge) -> None:
+def _write_coco(snapshot: Snapshot, path: Path, show: Show) -> None:
     """Write COCO's JSON with run-length encoded masks; `track_id` is the object's label in all frames."""
     height, width = snapshot.pictures.size
     source = snapshot.pictures.source
@@ -167,44 +146,28 @@ def _write_coco(snapshot: Snapshot, path: Path, show: Show, edge: Edge) -> None:
         images.append({"id": index, "file_name": file_name, "width": width, "height": height})
         for label in sorted(snapshot.present(index)):
             code = coco.encode(np.asfortranarray(labels == label).astype(np.uint8, order="F"))
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": index,
-                    "category_id": ids[classes[label]],
-                    "track_id": label,
-                    "iscrowd": 0,
-                    "area": int(coco.area(code)),
-                    "bbox": coco.toBbox(code).tolist(),
-                    "segmentation": {"size": code["size"], "counts": code["counts"].decode()},
-                }
-            )
+            ids_of = {"image_id": index, "category_id": ids[classes[label]], "track_id": label, "iscrowd": 0}
+            mask = {"size": code["size"], "counts": code["counts"].decode()}
+            box, area = coco.toBbox(code).tolist(), int(coco.area(code))
+            about = {**ids_of, "area": area, "bbox": box, "segmentation": mask}
+            annotations.append({"id": len(annotations) + 1, **about})
     categories = [{"id": number, "name": name} for name, number in ids.items()]
     content = {"images": images, "annotations": annotations, "categories": categories}
     path.write_text(json.dumps(content))
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind of export.
+class Kind(NamedTuple):
+    """One kind of export."""
 
-    Attributes:
-        name: for people.
-        what: a line about it.
-        suffix: of its file; "" for a folder.
-        write: writes it.
-        cuts: it has a feathered or choked edge.
-    """
-
-    name: str
-    what: str
-    suffix: str
-    write: Callable[[Snapshot, Path, Show, Edge], None]
-    cuts: bool = False
+    name: str  # on the page
+    what: str  # a line about it
+    suffix: str  # of its file; "" for a folder
+    write: Callable[[Snapshot, Path, Show], None]
+    cuts: bool = False  # the edge of objects can be feathered and choked
 
     @property
     def is_film(self) -> bool:
-        """Tell whether each object can have one of its own."""
+        """Tell whether it can be one video per object."""
         return self.suffix in (".mp4", ".mov", ".webm")
 
 

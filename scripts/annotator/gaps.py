@@ -6,28 +6,20 @@ masks are not propagated past it. One that is annotated for some objects is pass
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
+END = 1 << 40  # after the last frame of any video
 Annotated = Mapping[int, Collection[int]]  # labels that each drawn frame is annotated for
 
 
-@dataclass(frozen=True)
-class Gap:
-    """A run of frames none of which is annotated for every object.
+class Gap(NamedTuple):
+    """A run of frames none of which is annotated for every object."""
 
-    Attributes:
-        frames: the frames, at least one.
-        shares: for each frame and object, the weight of the backward pass, 0 to 1; None where no mask is
-            propagated.
-        forward: frames of the forward pass, from the drawn frame where it starts; empty when not needed.
-        backward: the same for the backward pass.
-    """
-
-    frames: range
-    shares: Mapping[int, Sequence[float | None]]
-    forward: range
-    backward: range
+    frames: range  # at least one
+    shares: Mapping[int, Sequence[float | None]]  # by frame and object: weight of the backward pass
+    forward: range  # frames of the forward pass, from the drawn frame where it starts; empty when not needed
+    backward: range  # the same for the backward pass
 
     @property
     def is_whole(self) -> bool:
@@ -55,24 +47,17 @@ def gaps(
         labels: labels of all objects.
         first: first frame of the range.
         last: last frame of the range.
-        forward: propagate to later frames.
-        backward: propagate to earlier frames.
+        forward: masks are propagated to later frames.
+        backward: masks are propagated to earlier frames.
     """
     whole = [frame for frame in sorted(annotated) if set(labels) <= set(annotated[frame])]
     found = []
-    for before, after in pairwise([None, *whole, None]):
-        start = first if before is None else max(first, before + 1)
-        stop = last + 1 if after is None else min(last + 1, after)
-        if start < stop:
-            near = {
-                frame: annotated[frame]
-                for frame in annotated
-                if (before is None or frame >= before) and (after is None or frame <= after)
-            }
-            gap = _gap(near, labels, range(start, stop), forward, backward)
-            if gap.steps:
-                found.append(gap)
-    return found
+    for before, after in pairwise([-1, *whole, END]):
+        frames = range(max(first, before + 1), min(last + 1, after))
+        near = {frame: about for frame, about in annotated.items() if before <= frame <= after}
+        if frames:
+            found.append(_gap(near, labels, frames, forward, backward))
+    return [gap for gap in found if gap.steps]
 
 
 def _gap(annotated: Annotated, labels: Sequence[int], frames: range, forward: bool, backward: bool) -> Gap:
@@ -93,11 +78,7 @@ def _gap(annotated: Annotated, labels: Sequence[int], frames: range, forward: bo
 def _share(source: Sequence[int], frame: int, forward: bool, backward: bool) -> float | None:
     """Return the weight of the backward pass for an object on a frame: the nearer its source, the more.
 
-    Args:
-        source: frames annotated for the object, in order.
-        frame: the frame.
-        forward: the forward pass may be used.
-        backward: the backward pass may be used.
+    `source` are the frames annotated for the object, in order.
     """
     at, behind = bisect_right(source, frame), bisect_left(source, frame)
     before = source[at - 1] if forward and at > 0 else None

@@ -3,9 +3,9 @@
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,9 @@ def read_masks(
     """Read masks of any kind that `propagate_video` takes, as label maps `H x W` by frame.
 
     Args:
-        files: name and content of each;
-        frame: which one file belongs to whose name is no frame's.
-        pictures: of the video.
+        files: name and content of each file.
+        frame: frame of a single file whose name is no frame's.
+        pictures: the video.
 
     Raises:
         InputError: one is no mask, belongs to no frame or is of another size, or they show no object.
@@ -43,14 +43,16 @@ def read_masks(
     given = names[0]
     if len(files) == 1 and not _is_of_a_frame(PurePath(given).stem, pictures.source.names):
         names = [f"{pictures.source.names[frame]}{PurePath(given).suffix}"]
-    with tempfile.TemporaryDirectory() as place, _named_as_given(place, names[0], given):
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as folder:
         for name, (_, content) in zip(names, files, strict=True):
-            (folder / name).write_bytes(content)
-        video = open_user_video(pictures.path, folder, short_side=ANY_SIZE).forward
-        frames = video.frames
-        assert isinstance(frames, Selection)
-        masks = {frames.indices[index]: video.read_labels(path) for index, path in video.masks.items()}
+            Path(folder, name).write_bytes(content)
+        try:
+            video = open_user_video(pictures.path, Path(folder), short_side=ANY_SIZE).forward
+            frames = cast(Selection, video.frames)
+            masks = {frames.indices[index]: video.read_labels(path) for index, path in video.masks.items()}
+        except InputError as error:  # its text names the copies
+            text = str(error).replace(f"{folder}/", "").replace(folder, "the files").replace(names[0], given)
+            raise InputError(text) from error
     for index, labels in masks.items():
         if labels.shape != pictures.size:
             raise InputError(
@@ -58,22 +60,6 @@ def read_masks(
                 f"{pictures.size[1]} x {pictures.size[0]}: give masks of the video's size."
             )
     return masks
-
-
-@contextmanager
-def _named_as_given(folder: str, name: str, given: str) -> Iterator[None]:
-    """Let errors name the user's files.
-
-    Args:
-        folder: the folder of the copies.
-        name: name of the first copy.
-        given: the user's name of that file.
-    """
-    try:
-        yield
-    except InputError as error:
-        text = str(error).replace(f"{folder}/", "").replace(folder, "the files").replace(name, given)
-        raise InputError(text) from error
 
 
 def _is_of_a_frame(stem: str, names: Sequence[str]) -> bool:

@@ -1,14 +1,17 @@
-"""Long work: one job at a time, in a thread, with progress and cancel."""
+"""Long work, one job at a time, in a thread, and what happens, told to every open page."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from scripts.annotator.events import Events
 from util.errors import InputError, explained
 
 log = logging.getLogger(__name__)
+
+LONGEST_QUEUE = 256  # messages that a page has not taken yet; a slower page is told to load all anew
+Message = dict[str, Any]
 
 AFTER_CANCEL = {  # what each kind of job leaves
     "propagate": "Cancelled; the masks computed so far stay unless they are undone.",
@@ -20,8 +23,49 @@ AFTER_CANCEL = {  # what each kind of job leaves
 }
 
 
+class Events:
+    """Hands messages from any thread to the pages that listen on the server's event loop."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queues: set[asyncio.Queue[Message]] = set()
+
+    def listen(self) -> "asyncio.Queue[Message]":
+        """Return a queue of the messages from now on; call this on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[Message] = asyncio.Queue()
+        self._queues.add(queue)
+        return queue
+
+    def leave(self, queue: "asyncio.Queue[Message]") -> None:
+        """Send nothing more to a queue of `listen`."""
+        self._queues.discard(queue)
+
+    def send(self, message: Message) -> None:
+        """Send a message to every page; may be called from any thread, in the order of the messages."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._deliver, message)
+
+    def _deliver(self, message: Message) -> None:
+        for queue in self._queues:
+            if queue.qsize() < LONGEST_QUEUE:
+                queue.put_nowait(message)
+            elif queue.qsize() == LONGEST_QUEUE:
+                queue.put_nowait({"reload": True})
+
+
 class Cancelled(Exception):  # noqa: N818 - nothing went wrong
     """Raised in a job that the user cancels."""
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what pages show of an error; one that is not expected is logged, too."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError):
+        return explained(error)
+    log.error("unexpected", exc_info=error)
+    return f"the annotator failed with {type(error).__name__}: {error}"
 
 
 class Job:
@@ -102,19 +146,12 @@ class Jobs:
             self.current.ended.wait()
 
     def _run(self, job: Job, work: Callable[[Job], str]) -> None:
-        state, text = "failed", ""
         try:
-            text = work(job)
-            state = "done"
+            text, state = work(job), "done"
         except Cancelled:
-            state, text = "cancelled", AFTER_CANCEL[job.kind]
-        except InputError as error:
-            text = str(error)
-        except OSError as error:
-            text = explained(error)
+            text, state = AFTER_CANCEL[job.kind], "cancelled"
         except Exception as error:
-            log.exception("%s failed", job.kind)
-            text = f"{type(error).__name__}: {error}"
+            text, state = sentence_of(error), "failed"
         job.text, job.state = text, state
         job.publish()
         job.ended.set()

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,28 +16,19 @@ from dataset.masks.writer import write_mask
 from scripts.annotator import shapes
 from scripts.annotator.document import Document, relabelled
 from scripts.annotator.edit_log import Entry
-from scripts.annotator.edits import DRAWN_REMAKES, REMAKES, SHAPES
-from util.errors import InputError
+from scripts.annotator.edits import DRAWN_REMAKES, FROM_HINTS, REMAKES, SHAPES
 from util.palette import voc_palette
 
 Labels = NDArray[np.uint8]  # H x W
 
-SCRIBBLES = ("scribble", "unscribble")
-WHOLE = ("masks", "guess", "click", "propagate", *REMAKES)  # the other kinds of entries with label maps
-
+# kinds of entries with label maps on disk; "unscribble" is in logs of earlier versions
+WHOLE = ("masks", *FROM_HINTS, "unscribble", "propagate", *REMAKES)
 HELD_BYTES = 1 << 26  # of label maps, in memory
 STAGED = "staged-"  # begin of the names of folders of label maps that no entry names yet
-SNAPSHOT_EVERY = 64  # edits of one frame that are drawn again at most after a restart
 
 
 class MaskStore:
-    """Draws label maps, and keeps those that are not drawn from shapes on disk.
-
-    Args:
-        folder: the folder of the files.
-        size: the video's height and width.
-        document: the entries of each frame.
-    """
+    """Draws label maps, and keeps those that are not drawn from shapes on disk, in a folder."""
 
     def __init__(self, folder: Path, size: tuple[int, int], document: Document) -> None:
         self.folder = folder
@@ -68,31 +59,6 @@ class MaskStore:
             labels = drawn(labels, entry)
         if history:
             self._hold(frame, history[-1]["n"], labels)
-            if len(todo) >= SNAPSHOT_EVERY:
-                with suppress(OSError):  # it only saves time
-                    self.write_file(self._snapshot(frame, history[-1]["n"]), labels)
-        return labels
-
-    def unscribbled(self, frame: int, number: int) -> Labels:
-        """Return a frame's labels `H x W` without what scribble `number` and those beside it have changed.
-
-        Shapes drawn since the first scribble are drawn again. If whole masks replaced the scribbles since,
-        the labels are the present ones.
-
-        Raises:
-            InputError: the frame has no such scribble (any more).
-        """
-        history = self.document.history(frame)
-        scribbles = [at for at, each in enumerate(history) if each["kind"] in SCRIBBLES]
-        if not any(history[at]["n"] == number for at in scribbles):
-            raise InputError("this scribble is not there any more.")
-        last = max((at for at, each in enumerate(history) if each["kind"] in WHOLE), default=-1)
-        first = next((at for at in scribbles if at > last), None)
-        if first is None or history[first]["n"] > number:
-            return self.after(frame, history)
-        labels = self.after(frame, history[:first])
-        for entry in history[first:]:
-            labels = drawn(labels, entry)
         return labels
 
     def write(self, number: int, frame: int, labels: Labels) -> None:
@@ -111,10 +77,6 @@ class MaskStore:
             number = int(folder.name) if folder.name.isdecimal() else None
             if folder.name.startswith(STAGED) or (number is not None and number not in reachable):
                 shutil.rmtree(folder)
-        for path in self.folder.glob("snapshots/*.png"):
-            version = path.stem.rpartition("-")[2]
-            if not version.isdecimal() or int(version) not in reachable:
-                path.unlink()
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
@@ -144,13 +106,7 @@ class MaskStore:
             return held
         if entry["kind"] == "clear" and not entry.get("locked"):
             return np.zeros(self.size, np.uint8)
-        if entry["kind"] in (*SCRIBBLES, *WHOLE):
-            return read_labels(self.path(entry["n"], frame))
-        snapshot = self._snapshot(frame, entry["n"])
-        return read_labels(snapshot) if snapshot.is_file() else None
-
-    def _snapshot(self, frame: int, version: int) -> Path:
-        return self.folder / "snapshots" / f"{frame:05}-{version:06}.png"
+        return read_labels(self.path(entry["n"], frame)) if entry["kind"] in WHOLE else None
 
     def write_file(self, path: Path, labels: Labels) -> None:
         """Write labels `H x W` to a file and wait until they are on the disk."""
@@ -178,8 +134,6 @@ def counting_scribbles(history: Iterable[Entry]) -> list[Entry]:
             counting = [each for each in counting if entry["object"] not in (0, each["object"])]
         elif entry["kind"] in ("merge", "swap"):
             counting = [{**each, "object": relabelled(entry, each["object"])} for each in counting]
-        elif entry["kind"] == "unscribble":
-            counting = [each for each in counting if each["n"] != entry["of"]]
         elif entry["kind"] == "scribble":
             counting.append(entry)
     return counting
@@ -195,51 +149,28 @@ def drawn(labels: Labels, entry: Entry) -> Labels:
         case "remove" | "merge" | "swap":
             return np.array([relabelled(entry, label) for label in range(256)], np.uint8)[labels]
         case kind if kind in SHAPES:
-            return painted(labels, covered(entry, labels.shape), entry)
+            return _painted(labels, entry)
     return labels
 
 
-def covered(entry: Entry, size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return the pixels `H x W` that a stroke, polygon or box covers."""
-    height, width = size
-    if entry["kind"] == "stroke":
-        return shapes.stroke((height, width), entry["points"], entry["radius"])
-    if entry["kind"] == "polygon":
-        return shapes.polygon((height, width), entry["points"])
-    return shapes.box((height, width), entry["points"])
-
-
-def painted(labels: Labels, inside: NDArray[np.bool_], entry: Entry) -> Labels:
-    """Draw a shape `H x W` into a label map, or erase it; locked objects do not change."""
+def _painted(labels: Labels, entry: Entry) -> Labels:
+    """Draw a stroke, polygon or box into a label map `H x W`, or erase it; locked objects do not change."""
+    height, width = labels.shape
+    more = {"radius": entry["radius"]} if entry["kind"] == "stroke" else {}
+    inside = getattr(shapes, entry["kind"])((height, width), entry["points"], **more)
     if entry["erase"]:
-        inside = inside & (labels == entry["object"] if entry["object"] else labels > 0)
-    if entry.get("locked"):
-        inside = inside & ~np.isin(labels, entry["locked"])
+        inside &= labels == entry["object"] if entry["object"] else labels > 0
+    inside &= ~np.isin(labels, entry.get("locked", []))
     return np.where(inside, np.uint8(0 if entry["erase"] else entry["object"]), labels)
 
 
 def merged(old: Labels, new: Labels, kept: Collection[int]) -> Labels:
-    """Return the new label map with the old pixels of some objects.
-
-    Args:
-        old: the labels before, `H x W`.
-        new: the new labels, `H x W`.
-        kept: labels of the objects that do not change.
-    """
-    if not kept:
-        return new
+    """Return the new label map `H x W` with the old pixels of the objects whose labels are kept."""
     labels = list(kept)
     return np.where(np.isin(old, labels), old, np.where(np.isin(new, labels), np.uint8(0), new))
 
 
 def replaced(old: Labels, new: Labels, labels: Collection[int], locked: Collection[int]) -> Labels:
-    """Return the old label map with the masks of some objects replaced.
-
-    Args:
-        old: the labels before, `H x W`.
-        new: the new masks of those objects, `H x W`.
-        labels: labels of the replaced objects.
-        locked: labels of objects that do not change.
-    """
+    """Return the old label map `H x W` with new masks of some labels; locked objects do not change."""
     without = np.where(np.isin(old, list(labels)), np.uint8(0), old)
     return merged(old, np.where(new > 0, new, without), locked)

@@ -1,112 +1,103 @@
-"""Sound, opacity and small masks for the page, and helpers for all pictures."""
+"""Pictures and sound for the page."""
 
 import io
 import threading
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.routing import Route
 
 from dataset.video_files.mp4_file import write_sound
-from scripts.annotator.cut_out import checked_edge, opacity
+from scripts.annotator.cut_out import Edge, opacity
 from scripts.annotator.session import Session
-from util.errors import InputError
 
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # what has its version in its address
-NEVER = {"Cache-Control": "no-store"}
 IDENTITY = [channel for level in range(256) for channel in (level, level, level)]
 
 
 class Media:
-    """Answers requests for media."""
+    """Answers requests for media.
+
+    Masks have the version of their frame in the address. Browsers keep them if `?w=` names this workspace,
+    since the versions of another one have the same numbers.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.pictures = session.pictures
         self._making = threading.Lock()
 
-    async def small_mask(self, request: Request) -> Response:
-        """Return a frame's labels at a version in the size of thumbnails, as an indexed PNG."""
-        index, version = index_of(request, self.session), request.path_params["version"]
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        version = "{index:int}/{version:int}.png"
+        return [
+            Route("/frames/{index:int}.jpg", self.frame),
+            Route(f"/masks/{version}", self._png(self.mask)),
+            Route(f"/opacity/{version}", self._png(self.opacity)),
+            Route(f"/small_masks/{version}", self._png(self.small_mask)),
+            Route("/sound", self.sound),
+        ]
 
-        def made() -> bytes:
-            labels, size = self.session.label_map(index, version), self.session.pictures.thumbnail_size
-            small = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-            return png_of(np.asarray(small, np.uint8), indexed=True)
+    def frame(self, request: Request) -> Response:
+        """Return a frame as JPEG; `?reduce=2` halves its size."""
+        reduce = {"2": 2, "4": 4}.get(request.query_params.get("reduce", ""), 1)
+        jpeg = self.pictures.jpeg(self._index(request), reduce)
+        return Response(jpeg, media_type="image/jpeg", headers=FOR_EVER)
 
-        png = await run_in_threadpool(made)
-        return Response(png, media_type="image/png", headers=kept(request, self.session))
+    def mask(self, labels: NDArray[np.uint8], request: Request) -> bytes:
+        """Return labels as an indexed PNG whose colours are the labels."""
+        return png_of(labels)
 
-    async def sound(self, request: Request) -> Response:
+    def small_mask(self, labels: NDArray[np.uint8], request: Request) -> bytes:
+        """Return labels in the size of thumbnails."""
+        small = cv2.resize(labels, self.pictures.thumbnail_size, interpolation=cv2.INTER_NEAREST)
+        return png_of(np.asarray(small, np.uint8))
+
+    def opacity(self, labels: NDArray[np.uint8], request: Request) -> bytes:
+        """Return the opacity of cut-outs; `?without=1,3` leaves objects out, see `Edge` for the others."""
+        given = request.query_params
+        without = [int(label) for label in given.get("without", "").split(",") if label]
+        edge = Edge(float(given.get("feather", 0)), float(given.get("choke", 0)))
+        return png_of(opacity((labels > 0) & ~np.isin(labels, without), edge))
+
+    def sound(self, request: Request) -> Response:
         """Return the video's sound, made at the first request."""
-        pictures = self.session.pictures
-        if not pictures.has_sound:
+        if not self.pictures.has_sound:
             raise HTTPException(404, "the video has no sound.")
-        path = self.session.workspace.folder / "sound" / f"{pictures.fingerprint}.webm"
-
-        def make() -> None:
-            with self._making:
-                if not path.is_file():
-                    write_sound(path, pictures.path, pictures.source)
-
-        await run_in_threadpool(make)
+        path = self.session.workspace.folder / "sound" / f"{self.pictures.fingerprint}.webm"
+        with self._making:
+            if not path.is_file():
+                write_sound(path, self.pictures.path, self.pictures.source)
         return FileResponse(path, media_type="audio/webm", headers=FOR_EVER)
 
-    async def opacity(self, request: Request) -> Response:
-        """Return the opacity of cut-outs as a grey PNG; `?without=1,3` leaves objects out.
+    def _index(self, request: Request) -> int:
+        index = int(request.path_params["index"])
+        if index >= len(self.pictures):
+            raise HTTPException(404, "there is no such frame.")
+        return index
 
-        See `cut_out.Edge` for `feather` and `choke`.
-        """
-        index, version = index_of(request, self.session), request.path_params["version"]
-        edge = checked_edge(request.query_params)
-        without = _labels(request.query_params.get("without", ""))
+    def _png(self, made: Callable[[NDArray[np.uint8], Request], bytes]) -> Callable[[Request], Response]:
+        """Return a route that answers with a PNG made of a frame's labels at a version."""
 
-        def made() -> bytes:
-            labels = self.session.label_map(index, version)
-            return png_of(opacity((labels > 0) & ~np.isin(labels, without), edge))
+        def answer(request: Request) -> Response:
+            labels = self.session.label_map(self._index(request), request.path_params["version"])
+            is_kept = request.query_params.get("w") == self.session.workspace.identity
+            headers = FOR_EVER if is_kept else {}
+            return Response(made(labels, request), media_type="image/png", headers=headers)
 
-        png = await run_in_threadpool(made)
-        return Response(png, media_type="image/png", headers=kept(request, self.session))
-
-
-def index_of(request: Request, session: Session) -> int:
-    """Return the frame of a request's address; raises HTTPException when there is none."""
-    index = int(request.path_params["index"])
-    if index >= len(session.pictures):
-        raise HTTPException(404, "there is no such frame.")
-    return index
+        return answer
 
 
-def kept(request: Request, session: Session) -> dict[str, str]:
-    """Return the headers that let browsers keep an answer if `?w=` names this workspace.
-
-    The versions of another workspace have the same numbers.
-    """
-    return FOR_EVER if request.query_params.get("w") == session.workspace.identity else NEVER
-
-
-def png_of(values: NDArray[np.uint8], indexed: bool = False) -> bytes:
-    """Return a PNG, compressed quickly.
-
-    Args:
-        values: the pixels, `H x W`.
-        indexed: write palette indices, each with its own value as grey; else grey levels.
-    """
+def png_of(values: NDArray[np.uint8]) -> bytes:
+    """Return values `H x W` as an indexed PNG, compressed quickly, each index with itself as its grey."""
     image = Image.fromarray(values)
-    if indexed:
-        image.putpalette(IDENTITY)
+    image.putpalette(IDENTITY)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def _labels(text: str) -> list[int]:
-    """Parse labels such as "1,3"."""
-    try:
-        return [int(part) for part in text.split(",") if part]
-    except ValueError as error:
-        raise InputError(f"'{text[:20]}' must be labels, such as 1,3.") from error

@@ -36,8 +36,7 @@ class Pictures:
         fingerprint: changes when the file or folder does.
 
     Raises:
-        InputError: there are no frames, one cannot be read or has another size, or has a name that cannot be
-            written in results.
+        InputError: there are no frames, or one cannot be read or has another size or a strange name.
     """
 
     def __init__(self, path: Path, fps: float | None = None) -> None:
@@ -46,7 +45,9 @@ class Pictures:
         self.has_sound = isinstance(self.source, VideoFile) and has_sound(path)
         self.fingerprint = _fingerprint(path)
         self._lock = threading.Lock()
-        _check_names(self.source)
+        for name in self.source.names:
+            if NO_UNICODE.search(name):
+                raise InputError(f"{path} has a picture whose name is not UTF-8, {name!r}: rename it.")
         self.size = frame_size(self.source, self.name)
 
     def __len__(self) -> int:
@@ -112,13 +113,6 @@ def _encoded(picture: NDArray[np.uint8]) -> bytes:
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
     return encoded.tobytes()
-
-
-def _check_names(source: FrameSource) -> None:
-    """Make sure that files can be named after all frames; raises InputError."""
-    strange = [name for name in source.names if NO_UNICODE.search(name)]
-    if strange:
-        raise InputError(f"{source.place} has a picture whose name is not UTF-8, {strange[0]!r}: rename it.")
 
 
 def _fingerprint(path: Path) -> str:

@@ -1,6 +1,5 @@
 """Edits of whole masks, on a frame or a range: copies, moves, and changes of edges."""
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,9 +21,8 @@ class Remaking:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._range = threading.Lock()  # one edit of a range at a time
 
-    def edit(self, raw: Mapping[str, Any]) -> Change:
+    def edit(self, edit: Edit) -> Change:
         """Save an edit in `REMAKES` and the masks that it makes.
 
         An edit of several frames runs as a job, with progress and cancel; this waits for its end.
@@ -32,30 +30,24 @@ class Remaking:
         Raises:
             InputError: the edit is not possible, changes nothing, or was cancelled.
         """
-        edit = checked_edit(raw, len(self.session.pictures))
-        if edit["first"] == edit["last"]:
-            return self.session.known(edit) or self._save(edit)
-        with self._range:  # a page that sends the edit again waits here
-            return self.session.known(edit) or self._save_in_job(edit)
+        saves = self._save if edit["first"] == edit["last"] else self._save_in_job
+        return self.session.known(edit) or saves(edit)
 
     def preview(self, raw: Mapping[str, Any]) -> Labels:
         """Return the labels `H x W` that an edit would make of its first frame; saves nothing."""
         session = self.session
         edit = checked_edit(raw, len(session.pictures))
         with session.lock:
-            session.check_object(edit)
-            given = session.label_map(edit["first"]), self._source(edit), *self._targets(edit)
-        return remade(edit, *given)
+            old, given = session.label_map(edit["first"]), self._given(edit)
+        return remade(edit, old, *given)
 
-    def _targets(self, edit: Edit) -> tuple[list[int], frozenset[int]]:
-        """Return the labels that an edit changes, and the locked ones."""
-        document = self.session.document
+    def _given(self, edit: Edit) -> tuple[Labels | None, list[int], frozenset[int]]:
+        """Return the label map that an edit copies from, the labels that it changes, and the locked ones."""
+        session, document = self.session, self.session.document
+        session.check_object(edit)
+        source = session.label_map(edit["source"]) if edit["kind"] == "copy" else None
         labels = [edit["object"]] if edit["object"] else [each.label for each in document.objects]
-        return [label for label in labels if label not in document.locked], document.locked
-
-    def _source(self, edit: Edit) -> Labels | None:
-        """Return the label map `H x W` from which an edit copies."""
-        return self.session.label_map(edit["source"]) if edit["kind"] == "copy" else None
+        return source, [label for label in labels if label not in document.locked], document.locked
 
     def _save_in_job(self, edit: Edit) -> Change:
         changes: list[Change] = []
@@ -73,17 +65,13 @@ class Remaking:
     def _save(self, edit: Edit, show: Callable[[float, float, str], None] = lambda *_: None) -> Change:
         """Save an edit and its masks, which are computed one by one while the lock is free.
 
-        Args:
-            edit: the checked edit.
-            show: called before each frame with the number done, the total and a text; its exception ends the
-                edit, and nothing is changed.
+        An exception of `show`, which is called before each frame, ends the edit; nothing is changed.
         """
         session, frames = self.session, range(edit["first"], edit["last"] + 1)
         changed, before = {}, {}
         with session.lock:
-            session.check_object(edit)
-            source, objects = self._source(edit), session.document.objects
-            labels, locked = self._targets(edit)
+            source, labels, locked = self._given(edit)
+            objects = session.document.objects
         drawn = labels if edit["kind"] in DRAWN_REMAKES else []
         with session.masks.staged() as staged:
             for done, frame in enumerate(frames):
@@ -124,32 +112,23 @@ def remade(
     if source is not None:
         new = np.where(np.isin(source, labels), source, np.uint8(0))
     else:
-        new = _all_moved(old, labels, edit)
+        new = np.zeros_like(old)
+        left, top, width, height = cv2.boundingRect(np.isin(old, labels).astype(np.uint8))
+        middle = left + width / 2, top + height / 2
+        for label in labels:
+            new[moved(old == label, middle, edit["dx"], edit["dy"], edit["scale"])] = label
     return replaced(old, new, labels, locked)
-
-
-def _all_moved(old: Labels, labels: Sequence[int], edit: Mapping[str, Any]) -> Labels:
-    new, middle = np.zeros_like(old), _middle(np.isin(old, labels))
-    for label in labels:
-        new[moved(old == label, middle, edit["dx"], edit["dy"], edit["scale"])] = label
-    return new
-
-
-def _middle(mask: Mask) -> tuple[float, float]:
-    """Return the middle (x, y) of the bounding box of a mask `H x W`."""
-    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return left + width / 2, top + height / 2
 
 
 def moved(mask: Mask, middle: tuple[float, float], dx: float, dy: float, scale: float) -> Mask:
     """Return a mask that is scaled about a position, then shifted.
 
     Args:
-        mask: `H x W`.
+        mask: the mask, `H x W`.
         middle: the position (x, y); see `shapes.py`.
         dx: pixels to the right.
         dy: pixels down.
-        scale: factor.
+        scale: the factor.
     """
     shift = (np.array(middle) - 0.5) * (1 - scale) + (dx, dy)  # OpenCV's pixel centres are whole numbers
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])

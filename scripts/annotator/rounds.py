@@ -2,6 +2,8 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,7 @@ from dataset.image_io import normalise
 from dataset.video import working_size
 from dataset.video_checks import first_readable
 from dataset.video_files.video_file import MissingFrameError
-from model import (
-    FusionNetwork,
-    InferenceCore,
-    InteractiveCore,
-    PropagationNetwork,
-    load_fusion,
-    load_network,
-)
+from model import FusionNetwork, InferenceCore, InteractiveCore, PropagationNetwork, load_fusion, load_network
 from model.aggregation import most_probable
 from scripts.annotator.gaps import Gap
 from scripts.annotator.pictures import Pictures
@@ -65,13 +60,11 @@ class WorkingFrames(Sequence[Tensor]):
         return F.interpolate(image[None], self.size, mode="bicubic", align_corners=False, antialias=True)[0]
 
     def _picture(self, index: int) -> NDArray[np.uint8]:
-        try:
-            return self.pictures.read(index)
-        except MissingFrameError:
-            self.missing.add(index)
-        readable = (each for each in range(index - 1, -1, -1) if not self.pictures.is_missing(each))
-        nearest = next(readable, None)
-        return first_readable(self.pictures.source) if nearest is None else self.pictures.read(nearest)
+        for each in range(index, -1, -1):
+            with suppress(MissingFrameError):
+                return self.pictures.read(each)
+            self.missing.add(each)
+        return first_readable(self.pictures.source)
 
     def reduced(self, labels: NDArray[np.uint8]) -> Tensor:
         """Resize a label map `H x W` to the size of the frames, `h x w`."""
@@ -87,24 +80,25 @@ class Rounds:
         self.pictures = Pictures(settings.video)
         self.frames = WorkingFrames(self.pictures, settings.size)
         self.options: dict[str, Any] = {"max_memory_frames": ANY_VIDEO_MEMORY_FRAMES}  # of the engines
-        self._device, self._amp = settings.computing(self.frames.size)
-        self._networks: dict[tuple[Path, int], PropagationNetwork] = {}
-        self._loaded_fusion: FusionNetwork | None = None
+        how = settings.computing(self.frames.size)
+        self._load_fusion = lru_cache(1)(lambda path: load_fusion(path, *how))
+        # by path and time of the last change: a file that has changed is read again
+        self._load_network = lru_cache(1)(lambda path, changed: load_network(path, *how))
 
     def run(
         self, request: Mapping[str, Any], is_stopped: Callable[[], bool]
     ) -> Iterator[tuple[str, int, NDArray[np.uint8] | None]]:
         """Fill gaps; yield ("frame", number, labels `H x W`) when known, and ("step", number, None).
 
-        Forward and backward masks are fused by the fusion network if its weights exist, else by distance.
-
-        A frame that a damaged video file lacks gets an empty mask.
+        Forward and backward masks are fused by the fusion network if its weights exist, else by distance. A
+        frame that a damaged video file lacks gets an empty mask.
 
         Args:
             request: "weights", "remember_previous" (see `InferenceCore`), "gaps", "given" and "labels".
             is_stopped: called after every frame; tells whether to end.
         """
-        network = self._network(request["weights"])
+        weights: Path = request["weights"]
+        network = self._load_network(weights, weights.stat().st_mtime_ns)
         self.options["remember_previous"] = request["remember_previous"]
         given, labels = request["given"], request["labels"]
         for gap in request["gaps"]:
@@ -124,23 +118,9 @@ class Rounds:
     def _filled(
         self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int]
     ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
-        """Yield the frames of a gap with their labels, or None while the other pass is missing.
-
-        Args:
-            network: the propagation network.
-            gap: a gap whose ends are annotated for all objects.
-            given: the drawn masks.
-            labels: labels of the K objects.
-        """
-        core = InteractiveCore(
-            network,
-            self.frames,
-            labels,
-            self._fusion(),
-            store="uint8",
-            query_bytes=QUERY_BYTES,
-            **self.options,
-        )
+        """Fill a gap whose ends are annotated for all objects; the labels are None before the last pass."""
+        options = {"store": "uint8", "query_bytes": QUERY_BYTES, **self.options}
+        core = InteractiveCore(network, self.frames, labels, self._fusion(), **options)
         sources = [passed[0] for passed in (gap.forward, gap.backward) if passed]
         whole = [frame for frame, (_, about) in given.items() if {*labels} <= {*about}]
         near = sorted(whole, key=lambda frame: (min(abs(frame - source) for source in sources), frame))
@@ -159,12 +139,7 @@ class Rounds:
     ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
         """Do what `_filled` does for a gap with frames that are annotated for some objects.
 
-        Args:
-            network: the propagation network.
-            gap: the gap.
-            given: the drawn masks.
-            labels: labels of the K objects.
-            room: file for the probabilities of the first of two passes.
+        The probabilities of the first of two passes are kept in a file, `room`.
         """
         both = gap.forward and gap.backward
         shape = (len(gap.frames), len(labels) + 1, *self.frames.size)
@@ -217,16 +192,7 @@ class Rounds:
     def _fusion(self) -> FusionNetwork | None:
         """Load the fusion network, once, if it is there."""
         path = self.settings.models / FUSION_FILE
-        if self._loaded_fusion is None and path.is_file():
-            self._loaded_fusion = load_fusion(path, self._device, self._amp)
-        return self._loaded_fusion
-
-    def _network(self, path: Path) -> PropagationNetwork:
-        """Load weights once; a file that has changed is read again."""
-        key = (path, path.stat().st_mtime_ns)
-        if key not in self._networks:
-            self._networks = {key: load_network(path, self._device, self._amp)}
-        return self._networks[key]
+        return self._load_fusion(path) if path.is_file() else None
 
 
 def channel_shares(shares: Sequence[float | None]) -> Tensor:

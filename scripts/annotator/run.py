@@ -28,12 +28,7 @@ CHOICE = ("first", "last", "objects", "feather", "choke", "apart")  # flags of -
 
 
 def annotate(args: argparse.Namespace, usual_port: int) -> None:
-    """Do what the flags of `scripts.annotate` ask for.
-
-    Args:
-        args: the flags.
-        usual_port: the port without --port.
-    """
+    """Do what the flags of `scripts.annotate` ask for; without --port, on the usual port."""
     if args.output is not None and args.export is None:
         raise InputError("--output is the folder of --export: give that, too, or leave it out.")
     chosen = [name for name in CHOICE if getattr(args, name)]
@@ -48,8 +43,7 @@ def annotate(args: argparse.Namespace, usual_port: int) -> None:
     with open_workspace(folder, pictures) as workspace:
         session = Session(workspace, pictures)
         if args.export is not None:
-            labels = [each.label for each in session.document.objects]
-            choice = checked_choice(vars(args), len(pictures), labels)
+            choice = checked_choice(vars(args), session)
             for kind in args.export:
                 export_shown(kind, session, args.output or workspace.exports, choice)
             return
@@ -70,9 +64,7 @@ def export_shown(kind: str, session: Session, folder: Path, choice: Choice) -> N
 
 def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usual_port: int) -> None:
     from model.interactive.promptable import check_models
-    from scripts.annotator.propagation import Propagation  # after bad input has been found
-    from scripts.annotator.segmentation import Segmentation
-    from scripts.annotator.server import serve
+    from scripts.annotator.server import serve  # after bad input has been found
     from scripts.annotator.settings import WorkerSettings
     from scripts.annotator.tasks import Tasks
     from scripts.annotator.weights import Weights
@@ -81,20 +73,12 @@ def _serve(args: argparse.Namespace, session: Session, workspace: Workspace, usu
     flags = ["--device", args.device, "--precision", args.precision]
     flags += ["--no_tf32"] if args.no_tf32 else []
     weights = Weights(args.model, workspace.folder / "fit" / "network.pth", args.size, flags)
-    settings = WorkerSettings(
-        args.input,
-        args.model.parent,
-        workspace.folder,
-        args.size,
-        args.device,
-        args.precision,
-        args.no_tf32,
-        args.click_model,
-        args.find_model,
-    )
-    tasks = Tasks(session, weights, Propagation(settings), Segmentation(settings))
+    computing = args.size, args.device, args.precision, args.no_tf32, args.click_model, args.find_model
+    settings = WorkerSettings(args.input, args.model.parent, workspace.folder, *computing)
+    tasks = Tasks(session, weights, settings)
     with listening(args.host, args.port, usual_port) as port:
-        address = f"http://{_shown_host(args.host)}:{port.getsockname()[1]}/?token={workspace.token}"
+        host = "localhost" if args.host in EVERYWHERE else f"[{args.host}]" if ":" in args.host else args.host
+        address = f"http://{host}:{port.getsockname()[1]}/?token={workspace.token}"
         try:
             if args.masks is not None:
                 _import(args.masks, tasks)
@@ -127,8 +111,8 @@ def _add_objects(count: int, session: Session) -> None:
     if len(session.workspace.log.entries) > 1:
         return
     for _ in range(count):
-        name, colour = f"Object {session.new_label()}", session.document.free_colour()
-        session.edit({"kind": "add", "name": name, "colour": colour})
+        label = session.document.free_labels()[0]
+        session.edit({"kind": "add", **session.document.new_object(label)})
 
 
 def listening(host: str, port: int | None, usual: int) -> socket.socket:
@@ -148,9 +132,3 @@ def listening(host: str, port: int | None, usual: int) -> socket.socket:
         raise InputError(
             f"{host}:{port or usual} cannot be listened on ({reason}): give another --host or --port."
         ) from error
-
-
-def _shown_host(host: str) -> str:
-    if host in EVERYWHERE:
-        return "localhost"
-    return f"[{host}]" if ":" in host else host

@@ -1,6 +1,6 @@
 """Masks from scribbles, clicks, boxes and words, on the server's side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model.interactive.promptable import is_here, model_type
 from scripts.annotator.edits import Edit, checked_edit
-from scripts.annotator.masks import SCRIBBLES, Labels, counting_scribbles, merged
+from scripts.annotator.masks import Labels, counting_scribbles, merged
 from scripts.annotator.session import Change, Session, labels_in
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.worker import Worker
@@ -23,11 +23,7 @@ Mask = NDArray[np.bool_]  # H x W
 
 
 class Segmentation:
-    """Computes the masks of scribbles, clicks and boxes, and saves them; finds objects by words.
-
-    Args:
-        settings: settings of the computing process.
-    """
+    """Computes the masks of scribbles, clicks and boxes, and saves them; finds objects by words."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
@@ -67,7 +63,7 @@ class Segmentation:
             return session.write_masks({**edit, "labels": labels_in(labels)}, {frame: labels})
 
     def preview(self, session: Session, raw: Mapping[str, Any]) -> Mask:
-        """Return the mask that clicks would make, `H x W`.
+        """Return the mask `H x W` that clicks would make.
 
         Raises:
             InputError: the mask cannot be computed.
@@ -109,12 +105,10 @@ def network_state(name: str) -> dict[str, Any]:
 def _request(session: Session, edit: Edit) -> dict[str, Any]:
     """Return the request to the computing process (see `Segmenters.run`), or "mask" if that is known."""
     frame, label = edit["frame"], edit["object"]
-    if edit["kind"] in SCRIBBLES:
-        strokes = strokes_of(counting_scribbles([*session.document.history(frame), edit]))
-        removes = edit["kind"] == "unscribble"
-        old = session.masks.unscribbled(frame, edit["of"]) if removes else session.label_map(frame)
-        if removes and label not in (of for _, of in strokes):
-            return {"mask": old == label}
+    if edit["kind"] == "scribble":
+        scribbles = counting_scribbles([*session.document.history(frame), edit])
+        strokes = [(each["points"], each["object"] if each["positive"] else 0) for each in scribbles]
+        old = session.label_map(frame)
         return {"kind": "segment", "frame": frame, "strokes": strokes, "old": old, "label": label}
     if edit["kind"] == "guess":
         corners = np.sort(np.array(edit["points"]), axis=0)
@@ -141,8 +135,3 @@ def _labels(session: Session, edit: Edit, mask: Mask) -> Labels:
     adds = edit["kind"] == "guess" and not edit.get("replace", False)
     rest = now if adds else np.where(now == label, np.uint8(0), now)
     return merged(now, np.where(mask, np.uint8(label), rest), session.document.locked - {label})
-
-
-def strokes_of(scribbles: Iterable[Edit]) -> list[tuple[list[list[float]], int]]:
-    """Return scribbles as pairs of points (x, y) and label, 0 for background."""
-    return [(each["points"], each["object"] if each["positive"] else 0) for each in scribbles]

@@ -1,6 +1,7 @@
 """Segmenting frames by scribbles, clicks, boxes and words, in the computing process."""
 
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ class Segmenters:
         self.pictures = Pictures(settings.video)
         self._grab_cut = GrabCutSegmenter()
         self._clicked_grab_cut = GrabCutSegmenter(REACH)
-        self._loaded: dict[tuple[Path, int], ScribbleSegmenter] = {}
-        self._clicks: ClickSegmenter | None = None
+        how = settings.computing(working_size(self.pictures.size, SHORT_SIDE))
+        # by path and time of the last change: a file that has changed is read again
+        self._load = lru_cache(1)(lambda path, changed: S2MSegmenter(load_s2m(path, *how)))
+        self._click_segmenter = cache(lambda: ClickSegmenter(settings.click_model))
         self._finder: WordFinder | None = None
 
     def run(self, request: dict[str, Any]) -> Iterator[tuple[str, Mask]]:
@@ -60,9 +63,8 @@ class Segmenters:
         elif request["kind"] == "click":
             yield "mask", self._by_dots(picture, request)
         else:
-            masks: PointSegmenter = ScribbledClicks(self._clicked_grab_cut)
-            if request["network"]:
-                masks = self._click_segmenter()
+            by_scribbles: PointSegmenter = ScribbledClicks(self._clicked_grab_cut)
+            masks = self._click_segmenter() if request["network"] else by_scribbles
             self._finder = self._finder or WordFinder(masks, self.settings.find_model)
             self._finder.segmenter = masks  # the network may have come since
             for mask in self._finder.find(picture, request["word"], request["taken"]):
@@ -85,10 +87,10 @@ class Segmenters:
         points = (np.array(request["points"]) + 0.5) * scale - 0.5
         previous, before = request["previous"], None
         if previous is not None:
-            reduced = cv2.resize(
-                previous.astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST
+            size = small.shape[1::-1]
+            before = (
+                np.asarray(cv2.resize(previous.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)) > 0
             )
-            before = np.asarray(reduced) > 0
         weights = request["weights"]
         segmenter = ScribbledClicks(self._segmenter(weights) if weights else self._clicked_grab_cut)
         mask = segmenter.segment(small, points, request["labels"], before)
@@ -98,19 +100,7 @@ class Segmenters:
         return np.where(enlarged(mask != before, picture.shape[:2]), found, previous)
 
     def _segmenter(self, weights: Path | None) -> ScribbleSegmenter:
-        if weights is None:
-            return self._grab_cut
-        key = weights, weights.stat().st_mtime_ns
-        if key not in self._loaded:
-            network = load_s2m(
-                weights, *self.settings.computing(working_size(self.pictures.size, SHORT_SIDE))
-            )
-            self._loaded = {key: S2MSegmenter(network)}
-        return self._loaded[key]
-
-    def _click_segmenter(self) -> ClickSegmenter:
-        self._clicks = self._clicks or ClickSegmenter(self.settings.click_model)
-        return self._clicks
+        return self._load(weights, weights.stat().st_mtime_ns) if weights else self._grab_cut
 
 
 def _reduced(picture: Picture) -> tuple[Picture, float]:

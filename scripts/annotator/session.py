@@ -6,35 +6,26 @@ entry to the log, the document, the pages.
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scripts.annotator.document import Document
-from scripts.annotator.edits import MOST_POINTS, SHAPES, Edit, checked_edit, edit_id
-from scripts.annotator.events import Events
-from scripts.annotator.jobs import Jobs
-from scripts.annotator.masks import MaskStore, counting_scribbles, covered, merged, painted
+from scripts.annotator.edits import SHAPES, Edit, checked_edit
+from scripts.annotator.jobs import Events, Jobs
+from scripts.annotator.masks import Labels, MaskStore, counting_scribbles, drawn, merged
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.workspace import Workspace
 from util.errors import InputError
 
-Labels = NDArray[np.uint8]  # H x W
 Change = dict[str, Any]  # what pages are told
 
 
 class Session:
     """The state that all open pages show.
 
-    Args:
-        workspace: the open workspace of the video.
-        pictures: the video's frames.
-
-    Attributes:
-        revision: number of the last entry in the log; a page that missed an entry loads the whole state.
+    `revision` is the number of the last entry in the log; a page that missed an entry loads the whole state.
     """
 
     def __init__(self, workspace: Workspace, pictures: Pictures) -> None:
@@ -44,7 +35,7 @@ class Session:
         self.jobs = Jobs(self.events)
         entries = workspace.log.entries[1:]  # the first says which video it is
         self.document = Document(entries)
-        self.masks = MaskStore(workspace.masks, pictures.size, self.document)
+        self.masks = MaskStore(workspace.folder / "masks", pictures.size, self.document)
         self.masks.remove_unreachable()
         self.lock = threading.RLock()
         self.revision = workspace.log.next_number - 1
@@ -68,7 +59,6 @@ class Session:
                     "thumbnails": self.pictures.thumbnail_frames(),
                 },
                 "workspace": str(self.workspace.folder),
-                "most_points": MOST_POINTS,
                 "job": self.jobs.current.as_json() if self.jobs.current is not None else None,
                 **self._change(self.document.touched),
             }
@@ -88,28 +78,30 @@ class Session:
             InputError: the edit is not possible.
         """
         edit = checked_edit(raw, len(self.pictures))
-        kind = edit["kind"]
+        last = self.document.undoable
+        if edit["kind"] == "undo" and last and last["kind"] == self.jobs.kind_running == "propagate":
+            self.jobs.cancel(wait=True)
         with self.lock:
-            known = self.known(edit)
-            if known is not None:
-                return known
-            self.check_object(edit)
-            if kind in ("merge", "swap") and self.jobs.kind_running == "propagate":
-                raise InputError("a propagation is running: wait for it, or cancel it.")
-            if kind == "add":
-                edit["object"] = self.new_label()
-            locked = sorted(self.document.locked)
-            if locked and kind in (*SHAPES, "clear"):
-                edit["locked"] = locked
-            if kind in SHAPES:
-                edit = self._with_labels(edit)
-            return self.write(edit)
+            return self.known(edit) or self.write(self._completed(edit))
 
-    def new_label(self) -> int:
-        """Return the label of the next object; raises InputError when all 255 labels are taken."""
-        for label in self.document.free_labels():
-            return label
-        raise InputError("there are 255 objects already, the most that a mask can hold.")
+    def _completed(self, edit: Edit) -> Edit:
+        """Return an edit with what its replay needs to know; raise InputError when it is not possible now."""
+        kind, document = edit["kind"], self.document
+        self.check_object(edit)
+        if kind in ("undo", "redo") and getattr(document, f"{kind}able") is None:
+            raise InputError(f"there is nothing to {kind}.")
+        if kind in ("merge", "swap") and self.jobs.kind_running == "propagate":
+            raise InputError("a propagation is running: wait for it, or cancel it.")
+        if kind == "add":
+            label = next(iter(document.free_labels()), None)
+            if label is None:
+                raise InputError("there are 255 objects already, the most that a mask can hold.")
+            edit["object"] = label
+        if document.locked and kind in (*SHAPES, "clear"):
+            edit["locked"] = sorted(document.locked)
+        if kind in SHAPES:
+            edit["labels"] = labels_in(drawn(self.masks.label_map(edit["frame"]), edit))
+        return edit
 
     def known(self, entry: Mapping[str, Any]) -> Change | None:
         """Return the answer to an entry that the log has already; None for a new one."""
@@ -129,7 +121,11 @@ class Session:
             saved = self.workspace.log.append(entry)
             if "id" in saved:
                 self._known_ids.add(saved["id"])
-            return self._applied(saved)
+            frames = self.document.apply(saved)
+            self.revision = saved["n"]
+            change = self._change(frames)
+            self.events.send(change)
+            return change
 
     def write_masks(self, entry: Mapping[str, Any], masks: Mapping[int, Labels]) -> Change:
         """Save an entry and the label maps `H x W` that it makes, by frame."""
@@ -148,25 +144,6 @@ class Session:
             except OSError:
                 self.masks.forget(number)
                 raise
-
-    def undo(self, raw: Mapping[str, Any] | None = None) -> Change:
-        """Undo the last entry; if it is a running propagation, stop that first."""
-        self._stop_if_undone()
-        return self._step("undo", raw or {})
-
-    def redo(self, raw: Mapping[str, Any] | None = None) -> Change:
-        """Restore the entry that was undone last."""
-        return self._step("redo", raw or {})
-
-    def _step(self, kind: str, raw: Mapping[str, Any]) -> Change:
-        entry = {"kind": kind, **edit_id(raw)}
-        with self.lock:
-            known = self.known(entry)
-            if known is not None:
-                return known
-            if (self.document.undoable if kind == "undo" else self.document.redoable) is None:
-                raise InputError(f"there is nothing to {kind}.")
-            return self.write(entry)
 
     def add_result(self, number: int, frame: int, labels: Labels) -> bool:
         """Save one frame's mask of propagation `number`; return False when that was undone.
@@ -187,59 +164,32 @@ class Session:
             self.write({"kind": "result", "of": number, "frame": frame, "labels": labels_in(labels)})
             return True
 
-    def _applied(self, entry: dict[str, Any]) -> Change:
-        frames = self.document.apply(entry)
-        self.revision = entry["n"]
-        change = self._change(frames)
-        self.events.send(change)
-        return change
-
     def _change(self, frames: Iterable[int]) -> Change:
         document = self.document
         undoable, redoable = document.undoable, document.redoable
         return {
             "revision": self.revision,
             "frames": [self._row(frame) for frame in frames],
-            "scribbles": self._scribbles(frames),
-            "copies": [frame for frame in frames if (document.last_entry(frame) or {}).get("kind") == "copy"],
-            "objects": [asdict(each) for each in document.objects],
+            "objects": [each._asdict() for each in document.objects],
             "undo": None if undoable is None else undoable["kind"],
             "redo": None if redoable is None else redoable["kind"],
-            "next": {"label": next(iter(document.free_labels()), None), "colour": document.free_colour()},
-        }
-
-    def _scribbles(self, frames: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
-        """Return the scribbles in effect, by frame."""
-        names = ("n", "object", "points", "positive")
-        found = {frame: counting_scribbles(self.document.history(frame)) for frame in frames}
-        return {
-            frame: [{name: each[name] for name in names} for each in scribbles]
-            for frame, scribbles in found.items()
-            if scribbles
+            "next": document.new_object(next(iter(document.free_labels()), None)),
         }
 
     def _row(self, frame: int) -> list[Any]:
         """Return what pages know of a frame.
 
-        Number, version, labels present, labels drawn, whether it is reviewed, and the clicks that changed it
-        last.
+        Number, version, labels present, labels drawn, whether it is reviewed, the clicks that changed it
+        last, whether it was copied last, and the scribbles in effect.
         """
-        state, last = self.document.state(frame), self.document.last_entry(frame)
-        is_click = last is not None and last["kind"] == "click"
-        clicks = {name: last[name] for name in ("object", "clicks")} if last and is_click else None
-        return [frame, state.version, sorted(state.present), sorted(state.drawn), state.reviewed, clicks]
-
-    def _with_labels(self, edit: Edit) -> Edit:
-        """Return a shape with the labels that the frame has after it, for its replay."""
-        before = self.masks.label_map(edit["frame"])
-        after = painted(before, covered(edit, before.shape), edit)
-        return {**edit, "labels": labels_in(after)}
-
-    def _stop_if_undone(self) -> None:
-        """Stop a propagation that undo is about to revert."""
-        last = self.document.undoable
-        if last is not None and last["kind"] == self.jobs.kind_running == "propagate":
-            self.jobs.cancel(wait=True)
+        state, last = self.document.state(frame), self.document.last_entry(frame) or {"kind": ""}
+        clicks = {name: last[name] for name in ("object", "clicks")} if last["kind"] == "click" else None
+        scribbles = [
+            {name: each[name] for name in ("object", "points", "positive")}
+            for each in counting_scribbles(self.document.history(frame))
+        ]
+        labels = sorted(state.present), sorted(state.drawn)
+        return [frame, state.version, *labels, state.reviewed, clicks, last["kind"] == "copy", scribbles]
 
 
 def labels_in(labels: Labels) -> list[int]:

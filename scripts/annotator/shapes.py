@@ -45,9 +45,7 @@ def polygon(size: tuple[int, int], points: Points) -> Covered:
         points: N times (x, y); the last is joined to the first.
     """
     height, width = size
-    crossings = np.zeros(
-        (height, width + 1), np.bool_
-    )  # where the edge of the polygon is passed, from the left
+    crossings = np.zeros((height, width + 1), np.bool_)  # where the polygon's edge is passed, from the left
     corners = np.asarray(points, np.float64)
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         rows = _span(min(y0, y1), max(y0, y1), height)

@@ -2,34 +2,30 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scripts.annotator.document import FrameState
+from scripts.annotator.masks import Labels
 from scripts.annotator.session import Session
 from util.errors import InputError
 
 MEASURED_SIDE = 240  # pixels: larger masks are measured on every second, third ... pixel
 HELD = 16  # reduced label maps: of this frame, the one before it, and drawn ones
+MEASURED = 1 << 18  # masks whose suspicion is kept
 APART = 4  # frames; masks nearer to a place belong to it
 MOST_PLACES = 20
 SUSPICIOUS = 0.5  # least change of a place to look at
 
 Mask = NDArray[np.bool_]  # H x W
-Versions = list[tuple[int, int]]  # frames, and a version of each
-
-
 Place = tuple[int, int, float]  # frame, label of the object, suspicion
 
 
 def places(scores: Mapping[tuple[int, int], float]) -> list[Place]:
-    """Return the places of suspicious masks, the worst first, each with its worst frame and object.
-
-    Args:
-        scores: of masks, by frame and label.
-    """
+    """Return the places of suspicious masks, the worst first; scores are by frame and label."""
     found: list[Place] = []
     for (frame, label), score in sorted(scores.items(), key=lambda each: (-each[1], each[0])):
         if score < SUSPICIOUS or len(found) == MOST_PLACES:
@@ -49,9 +45,8 @@ class Suspicion:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        # by frame and label: versions that it was measured at, area and suspicion
-        self._measured: dict[tuple[int, int], tuple[Versions, int, float]] = {}
-        self._maps: dict[tuple[int, int], NDArray[np.uint8]] = {}  # by frame and version, the last used ones
+        self._measure = lru_cache(MEASURED)(self._measure_anew)
+        self._map = lru_cache(HELD)(self._reduced)
 
     def as_json(self) -> dict[str, Any]:
         """Return curves and places, for pages.
@@ -80,38 +75,24 @@ class Suspicion:
             settled = state.reviewed or label in state.drawn | state.absent
             gone = label not in state.present | before.present
             try:
-                area, score = self._measure(label, [(f, states[f].version) for f in (frame, *near)])
+                area, score = self._measure(label, *((f, states[f].version) for f in (frame, *near)))
             except InputError:  # that version was undone meanwhile: pages ask again
                 return rows
             scores[frame, label] = 0.0 if settled or gone else score
             rows.append([frame, area, round(scores[frame, label], 3)])
         return rows
 
-    def _measure(self, label: int, versions: Versions) -> tuple[int, float]:
-        """Return the area and suspicion of a mask.
+    def _measure_anew(self, label: int, *versions: tuple[int, int]) -> tuple[int, float]:
+        """Return area and suspicion of a mask: the first version, compared with the others."""
+        now, *others = (self._map(*each) == label for each in versions)
+        score = min((change(other, now) for other in others), default=0.0)
+        return int(np.count_nonzero(now)), score
 
-        Args:
-            label: of the object.
-            versions: frame and version of the mask, then of those that it is compared with.
-        """
-        key = (versions[0][0], label)
-        if key not in self._measured or self._measured[key][0] != versions:
-            now, *others = (self._map(*each) == label for each in versions)
-            score = min((change(other, now) for other in others), default=0.0)
-            self._measured[key] = versions, int(np.count_nonzero(now)), score
-        return self._measured[key][1:]
-
-    def _map(self, frame: int, version: int) -> NDArray[np.uint8]:
+    def _reduced(self, frame: int, version: int) -> Labels:
         """Return the labels of a frame at a version, reduced."""
-        found = self._maps.pop((frame, version), None)
-        if found is None:
-            labels = self.session.label_map(frame, version)
-            step = max(1, min(labels.shape) // MEASURED_SIDE)
-            found = labels[::step, ::step].copy()
-        self._maps[frame, version] = found
-        if len(self._maps) > HELD:
-            del self._maps[next(iter(self._maps))]
-        return found
+        labels = self.session.label_map(frame, version)
+        step = max(1, min(labels.shape) // MEASURED_SIDE)
+        return labels[::step, ::step].copy()
 
 
 def change(before: Mask, now: Mask) -> float:

@@ -1,6 +1,5 @@
 """Weights for propagation: published, fitted to this video, or none."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from dataset.masks.writer import write_mask
 from model.interactive.promptable import fetch
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
-from scripts.one_shot import OVERLAP, WARNING
+from scripts.one_shot import OVERLAP
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
 from util.palette import voc_palette
@@ -59,13 +58,7 @@ class Weights:
     def as_json(self) -> dict[str, Any]:
         """Return what pages show."""
         kind = "published" if self.published.is_file() else "fitted" if self.fitted.is_file() else None
-        verdict = json.loads(self._verdict.read_text()) if self._verdict.is_file() else []
-        return {"kind": kind, "published": str(self.published), "size": self.size, "verdict": verdict}
-
-    @property
-    def _verdict(self) -> Path:
-        """File of what the fitted network scored."""
-        return self.fitted.resolve().with_name("verdict.json")
+        return {"kind": kind, "published": str(self.published)}
 
     def fit(self, job: Job, session: Session, minutes: float) -> str:
         """Fit a network to the drawn frames in another process; return a sentence on the result.
@@ -84,36 +77,15 @@ class Weights:
         remove_leftovers(self.fitted.parent)
         with atomic_path(self.fitted.resolve()) as temporary:
             said = _run([*command, "--output", str(temporary), *self.flags], job, seconds=60 * minutes)
-        with atomic_path(self._verdict) as temporary:
-            temporary.write_text(json.dumps(_scores(said)))
-        return "The network is fitted to this video. Press T to propagate."
+        return f"Press T to propagate. {said[said.index(OVERLAP) :].strip()}"
 
     def download(self, job: Job) -> str:
         """Download the published weights in another process."""
         folder = self.published.parent.resolve()
-        _run(["download_model", "--once", "--output", str(folder)], job, seconds=None)
+        _run(["download_model", "--once", "--output", str(folder)], job)
         if not self.published.is_file():
             raise InputError(f"the weights are in {folder}, but --model is {self.published.name}.")
         return "The published weights are here. Press T to propagate."
-
-
-def _scores(said: str) -> list[dict[str, Any]]:
-    """Parse the verdict of a fit: label, IoU in percent and whether that is poor, for each object."""
-    scores, _, rest = said[said.index(OVERLAP) :].partition(WARNING)
-    poor = re.match(r" object ([\d, ]+)", rest)
-    labels = [int(label) for label in re.findall(r"\d+", poor[1])] if poor else []
-    found: list[dict[str, Any]] = [
-        {"label": int(label), "percent": int(percent), "poor": int(label) in labels}
-        for label, percent in re.findall(r"object (\d+) (\d+) %", scores)
-    ]
-    unseen = re.search(r"object ([\d, ]+) is in none", scores)
-    labels = [int(label) for label in re.findall(r"\d+", unseen[1])] if unseen else []
-    return found + [{"label": label, "percent": None, "poor": True} for label in labels]
-
-
-def _clock(seconds: float) -> str:
-    """Return a time as people write it: 20 s, or 1:20."""
-    return f"{seconds:.0f} s" if seconds < 59.5 else f"{round(seconds) // 60}:{round(seconds) % 60:02}"
 
 
 def fetch_network(job: Job, name: str) -> str:
@@ -129,8 +101,10 @@ def fetch_network(job: Job, name: str) -> str:
     return f"{name} is here."
 
 
-def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:
+def _run(command: Sequence[str], job: Job, seconds: float = 0) -> str:
     """Run a program of the project and return its output; it ends with the job and with this process.
+
+    The progress is that of the time, if it is known in `seconds`.
 
     Raises:
         InputError: the program failed; the text is its last line.
@@ -144,18 +118,16 @@ def _run(command: Sequence[str], job: Job, seconds: float | None) -> str:
     try:
         while output is None:
             passed = time.monotonic() - start
-            part = min(0.99, passed / seconds) if seconds else 0.0
             job.show(
-                part, 1.0 if seconds else 0.0, _clock(passed) + (f" of {_clock(seconds)}" if seconds else "")
+                min(passed, 0.99 * seconds),
+                seconds,
+                f"{passed:.0f} s" + (f" of {seconds:.0f}" if seconds else ""),
             )
             with suppress(subprocess.TimeoutExpired):
                 output, _ = process.communicate(timeout=POLL)
     except Cancelled:
         process.terminate()
         process.wait()
-        raise
-    except BaseException:
-        process.kill()
         raise
     if process.returncode != 0:
         lines = [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]

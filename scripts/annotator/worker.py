@@ -1,22 +1,34 @@
-"""The server's side of a process that computes with networks, while the server answers pages."""
+"""A process that computes with networks, while the server answers pages.
 
+It answers requests one by one. A request is a dict with a "kind": "propagate" (see `rounds.Rounds`), else see
+`segmenters.Segmenters`. Answers are the tuples that these yield, then ("done",) or ("failed", why).
+"""
+
+import os
+import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
+from functools import cached_property
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from scripts.annotator.jobs import sentence_of
 from scripts.annotator.settings import WorkerSettings
-from scripts.annotator.worker_process import work
 from util.errors import InputError
+from util.worker_processes import end_with_parent
+
+if TYPE_CHECKING:
+    from scripts.annotator.rounds import Rounds
+    from scripts.annotator.segmenters import Segmenters
 
 STOP_WAIT = 5  # seconds until a process that does not end is killed
 
 
 class Worker:
-    """One process, started when it is first needed, and again after it was lost.
+    """The server's side of the process, started when it is first needed, and again after it was lost.
 
     Args:
         settings: settings of the process.
@@ -85,3 +97,56 @@ class Worker:
         theirs.close()
         self._process, self._pipe = process, ours
         return ours
+
+
+def work(pipe: Connection, settings: WorkerSettings, niceness: int) -> None:
+    """Answer requests until the pipe is closed or the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the server ends this process
+    end_with_parent(signal.SIGKILL)
+    os.nice(niceness)
+    with suppress(EOFError, ConnectionError):
+        networks = _Networks(settings, pipe)
+        while True:
+            request = pipe.recv()
+            if request["kind"] == "stop":  # a late one
+                continue
+            try:
+                for answer in networks.answers(request):
+                    pipe.send(answer)
+                pipe.send(("done",))
+            except (EOFError, ConnectionError):
+                raise
+            except Exception as error:
+                pipe.send(("failed", sentence_of(error)))
+
+
+class _Networks:
+    """What answers requests in the process; loaded when it is needed."""
+
+    def __init__(self, settings: WorkerSettings, pipe: Connection) -> None:
+        self.settings = settings
+        self.pipe = pipe
+
+    @cached_property
+    def rounds(self) -> "Rounds":
+        """What propagates."""
+        from scripts.annotator.rounds import Rounds
+
+        return Rounds(self.settings)
+
+    @cached_property
+    def segmenters(self) -> "Segmenters":
+        """What segments frames."""
+        from scripts.annotator.segmenters import Segmenters
+
+        return Segmenters(self.settings)
+
+    def answers(self, request: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield the answers to a request."""
+        if request["kind"] == "propagate":
+            return self.rounds.run(request, self.is_stopped)
+        return self.segmenters.run(request)
+
+    def is_stopped(self) -> bool:
+        """Tell whether the running request should end."""
+        return self.pipe.poll() and self.pipe.recv()["kind"] == "stop"

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dataset.fingerprint import frames_fingerprint
 from scripts.annotator.edit_log import EditLog
@@ -26,24 +25,13 @@ FORMAT = 1  # of the log
 
 @dataclass(frozen=True)
 class Workspace:
-    """An open workspace, locked against other processes.
-
-    Attributes:
-        folder: the folder.
-        log: the log of edits.
-        token: secret of the pages.
-        identity: new each time a workspace is opened, since the log may have been edited and reuse numbers.
-    """
+    """An open workspace, locked against other processes."""
 
     folder: Path
     log: EditLog
-    token: str
+    token: str  # secret of the pages
+    # new each time a workspace is opened, since the log may have been edited and reuse numbers
     identity: str = field(default_factory=lambda: secrets.token_hex(8))
-
-    @property
-    def masks(self) -> Path:
-        """Folder of whole label maps."""
-        return self.folder / "masks"
 
     @property
     def exports(self) -> Path:
@@ -84,19 +72,12 @@ def _check_log_is_there(path: Path, masks: Path) -> None:
 def _check_video(log: EditLog, pictures: Pictures, folder: Path) -> None:
     """Check that a log belongs to a video; the first line of a new log names the video."""
     height, width = pictures.size
-    video: dict[str, Any] = {"frames": len(pictures), "width": width, "height": height}
     if not log.entries:
-        name = pictures.source.place.name
-        log.entries.append(log.append({"kind": "video", "format": FORMAT, "name": name, **video}))
+        name, size = pictures.source.place.name, {"frames": len(pictures), "width": width, "height": height}
+        log.entries.append(log.append({"kind": "video", "format": FORMAT, "name": name, **size}))
     begun = log.entries[0]
     if begun["kind"] != "video" or begun.get("format") != FORMAT:
         raise InputError(f"{log.path} is not a log of this version of the program: give another --workspace.")
-    if any(begun[name] != value for name, value in video.items()):
-        raise InputError(
-            f"{folder} belongs to {begun['name']}, {begun['frames']} frames of {begun['width']} x "
-            f"{begun['height']}, and this video has {len(pictures)} of {width} x {height}: "
-            "give another --workspace."
-        )
     fingerprint = frames_fingerprint(pictures.source)
     if _kept(folder / "video", fingerprint) != fingerprint:
         raise InputError(

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import uvicorn
 
-from scripts.annotator.propagation import Propagation
 from scripts.annotator.run import listening
-from scripts.annotator.segmentation import Segmentation
 from scripts.annotator.server import application
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.tasks import Tasks
@@ -54,7 +52,7 @@ class Annotator:
             flags = ["--device", "cpu", "--precision", precision]
             published, fitted = weights or workspace / "none.pth", workspace / "fit/network.pth"
             known = Weights(published, fitted, size, flags)
-            tasks = Tasks(self.session, known, Propagation(settings), Segmentation(settings))
+            tasks = Tasks(self.session, known, settings)
             self.port, self.token = sock.getsockname()[1], self.session.workspace.token
             self.url = f"http://127.0.0.1:{self.port}/?token={self.token}"
             app = application(self.session, tasks, "127.0.0.1")
@@ -179,6 +177,14 @@ class Hands:
         if values is None:
             return np.zeros((height, width), np.uint8)
         return np.array(values, np.uint8).reshape(height, width)
+
+
+def undo_all(session):
+    """Undo all edits; the next object is Object 1, and the next job the first."""
+    while session.document.undoable:
+        session.edit({"kind": "undo"})
+    session.document._largest_label = session.jobs._started = 0
+    session.jobs.current = None
 
 
 def last_entry(workspace):

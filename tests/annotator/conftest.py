@@ -4,17 +4,17 @@ import shutil
 
 import pytest
 
-from tests.annotator.browser import Annotator, Hands, browser
+from tests.annotator.browser import Annotator, Hands, browser, undo_all
 from tests.annotator.parts import work_without_trials, write_frames
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium():
     with browser() as started:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def video(tmp_path_factory):
     return write_frames(tmp_path_factory.mktemp("video") / "clip")
 
@@ -56,9 +56,9 @@ def open_page(new_page, tmp_path):
     assert all(hands.problems == [] for hands in pages)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def kept(chromium, video, tmp_path_factory):
-    """A server and its page that the tests of a module share, which saves time."""
+    """A server and its page that all tests share, which saves time."""
     started = Annotator(video, tmp_path_factory.mktemp("kept") / "w")
     context = chromium.new_context(viewport={"width": 1366, "height": 768})
     yield started, Hands(context.new_page(), started.url)
@@ -68,27 +68,30 @@ def kept(chromium, video, tmp_path_factory):
 
 @pytest.fixture
 def annotator(kept, monkeypatch):
-    """The server of the module; its workspace is emptied after the test."""
-    annotator, hands = kept
-    yield annotator
+    """The shared server; its workspace is emptied after the test."""
+    yield kept[0]
     monkeypatch.undo()  # before the workspace is emptied
+    empty(*kept)
+
+
+def empty(annotator, hands):
     session = annotator.session
     session.jobs.cancel(wait=True)
     hands.page.unroute_all()
     hands.js("annotator.view.draft = null, annotator.pending.length = 0")
-    while session.document.undoable is not None:
-        session.undo()
-    session.document._largest_label = session.jobs._started = 0
-    session.jobs.current = None
+    undo_all(session)
     for folder in ("fit", "exports"):
         shutil.rmtree(annotator.workspace / folder, ignore_errors=True)
 
 
 @pytest.fixture
 def hands(annotator, kept):
-    """The page of the module, opened again."""
-    hands = kept[1]
+    """The shared page, opened again."""
+    yield reopened(*kept)
+    assert kept[1].problems == []
+
+
+def reopened(annotator, hands):
     hands.js("Storage.prototype.setItem = () => {}, sessionStorage.clear()")
     hands.open(annotator.url)
-    yield hands
-    assert hands.problems == []
+    return hands

@@ -14,7 +14,7 @@ from PIL import Image
 from model.fast_inference import precision
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.session import Session
-from scripts.annotator.worker_process import work
+from scripts.annotator.worker import work
 from scripts.annotator.workspace import open_workspace
 from tests.conftest import ROOT
 

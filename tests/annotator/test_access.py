@@ -60,9 +60,11 @@ def test_the_token_becomes_a_cookie_that_scripts_and_other_sites_cannot_read(ser
     assert "default-src 'self'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[", ""])
-def test_other_names_of_the_host_are_refused(server, host):
-    assert ask(server, "/api/state", Host=host)[0].status in (400, 403)
+def test_other_names_of_the_host_are_refused(server):
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "[", ""):
+        assert ask(server, "/api/state", Host=host)[0].status in (400, 403)
+    for host in ("localhost:9999", "127.0.0.1:1", "[::1]:80"):  # the near ends of tunnels
+        assert ask(server, "/api/state", Host=host, Origin=f"http://{host}")[0].status == 200
 
 
 def test_a_server_for_all_addresses_is_found_by_the_full_name_of_its_machine(monkeypatch):
@@ -87,12 +89,6 @@ def test_servers_behind_tunnels_do_not_log_each_other_out(server, tmp_path):
     other.close()
 
 
-def test_a_tunnel_may_have_any_port(server):
-    for host in ("localhost:9999", "127.0.0.1:1", "[::1]:80"):
-        assert ask(server, "/api/state", Host=host)[0].status == 200
-        assert ask(server, "/api/undo", "POST", {}, Host=host, Origin=f"http://{host}")[0].status == 422
-
-
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://["]
 )
@@ -101,10 +97,6 @@ def test_other_origins_are_refused(server, origin):
     assert ask(server, "/api/edit", "POST", body, Origin=origin)[0].status == 403
     assert ask(server, "/api/state", Origin=origin)[0].status == 403
     assert json.loads(ask(server, "/api/state")[1])["objects"] == []
-
-
-def test_forms_of_other_kinds_are_refused(server):
-    assert ask(server, "/api/edit", "POST", {}, Content_Type="text/plain")[0].status == 415
 
 
 def test_only_the_page_of_the_server_gets_events(server):
@@ -134,41 +126,29 @@ def test_no_path_leads_outside(server):
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/api/edit", []),
-        ("/api/edit", {"kind": "stroke"}),
-        ("/api/edit", {"kind": "erase", "object": 1, "first": 0, "last": 10**9}),
-        ("/api/edit", {"kind": "scribble", "frame": 0, "object": 7, "points": [[1, 2]], "positive": True}),
-        ("/api/propagate", {}),
-        ("/api/propagate", {"first": 5, "last": 2}),
-        ("/api/edit", {"kind": ["stroke"]}),
-        ("/api/edit", {**stroke([[10**400, 1]]), "object": 1}),
-        ("/api/edit", stroke([[1, 2]] * 20_001)),
-        ("/api/export", {"kind": "../x"}),
-        ("/api/export", {"kind": ["png"]}),
-        ("/api/fit", {"minutes": "long"}),
-        ("/api/undo", {}),
-        ("/api/edit", "[" * 100_000 + "]" * 100_000),
-        *((f"/api/{name}", [1]) for name in ("undo", "redo", "propagate", "cancel", "export", "fit")),
+        ("edit", []),
+        ("edit", {"kind": "scribble", "frame": 0, "object": 7, "points": [[1, 2]], "positive": True}),
+        ("edit", {**stroke([[10**400, 1]]), "object": 1}),
+        ("edit", {"kind": "add", "name": "a\ud800", "colour": "#000000"}),
+        ("propagate", {}),
+        ("export", {"kind": ["png"]}),
+        ("fit", {"minutes": "long"}),
+        ("edit", {"kind": "undo"}),
+        ("edit", {"kind": "redo"}),
+        ("cancel", [1]),
     ],
 )
 def test_wrong_requests_are_explained(server, path, body):
-    answer, content = ask(server, path, "POST", body)
+    answer, content = ask(server, f"/api/{path}", "POST", body)
     assert answer.status == 422
     assert json.loads(content)["error"].endswith(".")
-
-
-def test_half_a_character_in_a_name_does_no_harm(server):
-    answer, _ = ask(server, "/api/edit", "POST", {"kind": "add", "name": "a\ud800", "colour": "#000000"})
-    assert answer.status == 200
-    assert json.loads(ask(server, "/api/state")[1])["objects"][0]["name"] == "a\ud800"
-    assert ask(server, "/api/undo", "POST", {})[0].status == 200
 
 
 def test_browsers_cache_frames_and_masks_but_never_the_state(server):
     identity = json.loads(ask(server, "/api/state")[1])["video"]["workspace_id"]
     for path in ("/frames/3.jpg?v=1", f"/masks/0/0.png?w={identity}"):
         assert "immutable" in ask(server, path)[0].headers["cache-control"]
-    for path in ("/", "/api/state", "/masks/0/0.png", "/masks/0/0.png?w=another"):
+    for path in ("/", "/api/state", "/masks/0/0.png", "/masks/0/0.png?w=another", "/static/app.js"):
         assert ask(server, path)[0].headers["cache-control"] == "no-store"
 
 
@@ -198,7 +178,7 @@ def test_errors_of_an_import_name_the_files_of_the_user(names, why, server):
 def test_masks_are_imported_for_frames_that_exist(server):
     for frame in ("x", "-1", "77", "", "9" * 5000):
         status, said = import_masks(server, "mask.png", frame=frame)
-        assert status == 422 and "they go from 0 to 11." in said
+        assert status == 422 and said.startswith("frame ")
 
 
 def test_a_fault_of_the_server_is_reported(server):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tests.annotator.browser import last_entry, needs_browser, saved_points, until_shown
-from tests.annotator.parts import SIZE, frames, in_polygon, in_stroke
+from tests.annotator.browser import last_entry, needs_browser, saved_points
+from tests.annotator.parts import SIZE, in_polygon, in_stroke
 
 pytestmark = needs_browser
 
@@ -100,28 +100,6 @@ def test_objects_are_added_renamed_coloured_and_removed(hands, annotator):
     assert hands.js("annotator.store.objects.at(-1).label") == 4
 
 
-def test_hidden_objects_are_not_shown_and_locked_ones_not_changed(hands, annotator):
-    hands.add(2)
-    hands.key("1")
-    hands.drag((50, 48), (51, 48))
-    hands.saved()
-    bare = frames()[0][48, 50]
-    until_shown(hands, [50.5, 48.5], lambda colour: np.abs(colour - bare.astype(int)).sum() > 60)
-    hands.key("h")
-    hands.until("annotator.store.objects[0].hidden")
-    until_shown(hands, [50.5, 48.5], lambda colour: np.abs(colour - bare.astype(int)).max() < 14)
-    hands.key("l")
-    hands.until("annotator.store.objects[0].locked")
-    before = hands.labels()
-    hands.drag((20, 20), (30, 20))
-    hands.until_text("toasts", "is locked")
-    hands.key("2")
-    hands.drag((40, 48), (70, 48))
-    after = hands.labels()
-    assert np.array_equal(after == 1, before == 1)
-    assert (after == 2).any()
-
-
 def test_undo_and_redo_go_to_the_frame_that_they_change(hands):
     hands.add()
     hands.go(4)
@@ -143,18 +121,3 @@ def test_undo_and_redo_go_to_the_frame_that_they_change(hands):
     hands.until("document.getElementById('redo').disabled")
     hands.until_frame(4)
     assert np.array_equal(hands.labels(), two)
-
-
-def test_a_stroke_is_drawn_on_the_frame_on_which_it_began(hands, annotator):
-    hands.add()
-    hands.go(3)
-    hands.drag((30, 30), (60, 40), up=False)
-    hands.key("ArrowRight")
-    hands.until_frame(4)
-    hands.page.mouse.move(*hands.screen(120, 80))
-    hands.page.mouse.up()
-    hands.saved()
-    assert annotator.session.document.touched == [3]
-    entry = last_entry(annotator.workspace)
-    assert np.array_equal(annotator.session.label_map(3) == 1, in_stroke(entry["points"], 12))
-    assert entry["points"][-1][0] < 62

@@ -1,19 +1,16 @@
-"""Clicks on the rows of objects, keys of any keyboard, fingers, and open polygons, in a real browser."""
+"""Clicks on the rows of objects, keys of any keyboard, and open polygons, in a real browser."""
 
 import time
 
 import numpy as np
-import pytest
 
-from scripts.annotator.jobs import Cancelled
-from tests.annotator.browser import Hands, last_entry, needs_browser, saved_points, shown_pixels, until_shown
-from tests.annotator.parts import FRAMES, in_polygon, in_stroke
+from tests.annotator.browser import last_entry, needs_browser, saved_points
+from tests.annotator.parts import in_polygon
 
 pytestmark = needs_browser
 
 LINE = (30, 30), (70, 42)
 TRIANGLE = (100, 12), (150, 30), (110, 80)
-PENTAGRAM = (80, 5), (106, 86), (37, 36), (123, 36), (54, 86)
 ALT, CONTROL, SHIFT = 1, 2, 8
 
 
@@ -24,19 +21,6 @@ def press(hands, key, code, modifiers=0):
     for kind in ("keyDown", "keyUp"):
         devtools.send("Input.dispatchKeyEvent", {"type": kind, **event})
     devtools.detach()
-
-
-class Fingers(Hands):
-    """Hands on a touch screen."""
-
-    def __init__(self, page, url):
-        super().__init__(page, url)
-        self.devtools = page.context.new_cdp_session(page)
-
-    def touch(self, kind, *points):
-        """Put fingers on positions of the video, move them there, or, without any, lift them."""
-        places = [dict(zip("xy", self.screen(*point), strict=True)) for point in points]
-        self.devtools.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": places})
 
 
 def middle(hands, selector):
@@ -70,83 +54,14 @@ def test_a_name_can_be_typed_while_edits_arrive_and_runs_no_shortcut(hands, anno
     assert hands.page.get_by_label("Name of object 2").input_value() == "fox"
 
 
-def test_undo_with_a_corner_of_a_polygon_removes_the_corner(hands, annotator):
-    hands.add()
-    hands.drag(*LINE)
-    drawn = hands.labels()
-    hands.key("p")
-    hands.click(*TRIANGLE[0])
-    hands.key("Control+z")
-    hands.saved()
-    assert hands.js("[annotator.view.draft, annotator.store.undo]") == [None, "stroke"]
-    for corner in (*TRIANGLE, (20, 20), (30, 80)):
-        hands.click(*corner)
-    hands.key("Control+z")
-    hands.page.click("#undo")
-    hands.click(TRIANGLE[0][0] + 0.6, TRIANGLE[0][1] + 0.6)  # a click on the first corner closes it
-    shown = hands.labels()
-    points = saved_points(annotator, TRIANGLE)
-    assert np.array_equal(shown == 1, (drawn == 1) | in_polygon(points))
-    assert hands.js("annotator.view.draft") is None
-
-
-def test_space_plays_after_a_button_was_clicked(hands):
-    hands.add()
-    hands.drag(*LINE)
-    hands.drag((100, 20), (100, 70))
-    hands.page.click("#undo")
-    hands.until("annotator.store.redo === 'stroke'")
-    hands.key(" ")
-    hands.until(f"annotator.store.frame === {FRAMES - 1}")
-    hands.saved()
-    assert hands.js("annotator.store.undo") == "stroke"  # the first one
-
-
-def test_an_open_polygon_stays_when_another_frame_is_shown(hands, annotator):
-    hands.add()
-    hands.key("p")
-    for corner in TRIANGLE[:2]:
-        hands.click(*corner)
-    hands.key("ArrowRight")
-    hands.until_frame(1)
-    assert hands.page.inner_text("#tool-hint") == "A polygon is open on frame 0."
-    hands.key("Escape", "Enter", "Control+z")  # these keys do not change the polygon, which is not in view
-    hands.until("annotator.store.objects.length === 0")
-    hands.key("Control+y")
-    hands.until("annotator.store.objects.length === 1")
-    hands.key("ArrowLeft")
-    hands.until_frame(0)
-    hands.click(*TRIANGLE[2])
-    hands.key("Enter")
-    hands.saved()
-    saved_points(annotator, TRIANGLE)
-    entry = last_entry(annotator.workspace)
-    assert (entry["kind"], entry["frame"]) == ("polygon", 0)
-
-
-def test_a_polygon_that_crosses_itself_looks_as_it_is_saved(hands):
-    hands.add()
-    centre, arm = (80, 50), (80, 20)
-    bare = shown_pixels(hands, centre, arm)
-    hands.key("p")
-    for corner in PENTAGRAM:
-        hands.click(*corner)
-    hands.page.mouse.move(*hands.screen(*PENTAGRAM[-1]))
-    until_shown(hands, arm, lambda colour: np.abs(colour - bare[1]).max() > 20)
-    assert np.abs(np.array(shown_pixels(hands, centre)[0]) - bare[0]).max() <= 2
-    hands.key("Enter")
-    shown = hands.labels()
-    assert (shown[centre[1], centre[0]], shown[arm[1], arm[0]]) == (0, 1)
-
-
 def test_escape_closes_a_dialog_and_cancels_a_propagation_but_no_fit(hands, annotator):
     def work(job):
-        while not job.stop.is_set():
+        while True:
+            job.show(2, 5, "20 s of 50")
             time.sleep(0.01)
-        raise Cancelled
 
     annotator.session.jobs.start("fit", work)
-    hands.until("annotator.store.job?.state === 'running'")
+    hands.until_text("job-text", "Fitting a network: 20 s of 50")
     hands.key("?", "Escape", "Escape")
     hands.page.wait_for_timeout(200)
     assert hands.js("annotator.store.job.state") == "running"
@@ -157,6 +72,8 @@ def test_escape_closes_a_dialog_and_cancels_a_propagation_but_no_fit(hands, anno
     hands.until("annotator.store.job.state === 'running'")
     hands.key("Escape")
     assert hands.done() == "cancelled"
+    annotator.session.jobs.start("fit", lambda job: job.ended.wait(0.5) or "A network has been fitted.")
+    hands.until("document.querySelector('#toasts .good')?.textContent === 'A network has been fitted.'")
 
 
 KEYS = [
@@ -191,44 +108,43 @@ def test_shortcuts_work_on_keyboards_of_all_languages(hands):
     assert hands.js("[annotator.store.objects[0].hidden, annotator.store.frames.size]") == [False, 0]
 
 
-@pytest.fixture
-def fingers(annotator, new_page):
-    person = Fingers(new_page(has_touch=True), annotator.url)
-    yield person
-    assert person.problems == []
+def test_undo_with_a_corner_of_a_polygon_removes_the_corner(hands, annotator):
+    hands.add()
+    hands.drag(*LINE)
+    drawn = hands.labels()
+    hands.key("p")
+    hands.click(*TRIANGLE[0])
+    hands.key("Control+z")
+    hands.saved()
+    assert hands.js("[annotator.view.draft, annotator.store.undo]") == [None, "stroke"]
+    for corner in (*TRIANGLE, (20, 20), (30, 80)):
+        hands.click(*corner)
+    hands.key("Control+z")
+    hands.page.click("#undo")
+    hands.click(TRIANGLE[0][0] + 0.6, TRIANGLE[0][1] + 0.6)  # a click on the first corner closes it
+    shown = hands.labels()
+    points = saved_points(annotator, TRIANGLE)
+    assert np.array_equal(shown == 1, (drawn == 1) | in_polygon(points))
+    assert hands.js("annotator.view.draft") is None
 
 
-@pytest.mark.parametrize("tool", ["b", "p"])
-def test_two_fingers_zoom_and_move_and_draw_nothing(fingers, annotator, tool):
-    fingers.add()
-    fingers.key(tool)
-    scale = fingers.js("annotator.view.scale")
-    fingers.touch("Start", (70, 48))
-    fingers.touch("Start", (70, 48), (90, 48))
-    target = [(50, 40), (110, 40)]
-    places = [fingers.screen(*point) for point in target]
-    fingers.touch("Move", *target)
-    fingers.until(f"annotator.view.scale > {2.5 * scale}")
-    assert fingers.js("annotator.view.scale") == pytest.approx(3 * scale, rel=0.05)
-    for point, place in zip([(70, 48), (90, 48)], places, strict=True):  # the same pixels are under them
-        assert fingers.screen(*point) == pytest.approx(place, abs=3)
-    fingers.touch("End")
-    fingers.saved()
-    assert fingers.js("annotator.view.draft") is None
-    assert annotator.session.document.touched == []
-    fingers.key("b")
-    fingers.drag((70, 48), (80, 48))
-    assert annotator.session.document.touched == [0]
-
-
-def test_one_finger_draws_until_a_second_one_comes(fingers, annotator):
-    fingers.add()
-    fingers.touch("Start", LINE[0])
-    fingers.touch("Move", LINE[1])
-    fingers.touch("Start", LINE[1], (120, 80))
-    fingers.touch("End")
-    fingers.until("annotator.store.frames.size === 1")
-    shown = fingers.labels()
-    points = saved_points(annotator)
-    assert np.abs(np.array(points)[[0, -1]] - LINE).max() < 1
-    assert np.array_equal(shown == 1, in_stroke(points, 12))
+def test_an_open_polygon_stays_when_another_frame_is_shown(hands, annotator):
+    hands.add()
+    hands.key("p")
+    for corner in TRIANGLE[:2]:
+        hands.click(*corner)
+    hands.key("ArrowRight")
+    hands.until_frame(1)
+    assert hands.page.inner_text("#tool-hint") == "A polygon is open on frame 0."
+    hands.key("Escape", "Enter", "Control+z")  # these keys do not change the polygon, which is not in view
+    hands.until("annotator.store.objects.length === 0")
+    hands.key("Control+y")
+    hands.until("annotator.store.objects.length === 1")
+    hands.key("ArrowLeft")
+    hands.until_frame(0)
+    hands.click(*TRIANGLE[2])
+    hands.key("Enter")
+    hands.saved()
+    saved_points(annotator, TRIANGLE)
+    entry = last_entry(annotator.workspace)
+    assert (entry["kind"], entry["frame"]) == ("polygon", 0)

@@ -1,6 +1,5 @@
 """Masks from scribbles and boxes: the requests to the segmenter, and the pixels that stay."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +9,6 @@ from PIL import Image
 from scripts.annotator.segmentation import Segmentation
 from scripts.annotator.segmenters import Segmenters
 from scripts.annotator.settings import WorkerSettings
-from tests.annotator.browser import needs_browser, until_shown
 from tests.annotator.parts import add, in_stroke, session, stroke, write_frames
 from util.errors import InputError
 
@@ -78,8 +76,8 @@ def test_scribbles_end_with_their_object(end, opened, segmentation, asked):
     opened.edit(end)
     segmentation.edit(opened, scribble(FAR, 2))
     assert asked[-1] == [(FAR, 2)]
-    opened.undo()
-    opened.undo()
+    opened.edit({"kind": "undo"})
+    opened.edit({"kind": "undo"})
     segmentation.edit(opened, scribble(FAR, 2))
     assert asked[-1] == [(ON, 1), (OFF, 0), (FAR, 2)]
 
@@ -103,46 +101,3 @@ def test_a_box_adds_to_a_mask_or_replaces_the_last_box(opened, segmentation):
     with pytest.raises(InputError, match="nothing stands out in the box"):
         segmentation.edit(opened, box((150, 85), (158, 93), replace=True))
     assert np.array_equal(found(), with_both & ~with_disc)
-
-
-def test_removing_a_scribble_gives_the_mask_of_the_others(opened, segmentation, asked):
-    def remove(number):
-        segmentation.edit(opened, {"kind": "unscribble", "frame": 0, "object": 1, "of": number})
-        return opened.label_map(0) == 1
-
-    opened.edit(stroke(ON))
-    drawn = opened.label_map(0) == 1
-    segmentation.edit(opened, scribble(FAR, 1))
-    segmentation.edit(opened, scribble(OFF, 1))
-    opened.edit(stroke([[30.0, 80.0]], radius=4.0))
-    first, second = (each["n"] for each in opened.document.history(0) if each["kind"] == "scribble")
-    assert np.array_equal(remove(first), in_stroke(OFF, 4.0))
-    assert asked[-1] == [(OFF, 1)]
-    assert np.array_equal(remove(second), drawn | in_stroke([[30.0, 80.0]], 4.0))
-    assert len(asked) == 3
-    opened.undo()
-    assert [each["n"] for each in opened.state()["scribbles"][0]] == [second]
-    with pytest.raises(InputError, match="not there any more"):
-        remove(99)
-
-
-@needs_browser
-def test_a_scribble_stays_in_view_and_a_click_on_its_cross_removes_it(hands, annotator):
-    hands.add()
-    mask = in_stroke(ON, 4.0).astype(np.uint8)
-    annotator.session.write_masks({**scribble(ON, 1), "labels": [1]}, {0: mask})
-    hands.until("annotator.store.frames.get(0)?.scribbles.length === 1")
-    assert np.array_equal(hands.labels(), mask)
-    cross = [50.9, 48.0]  # right of its lines, at any scale of the window
-    until_shown(hands, cross, lambda colour: colour.max() > 100)
-    hands.key("s")
-    until_shown(hands, cross, lambda colour: colour.max() < 80)
-    hands.click(50, 48)
-    hands.until("annotator.store.frames.get(0).scribbles.length === 0")
-    assert not hands.labels().any()
-    hands.key("g")
-    hands.page.keyboard.down("Shift")
-    with hands.page.expect_request("**/api/edit") as request:
-        hands.drag((25, 22), (76, 75))
-    hands.page.keyboard.up("Shift")
-    assert json.loads(request.value.post_data)["replace"]

@@ -83,7 +83,7 @@ def test_a_video_whose_first_frame_is_damaged_opens(damaged, tmp_path):
         assert opened.pictures.size == frames().shape[1:3]
 
 
-@pytest.mark.parametrize("name", [f"{NO_UTF8}.mp4", f"{'x' * 242}.mp4", ".clip"])
+@pytest.mark.parametrize("name", [f"{NO_UTF8}{'x' * 238}.mp4", ".clip"])
 def test_odd_names_of_videos_reach_the_page_and_the_exports(name, tmp_path):
     video = tmp_path / "in" / name
     if name.endswith(".mp4"):

@@ -1,7 +1,5 @@
 """The masks of a propagation, compared with those of the engine."""
 
-from contextlib import closing
-
 import numpy as np
 import pytest
 import torch.nn.functional as F
@@ -10,7 +8,6 @@ from model import InferenceCore
 from scripts.annotator.gaps import gaps
 from scripts.annotator.rounds import Rounds
 from scripts.annotator.settings import WorkerSettings
-from scripts.annotator.worker import Worker
 from tests.annotator.parts import SIZE, disc, write_frames
 
 FRAMES = 5  # of the twelve frames, to save time
@@ -87,20 +84,3 @@ def test_an_object_drawn_on_a_later_frame_is_added_there(rounds, weights_file, l
         expected = engine.label_map(prob, SIZE).numpy()
         if index > 2:
             assert (found[index] == expected).mean() > 0.999
-
-
-@pytest.mark.slow
-def test_answers_to_an_abandoned_request_are_not_given_to_the_next(video, weights_file, tmp_path):
-    worker = Worker(WorkerSettings(video, tmp_path, tmp_path, 48, "cpu", "float32", False), niceness=5)
-    requests = [
-        {
-            **{"kind": "propagate", "weights": weights_file, "labels": [1], "remember_previous": True},
-            **{"given": {frame: (disc(frame).astype(np.uint8), [1])}},
-            "gaps": gaps({frame: [1]}, [1], 0, FRAMES - 1),
-        }
-        for frame in (0, FRAMES - 1)
-    ]
-    with closing(worker.ask(requests[0])) as answers:
-        next(answers)
-    assert [frame for _, frame, _ in worker.ask(requests[1])] == [3, 2, 1, 0]
-    worker.close()

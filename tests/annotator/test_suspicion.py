@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from dataset.masks.readers import read_labels
-from scripts.annotator.events import Events
-from scripts.annotator.jobs import Job
-from scripts.annotator.propagation import Propagation
+from scripts.annotator.jobs import Events, Job
+from scripts.annotator.propagation import propagate
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.suspicion import Suspicion, change, places
 from scripts.annotator.weights import Weights
+from scripts.annotator.worker import Worker
 from tests.annotator.parts import add, disc, session, stroke, write_frames
 from tests.conftest import SHARED_DATA, needs_shared_data
 
@@ -86,10 +86,10 @@ def propagated(folder, truth, workspace):
         give(opened, masks, [0])
         fitted.fit(job, opened, 2)
         give(opened, masks, range(20, len(masks), 20))
-        propagation = Propagation(WorkerSettings(folder, workspace, workspace, 240, "cpu", "reduced", False))
+        worker = Worker(WorkerSettings(folder, workspace, workspace, 240, "cpu", "reduced", False), 0)
         request = {"first": 0, "last": len(masks) - 1, "forward": True, "backward": True}
-        propagation.run(job, opened, request, network, False)
-        propagation.close()
+        propagate(job, opened, worker, request, {"weights": network, "remember_previous": False})
+        worker.close()
         rows = [row for row in Suspicion(opened).as_json()["curves"][1] if row[0] % 20]
         found = {frame: opened.label_map(frame) > 0 for frame, _, _ in rows}
     overlap = [(found[i] & masks[i]).sum() / max(1, (found[i] | masks[i]).sum()) for i in found]

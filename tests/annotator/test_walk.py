@@ -25,7 +25,7 @@ MOST_OBJECTS = 5
 
 STATE = """(() => {
   const { objects, frames, undo, redo, next, revision } = annotator.store;
-  const rows = [...frames].map(([frame, s]) => [frame, s.version, s.present, s.drawn, s.reviewed, s.clicks]);
+  const rows = [...frames].map(([frame, s]) => [frame, ...Object.values(s)]);
   return { objects, frames: rows.sort((a, b) => a[0] - b[0]), undo, redo, next, revision };
 })()"""
 LABELS = """async (frames) => {
@@ -120,23 +120,11 @@ class Walk:
 
     def refine(self):
         self.choose_object()
-        how = self.chance.choice(["grow", "shrink", "smooth", "holes", "specks"])
         self.js("document.getElementById('mend').open = true")
         self.page.click(f"[data-scope={self.chance.choice(['frame', 'range', 'all'])}]")
-        self.page.select_option("#edges-how", how)
+        self.page.select_option("#edges-how", self.chance.choice(["grow", "shrink"]))
         self.page.click("#edges-apply")
         self.page.select_option("#edges-how", "")
-
-    def reorder(self):
-        rows = self.page.locator("#objects li")
-        if not rows.count():
-            return
-        rows.nth(self.chance.randrange(rows.count())).get_by_label("Class, order").click()
-        button = self.page.locator(self.chance.choice(["#object-up", "#object-down", "#object-merge"]))
-        if button.is_enabled():
-            button.click()
-        self.hands.saved()
-        self.hands.key("Escape")
 
     def propagate(self):
         if not self.page.locator("#propagate").is_enabled():
@@ -204,7 +192,7 @@ class Walk:
 
 
 ACTIONS = {
-    **{"stroke": 20, "polygon": 6, "drag": 8, "key": 50, "go": 8, "refine": 4, "reorder": 2},
+    **{"stroke": 20, "polygon": 6, "drag": 8, "key": 50, "go": 8, "refine": 4},
     **{"propagate": 3, "reload": 4, "kill": 3},
 }
 KEYS = (

@@ -11,8 +11,6 @@ import * as pictures from "./pictures.js";
 import { KEYS, readable, SHORTCUTS, step } from "./shortcuts.js";
 import { audio } from "./sound.js";
 import { announce, on, store } from "./store.js";
-import { setPlaying } from "./timeline.js";
-import { held } from "./tools.js";
 import { view } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -25,37 +23,15 @@ $("help").addEventListener("click", help);
 const typing = (element) => element.matches("input:not([type=range]):not([type=color]), textarea, select");
 const pressing = (element) => element.matches("button, input[type=color], a");
 
-const isSpace = (event) => event.code === "Space" || event.key === " ";
-
-let spaceMoved = false;
-
 addEventListener("keydown", (event) => {
   if (!store.video || isOpen() || typing(event.target)) return;
-  if (isSpace(event)) {
-    if (pressing(event.target)) return;
-    event.preventDefault();
-    if (!event.repeat) { held.space = true; spaceMoved = false; announce("tool"); }
-    return;
-  }
-  if (event.key === "Enter" && pressing(event.target)) return;
+  if ((event.key === "Enter" || event.key === " ") && (pressing(event.target) || event.repeat)) return;
   if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
   const name = shortcutOf(event, KEYS);
   if (!name) return;
   event.preventDefault();
   KEYS[name]();
 });
-
-addEventListener("keyup", (event) => {
-  if (!isSpace(event) || !held.space) return;
-  held.space = false;
-  announce("tool");
-  if (!spaceMoved && !isOpen()) setPlaying(!store.playing);
-});
-addEventListener("blur", () => { // the window that has the focus now gets the keyup
-  held.space = false;
-  announce("tool");
-});
-$("view").addEventListener("pointerdown", () => { spaceMoved = true; });
 
 // A clicked button gives the focus back, or the next space would press it again
 addEventListener("click", (event) => {
@@ -65,7 +41,6 @@ addEventListener("beforeunload", (event) => {
   if (pending.length || view.draft) event.preventDefault();
 });
 
-$("play").addEventListener("click", () => setPlaying(!store.playing));
 $("frame").addEventListener("change", () => step(Number($("frame").value) - store.frame));
 $("frame").addEventListener("keydown", (event) => { if (event.key === "Enter") $("view").focus(); });
 $("frame").addEventListener("blur", () => announce("frame"));

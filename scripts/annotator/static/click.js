@@ -3,7 +3,9 @@
 import { closing, fill, make, offer } from "./dialogs.js";
 import { edit, pending, post, request, take } from "./link.js";
 import { activeObject, announce, frameState, on, store } from "./store.js";
+import { decodeGreys } from "./pictures.js";
 import { draw, layers, pixelSize, view } from "./view.js";
+import { tinted } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -68,8 +70,10 @@ export function move(at) {
 
 /** Save what was pressed: a new click, one that was moved, or with the other button one that is taken away. */
 export function release() {
-  const { index, at, adds, moved } = pressed ?? {};
-  if (!cancelPress()) return false;
+  if (!pressed) return false;
+  const { index, at, adds, moved } = pressed;
+  pressed = null;
+  draw();
   const clicks = [...shown()];
   const rounded = at.map((x) => Math.round(x * 1000) / 1000);
   if (index === null) clicks.push([...rounded, Number(adds)]);
@@ -77,13 +81,6 @@ export function release() {
   else if (!adds) clicks.splice(index, 1);
   else return true;
   edit({ kind: "click", frame: store.frame, object: label(), clicks });
-  return true;
-}
-
-export function cancelPress() {
-  if (!pressed) return false;
-  pressed = null;
-  draw();
   return true;
 }
 
@@ -109,16 +106,11 @@ async function askPreview(at) {
   asking = true;
   try {
     const answer = await request("/api/preview", { frame, object: object.label, clicks: [...shown(), [...at, 1]] });
-    const bitmap = answer.ok ? await createImageBitmap(await answer.blob()) : null;
+    const mask = answer.ok ? await decodeGreys(await answer.blob()) : null;
     if (slow.frame !== frame) Object.assign(slow, { frame, count: 0 });
     if (performance.now() - begun > QUICK) slow.count += 1;
-    if (!bitmap || mine !== resting || frame !== store.frame) return;
-    preview = new OffscreenCanvas(bitmap.width, bitmap.height);
-    const context = preview.getContext("2d");
-    context.drawImage(bitmap, 0, 0);
-    context.globalCompositeOperation = "source-in";
-    context.fillStyle = object.colour;
-    context.fillRect(0, 0, bitmap.width, bitmap.height);
+    if (!mask || mine !== resting || frame !== store.frame) return;
+    preview = tinted(mask, [{ ...object, label: 1 }], 0.4);
     draw();
   } catch { /* a click will say it */ } finally {
     asking = false;
@@ -127,11 +119,7 @@ async function askPreview(at) {
 
 layers.push((context) => {
   if (store.tool !== "click" || !activeObject()) return;
-  if (preview) {
-    context.globalAlpha = 0.4;
-    context.drawImage(preview, 0, 0);
-    context.globalAlpha = 1;
-  }
+  if (preview) context.drawImage(preview, 0, 0);
   const clicks = [...shown()];
   if (pressed?.moved) clicks[pressed.index] = [...pressed.at, clicks[pressed.index][2]];
   for (const click of clicks) paintPoint(context, click, activeObject().colour);

@@ -1,7 +1,7 @@
 /** Dialogs: help, import, weights, removal of an object; that of Export is in exporting.js. */
 
 import { edit, post, take } from "./link.js";
-import { announce, on, rangeOf, store } from "./store.js";
+import { announce, rangeOf, store } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -62,22 +62,8 @@ export function openImport() {
 
 export const offer = (name, what, ...controls) => make("div", { className: "offer" }, make("span", {}, name), make("small", {}, what), make("div", {}, ...controls));
 
-/** What the dialog of weights says while there are none, and once a network has been fitted. */
-const WEIGHTS = {
-  none: { title: "Propagation needs a network", now: () => `There are no weights at ${store.model.published}.`,
-    fit: "Fit a network to what you have drawn", fitted: "It learns only these objects, on this machine.",
-    stay: "Continue by hand", staying: "All drawing tools and exports work without a network.", close: "By hand" },
-  fitted: { title: "Another network", now: () => "The network in use was fitted to this video.",
-    fit: "Fit a network to all that is drawn now", fitted: "It takes the place of the fitted one when it is ready.",
-    stay: "Keep the fitted one", staying: "It does not change.", close: "Keep it" },
-};
-
-let offeredWith = null; // kind of the weights when the dialog was opened
-
 export function openWeights() {
   const dialog = $("weights-dialog");
-  offeredWith = store.model.kind;
-  const texts = WEIGHTS[offeredWith ?? "none"];
   const go = async (path, body) => {
     try {
       await post(path, body);
@@ -88,11 +74,12 @@ export function openWeights() {
   };
   const minutes = make("input", { type: "number", min: "1", value: "5", id: "fit-minutes" });
   minutes.setAttribute("aria-label", "Minutes");
-  fill(dialog, "weights", texts.title,
-    make("p", { className: "quiet", textContent: texts.now() }),
+  const now = store.model.kind ? "The network in use was fitted to this video." : `There are no weights at ${store.model.published}.`;
+  fill(dialog, "weights", "A network for propagation",
+    make("p", { className: "quiet", textContent: now }),
     offer("Download the published weights", "About 170 MB, trained on many videos. The best choice.", make("button", { textContent: "Download", id: "weights-fetch", type: "button", onclick: () => go("/api/download") })),
-    offer(texts.fit, texts.fitted, minutes, "minutes", make("button", { textContent: "Fit", id: "weights-fit", type: "button", onclick: () => go("/api/fit", { minutes: Number(minutes.value) }) })),
-    offer(texts.stay, texts.staying, closing(dialog, texts.close)));
+    offer("Fit a network to all that is drawn", "It learns only these objects, on this machine, and replaces the network fitted before.", minutes, "minutes", make("button", { textContent: "Fit", id: "weights-fit", type: "button", onclick: () => go("/api/fit", { minutes: Number(minutes.value) }) })),
+    offer("Continue by hand", "All drawing tools and exports work without a network.", closing(dialog, "By hand")));
 }
 
 export function askRemoval(object) {
@@ -110,4 +97,3 @@ export function askRemoval(object) {
 export const isOpen = () => document.querySelector("dialog[open]") !== null;
 
 $("import").addEventListener("click", openImport);
-on("model", () => { if (store.model.kind !== offeredWith && $("weights-dialog").open) $("weights-dialog").close(); });

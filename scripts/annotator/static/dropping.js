@@ -1,24 +1,15 @@
-/** Mask files that are dropped onto the page. */
+/** Mask files and folders of them that are dropped onto the page. */
 
 import { isOpen, openImport } from "./dialogs.js";
 import { store } from "./store.js";
 
-const file = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
-
-/** The files of a folder. */
-async function filesIn(folder) {
-  const reader = folder.createReader(), found = [];
-  for (;;) { // it gives some at a time
-    const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!entries.length) return found;
-    found.push(...await Promise.all(entries.filter((each) => each.isFile).map(file)));
-  }
-}
-
-async function dropped(transfer) {
-  const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-  const found = await Promise.all(entries.map(async (entry) => (entry.isDirectory ? filesIn(entry) : entry.isFile ? file(entry) : entry)));
-  return found.flat();
+/** The files of a dropped file or folder. */
+async function filesOf(entry) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader(), found = [];
+  const some = () => new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // not all at once
+  for (let part = await some(); part.length; part = await some()) found.push(...part);
+  return (await Promise.all(found.map(filesOf))).flat();
 }
 
 const isFiles = (event) => event.dataTransfer?.types.includes("Files") && store.video;
@@ -28,8 +19,9 @@ addEventListener("drop", async (event) => {
   if (!isFiles(event)) return;
   event.preventDefault(); // the browser would show the file in place of the page
   if (isOpen()) return;
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
   const given = new DataTransfer();
-  for (const each of await dropped(event.dataTransfer)) given.items.add(each);
+  for (const file of (await Promise.all(entries.map(filesOf))).flat()) given.items.add(file);
   openImport();
   document.getElementById("import-files").files = given.files;
 });

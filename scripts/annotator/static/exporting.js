@@ -2,27 +2,16 @@
 
 import { closing, fill, make } from "./dialogs.js";
 import { post } from "./link.js";
-import { announce, on, rangeOf, store } from "./store.js";
+import { on, rangeOf, store } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
 const left = new Set(); // labels that are not exported
-const last = { kind: "png", whole: false, apart: false };
+const last = { kind: "png", apart: false };
 
-const check = (id, text, checked, change, type = "checkbox") => {
-  const box = make("input", { type, id, checked, onchange: () => change(box.checked) });
+const check = (id, text, checked, change) => {
+  const box = make("input", { type: "checkbox", id, checked, onchange: () => change(box.checked) });
   return make("label", {}, box, text);
 };
-
-/** A number of pixels that the page's view has, too. */
-function pixels(name, text, min, max) {
-  const box = make("input", { type: "number", id: `export-${name}`, min, max, step: 0.5, value: store[name] });
-  box.addEventListener("change", () => {
-    store[name] = Math.min(max, Math.max(min, Number(box.value) || 0));
-    box.value = String(store[name]);
-    announce("look");
-  });
-  return make("label", {}, text, box);
-}
 
 function kinds() {
   return make("fieldset", { className: "choices" }, ...store.exports.map(({ kind, name, what }) => {
@@ -32,13 +21,6 @@ function kinds() {
   }));
 }
 
-function frames() {
-  const [first, end] = rangeOf();
-  const part = store.range !== null && !last.whole;
-  return make("p", {}, check("export-all", ` All frames`, !part, (on) => { last.whole = on; }, "radio"),
-    ...(store.range ? [check("export-range", ` In to Out (${first} to ${end})`, part, (on) => { last.whole = !on; }, "radio")] : []));
-}
-
 function objects() {
   return make("fieldset", { className: "picks" }, make("legend", { textContent: "Objects" }), ...store.objects.map(({ label, name }) =>
     check(`export-${label}`, ` ${name}`, !left.has(label), (on) => { if (on) left.delete(label); else left.add(label); refreshOptions(); })));
@@ -46,13 +28,11 @@ function objects() {
 
 export function openExport() {
   const dialog = $("export-dialog");
-  const { feather, choke } = store.limits;
+  const { feather, choke } = store;
   const state = make("span", { className: "quiet grow", id: "export-state" });
   state.setAttribute("role", "status");
-  const range = frames();
-  for (const box of range.querySelectorAll("input")) box.name = "frames";
-  const edge = make("p", { className: "edges", id: "export-edges" }, pixels("feather", "Feather ", 0, feather), pixels("choke", "Choke ", -choke, choke),
-    make("small", { className: "quiet", textContent: "pixels; shown by the views on black, white and checks" }));
+  const range = make("p", { className: "quiet", textContent: store.range ? `Frames ${rangeOf().join(" to ")}, from In to Out` : "All frames; choose a range with In and Out" });
+  const edge = make("p", { className: "quiet", id: "export-edges", textContent: `Feather ${feather}, choke ${choke} pixels, as set in the views of cut-out objects` });
   const apart = make("p", { id: "export-apart-row" }, check("export-apart", " One video per object", last.apart, (on) => { last.apart = on; }));
   const start = make("button", { className: "primary", textContent: "Export", id: "export-start", type: "button", onclick: () => ask(state) });
   fill(dialog, "export", "Export", kinds(), range, objects(), edge, apart, make("div", { className: "actions" }, state, closing(dialog), start));
@@ -61,7 +41,7 @@ export function openExport() {
 }
 
 async function ask(state) {
-  const [first, end] = last.whole ? [0, store.video.frames - 1] : rangeOf();
+  const [first, end] = rangeOf();
   const { feather, choke } = store;
   const chosen = left.size ? { objects: chosenLabels() } : {};
   try {
@@ -90,7 +70,7 @@ function refreshExport() {
   if (job.state === "running") state.textContent = job.total ? `${Math.round((100 * job.done) / job.total)} %` : "Starting";
   else if (job.state === "done") {
     const address = `/exports/${encodeURIComponent(job.result.name)}`;
-    state.replaceChildren(make("a", { href: address, textContent: `Download ${job.result.name}`, id: "download" }));
+    state.replaceChildren(make("a", { href: address, download: job.result.name, textContent: `Download ${job.result.name}`, id: "download" }));
     state.title = job.result.path;
   } else state.textContent = job.text;
 }

@@ -4,9 +4,9 @@ import { announce, applyChange, store } from "./store.js";
 
 const RETRY = 700; // ms between two tries to reach the server
 const NO_SERVER = "No server";
-const FINAL = [400, 413, 415, 422]; // answers by which the server will never take a change
+const FINAL = [413, 422]; // answers by which the server will never take a change
 
-/** Changes that are not known to be saved: {path, body, unknown, resolve}; unknown: the server may have it, null before it is sent. */
+/** Changes that are not known to be saved: {body, sent, resolve}. */
 export const pending = [];
 
 /** listening: events come in. trouble: why the last request failed. refused: why the last change was rejected. */
@@ -16,26 +16,15 @@ let wanted = 0, loaded = 0; // number of the last reload that was asked for, and
 let working = false;
 let workspace = null; // identity of the workspace on the page; the address may later serve another one
 
-/** Queue a change; resolves to the server's answer once it is on its disk, or to null when it was refused. */
-export function send(path, body = {}) {
+/** Queue an edit; resolves to the server's answer once it is on its disk, or to null when it was refused. */
+export function edit(body) {
   const id = crypto.getRandomValues(new Uint32Array(3)).join("-");
   return new Promise((resolve) => {
     link.refused = "";
-    pending.push({ path, body: { ...body, id }, unknown: null, resolve });
+    pending.push({ body: { ...body, id }, sent: false, resolve });
     announce("pending");
     work();
   });
-}
-
-export const edit = (body) => send("/api/edit", body);
-
-/** Take back the last change if the server answers but cannot save it; false when there is no such change. */
-export function takeBack() {
-  const last = pending.at(-1);
-  if (!link.trouble || link.trouble === NO_SERVER || !last || last.unknown || last.path !== "/api/edit") return false;
-  forget(pending.pop());
-  reload(); // in case the server has saved it all the same
-  return true;
 }
 
 /** Load the whole state, as soon as it can be had. */
@@ -54,7 +43,7 @@ async function work() {
     try {
       await (loaded < wanted ? load() : deliver(pending[0]));
     } catch (error) {
-      trouble = error instanceof Refused ? error.message : NO_SERVER;
+      trouble = error.status ? error.message : NO_SERVER;
     }
     if (trouble !== link.trouble) {
       link.trouble = trouble;
@@ -73,7 +62,7 @@ async function load() {
   workspace = response.headers.get("x-workspace");
   if (state.revision < store.revision) return; // a change has come in since
   loaded = mine;
-  Object.assign(store, { video: state.video, workspace: state.workspace, mostPoints: state.most_points, exports: state.exports, limits: state.limits });
+  Object.assign(store, { video: state.video, workspace: state.workspace, exports: state.exports, limits: state.limits });
   if (store.job === job) store.job = state.job;
   if (store.model === model) store.model = state.model;
   applyChange(state, true);
@@ -83,13 +72,12 @@ async function load() {
 }
 
 async function deliver(change) {
-  const again = change.unknown !== null;
-  change.unknown = true;
+  const again = change.sent;
+  change.sent = true;
   let answer = null;
   try {
-    answer = await post(change.path, change.body);
+    answer = await post("/api/edit", change.body);
   } catch (error) {
-    change.unknown = !(error instanceof Refused);
     if (!FINAL.includes(error.status)) throw error;
     link.refused = error.message;
     announce("problem", error.message);
@@ -97,10 +85,6 @@ async function deliver(change) {
   pending.shift();
   if (answer && again) reload(); // the server may have answered before what the change did
   else if (answer) take(answer);
-  forget(change, answer);
-}
-
-function forget(change, answer = null) {
   change.resolve(answer);
   announce("pending");
 }
@@ -108,13 +92,6 @@ function forget(change, answer = null) {
 /** Take over a change that the server tells of. */
 export function take(change) {
   if (!applyChange(change)) reload();
-}
-
-export class Refused extends Error {
-  constructor(reason, status) {
-    super(reason);
-    this.status = status;
-  }
 }
 
 const headers = () => (workspace ? { "X-Workspace": workspace } : {});
@@ -126,7 +103,7 @@ export function request(path, body) {
   return fetch(path, { method: "POST", headers: { ...type, ...headers() }, body: content });
 }
 
-/** Send a request that is not queued; throws Refused with the server's reason. */
+/** Send a request that is not queued; throws an error with the server's reason and its status. */
 export async function post(path, body = {}) {
   return answerOf(await request(path, body));
 }
@@ -136,7 +113,7 @@ async function answerOf(response) {
   const text = await response.text();
   let reason = text;
   try { reason = JSON.parse(text).error ?? text; } catch { /* plain text */ }
-  throw new Refused(reason.trim() || `The server answered ${response.status}.`, response.status);
+  throw Object.assign(new Error(reason.trim() || `The server answered ${response.status}.`), { status: response.status });
 }
 
 /** Listen for events, for ever; after a break everything is loaded again. */
@@ -147,7 +124,7 @@ export function listen() {
     const message = JSON.parse(event.data);
     if (message.hello) {
       store.revision = -1; // accept whatever this server has
-      setListening(true);
+      link.listening = true;
       reload();
     } else if (message.reload) reload();
     else if (message.job) {
@@ -160,15 +137,10 @@ export function listen() {
     else if (message.revision !== undefined) take(message);
   });
   socket.addEventListener("close", () => {
-    setListening(false);
+    link.listening = false;
     reload();
     setTimeout(listen, RETRY);
   });
-}
-
-function setListening(listening) {
-  link.listening = listening;
-  announce("connection");
 }
 
 /** Text of the status line; "Saved" means that nothing is pending and that the page shows the server's state. */

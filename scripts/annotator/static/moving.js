@@ -4,9 +4,9 @@ import { pending } from "./link.js";
 import { heldLabels } from "./pictures.js";
 import { frameState, store } from "./store.js";
 import { view } from "./view.js";
-import { tint } from "./views.js";
+import { tinted } from "./views.js";
 
-const picture = document.createElement("canvas");
+let picture = null;
 let made = ""; // what the picture holds
 let middle = [0, 0]; // of the bounding box
 
@@ -32,10 +32,7 @@ export function paintMove(context, { object, dx, dy, scale }) {
   const objects = store.objects.filter(isMovedBy(object)), looks = objects.map((each) => each.label + each.colour);
   const wanted = [store.video.workspace_id, store.frame, frameState(store.frame).version, store.opacity, ...looks].join();
   if (made !== wanted) {
-    Object.assign(picture, { width, height });
-    const target = picture.getContext("2d"), image = target.createImageData(width, height);
-    tint(labels, new Uint32Array(image.data.buffer), objects, store.opacity / 100);
-    target.putImageData(image, 0, 0);
+    picture = tinted({ greys: labels, width, height }, objects, store.opacity / 100);
     middle = middleOf(object);
     made = wanted;
   }

@@ -25,7 +25,6 @@ function refreshObjects() {
     if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
     show(changed(object));
   });
-  $("no-objects").hidden = store.objects.length > 0;
 }
 
 /** Make the row of an object, and the function that updates it. */
@@ -97,16 +96,13 @@ function openObject(label) {
   const button = (id, textContent, onclick, disabled = false) => make("button", { id, type: "button", textContent, onclick, disabled });
   const category = make("input", { type: "text", id: "object-category", maxLength: 80, value: object.category, placeholder: object.name });
   category.setAttribute("aria-label", "Class");
-  category.setAttribute("list", "object-categories");
   category.addEventListener("change", () => edit({ kind: "change", object: label, category: category.value.trim() }));
-  const categories = new Set(store.objects.map((each) => each.category).filter(Boolean));
-  const known = make("datalist", { id: "object-categories" }, ...[...categories].map((value) => make("option", { value })));
   const into = make("select", { id: "object-into" }, ...store.objects.filter((each) => each !== object).map((each) => make("option", { value: String(each.label), textContent: each.name })));
   into.setAttribute("aria-label", "Object to merge into");
   const merge = () => { dialog.close(); edit({ kind: "merge", object: Number(into.value), other: label }).then((saved) => { if (saved) choose(Number(into.value)); }); };
   const alone = store.objects.length < 2;
   fill(dialog, "object", object.name,
-    offer("Class", "Category in YouTube-VOS and COCO exports; empty, it is the name", category, known),
+    offer("Class", "Category in YouTube-VOS and COCO exports; empty, it is the name", category),
     offer("Order", `Label ${label} in masks and exports; it changes places, and labels, with its neighbour`,
       button("object-up", "Up", () => move(label, store.objects[at - 1]), at === 0), button("object-down", "Down", () => move(label, store.objects[at + 1]), at === store.objects.length - 1)),
     offer("Merge", "All its masks become those of the other object", into, button("object-merge", "Merge", merge, alone)),

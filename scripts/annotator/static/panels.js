@@ -1,6 +1,6 @@
 /** The panels of objects, frame and history, and the status line. */
 
-import { edit, link, linkState, pending, send, takeBack } from "./link.js";
+import { edit, link, linkState, pending } from "./link.js";
 import { activeObject, announce, frameState, on, setFrame, store } from "./store.js";
 import { setPlaying } from "./timeline.js";
 import { openHere } from "./view.js";
@@ -13,10 +13,10 @@ export function choose(label) {
 }
 
 export function addObject() {
-  const { label, colour } = store.next;
+  const { label, name, colour } = store.next;
   if (label === null) return announce("problem", "There are 255 objects already, the most that a mask can hold.");
   store.choosesNext = true;
-  edit({ kind: "add", name: `Object ${label}`, colour }).then((saved) => { if (!saved) store.choosesNext = false; });
+  edit({ kind: "add", name, colour }).then((saved) => { if (!saved) store.choosesNext = false; });
 }
 
 /** Label of the object to draw: the chosen one, or Object 1, which the first stroke makes; null when it is locked. */
@@ -52,31 +52,22 @@ export const toggleReview = () => {
 export const keep = () => edit({ kind: "key", frame: store.frame });
 
 /** Undo or redo on the server, then go to the nearest frame that it changed, so that the user sees it. */
-async function step(path, what) {
-  if (what === null && !pending.length) return;
+async function step(kind) {
+  if (store[kind] === null && !pending.length) return;
   const from = store.frame;
-  const change = await send(path);
+  const change = await edit({ kind });
   const frames = change ? change.frames.map(([frame]) => frame) : [];
   if (!frames.length || frames.includes(from) || store.frame !== from) return; // the user has gone on meanwhile
   setPlaying(false);
   const away = (frame) => Math.abs(frame - store.frame);
   setFrame(frames.reduce((best, frame) => (away(frame) < away(best) ? frame : best)));
 }
-export const undo = () => takeBack() || step("/api/undo", store.undo);
-export const redo = () => step("/api/redo", store.redo);
-
-const NAMES = {
-  stroke: "a stroke", polygon: "a polygon", box: "a box", scribble: "a scribble", unscribble: "the removal of a scribble", click: "a click", guess: "a guess", clear: "clearing a frame",
-  key: "using a frame as drawn", erase: "removing an object from frames", review: "a review", add: "a new object", change: "a change of an object",
-  copy: "a copied mask", move: "a moved mask", refine: "a change of edges", merge: "merging objects", swap: "the objects' order",
-  remove: "removing an object", propagate: "a propagation", masks: "an import",
-};
+export const undo = () => step("undo");
+export const redo = () => step("redo");
 
 function refreshHistory() {
   $("undo").disabled = store.undo === null && !pending.length && !openHere();
   $("redo").disabled = store.redo === null;
-  $("undo").title = openHere() ? `Remove the last corner (${$("undo").dataset.key})` : store.undo ? `Undo ${NAMES[store.undo]} (${$("undo").dataset.key})` : "Nothing to undo";
-  $("redo").title = store.redo ? `Redo ${NAMES[store.redo]} (${$("redo").dataset.key})` : "Nothing to redo";
 }
 
 function refreshSaved() {
@@ -90,7 +81,7 @@ function refreshStart() {
   const hint = $("start-hint");
   hint.hidden = !store.video || store.objects.length > 0;
   hint.textContent = "Draw an object on any frame: the first stroke makes Object 1.";
-  $("title").textContent = store.video?.name ?? "Annotator";
+  $("title").textContent = document.title = store.video?.name ?? "Annotator";
   const { width, height, frames, fps } = store.video ?? {};
   $("subtitle").textContent = store.video ? `${width} × ${height}, ${frames} frames, ${Math.round(fps * 100) / 100} per second` : "";
 }

@@ -1,9 +1,8 @@
-/** The panel of propagation: range and direction, the running job, the quality of a fitted network. */
+/** The panel of propagation: range and direction, and the running job. */
 
 import { openWeights } from "./dialogs.js";
 import { post } from "./link.js";
 import { announce, on, rangeOf, store } from "./store.js";
-import { showChosen } from "./radios.js";
 
 const $ = (id) => document.getElementById(id);
 const directions = document.querySelectorAll("[data-direction]");
@@ -24,13 +23,13 @@ function refreshPropagation() {
   if (!store.video) return;
   const [first, last] = rangeOf();
   $("range-text").textContent = store.range ? `Frames ${first} to ${last}` : "The whole video";
-  showChosen(directions, (button) => button.dataset.direction === store.direction);
+  for (const button of directions) button.setAttribute("aria-pressed", String(button.dataset.direction === store.direction));
   const why = obstacle(), { job } = store, running = isRunning();
   $("propagate").disabled = $("fit-again").disabled = Boolean(why);
   $("propagate").hidden = running;
   $("propagate-why").textContent = running ? "" : why;
   $("fit-again").hidden = running || store.model.kind !== "fitted";
-  $("job").hidden = !job || job.state === "done"; // a notice has said so
+  $("job").hidden = !job || (job.state === "done" && job.kind !== "fit"); // a notice has said so
   if (!job) return;
   $("job-text").textContent = running ? `${TITLES[job.kind]}${job.text ? `: ${job.text}` : ""}` : job.text;
   $("cancel").hidden = $("job-progress").hidden = !running;
@@ -38,31 +37,7 @@ function refreshPropagation() {
   else $("job-progress").removeAttribute("value");
 }
 
-/** What the fitted network scored on each object; it stays as long as the network is in use. */
-function refreshVerdict() {
-  const { kind, verdict } = store.model;
-  $("verdict").hidden = kind !== "fitted" || !verdict?.length;
-  if ($("verdict").hidden) return;
-  const name = (label) => store.objects.find((each) => each.label === label)?.name ?? `Object ${label}`;
-  $("verdict-list").replaceChildren(...verdict.map(({ label, percent, poor }) => {
-    const item = document.createElement("li");
-    const what = percent === null ? "in no sample: may get lost" : `${percent} %${poor ? ": may get lost" : ""}`;
-    item.classList.toggle("poor", poor);
-    item.append(name(label), Object.assign(document.createElement("span"), { textContent: what }));
-    return item;
-  }));
-  $("verdict-advice").hidden = !verdict.some(({ poor }) => poor);
-}
-
-/** The tab's title says how far a job is; a notice says that it has ended. */
-function refreshTitle() {
-  const { job, video } = store;
-  const percent = isRunning() && job.total ? `${Math.floor((100 * job.done) / job.total)} % · ` : "";
-  document.title = video ? `${percent}${video.name} · Annotator` : "Annotator";
-}
-
 on("job", (job) => {
-  refreshTitle();
   if (job?.state === "running") watched = job.number;
   const shows = job?.kind !== "mend"; // its answer says how it ended
   if (shows && job?.state === "failed") announce("problem", job.text);
@@ -96,5 +71,3 @@ for (const button of directions) {
 $("fit-again").addEventListener("click", openWeights);
 $("cancel").addEventListener("click", cancelJob);
 on("document job range loaded model", refreshPropagation);
-on("document model", refreshVerdict);
-on("loaded", refreshTitle);

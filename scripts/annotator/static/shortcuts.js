@@ -69,7 +69,7 @@ export const SHORTCUTS = {
     ["Remove the polygon's last corner", { Backspace: [tools.dropCorner] }],
     ["Drop what is being drawn; cancel a propagation", { Escape: [() => tools.dropDraft() || endPreview() || cancelPropagation()] }],
   ],
-  Mouse: [["Erase; scribble beside the object; remove a corner", "Right button"], ["Box and polygon erase; the eraser erases all objects", "Alt"], ["The guess replaces the mask; the shift tool scales", "Shift"], ["Choose the object there; also a click with Shift or Move", "Ctrl click"], ["Close the polygon", "Double click"], ["Move the video", "Middle button, space"], ["Zoom", "Wheel, two fingers"], ["Zoom, move the timeline", "Ctrl, Shift wheel"]],
+  Mouse: [["Erase; scribble beside the object; remove a corner", "Right button"], ["Box and polygon erase; the eraser erases all objects", "Alt"], ["The guess replaces the mask; the shift tool scales", "Shift"], ["Choose the object there; also a click with Shift or Move", "Ctrl click"], ["Close the polygon", "Double click"], ["Move the video", "Middle button"], ["Zoom", "Wheel"], ["Zoom, move the timeline", "Ctrl, Shift wheel"]],
   View: [
     ["Zoom", { "+": [() => zoom(1.25), "zoom-in"], "-": [() => zoom(0.8), "zoom-out"] }],
     ["Fit the video into the window", { f: [fit, "zoom-fit"] }],
@@ -78,7 +78,7 @@ export const SHORTCUTS = {
     ["Next way to show masks", { w: [nextMode] }],
     ["Export", { "ctrl+e": [openExport, "export"] }],
   ],
-  "Mend masks": [
+  "Correct masks": [
     ["Copy the mask of the previous, next frame", { q: [() => copyFrom("previous"), "copy-previous"], y: [() => copyFrom("next"), "copy-next"] }],
     ["Copy it from the nearest drawn or reviewed frame", { d: [() => copyFrom("nearest"), "copy-nearest"] }],
     ["Copy, paste on this frame", { "ctrl+c": [copy], "ctrl+v": [() => paste(false)] }],
@@ -98,7 +98,7 @@ export const SHORTCUTS = {
     ["First, last frame", { Home: [() => step(-Infinity)], End: [() => step(Infinity)] }],
     ["Previous, next drawn frame", { ",": [() => jump(-1), "prev-drawn"], ".": [() => jump(1), "next-drawn"] }],
     ["Go to the most suspicious frame, then the next", { j: [look, "places"] }],
-    ["Play, pause", "Space"],
+    ["Play, pause", { " ": [() => setPlaying(!store.playing), "play"] }],
     ["Loop over the range", { o: [toggleLoop, "loop"] }],
     ["Reviewed: propagation does not change the frame", { r: [panels.toggleReview, "review"] }],
     ["Use as drawn: propagation starts here, too", { k: [panels.keep, "key"] }],
@@ -110,10 +110,10 @@ export const SHORTCUTS = {
   ],
 };
 
-const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", ctrl: "Ctrl", shift: "Shift" };
+const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", ctrl: "Ctrl", shift: "Shift", " ": "Space" };
 
 /** A key as people read it: "ctrl+z" is "Ctrl+Z". */
-export const readable = (key) => (key.length === 1 ? key.toUpperCase() : key.split("+").map((part) => SIGNS[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join("+"));
+export const readable = (key) => (key.length === 1 ? SIGNS[key] ?? key.toUpperCase() : key.split("+").map((part) => SIGNS[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join("+"));
 
 /** Action by key. */
 export const KEYS = {};

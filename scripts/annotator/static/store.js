@@ -5,13 +5,12 @@ export const store = {
   workspace: "",
   model: { kind: null, scribbles: "", click: null, find: null },
   objects: [], // {label, name, colour, hidden, locked}
-  frames: new Map(), // number -> {version, present, drawn, reviewed, copied, scribbles, clicks: {object, clicks} or null}
+  frames: new Map(), // number -> {version, present, drawn, reviewed, clicks: {object, clicks} or null, copied, scribbles}
   undo: null,
   redo: null,
   next: { label: 1, colour: "#e69f00" },
   revision: -1,
   job: null,
-  mostPoints: Infinity, // of one stroke
   exports: [], // {kind, name, what, cuts, film}
   limits: {}, // {feather, choke}
   frame: 0,
@@ -68,9 +67,8 @@ export function applyChange(change, whole = false) {
   if (!whole && change.revision > store.revision + 1) return false;
   store.revision = change.revision;
   if (whole) store.frames.clear();
-  const copies = new Set(change.copies);
-  for (const [frame, version, present, drawn, reviewed, clicks] of change.frames) {
-    if (version) store.frames.set(frame, { version, present, drawn, reviewed, clicks, copied: copies.has(frame), scribbles: change.scribbles[frame] ?? [] });
+  for (const [frame, version, present, drawn, reviewed, clicks, copied, scribbles] of change.frames) {
+    if (version) store.frames.set(frame, { version, present, drawn, reviewed, clicks, copied, scribbles });
     else store.frames.delete(frame);
   }
   const known = new Set(store.objects.map((each) => each.label));

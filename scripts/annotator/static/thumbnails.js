@@ -2,10 +2,10 @@
 
 import { fetchGreys } from "./pictures.js";
 import { announce, frameState, on, store } from "./store.js";
-import { tint } from "./views.js";
+import { tinted } from "./views.js";
 
 const images = new Map(); // frame -> image
-const masks = new Map(); // frame -> {version, labels, width, height, look, canvas}
+const masks = new Map(); // frame -> {version, labels: {greys, width, height}, look, canvas}
 const OPACITY = 0.75;
 
 /** The frame nearest to one that has a picture by now; undefined as long as there is none. */
@@ -28,34 +28,26 @@ function maskOf(frame) {
   if (kept?.version !== version) load(frame, version, kept);
   if (!kept?.labels || !version) return null;
   const look = store.objects.map((each) => `${each.label}${each.colour}${each.hidden}`).join();
-  if (kept.look !== look) Object.assign(kept, { look, canvas: tinted(kept) });
+  if (kept.look !== look) Object.assign(kept, { look, canvas: tinted(kept.labels, store.objects, OPACITY) });
   return kept.canvas;
 }
 
 function load(frame, version, kept) {
   masks.set(frame, { ...kept, version });
   if (!version) return;
-  const address = `/thumbnails/${frame}/${version}.png?w=${store.video.workspace_id}`;
-  fetchGreys(address).then(({ greys, width, height }) => {
+  const address = `/small_masks/${frame}/${version}.png?w=${store.video.workspace_id}`;
+  fetchGreys(address).then((labels) => {
     if (masks.get(frame)?.version !== version) return;
-    masks.set(frame, { version, labels: greys, width, height });
+    masks.set(frame, { version, labels });
     announce("scale");
   }, () => masks.delete(frame)); // asked for again when it is painted again
-}
-
-function tinted({ labels, width, height }) {
-  const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d");
-  const image = context.createImageData(width, height);
-  tint(labels, new Uint32Array(image.data.buffer), store.objects, OPACITY);
-  context.putImageData(image, 0, 0);
-  return canvas;
 }
 
 function loadImage(frame) {
   if (!store.video || images.has(frame)) return;
   const image = new Image();
   image.onload = () => { images.set(frame, image); announce("scale"); };
-  image.src = `/thumbnails/${frame}.jpg?v=${store.video.fingerprint}`;
+  image.src = `/thumbnails/${frame}.jpg`;
 }
 
 on("thumbnail", loadImage);

@@ -9,20 +9,10 @@ import { nearest, paintThumbnail } from "./thumbnails.js";
 const canvas = document.getElementById("timeline");
 const context = canvas.getContext("2d");
 const track = document.getElementById("track");
-const MANY = 8; // objects, from which on their rows are thinner
+const pictures = 44; // CSS pixels of height, then a row for each object
+const rowHeight = 25;
+const strip = 26; // of the chosen object's area and suspicion
 let waiting = false;
-
-let pictures = 44; // CSS pixels of height, then a row for each object
-let rowHeight = 25;
-let strip = 26; // of the chosen object's area and suspicion
-
-/** Follow the size of the text, which grows with the screen. */
-function measure() {
-  const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 14;
-  pictures = Math.round(44 * unit);
-  strip = Math.round(26 * unit);
-  rowHeight = Math.round((store.objects.length > MANY ? 21 : 25) * unit);
-}
 
 export function refresh() {
   if (waiting) return;
@@ -31,7 +21,6 @@ export function refresh() {
 }
 
 function paint() {
-  measure();
   const ratio = devicePixelRatio;
   const top = pictures + strip + 9;
   const height = top + Math.max(1, store.objects.length) * rowHeight;
@@ -88,30 +77,16 @@ function fillRow(y, colour, from, to) {
   context.fillRect(from, y, to - from, rowHeight - 3);
 }
 
-/** What a frame has of an object: 0 nothing, 1 propagated, 2 drawn; plus 4 when it was reviewed. */
-function stateOf(frame, label) {
-  const state = store.frames.get(frame);
-  if (!state) return 0;
-  const drawn = state.drawn.includes(label);
-  const kind = drawn ? 2 : state.present.includes(label) ? 1 : 0;
-  return kind + (state.reviewed ? 4 : 0);
-}
-
 function paintRow(object, y) {
   fillRow(y, "#2b3138", 0, width());
   const wide = frameWidth();
   context.globalAlpha = 1;
-  for (const frame of store.frames.keys()) {
-    const state = stateOf(frame, object.label);
-    if (!state) continue;
-    const from = toX(frame), to = from + Math.max(wide, 1);
-    const kind = state & 3;
-    if (kind) {
-      context.globalAlpha = kind === 2 ? 1 : 0.42;
-      fillRow(y, object.colour, from, kind === 2 ? Math.max(to, from + 3) : to + 0.3);
-    }
+  for (const [frame, { present, drawn, reviewed }] of store.frames) {
+    const from = toX(frame), to = from + Math.max(wide, 1), isDrawn = drawn.includes(object.label);
+    context.globalAlpha = isDrawn ? 1 : 0.42;
+    if (isDrawn || present.includes(object.label)) fillRow(y, object.colour, from, isDrawn ? Math.max(to, from + 3) : to + 0.3);
     context.globalAlpha = 1;
-    if (state & 4) {
+    if (reviewed) {
       context.fillStyle = "#ffffff";
       context.fillRect(from, y + rowHeight - 5, to - from + 0.3, 2);
     }

@@ -6,7 +6,7 @@ import { announce, frameState, on, store } from "./store.js";
 import { view } from "./view.js";
 
 /** Names of the modes, in the order in which a key goes through them. */
-export const MODES = { overlay: "Overlay", black: "On black", white: "On white", checker: "On checks", alpha: "Opacity", outline: "Outlines" };
+export const MODES = { overlay: "Overlay", black: "On black", white: "On white", checker: "On a checkerboard", alpha: "Alpha", outline: "Outlines" };
 const GROUNDS = { black: [0x000000, 0x000000], white: [0xffffff, 0xffffff], checker: [0x666666, 0x999999] };
 const OUTLINE = 1.5; // pixels of the screen
 const CHECKS = 24; // along the shorter side of the video
@@ -80,9 +80,18 @@ function coloursOf(opacity, objects) {
 }
 
 /** Fill pixels with the colours of labels. */
-export function tint(labels, pixels, objects, opacity) {
+function tint(labels, pixels, objects, opacity) {
   const colours = coloursOf(opacity, objects);
   for (let i = 0; i < pixels.length; i++) pixels[i] = colours[labels[i]];
+}
+
+/** A canvas with labels as colours. */
+export function tinted({ greys, width, height }, objects, opacity) {
+  const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  tint(greys, new Uint32Array(image.data.buffer), objects, opacity);
+  context.putImageData(image, 0, 0);
+  return canvas;
 }
 
 /** Paint the ground where nothing is cut out; for "alpha", the opacity itself. */
