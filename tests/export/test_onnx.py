@@ -66,8 +66,10 @@ def close(ours, expected):
         ((6, 3), 5, 2),  # fewer positions than the top k
         ((3, 2), 1, 1),
         ((5, 11), 2, 7),
-        slow((15, 27), 5, 20),  # 240p
-        slow((30, 54), 1, 20),  # 854 x 480
+        slow((15, 27), 5, 60),  # 240p
+        slow((30, 54), 1, 60),  # 854 x 480
+        slow((54, 30), 5, 2),  # portrait
+        slow((30, 40), 3, 10),  # 480p
     ],
 )
 @torch.inference_mode()
