@@ -1,4 +1,4 @@
-/** The panel that mends masks: copies them from other frames and changes their edges. */
+/** The panel that corrects masks: copies them from other frames and changes their edges. */
 
 import { edit, request } from "./link.js";
 import { decodeGreys, heldLabels } from "./pictures.js";
