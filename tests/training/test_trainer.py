@@ -34,8 +34,10 @@ def golden_batch(variant):
 
 
 def small_batch(variant):
-    """A part of the golden batch, 32 x 32."""
+    """A part of the golden batch, 32 x 32; all of it for stage 0, where rounding counts more."""
     batch = golden_batch(variant)
+    if variant == "so":
+        return batch
     return {name: t[..., 16:48, 16:48] if t.ndim > 2 else t for name, t in batch.items()}
 
 
