@@ -42,10 +42,10 @@ MASK_CONV = "mask_rgb_encoder.conv1.weight"  # 64 x 5 x 7 x 7, 4 input channels 
 
 
 def network_state(content: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the network's state dict from a loaded file, in float32."""
+    """Return the network's state dict from a loaded file, in float32, without the prefix of DataParallel."""
     state = content["network"] if isinstance(content.get("network"), dict) else content
     return {
-        str(name): value.float() if value.is_floating_point() else value
+        str(name).removeprefix("module."): value.float() if value.is_floating_point() else value
         for name, value in state.items()
         if isinstance(value, Tensor)
     }

@@ -65,7 +65,7 @@ def fit(args: argparse.Namespace) -> None:
         raise InputError(f"the masks in {args.masks} are empty: there is nothing to learn.")
     dataset = AnnotatedFrames(frames, args.crop_size, seed=args.seed)
     network = PropagationNetwork().to(ranks.device)
-    amp = is_reduced(args.precision, ranks.device, (args.crop_size, args.crop_size))
+    amp = is_reduced(args.precision, ranks.device, (args.crop_size, args.crop_size), training=True)
 
     def scores() -> dict[int, float]:
         return held_out_scores(PropagationForward(network, amp), dataset, ranks)

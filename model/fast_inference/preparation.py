@@ -9,6 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.fast_inference.cuda_graphs import replay_on_gpu
 from model.fast_inference.fused_blocks import fuse_blocks, fuses
+from model.fast_inference.precision import uses_winograd
 from model.network import PropagationNetwork
 from util.device import amp_dtype
 
@@ -21,9 +22,8 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
 
     Its state dict is no longer that of a checkpoint: batch norm is folded into convolutions. Features have
     their channels last. On a CPU the memory is read by compiled code, and wide convolutions use Winograd's
-    minimal filtering, except in bfloat16 on a processor with AMX, whose matrix products make direct
-    convolutions quicker. On a GPU bias and ReLU are fused into convolutions, and calls are replayed as CUDA
-    graphs.
+    minimal filtering (in bfloat16 unless a trial finds direct convolutions quicker). On a GPU bias and ReLU
+    are fused into convolutions, and calls are replayed as CUDA graphs.
 
     Args:
         network: network with its weights, in float32.
@@ -38,7 +38,7 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
 
         if isinstance(network, PropagationNetwork):
             network.read_memory = quickest_read
-        if dtype == torch.float32 or not torch.cpu._is_amx_tile_supported():
+        if uses_winograd(dtype):
             use_winograd(network, dtype)
     network.to(device, dtype).to(memory_format=torch.channels_last)
     if device.type == "cuda":

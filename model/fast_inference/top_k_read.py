@@ -15,6 +15,7 @@ from numba import njit, prange, types
 from torch import Tensor
 
 from model.fast_inference.compilation import SERIAL, Kernel, compiled, use_threads_of_torch
+from model.fast_inference.products import product_with
 from model.memory import read, weighted_values
 
 BLOCK = 1024  # memory positions per block
@@ -77,10 +78,11 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
     k = min(k, len(keys))
     best = torch.full((len(queries), k), NO_AFFINITY.item())
     where = torch.zeros(len(queries), k, dtype=torch.int64)
+    affinity = product_with(queries.T)
     update = keep_best()
     # the newest block comes first: it is most similar to the queries, so few later scores are better
     for start in reversed(range(0, len(keys), BLOCK)):
-        scores = keys[start : start + BLOCK].float() @ queries.T  # positions x Q
+        scores = affinity(keys[start : start + BLOCK].float())  # positions x Q
         update(scores.numpy(), start, best.numpy(), where.numpy())
     return weighted_values(best[None, :count], where[None, :count], memory_value).float()
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from model.fast_inference import trials
+from model.fast_inference.precision import is_reduced, make_trials
 from scripts.benchmark import inference, interactive, training
 from scripts.benchmark.timing import Report
 from util.device import add_device_flags, set_up_device
@@ -12,6 +14,8 @@ from util.errors import InputError, run_script
 from util.files import atomic_path
 from util.flag_types import script_parser
 
+TRIAL_FRAMES = ((240, 427), (480, 854))  # (height, width)
+TRIAL_CROP = (160, 160)  # of the samples of a one-shot fit
 SIZES = {  # of `all`, which takes minutes: objects, frames, training steps, their batch and crop
     "cuda": ([1, 3, 5], 40, 5, 8, 384),
     "cpu": ([1, 3], 12, 3, 2, 192),
@@ -27,6 +31,8 @@ def main() -> None:
     inference.add_video_flags(everything.add_argument)
     add_device_flags(everything.add_argument)
     everything.set_defaults(run=run_all)
+    trial = "the trials by which this processor's ways to compute are chosen, with their numbers"
+    commands.add_parser("machine", help=trial, description=trial).set_defaults(run=run_trials)
     inference.add_commands(commands)
     interactive.add_command(commands)
     training.add_command(commands)
@@ -59,6 +65,18 @@ def run_all(args: argparse.Namespace, report: Report) -> None:
             if not isinstance(error.__cause__ or error, torch.cuda.OutOfMemoryError):
                 raise
         torch.cuda.empty_cache()
+
+
+def run_trials(args: argparse.Namespace, report: Report) -> None:
+    """Make every trial, and report the milliseconds of both ways."""
+    make_trials(amp=True)
+    for size in TRIAL_FRAMES:
+        is_reduced("auto", torch.device("cpu"), size)
+    is_reduced("auto", torch.device("cpu"), TRIAL_CROP, training=True)
+    for subject, trial in trials.made.items():
+        for name, seconds in (trial.usual, trial.other):
+            chosen = " (chosen)" * (name == trial.chosen)
+            report.number(f"{subject}: {name}{chosen}", 1e3 * seconds, "ms")
 
 
 if __name__ == "__main__":

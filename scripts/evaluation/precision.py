@@ -6,8 +6,9 @@ import torch
 
 from dataset.video import Video, working_size
 from dataset.video_checks import first_readable
-from model.fast_inference.precision import SIZE, is_reduced
-from scripts.evaluation.run_record import ADVICE
+from model.fast_inference.precision import SIZE, is_reduced, make_trials
+from model.fast_inference.trials import adopt, choices
+from scripts.evaluation.run_record import ADVICE, WAYS
 from util.ranks import Ranks
 from util.settings_record import read_record
 
@@ -15,7 +16,7 @@ from util.settings_record import read_record
 def precision_of_run(args: argparse.Namespace, ranks: Ranks, video: Video | None = None) -> bool:
     """Return whether a run computes in reduced precision; each process must call this.
 
-    A run that continues keeps the recorded choice, even if a trial would choose otherwise now.
+    A run that continues keeps the recorded choices, even if trials would choose otherwise now.
 
     Args:
         args: parsed flags, with `precision`, `output` and possibly `overwrite`.
@@ -29,9 +30,14 @@ def precision_of_run(args: argparse.Namespace, ranks: Ranks, video: Video | None
     if ranks.is_first:
         overwrite = getattr(args, "overwrite", False)
         record = {} if overwrite else read_record(args.output, ADVICE) or {}
+        adopt(record.get(WAYS, {}))
         recorded = record.get("amp") if args.precision == "auto" else None
         amp = _chosen(args.precision, ranks.device, video) if recorded is None else recorded
-    return ranks.from_first(amp)
+        if ranks.device.type == "cpu":
+            make_trials(amp)
+    amp, chosen = ranks.from_first((amp, choices()))
+    adopt(chosen)
+    return amp
 
 
 def _chosen(precision: str, device: torch.device, video: Video | None) -> bool:

@@ -14,13 +14,14 @@ from typing import Any
 
 from dataset.fingerprint import frames_fingerprint, masks_fingerprint
 from dataset.video import Video
+from model.fast_inference.trials import choices
 from util.errors import InputError
 from util.files import check_name
 from util.settings_record import check_same, read_record, write_record
 
 log = logging.getLogger(__name__)
 
-FILES, PLACE = "written", "place"  # entries of the record beside the settings
+FILES, PLACE, WAYS = "written", "place", "ways"  # entries of the record beside the settings
 ADVICE = "give another --output, or --overwrite to replace what the run before made."
 OWN_FOLDER, OF_VIDEOS = "[!.]*.png", "*/[!.]*.png"  # where in its folder a run writes masks
 
@@ -94,7 +95,7 @@ def begin_run(run: Run, overwrite: bool) -> None:
         str(path.relative_to(place) if path.is_relative_to(place) else path)
         for path in dict.fromkeys((*recorded, *paths))
     ]
-    write_record(run.output, {**run.settings, PLACE: str(place), FILES: files})
+    write_record(run.output, {**run.settings, PLACE: str(place), FILES: files, WAYS: choices()})
 
 
 def _recorded_files(place: Path, record: Mapping[str, Any]) -> list[Path]:

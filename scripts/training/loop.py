@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 
 SAVES = Path("saves")
 NOT_SAVED = f"nothing is saved at the end (--debug or --id {UNRECORDED})"
+NO_SHARED_MEMORY = (
+    "the shared memory (/dev/shm) of the loading processes is full: make it larger "
+    "(docker run --shm-size=8g), or use a smaller --num_workers; 0 needs none."
+)
 PICTURED = 6  # samples of a batch that are drawn
 
 Batch = dict[str, Any]  # batch of the data loader: tensors by name, and `info` on their origin
@@ -199,7 +203,7 @@ def batches(task: Task, settings: argparse.Namespace, order: BatchOrder, first: 
     """Yield this process's share of each batch from iteration `first` on, epoch after epoch.
 
     Raises:
-        InputError: a sample cannot be read.
+        InputError: a sample cannot be read, or shared memory is full.
     """
     loader: DataLoader[Any] = DataLoader(
         cast("Dataset[Any]", task.dataset),
@@ -225,3 +229,7 @@ def batches(task: Task, settings: argparse.Namespace, order: BatchOrder, first: 
                 iteration += 1
         except InputError as error:  # a worker's message holds its traceback
             raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from error
+        except RuntimeError as error:
+            if "shared memory" not in str(error):  # in PyTorch's message, also for a killed worker
+                raise
+            raise InputError(NO_SHARED_MEMORY) from error

@@ -21,7 +21,7 @@ def video(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def without_trials():
-    """Skip the speed trial of computing processes, whose outcome differs on a busy machine."""
+    """Skip the speed trials of computing processes, which take half a minute on a busy machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scripts.annotator.worker.work", work_without_trials)
         yield

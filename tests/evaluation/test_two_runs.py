@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from model.fast_inference import precision
+from model.fast_inference import trials
 from tests.conftest import contents, read_png, run_main, write_davis, write_frames, write_labels
 from util.errors import InputError
 from util.settings_record import read_record
@@ -78,19 +78,28 @@ def refused(run, *arguments, **changed):
     return str(error.value)
 
 
-def test_a_continued_run_keeps_its_precision_where_a_trial_chooses_otherwise(propagate, data, monkeypatch):
+def test_a_continued_run_keeps_the_recorded_choices_of_trials(propagate, data, monkeypatch):
+    def try_anew(winner):
+        def compare(*ways):
+            return trials.Trial((ways[0][0], 0), (ways[1][0], 0), ways[winner][0])
+
+        monkeypatch.setattr(trials, "chosen", {})
+        monkeypatch.setattr(trials, "compare", compare)
+
     def recorded():
         return read_record(data / "out", "")
 
+    try_anew(winner=0)
     propagate()
     before = contents(data / "out")
-    assert recorded()["amp"] is False
-    monkeypatch.setattr(precision, "bfloat16_is_quicker", lambda *size: True)
+    assert recorded()["amp"] is False and recorded()["ways"]["products of the memory read"] == "MKL"
+    try_anew(winner=1)
     propagate()
     assert contents(data / "out") == before
     assert "another amp (False, now True)" in refused(propagate, "--precision", "reduced")
+    try_anew(winner=1)
     propagate("--overwrite")
-    assert recorded()["amp"] is True
+    assert recorded()["amp"] is True and recorded()["ways"]["products of the memory read"] == "oneDNN"
 
 
 def test_another_mask_or_range_is_refused(propagate, data):

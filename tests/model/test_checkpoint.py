@@ -23,6 +23,7 @@ SETTINGS = argparse.Namespace(lr=1e-5, seed=np.int64(3))
 BESIDE = [SETTINGS, np.bool_(True), np.float32(0.5), {"rng": np.random.get_state()}]
 WRAPPED = {
     "published": lambda state: state,
+    "of DataParallel": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
     "beside settings": lambda state: {"args": BESIDE, **state},
     "half": lambda state: {
         "network": {n: t.half() if t.is_floating_point() else t for n, t in state.items()}

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from model import PropagationNetwork
-from model.fast_inference import winograd
+from model.fast_inference import products, trials, winograd
 from model.fast_inference.preparation import prepare_for_inference
 from model.fast_inference.winograd import (
     BFLOAT16_TILE,
@@ -48,10 +48,11 @@ def test_winograd_equals_the_convolution_for_any_size_and_band(shape, band, dtyp
 
 
 @pytest.mark.parametrize(
-    ("amp", "has_amx", "replaced"), [(False, True, True), (True, False, True), (True, True, False)]
+    ("amp", "quicker", "replaced"),
+    [(False, "direct", True), (True, "Winograd", True), (True, "direct", False)],
 )
-def test_a_network_is_prepared_for_the_processor(amp, has_amx, replaced, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+def test_a_network_is_prepared_for_the_processor(amp, quicker, replaced, monkeypatch):
+    monkeypatch.setitem(trials.chosen, "convolutions in bfloat16", quicker)
     with torch.device("meta"):  # layers alone, no numbers
         network = PropagationNetwork()
     dtype = torch.bfloat16 if amp else torch.float32
@@ -62,3 +63,11 @@ def test_a_network_is_prepared_for_the_processor(amp, has_amx, replaced, monkeyp
     assert modules.count(WinogradConv2d) == (wide if replaced else 0)
     assert nn.BatchNorm2d not in modules and not network.training
     assert network.dtype == dtype
+
+
+@torch.inference_mode()
+def test_onednn_gives_the_product():
+    torch.manual_seed(0)
+    x, factor = torch.randn(33, 64), torch.randn(64, 96)
+    expected = (x.double() @ factor.double()).float()
+    torch.testing.assert_close(products.by_onednn(factor)(x), expected, atol=1e-4, rtol=1e-5)

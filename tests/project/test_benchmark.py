@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from model.fast_inference import trials
 from scripts.benchmark import __main__ as command
 from scripts.benchmark import inference
 from scripts.benchmark.inference import time_read
@@ -33,6 +34,20 @@ def test_inference_is_timed_and_compared(flags, video, monkeypatch, capsys):
     assert re.search(r"80 x 48, 2 objects.* FPS, 4 pairs", printed)
     same = re.search(r"^pixels with the same label: (\S+) %$", printed, re.MULTILINE)[1]
     assert float(same) > (90 if flags else 99.5)
+
+
+def test_each_trial_of_the_machine_is_printed_with_its_numbers(monkeypatch, capsys):
+    monkeypatch.setattr(trials, "chosen", {})
+    monkeypatch.setattr(trials, "made", {})
+    run_main(monkeypatch, MODULE, "machine")
+    printed = capsys.readouterr().out
+    assert "products of the memory read: MKL (chosen): 0 ms" in printed
+    subjects = {line.split(":")[0] for line in printed.splitlines() if line.endswith(" ms")}
+    assert subjects == {
+        *("products of the memory read", "convolutions in bfloat16"),
+        *(f"precision of {kind}" for kind in ("frames of 427 x 240", "frames of 854 x 480")),
+        "precision of training steps of 160 x 160",
+    }
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from model.checkpoint import load_file
 from model.training.trainer import Trainer
 from scripts.training import loop
 from tests import forked_runs
-from tests.conftest import run_main
+from tests.conftest import ROOT, run_main
 from tests.dataset.recipe_statistics import RECIPE
 from tests.golden_weights import fill
 from tests.training.training_trees import write_static, write_video
@@ -249,3 +251,16 @@ def test_the_three_stages_one_after_the_other(tmp_path, static_root):
         assert sorted(losses(folder)) == [1, 2]
         assert ("from scratch" in done.stderr) == (stage == 0)
     load_network(before)
+
+
+@pytest.mark.slow
+def test_little_shared_memory_is_one_sentence(tmp_path, flags):
+    mount = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("a small /dev/shm takes the right to mount in a private namespace (unshare -m)")
+    command = [sys.executable, ROOT / "train.py", *flags, "--crop_size", 320, "-i", 2]
+    run = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+    done = subprocess.run([*map(str, run)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.search(r"^error: the shared memory \(/dev/shm\) of .* is full: make it", done.stderr, re.M)
+    assert "Traceback" not in done.stderr
