@@ -11,7 +11,7 @@ import pytest
 from PIL import ImageGrab
 
 DEADLINE = 120  # seconds until waiting fails
-PATIENCE = 20  # seconds after a key until it counts as dropped
+PATIENCE = 6  # seconds after a key until it counts as dropped
 SETTLE = 0.3  # seconds after a mouse event: OpenCV drops a key that comes together with it
 
 needs_xvfb = pytest.mark.skipif(
