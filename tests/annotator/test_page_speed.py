@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from tests.annotator.browser import Hands, browser, needs_browser
+from tests.annotator.browser import Hands, needs_browser
 from tests.annotator.parts import Server
 from tests.conftest import write_video
 
@@ -38,35 +38,34 @@ def pictures():
     return [np.roll(noise, 3 * index, axis=1) for index in range(FRAMES)]
 
 
-def test_a_step_to_the_next_frame_is_quicker_than_a_jump(tmp_path):
+def test_a_step_to_the_next_frame_is_quicker_than_a_jump(chromium, tmp_path):
     write_video(tmp_path / "clip.mp4", pictures(), "mp4v")
     server = Server(tmp_path / "clip.mp4", "--workspace", tmp_path / "w")
     taken = {}
-    with browser() as chromium:
-        hands = Hands(chromium.new_page(viewport={"width": 1366, "height": 768}), server.url)
-        hands.add()
+    hands = Hands(chromium.new_page(viewport={"width": 1366, "height": 768}), server.url)
+    hands.add()
 
-        def timed(what, kind, action, count):
-            hands.page.evaluate(LISTEN, kind)
-            for step in range(count):
-                action(step)
-            taken[what] = hands.js("annotator.times")
+    def timed(what, kind, action, count):
+        hands.page.evaluate(LISTEN, kind)
+        for step in range(count):
+            action(step)
+        taken[what] = hands.js("annotator.times")
 
-        def step(_):
-            hands.key("ArrowRight")
-            hands.until("annotator.view.shown.frame === annotator.store.frame")
-            hands.page.wait_for_timeout(40)
+    def step(_):
+        hands.key("ArrowRight")
+        hands.until("annotator.view.shown.frame === annotator.store.frame")
+        hands.page.wait_for_timeout(40)
 
-        def jump(index):
-            hands.page.locator("#frame").fill(str(index * 97 % FRAMES))
-            hands.page.keyboard.press("Enter")
-            hands.until("annotator.view.shown.frame === annotator.store.frame")
+    def jump(index):
+        hands.page.locator("#frame").fill(str(index * 97 % FRAMES))
+        hands.page.keyboard.press("Enter")
+        hands.until("annotator.view.shown.frame === annotator.store.frame")
 
-        timed("step", "keydown", step, 100)
-        hands.open(server.url)
-        timed("brush", "pointermove", lambda row: hands.drag((300, 40 + 8 * row), (500, 40 + 8 * row)), 40)
-        hands.open(server.url)
-        timed("jump", "keydown", jump, 100)
+    timed("step", "keydown", step, 100)
+    hands.open(server.url)
+    timed("brush", "pointermove", lambda row: hands.drag((300, 40 + 8 * row), (500, 40 + 8 * row)), 40)
+    hands.open(server.url)
+    timed("jump", "keydown", jump, 100)
     server.stop()
     for what, times in taken.items():
         print(f"{what}: {statistics.median(times):.1f} ms, worst {max(times):.1f}, of {len(times)}")
