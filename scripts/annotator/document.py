@@ -20,7 +20,7 @@ COLOURS = (
     *("#00ffff", "#962d2d", "#ffa587", "#872da5", "#c3f0a5", "#2d5a5a", "#d20f87", "#b496ff"),
 )
 LARGEST_LABEL = 255
-HAND = (*SHAPES, *FROM_HINTS, "unscribble")  # draw on one frame; the last is in logs of earlier versions
+HAND = (*SHAPES, *FROM_HINTS)  # draw on one frame
 
 
 class Object(NamedTuple):

@@ -20,7 +20,7 @@ from pydantic import (
 from util.errors import InputError
 
 SHAPES = ("stroke", "polygon", "box")  # drawn by hand
-FROM_HINTS = ("scribble", "guess", "click")  # masks by `segmentation.py`
+FROM_HINTS = ("scribble", "unscribble", "guess", "click")  # masks by `segmentation.py`
 DRAWN_REMAKES = ("copy", "move")  # edits of whole masks that then count as drawn
 REMAKES = (*DRAWN_REMAKES, "refine")  # edits of whole masks, see `remaking.py`
 WIDEST_FEATHER = 20.0  # pixels
@@ -66,6 +66,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "box": {**_ON_FRAME, "points": _list(_POSITION, 2, 2), "erase": StrictBool},
     # a mask computed from lines on the object or beside it
     "scribble": {**_ON_FRAME, "points": _list(_POSITION, 1), "positive": StrictBool},
+    # the mask of the other scribbles: scribble number `of` is removed
+    "unscribble": {**_ON_FRAME, "of": _COUNT},
     # a mask computed from a box; with `replace`, it replaces the object's mask
     "guess": {**_ON_FRAME, "points": _list(_POSITION, 2, 2), "replace": StrictBool},
     # a mask computed from all clicks [x, y, 1 or 0 for background]; it replaces that of the clicks before

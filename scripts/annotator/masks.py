@@ -16,13 +16,14 @@ from dataset.masks.writer import write_mask
 from scripts.annotator import shapes
 from scripts.annotator.document import Document, relabelled
 from scripts.annotator.edit_log import Entry
-from scripts.annotator.edits import DRAWN_REMAKES, FROM_HINTS, REMAKES, SHAPES
+from scripts.annotator.edits import DRAWN_REMAKES, REMAKES, SHAPES
+from util.errors import InputError
 from util.palette import voc_palette
 
 Labels = NDArray[np.uint8]  # H x W
 
-# kinds of entries with label maps on disk; "unscribble" is in logs of earlier versions
-WHOLE = ("masks", *FROM_HINTS, "unscribble", "propagate", *REMAKES)
+SCRIBBLES = ("scribble", "unscribble")
+WHOLE = ("masks", "guess", "click", "propagate", *REMAKES)  # the other kinds of entries with label maps
 HELD_BYTES = 1 << 26  # of label maps, in memory
 STAGED = "staged-"  # begin of the names of folders of label maps that no entry names yet
 
@@ -59,6 +60,28 @@ class MaskStore:
             labels = drawn(labels, entry)
         if history:
             self._hold(frame, history[-1]["n"], labels)
+        return labels
+
+    def unscribbled(self, frame: int, number: int) -> Labels:
+        """Return a frame's labels `H x W` without what scribble `number` and those beside it have changed.
+
+        Shapes drawn since the first scribble are drawn again. If whole masks replaced the scribbles since,
+        the labels are the present ones.
+
+        Raises:
+            InputError: the frame has no such scribble (any more).
+        """
+        history = self.document.history(frame)
+        scribbles = [at for at, each in enumerate(history) if each["kind"] in SCRIBBLES]
+        if not any(history[at]["n"] == number for at in scribbles):
+            raise InputError("this scribble is not there any more.")
+        last = max((at for at, each in enumerate(history) if each["kind"] in WHOLE), default=-1)
+        first = next((at for at in scribbles if at > last), None)
+        if first is None or history[first]["n"] > number:
+            return self.after(frame, history)
+        labels = self.after(frame, history[:first])
+        for entry in history[first:]:
+            labels = drawn(labels, entry)
         return labels
 
     def write(self, number: int, frame: int, labels: Labels) -> None:
@@ -106,7 +129,7 @@ class MaskStore:
             return held
         if entry["kind"] == "clear" and not entry.get("locked"):
             return np.zeros(self.size, np.uint8)
-        return read_labels(self.path(entry["n"], frame)) if entry["kind"] in WHOLE else None
+        return read_labels(self.path(entry["n"], frame)) if entry["kind"] in (*SCRIBBLES, *WHOLE) else None
 
     def write_file(self, path: Path, labels: Labels) -> None:
         """Write labels `H x W` to a file and wait until they are on the disk."""
@@ -134,6 +157,8 @@ def counting_scribbles(history: Iterable[Entry]) -> list[Entry]:
             counting = [each for each in counting if entry["object"] not in (0, each["object"])]
         elif entry["kind"] in ("merge", "swap"):
             counting = [{**each, "object": relabelled(entry, each["object"])} for each in counting]
+        elif entry["kind"] == "unscribble":
+            counting = [each for each in counting if each["n"] != entry["of"]]
         elif entry["kind"] == "scribble":
             counting.append(entry)
     return counting

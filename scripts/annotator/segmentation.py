@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model.interactive.promptable import is_here, model_type
 from scripts.annotator.edits import Edit, checked_edit
-from scripts.annotator.masks import Labels, counting_scribbles, merged
+from scripts.annotator.masks import SCRIBBLES, Labels, counting_scribbles, merged
 from scripts.annotator.session import Change, Session, labels_in
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.worker import Worker
@@ -105,10 +105,13 @@ def network_state(name: str) -> dict[str, Any]:
 def _request(session: Session, edit: Edit) -> dict[str, Any]:
     """Return the request to the computing process (see `Segmenters.run`), or "mask" if that is known."""
     frame, label = edit["frame"], edit["object"]
-    if edit["kind"] == "scribble":
+    if edit["kind"] in SCRIBBLES:
         scribbles = counting_scribbles([*session.document.history(frame), edit])
         strokes = [(each["points"], each["object"] if each["positive"] else 0) for each in scribbles]
-        old = session.label_map(frame)
+        removes = edit["kind"] == "unscribble"
+        old = session.masks.unscribbled(frame, edit["of"]) if removes else session.label_map(frame)
+        if removes and label not in (of for _, of in strokes):
+            return {"mask": old == label}
         return {"kind": "segment", "frame": frame, "strokes": strokes, "old": old, "label": label}
     if edit["kind"] == "guess":
         corners = np.sort(np.array(edit["points"]), axis=0)

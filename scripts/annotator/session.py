@@ -185,7 +185,7 @@ class Session:
         state, last = self.document.state(frame), self.document.last_entry(frame) or {"kind": ""}
         clicks = {name: last[name] for name in ("object", "clicks")} if last["kind"] == "click" else None
         scribbles = [
-            {name: each[name] for name in ("object", "points", "positive")}
+            {name: each[name] for name in ("n", "object", "points", "positive")}
             for each in counting_scribbles(self.document.history(frame))
         ]
         labels = sorted(state.present), sorted(state.drawn)

@@ -1,11 +1,12 @@
-"""Clicks on the rows of objects, keys of any keyboard, and open polygons, in a real browser."""
+"""Clicks on the rows of objects, keys of any keyboard, fingers, and open polygons, in a real browser."""
 
 import time
 
 import numpy as np
+import pytest
 
-from tests.annotator.browser import last_entry, needs_browser, saved_points
-from tests.annotator.parts import in_polygon
+from tests.annotator.browser import Hands, last_entry, needs_browser, saved_points
+from tests.annotator.parts import in_polygon, in_stroke
 
 pytestmark = needs_browser
 
@@ -62,6 +63,7 @@ def test_escape_closes_a_dialog_and_cancels_a_propagation_but_no_fit(hands, anno
 
     annotator.session.jobs.start("fit", work)
     hands.until_text("job-text", "Fitting a network: 20 s of 50")
+    hands.until("document.title === '40 % · clip · Annotator'")
     hands.key("?", "Escape", "Escape")
     hands.page.wait_for_timeout(200)
     assert hands.js("annotator.store.job.state") == "running"
@@ -148,3 +150,59 @@ def test_an_open_polygon_stays_when_another_frame_is_shown(hands, annotator):
     saved_points(annotator, TRIANGLE)
     entry = last_entry(annotator.workspace)
     assert (entry["kind"], entry["frame"]) == ("polygon", 0)
+
+
+class Fingers(Hands):
+    """Hands on a touch screen."""
+
+    def __init__(self, page, url):
+        super().__init__(page, url)
+        self.devtools = page.context.new_cdp_session(page)
+
+    def touch(self, kind, *points):
+        """Put fingers on positions of the video, move them there, or, without any, lift them."""
+        places = [dict(zip("xy", self.screen(*point), strict=True)) for point in points]
+        self.devtools.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": places})
+
+
+@pytest.fixture
+def fingers(annotator, new_page):
+    person = Fingers(new_page(has_touch=True), annotator.url)
+    yield person
+    assert person.problems == []
+
+
+@pytest.mark.parametrize("tool", ["b", "p"])
+def test_two_fingers_zoom_and_move_and_draw_nothing(fingers, annotator, tool):
+    fingers.add()
+    fingers.key(tool)
+    scale = fingers.js("annotator.view.scale")
+    fingers.touch("Start", (70, 48))
+    fingers.touch("Start", (70, 48), (90, 48))
+    target = [(50, 40), (110, 40)]
+    places = [fingers.screen(*point) for point in target]
+    fingers.touch("Move", *target)
+    fingers.until(f"annotator.view.scale > {2.5 * scale}")
+    assert fingers.js("annotator.view.scale") == pytest.approx(3 * scale, rel=0.05)
+    for point, place in zip([(70, 48), (90, 48)], places, strict=True):  # the same pixels are under them
+        assert fingers.screen(*point) == pytest.approx(place, abs=3)
+    fingers.touch("End")
+    fingers.saved()
+    assert fingers.js("annotator.view.draft") is None
+    assert annotator.session.document.touched == []
+    fingers.key("b")
+    fingers.drag((70, 48), (80, 48))
+    assert annotator.session.document.touched == [0]
+
+
+def test_one_finger_draws_until_a_second_one_comes(fingers, annotator):
+    fingers.add()
+    fingers.touch("Start", LINE[0])
+    fingers.touch("Move", LINE[1])
+    fingers.touch("Start", LINE[1], (120, 80))
+    fingers.touch("End")
+    fingers.until("annotator.store.frames.size === 1")
+    shown = fingers.labels()
+    points = saved_points(annotator)
+    assert np.abs(np.array(points)[[0, -1]] - LINE).max() < 1
+    assert np.array_equal(shown == 1, in_stroke(points, 12))

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scripts.annotator.masks import counting_scribbles
 from scripts.annotator.segmentation import Segmentation
 from scripts.annotator.segmenters import Segmenters
 from scripts.annotator.settings import WorkerSettings
+from tests.annotator.browser import needs_browser, until_shown
 from tests.annotator.parts import add, in_stroke, session, stroke, write_frames
 from util.errors import InputError
 
@@ -101,3 +103,41 @@ def test_a_box_adds_to_a_mask_or_replaces_the_last_box(opened, segmentation):
     with pytest.raises(InputError, match="nothing stands out in the box"):
         segmentation.edit(opened, box((150, 85), (158, 93), replace=True))
     assert np.array_equal(found(), with_both & ~with_disc)
+
+
+def test_removing_a_scribble_gives_the_mask_of_the_others(opened, segmentation, asked):
+    def remove(number):
+        segmentation.edit(opened, {"kind": "unscribble", "frame": 0, "object": 1, "of": number})
+        return opened.label_map(0) == 1
+
+    opened.edit(stroke(ON))
+    drawn = opened.label_map(0) == 1
+    segmentation.edit(opened, scribble(FAR, 1))
+    segmentation.edit(opened, scribble(OFF, 1))
+    opened.edit(stroke([[30.0, 80.0]], radius=4.0))
+    first, second = (each["n"] for each in opened.document.history(0) if each["kind"] == "scribble")
+    assert np.array_equal(remove(first), in_stroke(OFF, 4.0))
+    assert asked[-1] == [(OFF, 1)]
+    assert np.array_equal(remove(second), drawn | in_stroke([[30.0, 80.0]], 4.0))
+    assert len(asked) == 3
+    opened.edit({"kind": "undo"})
+    counting = counting_scribbles(opened.document.history(0))
+    assert [each["n"] for each in counting] == [second]
+    with pytest.raises(InputError, match="not there any more"):
+        remove(99)
+
+
+@needs_browser
+def test_a_scribble_stays_in_view_and_a_click_on_its_cross_removes_it(hands, annotator):
+    hands.add()
+    mask = in_stroke(ON, 4.0).astype(np.uint8)
+    annotator.session.write_masks({**scribble(ON, 1), "labels": [1]}, {0: mask})
+    hands.until("annotator.store.frames.get(0)?.scribbles.length === 1")
+    assert np.array_equal(hands.labels(), mask)
+    cross = [50.9, 48.0]  # right of its lines, at any scale of the window
+    until_shown(hands, cross, lambda colour: colour.max() > 100)
+    hands.key("s")
+    until_shown(hands, cross, lambda colour: colour.max() < 80)
+    hands.click(50, 48)
+    hands.until("annotator.store.frames.get(0).scribbles.length === 0")
+    assert not hands.labels().any()

@@ -149,7 +149,7 @@ def test_frame_tool_and_object_are_the_same_after_a_reload(hands):
     hands.page.reload()
     hands.until("window.annotator?.store.video && annotator.view.shown.frame === 5")
     assert hands.js(state) == [5, "polygon", 1, 14, "black"]
-    assert hands.page.locator("[data-tool=polygon]").get_attribute("aria-pressed") == "true"
+    assert hands.page.locator("[data-tool=polygon]").get_attribute("aria-checked") == "true"
     assert hands.page.locator("#objects li.active").get_attribute("data-label") == "1"
     assert hands.page.locator("#mode").input_value() == "black"
     assert hands.page.locator("#frame").input_value() == "5"

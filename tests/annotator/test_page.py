@@ -12,7 +12,7 @@ LINE = (30, 30), (70, 42)
 
 
 def test_a_folder_of_frames_is_shown(hands, video, tmp_path):
-    assert hands.page.title() == "clip"
+    assert hands.page.title() == "clip · Annotator"
     assert "96, 12 frames, 24 per second" in hands.page.inner_text("#subtitle")
     assert hands.page.inner_text("#frame-of") == "(0 to 11)"
     hands.until("annotator.view.fitted")
@@ -136,3 +136,17 @@ def test_the_timeline_and_keys_move_through_the_video(hands):
     hands.key("Home", " ")
     hands.until("annotator.store.playing")
     hands.until(f"!annotator.store.playing && annotator.view.shown.frame === {FRAMES - 1}")
+
+
+def test_arrow_keys_move_through_a_group_that_has_the_focus(hands):
+    for focused, key, done in (
+        ("[data-tool=brush]", "ArrowRight", "annotator.store.tool === 'eraser'"),
+        ("[data-tool=eraser]", "ArrowLeft", "annotator.store.tool === 'brush'"),
+        ("[data-direction=both]", "ArrowDown", "annotator.store.direction === 'forward'"),
+        ("[data-direction=forward]", "ArrowUp", "annotator.store.direction === 'both'"),
+    ):
+        hands.page.focus(focused)
+        hands.key(key)
+        hands.until(done)
+        assert hands.js("document.activeElement.getAttribute('aria-checked')") == "true"
+    assert hands.js("annotator.store.frame") == 0

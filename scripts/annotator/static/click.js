@@ -70,10 +70,8 @@ export function move(at) {
 
 /** Save what was pressed: a new click, one that was moved, or with the other button one that is taken away. */
 export function release() {
-  if (!pressed) return false;
-  const { index, at, adds, moved } = pressed;
-  pressed = null;
-  draw();
+  const { index, at, adds, moved } = pressed ?? {};
+  if (!cancelPress()) return false;
   const clicks = [...shown()];
   const rounded = at.map((x) => Math.round(x * 1000) / 1000);
   if (index === null) clicks.push([...rounded, Number(adds)]);
@@ -81,6 +79,13 @@ export function release() {
   else if (!adds) clicks.splice(index, 1);
   else return true;
   edit({ kind: "click", frame: store.frame, object: label(), clicks });
+  return true;
+}
+
+export function cancelPress() {
+  if (!pressed) return false;
+  pressed = null;
+  draw();
   return true;
 }
 

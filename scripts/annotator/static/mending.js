@@ -2,6 +2,7 @@
 
 import { edit, request } from "./link.js";
 import { decodeGreys, heldLabels } from "./pictures.js";
+import { showChosen } from "./radios.js";
 import { activeObject, announce, frameState, on, rangeOf, store } from "./store.js";
 import { draw, view } from "./view.js";
 
@@ -109,7 +110,7 @@ function apply() {
 }
 
 function refresh() {
-  for (const button of scopes) button.setAttribute("aria-pressed", String(button.dataset.scope === scope));
+  showChosen(scopes, (button) => button.dataset.scope === scope);
   const [first, last] = store.video ? rangeOf() : [0, 0];
   $("mend-range").title = store.range ? `Frames ${first} to ${last}` : "The whole video; choose a range with In and Out";
 }

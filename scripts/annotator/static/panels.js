@@ -81,7 +81,7 @@ function refreshStart() {
   const hint = $("start-hint");
   hint.hidden = !store.video || store.objects.length > 0;
   hint.textContent = "Draw an object on any frame: the first stroke makes Object 1.";
-  $("title").textContent = document.title = store.video?.name ?? "Annotator";
+  $("title").textContent = store.video?.name ?? "Annotator";
   const { width, height, frames, fps } = store.video ?? {};
   $("subtitle").textContent = store.video ? `${width} × ${height}, ${frames} frames, ${Math.round(fps * 100) / 100} per second` : "";
 }

@@ -2,6 +2,7 @@
 
 import { openWeights } from "./dialogs.js";
 import { post } from "./link.js";
+import { showChosen } from "./radios.js";
 import { announce, on, rangeOf, store } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
@@ -23,7 +24,7 @@ function refreshPropagation() {
   if (!store.video) return;
   const [first, last] = rangeOf();
   $("range-text").textContent = store.range ? `Frames ${first} to ${last}` : "The whole video";
-  for (const button of directions) button.setAttribute("aria-pressed", String(button.dataset.direction === store.direction));
+  showChosen(directions, (button) => button.dataset.direction === store.direction);
   const why = obstacle(), { job } = store, running = isRunning();
   $("propagate").disabled = $("fit-again").disabled = Boolean(why);
   $("propagate").hidden = running;
@@ -37,7 +38,15 @@ function refreshPropagation() {
   else $("job-progress").removeAttribute("value");
 }
 
+/** The tab's title says how far a job is; a notice says that it has ended. */
+function refreshTitle() {
+  const { job, video } = store;
+  const percent = isRunning() && job.total ? `${Math.floor((100 * job.done) / job.total)} % · ` : "";
+  document.title = video ? `${percent}${video.name} · Annotator` : "Annotator";
+}
+
 on("job", (job) => {
+  refreshTitle();
   if (job?.state === "running") watched = job.number;
   const shows = job?.kind !== "mend"; // its answer says how it ended
   if (shows && job?.state === "failed") announce("problem", job.text);
@@ -71,3 +80,4 @@ for (const button of directions) {
 $("fit-again").addEventListener("click", openWeights);
 $("cancel").addEventListener("click", cancelJob);
 on("document job range loaded model", refreshPropagation);
+on("loaded", refreshTitle);

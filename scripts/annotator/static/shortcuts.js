@@ -69,7 +69,7 @@ export const SHORTCUTS = {
     ["Remove the polygon's last corner", { Backspace: [tools.dropCorner] }],
     ["Drop what is being drawn; cancel a propagation", { Escape: [() => tools.dropDraft() || endPreview() || cancelPropagation()] }],
   ],
-  Mouse: [["Erase; scribble beside the object; remove a corner", "Right button"], ["Box and polygon erase; the eraser erases all objects", "Alt"], ["The guess replaces the mask; the shift tool scales", "Shift"], ["Choose the object there; also a click with Shift or Move", "Ctrl click"], ["Close the polygon", "Double click"], ["Move the video", "Middle button"], ["Zoom", "Wheel"], ["Zoom, move the timeline", "Ctrl, Shift wheel"]],
+  Mouse: [["Erase; scribble beside the object; remove a corner", "Right button"], ["Box and polygon erase; the eraser erases all objects", "Alt"], ["The guess replaces the mask; the shift tool scales", "Shift"], ["Choose the object there; also a click with Shift or Move", "Ctrl click"], ["Close the polygon", "Double click"], ["Move the video", "Middle button"], ["Zoom", "Wheel, two fingers"], ["Zoom, move the timeline", "Ctrl, Shift wheel"]],
   View: [
     ["Zoom", { "+": [() => zoom(1.25), "zoom-in"], "-": [() => zoom(0.8), "zoom-out"] }],
     ["Fit the video into the window", { f: [fit, "zoom-fit"] }],

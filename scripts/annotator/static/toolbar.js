@@ -2,6 +2,7 @@
 
 import { methodOf } from "./click.js";
 import { icon } from "./icons.js";
+import { showChosen } from "./radios.js";
 import { announce, on, store } from "./store.js";
 import { chooseTool, setRadius } from "./tools.js";
 import { openHere, view } from "./view.js";
@@ -13,7 +14,7 @@ export const TOOLS = {
   eraser: { name: "Eraser", key: "E", hint: "Erase the chosen object; with Alt, every object." },
   polygon: { name: "Polygon", key: "P", hint: "Click the corners. Enter, a double click or a click on the first corner closes. With Alt, it erases." },
   box: { name: "Box", key: "X", hint: "Drag a filled box. With Alt, it erases." },
-  scribble: { name: "Scribble", key: "S", hint: "Draw lines on the object, or beside it with the right button. The mask is computed from them." },
+  scribble: { name: "Scribble", key: "S", hint: "Draw lines on the object, or beside it with the right button. × removes a line. The mask is computed from them." },
   click: { name: "Click", key: "C", hint: "Click on the object, or beside it with the right button. Drag a point to move it; right-click it to remove it." },
   guess: { name: "Guess", key: "G", hint: "Drag a box around the object to compute a mask. With Shift, it replaces the object's mask." },
   shift: { name: "Shift", key: "Z", hint: "Drag a mask; with Shift, drag its edge to scale it. A click chooses an object." },
@@ -24,6 +25,7 @@ const buttons = document.getElementById("tools");
 for (const [tool, { name, key }] of Object.entries(TOOLS)) {
   const button = document.createElement("button");
   button.dataset.tool = tool;
+  button.setAttribute("role", "radio");
   button.title = `${name} (${key})`;
   button.setAttribute("aria-label", name);
   button.append(icon(tool), name);
@@ -42,7 +44,7 @@ opacity.addEventListener("input", () => {
 
 function refresh() {
   opacity.value = document.getElementById("opacity-out").textContent = String(store.opacity);
-  for (const button of buttons.children) button.setAttribute("aria-pressed", String(button.dataset.tool === store.tool));
+  showChosen(buttons.children, (button) => button.dataset.tool === store.tool);
   const drawsRound = store.tool === "brush" || store.tool === "eraser";
   document.getElementById("size-row").classList.toggle("unused", !drawsRound);
   canvas.classList.toggle("brush", drawsRound);

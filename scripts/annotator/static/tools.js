@@ -3,6 +3,7 @@
 import * as click from "./click.js";
 import { edit } from "./link.js";
 import { labelToDraw } from "./panels.js";
+import { removeScribble } from "./scribbles.js";
 import { beginMove, dragMove, isMoved, pick } from "./shifting.js";
 import { announce, on, store } from "./store.js";
 import { draw, openHere, pan, pixelSize, toVideo, view, zoom } from "./view.js";
@@ -12,9 +13,12 @@ const canvas = document.getElementById("view");
 const NEAR = 0.35; // points nearer to the last one than this many pixels of the screen are left out
 
 const SNAP = 8; // a click this near to the first corner closes the polygon, in pixels of the screen
+const STILL = 10; // a finger that moved less when a second one came down has drawn nothing, in pixels of the screen
 
 let panning = null; // where the pointer was
-let drawing = null; // the pointer that draws or moves the video: {id, x, y}
+let drawing = null; // the pointer that draws or moves the video: {id, x, y, before} with the draft before it came down
+let pinching = false; // until all fingers are up
+const fingers = new Map(); // id -> [x, y]
 
 export function chooseTool(tool) {
   finish();
@@ -79,6 +83,7 @@ function addCorner(at) {
 }
 
 function commit(draft) {
+  if (drawing) drawing.before = null; // what is saved does not come back
   const shape = { ...draft };
   if (shape.kind === "move") return void (isMoved(shape) && edit(shape));
   if ((shape.kind === "box" || shape.kind === "guess") && shape.points.length < 2) return;
@@ -102,6 +107,7 @@ function begin(event) {
     if (draft) drawing.move = { at, ...draft };
     return;
   }
+  if (store.tool === "scribble" && removeScribble(toVideo(event))) return;
   finish();
   if (!store.objects.length && (store.tool === "eraser" || event.button === 2)) return announce("problem", "There is nothing to erase yet: draw first.");
   const label = labelToDraw();
@@ -157,19 +163,47 @@ function end(event) {
   } else if (!click.release()) finish();
 }
 
+/** Begin to zoom and move with two fingers; what the first one drew is kept only if that finger has moved. */
+function beginPinch() {
+  if (!drawing || !fingers.has(drawing.id)) return;
+  const [x, y] = fingers.get(drawing.id);
+  if (Math.hypot(x - drawing.x, y - drawing.y) < STILL && !click.cancelPress()) view.draft = drawing.before;
+  end();
+  drawing = null;
+  pinching = true;
+}
+
+const middleAndDistance = ([[x0, y0], [x1, y1]]) => [(x0 + x1) / 2, (y0 + y1) / 2, Math.hypot(x1 - x0, y1 - y0)];
+
+function pinch(event) {
+  const before = middleAndDistance([...fingers.values()]);
+  fingers.set(event.pointerId, [event.clientX, event.clientY]);
+  const [x, y, distance] = middleAndDistance([...fingers.values()]);
+  const corner = canvas.getBoundingClientRect();
+  pan(x - before[0], y - before[1]);
+  zoom(distance / Math.max(1, before[2]), [x - corner.left, y - corner.top]);
+}
+
 canvas.addEventListener("pointerdown", (event) => {
   canvas.focus({ preventScroll: true });
   if (!store.video) return;
   const { pointerId: id, clientX: x, clientY: y } = event;
   canvas.setPointerCapture(id);
-  if (drawing && drawing.id !== id) return;
-  drawing = { id, x, y };
+  if (event.pointerType === "touch") fingers.set(id, [x, y]);
+  if (fingers.size === 2) return beginPinch();
+  if (pinching || (drawing && drawing.id !== id)) return;
+  drawing = { id, x, y, before: view.draft && { ...view.draft, points: view.draft.points && [...view.draft.points] } };
   begin(event);
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (store.video && (!drawing || drawing.id === event.pointerId)) move(event);
+  const finger = fingers.has(event.pointerId);
+  if (pinching && finger && fingers.size > 1) return pinch(event);
+  if (finger) fingers.set(event.pointerId, [event.clientX, event.clientY]);
+  if (store.video && !pinching && (!drawing || drawing.id === event.pointerId)) move(event);
 });
 function up(event) {
+  fingers.delete(event.pointerId);
+  if (!fingers.size) pinching = false;
   if (drawing?.id !== event.pointerId) return;
   end(event);
   drawing = null;

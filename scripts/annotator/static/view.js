@@ -3,6 +3,7 @@
 import { pending } from "./link.js";
 import { fetchFrame, fetchLabels, heldFrame, heldLabels, prefetch, setReduction, setShown } from "./pictures.js";
 import { moveHere, paintMove } from "./moving.js";
+import { paintScribbles } from "./scribbles.js";
 import { frameState, on, store } from "./store.js";
 import { fetchLook, lookHeld, paintMasks } from "./views.js";
 
@@ -125,18 +126,16 @@ function paint() {
   else { context.fillStyle = "#1b1f24"; context.fillRect(0, 0, ...size); }
   if (store.masksShown && view.shown.frame === store.frame) paintMasks(context, matrix, view.scale * ratio < 1);
   if (store.masksShown && moveHere()) paintMove(context, moveHere());
-  for (const each of store.masksShown ? frameState(store.frame).scribbles : []) paintShape({ kind: "scribble", faint: true, ...each });
+  if (store.masksShown) paintScribbles(context);
   for (const { body } of pending) if (body.frame === store.frame && body.points) paintShape(body);
   if (view.draft?.points && view.draft.frame === store.frame) paintShape(view.draft);
   for (const paintLayer of layers) paintLayer(context);
   if (view.cursor) paintCursor();
 }
 
-/** Paint what is being drawn or is not saved yet, or, faintly, a scribble that masks were made of. */
+/** Paint what is being drawn, or is not saved yet. */
 function paintShape(shape) {
-  const of = store.objects.find((each) => each.label === shape.object);
-  if (shape.faint && (!of || of.hidden)) return;
-  const colour = shape.erase ? "#ffffff" : of?.colour ?? "#ffffff";
+  const colour = shape.erase ? "#ffffff" : store.objects.find((each) => each.label === shape.object)?.colour ?? "#ffffff";
   const thin = 1.5 / view.scale;
   context.save();
   context.lineJoin = context.lineCap = "round";
@@ -157,7 +156,7 @@ function paintShape(shape) {
       context.stroke(path);
     }
   } else if (shape.kind === "scribble") {
-    context.globalAlpha = shape.faint ? 0.5 : 1;
+    context.globalAlpha = 1;
     context.lineWidth = Math.max(3, 4 / view.scale);
     context.strokeStyle = shape.positive ? colour : "#ffffff";
     if (!shape.positive) context.setLineDash([6 / view.scale, 6 / view.scale]);
