@@ -10,7 +10,7 @@ from model.training.losses import Bootstrap, frame_losses
 from model.training.s2m_forward import S2MForward
 from model.training.s2m_start import start_from_deeplab
 from model.training.trainer import Trainer
-from tests.conftest import GOLDEN
+from tests.conftest import GOLDEN, slow
 from tests.golden_weights import fill
 from util.ranks import Ranks
 
@@ -78,7 +78,7 @@ def assert_seven_steps_match_golden(name, device=CPU, is_double=False):
         )
 
 
-@pytest.mark.parametrize("name", ["s2m", "fusion"])
+@pytest.mark.parametrize("name", [slow("s2m"), "fusion"])
 def test_seven_steps_match_golden(name):
     assert_seven_steps_match_golden(name)
 

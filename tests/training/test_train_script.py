@@ -100,6 +100,7 @@ def without_weights(flags):
     return flags[:where] + flags[where + 2 :]
 
 
+@pytest.mark.slow
 def test_a_run_stopped_by_a_signal_and_resumed_equals_the_one_that_was_not(tmp_path, monkeypatch, flags):
     whole, stopped, resumed = tmp_path / "whole", tmp_path / "stopped", tmp_path / "resumed"
     run_here(whole, monkeypatch, *flags, "-i", 3, "--id", "whole", "--debug", "--save_interval", 3)

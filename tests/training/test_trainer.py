@@ -64,8 +64,10 @@ def gradient(trainer, name):
     return dict(trainer.network.named_parameters())[name].grad
 
 
-@pytest.mark.parametrize("least_tiles", [1, slow(winograd_steps.LEAST_TILES)])  # with 1, by Winograd's way
-@pytest.mark.parametrize(("variant", "steps"), [("mo", 2), slow("mo", 6), slow("so", 6)])
+@pytest.mark.parametrize(
+    ("variant", "steps", "least_tiles"),  # with 1, by Winograd's way
+    [("mo", 1, 1000), *(slow(variant, 6, least) for variant in ("mo", "so") for least in (1, 1000))],
+)
 def test_steps_match_golden(variant, steps, least_tiles, monkeypatch):
     monkeypatch.setattr(winograd_steps, "LEAST_TILES", least_tiles)
     golden = np.load(GOLDEN / "training.npz")
@@ -155,7 +157,8 @@ def test_metrics_are_weighted_means_and_empty_ones_are_left_out():
     assert metrics.conclude() == {"loss": 7}
 
 
-@pytest.mark.parametrize("variant", ["mo", slow("so")])
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["mo", "so"])
 def test_two_processes_give_the_gradients_of_one(variant, tmp_path):
     """Batch 1 in each of two processes equals batch 2 in one, for stage 2 and for stage 0."""
     run_two_ranks(tmp_path / "log", "tests.training.distributed_step", variant, tmp_path / "step.pth")
