@@ -213,10 +213,16 @@ def read_png(path: Path) -> np.ndarray:
 
 @contextmanager
 def largest_file(size):
-    """Let no file grow beyond a size: the writes that fail are real."""
+    """Let no file grow beyond a size: the writes that fail are real.
+
+    Python would cut off the .pyc files of modules that it imports, here and in processes that start.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
