@@ -32,7 +32,7 @@ SOUND_RATE = 48000
 Pictures = Iterable[tuple[int, NDArray[np.uint8]]]  # index of the frame, rising, and picture
 
 
-class FilmFormat(NamedTuple):
+class VideoFormat(NamedTuple):
     """How a video is encoded: FFmpeg's names of container, codecs and pixel format."""
 
     container: str
@@ -43,26 +43,26 @@ class FilmFormat(NamedTuple):
     block: int = 1  # of whose multiple the sides must be
 
 
-MP4 = FilmFormat("mp4", "libx264", "yuv420p", {"crf": "18", "preset": "fast"}, "aac", block=2)
+MP4 = VideoFormat("mp4", "libx264", "yuv420p", {"crf": "18", "preset": "fast"}, "aac", block=2)
 FASTSTART = {"movflags": "+faststart"}  # the MP4's index comes first
 
 
 def write_mp4(path: Path, frames: FrameSource, pictures: Pictures, sound: Path | None = None) -> None:
-    """Write RGB pictures `H x W x 3` atomically as an H.264 MP4; see `write_film`.
+    """Write RGB pictures `H x W x 3` atomically as an H.264 MP4; see `write_video_file`.
 
     Raises:
         OSError: the MP4 could not be written.
     """
     with atomic_path(path) as temporary:
-        written = write_film(temporary, MP4, frames, pictures, sound)
-        with open_container(temporary) as film:
-            there = sum(1 for packet in film.demux(video=0) if packet.size)
+        written = write_video_file(temporary, MP4, frames, pictures, sound)
+        with open_container(temporary) as output:
+            there = sum(1 for packet in output.demux(video=0) if packet.size)
         if written != there:
             raise OSError(f"the video {path} could not be written completely: is the disk full?")
 
 
-def write_film(
-    path: Path, form: FilmFormat, frames: FrameSource, pictures: Pictures, sound: Path | None
+def write_video_file(
+    path: Path, form: VideoFormat, frames: FrameSource, pictures: Pictures, sound: Path | None
 ) -> int:
     """Write pictures as a video, and return their number.
 
@@ -82,13 +82,13 @@ def write_film(
     pictures = iter(pictures)
     index, first = next(pictures)
     written = 0
-    with _opened(path, form.container) as film:
-        track = _video_track(film, form, frames, first)
+    with _opened(path, form.container) as output:
+        track = _video_track(output, form, frames, first)
         packets = [_video_packets(track, frames, chain([(index, first)], pictures))]
         if sound is not None:
-            packets.append(_sound_packets(film, form.sound_codec, frames, sound))
+            packets.append(_sound_packets(output, form.sound_codec, frames, sound))
         for packet in heapq.merge(*packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
-            film.mux(packet)
+            output.mux(packet)
             written += packet.stream == track
     return written
 
@@ -104,9 +104,9 @@ def write_sound(path: Path, source: Path, frames: FrameSource) -> None:
     Raises:
         OSError: the result could not be written.
     """
-    with atomic_path(path) as temporary, _opened(temporary, "webm") as film:
-        for packet in _sound_packets(film, "libopus", frames, source):
-            film.mux(packet)
+    with atomic_path(path) as temporary, _opened(temporary, "webm") as output:
+        for packet in _sound_packets(output, "libopus", frames, source):
+            output.mux(packet)
 
 
 def has_sound(path: Path) -> bool:
@@ -120,18 +120,18 @@ def _opened(path: Path, container: str) -> Iterator[OutputContainer]:
     """Open a file for writing, and turn FFmpeg's errors into OSError with its path."""
     try:
         options = FASTSTART if container == MP4.container else {}
-        with av.open(f"file:{os.fspath(path)}", "w", format=container, options=options) as film:
-            yield film
+        with av.open(f"file:{os.fspath(path)}", "w", format=container, options=options) as output:
+            yield output
     except av.FFmpegError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _video_track(
-    film: OutputContainer, form: FilmFormat, frames: FrameSource, first: NDArray[np.uint8]
+    output: OutputContainer, form: VideoFormat, frames: FrameSource, first: NDArray[np.uint8]
 ) -> VideoStream:
     """Add the video track for pictures like `first`, `H x W x C`."""
     rate = Fraction(frames.fps).limit_denominator(100_000)
-    track = cast(VideoStream, film.add_stream(form.codec, rate, options=dict(form.options)))
+    track = cast(VideoStream, output.add_stream(form.codec, rate, options=dict(form.options)))
     track.height, track.width = (side + -side % form.block for side in first.shape[:2])
     track.pix_fmt = form.pixels
     context = track.codec_context
@@ -172,7 +172,7 @@ def _video_packets(track: VideoStream, frames: FrameSource, pictures: Pictures) 
 
 
 def _sound_packets(
-    film: OutputContainer, codec: str, frames: FrameSource, source: Path
+    output: OutputContainer, codec: str, frames: FrameSource, source: Path
 ) -> Iterator["Packet[Any]"]:
     """Encode a video file's sound from the first frame to the end of the last; none when it has no sound."""
     start = frames.stamps[0] * frames.time_base
@@ -181,7 +181,7 @@ def _sound_packets(
         stream = cast(AudioStream | None, container.streams.best("audio"))
         if stream is None:
             return
-        track = cast(AudioStream, film.add_stream(codec, SOUND_RATE))
+        track = cast(AudioStream, output.add_stream(codec, SOUND_RATE))
         track.codec_context.layout = "stereo"
         done = 0  # samples
         for time, frame in _sound_frames(container, stream):

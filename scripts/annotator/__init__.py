@@ -8,7 +8,7 @@ objects, and the versions of each frame). `masks.py` computes masks from the log
 
 `tasks.py` takes the other requests. Long ones run as a job (`jobs.py`), one at a time: propagation
 (`propagation.py` finds what is drawn, `gaps.py` what to compute, `rounds.py` computes it), edits of masks on
-a range (`remaking.py`), weights (`weights.py`, `attached.py`), export (`export.py`, `films.py`). Masks also
-come from scribbles, clicks, boxes and words (`segmentation.py`) and from files (`import_masks.py`). Networks
-compute in other processes (`worker.py`, with `rounds.py` or `segmenters.py`).
+a range (`remaking.py`), weights (`weights.py`, `attached.py`), export (`export.py`, `video_exports.py`).
+Masks also come from scribbles, clicks, boxes and words (`segmentation.py`) and from files
+(`import_masks.py`). Networks compute in other processes (`worker.py`, with `rounds.py` or `segmenters.py`).
 """

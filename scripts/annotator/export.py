@@ -14,9 +14,9 @@ from pycocotools import mask as coco
 from dataset.davis_test_dataset import SPLITS_2017
 from dataset.masks.writer import write_mask
 from dataset.video_files.frame_source import PictureFiles
-from scripts.annotator.films import write_green, write_overlay, write_prores, write_webm
 from scripts.annotator.session import Session
 from scripts.annotator.snapshot import Choice, Show, Snapshot
+from scripts.annotator.video_exports import write_green, write_overlay, write_prores, write_webm
 from util.files import atomic_path
 
 JPEG_QUALITY = 95
@@ -39,7 +39,7 @@ def export(
         archive: make a ZIP archive in place of a folder.
     """
     form, snapshot = KINDS[kind], Snapshot(session, choice)
-    apart = choice.apart and form.is_film
+    apart = choice.apart and form.is_video
     path = folder / f"{snapshot.pictures.name}_{kind}{'' if apart else form.suffix}"
     folder.mkdir(parents=True, exist_ok=True)
     if form.suffix and not apart:
@@ -166,7 +166,7 @@ class Kind(NamedTuple):
     cuts: bool = False  # the edge of objects can be feathered and choked
 
     @property
-    def is_film(self) -> bool:
+    def is_video(self) -> bool:
         """Tell whether it can be one video per object."""
         return self.suffix in (".mp4", ".mov", ".webm")
 

@@ -52,8 +52,8 @@ def annotate(args: argparse.Namespace, usual_port: int) -> None:
 
 def export_shown(kind: str, session: Session, folder: Path, choice: Choice) -> None:
     """Write one kind of export with a progress bar."""
-    films = max(1, len(session.document.objects)) if choice.apart else 1
-    with FrameProgress(films * len(session.pictures)) as progress:
+    videos = max(1, len(session.document.objects)) if choice.apart else 1
+    with FrameProgress(videos * len(session.pictures)) as progress:
 
         def show(done: float, total: float, text: str) -> None:
             progress.advance(kind)

@@ -110,7 +110,7 @@ class Tasks:
     def settings(self) -> dict[str, Any]:
         """Return the kinds of export and the limits, for pages."""
         exports = [
-            {"kind": kind, "name": form.name, "what": form.what, "cuts": form.cuts, "film": form.is_film}
+            {"kind": kind, "name": form.name, "what": form.what, "cuts": form.cuts, "video": form.is_video}
             for kind, form in KINDS.items()
         ]
         return {"exports": exports, "limits": {"feather": WIDEST_FEATHER, "choke": MOST_CHOKE}}

@@ -57,19 +57,19 @@ def exported(annotated, tmp_path_factory):
 
 
 def pictures_of(path, form):
-    with av.open(str(path)) as film:
-        stream = film.streams.video[0]
+    with av.open(str(path)) as result:
+        stream = result.streams.video[0]
         rate = float(stream.average_rate)
         if stream.codec_context.name == "vp9":  # FFmpeg's own decoder leaves the alpha out
             context = av.CodecContext.create("libvpx-vp9", "r")
             context.extradata = stream.codec_context.extradata
             decoded = [
                 frame
-                for packet in film.demux(stream)
+                for packet in result.demux(stream)
                 for frame in context.decode(packet if packet.size else None)
             ]
         else:
-            decoded = list(film.decode(stream))
+            decoded = list(result.decode(stream))
         return np.stack([frame.to_ndarray(format=form) for frame in decoded]), rate
 
 
@@ -156,21 +156,21 @@ def chosen(annotated, tmp_path_factory):
 
 
 def add_sound(video, path):
-    """Copy a film's pictures, and add three seconds of a tone."""
+    """Copy a video's pictures, and add three seconds of a tone."""
     tone = np.sin(np.arange(3 * 48000) * 0.06)
-    with av.open(str(video)) as source, av.open(str(path), "w") as film:
-        pictures = film.add_stream_from_template(source.streams.video[0])
-        heard = film.add_stream("aac", 48000)
+    with av.open(str(video)) as source, av.open(str(path), "w") as output:
+        pictures = output.add_stream_from_template(source.streams.video[0])
+        heard = output.add_stream("aac", 48000)
         heard.codec_context.layout = "mono"
         for packet in source.demux(video=0):
             if packet.dts is not None:
                 packet.stream = pictures
-                film.mux(packet)
+                output.mux(packet)
         for start in range(0, len(tone), 1024):
             frame = av.AudioFrame.from_ndarray(tone[None, start : start + 1024].astype("f4"), "fltp", "mono")
             frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-            film.mux(heard.encode(frame))
-        film.mux(heard.encode(None))
+            output.mux(heard.encode(frame))
+        output.mux(heard.encode(None))
     return path
 
 
@@ -191,11 +191,11 @@ def test_chosen_frames_and_objects_are_exported(chosen, expected):
 def test_each_object_has_a_video_with_sound_and_colour_tags(folder, sound, chosen, expected):
     ball, corner = sorted((chosen / f"clip_{folder}").iterdir())
     assert (ball.stem, corner.stem) == ("001_ball", "004_corner")
-    with av.open(str(ball)) as film:
-        context = film.streams.video[0].codec_context
+    with av.open(str(ball)) as result:
+        context = result.streams.video[0].codec_context
         assert (context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1)
-        assert film.streams.audio[0].codec_context.name == sound
-        heard = sum(frame.samples / frame.sample_rate for frame in film.decode(audio=0))
+        assert result.streams.audio[0].codec_context.name == sound
+        heard = sum(frame.samples / frame.sample_rate for frame in result.decode(audio=0))
         assert heard == pytest.approx(4 / FPS, abs=0.07)
     if folder not in ("alpha", "webm"):
         return

@@ -71,8 +71,8 @@ def test_missing_frames_of_a_damaged_video_are_left_out_of_exports(damaged, tmp_
         assert sorted(path.stem for path in folder.iterdir()) == left
     images = json.loads(found["coco"].read_text())["images"]
     assert [image["id"] for image in images] == [int(name) for name in left]
-    with av.open(str(found["overlay"])) as film:
-        assert sum(1 for _ in film.decode(video=0)) == len(left)
+    with av.open(str(found["overlay"])) as result:
+        assert sum(1 for _ in result.decode(video=0)) == len(left)
 
 
 def test_a_video_whose_first_frame_is_damaged_opens(damaged, tmp_path):

@@ -44,7 +44,7 @@ def test_wrong_ports_are_refused(port, start, capsys):
 
 
 def test_a_path_without_a_video_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "a.mp4").write_text("no film")
+    (tmp_path / "a.mp4").write_text("no video")
     for path in (tmp_path / "a.mp4", tmp_path / "none.mp4", tmp_path):
         with pytest.raises(InputError):
             run_main(monkeypatch, "scripts.annotate", path, "--workspace", tmp_path / "w")

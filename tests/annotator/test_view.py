@@ -37,13 +37,13 @@ def test_large_frames_stay_in_view(open_page, tmp_path):
 
 def test_anamorphic_video_is_shown_and_drawn_on_in_its_aspect(open_page, tmp_path):
     path = tmp_path / "dv.mp4"
-    with av.open(str(path), "w") as film:
-        track = film.add_stream("libx264", 25, options={"crf": "10"})
+    with av.open(str(path), "w") as output:
+        track = output.add_stream("libx264", 25, options={"crf": "10"})
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         track.codec_context.sample_aspect_ratio = Fraction(16, 11)
         for frame in frames():
-            film.mux(track.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        film.mux(track.encode(None))
+            output.mux(track.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        output.mux(track.encode(None))
     started, hands = open_page(path)
     left, top = hands.screen(0, 0)
     right, bottom = hands.screen(WIDTH, HEIGHT)

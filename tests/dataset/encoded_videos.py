@@ -23,8 +23,8 @@ def encode(
     """Write pictures 0, 1, ... with key frames every 8 and B-frames unless the options say otherwise."""
     x264 = {"qp": "1", "g": "8", "bf": "2", "x264-params": "scenecut=0:b-adapt=0"}
     chosen = {**(x264 if codec == "libx264" else {}), **options}
-    with av.open(f"file:{path}", "w", options=container or {}) as film:
-        track = film.add_stream(codec, 25, options=chosen)
+    with av.open(f"file:{path}", "w", options=container or {}) as output:
+        track = output.add_stream(codec, 25, options=chosen)
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, fmt
         if base is not None:
             track.codec_context.time_base = base
@@ -32,8 +32,8 @@ def encode(
             frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(format=fmt)
             if stamps is not None:
                 frame.pts, frame.time_base = stamps[number], base
-            film.mux(track.encode(frame))
-        film.mux(track.encode(None))
+            output.mux(track.encode(frame))
+        output.mux(track.encode(None))
     return path
 
 
@@ -47,8 +47,8 @@ def frames_of(path):
 
 
 def packets_of(path):
-    with av.open(f"file:{path}") as film:
-        return [packet for packet in film.demux(video=0) if packet.size]
+    with av.open(f"file:{path}") as video:
+        return [packet for packet in video.demux(video=0) if packet.size]
 
 
 def copied(path, target, stamp):

@@ -35,12 +35,12 @@ def test_results_are_written_under_the_names_of_the_frames(kind, preloaded, monk
     write_labels(tmp_path / "m.png", LABELS)
     out, probs = tmp_path / "out", tmp_path / "probs"
     flags = ["--input", frames, "--masks", tmp_path / "m.png", "--output", out, "--save_probs", probs]
-    film, sheet = tmp_path / f"{stems[0]}.mp4", tmp_path / f"{stems[0]}.jpg"
-    flags += ["--overlay", film, "--contact_sheet", sheet]
+    overlay, sheet = tmp_path / f"{stems[0]}.mp4", tmp_path / f"{stems[0]}.jpg"
+    flags += ["--overlay", overlay, "--contact_sheet", sheet]
     run_main(monkeypatch, "scripts.propagate_video", *flags, *preloaded)
     assert {path.name for path in out.glob("[!.]*")} == {f"{stem}.png" for stem in stems}
     assert {path.name for path in probs.glob("*")} == {f"{stem}.npz" for stem in stems}
-    assert film.is_file()
+    assert overlay.is_file()
     assert sheet.is_file()
 
 

@@ -18,17 +18,17 @@ SCRIPT = "scripts.propagate_video"
 
 def test_an_overlay_video_keeps_the_pixel_aspect(tmp_path):
     path = tmp_path / "dv.mp4"
-    with av.open(str(path), "w") as film:
-        track = film.add_stream("libx264", 25)
+    with av.open(str(path), "w") as output:
+        track = output.add_stream("libx264", 25)
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         track.codec_context.sample_aspect_ratio = Fraction(16, 11)
-        film.mux(track.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
-        film.mux(track.encode(None))
+        output.mux(track.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
+        output.mux(track.encode(None))
     source = VideoFile(path)
     assert source.pixel_aspect == Fraction(16, 11)
-    write_mp4(tmp_path / "film.mp4", source, [(0, source.read(0))])
-    with av.open(str(tmp_path / "film.mp4")) as film:
-        assert film.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
+    write_mp4(tmp_path / "overlay.mp4", source, [(0, source.read(0))])
+    with av.open(str(tmp_path / "overlay.mp4")) as overlay:
+        assert overlay.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
 
 
 RATES = {  # stamps and time base
@@ -47,48 +47,48 @@ def test_an_overlay_video_has_the_times_of_its_source_and_a_common_format(name, 
     assert np.allclose(
         (np.array(source.stamps) - source.stamps[0]) * float(source.time_base), expected, atol=1e-4
     )
-    film = tmp_path / "film.mp4"
-    write_mp4(film, source, ((index, source.read(index)) for index in range(10)))
-    packets = packets_of(film)
+    overlay = tmp_path / "overlay.mp4"
+    write_mp4(overlay, source, ((index, source.read(index)) for index in range(10)))
+    packets = packets_of(overlay)
     times = sorted(float(packet.pts * packet.time_base) for packet in packets)
     assert np.allclose(times, expected, atol=1e-4)
-    with av.open(str(film)) as read:
+    with av.open(str(overlay)) as read:
         stream = read.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
         last = expected[-1] - expected[-2]
         assert abs(float(stream.duration * stream.time_base) - (expected[-1] + last)) < 1e-3
-    content = film.read_bytes()
+    content = overlay.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
-    numbers = [number_of(frame) for frame in frames_of(film)]
+    numbers = [number_of(frame) for frame in frames_of(overlay)]
     assert abs(numbers[0]) < 1
     assert np.allclose(np.diff(numbers), 1, atol=0.2)
 
 
 def add_sound(path, codec, container):
     """Write a video of 2 s with a tone that begins after one."""
-    with av.open(str(path), "w", format=container) as film:
-        track, sound = film.add_stream("libx264", 25), film.add_stream(codec, 48000)
+    with av.open(str(path), "w", format=container) as output:
+        track, sound = output.add_stream("libx264", 25), output.add_stream(codec, 48000)
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         sound.codec_context.layout = "stereo"
         for number in range(50):
-            film.mux(track.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
-        film.mux(track.encode(None))
+            output.mux(track.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        output.mux(track.encode(None))
         tone = np.sin(np.arange(96000) * 2 * np.pi * 440 / 48000) * 0.5 * (np.arange(96000) >= 48000)
         for start in range(0, 96000, 960):
             piece = np.repeat(tone[None, start : start + 960], 2, axis=0).astype(np.float32)
             frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
             frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-            film.mux(sound.encode(frame))
-        film.mux(sound.encode(None))
+            output.mux(sound.encode(frame))
+        output.mux(sound.encode(None))
     return path
 
 
 def loudness(path):
     """When the tone begins and all sound ends, in seconds."""
-    with av.open(str(path)) as film:
+    with av.open(str(path)) as video:
         level, end = [], 0.0
-        assert film.streams.audio[0].codec_context.name == "aac"
-        for frame in film.decode(audio=0):
+        assert video.streams.audio[0].codec_context.name == "aac"
+        for frame in video.decode(audio=0):
             samples = np.abs(frame.to_ndarray().astype(float)).reshape(-1)
             level.append((frame.time, samples.max()))
             end = frame.time + frame.samples / frame.sample_rate
@@ -108,9 +108,9 @@ def test_the_sound_of_the_selected_frames_keeps_its_time(container, codec, tmp_p
     source = VideoFile(path)
     for first, last in ((0, 50), (10, 40)):
         chosen = Selection(source, range(first, last))
-        film = tmp_path / "film.mp4"
-        write_mp4(film, chosen, ((i, chosen.read(i)) for i in range(last - first)), sound=path)
-        begin, end = loudness(film)
+        overlay = tmp_path / "overlay.mp4"
+        write_mp4(overlay, chosen, ((i, chosen.read(i)) for i in range(last - first)), sound=path)
+        begin, end = loudness(overlay)
         assert abs(begin - (1 - first / 25)) < 0.06
         assert abs(end - (last - first) / 25) < 0.06
 
@@ -122,4 +122,4 @@ def test_sound_without_a_video_or_of_a_silent_one_is_refused(tmp_path, monkeypat
     with pytest.raises(InputError, match="--sound needs a video"):
         run_main(monkeypatch, SCRIPT, *flags)
     with pytest.raises(InputError, match=r"silent\.mp4 has no sound: leave --sound out"):
-        run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
+        run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "overlay.mp4")

@@ -165,11 +165,11 @@ def test_readable_frames_of_a_damaged_video_are_segmented(damaged, preloaded, tm
     labels[8:30, 10:40] = 1
     write_labels(tmp_path / "m.png", labels)
     flags = ["--input", damaged, "--masks", tmp_path / "m.png", "--output", tmp_path / "out", *preloaded]
-    run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "film.mp4")
+    run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "over.mp4")
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [f"{i:05}.png" for i in there]
     assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)
     assert f"{len(there)} frames in" in capsys.readouterr().out
-    times = sorted(round(packet.pts * packet.time_base * 25) for packet in packets_of(tmp_path / "film.mp4"))
+    times = sorted(round(packet.pts * packet.time_base * 25) for packet in packets_of(tmp_path / "over.mp4"))
     assert times == there  # those behind the damage keep their times
     (tmp_path / "masks").mkdir()
     (tmp_path / "m.png").rename(tmp_path / "masks/00000.png")
@@ -251,16 +251,16 @@ def test_the_white_of_hdr_becomes_white(tmp_path):
     codes = np.rint(pq(np.repeat(light, WIDTH // 4)) * 65535).astype(np.uint16)
     shown = np.broadcast_to(codes[None, :, None], (HEIGHT, WIDTH, 3))
     path = tmp_path / "hdr.mp4"
-    with av.open(str(path), "w") as film:
-        track = film.add_stream("libx264", 25, options={"qp": "1"})
+    with av.open(str(path), "w") as output:
+        track = output.add_stream("libx264", 25, options={"qp": "1"})
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p10le"
         context = track.codec_context
         context.colorspace = context.color_primaries = 9  # BT.2020
         context.color_trc, context.color_range = 16, 1
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="rgb48le")
         frame.color_trc, frame.color_primaries = 16, 9
-        film.mux(track.encode(frame.reformat(format="yuv420p10le", dst_colorspace=9, dst_color_range=1)))
-        film.mux(track.encode(None))
+        output.mux(track.encode(frame.reformat(format="yuv420p10le", dst_colorspace=9, dst_color_range=1)))
+        output.mux(track.encode(None))
     read = open_source(path).read(0)[HEIGHT // 2, WIDTH // 8 :: WIDTH // 4]
     middle = 255 * 0.18 ** (1 / 2.4)  # on a screen of BT.1886
     assert np.abs(read - np.array([0, middle, 255, 255])[:, None]).max() < 3

@@ -49,19 +49,19 @@ def frames_of(path):
 
 def test_a_video_file_as_a_user_runs_it(mp4, clip, tmp_path, weights_file):
     write_labels(tmp_path / "m.png", clip["labels"][1])
-    out, film = tmp_path / "out", tmp_path / "over.mp4"
-    command = ["--input", mp4, "--masks", tmp_path / "m.png", "--output", out, "--overlay", film]
+    out, overlay = tmp_path / "out", tmp_path / "over.mp4"
+    command = ["--input", mp4, "--masks", tmp_path / "m.png", "--output", out, "--overlay", overlay]
     command += ["--save_probs", tmp_path / "probs", "--model", weights_file, "--device", "cpu"]
     command += ["--precision", "float32"]
     done = run_script("-m", SCRIPT, *command)
     assert sorted(p.name for p in out.glob("[!.]*")) == [f"{i:05}.png" for i in range(COUNT)]
     assert np.array_equal(read_png(out / "00000.png"), clip["labels"][1])
-    frames, fps = frames_of(film)
+    frames, fps = frames_of(overlay)
     assert (len(frames), frames[0].shape, fps) == (COUNT, (88, 136, 3), FPS)
     plain = frames_of(mp4)[0][0].astype(int)
     painted = np.abs(frames[0].astype(int) - plain).sum(axis=2)
     inside = clip["labels"][1] > 0
-    assert painted[inside].mean() > 5 * painted[~inside].mean()  # the film shows the masks
+    assert painted[inside].mean() > 5 * painted[~inside].mean()  # the overlay shows the masks
     with np.load(tmp_path / "probs/00003.npz") as saved:
         assert saved["prob"].shape == (3, 88, 136)
         assert saved["prob"].dtype == np.float16

@@ -103,8 +103,8 @@ def test_a_continued_run_keeps_the_recorded_choices_of_trials(propagate, data, m
 
 
 def test_another_mask_or_range_is_refused(propagate, data):
-    out, film = data / "out", data / "film.mp4"
-    propagate("--overlay", film, "--save_probs", data / "probs")
+    out, overlay = data / "out", data / "overlay.mp4"
+    propagate("--overlay", overlay, "--save_probs", data / "probs")
     before = contents(out)
     assert "another given mask: " in refused(propagate, masks=data / "later")
     message = refused(propagate, "--end", 2)
@@ -114,11 +114,11 @@ def test_another_mask_or_range_is_refused(propagate, data):
     propagate()  # the same once more
     assert contents(out) == before
 
-    # of the run before nothing is left: masks, probabilities, its film
+    # of the run before nothing is left: masks, probabilities, its overlay
     propagate("--overwrite", masks=data / "later")
     assert masks_in(out) == ["00002.png", "00003.png"]
     assert np.array_equal(read_png(out / "00002.png"), labelled(2, 20))
-    assert not film.exists()
+    assert not overlay.exists()
     assert not (data / "probs").exists()
     for path in out.glob("[!.]*"):
         path.unlink()
@@ -136,32 +136,32 @@ def test_another_video_is_refused(propagate, data):
 
 
 def test_unrecorded_files_are_replaced_only_with_overwrite(propagate, data, caplog):
-    film = data / "film.mp4"
-    film.write_bytes(b"of someone")
-    assert f"{film} was made by no run" in refused(propagate, "--overlay", film)
+    overlay = data / "overlay.mp4"
+    overlay.write_bytes(b"of someone")
+    assert f"{overlay} was made by no run" in refused(propagate, "--overlay", overlay)
     (data / "probs").mkdir()
     (data / "probs/00001.npz").write_bytes(b"of someone")
     assert "probs/00001.npz was made by no run" in refused(propagate, "--save_probs", data / "probs")
-    assert film.read_bytes() == b"of someone"
+    assert overlay.read_bytes() == b"of someone"
     for name in ("00000", "00001", "other"):
         write_labels(data / f"out/{name}.png", labelled(1, 4))
     assert f"{data}/out/00000.png (and 2 more) was made by no run" in refused(propagate)
     caplog.clear()
-    propagate("--overwrite", "--overlay", film)
+    propagate("--overwrite", "--overlay", overlay)
     assert "out/other.png stays: no run recorded it" in caplog.text
     assert len(masks_in(data / "out")) == COUNT + 1
-    assert film.stat().st_size > 100
+    assert overlay.stat().st_size > 100
     assert (data / "probs/00001.npz").read_bytes() == b"of someone"
 
 
 def test_a_copied_folder_does_not_own_files_outside_of_it(propagate, data):
-    film = data / "film.mp4"
-    propagate("--overlay", film, "--save_probs", data / "probs")
+    overlay = data / "overlay.mp4"
+    propagate("--overlay", overlay, "--save_probs", data / "probs")
     shutil.copytree(data / "out", data / "copy")
     propagate(output=data / "copy")  # goes on
     propagate("--overwrite", output=data / "copy", masks=data / "later")
     assert masks_in(data / "copy") == ["00002.png", "00003.png"]
-    assert film.exists()
+    assert overlay.exists()
     assert len(list((data / "probs").iterdir())) == COUNT
 
 

@@ -55,9 +55,9 @@ const chosenLabels = () => store.objects.map((each) => each.label).filter((label
 
 /** Show the options that the chosen kind has. */
 function refreshOptions() {
-  const { cuts, film } = store.exports.find((each) => each.kind === last.kind);
+  const { cuts, video } = store.exports.find((each) => each.kind === last.kind);
   $("export-edges").hidden = !cuts;
-  $("export-apart-row").hidden = !film;
+  $("export-apart-row").hidden = !video;
   $("export-start").disabled = store.job?.state === "running" || (store.objects.length > 0 && !chosenLabels().length);
 }
 

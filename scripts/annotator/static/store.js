@@ -11,7 +11,7 @@ export const store = {
   next: { label: 1, colour: "#e69f00" },
   revision: -1,
   job: null,
-  exports: [], // {kind, name, what, cuts, film}
+  exports: [], // {kind, name, what, cuts, video}
   limits: {}, // {feather, choke}
   frame: 0,
   active: null, // label of the chosen object

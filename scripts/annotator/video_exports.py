@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.video_files.mp4_file import FilmFormat, write_film, write_mp4
+from dataset.video_files.mp4_file import VideoFormat, write_mp4, write_video_file
 from dataset.video_files.video_file import VideoFile
 from scripts.annotator.cut_out import cut_out, opacity
 from scripts.annotator.masks import Labels
@@ -17,9 +17,9 @@ Picture = NDArray[np.uint8]  # H x W x 3 or 4
 
 GREEN = (0, 177, 64)  # of screens that are keyed out
 PRORES_OPTIONS = {"profile": "4444", "alpha_bits": "16"}
-PRORES = FilmFormat("mov", "prores_ks", "yuva444p10le", PRORES_OPTIONS, sound_codec="aac")
+PRORES = VideoFormat("mov", "prores_ks", "yuva444p10le", PRORES_OPTIONS, sound_codec="aac")
 WEBM_OPTIONS = {"crf": "18", "b": "0", "auto-alt-ref": "0", "cpu-used": "5"}
-WEBM = FilmFormat("webm", "libvpx-vp9", "yuva420p", WEBM_OPTIONS, sound_codec="libopus")
+WEBM = VideoFormat("webm", "libvpx-vp9", "yuva420p", WEBM_OPTIONS, sound_codec="libopus")
 
 
 def write_overlay(snapshot: Snapshot, path: Path, show: Show) -> None:
@@ -42,12 +42,12 @@ def write_green(snapshot: Snapshot, path: Path, show: Show) -> None:
 
 def write_prores(snapshot: Snapshot, path: Path, show: Show) -> None:
     """Write ProRes 4444 in which all but the objects is transparent, with the source's sound."""
-    write_film(path, PRORES, snapshot.source, _cut_out(snapshot, show), _sound(snapshot))
+    write_video_file(path, PRORES, snapshot.source, _cut_out(snapshot, show), _sound(snapshot))
 
 
 def write_webm(snapshot: Snapshot, path: Path, show: Show) -> None:
     """Write VP9 in which all but the objects is transparent, with the source's sound."""
-    write_film(path, WEBM, snapshot.source, _cut_out(snapshot, show), _sound(snapshot))
+    write_video_file(path, WEBM, snapshot.source, _cut_out(snapshot, show), _sound(snapshot))
 
 
 def _cut_out(snapshot: Snapshot, show: Show) -> Iterator[tuple[int, Picture]]:
