@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataset.davis_test_dataset import SPLITS_2017, davis_2017
-from scripts.evaluation.flags import evaluation_parser, parse_evaluation_args
+from scripts.evaluation.flags import LATE_OBJECTS_HELP, evaluation_parser, parse_evaluation_args
 from scripts.evaluation.loop import evaluate
 from util.data_roots import DAVIS_2017
 from util.errors import run_script
@@ -17,8 +17,7 @@ def main() -> None:
     add = parser.add_argument_group("data").add_argument
     add("--davis", type=Path, default=DAVIS_2017, help="root of the data (default: %(default)s)")
     add("--split", choices=SPLITS_2017, default="val", help="split of the data (default: %(default)s)")
-    late = "not DAVIS's protocol: give later objects on their first annotated frame; score them from the next"
-    add("--late_objects", action="store_true", help=late)
+    add("--late_objects", action="store_true", help=f"not DAVIS's protocol: {LATE_OBJECTS_HELP}")
     args = parse_evaluation_args(parser)
     videos = davis_2017(args.davis, args.split, late_objects=args.late_objects)
     protocol = {"split": args.split, "late_objects": args.late_objects}

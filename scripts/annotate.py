@@ -1,4 +1,4 @@
-"""Annotate a video in the browser: draw masks, let them propagate, mend them, export them."""
+"""Annotate a video in the browser: draw, propagate, correct and export masks."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from scripts.annotator.run import annotate
 from scripts.evaluation.flags import add_click_models, add_network_flags
 from util.device import add_precision_flags
 from util.errors import run_script
-from util.flag_types import add_alias, positive_float, positive_int, script_parser
+from util.flag_types import INPUT_HELP, add_alias, add_shared, positive_float, positive_int, script_parser
 
 PORT = 8765
 LARGEST_PORT = 65535
@@ -19,16 +19,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the flags and annotate.
 
     Args:
-        arguments: of the command line, `sys.argv[1:]` when None.
+        arguments: command line; None for `sys.argv[1:]`.
     """
     parser = script_parser(__doc__, "python -m scripts.annotate clip.mp4")
-    add = parser.add_argument
-    add("input", type=Path, help="video file, or folder of jpg, png, bmp, webp or tiff pictures")
+    add = parser.add_argument_group("video and page").add_argument
+    add("input", type=Path, help=INPUT_HELP)
     add("--fps", type=positive_float, help="frame rate of a folder of pictures (default: 24)")
     add("--workspace", type=Path, help="folder for everything (default: output/annotate/<name of the input>)")
-    add("--masks", type=Path, help="masks to begin with: a PNG, or a folder of PNGs named after their frames")
+    masks = "masks to begin with: a PNG for the first frame, or a folder of PNGs named after their frames"
+    add("--masks", type=Path, help=masks)
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine alone)")
-    add("--port", type=port_number, help=f"default: {PORT}, or another one where that is taken")
+    add("--port", type=port_number, help=f"port to listen on (default: {PORT}, or another if it is taken)")
     add("--no_browser", action="store_true", help="do not open a browser")
     add = parser.add_argument_group("export, without opening the page").add_argument
     add(
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--choke", type=float, help="pixels by which the edge moves inward, -10 to 10")
     add("--apart", action="store_true", help="write one video per object")
     add = parser.add_argument_group("network").add_argument
-    add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
+    add_shared(add, "size")
     add_precision_flags(add, "auto")
     add_network_flags(add)
     add_click_models(add)

@@ -16,23 +16,22 @@ from scripts.benchmark.timing import alternately, machine
 from scripts.onnx_runtime.engine import Engine, Graphs
 from util.errors import InputError, run_script
 from util.files import sha256
-from util.flag_types import positive_int, script_parser
+from util.flag_types import add_shared, positive_int, script_parser
 
 
 def main() -> None:
     """Parse the flags and compare."""
     example = "python -m scripts.compare_onnx --graphs export --model W.pth --input frames --masks first.png"
     parser = script_parser(__doc__, example)
-    add = parser.add_argument
-    add("--graphs", type=Path, required=True, help="folder of graphs from scripts.export_onnx")
+    add = parser.add_argument_group("networks").add_argument
+    add_shared(add, "graphs")
     add("--model", type=Path, required=True, help="weights of the exported network")
-    add("--input", type=Path, required=True, help="video file, or folder of pictures")
-    add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
-    add("--frames", type=positive_int, help="only the first frames")
-    add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
-    every = "add every n-th frame to the permanent memory (default: %(default)s)"
-    add("--mem_every", type=positive_int, default=5, help=every)
-    add("--no_previous", action="store_true", help="do not keep the previous frame in memory")
+    add = parser.add_argument_group("video and masks").add_argument
+    add_shared(add, "input", "masks")
+    add("--max_frames", type=positive_int, help="only the first frames of the video")
+    add_shared(
+        parser.add_argument_group("network and memory").add_argument, "size", "mem_every", "no_previous"
+    )
     compare(parser.parse_args())
 
 
@@ -63,7 +62,7 @@ def compare(args: argparse.Namespace) -> None:
         probs["torch"] = core.step(frame.image, frame.mask)
 
     def compared() -> Iterator[Frame]:
-        for frame in islice(video, args.frames):
+        for frame in islice(video, args.max_frames):
             yield frame
             labels, expected = (core.label_map(probs[name], frame.size) for name in ("onnx", "torch"))
             same.append((labels == expected).float().mean().item())

@@ -6,7 +6,7 @@ from scripts.evaluation.flags import add_core_flags
 from scripts.interactive_track.evaluation import evaluate
 from scripts.interactive_track.method import POLICIES
 from scripts.interactive_track.session import INTERACTIONS, SECONDS
-from util.data_roots import DAVIS_2017
+from util.data_roots import DAVIS_2017, WEIGHTS
 from util.errors import run_script
 from util.flag_types import add_alias, positive_float, positive_int, script_parser
 
@@ -35,7 +35,7 @@ def main() -> None:
         ("s2m", "S2M", "GrabCut is"),
         ("fusion", "fusion", "weights by distance are"),
     ):
-        path = Path("saves", f"{name}.pth")
+        path = WEIGHTS[name]
         weights = f"weights of {title} (default: {path} if it exists, else {otherwise} used)"
         add(f"--{name}", type=Path, default=path if path.is_file() else None, help=weights)
         add_alias(add, f"--{name}_model", name, type=Path)

@@ -35,7 +35,7 @@ def main() -> None:
         args,
         script="eval_videos",
         data=args.images,
-        about=f"{len(videos)} videos of {args.images}. {said(protocol, args)}",
+        about=f"{len(videos)} videos of {args.images}. {describe_protocol(protocol, args)}",
         zip_folder=preset.zip_folder if args.zip_folder is None else args.zip_folder,
         masks=str(args.masks.resolve()),
         given=protocol.given.value,
@@ -57,9 +57,10 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
     add("--split", help="split of the preset (default: the one for validation)")
     add("--subset", type=Path, help="file of videos to take, a name per line (default: all with masks)")
     add("--meta", type=Path, help="meta.json of YouTubeVOS: write masks of the listed frames only")
-    add("--size", type=whole_number, help="limit of the shorter side for the network; 0 for no limit")
+    size = "limit of the shorter side for the network; 0 for no limit (default: that of the preset, else 480)"
+    add("--size", type=whole_number, help=size)
     given = group.add_mutually_exclusive_group()
-    given.add_argument("--late_objects", action="store_true", help="give each object's first mask")
+    given.add_argument("--late_objects", action="store_true", help="give the first mask of each object")
     given.add_argument("--all_masks", action="store_true", help="give all masks, later ones as corrections")
     add("--zip_folder", type=folder_name, help="folder around the videos in the --zip (default: by preset)")
 
@@ -92,7 +93,7 @@ def chosen_protocol(args: argparse.Namespace, protocol: Protocol) -> Protocol:
     return protocol if args.size is None else replace(protocol, short_side=args.size or None)
 
 
-def said(protocol: Protocol, args: argparse.Namespace) -> str:
+def describe_protocol(protocol: Protocol, args: argparse.Namespace) -> str:
     """Return a sentence on the protocol."""
     size = "as they are"
     if protocol.short_side is not None:

@@ -18,23 +18,22 @@ from model.checkpoint import read_fusion, read_network, read_s2m
 from model.fast_inference.preparation import fold_batch_norm
 from scripts.evaluation.flags import add_kernel_flags, add_top_k_flags
 from scripts.onnx_export.graphs import STRIDE, fusion_graph, propagation_graphs, s2m_graph, write_graph
+from util.data_roots import WEIGHTS
 from util.errors import InputError, run_script
 from util.files import atomic_path, sha256
 from util.flag_types import script_parser
 
 PACKAGES = ("onnx", "onnxscript")
 READERS = {"propagation": read_network, "s2m": read_s2m, "fusion": read_fusion}
-WEIGHTS = {"propagation": "propagation_model.pth", "s2m": "s2m.pth", "fusion": "fusion.pth"}
 
 
 def main() -> None:
     """Parse the flags and export."""
-    parser = script_parser(
-        __doc__, "python -m scripts.export_onnx --model saves/propagation_model.pth --output export"
-    )
-    add = parser.add_argument
+    example = "python -m scripts.export_onnx --model saves/propagation_model.pth --output export"
+    parser = script_parser(__doc__, example)
+    add = parser.add_argument_group("network and files").add_argument
     add("--which", choices=WEIGHTS, default="propagation", help="network to export (default: %(default)s)")
-    add("--model", type=Path, help=f"weights (default: saves/{', '.join(WEIGHTS.values())})")
+    add("--model", type=Path, help=f"weights (default: {', '.join(map(str, WEIGHTS.values()))})")
     add("--output", type=Path, required=True, help="folder of the graphs")
     add("--half", action="store_true", help="weights and features in half precision, for GPUs")
     add = parser.add_argument_group("memory read of the propagation network").add_argument
@@ -47,7 +46,7 @@ def export(args: argparse.Namespace) -> None:
     """Write all graphs of the network, or none of them."""
     if absent := [package for package in PACKAGES if find_spec(package) is None]:
         raise InputError(f"an export needs {' and '.join(absent)}: run `pip install {' '.join(PACKAGES)}`.")
-    weights = args.model or Path("saves") / WEIGHTS[args.which]
+    weights = args.model or WEIGHTS[args.which]
     read: Callable[[Path], Any] = READERS[args.which]
     network = fold_batch_norm(read(weights).eval().requires_grad_(False))
     if args.half:

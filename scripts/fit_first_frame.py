@@ -25,7 +25,7 @@ from scripts.one_shot.training import FIRST_STEPS, KEY_PART, Fit
 from util.device import add_device_flags, add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import check_output_file
-from util.flag_types import positive_float, positive_int, script_parser, whole_number
+from util.flag_types import INPUT_HELP, add_shared, positive_float, positive_int, script_parser, whole_number
 from util.hyper_para import CROP_HELP, SEED_HELP, crop_size
 from util.progress import PartProgress
 from util.ranks import Ranks
@@ -38,18 +38,18 @@ def main() -> None:
     """Parse the flags and fit."""
     example = "python -m scripts.fit_first_frame --frames clip.mp4 --masks first.png --output saves/clip.pth"
     parser = script_parser(__doc__, example)
-    add = parser.add_argument
-    add("--frames", type=Path, required=True, help="video file, or folder of pictures")
-    add("--masks", type=Path, required=True, help="a PNG, or a folder of PNGs named after their frames")
+    add = parser.add_argument_group("video, masks and weights").add_argument
+    add("--frames", type=Path, required=True, help=INPUT_HELP)
+    add_shared(add, "masks", "size")
+    add("--load_network", type=Path, help="weights to start from (default: none, a start from scratch)")
     add("--output", type=Path, required=True, help="file of the weights, W.pth")
+    add = parser.add_argument_group("training").add_argument
     enough = f"until the overlap is good or no longer grows, at most {MOST_MINUTES}"
     add("--minutes", type=positive_float, help=f"minutes of training (default: {enough})")
     add("--iterations", type=positive_int, help="training steps instead of a time; some train the keys first")
-    add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
     add("--crop_size", type=crop_size, default=160, help=CROP_HELP)
-    add("--load_network", type=Path, help="weights to start from, in place of a start from scratch")
-    add_precision_flags(add, "auto")
     add("--seed", type=whole_number, default=0, help=SEED_HELP)
+    add_precision_flags(add, "auto")
     add_device_flags(add)
     fit(parser.parse_args())
 

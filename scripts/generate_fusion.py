@@ -29,7 +29,7 @@ from util.data_roots import DAVIS_2017, DEFAULT_ROOTS
 from util.device import add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
-from util.flag_types import add_alias, positive_int, script_parser, whole_number
+from util.flag_types import add_alias, add_shared, positive_int, script_parser, whole_number
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import joined_ranks, share
@@ -46,22 +46,22 @@ Frames = Sequence[tuple[Path, Path]]  # picture and label map of each frame
 
 def main() -> None:
     """Parse the flags and make the data."""
-    example = (
-        "python -m scripts.generate_fusion --davis_root ../DAVIS/2017 --output ../fusion_data/davis/s012"
+    usage = "python -m scripts.generate_fusion --davis_root ../DAVIS/2017 --output ../fusion_data/davis/s012"
+    parser = script_parser(__doc__, usage)
+    add = parser.add_argument_group("data").add_argument
+    add("--davis_root", type=Path, help="root of DAVIS 2017, such as ../DAVIS/2017: take its training videos")
+    add("--bl_root", type=Path, help="root of BL30K: take all its videos")
+    add(
+        "--dataset", choices=DATASETS, help="data set to take, in its default folder unless its root is given"
     )
-    parser = script_parser(__doc__, example)
-    add = parser.add_argument
-    add("--davis_root", type=Path, help="DAVIS 2017, whose training videos are used")
-    add("--bl_root", type=Path, help="BL30K")
-    add("--dataset", choices=DATASETS, help="data set to use, in its default folder unless its root is given")
+    add("--start", type=whole_number, default=0, help="number of the first video (default: %(default)s)")
+    add("--end", type=positive_int, help="number after the last video (default: all)")
     add("--output", type=Path, required=True, help="folder of this run, such as ../fusion_data/davis/s012")
+    add = parser.add_argument_group("propagation").add_argument
     add("--separation", type=positive_int, default=5, help="begin at every n-th frame (default: %(default)s)")
     reach = f"frames to propagate each way (default: all in DAVIS, {BL_RANGE} in BL30K)"
     add("--range", type=positive_int, help=reach)
-    add("--start", type=whole_number, default=0, help="number of the first video (default: %(default)s)")
-    add("--end", type=positive_int, help="number after the last video (default: all)")
-    every = "add every n-th frame to the permanent memory (default: %(default)s)"
-    add("--mem_every", type=positive_int, default=5, help=every)
+    add_shared(add, "mem_every")
     add_alias(add, "--mem_freq", "mem_every", type=positive_int)
     add_alias(add, "--prop_model", "model", type=Path)
     add_precision_flags(add, "float32")
@@ -73,7 +73,7 @@ def main() -> None:
         args.davis_root = args.bl_root = None  # the original's commands may name both
         setattr(args, root, chosen)
     if (args.davis_root is None) == (args.bl_root is None):
-        parser.error("give --davis_root or --bl_root, or the --dataset of the two")
+        parser.error("give --davis_root, --bl_root, or --dataset DAVIS or BL")
     generate(args)
 
 

@@ -25,7 +25,7 @@ from scripts.evaluation.run_record import OWN_FOLDER, Run, begin_run
 from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
-from util.flag_types import PICTURES, path_with, positive_int, script_parser
+from util.flag_types import MASKS_HELP, PICTURES, add_shared, path_with, positive_int, script_parser
 from util.lock import exclusive
 from util.progress import FrameProgress
 from util.ranks import Ranks
@@ -34,22 +34,25 @@ from util.ranks import Ranks
 def main() -> None:
     """Parse the flags and propagate."""
     example = "python -m scripts.propagate_video --input clip.mp4 --masks first.png --output output/clip"
-    parser = script_parser(__doc__, example)
-    add = parser.add_argument
-    pictures = "video file, or folder of jpg, png, bmp, webp or tiff pictures"
-    add("--input", type=Path, required=True, help=pictures)
-    add("--masks", type=Path, help="a PNG, or a folder of PNGs named after their frames; else see --click")
+    backward = (
+        "python -m scripts.propagate_video --input frames --masks masks --output output/both --backward"
+    )
+    parser = script_parser(__doc__, example, backward)
+    add = parser.add_argument_group("video and masks").add_argument
+    add_shared(add, "input")
+    add("--masks", type=Path, help=f"{MASKS_HELP}; else see --click")
+    add("--start", type=int, default=0, help="index of the first frame (default: %(default)s)")
+    add("--end", type=int, help="index after the last frame (default: all)")
+    add("--every", type=positive_int, default=1, help="step between frames (default: %(default)s)")
+    add("--backward", action="store_true", help="also propagate each object backward from its first mask")
+    add_shared(add, "size")
+    add = parser.add_argument_group("results").add_argument
     add("--output", type=Path, required=True, help="folder of the masks, one paletted PNG per frame")
     add_overwrite_flag(add)
     add("--overlay", type=path_with(".mp4"), help="write an MP4 with the masks drawn in")
     add("--sound", action="store_true", help="add the sound of the video file to the --overlay")
     add("--contact_sheet", type=path_with(*PICTURES), help="write eight frames with the masks as a picture")
     add("--save_probs", type=Path, help="folder of the probabilities (half floats, compressed .npz)")
-    add("--backward", action="store_true", help="also propagate each object backward from its first mask")
-    add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
-    add("--start", type=int, default=0, help="index of the first frame (default: %(default)s)")
-    add("--end", type=int, help="index after the last frame (default: all)")
-    add("--every", type=positive_int, default=1, help="step between frames (default: %(default)s)")
     add_prompt_flags(parser)
     add_engine_flags(parser, ANY_VIDEO_MEMORY_FRAMES, precision="auto")
     propagate(parser.parse_args())

@@ -26,12 +26,14 @@ def main() -> None:
     """Parse the flags, score and print the table."""
     example = "python -m scripts.score_masks --masks output/own --truth Annotations --output scores.csv"
     parser = script_parser(__doc__, example)
-    add = parser.add_argument
+    add = parser.add_argument_group("data").add_argument
     add("--masks", type=Path, required=True, help="folder of the masks to score")
     add("--truth", type=Path, required=True, help="folder of the ground truth, such as Annotations/480p")
-    add("--year", choices=("2016", "2017"), default="2017", help=YEAR_HELP)
-    add("--late_objects", action="store_true", help="with 2017: as in eval_davis.py")
     add("--output", type=Path, help="also write the table to this CSV file")
+    add = parser.add_argument_group("rules").add_argument
+    add("--year", choices=("2016", "2017"), default="2017", help=YEAR_HELP)
+    late = "with 2017: score an object that the first label map lacks from the frame after its first one on"
+    add("--late_objects", action="store_true", help=late)
     args = parser.parse_args()
     if args.output is not None:
         check_table(args.output)
@@ -55,7 +57,10 @@ def paired_videos(masks: Path, truth: Path) -> list[tuple[str, list[Path], list[
         mask_videos = {name: files for name, files in mask_videos.items() if name in truth_videos}
         if not mask_videos:
             name = truth.resolve().name
-            raise InputError(f"{masks} has no folder {name}, of which {truth} is: give that video's masks.")
+            raise InputError(
+                f"{truth} is the ground truth of video {name}, but {masks} has no folder {name}: "
+                "give that video's masks."
+            )
     strangers = [name for name in mask_videos if name not in truth_videos]
     if strangers:
         raise InputError(

@@ -14,7 +14,7 @@ from dataset.davis_test_dataset import SPLITS_2017, davis_2016, davis_2017
 from dataset.masks.writer import write_mask
 from dataset.video import Video
 from dataset.video_checks import check_video
-from scripts.evaluation.flags import add_overwrite_flag
+from scripts.evaluation.flags import LATE_OBJECTS_HELP, add_overwrite_flag
 from scripts.evaluation.run_record import Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from util.errors import run_script
@@ -24,14 +24,14 @@ from util.lock import exclusive
 
 def main() -> None:
     """Parse the flags, write the masks and score them."""
-    parser = script_parser(
-        __doc__, "python -m scripts.score_static_masks --davis ../DAVIS/2017 --output output/static"
-    )
-    add = parser.add_argument
+    example = "python -m scripts.score_static_masks --davis ../DAVIS/2017 --output output/static"
+    parser = script_parser(__doc__, example)
+    add = parser.add_argument_group("data").add_argument
     add("--davis", type=Path, required=True, help="root of the data")
     add("--year", choices=("2016", "2017"), default="2017", help=YEAR_HELP)
     add("--split", choices=SPLITS_2017, default="val", help="with 2017: split (default: %(default)s)")
-    add("--late_objects", action="store_true", help="with 2017: as in eval_davis.py")
+    add("--late_objects", action="store_true", help=f"with 2017: {LATE_OBJECTS_HELP}")
+    add = parser.add_argument_group("results").add_argument
     add("--output", type=Path, required=True, help="folder of the masks and results.csv")
     add_overwrite_flag(add)
     args = parser.parse_args()

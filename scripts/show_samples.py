@@ -26,11 +26,11 @@ from util.stages import FIRST_JUMP
 def main() -> None:
     """Parse the flags and write the picture."""
     parser = script_parser(__doc__, "python -m scripts.show_samples --stage 0 --output samples.png")
-    kind = parser.add_mutually_exclusive_group(required=True)
+    kind = parser.add_argument_group("kind of samples").add_mutually_exclusive_group(required=True)
     kind.add_argument("--stage", type=int, choices=(0, 1, 2), help="samples of a propagation stage")
     kind.add_argument("--s2m", action="store_true", help="samples of S2M")
     kind.add_argument("--fusion", type=int, choices=(0, 1), help="samples of a fusion stage")
-    add = parser.add_argument
+    add = parser.add_argument_group("picture").add_argument
     add("--output", type=path_with(*PICTURES), required=True, help="picture to write, .png or .jpg")
     add("--samples", type=positive_int, default=6, help="number of samples (default: %(default)s)")
     jump = "largest gap between frames of a video (default: %(default)s)"
@@ -38,6 +38,7 @@ def main() -> None:
     add("--crop_size", type=crop_size, default=384, help=CROP_HELP)
     add("--seed", type=whole_number, default=0, help=SEED_HELP)
     uses = ("stage 0 and S2M", "stage 1 and fusion 0", "stage 2", "stage 2 and fusion 1", "S2M", "fusion")
+    add = parser.add_argument_group("data").add_argument
     add_root_flags(add, **dict(zip(DEFAULT_ROOTS, uses, strict=True)))
     args = parser.parse_args()
     with atomic_path(args.output) as temporary:

@@ -10,7 +10,7 @@ from model.training.fusion_forward import FrozenAttention, FusionForward
 from model.training.losses import Bootstrap
 from scripts.training.loop import Task, run_training
 from scripts.training.pictures import fusion_grid
-from util.data_roots import add_root_flags
+from util.data_roots import WEIGHTS, add_root_flags
 from util.errors import run_script
 from util.flag_types import add_alias, script_parser
 from util.hyper_para import add_training_flags, complete_settings
@@ -26,13 +26,12 @@ def main() -> None:
     parser = script_parser(__doc__, "python -m scripts.train_fusion --stage 0 --id fusion0")
     parser.add_argument("--stage", type=int, choices=(0, 1), required=True, help="0: BL30K; 1: DAVIS")
     model = "weights of the propagation network, which is not trained (default: %(default)s)"
-    parser.add_argument("--model", type=Path, default=Path("saves/propagation_model.pth"), help=model)
+    parser.add_argument("--model", type=Path, default=WEIGHTS["propagation"], help=model)
     add_alias(parser.add_argument, "--load_prop", "model", type=Path)
     add = parser.add_argument_group("data").add_argument
     add("--fusion_bl_root", type=Path, help=argparse.SUPPRESS)  # the original's, for stage 0
-    add_root_flags(
-        add, fusion_root="data of generate_fusion", bl_root="stage 0: BL30K", davis_root="stage 1: DAVIS"
-    )
+    add_root_flags(add, fusion_root="data of generate_fusion", bl_root="stage 0: BL30K")
+    add_root_flags(add, davis_root="stage 1: DAVIS, with 2017/trainval in it")
     add_training_flags(parser, crop=384, lr=1e-4, images=500, saves=5_000)
     settings = parser.parse_args()
     complete_settings(settings, f"fusion{settings.stage}", SCHEDULES[settings.stage])

@@ -23,7 +23,6 @@ from util.stages import Schedule
 
 SCHEDULE = Schedule(16, 80_000)
 BOOTSTRAP = Bootstrap(10_000, 30_000)
-LOG_INTERVAL = 50
 
 
 def main() -> None:
@@ -31,11 +30,10 @@ def main() -> None:
     parser = script_parser(__doc__, "python -m scripts.train_s2m --id s2m --load_deeplab deeplabv3plus.pth")
     add = parser.add_argument_group("data").add_argument
     add_root_flags(add, static_root="static pictures, used twice per epoch", lvis_root="LVIS v1")
-    add_training_flags(parser, crop=480, lr=1e-4, images=800, saves=20_000)
-    parser.add_argument("--load_deeplab", type=Path, help="public DeepLabV3+ of Pascal VOC to start from")
+    add = parser.add_argument_group("start").add_argument
+    add("--load_deeplab", type=Path, help="public DeepLabV3+ of Pascal VOC to start from")
+    add_training_flags(parser, crop=480, lr=1e-4, images=800, saves=20_000, logs=50)
     settings = parser.parse_args()
-    if not settings.debug:
-        settings.log_interval = settings.log_interval or LOG_INTERVAL
     complete_settings(settings, "s2m", SCHEDULE)
     if settings.load_deeplab is not None and (settings.load_network or settings.load_model):
         raise InputError("--load_deeplab starts a new network: leave --load_network and --load_model out.")

@@ -1,4 +1,4 @@
-"""Default folders of the data sets, and the flags that change them."""
+"""Default folders of the data sets, the flags that change them, and the default files of the weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,10 @@ DEFAULT_ROOTS = {
 }
 DAVIS_2016, DAVIS_2017 = (DEFAULT_ROOTS["davis_root"] / year for year in ("2016", "2017"))
 YOUTUBE = DEFAULT_ROOTS["yv_root"]
+WEIGHTS = {
+    name: Path(f"saves/{file}.pth")
+    for name, file in (("propagation", "propagation_model"), ("s2m", "s2m"), ("fusion", "fusion"))
+}
 
 
 def add_root_flags(add: Callable[..., Any], **uses: str) -> None:

@@ -8,11 +8,15 @@ from util.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "reduced")
+REDUCED = "bfloat16, or float16 on older GPUs"
+AMP_HELP = f"reduced precision: {REDUCED}"
 
 
 def add_device_flag(add: Callable[..., object]) -> None:
     """Add `--device`; `add` is a parser's or group's `add_argument`."""
-    add("--device", choices=DEVICES, default="auto", help="default: a GPU when there is one, else the CPU")
+    add(
+        "--device", choices=DEVICES, default="auto", help="auto: a GPU if there is one (default: %(default)s)"
+    )
 
 
 def add_device_flags(add: Callable[..., object]) -> None:
@@ -27,16 +31,11 @@ def add_precision_flags(add: Callable[..., object], default: str) -> None:
         "--precision",
         choices=PRECISIONS,
         default=default,
-        help="reduced: bfloat16, or float16 on older GPUs; auto: the quicker by a trial, float32 on GPUs "
+        help=f"reduced: {REDUCED}; auto: the faster, measured on this CPU; float32 on GPUs "
         "(default: %(default)s)",
     )
-    add(
-        "--amp",
-        dest="precision",
-        action="store_const",
-        const="reduced",
-        help="the same as --precision reduced",
-    )
+    short = "short for --precision reduced"
+    add("--amp", dest="precision", action="store_const", const="reduced", help=short)
 
 
 def set_up_device(device: str, no_tf32: bool) -> torch.device:

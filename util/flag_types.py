@@ -1,4 +1,4 @@
-"""Parsers of scripts, types of flags (each parses a text or says what is wrong with it), hidden aliases."""
+"""Parsers of scripts, flags of several scripts, types of flags (each parses a text or says what is wrong)."""
 
 import argparse
 from collections.abc import Callable
@@ -8,22 +8,29 @@ from typing import Any
 YEAR_HELP = "2016: all labels are one object; 2017: each label is an object (default: %(default)s)"
 PICTURES = (".jpg", ".jpeg", ".png")
 WORKERS_HELP = "number of threads (default: one per core)"
+INPUT_HELP = "video file, or folder of jpg, png, bmp, webp or tiff pictures"
+MASKS_HELP = "a PNG for the first frame, or a folder of PNGs named after their frames"
 
 
-def script_parser(description: str | None, example: str) -> argparse.ArgumentParser:
-    """Return the parser of a script, whose help ends with an example.
+def script_parser(description: str | None, *examples: str) -> argparse.ArgumentParser:
+    """Return the parser of a script, whose help ends with examples.
 
     Args:
         description: docstring of the script.
-        example: command line, `python NAME.py ...` or `python -m scripts.NAME ...`.
+        examples: command lines, `python NAME.py ...` or `python -m scripts.NAME ...`.
     """
-    words = example.split()
-    return argparse.ArgumentParser(
-        prog=" ".join(words[: 3 if words[1] == "-m" else 2]),
-        description=description,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    words = examples[0].split()
+    prog = " ".join(words[: 3 if words[1] == "-m" else 2])
+    return argparse.ArgumentParser(prog=prog, **help_texts(description, *examples))
+
+
+def help_texts(description: str | None, *examples: str) -> dict[str, Any]:
+    """Return the arguments of a parser or subparser whose help shows a description and ends with examples."""
+    return {
+        "description": description,
+        "epilog": "\n  ".join(("example:", *examples)),
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
 
 
 def add_alias(add: Callable[..., Any], alias: str, dest: str, **options: Any) -> None:
@@ -85,3 +92,25 @@ def folder_name(text: str) -> str:
     if Path(text).name != text or text == "..":
         raise argparse.ArgumentTypeError(f"{text} is not the name of a folder")
     return text
+
+
+SHARED_FLAGS: dict[str, dict[str, Any]] = {
+    "graphs": {"type": Path, "required": True, "help": "folder of graphs from scripts.export_onnx"},
+    "input": {"type": Path, "required": True, "help": INPUT_HELP},
+    "masks": {"type": Path, "required": True, "help": MASKS_HELP},
+    "size": {"type": positive_int, "default": 480, "help": "shorter side for the network"},
+    "top_k": {"type": positive_int, "default": 50, "help": "memory positions per query"},
+    "mem_every": {"type": positive_int, "default": 5, "help": "add every n-th frame to the permanent memory"},
+    "no_previous": {
+        "action": "store_true",
+        "help": "do not keep the previous frame in memory; recommended with a one-shot fit",
+    },
+}
+
+
+def add_shared(add: Callable[..., Any], *names: str) -> None:
+    """Add flags that several scripts have; `add` is `add_argument` of a parser or group."""
+    for name in names:
+        options = SHARED_FLAGS[name]
+        usual = " (default: %(default)s)" if "default" in options else ""
+        add(f"--{name}", **{**options, "help": options["help"] + usual})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from util.data_roots import add_root_flags
-from util.device import add_device_flags
+from util.device import AMP_HELP, add_device_flags
 from util.errors import InputError
 from util.flag_types import positive_float, positive_int, root_and_repeats, script_parser, whole_number
 from util.stages import STAGES, Schedule
@@ -19,7 +19,6 @@ SAME_WHEN_RESUMED = (
     "model",  # the propagation network, from which fusion takes the attention
 )
 
-LOG_INTERVAL = 100
 SEED_HELP = "seed of all random numbers (default: %(default)s)"
 CROP_HELP = "side of a sample in pixels (default: %(default)s)"
 OWN_DATA = {  # flags of the user's own data: stage that trains on it, and help text
@@ -30,7 +29,7 @@ UNRECORDED = "NULL"  # name of a run without logs and files
 
 
 def add_training_flags(
-    parser: argparse.ArgumentParser, *, crop: int, lr: float, images: int, saves: int
+    parser: argparse.ArgumentParser, *, crop: int, lr: float, images: int, saves: int, logs: int = 100
 ) -> None:
     """Add the flags that all trainings share.
 
@@ -40,10 +39,11 @@ def add_training_flags(
         lr: default learning rate.
         images: default number of iterations between logged pictures.
         saves: default number of iterations between saved networks.
+        logs: default number of iterations between logged metrics.
     """
     add = parser.add_argument_group("run").add_argument
     add("--id", type=_run_name, help=f"name of the run and its files; {UNRECORDED}: no files, no logs")
-    add("--load_network", type=Path, help="weights to start from, such as those of the stage before")
+    add("--load_network", type=Path, help="weights to start from")
     add("--load_model", type=Path, help="X_checkpoint.pth of a stopped run to continue exactly")
     add("--seed", type=whole_number, default=14159265, help=SEED_HELP)
     add_device_flags(add)
@@ -54,26 +54,26 @@ def add_training_flags(
     add("--num_workers", type=whole_number, default=8, help="loading processes per process (default: 8)")
 
     add = parser.add_argument_group("optimisation").add_argument
-    published = "(default: the published one)"
-    add("-b", "--batch_size", type=positive_int, help=f"samples per batch and process {published}")
-    add("-i", "--iterations", type=positive_int, help=f"number of iterations {published}")
-    add("--steps", type=positive_int, nargs="*", help=f"iterations at which --lr is decayed {published}")
+    add("-b", "--batch_size", type=positive_int, help="samples per batch and process (default: as published)")
+    add("-i", "--iterations", type=positive_int, help="number of iterations (default: as published)")
+    steps = "iterations at which --lr is decayed (default: as published)"
+    add("--steps", type=positive_int, nargs="*", help=steps)
     add("--lr", type=positive_float, default=lr, help="learning rate (default: %(default)s)")
     add("--gamma", type=positive_float, default=0.1, help="factor of --lr at --steps (default: %(default)s)")
     add("--clip_grad", type=positive_float, help="limit of the gradient's norm (default: no limit)")
-    add("--amp", action="store_true", help="reduced precision: bfloat16, or float16 on older GPUs")
+    add("--amp", action="store_true", help=AMP_HELP)
     add("--compile", action="store_true", help="use torch.compile")
     add("--benchmark", action="store_true", help="let cuDNN search for the fastest convolutions")
 
     add = parser.add_argument_group("logs and files").add_argument
     every, default = "iterations between", "(default: %(default)s)"
-    add("--log_interval", type=positive_int, help=f"{every} metrics (default: {LOG_INTERVAL}; S2M: 50)")
+    add("--log_interval", type=positive_int, help=f"{every} metrics (default: {logs})")
     add("--image_interval", type=positive_int, help=f"{every} images (default: {images})")
     add("--save_interval", type=positive_int, default=saves, help=f"{every} saved networks {default}")
     checkpoints = f"{every} saved states of the run, for --load_model {default}"
     add("--checkpoint_interval", type=positive_int, default=5_000, help=checkpoints)
     add("--debug", action="store_true", help="log every iteration, save nothing at the end")
-    parser.set_defaults(usual_image_interval=images)
+    parser.set_defaults(usual_intervals=(logs, images))
 
 
 def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedule) -> None:
@@ -91,10 +91,10 @@ def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedul
     settings.batch_size = settings.batch_size or schedule.batch_size
     settings.iterations = settings.iterations or schedule.iterations
     settings.steps = sorted(schedule.steps if settings.steps is None else settings.steps)
-    usual = settings.usual_image_interval
-    del settings.usual_image_interval
-    settings.log_interval = settings.log_interval or (1 if settings.debug else LOG_INTERVAL)
-    settings.image_interval = settings.image_interval or (1 if settings.debug else usual)
+    logs, images = (1, 1) if settings.debug else settings.usual_intervals
+    del settings.usual_intervals
+    settings.log_interval = settings.log_interval or logs
+    settings.image_interval = settings.image_interval or images
     if settings.load_model is not None and settings.load_network is not None:
         raise InputError(
             "--load_model continues a stopped run and --load_network starts a new one: give one of them."
@@ -103,15 +103,13 @@ def complete_settings(settings: argparse.Namespace, name: str, schedule: Schedul
 
 def training_parser() -> argparse.ArgumentParser:
     """Return the parser of train.py."""
-    parser = script_parser(
-        "Train the propagation network, one stage at a time.",
-        "python train.py --stage 0 --id s0",
-    )
+    about = "Train the propagation network, one stage at a time."
+    parser = script_parser(about, "python train.py --stage 0 --id s0")
     parser.add_argument("--stage", type=int, choices=range(len(STAGES)), default=0, help=_stage_help())
     add_training_flags(parser, crop=384, lr=1e-5, images=800, saves=50_000)
     add = parser.add_argument_group("data").add_argument
     add_root_flags(add, static_root="stage 0: static pictures", bl_root="stage 1: BL30K")
-    add_root_flags(add, yv_root="stage 2: YouTubeVOS", davis_root="stage 2: DAVIS")
+    add_root_flags(add, yv_root="stage 2: YouTubeVOS", davis_root="stage 2: DAVIS, with 2017/trainval in it")
     add(
         "--yv_subset",
         type=Path,

@@ -1,4 +1,7 @@
-"""Measure the speed of the system and of a plain formulation, alternately in one process."""
+"""Measure the speed of the system and of a plain formulation, alternately in one process.
+
+--amp concerns the system only.
+"""
 
 import argparse
 from pathlib import Path
@@ -12,7 +15,7 @@ from scripts.benchmark.timing import Report
 from util.device import add_device_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import atomic_path
-from util.flag_types import script_parser
+from util.flag_types import help_texts, script_parser
 
 TRIAL_FRAMES = ((240, 427), (480, 854))  # (height, width)
 TRIAL_CROP = (160, 160)  # of the samples of a one-shot fit
@@ -27,12 +30,15 @@ def main() -> None:
     parser = script_parser(__doc__, "python -m scripts.benchmark --markdown table.md read --turns 5")
     parser.add_argument("--markdown", type=Path, help="also write the measurements to this file, as a table")
     commands = parser.add_subparsers(title="what to measure", required=True)
-    everything = commands.add_parser("all", help="frames, the memory read and training steps")
+    what = "frames, the memory read and training steps"
+    example = f"python -m scripts.benchmark all {inference.VIDEO_EXAMPLE}"
+    everything = commands.add_parser("all", help=what, **help_texts(what, example))
     inference.add_video_flags(everything.add_argument)
     add_device_flags(everything.add_argument)
     everything.set_defaults(run=run_all)
     trial = "the trials by which this processor's ways to compute are chosen, with their numbers"
-    commands.add_parser("machine", help=trial, description=trial).set_defaults(run=run_trials)
+    texts = help_texts(trial, "python -m scripts.benchmark machine")
+    commands.add_parser("machine", help=trial, **texts).set_defaults(run=run_trials)
     inference.add_commands(commands)
     interactive.add_command(commands)
     training.add_command(commands)

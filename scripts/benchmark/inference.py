@@ -17,31 +17,35 @@ from model import InferenceCore, load_network
 from model.checkpoint import read_network
 from scripts.benchmark.plain_propagation import PlainCore, plain_read
 from scripts.benchmark.timing import Report, Timing, alternately, compare, tf32
-from util.device import add_device_flag, add_device_flags, set_up_device
+from util.device import AMP_HELP, add_device_flag, add_device_flags, set_up_device
 from util.errors import InputError
-from util.flag_types import positive_int
+from util.flag_types import add_shared, help_texts, positive_int
 
 READ_FRAMES = (1, 5, 10, 20, 40, 100, 200, 400)  # numbers of remembered frames
 GRID = (30, 54)  # of 854 x 480
 CPU = torch.device("cpu")
+VIDEO_EXAMPLE = "--model W.pth --input frames --mask first.png"
 
 FrameAndMask = tuple[Tensor, Tensor | None]  # 3 x H x W, and labels H x W on the first frame
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `inference` and `read` and their flags."""
-    parser = commands.add_parser("inference", help="whole frames through the engine")
+    what = "whole frames through the engine"
+    example = f"python -m scripts.benchmark inference {VIDEO_EXAMPLE} --objects 1 3"
+    parser = commands.add_parser("inference", help=what, **help_texts(what, example))
     add = parser.add_argument
     add_video_flags(add)
     add("--objects", type=positive_int, nargs="+", default=[1], help="numbers of objects (default: 1)")
     add("--frames", type=positive_int, default=40, help="number of frames (default: %(default)s)")
-    add("--amp", action="store_true", help="reduced precision, for ours only")
+    add("--amp", action="store_true", help=AMP_HELP)
     add_device_flags(add)
     parser.set_defaults(run=run_inference)
 
-    parser = commands.add_parser("read", help="the memory read at 854 x 480")
+    what = "the memory read at 854 x 480"
+    parser = commands.add_parser("read", help=what, **help_texts(what, "python -m scripts.benchmark read"))
     add = parser.add_argument
-    add("--top_k", type=positive_int, default=50, help="memory positions per query (default: %(default)s)")
+    add_shared(add, "top_k")
     add("--turns", type=positive_int, default=5, help="number of measurements (default: %(default)s)")
     add_device_flag(add)
     parser.set_defaults(run=run_read, no_tf32=False)  # nothing convolves
@@ -50,7 +54,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_video_flags(add: Callable[..., object]) -> None:
     """Add the flags of network, video and mask; `add` is a parser's `add_argument`."""
     add("--model", type=Path, required=True, help="weights of the propagation network")
-    add("--input", type=Path, required=True, help="video file, or folder of pictures")
+    add_shared(add, "input")
     add("--mask", type=Path, required=True, help="mask of the first frame")
 
 

@@ -11,12 +11,12 @@ from dataset.masks.readers import read_label_map
 from dataset.video_files.frame_source import open_source
 from model import InteractiveCore, load_network
 from model.checkpoint import read_network
-from scripts.benchmark.inference import add_video_flags, split_into
+from scripts.benchmark.inference import VIDEO_EXAMPLE, add_video_flags, split_into
 from scripts.benchmark.plain_interactive import PlainInteractive
 from scripts.benchmark.timing import Report, alternately, tf32
-from util.device import add_device_flags, set_up_device
+from util.device import AMP_HELP, add_device_flags, set_up_device
 from util.errors import InputError
-from util.flag_types import positive_int
+from util.flag_types import help_texts, positive_int
 
 QUERY_BYTES = 8 << 30  # space for all frames
 SHIFT = 8  # pixels by which a correction moves the masks; the time does not depend on it
@@ -25,12 +25,13 @@ SHIFT = 8  # pixels by which a correction moves the masks; the time does not dep
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `interactive` and its flags."""
     what = "rounds of the interactive engine"
-    parser = commands.add_parser("interactive", help=what, description=what)
+    example = f"python -m scripts.benchmark interactive {VIDEO_EXAMPLE}"
+    parser = commands.add_parser("interactive", help=what, **help_texts(what, example))
     add = parser.add_argument
     add_video_flags(add)
     add("--objects", type=positive_int, default=2, help="number of objects (default: %(default)s)")
     add("--frames", type=positive_int, default=40, help="number of frames (default: %(default)s)")
-    add("--amp", action="store_true", help="reduced precision, for ours only")
+    add("--amp", action="store_true", help=AMP_HELP)
     add_device_flags(add)
     parser.set_defaults(run=run)
 
@@ -68,7 +69,14 @@ def compare_rounds(
 ) -> None:
     """Time a round of both engines frame by frame, alternately; also report the pixels with the same label.
 
-    The round propagates the given label map `H x W` of the frame `index`.
+    Args:
+        name: name of the round.
+        core: our engine.
+        plain: the plain engine, with the same frames.
+        index: index of the frame whose mask is given.
+        mask: label map of that frame, `H x W`.
+        no_tf32: whether ours computes in full float32 on a GPU.
+        report: report to extend.
     """
     settings = (not no_tf32, False), (True, True)
     steps = [one_by_one(each, index, mask) for each in (core, plain)]

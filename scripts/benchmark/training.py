@@ -14,20 +14,21 @@ from model.training.trainer import Trainer
 from scripts.benchmark.plain_training import PlainTrainer
 from scripts.benchmark.timing import Report, compare, tf32
 from scripts.one_shot.from_scratch import initialise_from_scratch
-from util.device import add_device_flags, set_up_device
-from util.flag_types import positive_int
+from util.device import AMP_HELP, add_device_flags, set_up_device
+from util.flag_types import help_texts, positive_int
 from util.hyper_para import CROP_HELP, crop_size
 from util.ranks import Ranks
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `train` and its flags."""
-    parser = commands.add_parser("train", help="training steps of stage 2", description=__doc__)
+    what = "training steps of stage 2"
+    parser = commands.add_parser("train", help=what, **help_texts(what, "python -m scripts.benchmark train"))
     add = parser.add_argument
     add("-b", "--batch_size", type=positive_int, default=2, help="samples per batch (default: %(default)s)")
     add("--crop_size", type=crop_size, default=192, help=CROP_HELP)
     add("--turns", type=positive_int, default=5, help="number of measurements (default: %(default)s)")
-    add("--amp", action="store_true", help="reduced precision, for ours only")
+    add("--amp", action="store_true", help=AMP_HELP)
     add_device_flags(add)
     parser.set_defaults(run=run)
 

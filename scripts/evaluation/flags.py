@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from util.data_roots import WEIGHTS
 from util.device import add_device_flags, add_precision_flags
-from util.flag_types import path_with, positive_float, positive_int, script_parser, whole_number
+from util.flag_types import add_shared, path_with, positive_float, positive_int, script_parser, whole_number
 from util.promptable import CLICK_MODEL, FIND_MODEL, GRAB_CUT
 
 Add = Callable[..., object]
@@ -15,24 +16,20 @@ Add = Callable[..., object]
 BESIDE_OUTPUT = Path()  # value of --overlay and --contact_sheet without a folder
 ANY_VIDEO_MEMORY_FRAMES = 50  # default memory limit for videos of any length
 KM_SIGMA = 5.6  # standard deviation of the kernel, in cells of the stride-16 grid
+LATE_OBJECTS_HELP = "give later objects on their first annotated frame, and score them from the next one on"
 CLICK, UNCLICK, BOX, FIND = "--click", "--unclick", "--box", "--find"
 
 
 def add_network_flags(add: Add) -> None:
     """Add the flags of the propagation network and its device."""
-    weights = Path("saves/propagation_model.pth")
-    add(
-        "--model",
-        type=Path,
-        default=weights,
-        help="weights of the propagation network (default: %(default)s)",
-    )
+    weights = "weights of the propagation network (default: %(default)s)"
+    add("--model", type=Path, default=WEIGHTS["propagation"], help=weights)
     add_device_flags(add)
 
 
 def add_top_k_flags(add: Add) -> None:
     """Add --top_k and --no_top."""
-    add("--top_k", type=positive_int, default=50, help="memory positions per query (default: %(default)s)")
+    add_shared(add, "top_k")
     add("--no_top", action="store_true", help="read all memory positions")
 
 
@@ -53,13 +50,10 @@ def add_core_flags(add: Add, memory_frames: int | None = 0, precision: str = "fl
     """
     add_network_flags(add)
     add_top_k_flags(add)
-    every = "add every n-th frame to the permanent memory (default: %(default)s)"
-    add("--mem_every", type=positive_int, default=5, help=every)
+    add_shared(add, "mem_every", "no_previous")
     usual = "that of the preset, else 50" if memory_frames is None else "%(default)s"
     limit = f"limit of frames in the permanent memory; 0 for no limit (default: {usual})"
     add("--max_memory_frames", type=whole_number, default=memory_frames, help=limit)
-    previous = "do not keep the previous frame in memory; recommended with a one-shot fit"
-    add("--no_previous", action="store_true", help=previous)
     at_once = "number of objects in one pass of the network (default: chosen for the device)"
     add("--objects_at_once", type=positive_int, help=at_once)
     add_precision_flags(add, precision)

@@ -12,7 +12,7 @@ from PIL import Image
 from dataset.masks.writer import write_mask
 from scripts.onnx_runtime.engine import Engine, Floats, Graphs
 from util.errors import InputError, run_script
-from util.flag_types import positive_int, script_parser, whole_number
+from util.flag_types import add_shared, script_parser, whole_number
 from util.palette import voc_palette
 
 VOID = 255  # no object, in paletted masks
@@ -20,22 +20,17 @@ VOID = 255  # no object, in paletted masks
 
 def main() -> None:
     """Parse the flags and propagate."""
-    parser = script_parser(
-        __doc__,
-        "python -m scripts.onnx_runtime --graphs export --input frames --masks first.png --output masks",
-    )
-    add = parser.add_argument
-    add("--graphs", type=Path, required=True, help="folder of graphs from scripts.export_onnx")
+    example = "python -m scripts.onnx_runtime --graphs export --input frames --masks first.png --output masks"
+    parser = script_parser(__doc__, example)
+    add = parser.add_argument_group("files").add_argument
+    add_shared(add, "graphs")
     add("--input", type=Path, required=True, help="folder of jpg or png pictures, in order of their names")
-    masks = "a PNG for the first frame, or a folder of PNGs named after their frames"
-    add("--masks", type=Path, required=True, help=masks)
+    add_shared(add, "masks")
     add("--output", type=Path, required=True, help="folder of the masks, one paletted PNG per frame")
-    add("--size", type=positive_int, default=480, help="shorter side for the network (default: %(default)s)")
-    every = "add every n-th frame to the permanent memory (default: %(default)s)"
-    add("--mem_every", type=positive_int, default=5, help=every)
+    add = parser.add_argument_group("network and memory").add_argument
+    add_shared(add, "size", "mem_every", "no_previous")
     limit = "limit of frames in the permanent memory; 0 for no limit (default: %(default)s)"
     add("--max_memory_frames", type=whole_number, default=50, help=limit)
-    add("--no_previous", action="store_true", help="do not keep the previous frame in memory")
     provider = "execution provider of onnxruntime (default: %(default)s)"
     add("--provider", default="CPUExecutionProvider", help=provider)
     propagate(parser.parse_args())
