@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate, most_probable
-from model.arguments import Array, check_counts, frame_tensor, given_objects, label_list
+from model.arguments import Array, check_counts, given_objects, label_list
 from model.frame_propagation import FramePropagation, fitting_into_memory
 from model.interactive.fusion import FusionNetwork
 from model.interactive.rounds import Pass, RunningPass, passes_of
-from model.interactive.store import DTYPES, Given, ProbabilityStore, QueryCache, State
+from model.interactive.store import DTYPES, EncodedVideo, Given, ProbabilityStore, State
 from model.memory_bank import MemoryBank, ObjectMemory
 from model.network import PropagationNetwork
-from model.padding import pad, padding_for, unpad
+from model.padding import pad, unpad
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -84,12 +84,10 @@ class InteractiveCore:
         self.max_memory_frames = max_memory_frames
         self.remember_previous = remember_previous
         self.append_memory = append_memory
-        height, width = frame_tensor(frames[0]).shape[1:]
-        self.size = height, width
-        self.padding = left, right, top, bottom = padding_for(height, width)
-        padded = height + top + bottom, width + left + right
-        self.queries = QueryCache(query_bytes)
         self.propagation = FramePropagation(network, objects_at_once)
+        self.video = EncodedVideo(frames, self.propagation, query_bytes)
+        (height, width), (left, right, top, bottom) = self.video.size, self.video.padding
+        padded = height + top + bottom, width + left + right
         self.store = ProbabilityStore(store, store_bytes, padded, self.propagation.device)
         self.state = State(label_list(labels))
         if fusion is None:
@@ -116,15 +114,15 @@ class InteractiveCore:
         index = self._index(index)
         if labels is None and getattr(mask, "ndim", 2) == 3:
             labels = self.labels
-        given, listed = given_objects(mask, labels, self.size)
+        given, listed = given_objects(mask, labels, self.video.size)
         if given is None:
             raise InputError("a mask is needed: give a label map of zeros for a frame without objects.")
         known = self.labels + [label for label in listed if label not in self.state.labels]
         given = self.propagation.on_device(given)
-        objects = torch.zeros(len(known), *self.size, device=given.device)
+        objects = torch.zeros(len(known), *self.video.size, device=given.device)
         for label in known if given.dim() == 2 else listed:
             objects[known.index(label)] = given == label if given.dim() == 2 else given[listed.index(label)]
-        prob = aggregate(pad(objects, self.padding), hard=given.dim() == 2)
+        prob = aggregate(pad(objects, self.video.padding), hard=given.dim() == 2)
         with fitting_into_memory(index):
             remembered = self._remembered(index, prob, known)
         stored = self.store.put(prob, known)
@@ -140,7 +138,7 @@ class InteractiveCore:
     def prob(self, index: int) -> Tensor:
         """Return a frame's probabilities `(K+1) x H x W`: background, then `labels`."""
         stored = self.state.frames.get(self._index(index))
-        return unpad(self.store.get(stored, self.state.labels), self.padding)
+        return unpad(self.store.get(stored, self.state.labels), self.video.padding)
 
     def label_map(self, index: int) -> Tensor:
         """Return the label map of a frame, `H x W`, see `model.aggregation.most_probable`."""
@@ -176,7 +174,11 @@ class InteractiveCore:
     def _run(self, passes: Sequence[Pass], kept: tuple[int, int], finished: Iterable[int]) -> Iterator[int]:
         """Run passes, and yield the frames whose results are kept; then `finished` are no longer pending."""
         for this in passes:
-            running = RunningPass(self, this)
+            bank = self.bank(self.state.shown())
+            running = RunningPass(
+                *(this, self.video, self.state, self.store, bank, self.fusion),
+                *(self.mem_every, self.remember_previous),
+            )
             for index in range(this.source + this.step, this.stop, this.step):
                 is_kept = kept[0] <= index <= kept[1]
                 running.segment(index, is_kept)
@@ -184,16 +186,6 @@ class InteractiveCore:
                     yield index
         for index in finished:
             self.state.pending.pop(index, None)
-
-    def image(self, index: int) -> Tensor:
-        """Return a frame as the network's input, `1 x 3 x H x W`; raise InputError for another size."""
-        frame = frame_tensor(self.frames[index])
-        if tuple(frame.shape[1:]) != self.size:
-            raise InputError(
-                f"frame {index} is {frame.shape[2]} x {frame.shape[1]}, the first one {self.size[1]} x "
-                f"{self.size[0]}: give frames of one size."
-            )
-        return self.propagation.image(frame, self.padding)
 
     @torch.inference_mode()
     def bank(self, labels: Sequence[int]) -> MemoryBank:
@@ -217,7 +209,7 @@ class InteractiveCore:
         shown = [k for k, label in enumerate(labels) if label in known or (prob[k + 1] > 0.5).any()]
         if not shown:
             return Given(index, {})
-        encoded = self.propagation.encode(self.image(index), prob[[k + 1 for k in shown]])
+        encoded = self.propagation.encode(self.video.image(index), prob[[k + 1 for k in shown]])
         rows = zip(*(each.cpu() for each in encoded), strict=True)
         return Given(index, {labels[k]: row for k, row in zip(shown, rows, strict=True)})
 

@@ -1,19 +1,17 @@
 """A round of an interactive session: passes from given frames to the nearest other given frames."""
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from model.aggregation import aggregate
 from model.frame_propagation import fitting_into_memory
-from model.interactive.fusion import fuse, moved_difference, time_shares
-from model.interactive.store import State
+from model.interactive.fusion import FusionNetwork, fuse, moved_difference, time_shares
+from model.interactive.store import EncodedVideo, ProbabilityStore, State
+from model.memory_bank import MemoryBank
 from model.network import Query
-
-if TYPE_CHECKING:
-    from model.interactive.core import InteractiveCore
 
 
 class Pass(NamedTuple):
@@ -62,53 +60,71 @@ class RunningPass:
     """A pass in progress (MiVOS section 3).
 
     Args:
-        core: the interactive engine.
         this: the pass.
-
-    Attributes:
-        bank: memory of the pass: the permanent memory, and frames of the pass.
+        video: frames of the video.
+        state: state of the session; it gets the results.
+        store: storage of the session's probabilities.
+        bank: memory of the pass: the permanent memory of the objects in `state.shown()`; frames of the pass
+            are added.
+        fusion: the fusion network; None weights old and new results by distance.
+        mem_every: number of frames from one frame that the pass remembers to the next.
+        remember_previous: see `InferenceCore`.
     """
 
-    def __init__(self, core: "InteractiveCore", this: Pass) -> None:
-        self.core = core
+    def __init__(
+        self,
+        this: Pass,
+        video: EncodedVideo,
+        state: State,
+        store: ProbabilityStore,
+        bank: MemoryBank,
+        fusion: FusionNetwork | None,
+        mem_every: int,
+        remember_previous: bool,
+    ) -> None:
         self.this = this
-        self.labels = core.state.shown()
-        self.bank = core.bank(self.labels)
+        self.video = video
+        self.propagation = video.propagation
+        self.state = state
+        self.store = store
+        self.bank = bank
+        self.fusion = fusion
+        self.mem_every = mem_every
+        self.remember_previous = remember_previous
+        self.labels = state.shown()
         self.last_permanent = this.source
         self._correction: tuple[Tensor, Tensor] | None = None
 
     @torch.inference_mode()
     def segment(self, index: int, is_kept: bool) -> None:
         """Segment the next frame, and store its result if it is kept."""
-        core, labels = self.core, self.labels
-        image = core.image(index)
+        labels = self.labels
+        image = self.video.image(index)
         with fitting_into_memory(index):
-            query = core.queries.get(index, lambda: core.network.encode_query(image))
-            new = core.propagation.segment(self.bank, query, len(labels))
-            stored = core.store.put(self._fused(index, image, query, new), labels) if is_kept else None
+            query = self.video.query(index, image)
+            new = self.propagation.segment(self.bank, query, len(labels))
+            stored = self.store.put(self._fused(index, image, query, new), labels) if is_kept else None
             if labels and index + self.this.step != self.this.stop:
                 self._remember(index, image, new[1:])
         if stored is not None:
-            core.state.frames[index] = stored
+            self.state.frames[index] = stored
 
     def _remember(self, index: int, image: Tensor, objects: Tensor) -> None:
         """Remember a frame `1 x 3 x H x W` with its objects `K x H x W`; it replaces the temporary frame."""
-        core = self.core
-        permanent = abs(index - self.last_permanent) >= core.mem_every
-        if permanent or core.remember_previous:
-            self.bank.write(*core.propagation.encode(image, objects), index, permanent)
+        permanent = abs(index - self.last_permanent) >= self.mem_every
+        if permanent or self.remember_previous:
+            self.bank.write(*self.propagation.encode(image, objects), index, permanent)
         if permanent:
             self.last_permanent = index
 
     def _fused(self, index: int, image: Tensor, query: Query, new: Tensor) -> Tensor:
         """Return the fusion of a frame's old and `new` probabilities, `(K+1) x H x W`."""
-        core, this = self.core, self.this
-        stored = core.state.frames.get(index)
+        this, stored = self.this, self.state.frames.get(index)
         if this.bound is None or not this.fuse or stored is None or not self.labels:
             return new
-        old = core.store.get(stored, self.labels)
+        old = self.store.get(stored, self.labels)
         shares = time_shares(index, this.source, this.bound)
-        network = core.fusion
+        network = self.fusion
         if network is None:
             return torch.lerp(old, new, shares[0])
         if self._correction is None:
@@ -116,17 +132,17 @@ class RunningPass:
         difference, keys = self._correction
         query_key = query.key.float()
         logits = []
-        for part in core.propagation.parts(len(keys), old[0].numel()):
+        for part in self.propagation.parts(len(keys), old[0].numel()):
             attention = moved_difference(difference[part], keys[part], query_key, query.grid)
             logits.append(fuse(network, image[0], old[1:][part], new[1:][part], attention, shares))
         return aggregate(torch.cat(logits).sigmoid_())
 
     def _corrected(self) -> tuple[Tensor, Tensor]:
         """Return the difference made on the pass's source, `K x H x W`, and its keys `K x (h*w) x 128`."""
-        core, source, labels = self.core, self.this.source, self.labels
-        prob = core.store.get(core.state.frames[source], labels)[1:]
-        difference = prob - core.store.get(core.state.pending[source], labels)[1:]
-        rows = next(each for each in reversed(core.state.memory) if each.frame == source).rows
+        state, source, labels = self.state, self.this.source, self.labels
+        prob = self.store.get(state.frames[source], labels)[1:]
+        difference = prob - self.store.get(state.pending[source], labels)[1:]
+        rows = next(each for each in reversed(state.memory) if each.frame == source).rows
         if not all(label in rows for label in labels):  # some objects are newer than its memory
-            return difference, core.propagation.encode(core.image(source), prob)[0]
+            return difference, self.propagation.encode(self.video.image(source), prob)[0]
         return difference, torch.stack([rows[label][0] for label in labels]).to(difference.device)

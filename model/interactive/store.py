@@ -3,7 +3,7 @@
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from model.arguments import frame_tensor
+from model.frame_propagation import FramePropagation
 from model.network import Query
+from model.padding import padding_for
+from util.errors import InputError
 
 DTYPES = {"uint8": torch.uint8, "half": torch.half, "float32": torch.float32}
 
@@ -42,7 +46,7 @@ class State:
 
     labels: list[int]  # labels of the objects, in the order of the channels
     frames: dict[int, Stored] = field(default_factory=dict)  # probabilities by frame
-    memory: list[Given] = field(default_factory=list)  # in the order in which masks were given
+    memory: list[Given] = field(default_factory=list)  # given frames, in the order in which masks were given
     # frames given since the last complete round, with their probabilities before
     pending: dict[int, Stored | None] = field(default_factory=dict)
 
@@ -126,20 +130,45 @@ class ProbabilityStore:
         return Path(self._folder.name) / f"{number}.npy"
 
 
-class QueryCache:
-    """Cache of encoded frames with a limit of bytes; it removes the farthest frame first."""
+class EncodedVideo:
+    """The frames of a video as the network's input, and as queries, which are cached.
 
-    def __init__(self, budget: int) -> None:
+    Args:
+        frames: normalised frames `3 x H x W` of one size.
+        propagation: the network of the engine.
+        budget: limit of bytes of the cache; beyond it, the frame farthest from the new one is removed.
+
+    Attributes:
+        size: (H, W) of the frames.
+        padding: padding of the frames to multiples of 16.
+    """
+
+    def __init__(self, frames: Sequence[Tensor], propagation: FramePropagation, budget: int) -> None:
+        self.frames = frames
+        self.propagation = propagation
         self.budget = budget
+        height, width = frame_tensor(frames[0]).shape[1:]
+        self.size = height, width
+        self.padding = padding_for(height, width)
         self.queries: dict[int, Query] = {}
 
-    def get(self, frame: int, encode: Callable[[], Query]) -> Query:
-        """Return the encoding of a frame, from the cache or from `encode`."""
-        if frame in self.queries:
-            return self.queries[frame]
-        query = self.queries[frame] = encode()
+    def image(self, index: int) -> Tensor:
+        """Return a frame as the network's input, `1 x 3 x H x W`; raise InputError for another size."""
+        frame = frame_tensor(self.frames[index])
+        if tuple(frame.shape[1:]) != self.size:
+            raise InputError(
+                f"frame {index} is {frame.shape[2]} x {frame.shape[1]}, the first one {self.size[1]} x "
+                f"{self.size[0]}: give frames of one size."
+            )
+        return self.propagation.image(frame, self.padding)
+
+    def query(self, index: int, image: Tensor) -> Query:
+        """Return the encoding of a frame from the cache, or encode its `image`."""
+        if index in self.queries:
+            return self.queries[index]
+        query = self.queries[index] = self.propagation.network.encode_query(image)
         size = sum(each.nbytes for each in tree_leaves(query) if isinstance(each, Tensor))
         most = self.budget // size  # all frames have the same size
         while len(self.queries) > most:
-            del self.queries[max(self.queries, key=lambda other: abs(other - frame))]
+            del self.queries[max(self.queries, key=lambda other: abs(other - index))]
         return query
