@@ -33,11 +33,11 @@ def prepare_for_inference(network: Network, device: torch.device, amp: bool = Fa
     dtype = amp_dtype(device) if amp else next(network.parameters()).dtype
     fold_batch_norm(network.eval().requires_grad_(False))
     if device.type == "cpu":  # Numba is imported only where it is used: that takes time
-        from model.fast_inference.top_k_read import quickest_read
+        from model.fast_inference.top_k_read import fastest_read
         from model.fast_inference.winograd import use_winograd
 
         if isinstance(network, PropagationNetwork):
-            network.read_memory = quickest_read
+            network.read_memory = fastest_read
         if uses_winograd(dtype):
             use_winograd(network, dtype)
     network.to(device, dtype).to(memory_format=torch.channels_last)

@@ -37,7 +37,7 @@ BITS: dict[torch.dtype, tuple[torch.dtype, type]] = {  # integers of the same si
     torch.float32: (torch.int32, np.uint32),
     torch.bfloat16: (torch.int16, np.uint16),
 }
-UPPER = np.uint32(16)  # a bfloat16 is the upper half of a float32
+UPPER = np.uint32(16)  # bits to shift by, since a bfloat16 is the upper half of a float32
 BELOW_HALF, ODD = np.uint32(0x7FFF), np.uint32(1)
 
 
@@ -61,7 +61,7 @@ def bits_of(x: Tensor) -> NDArray[np.generic]:
     return x.view(integers).numpy().view(unsigned)
 
 
-def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
+def _matrix_product(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
     """Return a function that multiplies a matrix with the columns or rows of a rectangle of blocks.
 
     A block is LANES numbers.
@@ -109,20 +109,20 @@ def _combination(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
 
 
 @cache
-def input_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
-    """Return the loop that transforms input tiles by B to the Winograd domain; see `_combined_windows`."""
+def input_transform(tile: Tile, dtype: torch.dtype) -> Kernel:
+    """Return the loop that transforms input tiles by B to the Winograd domain; see `_window_transform`."""
     b_rows, b_columns = (matrices(POINTS[outputs])[2] for outputs in tile)
-    return _combined_windows(tile, b_rows, b_columns, 1, dtype)
+    return _window_transform(tile, b_rows, b_columns, 1, dtype)
 
 
 @cache
-def gradient_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
-    """Return the loop that transforms output-tile gradients by A' to the Winograd domain."""
+def gradient_transform(tile: Tile, dtype: torch.dtype) -> Kernel:
+    """Return the loop that transforms output-tile gradients by A^T to the Winograd domain."""
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
-    return _combined_windows(tile, a_rows.T, a_columns.T, 0, dtype)
+    return _window_transform(tile, a_rows.T, a_columns.T, 0, dtype)
 
 
-def _combined_windows(
+def _window_transform(
     tile: Tile, of_rows: Matrix, of_columns: Matrix, reach: int, dtype: torch.dtype
 ) -> Kernel:
     """Return the loop that transforms the rows and columns of the window around each tile.
@@ -140,13 +140,13 @@ def _combined_windows(
     down, across = of_rows.shape[1], of_columns.shape[1]
     inside, squares = down * across, len(of_rows) * len(of_columns)
     most = max(inside, squares, len(of_rows) * across)
-    first_sums = _combination(of_rows, across, True)
-    then_sums = _combination(of_columns, len(of_rows), False)
+    transform_down = _matrix_product(of_rows, across, True)
+    transform_across = _matrix_product(of_columns, len(of_rows), False)
     place, widened, rounded = _inlined(tile, dtype)
 
-    def combine(x: Any, first: int, combined: Any) -> None:
+    def transform_windows(x: Any, first: int, transformed: Any) -> None:
         _, height, width, channels = x.shape
-        tiles = combined.shape[1]
+        tiles = transformed.shape[1]
         for chunk in prange((tiles + TILES - 1) // TILES):
             bits, lines = np.empty(most * LANES, np.uint32), np.empty(most * LANES, np.float32)
             square = bits.view(np.float32)
@@ -162,18 +162,18 @@ def _combined_windows(
                         else:
                             for c in range(LANES):
                                 bits[to + c] = 0
-                    first_sums(square, lines)
-                    then_sums(lines, square)
+                    transform_down(square, lines)
+                    transform_across(lines, square)
                     for i in range(squares):
                         for c in range(LANES):
-                            combined[i, tile, channel + c] = rounded(bits[i * LANES + c])
+                            transformed[i, tile, channel + c] = rounded(bits[i * LANES + c])
 
     numbers = from_dtype(np.dtype(BITS[dtype][1]))
-    return compiled(combine, numbers[:, :, :, ::1], types.intp, numbers[:, :, ::1])
+    return compiled(transform_windows, numbers[:, :, :, ::1], types.intp, numbers[:, :, ::1])
 
 
 @cache
-def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
+def output_transform(tile: Tile, dtype: torch.dtype) -> Kernel:
     """Return the loop that transforms the products of tiles by A to outputs, and adds the bias.
 
     Its arguments are the bits of the products `P x tiles x O`, the index of the first tile, the bias `O`, and
@@ -183,11 +183,11 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
     a_rows, a_columns = (matrices(POINTS[outputs])[0] for outputs in tile)
     around = columns + 2
     squares = (rows + 2) * around
-    first_sums = _combination(a_rows, around, True)
-    then_sums = _combination(a_columns, rows, False)
+    transform_down = _matrix_product(a_rows, around, True)
+    transform_across = _matrix_product(a_columns, rows, False)
     place, widened, rounded = _inlined(tile, dtype)
 
-    def combine(products: Any, first: int, bias: Any, result: Any) -> None:
+    def transform_products(products: Any, first: int, bias: Any, result: Any) -> None:
         _, height, width, channels = result.shape
         tiles = products.shape[1]
         for chunk in prange((tiles + TILES - 1) // TILES):
@@ -200,8 +200,8 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
                     for i in range(squares):
                         for c in range(LANES):
                             bits[i * LANES + c] = widened(products[i, tile, channel + c])
-                    first_sums(square, lines)
-                    then_sums(lines, square)
+                    transform_down(square, lines)
+                    transform_across(lines, square)
                     for i in range(min(rows, height - top)):
                         for j in range(min(columns, width - left)):
                             at_block = (i * columns + j) * LANES
@@ -212,7 +212,7 @@ def product_sums(tile: Tile, dtype: torch.dtype) -> Kernel:
 
     numbers = from_dtype(np.dtype(BITS[dtype][1]))
     biases, results = types.float32[::1], numbers[:, :, :, ::1]
-    return compiled(combine, numbers[:, :, ::1], types.intp, biases, results)
+    return compiled(transform_products, numbers[:, :, ::1], types.intp, biases, results)
 
 
 def _inlined(tile: Tile, dtype: torch.dtype) -> tuple[Any, Any, Any]:

@@ -87,10 +87,10 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
     return weighted_values(best[None, :count], where[None, :count], memory_value).float()
 
 
-def quickest_read(
+def fastest_read(
     memory_key: Tensor, memory_value: Tensor, query_key: Tensor, *, top_k: int | None, **options: Any
 ) -> Tensor:
-    """Read the memory of one object in the quickest way on its device, see `model.memory.read`."""
+    """Read the memory of one object in the fastest way on its device, see `model.memory.read`."""
     if top_k is not None and options.get("km_sigma") is None and query_key.device.type == "cpu":
         return top_k_read(memory_key, memory_value, query_key, top_k)
     return read(memory_key, memory_value, query_key, top_k=top_k, **options)

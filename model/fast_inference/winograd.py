@@ -22,9 +22,9 @@ from model.fast_inference.tile_kernels import (
     TAPS,
     Tile,
     bits_of,
-    input_sums,
+    input_transform,
     matrices,
-    product_sums,
+    output_transform,
 )
 from model.modules import ALL, PartialConv2d
 
@@ -52,7 +52,7 @@ class WinogradConv2d(nn.Module):
     def __init__(self, conv: nn.Conv2d, dtype: torch.dtype, tile: Tile) -> None:
         super().__init__()
         self.tile = tile
-        input_sums(tile, dtype), product_sums(tile, dtype)  # compiles them before the first frame
+        input_transform(tile, dtype), output_transform(tile, dtype)  # compiles them before the first frame
         self.outputs = conv.out_channels
         filled = -conv.out_channels % LANES
         no_bias = torch.zeros(conv.out_channels + filled)
@@ -63,7 +63,7 @@ class WinogradConv2d(nn.Module):
         for part in parts:
             weight = conv.weight.detach()[:, part]
             weight = F.pad(weight, (0, 0, 0, 0, 0, -weight.shape[1] % LANES, 0, filled))
-            self.kernels[_key(part)] = combined_kernels(weight, tile).to(dtype)
+            self.kernels[_key(part)] = transform_kernels(weight, tile).to(dtype)
 
     def forward(self, x: Tensor, channels: slice = ALL, bias: bool = True) -> Tensor:
         """Convolve features `N x C x H x W` into `N x O x H x W`, channels last.
@@ -93,13 +93,13 @@ def convolve(x: Tensor, kernels: Tensor, tile: Tile, bias: NDArray[np.float32]) 
     # not a view: in training, each in-place operation on a view costs copies in the backward pass
     result = torch.empty(images, len(bias), height, width, dtype=x.dtype, memory_format=torch.channels_last)
     y = bits_of(result.permute(0, 2, 3, 1))
-    combine_products = product_sums(tile, x.dtype)
-    for first, combined in combined_inputs(x, tile):
-        combine_products(bits_of(torch.bmm(combined, kernels)), first, bias, y)
+    transform_outputs = output_transform(tile, x.dtype)
+    for first, transformed in transform_inputs(x, tile):
+        transform_outputs(bits_of(torch.bmm(transformed, kernels)), first, bias, y)
     return result
 
 
-def combined_inputs(x: Tensor, tile: Tile) -> Iterator[tuple[int, Tensor]]:
+def transform_inputs(x: Tensor, tile: Tile) -> Iterator[tuple[int, Tensor]]:
     """Yield (index of the first tile, transformed inputs `P x tiles x C`) of bands of tiles.
 
     Args:
@@ -114,19 +114,19 @@ def combined_inputs(x: Tensor, tile: Tile) -> Iterator[tuple[int, Tensor]]:
     at_once = max(1, BAND_BYTES // (count * inputs * x.element_size()))
     at_once = math.ceil(tiles / math.ceil(tiles / at_once))  # bands of equal size
     for first in range(0, tiles, at_once):
-        combined = x.new_empty(count, min(at_once, tiles - first), inputs)
-        input_sums(tile, x.dtype)(bits_of(x), first, bits_of(combined))
-        yield first, combined
+        transformed = x.new_empty(count, min(at_once, tiles - first), inputs)
+        input_transform(tile, x.dtype)(bits_of(x), first, bits_of(transformed))
+        yield first, transformed
 
 
-def combined_kernels(weight: Tensor, tile: Tile) -> Tensor:
+def transform_kernels(weight: Tensor, tile: Tile) -> Tensor:
     """Transform the kernels `O x C x 3 x 3` of a convolution for tiles of P products: `P x C x O`."""
     outputs, inputs = weight.shape[:2]
     taps = weight.transpose(0, 1).reshape(inputs * outputs, -1)  # C*O x 9
-    return (kernel_sums(tile).to(weight.dtype) @ taps.T).view(-1, inputs, outputs)
+    return (kernel_transform(tile).to(weight.dtype) @ taps.T).view(-1, inputs, outputs)
 
 
-def kernel_sums(tile: Tile) -> Tensor:
+def kernel_transform(tile: Tile) -> Tensor:
     """Return the transform of a kernel's taps for a tile of P products, G along both axes: `P x 9`."""
     of_rows, of_columns = (matrices(POINTS[outputs])[1] for outputs in tile)
     return torch.from_numpy(np.kron(of_rows, of_columns))

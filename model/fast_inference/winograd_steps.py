@@ -1,8 +1,8 @@
 """Winograd convolutions with gradients, for training steps in float32 on a CPU.
 
 The gradient of the inputs is a convolution of the outputs' gradient with kernels rotated by 180 degrees. The
-gradient of the kernels is the sum over all tiles of the products of transformed inputs with A' dy,
-transformed by G'.
+gradient of the kernels is the sum over all tiles of the products of transformed inputs with A^T dy,
+transformed by G^T.
 """
 
 import math
@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from model.fast_inference.tile_kernels import LANES, TAPS, Tile, bits_of, gradient_sums
-from model.fast_inference.winograd import combined_inputs, convolve, is_suited, kernel_sums
+from model.fast_inference.tile_kernels import LANES, TAPS, Tile, bits_of, gradient_transform
+from model.fast_inference.winograd import convolve, is_suited, kernel_transform, transform_inputs
 from model.modules import ALL, PartialConv2d
 
 TILE: Tile = (4, 4)
@@ -53,7 +53,7 @@ class WinogradConvolution(torch.autograd.Function):
         """Convolve `N x H x W x C` by kernels `O x C x 3 x 3`; return `N x O x H x W`, all float32."""
         ctx.save_for_backward(x, weight)
         added = x.new_zeros(len(weight)) if bias is None else bias.detach()
-        return convolve(x, combined(weight, turned=False).transpose(1, 2), TILE, added.numpy())
+        return convolve(x, transform_weight(weight, turned=False).transpose(1, 2), TILE, added.numpy())
 
     @staticmethod
     @once_differentiable
@@ -65,7 +65,8 @@ class WinogradConvolution(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             if ctx.needs_input_grad[0]:
                 no_bias = np.zeros(x.shape[3], np.float32)
-                of_x = convolve(gradient, combined(weight, turned=True), TILE, no_bias).permute(0, 2, 3, 1)
+                turned = transform_weight(weight, turned=True)
+                of_x = convolve(gradient, turned, TILE, no_bias).permute(0, 2, 3, 1)
             if ctx.needs_input_grad[1]:
                 of_weight = weight_gradient(x, gradient)
             if ctx.needs_input_grad[2]:
@@ -95,15 +96,15 @@ def is_gain(x: Tensor) -> bool:
     return tiles >= LEAST_TILES and in_float32 and x.device.type == "cpu"
 
 
-def combined(weight: Tensor, turned: bool) -> Tensor:
+def transform_weight(weight: Tensor, turned: bool) -> Tensor:
     """Transform kernels `O x C x 3 x 3`, if `turned` rotated by 180 degrees, to `P x O x C`.
 
     The next call in the same thread overwrites the result.
     """
-    sums = kernel_sums(TILE).to(weight.dtype)  # P x 9
+    transform = kernel_transform(TILE).to(weight.dtype)  # P x 9
     taps = weight.permute(2, 3, 0, 1).reshape(TAPS * TAPS, -1)  # 9 x O*C
-    result = kept_memory("kernels", len(sums), *weight.shape[:2])
-    torch.mm(sums.flip(1) if turned else sums, taps, out=result.flatten(1))
+    result = kept_memory("kernels", len(transform), *weight.shape[:2])
+    torch.mm(transform.flip(1) if turned else transform, taps, out=result.flatten(1))
     return result
 
 
@@ -114,13 +115,13 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
         x: input of the convolution, `N x H x W x C`.
         gradient: gradient of its result, `N x H x W x O`.
     """
-    sums = kernel_sums(TILE).to(x.dtype)  # P x 9
-    of_products = kept_memory("gradient", len(sums), gradient.shape[3], x.shape[3])
-    for first, inputs in combined_inputs(x, TILE):  # P x tiles x C
+    transform = kernel_transform(TILE).to(x.dtype)  # P x 9
+    of_products = kept_memory("gradient", len(transform), gradient.shape[3], x.shape[3])
+    for first, inputs in transform_inputs(x, TILE):  # P x tiles x C
         results = x.new_empty(*inputs.shape[:2], gradient.shape[3])
-        gradient_sums(TILE, x.dtype)(bits_of(gradient), first, bits_of(results))
+        gradient_transform(TILE, x.dtype)(bits_of(gradient), first, bits_of(results))
         of_products.baddbmm_(results.transpose(1, 2), inputs, beta=1 if first else 0)
-    of_taps = sums.T @ of_products.transpose(0, 1)  # O x 9 x C, channels last
+    of_taps = transform.T @ of_products.transpose(0, 1)  # O x 9 x C, channels last
     return of_taps.unflatten(1, (TAPS, TAPS)).permute(0, 3, 1, 2)
 
 

@@ -131,7 +131,7 @@ def time_read(
     frames: int, grid: Sequence[int], top_k: int, turns: int, device: torch.device = CPU
 ) -> tuple[Timing, float]:
     """Time our read and the plain one on the same random memory; also return their largest difference."""
-    from model.fast_inference.top_k_read import quickest_read  # imports Numba
+    from model.fast_inference.top_k_read import fastest_read  # imports Numba
 
     torch.manual_seed(0)
     positions = frames * grid[0] * grid[1]
@@ -146,7 +146,7 @@ def time_read(
         return readout
 
     def ours(_: int) -> Tensor:
-        return finished(quickest_read(key, value, query, width=grid[1], top_k=top_k))
+        return finished(fastest_read(key, value, query, width=grid[1], top_k=top_k))
 
     def plain(_: int) -> Tensor:
         return finished(plain_read(keys, values, queries, top_k))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model import memory
-from model.fast_inference.top_k_read import BLOCK, LANES, quickest_read, top_k_read
+from model.fast_inference.top_k_read import BLOCK, LANES, fastest_read, top_k_read
 from model.memory import read, to_map, to_rows
 from model.memory_bank import MemoryBank
 from tests.conftest import GOLDEN
@@ -70,7 +70,7 @@ def test_the_fast_read_equals_the_plain_read_for_any_sizes(positions, queries, k
 @pytest.mark.parametrize(("km_sigma", "top_k"), [(None, 20), (7.0, 20), (None, None)])
 def test_a_memory_bank_reads_the_same_with_any_options(km_sigma, top_k):
     key, value, query = drawn(60, 60)
-    bank = MemoryBank(top_k, km_sigma, None, read=quickest_read)
+    bank = MemoryBank(top_k, km_sigma, None, read=fastest_read)
     bank.write(key, value, time=0, permanent=True)
     expected = read(key, value, query, width=10, top_k=top_k, km_sigma=km_sigma)
     torch.testing.assert_close(bank.read(query, 10, slice(0, 1)), expected)
