@@ -19,7 +19,7 @@ from util.hyper_para import training_settings
 from util.ranks import Ranks
 from util.stages import STAGES, max_jump_at
 
-SCRATCH_SAMPLES = 8  # at most, that normalise a start without ImageNet weights
+SCRATCH_SAMPLES = 8  # largest number of samples that set batch-norm statistics without ImageNet weights
 
 
 def main() -> None:

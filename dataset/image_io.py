@@ -39,7 +39,7 @@ BROKEN = (
     struct.error,
     Image.DecompressionBombError,
 )
-DEEP = 16  # bits per channel that only grey pictures keep in Pillow
+DEEP = 16  # bits per channel of deep pictures; Pillow keeps them only when grey
 
 
 def normalise(image: NDArray[np.uint8]) -> Tensor:
@@ -77,7 +77,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             if image.format == "TIFF" and _orientation(image) != 1:  # Pillow turns only some of them
-                raise InputError(f"{path} is a TIFF that lies on its side or is mirrored: save it upright.")
+                raise InputError(f"{path} is a rotated or mirrored TIFF: save it upright.")
             yield image
     except InputError:
         raise

@@ -9,7 +9,7 @@ from dataset.video_folders import Given, Protocol
 from dataset.yv_test_dataset import YOUTUBE_VOS, youtube_folders
 from util.data_roots import DAVIS_2017, YOUTUBE
 
-LONG_VIDEO_MEMORY = 50  # frames; without a limit, videos of thousands of frames become slower and slower
+LONG_VIDEO_MEMORY = 50  # frames in memory; without a limit, long videos become slower and slower
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Preset:
 
     root: Path  # default folder of the data
     splits: Mapping[str, Folders]  # folders of each split; the first split is the default
-    protocol: Protocol  # of the evaluation
+    protocol: Protocol  # protocol of the evaluation
     memory_frames: int = 0  # limit of the permanent memory; 0 for none
-    zip_folder: str = ""  # around the videos in the archive for the server; empty for none
+    zip_folder: str = ""  # folder around the videos in the archive for the server; empty for none
 
 
 def _plain(folder: str) -> Folders:

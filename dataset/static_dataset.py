@@ -41,7 +41,7 @@ FRAME_JITTER = JitterRange(0.1, 0.05, 0.05)
 WARP_CHANCE = 1 / 3
 
 MASK_SUFFIX = ".png"
-ASPECT_TOLERANCE = 0.02  # a mask may have another resolution than its picture, but not another aspect ratio
+ASPECT_TOLERANCE = 0.02  # share by which the aspect ratios of a mask and its picture may differ
 
 
 class StaticDataset(SampleSet):

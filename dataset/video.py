@@ -21,7 +21,7 @@ from util.errors import InputError
 
 log = logging.getLogger(__name__)
 
-FITTED_PIXELS = 2  # a mask is resized to its frame, with a warning, up to this difference per side
+FITTED_PIXELS = 2  # largest difference per side up to which a mask is resized to its frame, with a warning
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Frame:
 
     name: str  # file name of the result, without suffix
     image: Tensor  # 3 x h x w, normalised, at working size
-    mask: Tensor | None  # h x w labels (uint8) given on this frame
+    mask: Tensor | None  # h x w labels (uint8) given on this frame; None without
     picture: NDArray[np.uint8]  # H x W x 3, as read; the result has its size
 
     @property

@@ -39,7 +39,7 @@ def check_video(video: Video, scored: bool = False) -> None:
         check_masks(others, size)
         if others:
             log.warning(
-                "%s: ground truth %s (%d such): fitted to the frames for the score.",
+                "%s: ground truth %s (files of another size: %d): resized to the frames for the score.",
                 *(video.name, sizes_of(others[0], image_size(others[0]), size), len(others)),
             )
     new_objects(video, size)

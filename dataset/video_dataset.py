@@ -156,8 +156,8 @@ def _assign_masks(masks: Path, names: Sequence[str], chosen: Sequence[int]) -> d
     left_out = [file for index, file in found.items() if index not in position_of]
     if len(left_out) == len(files):
         raise InputError(
-            f"{left_out[0]} ({len(left_out)} such) belongs to no chosen frame: --start, --end, --every "
-            f"choose {names[chosen[0]]} to {names[chosen[-1]]}."
+            f"{left_out[0]} belongs to no chosen frame (masks without a chosen frame: {len(left_out)}): "
+            f"--start, --end, --every choose {names[chosen[0]]} to {names[chosen[-1]]}."
         )
     if left_out:
         log.warning(

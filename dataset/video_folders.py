@@ -72,7 +72,8 @@ def folder_videos(
         unknown = [name for name in names if name not in with_pictures]
         if unknown:
             raise InputError(
-                f"{subset} lists {unknown[0]} ({len(unknown)} such), and {images} has no folder of this name."
+                f"{subset} lists {unknown[0]}, which has no folder in {images} (videos without a folder: "
+                f"{len(unknown)})."
             )
     elif without := set(with_pictures) - set(names):
         log.info("%d videos of %s are left out: they have no masks in %s.", len(without), images, masks)

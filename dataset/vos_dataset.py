@@ -40,8 +40,8 @@ SHARED_JITTER = JitterRange(0.1, 0.03, 0.03)
 GREY_CHANCE = 0.05
 FRAME_AFFINE = AffineRange(degrees=15, shear=10)
 FRAME_JITTER = JitterRange(0.01, 0.01, 0.01)
-TRIES = 5  # draws per sample to find frames with an object
-NAMED = 20  # videos that a warning names
+TRIES = 5  # most draws per sample to find frames with an object
+NAMED = 20  # most videos that a warning names
 
 # BL30K, in pixels of the crop: objects up to BL_TINY on the first frame are left out, and objects up to
 # BL_SMALL that reach BL_STAYS_SMALL on another frame.

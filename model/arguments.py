@@ -14,7 +14,7 @@ from util.errors import InputError
 
 Array = Tensor | NDArray[Any]
 
-LARGEST_LABEL = torch.iinfo(torch.int32).max  # of a label map in the results
+LARGEST_LABEL = torch.iinfo(torch.int32).max  # largest label that a resulting label map can hold
 ROUNDING = 1e-3  # tolerance of probabilities outside [0, 1], from resizing or half precision
 OPTIONAL = {"top_k", "max_memory_frames", "objects_at_once"}  # counts that may be None, for no limit
 

@@ -67,7 +67,7 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: str | Path)
     others = [kind for kind in KINDS.values() if kind.sign in state]
     if others and wanted not in others:
         raise InputError(
-            f"{source} is of the {others[0].title}, which is given as {others[0].flag}: give weights of the "
+            f"{source} holds weights of the {others[0].title} (flag {others[0].flag}): give weights of the "
             f"{wanted.title} here."
         )
     ours, theirs = (

@@ -22,8 +22,8 @@ from model.padding import Padding, pad, padding_for
 from util.errors import InputError
 
 STRIDE = 16  # pixels per grid cell
-TOP_MATCHES = 5  # a match is the centre of mass of up to this many best cells ...
-NEAR = 1  # ... within this distance of the best one, in cells
+TOP_MATCHES = 5  # a match is the centre of mass of up to this many best cells near the best one
+NEAR = 1  # largest distance of these cells from the best one, in cells
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHUNK_NUMBERS = 1 << 23  # affinities computed at once on a CPU (32 MB in float32)
-GPU_CHUNK_NUMBERS = 1 << 26  # on a GPU; smaller chunks do not fill it
+GPU_CHUNK_NUMBERS = 1 << 26  # affinities computed at once on a GPU; smaller chunks do not fill it
 GROUP = 16  # memory positions per group in `k_best`
 
 

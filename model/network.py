@@ -29,7 +29,7 @@ class Query(NamedTuple):
     """An encoded query frame, shared by all its objects."""
 
     key: Tensor  # B x (h*w) x 128, h = H/16, w = W/16
-    grid: tuple[int, int]  # h, w
+    grid: tuple[int, int]  # (h, w) of the feature maps
     decoder: DecoderFrame
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from util.errors import InputError
 
 HOST = socket.gethostname().replace(".", "-")
-TEMPORARY = re.compile(r"\..*\.[^.]*\.\d+\.part(\.[^.]*)?")  # of `atomic_path`: host and process
-NAME_BYTES = 255  # limit of a file's name
+TEMPORARY = re.compile(r"\..*\.[^.]*\.\d+\.part(\.[^.]*)?")  # names from `atomic_path`, with host and process
+NAME_BYTES = 255  # limit of a file's name in bytes
 QUIET = 120  # seconds without a write after which a temporary file is a leftover
 
 

@@ -21,7 +21,7 @@ SAME_WHEN_RESUMED = (
 
 SEED_HELP = "seed of all random numbers (default: %(default)s)"
 CROP_HELP = "side of a sample in pixels (default: %(default)s)"
-OWN_DATA = {  # flags of the user's own data: stage that trains on it, and help text
+OWN_DATA = {  # for each flag of the user's own data: the stage that trains on it, and its help text
     "pictures": (0, "own pictures x.jpg with masks x.png, in ROOT or in folders in it"),
     "videos": (2, "own videos, with JPEGImages/<video> and Annotations/<video> in ROOT"),
 }
@@ -192,7 +192,7 @@ def _stage_help() -> str:
 
 def _run_name(text: str) -> str:
     if not re.fullmatch(r"[\w.-]+", text):
-        raise argparse.ArgumentTypeError(f"'{text}' has more than letters, digits, '_', '-' and '.' in it")
+        raise argparse.ArgumentTypeError(f"'{text}' has characters beside letters, digits, '_', '-' and '.'")
     return text
 
 

@@ -2,8 +2,8 @@
 
 CLICK_MODEL = "efficientsam:10m"
 FIND_MODEL = "yoloworld:latest"
-GRAB_CUT = "grabcut"  # instead of a model: GrabCut answers clicks
-MEGABYTES = {  # of weights, as osam's page states them
+GRAB_CUT = "grabcut"  # stands for GrabCut, which answers clicks without a model
+MEGABYTES = {  # sizes of weights, as osam's page states them
     "efficientsam:10m": 40,
     "efficientsam:latest": 100,
     "sam:100m": 100,

@@ -10,7 +10,7 @@ from util.errors import InputError
 from util.files import atomic_path
 
 SETTINGS_FILE = ".settings.json"
-UNREADABLE = re.compile(r"[0-9a-f]{16,}$|[\[{]")  # digests, and long lists
+UNREADABLE = re.compile(r"[0-9a-f]{16,}$|[\[{]")  # values that a message leaves out: digests and lists
 
 
 def read_record(folder: Path, advice: str) -> dict[str, Any] | None:

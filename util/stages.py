@@ -39,7 +39,7 @@ STAGES = (
     Stage(4, 150_000, (125_000,), data="YouTubeVOS and DAVIS"),
 )
 
-FIRST_JUMP = 5  # frames, in the first and last epochs
+FIRST_JUMP = 5  # largest gap between frames in the first and last epochs
 
 
 def max_jump_at(stage: Stage, epoch: int, epochs: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-SHELL_STATUS = 128  # plus a signal: how shells count the exit status of a process that it ended
+SHELL_STATUS = 128  # added to a signal's number: the exit status of a process that the signal ended
 RAISED_AGAIN = 0.05  # seconds after which a lost exception is raised again
 
 

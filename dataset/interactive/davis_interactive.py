@@ -27,7 +27,7 @@ class TrackSequence:
     annotations: tuple[Path, ...]  # label map of each frame
     frames: tuple[Path, ...]  # picture of each frame; empty when the data set has no pictures of the sequence
     size: tuple[int, int]  # (H, W) of all frames
-    labels: tuple[int, ...]  # of the objects, rising
+    labels: tuple[int, ...]  # labels of the objects, rising
     merged: bool  # whether all labels above 0 are one object
     scribbles: Mapping[int, dict[str, Any]]  # content of the scribble files by number
 

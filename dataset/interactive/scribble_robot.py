@@ -19,12 +19,12 @@ from skimage.morphology import disk, medial_axis
 
 Scribble = dict[str, Any]  # {"path": [[x, y], ...] in 0..1, "object_id": label}, see `scribbles.py`
 
-SMOOTHING = 0.1  # of the square root of an error's area: radius of the disk that opens it
-LARGEST_RADIUS = 16  # pixels
-SHRINK = 0.9
-FEWEST_PIXELS = 4  # of the smallest part of the axis that is drawn
-CURVE_POINTS = 1000
-DECIMALS = 5  # of positions, which are shares of the frame's size
+SMOOTHING = 0.1  # radius of the opening disk, relative to the square root of an error's area
+LARGEST_RADIUS = 16  # largest radius of the disk, in pixels
+SHRINK = 0.9  # factor of the radius while nothing is left
+FEWEST_PIXELS = 4  # least pixels of a part of the axis that gets a scribble
+CURVE_POINTS = 1000  # points of a scribble
+DECIMALS = 5  # decimals of relative positions
 
 
 def robot_scribbles(

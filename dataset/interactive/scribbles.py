@@ -18,8 +18,8 @@ from skimage.draw import line
 
 from util.errors import InputError
 
-NONE = -1  # where there is no scribble
-STROKE_WIDTH = 3  # pixels of a user's stroke, and of a thin line that `sides` has widened
+NONE = -1  # value of pixels without a scribble
+STROKE_WIDTH = 3  # width in pixels of a user's stroke, and of a thin line that `sides` has widened
 
 
 def no_scribbles(size: tuple[int, int]) -> NDArray[np.int32]:

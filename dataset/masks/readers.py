@@ -25,8 +25,8 @@ PALETTE_MODES = {"P", "PA"}
 COLOUR_MODES = {"RGB", "RGBA"}
 ALPHA_MODES = {"LA", "PA"}
 LOSSLESS_FORMATS = {"PNG", "BMP", "GIF", "TIFF"}
-LOSSY_COMPRESSIONS = {"jpeg", "tiff_jpeg", "webp"}  # of TIFF
-STRETCHED = {"L;2": 85, "L;4": 17}  # what Pillow multiplies the numbers of PNGs of 2 and 4 bits with
+LOSSY_COMPRESSIONS = {"jpeg", "tiff_jpeg", "webp"}  # compressions in a TIFF that change pixels
+STRETCHED = {"L;2": 85, "L;4": 17}  # factors by which Pillow multiplies the numbers of PNGs of 2 and 4 bits
 BLACK = (0, 0, 0)
 WHITE_16 = 65535
 

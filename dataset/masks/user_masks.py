@@ -21,9 +21,9 @@ from util.palette import full_palette
 log = logging.getLogger(__name__)
 
 MOST_OBJECTS = 255
-FEWEST_THIN = 4  # objects; with fewer, they are small objects and no soft edge
+FEWEST_THIN = 4  # least thin objects that mean a soft edge; fewer are small objects
 SQUARE = np.ones((3, 3), np.uint8)
-LISTED = 60  # objects in a message
+LISTED = 60  # most objects that a message lists
 ADVICE = "draw with a hard pencil, without smoothing, do not scale the mask, and save it as PNG"
 
 
@@ -58,7 +58,7 @@ class UserLabels:
             found |= dict.fromkeys(counts)
             if len(found) > MOST_OBJECTS:
                 raise InputError(
-                    f"{path} brings the number of colours above {MOST_OBJECTS}, and each is an object: "
+                    f"with {path} there are more than {MOST_OBJECTS} colours, and each colour is one object: "
                     f"{ADVICE}."
                 )
             _check_edges(path, ids, counts, coloured)
@@ -66,8 +66,8 @@ class UserLabels:
                 full.append(path)
         if full:
             log.warning(
-                "mask %s shows no background (%d such): all its colours are objects; paint the background "
-                "black if that is wrong.",
+                "mask %s shows no background (masks without background: %d): all its colours are objects; "
+                "paint the background black if that is wrong.",
                 *(full[0], len(full)),
             )
         if not coloured:

@@ -15,13 +15,13 @@ Motion = Callable[[float], float]  # a quantity as a function of the time
 Picture = NDArray[np.uint8]
 
 FOCAL = 2.5  # focal length; a smaller one gives a stronger perspective
-GRID = 8  # the map from frame to texture is smooth, so it is computed at every eighth pixel
+GRID = 8  # pixels between the points where the smooth map from frame to texture is computed
 REACH = 1.2  # extent of a bent object relative to its square
 SHUTTER = 0.5  # exposure time as a share of the time between frames
 BLUR_STEP = 2.5  # pixels of motion between two exposures of a frame
-MAX_EXPOSURES = 7  # per frame
-BACKGROUND_SIZE = 1.5  # relative to the frame, so that the camera can move
-UNEVEN = 0.2  # share of the light that a corner far from it loses
+MAX_EXPOSURES = 7  # most exposures of a frame
+BACKGROUND_SIZE = 1.5  # size relative to the frame, so that the camera can move
+UNEVEN = 0.2  # share of the light that is lost far from the middle of the light
 GRAIN_MARGIN = 64  # pixels by which the grain is larger than the frame: each frame shows another part
 
 
@@ -41,7 +41,7 @@ class SyntheticObject:
 
     colour: Picture  # n x n x 3 texture
     alpha: Picture  # n x n opacity of the outline
-    radius: float  # at depth 1
+    radius: float  # radius at depth 1
     paths: tuple[Motion, ...]  # x, y (from the middle), depth, roll, pitch, yaw (radians)
     bends: NDArray[np.float64]  # k x 6 waves: direction x, y, shift x, y, radians per frame, phase
 
@@ -120,7 +120,7 @@ class Scene:
     width: int
     objects: list[SyntheticObject]
     background: Picture
-    camera: tuple[Motion, ...]  # of the background: pan x, y (in heights), zoom and rotation (radians)
+    camera: tuple[Motion, ...]  # over the background: pan x, y (in heights), zoom and rotation (radians)
     light: tuple[Motion, ...]  # x, y, strength and warmth
     grain: NDArray[np.int16]
 

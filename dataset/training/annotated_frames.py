@@ -28,24 +28,24 @@ from dataset.training.transforms import (
 )
 from dataset.video import Video
 
-SHARED_ZOOM = (0.7, 1.2)  # relative to the scale at which the video will be segmented
-FRAME_TURN, FRAME_SHEAR = 10, 5  # degrees, to each side
-FRAME_SCALE = 0.1  # smaller to larger
-FRAME_SHIFT = 0.1  # share of the crop, to each side
-CALM_CHANCE = 0.5  # that an item changes little from frame to frame, and is not bent
-CALM_PART = (0.1, 0.5)  # share of the usual changes
-MISTAKEN_CHANCE = 0.7  # that the second frame's memory has mistakes in its masks
+SHARED_ZOOM = (0.7, 1.2)  # range of an item's scale, relative to the scale at which videos are segmented
+FRAME_TURN, FRAME_SHEAR = 10, 5  # largest rotation and shear per frame, in degrees to each side
+FRAME_SCALE = 0.1  # largest change of scale per frame, down or up
+FRAME_SHIFT = 0.1  # largest shift per frame to each side, as a share of the crop
+CALM_CHANCE = 0.5  # probability that an item changes little from frame to frame and is not bent
+CALM_PART = (0.1, 0.5)  # range of the factor of a calm item's changes
+MISTAKEN_CHANCE = 0.7  # probability of mistakes in the second frame's remembered masks
 CROWD = 3  # largest number of objects in a sample
 
-EDGES_CHANCE = 0.5  # of mistakes along the edges; otherwise parts are confused
-LOST_CHANCE, GAINED_CHANCE = 0.4, 0.4  # per object
+EDGES_CHANCE = 0.5  # probability of mistakes along the edges; otherwise parts change their label
+LOST_CHANCE, GAINED_CHANCE = 0.4, 0.4  # probabilities per object of losing and of gaining a part
 LOST_PART = 0.2, 0.8  # half axes of a lost part, relative to the object's width and height
 GAINED_PART = 0.1, 0.25  # half axes of a gained part, relative to the width and height of the surroundings
 AROUND = 12  # width of the surroundings in pixels
-SMALLEST = 20  # pixels of the smallest object that can lose parts
+SMALLEST = 20  # pixels of the smallest object that can lose or gain parts
 
 Layer = tuple[Picture, Mask]  # a picture and its opacity
-AnnotatedFrame = tuple[Picture, Mask]  # at working size; the mask has at least one label
+AnnotatedFrame = tuple[Picture, Mask]  # a frame and its mask with at least one label, at working size
 CutOut = tuple[Picture, Mask, tuple[float, float]]  # a frame, one object in it, centre (x, y) of its box
 
 
@@ -181,7 +181,7 @@ def misremembered(masks: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]
 
 
 def confused(labels: Mask, random: Random) -> Mask:
-    """Give parts of objects to the background or to another object, and parts of the background to them.
+    """Relabel random parts of objects and of the background.
 
     Args:
         labels: `H x W`, 0 for the background, objects from 1 on.

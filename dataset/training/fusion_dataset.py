@@ -23,12 +23,12 @@ from util.errors import InputError
 log = logging.getLogger(__name__)
 
 JITTER = JitterRange(0.1, 0.03, 0.03, 0.01)
-TRIES = 20  # at frames and crops
-OWN_TRIES = 5  # of them at the sample's own video; the others at any
-DIFFERENT_TRIES = 15  # of them insist that the two masks differ
-DIFFERENCE, LEAST_DIFFERENT = 0.1, 100  # pixels whose probabilities are further apart
+TRIES = 20  # largest number of draws for a sample
+OWN_TRIES = 5  # draws from the sample's own video; later ones are from any video
+DIFFERENT_TRIES = 15  # number of draws that require different masks
+DIFFERENCE, LEAST_DIFFERENT = 0.1, 100  # least difference of probabilities, and number of such pixels
 
-NO_OBJECT = -1  # label without pixels
+NO_OBJECT = -1  # stands for a missing second object, since no pixel has this label
 
 Choice = TypeVar("Choice")
 
@@ -73,8 +73,8 @@ class Draw:
     a: int  # first frame that masks were propagated from
     b: int  # second frame; masks were also propagated to it from a
     t: int  # frame that masks were propagated to from both; it may be a or b
-    labels: tuple[int, int]  # the second may be `NO_OBJECT`
-    place: tuple[float, float]  # position of the crop between top and bottom, left and right; 0 to 1
+    labels: tuple[int, int]  # labels of two objects; the second may be `NO_OBJECT`
+    position: tuple[float, float]  # position of the crop between top and bottom, left and right; 0 to 1
     flip: bool
 
     @property
@@ -87,8 +87,8 @@ class Draw:
 def draw(video: FusionVideo, random: Random) -> Draw | None:
     """Draw a sample of a video; return None when no frame b fits to a and t.
 
-    Each choice is uniform: the run, the frame a, an object propagated from a, a frame t that it was
-    propagated to, and a frame b that it was propagated to from a, and from which it was propagated to t.
+    Each choice is uniform: the run, the frame a, an object propagated from a, a frame t reached from a, and a
+    frame b reached from a from which t was reached too.
     """
     run = chosen(video.runs, random)
     a = chosen(run.beginnings, random)
@@ -101,8 +101,8 @@ def draw(video: FusionVideo, random: Random) -> Draw | None:
     b = chosen(seconds, random)
     others = [other for other in labels if other != label and run.reach(other, a, b, t)]
     second = chosen(others, random) if others else NO_OBJECT
-    place = random.random(), random.random()
-    return Draw(video, run, a, b, t, (label, second), place, random.random() < 0.5)
+    position = random.random(), random.random()
+    return Draw(video, run, a, b, t, (label, second), position, random.random() < 0.5)
 
 
 def chosen(choices: Sequence[Choice], random: Random) -> Choice:
@@ -177,8 +177,8 @@ class FusionDataset(SampleSet):
                 break
         if found is None:
             raise InputError(
-                f"{self.videos[index].runs[0].folder} has no two frames that masks were propagated between: "
-                "make its data with a smaller --separation or a larger --range."
+                f"{self.videos[index].runs[0].folder} has no pair of frames with masks propagated from one "
+                "to the other: make its data with a smaller --separation or a larger --range."
             )
         return found
 
@@ -195,7 +195,7 @@ class FusionDataset(SampleSet):
         padded = bordered(item, 0, max(0, side - height), 0, max(0, side - width))
         top, left = (
             round(part * max(0, length - side))
-            for part, length in zip(drawn.place, (height, width), strict=True)
+            for part, length in zip(drawn.position, (height, width), strict=True)
         )
         part = padded[top : top + side, left : left + side]
         return flipped(part) if drawn.flip else part

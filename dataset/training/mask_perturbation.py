@@ -7,11 +7,11 @@ import numpy as np
 
 from dataset.training.transforms import Mask, Random
 
-TARGET_IOU = (0.4, 0.95)  # range of the overlap below which the damage stops
-ROUNDS, CHANGES = 250, 4  # the overlap is computed after each round of changes
-SIZES = (3, 9)  # of structuring elements, in pixels
-PIXEL_CHANCE = 0.1  # that the middle pixel of a rectangle is set or cleared first
-BLOCK = 25  # rounds drawn at once; most masks need few
+TARGET_IOU = (0.4, 0.95)  # range of the overlap (IoU) below which the damage stops
+ROUNDS, CHANGES = 250, 4  # most rounds, and changes in a round; each round ends with a check of the overlap
+SIZES = (3, 9)  # range of the sides of structuring elements, in pixels
+PIXEL_CHANCE = 0.1  # probability of first setting or clearing a rectangle's middle pixel
+BLOCK = 25  # number of rounds drawn at once; most masks need few
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are excluded
 Change = Callable[[Mask, Mask], Mask]  # cv2.dilate or cv2.erode

@@ -14,23 +14,23 @@ from dataset.interactive.scribble_robot import paths_on
 from dataset.training.mask_perturbation import around, change_inside, element, random_boxes, random_elements
 from dataset.training.transforms import Mask, Random
 
-OPENING = (5, 19)  # diameter of the disk that opens an error
-LEAST_AREA = (10, 99)  # limits of the smallest area that gets a scribble, in pixels; drawn per region
-KINDS = (0.33, 0.33, 0.34)  # chances of a line along the boundary, a thinned region, curves
-SECOND_CHANCE = 0.3  # of a second scribble on a region
+OPENING = (5, 19)  # range of the diameter of the disk that opens an error, in pixels
+LEAST_AREA = (10, 99)  # range of the smallest area that gets a scribble, in pixels; drawn per region
+KINDS = (0.33, 0.33, 0.34)  # probabilities of a line along the boundary, a thinned region, curves
+SECOND_CHANCE = 0.3  # probability of a second scribble on a region
 
-MARGIN = (3, 49)  # diameter of the disk that erodes a region before its boundary is drawn
-ERASED, ERASED_SIZES = 4, (5, 9)  # number of rectangles of a line that are eroded, and size of the elements
+MARGIN = (3, 49)  # range of the diameter of the disk that erodes a region before its boundary is drawn
+ERASED, ERASED_SIZES = 4, (5, 9)  # number of rectangles in which a line is eroded, and sides of the elements
 CURVES, KEPT_CURVES, FREE_CURVES = 10, (2, 3), (2, 4)
-CURVE_POINTS = 1000  # enough that neighbouring points touch
-BEYOND = (3, 6)  # diameter of the disk that dilates a region before curves are cut to it
-LARGE_AREA, LARGE_CHANCE = 100, 0.3  # of curves anywhere in the object and the background
+CURVE_POINTS = 1000  # points of a curve, so many that neighbours touch
+BEYOND = (3, 6)  # range of the diameter of the disk that dilates a region before curves are cut to it
+LARGE_AREA, LARGE_CHANCE = 100, 0.3  # least area of a whole region with curves, and their probability
 
-ROBOT_CHANCE = 0.75
-ROBOT_SMOOTHING = 0.075  # of the square root of an error's area: radius of the disk that opens it
+ROBOT_CHANCE = 0.75  # probability of the robot's scribbles when there is a previous mask
+ROBOT_SMOOTHING = 0.075  # radius of the opening disk, relative to the square root of an error's area
 
 T = np.linspace(0, 1, CURVE_POINTS)[:, None]
-BERNSTEIN = np.concatenate([(1 - T) ** 2, 2 * T * (1 - T), T**2], axis=1)  # of a quadratic Bezier curve
+BERNSTEIN = np.concatenate([(1 - T) ** 2, 2 * T * (1 - T), T**2], axis=1)  # of quadratic Bezier curves
 LINE = np.ones((3, 3), np.uint8)
 # OpenCV's drawing of a step of a line with thickness 3: pixels at most two steps away.
 BRUSH = (np.abs(np.arange(-2, 3))[:, None] + np.abs(np.arange(-2, 3)) <= 2).astype(np.uint8)

@@ -41,11 +41,11 @@ JITTER = JitterRange(0.1, 0.03, 0.03)
 GREY_CHANCE = 0.05
 
 NO_PREVIOUS_CHANCE = 1 / 3
-OTHER_CHANCE = 3 / 4  # that another object is used, when there is a previous mask
-OTHER_SCRIBBLED_CHANCE = 1 / 2  # that it gets scribbles; otherwise its damaged mask joins the previous mask
+OTHER_CHANCE = 3 / 4  # probability of using a second object when there is a previous mask
+OTHER_SCRIBBLED_CHANCE = 1 / 2  # probability of scribbling on the second object, not adding its mask
 OTHER_TARGET_IOU = 0.6
 
-SMALL_AREA = 50 * 50  # pixels; smaller objects of LVIS are left out
+SMALL_AREA = 50 * 50  # pixels of the largest objects of LVIS that are left out
 SMALL_OTHER_AREA = 30 * 30
 
 

@@ -34,7 +34,7 @@ STATIC_FOLDERS = {
     "HRSOD_small": (5, 27),
 }
 PUBLISHED_SUBSET = Path(__file__).parents[2] / "util/yv_subset.txt"  # 3,464 videos; others have wrong masks
-ALL_VIDEOS = Path("all")  # instead of a file: all videos of YouTubeVOS
+ALL_VIDEOS = Path("all")  # stands for all videos of YouTubeVOS, instead of a file of names
 
 Pairs = list[tuple[Path, Path]]  # picture and mask
 RootAndRepeats = tuple[str, int]  # the user's folder, and draws from each of its videos or pictures per epoch
@@ -45,7 +45,7 @@ class DataSet(NamedTuple):
 
     name: str
     folder: Path
-    flag: str  # that sets its root
+    flag: str  # flag that sets the root
     named: bool  # whether the user gave the flag
     share: str  # text on its share of the published recipe
 

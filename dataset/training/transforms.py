@@ -27,7 +27,7 @@ from torchvision.transforms.v2 import functional as F
 cv2.setNumThreads(0)
 
 IMAGE_FILL = (124, 116, 104)  # the ImageNet mean colour
-ROUNDING = 1e-3  # of a level: larger than the errors of float32, which would truncate 255 to 254
+ROUNDING = 1e-3  # grey levels added before truncation; more than the errors of float32
 LUMA = np.array([0.299, 0.587, 0.114])
 
 Random = np.random.Generator

@@ -10,13 +10,13 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-BT601 = 5  # swscale's number of this coding of colours: that of files that say nothing, and of RGB
-MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # its numbers of others (BT.709 is 1), by those in files
-HIGH_RANGE = {16, 18}  # FFmpeg's numbers of the transfer functions PQ and HLG
-# to white as bright as paper (203 cd/m2, ITU-R BT.2408); what is brighter becomes white
+BT601 = 5  # swscale's code of BT.601, used for files without a colour matrix and for RGB
+MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # maps a file's matrix code to swscale's code
+HIGH_RANGE = {16, 18}  # FFmpeg's codes of the transfer functions PQ and HLG
+# maps HDR to SDR with reference white at 203 cd/m2 (ITU-R BT.2408); brighter values are clipped
 TO_USUAL_RANGE = "out_transfer=bt709:out_primaries=bt709:intent=relative_colorimetric:flags=bicubic"
-ANY_TIME_BASE = Fraction(1, 1000)  # frames go in and out one by one
-UPRIGHT = (1, 0, 0, 0, 1)  # start of a display matrix
+ANY_TIME_BASE = Fraction(1, 1000)  # arbitrary, since each frame is converted alone
+UPRIGHT = (1, 0, 0, 0, 1)  # start of the display matrix of an upright video
 
 
 class Conversion:

@@ -38,13 +38,13 @@ class VideoFormat(NamedTuple):
     container: str
     codec: str
     pixels: str
-    options: dict[str, str]  # of the video's encoder
+    options: dict[str, str]  # options of the video encoder
     sound_codec: str
-    block: int = 1  # of whose multiple the sides must be
+    block: int = 1  # width and height are multiples of this
 
 
 MP4 = VideoFormat("mp4", "libx264", "yuv420p", {"crf": "18", "preset": "fast"}, "aac", block=2)
-FASTSTART = {"movflags": "+faststart"}  # the MP4's index comes first
+FASTSTART = {"movflags": "+faststart"}  # option that puts the MP4's index first
 
 
 def write_mp4(path: Path, frames: FrameSource, pictures: Pictures, sound: Path | None = None) -> None:

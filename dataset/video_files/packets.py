@@ -30,8 +30,8 @@ UNTIMED = {"h264", "hevc"}  # codecs that AVI stores in decoding order, without 
 NO_TIMES = 0x80  # FFmpeg's flag of containers without times: raw streams
 VP8_SHOWN = 0x10  # bit of a packet's first byte: its frame is shown (RFC 6386, 9.1)
 USUAL_RATE = 25  # frames per second of streams that state none
-LACKING_FRAMES = 1.5  # missing at the end of a file that is cut off; fewer may be rounding
-FLUSH_ERRORS = 64  # more than a decoder's threads, each of which may hold a damaged frame
+LACKING_FRAMES = 1.5  # least missing frames that mark a file as cut off; fewer may be rounding
+FLUSH_ERRORS = 64  # limit of decoding errors while flushing; exceeds the number of threads
 
 
 class PacketTable(NamedTuple):
@@ -39,7 +39,7 @@ class PacketTable(NamedTuple):
 
     Attributes:
         stamps: presentation time of each packet's frame, in the time base of the stream.
-        places: numbers of the packets that a container may seek to, by position in the file.
+        positions: numbers of the packets that a container may seek to, by position in the file.
         order: packet of each frame, in display order when the times are right. Packets whose frames are not
             shown (outside an edit list, alternate references) are left out.
         keys: packets where decoding can start, rising; packet 0 is always one.
@@ -49,7 +49,7 @@ class PacketTable(NamedTuple):
     """
 
     stamps: list[int]
-    places: dict[int | None, int]
+    positions: dict[int | None, int]
     order: list[int]
     keys: list[int]
     ordered: bool
@@ -115,11 +115,11 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
     # in codecs that reorder frames, times that only rise are decoding times
     decoding_order = bool(stream.codec_context.has_b_frames) and _rise(stamps) and not each_alone
     ordered = complete and not starts_again and not decoding_order
-    keys = keys if codec != "gif" else [0]  # whose frames are drawn over those before
-    times_used = Counter(found_at)  # small packets can share a place
+    keys = keys if codec != "gif" else [0]  # GIF frames build on earlier ones, so only packet 0 is a key
+    times_used = Counter(found_at)  # small packets can share a position
     return PacketTable(
         stamps=stamps,
-        places={found_at[key]: key for key in keys[: len(stamps)] if times_used[found_at[key]] == 1},
+        positions={found_at[key]: key for key in keys[: len(stamps)] if times_used[found_at[key]] == 1},
         order=sorted(shown, key=lambda number: stamps[number]) if ordered else shown,
         keys=keys,
         ordered=ordered,
@@ -146,7 +146,7 @@ def _lacking(container: InputContainer, stream: VideoStream, count: int, end: in
     seconds = Fraction(stream.time_base or 1)
     if stream.duration is not None:
         declared = (stream.duration + (stream.start_time or 0)) * seconds
-    elif container.duration is not None and not container.streams.audio:  # whose end may be a later one
+    elif container.duration is not None and not container.streams.audio:  # audio may end later
         declared = Fraction(container.duration, 1_000_000)  # from 0 on, whenever the first frame is shown
     else:
         return 0
@@ -231,15 +231,15 @@ class PacketDecoder:
 
     def _sought(self, key: int, table: PacketTable) -> bool:
         """Seek in the container; return whether it is at the key packet or before it."""
-        place = table.keys.index(key)
-        for goal in (key, table.keys[max(0, place - 1)]):  # AVI seeks by times of decoding, which are earlier
+        index = table.keys.index(key)
+        for goal in (key, table.keys[max(0, index - 1)]):  # AVI seeks by times of decoding, which are earlier
             try:
                 self._container.seek(table.stamps[goal], stream=self.stream)
             except av.FFmpegError:
                 return False
             packets = _packets_of(self._container, self.stream)
             first = next(packets, None)
-            number = None if first is None else table.places.get(first.pos)
+            number = None if first is None else table.positions.get(first.pos)
             if first is not None and number is not None and number <= key:
                 self._packets = chain([first], packets)
                 self.next_packet = number

@@ -18,8 +18,8 @@ from util.errors import InputError
 log = logging.getLogger(__name__)
 
 BUILT_UPON = {PictureType.P, PictureType.B}  # kinds of frames that need others
-SAME_RATE = 0.1  # share by which two rates may differ: the last frame's duration counts in one of them
-HELD_BYTES = 1 << 28  # of decoded frames, kept while a video is read backwards
+SAME_RATE = 0.1  # share by which two rates may differ, since one of them counts the last frame's duration
+HELD_BYTES = 1 << 28  # limit of decoded frames kept while a video is read backwards
 
 
 class MissingFrameError(InputError):

@@ -24,7 +24,7 @@ FAST_MATH = {"nnan", "ninf", "nsz", "contract", "reassoc"}
 SERIAL: dict[str, Any] = {"fastmath": FAST_MATH, "error_model": "numpy"}
 PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True, "nogil": True}
 
-LOCK_FILE = "compiling.lock"  # in the cache folder
+LOCK_FILE = "compiling.lock"  # name of the lock file in the cache folder
 
 config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[attr-defined]
 

@@ -18,8 +18,8 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 log = logging.getLogger(__name__)
 
 RECORDED = ("encode_query", "encode_memory", "decode")  # methods of the propagation network
-CALLS_BEFORE = 3  # calls of a shape before it is captured: a rare shape is not worth it
-MOST_RECORDINGS = 8  # graphs of a method; the least recently replayed one is dropped
+CALLS_BEFORE = 3  # calls with a shape before it is captured: a rare shape is not worth it
+MOST_RECORDINGS = 8  # most graphs of a method; the least recently replayed one is dropped
 
 
 class Recording(NamedTuple):
@@ -29,7 +29,7 @@ class Recording(NamedTuple):
     inputs: list[Tensor]
     outputs: list[Any]  # the function's result, flattened
     structure: TreeSpec  # structure of the result
-    weights: list[Tensor]  # keeps the memory that the graph reads
+    weights: list[Tensor]  # weights that the graph reads; held so that their memory stays
 
 
 class Workspace(NamedTuple):

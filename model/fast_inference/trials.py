@@ -13,7 +13,7 @@ import torch
 
 log = logging.getLogger(__name__)
 
-LEAST_GAIN = 1.05  # speed-up that the other way needs to be chosen
+LEAST_GAIN = 1.05  # least speed-up with which the other way is chosen
 ROUNDS = 4  # runs of each way; the fastest one counts
 
 Way = Callable[[], object]

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]  # H x W
 WORKING_SIDE = 480  # longer side in pixels to which larger pictures are reduced
 ITERATIONS = 5
 REACH = 1.0  # margin around the known part in which an object is searched, relative to that part's size
-SEED = 0  # of OpenCV's colour clustering, so that the same scribbles give the same mask
+SEED = 0  # seed of OpenCV's colour clustering, so that the same scribbles give the same mask
 
 
 class GrabCutSegmenter:

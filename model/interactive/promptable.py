@@ -18,7 +18,7 @@ from util.promptable import GRAB_CUT
 Picture = NDArray[np.uint8]  # H x W x 3, RGB
 Mask = NDArray[np.bool_]  # H x W
 
-logger.disable("osam")  # its errors have all that its log has
+logger.disable("osam")  # osam's log only repeats its errors
 
 
 def model_type(name: str) -> type[types.Model]:

@@ -18,16 +18,16 @@ from util.errors import InputError
 from util.ranks import Ranks
 
 WEIGHT_DECAY = 1e-7
-PARTS = {"it", "network", "optimizer", "scheduler"}  # of every checkpoint; ours have more
+PARTS = {"it", "network", "optimizer", "scheduler"}  # keys of every training checkpoint, also the original's
 
 
 class StepResult(NamedTuple):
     """Results of a step for this process's share of the batch."""
 
     losses: Tensor  # T, one per segmented frame
-    fraction: float  # of the pixels that counted
-    intersection: Tensor  # K
-    union: Tensor  # K
+    fraction: float  # fraction of the pixels that counted
+    intersection: Tensor  # K pixel counts
+    union: Tensor  # K pixel counts
     gradient_norm: Tensor
     learning_rate: float
     logits: Tensor  # B x T x (K+1) x H x W

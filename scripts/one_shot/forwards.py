@@ -15,7 +15,7 @@ from model.training.propagation_forward import PropagationForward, segment
 from util.device import amp_dtype
 
 STRIDE = 16  # pixels from one memory position to the next; the first is at the corner of the picture
-DOUBT = 0.01  # least probability of either answer, so that no single position gets an unlimited loss
+DOUBT = 0.01  # lower limit of both probabilities; bounds the loss of a position
 
 
 class KeyForward(PropagationForward):
@@ -26,7 +26,7 @@ class KeyForward(PropagationForward):
     """
 
     def forward(self, rgb: Tensor, masks: Tensor, selector: Tensor | None = None) -> Tensor:
-        """Return aggregated logits of frames 1 and 2; arguments and shapes as of `PropagationForward`."""
+        """Return aggregated logits of frames 1 and 2; arguments and shapes as in `PropagationForward`."""
         network = self.network
         with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):
             f16, _, _ = network.rgb_encoder(rgb[:, 1:].transpose(0, 1).flatten(0, 1))
@@ -48,8 +48,8 @@ class RememberedForward(TrainingForward):
     Args:
         network: the propagation network, trained in place.
         amp: as in `TrainingForward`.
-        carry_masks: whether to return, as one more frame with the same truth, the masks that the memory read
-            alone carries to frame 2.
+        carry_masks: whether to also return the masks read from memory without decoder, as a further frame
+            with the truth of frame 2.
     """
 
     network: PropagationNetwork
@@ -78,10 +78,10 @@ class RememberedForward(TrainingForward):
         """Return the aggregated logits of frame 2, `B x 1 x (K+1) x H x W` (2 frames with `carry_masks`).
 
         Args:
-            rgb: as for `PropagationForward`.
+            rgb: normalised frames `B x 3 x 3 x H x W`.
             masks: remembered masks of the K objects on frames 0 and 1, `B x 2 x K x H x W`, 0 or 1.
-            true_masks: their true masks, for `carry_masks`.
-            selector: as for `PropagationForward`.
+            true_masks: true masks of the same shape, for `carry_masks`.
+            selector: `B x K`, 0 for an object that a sample lacks; None when all objects exist.
         """
         shape = (masks.shape[0], masks.shape[1], masks.shape[2])
         with torch.autocast(rgb.device.type, amp_dtype(rgb.device), enabled=self.amp):

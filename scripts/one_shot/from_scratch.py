@@ -30,11 +30,11 @@ LOGIT_RANGE = 8.0  # difference of the logits of a mask of 0 and of 1
 
 @torch.no_grad()
 def initialise_from_scratch(network: PropagationNetwork, batch: dict[str, Any]) -> None:
-    """Initialise the encoders and the key and value heads in place; the decoder stays as it was made.
+    """Initialise the encoders and the key and value heads in place, and carry the mask through the decoder.
 
     Args:
-        network: on the device of the batch.
-        batch: samples to normalise on, as `Trainer.step` takes them.
+        network: the propagation network, on the device of the batch.
+        batch: samples that set the batch-norm statistics, as `Trainer.step` takes them.
     """
     frames = batch["rgb"].flatten(0, 1)  # N x 3 x H x W, N = samples * 3
     masks = torch.cat([batch[name] for name in ("gt", "sec_gt") if name in batch], dim=2).flatten(0, 1)
@@ -58,7 +58,7 @@ def initialise_from_scratch(network: PropagationNetwork, batch: dict[str, Any]) 
     weight, bias = memory_head.val_proj.weight, memory_head.val_proj.get_parameter("bias")
     weight[:carried], bias[:carried] = 0, 0
     for channel in range(carried):
-        # f16 belongs to the corner of its cell: the four places around the cell's middle
+        # f16 belongs to the corner of its cell: the four positions around the cell's middle
         weight[channel, channel, 1:, 1:] = 1 / 4
     carry_through_decoder(network.decoder)
 
@@ -141,8 +141,8 @@ def start_head(head: nn.Conv2d, feature: Tensor, ignored: int, scale: float = 1.
     Args:
         head: convolution to initialise.
         feature: its input, `N x C x h x w`, by which it is normalised.
-        ignored: number of first channels of the feature to which it gives no weight.
-        scale: standard deviation.
+        ignored: number of leading channels of the feature whose weights are set to 0.
+        scale: standard deviation of the channels of the result.
     """
     weight = torch.randn_like(head.weight) / math.sqrt(head.weight[0].numel())
     weight[:, :ignored] = 0

@@ -22,25 +22,25 @@ from scripts.one_shot.from_scratch import initialise_from_scratch
 from util.background import prefetch
 from util.ranks import Ranks
 
-SCRATCH_SAMPLES = 16  # on which a start from scratch is normalised
+SCRATCH_SAMPLES = 16  # samples that set batch-norm statistics at the start
 KEY_BATCH = 2  # samples of a step that trains keys alone
-KEY_RATE = 6e-5  # learning rate of these steps
-KEY_PART = 0.25  # of the time, at most
-KEY_STEPS_PER_STEP = 0.45  # takes less than that part
+KEY_RATE = 6e-5  # learning rate of the steps that train keys alone
+KEY_PART = 0.25  # largest share of the time limit spent on the keys
+KEY_STEPS_PER_STEP = 0.45  # key steps per step of the first round (225 for 500)
 
 WARM_UP = 5  # steps with a growing rate: Adam's first ones change every weight as much as it allows
-FULL_PART = 0.25  # of a round at the full rate; then the weights settle
-LAST_RATE = 0.02  # of the rate, at the end
-HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # parts of the first round between which fewer pixels come to count
+FULL_PART = 0.25  # share of a round at the full learning rate, before it falls
+LAST_RATE = 0.02  # final learning rate, as a share of the largest
+HARDEST_FROM, HARDEST_TO = 0.3, 0.8  # shares of the first round between which fewer pixels come to count
 
-FIRST_STEPS = 500  # of the first round, where there is time
-MORE_STEPS, MORE_RATE = 200, 0.5  # of each further round: its steps, and its part of the learning rate
+FIRST_STEPS = 500  # steps of the first round when time allows
+MORE_STEPS, MORE_RATE = 200, 0.5  # steps of each further round, and its share of the learning rate
 GOOD = 0.8  # mean overlap on held-out samples with which a fit is done
-LEAST_GROWTH = 0.01  # of the overlap in a round, for another one to follow
+LEAST_GROWTH = 0.01  # smallest growth of the overlap that starts another round
 
-TIMED_STEPS = 10  # steps of the keys after which the number of steps is estimated
-STEP_COST = 1.4  # time of a step of the whole network, in steps of the keys
-FEW_STEPS = 200  # with fewer, a fit is good or bad by chance
+TIMED_STEPS = 10  # key steps after which the number of whole-network steps is estimated
+STEP_COST = 1.4  # time of a whole-network step divided by that of a key step
+FEW_STEPS = 200  # with fewer steps, the quality of a fit depends on the seed
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def rate(step: int, done: float) -> float:
     """Return the factor of the learning rate: a warm-up, a while at 1, then half a cosine down.
 
     Args:
-        step: counted from 0.
+        step: index of the step in the round, from 0.
         done: part of the round that is over, 0 to 1.
     """
     falling = max(0.0, min(1.0, done) - FULL_PART) / (1 - FULL_PART)
@@ -175,7 +175,7 @@ class Fit:
 def _warn_of_few_steps(steps: float) -> None:
     if steps < FEW_STEPS:
         log.warning(
-            "this processor is slow: about %.0f steps fit into the time, and with fewer than %d it is good "
-            "or bad by chance; give more --minutes.",
+            "this processor is slow: about %.0f steps fit into the time, and below %d steps the quality of a "
+            "fit depends on the seed; give more --minutes.",
             *(steps, FEW_STEPS),
         )

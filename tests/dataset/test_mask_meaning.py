@@ -114,7 +114,7 @@ def test_masks_of_several_kinds(ways, given, tmp_path):
 def test_a_warning_names_a_mask_without_background(given, tmp_path, caplog):
     path = save(Image.fromarray(np.array([WHITE, RED, BLUE], np.uint8)[LABELS]), tmp_path / "m.png")
     assert len(np.unique(given(path)[0])) == 3
-    assert f"mask {path} shows no background (1 such)" in caplog.text
+    assert f"mask {path} shows no background (masks without background: 1)" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["grey", "palette", "RGB"])
@@ -132,7 +132,7 @@ def test_soft_edges_are_refused(kind, given, tmp_path):
 
 def test_a_photo_is_refused(given, tmp_path):
     photo = np.random.default_rng(0).integers(0, 256, (H, W, 3), np.uint8)
-    with pytest.raises(InputError, match=r"m\.png brings the number of colours above 255"):
+    with pytest.raises(InputError, match=r"m\.png there are more than 255 colours"):
         given(save(Image.fromarray(photo), tmp_path / "m.png"))
 
 

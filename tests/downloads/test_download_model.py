@@ -72,8 +72,8 @@ def joined(good):
         ("s012", lambda good: good[:1_000_000], "not a whole PyTorch checkpoint|is refused"),
         ("s012", joined, "is damaged"),
         ("s012", lambda good: b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"),
-        ("fusion", lambda good: good, "is of the propagation network"),
-        ("s2m", lambda good: good, "is of the propagation network"),
+        ("fusion", lambda good: good, "weights of the propagation network"),
+        ("s2m", lambda good: good, "weights of the propagation network"),
     ],
 )
 def test_a_wrong_file_is_not_taken(which, wrong, reason, fetch, server, tmp_path):

@@ -84,8 +84,8 @@ def test_wrong_sizes_in_a_benchmark_are_refused(wrong, frames, tmp_path, unloade
 def test_narrow_ground_truth_is_fitted_with_one_warning(frames, tmp_path, monkeypatch, caplog):
     root = davis(tmp_path / "davis", frames, [(H, W)] + [(H, W - 1)] * 5)
     run_main(monkeypatch, "scripts.score_static_masks", "--davis", root, "--output", tmp_path / "out")
-    assert caplog.text.count("fitted to the frames") == 1
-    assert "is 63 x 48, its frame 64 x 48 (5 such)" in caplog.text
+    assert caplog.text.count("resized to the frames") == 1
+    assert "is 63 x 48, its frame 64 x 48 (files of another size: 5)" in caplog.text
     mean = (tmp_path / "out/results.csv").read_text().splitlines()[1].split(",")
     assert float(mean[3]) > 90  # J: a column in 20 or 25 moves by a pixel
 
@@ -96,7 +96,7 @@ def test_narrow_ground_truth_is_fitted_with_one_warning(frames, tmp_path, monkey
         ("3", {}, "00003"),
         ("first", {"start": 2}, "00002"),
         ("mask1", {"start": 2}, "00002"),
-        ("00000", {"start": 2}, "00000\\.png \\(1 such\\) belongs to no chosen frame"),
+        ("00000", {"start": 2}, r"belongs to no chosen frame \(masks without a chosen frame: 1\)"),
         ("6", {}, "6.png is not named after a frame"),
     ],
 )

@@ -132,7 +132,7 @@ PLAIN = ["--images", "{tree}/i", "--masks", "{tree}/m"]
         (
             lambda tree: (tree / "list.txt").write_text("a\nzebra\n"),
             [*PLAIN, "--subset", "{tree}/list.txt"],
-            r"list\.txt lists zebra \(1 such\), and",
+            r"list\.txt lists zebra, which has no folder in .* \(videos without a folder: 1\)",
         ),
         (
             lambda tree: (tree / "meta.json").write_text(META),

@@ -198,7 +198,7 @@ def test_bad_input_of_an_export_is_refused(folder, weights_file, tmp_path, monke
     torch.save(fusion_network().state_dict(), tmp_path / "fusion.pth")
     output = tmp_path / "graphs"
     for model, where, message in (
-        (tmp_path / "fusion.pth", output, "fusion.pth is of the fusion network"),
+        (tmp_path / "fusion.pth", output, "fusion.pth holds weights of the fusion network"),
         (tmp_path / "none.pth", output, "there is no checkpoint"),
         (weights_file, folder, "encode_query.onnx exists: remove it, or give another folder as --output."),
     ):

@@ -60,7 +60,7 @@ def test_a_file_of_another_network_is_refused(fusion_file, weights_file):
     for load, wanted in ((load_network, "propagation"), (load_s2m, "scribble-to-mask")):
         with pytest.raises(InputError) as error:
             load(fusion_file)
-        assert f"{fusion_file} is of the fusion network, which is given as --fusion" in str(error.value)
+        assert f"{fusion_file} holds weights of the fusion network (flag --fusion)" in str(error.value)
         assert f"give weights of the {wanted} network" in str(error.value)
-    with pytest.raises(InputError, match="is of the propagation network, which is given as --model"):
+    with pytest.raises(InputError, match=r"holds weights of the propagation network \(flag --model\)"):
         load_fusion(weights_file)
