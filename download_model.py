@@ -9,7 +9,7 @@ from scripts.downloads.transfer import MIRROR_HELP, download
 from util.errors import InputError, run_script
 from util.files import sha256
 from util.flag_types import script_parser
-from util.lock import exclusive
+from util.lock import lock_folder
 
 ONCE = {"retries": 0, "timeout": 8}  # of --once
 
@@ -32,7 +32,7 @@ def main() -> None:
     add("--once", action="store_true", help="try once, with a short timeout, and fail with a short message")
     args = parser.parse_args()
     try:
-        with exclusive(args.output, "download"):
+        with lock_folder(args.output, "download"):
             for name in MODELS if "all" in args.which else args.which:
                 fetch_weights(MODELS[name].at(args.mirror), args.output, args.once)
     except InputError as error:

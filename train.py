@@ -15,7 +15,7 @@ from model.training.propagation_forward import PropagationForward
 from scripts.training.pictures import image_grid
 from scripts.training.loop import Task, run_training
 from util.errors import run_script
-from util.hyper_para import training_settings
+from util.hyper_para import parse_training_settings
 from util.ranks import Ranks
 from util.stages import STAGES, max_jump_at
 
@@ -24,7 +24,7 @@ SCRATCH_SAMPLES = 8  # largest number of samples that set batch-norm statistics 
 
 def main() -> None:
     """Train one stage."""
-    run_training(training_settings(), propagation_task)
+    run_training(parse_training_settings(), propagation_task)
 
 
 def propagation_task(settings: argparse.Namespace, ranks: Ranks) -> Task:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataset.masks.readers import read_merged
 from dataset.video import Video
-from dataset.video_folders import Given, Protocol, names_listed, open_video
+from dataset.video_folders import Given, Protocol, open_video, read_names
 from util.errors import InputError
 
 RESOLUTION = "480p"
@@ -25,7 +25,7 @@ def davis_2016(root: Path) -> list[Video]:
     images = root / "JPEGImages" / RESOLUTION
     if not images.is_dir():
         raise InputError(f"there is no folder {images}: point --davis to DAVIS 2016.")
-    names = names_listed(root / "ImageSets/2016/val.txt") or names_listed(root / "ImageSets/480p/val.txt")
+    names = read_names(root / "ImageSets/2016/val.txt") or read_names(root / "ImageSets/480p/val.txt")
     if not names:
         names = sorted(folder.name for folder in images.iterdir() if folder.is_dir())
     return [_video(root, name, merge=True) for name in names]
@@ -41,7 +41,7 @@ def davis_2017(root: Path, split: str, late_objects: bool = False) -> list[Video
             with it. This is not DAVIS's protocol.
     """
     folder, listing = SPLITS_2017[split]
-    names = names_listed(root / folder / listing)
+    names = read_names(root / folder / listing)
     if not names:
         raise InputError(
             f"there is no list of videos {root / folder / listing}: point --davis to DAVIS 2017."

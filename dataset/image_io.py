@@ -72,7 +72,7 @@ def normalise_into(planes: Tensor, image: NDArray[np.uint8]) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def open_image(path: Path) -> Iterator[Image.Image]:
     """Open a picture; raise InputError when it is missing, or damaged (also in the block)."""
     try:
         with Image.open(path) as image:
@@ -102,7 +102,7 @@ def read_image(
             pictures of data sets, for which the masks were made.
         bits: number of bits that a 16-bit picture uses; larger values become white.
     """
-    with opened(path) as image:
+    with open_image(path) as image:
         if short_side is not None:
             image.draft(None, (short_side, short_side))  # does nothing for other formats
         shown = image
@@ -125,7 +125,7 @@ def bits_of_frames(pictures: Sequence[Path]) -> int:
     deep: list[Path] = []
     several: list[Path] = []
     for path in pictures:
-        with suppress(InputError), opened(path) as image:
+        with suppress(InputError), open_image(path) as image:
             # an MPO file holds several views of one photo
             several += [path] * (image.format != "MPO" and getattr(image, "n_frames", 1) > 1)
             deep += [path] * _is_deep(image)
@@ -161,7 +161,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 def read_levels(path: Path) -> NDArray[Any]:
     """Read a picture of more than 8 bits without conversion, grey `H x W` or RGB `H x W x 3`."""
-    with opened(path) as image:
+    with open_image(path) as image:
         levels = np.asarray(image)  # also finds damage; colours have only 8 bits here
         if image.mode.startswith("I"):
             return levels
@@ -184,13 +184,13 @@ def _orientation(image: Image.Image) -> int:
 
 def image_size(path: Path) -> tuple[int, int]:
     """Return (height, width) of a picture without decoding its pixels."""
-    with opened(path) as image:
+    with open_image(path) as image:
         return image.height, image.width
 
 
 def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
     """Return (height, width) of the result of `read_image`, without decoding the pixels."""
-    with opened(path) as image:
+    with open_image(path) as image:
         turned = upright and _orientation(image) >= FIRST_TURNED
         return (image.width, image.height) if turned else (image.height, image.width)
 

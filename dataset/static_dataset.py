@@ -9,7 +9,7 @@ import torch
 
 from dataset.image_io import image_size, list_images, read_image
 from dataset.masks.readers import read_soft_mask
-from dataset.tps import fast_maps, random_control_points
+from dataset.tps import draw_control_points, fast_maps
 from dataset.training.sample import FRAMES, LEVELS, TRIED, Sample, SampleSet, stack_images
 from dataset.training.transforms import (
     Affine,
@@ -18,16 +18,16 @@ from dataset.training.transforms import (
     Mask,
     Matrix,
     adjust,
-    flipped,
+    find_edges,
+    mirror,
     remap,
     remap_bicubic,
     shift,
-    shrunk,
+    shrink,
     stretch,
     to_grey,
-    varied,
     warp,
-    zoomed_canvas,
+    zoom_canvas,
 )
 from util.errors import InputError
 
@@ -52,7 +52,7 @@ class StaticDataset(SampleSet):
     the metrics use a threshold of one half.
 
     Args:
-        pictures: (picture, mask) paths, see `pairs_in`. A pair listed twice is drawn twice per epoch.
+        pictures: (picture, mask) paths, see `find_pairs`. A pair listed twice is drawn twice per epoch.
         crop_size: side of the frames in pixels.
         seed: seed of the run.
     """
@@ -81,12 +81,12 @@ class StaticDataset(SampleSet):
         short_side = round(self.crop_size * FRAME_AFFINE.scale[1])
         image = read_image(path, short_side=round(short_side * max(1, scale)))
         if flip:
-            image, mask = flipped(image), flipped(mask)
+            image, mask = mirror(image), mirror(mask)
         canvas = (image.shape[0] / scale, image.shape[1] / scale)
-        image, image_place = zoomed_canvas(image, scale)
-        image, unshrink = shrunk(image, short_side)
+        image, image_place = zoom_canvas(image, scale)
+        image, unshrink = shrink(image, short_side)
         levels = warp(mask, Affine(0, scale, 0).matrix(*mask.shape), mask.shape)
-        where_varied = varied(levels)
+        where_varied = find_edges(levels)
         image = adjust(image, jitter)
         if grey:
             image = to_grey(image)
@@ -99,7 +99,7 @@ class StaticDataset(SampleSet):
             images.append(adjust(warp(image, matrix, size), FRAME_JITTER.draw(random)))
             masks.append(frame_mask(levels, where_varied, affine, crop, self.crop_size))
             if random.random() < WARP_CHANCE:
-                maps = fast_maps(*random_control_points(random), *size)
+                maps = fast_maps(*draw_control_points(random), *size)
                 images[-1], masks[-1] = remap(images[-1], maps), remap(masks[-1], maps)
         soft = torch.from_numpy(np.stack(masks))
         return {
@@ -137,7 +137,7 @@ def frame_mask(
 
     Args:
         levels: mask of the scaled canvas.
-        where_varied: result of `varied(levels)`.
+        where_varied: result of `find_edges(levels)`.
         affine: affine of the frame.
         crop: position of the crop, see `frame_matrix`.
         crop_size: side of the result in pixels.
@@ -155,7 +155,7 @@ def frame_mask(
     return remap_bicubic(levels, where_varied, x, y)
 
 
-def pairs_in(folder: Path) -> list[tuple[Path, Path]]:
+def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
     """Return the pairs of a picture and its mask in a folder and in the folders in it.
 
     A pair is `x.jpg` (or another format except PNG) and `x.png`. A PNG without a picture is left out, with a

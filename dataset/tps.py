@@ -21,7 +21,7 @@ ERROR_FACTOR = 0.5
 ERROR_PIXELS = 0.09
 
 
-def random_control_points(random: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def draw_control_points(random: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw source and target points, `CONTROL_POINTS x 2` each."""
     source = random.random((CONTROL_POINTS, 2))
     return source, source + random.normal(scale=NOISE, size=source.shape)

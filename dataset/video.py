@@ -120,7 +120,7 @@ class Video:
                 image[None], working, mode="bicubic", align_corners=False, antialias=self.antialias
             )[0]
             if mask is not None:
-                mask = reduced(mask, working)
+                mask = reduce_labels(mask, working)
         if self.pinned:
             image, mask = image.pin_memory(), None if mask is None else mask.pin_memory()
         return Frame(self.frames.names[index], image, mask, picture)
@@ -135,17 +135,17 @@ class Video:
         if index in self.given_labels:
             given = np.isin(labels, list(self.given_labels[index]))
             labels = np.where(given, labels, np.zeros_like(labels))
-        return fitted(labels, size, self.masks[index])
+        return fit_to_frame(labels, size, self.masks[index])
 
     def _read_mask(self, index: int, size: tuple[int, int]) -> Tensor:
         labels = self.read_given(index, size)
         path = self.masks[index]
         if (shape := image_size(path)) != size:
-            log.warning("mask %s: fitted to the frame.", sizes_of(path, shape, size))
+            log.warning("mask %s: fitted to the frame.", describe_sizes(path, shape, size))
         return torch.from_numpy(labels.copy())
 
 
-def sizes_of(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> str:
+def describe_sizes(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> str:
     """Return the sizes (H, W) of a mask and its frame as text."""
     return f"{path} is {shape[1]} x {shape[0]}, its frame {size[1]} x {size[0]}"
 
@@ -158,10 +158,10 @@ def fits(shape: tuple[int, int], size: tuple[int, int]) -> bool:
 def check_fit(path: Path, shape: tuple[int, int], size: tuple[int, int]) -> None:
     """Raise InputError when a mask of (H, W) `shape` cannot be resized to its frame."""
     if not fits(shape, size):
-        raise InputError(f"mask {sizes_of(path, shape, size)}: give a mask of the frame's size.")
+        raise InputError(f"mask {describe_sizes(path, shape, size)}: give a mask of the frame's size.")
 
 
-def fitted(labels: NDArray[np.uint8], size: tuple[int, int], path: Path) -> NDArray[np.uint8]:
+def fit_to_frame(labels: NDArray[np.uint8], size: tuple[int, int], path: Path) -> NDArray[np.uint8]:
     """Resize labels `H x W` to their frame's size (H, W); raise InputError when they do not fit."""
     if labels.shape == size:
         return labels
@@ -169,7 +169,7 @@ def fitted(labels: NDArray[np.uint8], size: tuple[int, int], path: Path) -> NDAr
     return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
-def reduced(labels: Tensor, working: tuple[int, int]) -> Tensor:
+def reduce_labels(labels: Tensor, working: tuple[int, int]) -> Tensor:
     """Resize labels `H x W` to the working size (h, w), by nearest neighbour."""
     return F.interpolate(labels[None, None], working, mode="nearest")[0, 0]
 

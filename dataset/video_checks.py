@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from dataset.image_io import image_size, picture_size
-from dataset.masks.user_masks import pixel_counts
-from dataset.video import Video, check_fit, reduced, sizes_of, working_size
+from dataset.masks.user_masks import count_pixels
+from dataset.video import Video, check_fit, describe_sizes, reduce_labels, working_size
 from dataset.video_files.frame_source import FrameSource, picture_files
 from dataset.video_files.video_file import MissingFrameError
 from util.errors import InputError
@@ -40,12 +40,12 @@ def check_video(video: Video, scored: bool = False) -> None:
         if others:
             log.warning(
                 "%s: ground truth %s (files of another size: %d): resized to the frames for the score.",
-                *(video.name, sizes_of(others[0], image_size(others[0]), size), len(others)),
+                *(video.name, describe_sizes(others[0], image_size(others[0]), size), len(others)),
             )
-    new_objects(video, size)
+    find_new_objects(video, size)
 
 
-def new_objects(video: Video, size: tuple[int, int]) -> dict[int, frozenset[int]]:
+def find_new_objects(video: Video, size: tuple[int, int]) -> dict[int, frozenset[int]]:
     """Return for each frame the objects that it gives first; frames that give none have no entry.
 
     A frame does not give an object without a pixel at working size; a warning names it.
@@ -61,8 +61,8 @@ def new_objects(video: Video, size: tuple[int, int]) -> dict[int, frozenset[int]
         left = labels
         if video.short_side is not None:
             working = working_size(size, video.short_side)
-            left = reduced(torch.from_numpy(labels.copy()), working).numpy()
-        counts, found = pixel_counts(labels), pixel_counts(left).keys() - known
+            left = reduce_labels(torch.from_numpy(labels.copy()), working).numpy()
+        counts, found = count_pixels(labels), count_pixels(left).keys() - known
         if lost := [f"{each} ({counts[each]} px)" for each in counts if each not in found | known]:
             log.warning(
                 "mask %s: no pixel is left of object %s when frames are reduced to %d x %d for the network, "
@@ -83,7 +83,7 @@ def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
     """
     files = picture_files(frames)
     if files is None:  # a video file has one size
-        height, width, _ = first_readable(frames).shape
+        height, width, _ = read_first_frame(frames).shape
         return height, width
     first = picture_size(files.paths[0], files.upright)
     for frame, path in zip(files.names, files.paths, strict=True):
@@ -96,7 +96,7 @@ def frame_size(frames: FrameSource, name: str) -> tuple[int, int]:
     return first
 
 
-def first_readable(frames: FrameSource) -> NDArray[np.uint8]:
+def read_first_frame(frames: FrameSource) -> NDArray[np.uint8]:
     """Return the first frame `H x W x 3` that can be decoded; raise InputError when none can."""
     for index in range(len(frames.names) - 1):
         with suppress(MissingFrameError):

@@ -11,7 +11,7 @@ from dataset.image_io import IMAGE_SUFFIXES, list_images
 from dataset.masks.readers import MASK_SUFFIXES
 from dataset.masks.user_masks import UserLabels
 from dataset.video import Video
-from dataset.video_checks import check_masks, frame_size, new_objects
+from dataset.video_checks import check_masks, find_new_objects, frame_size
 from dataset.video_files.frame_source import FrameSource, Selection, open_source
 from util.errors import InputError
 
@@ -86,7 +86,7 @@ def open_user_video(
             antialias=True,
         )
 
-    new = new_objects(video(range(len(frames.names)), by_index, {}), size)
+    new = find_new_objects(video(range(len(frames.names)), by_index, {}), size)
     if not new:
         raise InputError(
             f"no mask of {masks} shows an object to segment: paint each in a different label or colour."

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.image_io import list_images, picture_size
-from dataset.masks.readers import joined_palette, read_label_map
+from dataset.masks.readers import join_palettes, read_label_map
 from dataset.video import Video
 from dataset.video_files.frame_source import FOLDER_FPS, PictureFiles
 from util.errors import InputError
@@ -66,7 +66,7 @@ def folder_videos(
     """
     with_pictures, names = _video_folders(images), _video_folders(masks)
     if subset is not None:
-        names = names_listed(subset)
+        names = read_names(subset)
         if not names:
             raise InputError(f"there is no list of videos {subset}: give a file with a name per line.")
         unknown = [name for name in names if name not in with_pictures]
@@ -120,7 +120,7 @@ def open_video(
         frames=PictureFiles(frames[start:], fps=protocol.fps),
         masks=given_masks,
         given_labels={index - start: labels for index, labels in new.items()},
-        palette=joined_palette(given_masks.values()),
+        palette=join_palettes(given_masks.values()),
         ground_truth={} if protocol.given is Given.ALL else masks,
         short_side=_short_side(protocol, frames[0]),
         antialias=not protocol.published_resizing,
@@ -128,7 +128,7 @@ def open_video(
     )
 
 
-def names_listed(path: Path) -> list[str]:
+def read_names(path: Path) -> list[str]:
     """Return the video names of a list file in order; an empty list when the file does not exist.
 
     A line is a name, or paths such as `/JPEGImages/480p/dog/00000.jpg /Annotations/...`.

@@ -22,9 +22,9 @@ from dataset.training.transforms import (
     Picture,
     Random,
     adjust,
-    flipped,
-    random_box,
-    resized,
+    draw_box,
+    mirror,
+    resize_picture,
     shift,
     stretch,
     to_grey,
@@ -65,7 +65,7 @@ class VideoDraw:
 def draw(random: Random, size: tuple[int, int], area: tuple[float, float]) -> VideoDraw:
     """Draw the random parameters of a sample; `size` is (height, width) of the video."""
     return VideoDraw(
-        random_box(random, size, area),
+        draw_box(random, size, area),
         random.random() < 0.5,
         SHARED_JITTER.draw(random),
         random.random() < GREY_CHANCE,
@@ -85,11 +85,11 @@ def draw_frames(random: Random, length: int, max_jump: int) -> list[int]:
     jump = min(length, max_jump)
     start = int(random.integers(length - jump + 1))
     first_step, second_step = (int(step) for step in random.integers(1, jump + 2, size=2))
-    frames = frames_from(length, jump, start, first_step, second_step)
+    frames = choose_frames(length, jump, start, first_step, second_step)
     return frames[::-1] if random.random() < 0.5 else frames
 
 
-def frames_from(length: int, jump: int, start: int, first_step: int, second_step: int) -> list[int]:
+def choose_frames(length: int, jump: int, start: int, first_step: int, second_step: int) -> list[int]:
     """Return the three frames of a draw, with the limits of the original's rule.
 
     Steps go up to `jump` + 1, and the limits can make two frames equal.
@@ -237,9 +237,9 @@ class VOSDataset(SampleSet):
         """Crop, resize (with antialiasing, so before the affine), flip, jitter, apply the affine, jitter."""
         needed = self.crop_size / min(drawn.box.height, drawn.box.width)
         size = (self.crop_size, self.crop_size)
-        image = resized(drawn.box.of(read_image(path, short_side=round(needed))), size)
+        image = resize_picture(drawn.box.of(read_image(path, short_side=round(needed))), size)
         if drawn.flip:
-            image = flipped(image)
+            image = mirror(image)
         image = adjust(image, drawn.jitter)
         if drawn.grey:
             image = to_grey(image)

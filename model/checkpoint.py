@@ -17,7 +17,7 @@ from model.interactive.fusion import FusionNetwork
 from model.interactive.s2m import S2MNetwork
 from model.network import PropagationNetwork
 from model.resnet import orthogonal_channels
-from util.device import usable_device
+from util.device import check_device
 from util.errors import InputError
 from util.files import atomic_path
 
@@ -128,17 +128,17 @@ def load_network(
     Raises:
         InputError: the device does not exist, or the file cannot be read or does not fit.
     """
-    return prepare_for_inference(read_network(path), usable_device(device), amp)
+    return prepare_for_inference(read_network(path), check_device(device), amp)
 
 
 def load_s2m(path: str | Path, device: torch.device | str = "cpu", amp: bool = False) -> S2MNetwork:
     """Load a scribble-to-mask network for inference, see `load_network`."""
-    return prepare_for_inference(read_s2m(path), usable_device(device), amp)
+    return prepare_for_inference(read_s2m(path), check_device(device), amp)
 
 
 def load_fusion(path: str | Path, device: torch.device | str = "cpu", amp: bool = False) -> FusionNetwork:
     """Load a fusion network for inference, see `load_network`."""
-    return prepare_for_inference(read_fusion(path), usable_device(device), amp)
+    return prepare_for_inference(read_fusion(path), check_device(device), amp)
 
 
 def load_weights(network: nn.Module, path: str | Path) -> None:

@@ -141,7 +141,7 @@ class Correspondence:
         return memory.to_map(moved, self.target.grid)[0]
 
 
-def best_match(heat: Tensor, target: Features) -> Match:
+def find_best_match(heat: Tensor, target: Features) -> Match:
     """Return the position in the target where a transferred feature is largest, finer than a cell.
 
     Args:

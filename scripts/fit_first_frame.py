@@ -13,7 +13,7 @@ from statistics import fmean
 
 import torch
 
-from dataset.training.annotated_frames import AnnotatedFrames, annotated_frames
+from dataset.training.annotated_frames import AnnotatedFrames, read_annotated_frames
 from dataset.video_dataset import open_user_video
 from model import PropagationNetwork
 from model.checkpoint import load_weights, save_checkpoint
@@ -60,7 +60,7 @@ def fit(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     ranks = Ranks(set_up_device(args.device, args.no_tf32))
     video = open_user_video(args.frames, args.masks, short_side=args.size).forward
-    frames = annotated_frames(video)
+    frames = read_annotated_frames(video)
     if not frames:
         raise InputError(f"the masks in {args.masks} are empty: there is nothing to learn.")
     dataset = AnnotatedFrames(frames, args.crop_size, seed=args.seed)

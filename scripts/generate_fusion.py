@@ -21,7 +21,7 @@ from dataset.davis_test_dataset import RESOLUTION, davis_trainval
 from dataset.image_io import list_images, normalise, read_image
 from dataset.masks.readers import read_label_map
 from dataset.masks.writer import write_mask
-from dataset.video_folders import names_listed
+from dataset.video_folders import read_names
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.flags import add_network_flags
 from scripts.evaluation.precision import precision_of_run
@@ -30,9 +30,9 @@ from util.device import add_precision_flags, set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
 from util.flag_types import add_alias, add_shared, positive_int, script_parser, whole_number
-from util.lock import exclusive
+from util.lock import lock_folder
 from util.progress import FrameProgress
-from util.ranks import joined_ranks, share
+from util.ranks import join_ranks, share
 from util.settings_record import record_settings
 
 MOST_OBJECTS = 5  # per frame
@@ -89,10 +89,10 @@ def generate(args: argparse.Namespace) -> None:
         raise InputError(f"--start and --end leave none of the {len(videos)} videos: give others.")
     reach = args.range or (BL_RANGE if args.davis_root is None else None)
     device = set_up_device(args.device, args.no_tf32)
-    with joined_ranks(device, for_training=False) as ranks, ExitStack() as alone:
+    with join_ranks(device, for_training=False) as ranks, ExitStack() as alone:
         amp = precision_of_run(args, ranks)
         if ranks.is_first:
-            alone.enter_context(exclusive(args.output, "generator"))
+            alone.enter_context(lock_folder(args.output, "generator"))
             settings = {
                 "data": str((args.davis_root or args.bl_root).resolve()),
                 "model": sha256(args.model),
@@ -122,7 +122,7 @@ def all_videos(args: argparse.Namespace) -> dict[str, Frames]:
     """
     if args.davis_root is not None:
         root, inner = davis_trainval(args.davis_root), RESOLUTION
-        names = names_listed(root / "ImageSets/2017/train.txt")
+        names = read_names(root / "ImageSets/2017/train.txt")
     else:
         root, inner = args.bl_root, ""
         names = sorted(path.name for path in (root / "Annotations").glob("*") if path.is_dir())

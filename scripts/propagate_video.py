@@ -26,7 +26,7 @@ from util.device import set_up_device
 from util.errors import InputError, run_script
 from util.files import sha256
 from util.flag_types import MASKS_HELP, PICTURES, add_shared, path_with, positive_int, script_parser
-from util.lock import exclusive
+from util.lock import lock_folder
 from util.progress import FrameProgress
 from util.ranks import Ranks
 
@@ -73,7 +73,7 @@ def propagate(args: argparse.Namespace) -> None:
     device = set_up_device(args.device, args.no_tf32)
     amp = precision_of_run(args, Ranks(device), video.forward)
     network = load_network(args.model, device, amp)
-    with exclusive(args.output, "run"):
+    with lock_folder(args.output, "run"):
         begin_run(run_of(args, video, amp), args.overwrite)
         write_results(args, video, network)
 

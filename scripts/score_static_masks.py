@@ -19,7 +19,7 @@ from scripts.evaluation.run_record import Run, begin_run, benchmark_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from util.errors import run_script
 from util.flag_types import YEAR_HELP, script_parser
-from util.lock import exclusive
+from util.lock import lock_folder
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     protocol = {"year": args.year, "split": args.split, "late_objects": args.late_objects}
     settings = benchmark_settings("score_static_masks", args.davis, videos, protocol)
     files = [args.output / video.name / f"{name}.png" for video in videos for name in video.frames.names]
-    with exclusive(args.output, "run"):
+    with lock_folder(args.output, "run"):
         begin_run(Run(args.output, settings, [*files, args.output / TABLE]), args.overwrite)
         write_and_score(videos, args.output)
 

@@ -56,7 +56,7 @@ def set_up_device(device: str, no_tf32: bool) -> torch.device:
     return torch.device(device)
 
 
-def usable_device(device: torch.device | str) -> torch.device:
+def check_device(device: torch.device | str) -> torch.device:
     """Return the device of a name.
 
     Raises:

@@ -31,12 +31,12 @@ def run_script(main: Callable[[], None]) -> None:
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {explained(error)}")
+        sys.exit(f"error: {explain_error(error)}")
     finally:
         die_of_signals()
 
 
-def explained(error: OSError) -> str:
+def explain_error(error: OSError) -> str:
     """Return one sentence about an error of the operating system: what, where, and what to do."""
     if error.errno is None:  # raised by Python code, with its own sentence
         return str(error)

@@ -128,7 +128,7 @@ def training_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def training_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_training_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the flags of train.py and fill in the defaults of the stage.
 
     Args:

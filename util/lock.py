@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def exclusive(folder: Path, work: str) -> Iterator[None]:
+def lock_folder(folder: Path, work: str) -> Iterator[None]:
     """Lock a folder against other runs; create it before, and remove it after when it is empty.
 
     The lock ends with the process, even when that is killed.

@@ -17,7 +17,7 @@ def voc_palette() -> list[int]:
     ]
 
 
-def full_palette(colours: Sequence[int] | None) -> list[int]:
+def extend_palette(colours: Sequence[int] | None) -> list[int]:
     """Extend colours (R G B R G B ...) to a palette of 256 different labels.
 
     A label without a colour gets its VOC colour, or an unused VOC colour when that is taken.

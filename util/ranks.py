@@ -98,7 +98,7 @@ def share(lengths: Sequence[int], count: int) -> list[list[int]]:
 
 
 @contextmanager
-def joined_ranks(device: torch.device, for_training: bool) -> Iterator[Ranks]:
+def join_ranks(device: torch.device, for_training: bool) -> Iterator[Ranks]:
     """Join the process group of a launcher (`torchrun` or `python -m torch.distributed.launch`), if any.
 
     Training on GPUs uses NCCL, with one GPU per process; training on CPUs uses Gloo, and so does evaluation,

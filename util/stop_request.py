@@ -86,7 +86,7 @@ class StopRequest:
 
 
 @contextmanager
-def signals_held_back() -> Iterator[None]:
+def hold_back_signals() -> Iterator[None]:
     """Let SIGTERM and SIGINT wait until the end of the block, also in the processes that it starts."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, StopRequest.SIGNALS)
     try:

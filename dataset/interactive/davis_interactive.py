@@ -12,7 +12,7 @@ from dataset.davis_test_dataset import RESOLUTION, SPLITS_2017
 from dataset.image_io import list_images
 from dataset.interactive.scribbles import read_scribbles
 from dataset.masks.readers import read_label_map, read_merged
-from dataset.video_folders import names_listed
+from dataset.video_folders import read_names
 from util.background import prefetch
 from util.errors import InputError
 
@@ -39,7 +39,7 @@ class TrackSequence:
         return np.stack(list(prefetch(lambda path: _read_truth(path, self.merged), self.annotations)))
 
 
-def track_sequences(root: Path, subset: str) -> list[TrackSequence]:
+def find_sequences(root: Path, subset: str) -> list[TrackSequence]:
     """Return the sequences of a data set, in the order of its list.
 
     Args:
@@ -68,7 +68,7 @@ def _listed(root: Path, subset: str) -> tuple[list[str], bool]:
     """Return the names of the sequences, and whether each shows one object."""
     lists = root / "ImageSets"
     for edition in ("2017", "2016", RESOLUTION):
-        if names := names_listed(lists / edition / f"{subset}.txt"):
+        if names := read_names(lists / edition / f"{subset}.txt"):
             return names, edition != "2017"
     if lists.is_dir():
         raise InputError(f"there is no list {lists}/2017/{subset}.txt: give a subset that has one.")

@@ -45,13 +45,13 @@ def robot_scribbles(
     scribbles = []
     size = np.array(truth.shape[::-1])
     for label in (0, *labels):
-        for path in paths_on((truth == label) & (predicted != label), seed):
+        for path in find_paths((truth == label) & (predicted != label), seed):
             shares = (path / size).round(DECIMALS)
             scribbles.append({"path": shares.tolist(), "object_id": int(label)})
     return scribbles
 
 
-def paths_on(
+def find_paths(
     error: NDArray[np.bool_],
     seed: int | np.random.Generator = 0,
     smoothing: float = SMOOTHING,
@@ -81,11 +81,11 @@ def paths_on(
 
 def error_axis(error: NDArray[np.bool_], smoothing: float, random: np.random.Generator) -> NDArray[np.bool_]:
     """Return the medial axis of an opened error, `H x W`; beyond the picture there is no error."""
-    return medial_axis(np.pad(smoothed(error, smoothing), 1), rng=random)[1:-1, 1:-1]
+    return medial_axis(np.pad(smooth_region(error, smoothing), 1), rng=random)[1:-1, 1:-1]
 
 
-def smoothed(region: NDArray[np.bool_], smoothing: float) -> NDArray[np.bool_]:
-    """Open a region by a disk (see `paths_on`), or by the largest smaller one that leaves something."""
+def smooth_region(region: NDArray[np.bool_], smoothing: float) -> NDArray[np.bool_]:
+    """Open a region by a disk (see `find_paths`), or by the largest smaller one that leaves something."""
     radius = min(smoothing * math.sqrt(region.sum()), LARGEST_RADIUS)
     plane = region.astype(np.uint8)
     while radius > 1:

@@ -19,7 +19,7 @@ from skimage.draw import line
 from util.errors import InputError
 
 NONE = -1  # value of pixels without a scribble
-STROKE_WIDTH = 3  # width in pixels of a user's stroke, and of a thin line that `sides` has widened
+STROKE_WIDTH = 3  # width in pixels of a user's stroke, and of a thin line that `split_scribbles` has widened
 
 
 def no_scribbles(size: tuple[int, int]) -> NDArray[np.int32]:
@@ -75,7 +75,7 @@ def disk(width: int) -> NDArray[np.uint8]:
     return (np.hypot(offsets[:, None], offsets) <= width / 2).astype(np.uint8)
 
 
-def sides(
+def split_scribbles(
     scribbles: NDArray[np.integer], label: int, widen: bool = False
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the positive and the negative scribbles of an object, both `H x W`.

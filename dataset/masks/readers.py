@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset.image_io import IMAGE_SUFFIXES, opened, raw_mode
+from dataset.image_io import IMAGE_SUFFIXES, open_image, raw_mode
 from util.errors import InputError
-from util.palette import full_palette
+from util.palette import extend_palette
 
 # Suffixes of masks; files in some of these formats are refused, with the reason.
 MASK_SUFFIXES = IMAGE_SUFFIXES | {".gif", ".tga", ".pgm", ".ppm", ".pbm", ".avif", ".heic", ".jp2", ".jxl"}
@@ -38,7 +38,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         InputError: the mask cannot be read, marks objects by colour, has labels outside of 0 to 255, or may
             have lost its labels (see `_check_mask`).
     """
-    with opened(path) as image:
+    with open_image(path) as image:
         _check_mask(image, path)
         if image.mode in COLOUR_MODES:
             raise InputError(f"mask {path} is a {image.mode} picture: save it with a palette or in grey.")
@@ -91,7 +91,7 @@ def read_object_mask(path: Path) -> NDArray[np.uint8]:
     The object is where a paletted file has labels above 0, and where others exceed half of their largest
     value.
     """
-    with opened(path) as image:
+    with open_image(path) as image:
         labels = np.asarray(image if image.mode == "P" else image.convert("L"))
         threshold = 0 if image.mode == "P" else labels.max() // 2
     return np.where(labels > threshold, np.uint8(255), np.uint8(0))
@@ -102,7 +102,7 @@ def read_soft_mask(path: Path) -> NDArray[np.uint8]:
 
     Grey levels stay as they are; labels above 0 of a paletted file are 255.
     """
-    with opened(path) as image:
+    with open_image(path) as image:
         if image.mode == "P":
             return np.where(np.asarray(image) > 0, np.uint8(255), np.uint8(0))
         return np.array(image.convert("L"))
@@ -110,11 +110,11 @@ def read_soft_mask(path: Path) -> NDArray[np.uint8]:
 
 def read_palette(path: Path) -> list[int] | None:
     """Return the stored palette of a mask, R G B R G B ..., possibly below 256 colours; or None."""
-    with opened(path) as image:
+    with open_image(path) as image:
         return image.getpalette("RGB") if image.mode in PALETTE_MODES else None
 
 
-def joined_palette(paths: Iterable[Path]) -> list[int]:
+def join_palettes(paths: Iterable[Path]) -> list[int]:
     """Return 256 colours for the labels of masks, R G B R G B ...
 
     They are the colours of the first palette, then those of the first longer one, then the VOC colours.
@@ -122,7 +122,7 @@ def joined_palette(paths: Iterable[Path]) -> list[int]:
     joined: list[int] = []
     for path in paths:
         joined += (read_palette(path) or [])[len(joined) :]
-    return full_palette(joined)
+    return extend_palette(joined)
 
 
 def read_colours(path: Path) -> NDArray[np.uint8] | None:
@@ -134,7 +134,7 @@ def read_colours(path: Path) -> NDArray[np.uint8] | None:
         InputError: the mask cannot be read, may have lost its labels (see `_check_mask`), or has no clear
             background (see `_marks_by_colour`).
     """
-    with opened(path) as image:
+    with open_image(path) as image:
         _check_mask(image, path)
         if not _marks_by_colour(image):
             return None

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.image_io import opened
-from dataset.masks.readers import joined_palette, read_colours, read_label_map
+from dataset.image_io import open_image
+from dataset.masks.readers import join_palettes, read_colours, read_label_map
 from util.errors import InputError
-from util.palette import full_palette
+from util.palette import extend_palette
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class UserLabels:
         full: list[Path] = []
         for path in paths:
             ids = read(path)
-            counts = pixel_counts(ids)
+            counts = count_pixels(ids)
             found |= dict.fromkeys(counts)
             if len(found) > MOST_OBJECTS:
                 raise InputError(
@@ -71,9 +71,9 @@ class UserLabels:
                 *(full[0], len(full)),
             )
         if not coloured:
-            return cls(joined_palette(paths))
+            return cls(join_palettes(paths))
         triples = [colour >> shift & 255 for colour in (0, *found) for shift in (16, 8, 0)]
-        return cls(full_palette(triples), {colour: i for i, colour in enumerate(found, start=1)})
+        return cls(extend_palette(triples), {colour: i for i, colour in enumerate(found, start=1)})
 
     def __call__(self, path: Path) -> NDArray[np.uint8]:
         """Read a mask as labels `H x W`."""
@@ -100,7 +100,7 @@ def packed_colours(path: Path) -> NDArray[np.uint32]:
     if colours is not None:
         return _packed(colours)
     numbers = read_numbers(path)
-    with opened(path) as image:
+    with open_image(path) as image:
         grey = image.mode.startswith("I")  # 16 bits
         shown = np.repeat(numbers[..., None], 3, 2) if grey else np.asarray(image.convert("RGB"))
     packed = np.where(numbers > 0, _packed(shown), np.uint32(0))
@@ -118,7 +118,7 @@ def _packed(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return red << 16 | green << 8 | blue
 
 
-def pixel_counts(ids: NDArray[np.integer]) -> dict[int, int]:
+def count_pixels(ids: NDArray[np.integer]) -> dict[int, int]:
     """Return the number of pixels of each label or colour above 0 in a map `H x W`, by rising value."""
     found, counts = np.unique(ids[ids > 0], return_counts=True)
     return dict(zip(found.tolist(), counts.tolist(), strict=True))

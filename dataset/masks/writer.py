@@ -8,7 +8,7 @@ from PIL import Image
 
 from util.errors import InputError
 from util.files import atomic_path
-from util.palette import full_palette
+from util.palette import extend_palette
 
 
 def write_mask(path: Path, labels: NDArray[np.integer], palette: list[int] | None) -> None:
@@ -27,6 +27,6 @@ def write_mask(path: Path, labels: NDArray[np.integer], palette: list[int] | Non
         raise InputError(f"labels from {labels.min()} to {labels.max()} do not fit into {path}: 0 to 255 do.")
     image = Image.fromarray(labels.astype(np.uint8, copy=False))
     if palette is not None:
-        image.putpalette(full_palette(palette))
+        image.putpalette(extend_palette(palette))
     with atomic_path(path) as temporary:
         image.save(temporary)

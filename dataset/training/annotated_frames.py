@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.static_dataset import FRAME_JITTER, SHARED_JITTER, WARP_CHANCE
-from dataset.tps import fast_maps, random_control_points
-from dataset.training.mask_perturbation import TARGET_IOU, perturbed
+from dataset.tps import draw_control_points, fast_maps
+from dataset.training.mask_perturbation import TARGET_IOU, perturb
 from dataset.training.sample import FRAMES, Sample, SampleSet, sample, stack_images
 from dataset.training.transforms import (
     IMAGE_FILL,
@@ -22,7 +22,7 @@ from dataset.training.transforms import (
     adjust,
     remap,
     shift,
-    shrunk,
+    shrink,
     stretch,
     warp,
 )
@@ -49,11 +49,11 @@ AnnotatedFrame = tuple[Picture, Mask]  # a frame and its mask with at least one 
 CutOut = tuple[Picture, Mask, tuple[float, float]]  # a frame, one object in it, centre (x, y) of its box
 
 
-def annotated_frames(video: Video) -> list[AnnotatedFrame]:
+def read_annotated_frames(video: Video) -> list[AnnotatedFrame]:
     """Read the frames of a video that have masks, at working size."""
     read = [video.read(index) for index in sorted(video.masks)]
     return [
-        (shrunk(frame.picture, min(frame.mask.shape))[0], frame.mask.numpy())
+        (shrink(frame.picture, min(frame.mask.shape))[0], frame.mask.numpy())
         for frame in read
         if frame.mask is not None and frame.mask.any()
     ]
@@ -76,7 +76,7 @@ class AnnotatedFrames(SampleSet):
     def __init__(self, frames: Sequence[AnnotatedFrame], crop_size: int, seed: int = 0) -> None:
         super().__init__(seed)
         self.crop_size = crop_size
-        self.background = background(frames[0])  # later ones may show objects that are not in their masks
+        self.background = remove_objects(frames[0])  # later ones may show objects that are not in their masks
         self.objects: dict[int, list[CutOut]] = {}  # by label, from every frame that has it
         for picture, labels in frames:
             for label in np.unique(labels[labels > 0]):
@@ -103,7 +103,7 @@ class AnnotatedFrames(SampleSet):
         shared = SHARED_JITTER.draw(random)
         images, label_maps = [], []
         for frame in range(FRAMES):
-            picture, labels = composed([layer[frame] for layer in layers])
+            picture, labels = compose_layers([layer[frame] for layer in layers])
             images.append(adjust(picture, [*shared, *FRAME_JITTER.draw(random)]))
             label_maps.append(labels)
 
@@ -112,7 +112,7 @@ class AnnotatedFrames(SampleSet):
         visible = [number for number in chosen if (numbers[0] == number).any()]
         first, second = (numbers.int() == number for number in [*visible, -1, -1][:2])
         drawn = sample(stack_images(images), first, second, str(index), [str(index)] * FRAMES)
-        drawn["remembered"] = remembered(torch.stack([first[:2], second[:2]], dim=1), random)
+        drawn["remembered"] = remember_masks(torch.stack([first[:2], second[:2]], dim=1), random)
         drawn["info"]["labels"] = [*(crowd[number - 1] for number in visible), 0, 0][:2]
         return drawn
 
@@ -149,13 +149,13 @@ class AnnotatedFrames(SampleSet):
             matrix = shift(*(place + moved)) @ matrix @ shift(-centre[0], -centre[1])
             picture, part = warp(image, matrix, (side, side)), warp(mask, matrix, (side, side))
             if not calm and random.random() < WARP_CHANCE:
-                maps = fast_maps(*random_control_points(random), side, side)
+                maps = fast_maps(*draw_control_points(random), side, side)
                 picture, part = remap(picture, maps, IMAGE_FILL), remap(part, maps)
             layers.append((picture, part))
         return layers
 
 
-def remembered(objects: Tensor, random: Random) -> Tensor:
+def remember_masks(objects: Tensor, random: Random) -> Tensor:
     """Return the masks of a sample's first two frames for the memory, float32 `2 x K x H x W`.
 
     Args:
@@ -164,23 +164,23 @@ def remembered(objects: Tensor, random: Random) -> Tensor:
     """
     masks = objects.byte().numpy()
     if random.random() < MISTAKEN_CHANCE:
-        masks[1] = misremembered(masks[1], random)
+        masks[1] = misremember(masks[1], random)
     return torch.from_numpy(masks).float()
 
 
-def misremembered(masks: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
+def misremember(masks: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
     """Return masks of objects, `K x H x W` 0 or 1, with mistakes; they do not overlap."""
     if random.random() >= EDGES_CHANCE:
-        labels = confused(np.tensordot(np.arange(1, len(masks) + 1, dtype=np.uint8), masks, 1), random)
+        labels = relabel_parts(np.tensordot(np.arange(1, len(masks) + 1, dtype=np.uint8), masks, 1), random)
         return np.stack([labels == number for number in range(1, len(masks) + 1)]).astype(np.uint8)
     worse = np.zeros_like(masks)
     for place, mask in zip(worse, masks, strict=True):
         if mask.any():
-            place[:] = perturbed(mask, random, random.uniform(*TARGET_IOU)) & ~worse.any(axis=0)
+            place[:] = perturb(mask, random, random.uniform(*TARGET_IOU)) & ~worse.any(axis=0)
     return worse
 
 
-def confused(labels: Mask, random: Random) -> Mask:
+def relabel_parts(labels: Mask, random: Random) -> Mask:
     """Relabel random parts of objects and of the background.
 
     Args:
@@ -194,15 +194,15 @@ def confused(labels: Mask, random: Random) -> Mask:
             continue
         if random.random() < LOST_CHANCE:
             other = (label + random.integers(1, objects + 1)) % (objects + 1)
-            worse[(blob(own, LOST_PART, random) & own) > 0] = other
+            worse[(draw_ellipse(own, LOST_PART, random) & own) > 0] = other
         if random.random() < GAINED_CHANCE:
             around = cv2.dilate(own, np.ones((2 * AROUND + 1,) * 2, np.uint8)) & (1 - own)
             if around.any():
-                worse[(blob(around, GAINED_PART, random) & (labels == 0)) > 0] = label
+                worse[(draw_ellipse(around, GAINED_PART, random) & (labels == 0)) > 0] = label
     return worse
 
 
-def blob(mask: Mask, part: tuple[float, float], random: Random) -> Mask:
+def draw_ellipse(mask: Mask, part: tuple[float, float], random: Random) -> Mask:
     """Draw an ellipse around a pixel of a mask; `part` limits its half axes relative to the mask's extent."""
     ys, xs = np.nonzero(mask)
     at = random.integers(len(ys))
@@ -212,14 +212,14 @@ def blob(mask: Mask, part: tuple[float, float], random: Random) -> Mask:
     return cv2.ellipse(drawn, centre, (across, down), turned, 0, 360, color=1, thickness=-1)
 
 
-def background(frame: AnnotatedFrame) -> Picture:
+def remove_objects(frame: AnnotatedFrame) -> Picture:
     """Return a frame without its objects; the holes are inpainted."""
     picture, labels = frame
     hole = cv2.dilate((labels > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
     return cv2.inpaint(picture, hole, 5, cv2.INPAINT_TELEA)
 
 
-def composed(layers: Sequence[Layer]) -> Layer:
+def compose_layers(layers: Sequence[Layer]) -> Layer:
     """Compose layers, the first at the bottom, with edges softened by one pixel.
 
     Returns:

@@ -17,7 +17,7 @@ from torch import Tensor
 from dataset.image_io import list_images, read_image
 from dataset.masks.readers import read_label_map, read_labels
 from dataset.training.sample import Sample, SampleSet, stack_images
-from dataset.training.transforms import JitterRange, Random, adjust, bordered, flipped
+from dataset.training.transforms import JitterRange, Random, add_border, adjust, mirror
 from util.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class FusionVideo:
     runs: list[FusionRun]
 
 
-def numbers(folder: Path) -> list[int]:
+def list_numbers(folder: Path) -> list[int]:
     """Return the numbers that name the files or folders in a folder, sorted."""
     return sorted(int(path.stem) for path in folder.iterdir() if path.stem.isdigit())
 
@@ -90,22 +90,22 @@ def draw(video: FusionVideo, random: Random) -> Draw | None:
     Each choice is uniform: the run, the frame a, an object propagated from a, a frame t reached from a, and a
     frame b reached from a from which t was reached too.
     """
-    run = chosen(video.runs, random)
-    a = chosen(run.beginnings, random)
-    labels = numbers(run.folder / f"{a:05}")
-    label = chosen(labels, random)
-    t = chosen(numbers(run.prob(a, label, 0).parent), random)
+    run = draw_one(video.runs, random)
+    a = draw_one(run.beginnings, random)
+    labels = list_numbers(run.folder / f"{a:05}")
+    label = draw_one(labels, random)
+    t = draw_one(list_numbers(run.prob(a, label, 0).parent), random)
     seconds = [b for b in run.beginnings if b != a and run.reach(label, a, b, t)]
     if not seconds:
         return None
-    b = chosen(seconds, random)
+    b = draw_one(seconds, random)
     others = [other for other in labels if other != label and run.reach(other, a, b, t)]
-    second = chosen(others, random) if others else NO_OBJECT
+    second = draw_one(others, random) if others else NO_OBJECT
     position = random.random(), random.random()
     return Draw(video, run, a, b, t, (label, second), position, random.random() < 0.5)
 
 
-def chosen(choices: Sequence[Choice], random: Random) -> Choice:
+def draw_one(choices: Sequence[Choice], random: Random) -> Choice:
     """Draw one of several."""
     return choices[int(random.integers(len(choices)))]
 
@@ -114,7 +114,7 @@ class FusionDataset(SampleSet):
     """Videos with their generated masks (MiVOS section 4.2).
 
     Args:
-        videos: videos with generated masks, see `fusion_videos`.
+        videos: videos with generated masks, see `find_fusion_videos`.
         crop_size: side of a sample in pixels.
         seed: seed of the run.
     """
@@ -192,16 +192,16 @@ class FusionDataset(SampleSet):
         """Pad a picture or mask at the right and bottom if needed, crop it, and flip it if drawn."""
         side = self.crop_size
         height, width = item.shape[:2]
-        padded = bordered(item, 0, max(0, side - height), 0, max(0, side - width))
+        padded = add_border(item, 0, max(0, side - height), 0, max(0, side - width))
         top, left = (
             round(part * max(0, length - side))
             for part, length in zip(drawn.position, (height, width), strict=True)
         )
         part = padded[top : top + side, left : left + side]
-        return flipped(part) if drawn.flip else part
+        return mirror(part) if drawn.flip else part
 
 
-def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
+def find_fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
     """Find the videos with generated masks.
 
     Args:
@@ -214,7 +214,7 @@ def fusion_videos(runs: Path, images: Path, masks: Path) -> list[FusionVideo]:
     """
     found: dict[str, FusionVideo] = {}
     for folder in sorted(path for path in runs.glob("*/[!.]*") if path.is_dir()):
-        begun = [number for number in numbers(folder) if any((folder / f"{number:05}").iterdir())]
+        begun = [number for number in list_numbers(folder) if any((folder / f"{number:05}").iterdir())]
         if len(begun) < 2:
             log.warning("%s is left out: masks were propagated from less than two of its frames.", folder)
             continue

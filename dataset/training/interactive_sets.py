@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 
 from dataset.davis_test_dataset import RESOLUTION, davis_trainval
-from dataset.training.fusion_dataset import FusionDataset, fusion_videos
+from dataset.training.fusion_dataset import FusionDataset, find_fusion_videos
 from dataset.training.s2m_dataset import LVISPictures, S2MDataset, StaticPictures
-from dataset.training.sets import DataSet, TrainingSet, find_sets, layout, static_pictures
+from dataset.training.sets import DataSet, TrainingSet, find_sets, find_static_pictures, layout
 from util.data_roots import DEFAULT_ROOTS
 from util.errors import InputError
 
@@ -39,7 +39,7 @@ def s2m_training_set(
     there = find_sets(found)
     parts: list[S2MDataset] = []
     if static in there:
-        parts.append(StaticPictures(static_pictures(static_root) * STATIC_REPEATS, crop_size, seed))
+        parts.append(StaticPictures(find_static_pictures(static_root) * STATIC_REPEATS, crop_size, seed))
     if lvis in there:
         annotations, images = (lvis / name for name in LVIS_FILES)
         if not images.is_dir():
@@ -77,6 +77,6 @@ def fusion_training_set(
         folders = layout(davis_trainval(davis_root or DEFAULT_ROOTS["davis_root"]), RESOLUTION)
     root = fusion_root or DEFAULT_ROOTS["fusion_root"]
     generated = root / FUSION_DATA[stage]
-    videos = fusion_videos(generated if generated.is_dir() else root, *folders)
+    videos = find_fusion_videos(generated if generated.is_dir() else root, *folders)
     log.info("%s: %d videos.", root, len(videos))
     return FusionDataset(videos, crop_size, seed)

@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two are ex
 Change = Callable[[Mask, Mask], Mask]  # cv2.dilate or cv2.erode
 
 
-def perturbed(mask: Mask, random: Random, target: float) -> Mask:
+def perturb(mask: Mask, random: Random, target: float) -> Mask:
     """Dilate and erode a mask in random rectangles until its overlap with the original is below a target.
 
     A round is four changes, and there are at most 250 rounds.
@@ -27,10 +27,10 @@ def perturbed(mask: Mask, random: Random, target: float) -> Mask:
         random: random generator.
         target: overlap (IoU) to reach.
     """
-    worse, place = mask.copy(), around(mask, 0)
+    worse, place = mask.copy(), slices_around(mask, 0)
     original, area = mask[place], cv2.countNonZero(mask)
     for _ in range(ROUNDS // BLOCK):
-        changes = drawn_changes(worse.shape, random, BLOCK * CHANGES)
+        changes = draw_changes(worse.shape, random, BLOCK * CHANGES)
         for number, (box, pixel, change, element) in enumerate(changes, start=1):
             if pixel is not None:
                 worse[(box[1] + box[3]) // 2, (box[0] + box[2]) // 2] = pixel
@@ -42,21 +42,21 @@ def perturbed(mask: Mask, random: Random, target: float) -> Mask:
     return worse
 
 
-def drawn_changes(
+def draw_changes(
     size: tuple[int, ...], random: Random, count: int
 ) -> list[tuple[Box, int | None, Change, Mask]]:
     """Draw changes: the box, a new value of its middle pixel or None, the operation, and the element."""
-    boxes = random_boxes(size, random, count)
+    boxes = draw_boxes(size, random, count)
     pixels = np.where(random.random(count) < PIXEL_CHANCE, random.integers(2, size=count), -1).tolist()
     grows = (random.random(count) < 0.5).tolist()
-    elements = random_elements(random, SIZES, count)
+    elements = draw_elements(random, SIZES, count)
     return [
         (box, None if pixel < 0 else pixel, cv2.dilate if grow else cv2.erode, element)
         for box, pixel, grow, element in zip(boxes, pixels, grows, elements, strict=True)
     ]
 
 
-def random_boxes(size: tuple[int, ...], random: Random, count: int) -> list[Box]:
+def draw_boxes(size: tuple[int, ...], random: Random, count: int) -> list[Box]:
     """Draw rectangles in a picture: the first side is uniform over it, the second over the rest."""
     height, width = size
     left, top = random.integers(width, size=count), random.integers(height, size=count)
@@ -64,14 +64,14 @@ def random_boxes(size: tuple[int, ...], random: Random, count: int) -> list[Box]
     return list(zip(left.tolist(), top.tolist(), right.tolist(), bottom.tolist(), strict=True))
 
 
-def random_elements(random: Random, sizes: tuple[int, int], count: int) -> list[Mask]:
+def draw_elements(random: Random, sizes: tuple[int, int], count: int) -> list[Mask]:
     """Draw structuring elements: a square, an ellipse, or an ellipse of half the height or half the width."""
     sides, shapes = random.integers(sizes[0], sizes[1] + 1, size=count), random.integers(4, size=count)
-    return [element(side, shape) for side, shape in zip(sides.tolist(), shapes.tolist(), strict=True)]
+    return [make_element(side, shape) for side, shape in zip(sides.tolist(), shapes.tolist(), strict=True)]
 
 
-def element(side: int, shape: int) -> Mask:
-    """Return a structuring element; `shape` is one of the four of `random_elements`."""
+def make_element(side: int, shape: int) -> Mask:
+    """Return a structuring element; `shape` is one of the four of `draw_elements`."""
     kind = cv2.MORPH_ELLIPSE if shape else cv2.MORPH_RECT
     width, height = (side // 2 if shape == 3 else side), (side // 2 if shape == 2 else side)
     return np.asarray(cv2.getStructuringElement(kind, (width, height)), np.uint8)
@@ -84,12 +84,12 @@ def change_inside(mask: Mask, box: Box, change: Change, element: Mask) -> None:
     """
     left, top, right, bottom = box
     inside = mask[top:bottom, left:right]
-    part = inside[around(inside, SIZES[1])]
+    part = inside[slices_around(inside, SIZES[1])]
     if part.size:
         part[:] = change(np.ascontiguousarray(part), element)
 
 
-def around(mask: Mask, margin: int) -> tuple[slice, slice]:
+def slices_around(mask: Mask, margin: int) -> tuple[slice, slice]:
     """Return the rows and columns of a mask's set pixels and a margin; both are empty without such pixels."""
     left, top, width, height = cv2.boundingRect(mask)
     if not width:

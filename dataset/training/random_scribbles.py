@@ -10,8 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.interactive.scribble_robot import paths_on
-from dataset.training.mask_perturbation import around, change_inside, element, random_boxes, random_elements
+from dataset.interactive.scribble_robot import find_paths
+from dataset.training.mask_perturbation import (
+    change_inside,
+    draw_boxes,
+    draw_elements,
+    make_element,
+    slices_around,
+)
 from dataset.training.transforms import Mask, Random
 
 OPENING = (5, 19)  # range of the diameter of the disk that opens an error, in pixels
@@ -36,7 +42,7 @@ LINE = np.ones((3, 3), np.uint8)
 BRUSH = (np.abs(np.arange(-2, 3))[:, None] + np.abs(np.arange(-2, 3)) <= 2).astype(np.uint8)
 
 
-def correcting_scribbles(previous: Mask, truth: Mask, is_first: bool, random: Random) -> tuple[Mask, Mask]:
+def draw_corrections(previous: Mask, truth: Mask, is_first: bool, random: Random) -> tuple[Mask, Mask]:
     """Return positive and negative scribbles where a mask is wrong, `H x W` each, 0 or 1.
 
     Args:
@@ -47,98 +53,100 @@ def correcting_scribbles(previous: Mask, truth: Mask, is_first: bool, random: Ra
     """
     missing, wrong = truth & (1 - previous), previous & (1 - truth)
     if not is_first and random.random() < ROBOT_CHANCE:
-        return robot_lines(missing, random), robot_lines(wrong, random)
-    drawn = scribbles_on_regions(missing, random), scribbles_on_regions(wrong, random)
+        return draw_robot_lines(missing, random), draw_robot_lines(wrong, random)
+    drawn = scribble_on_regions(missing, random), scribble_on_regions(wrong, random)
     if random.random() < LARGE_CHANCE or not (drawn[0].any() or drawn[1].any()):
         for plane, region in zip(drawn, (truth, 1 - truth), strict=True):
             if cv2.countNonZero(region) >= LARGE_AREA:
-                plane |= free_curves(region, random)
+                plane |= draw_free_curves(region, random)
     return drawn
 
 
-def scribbles_on_regions(error: Mask, random: Random) -> Mask:
+def scribble_on_regions(error: Mask, random: Random) -> Mask:
     """Scribble on each region of an error that is large enough, in one or two ways."""
     drawn = np.zeros_like(error)
-    opened = cv2.morphologyEx(error, cv2.MORPH_OPEN, element(between(OPENING, random), 1))
+    opened = cv2.morphologyEx(error, cv2.MORPH_OPEN, make_element(between(OPENING, random), 1))
     count, regions, statistics, _ = cv2.connectedComponentsWithStats(opened)
     for region in range(1, count):
         if statistics[region, cv2.CC_STAT_AREA] < between(LEAST_AREA, random):
             continue
         plane = (regions == region).astype(np.uint8)
         for _ in range(2 if random.random() < SECOND_CHANCE else 1):
-            kind = (boundary_line, middle_line, longest_curves)[random.choice(len(KINDS), p=KINDS)]
+            kind = (draw_broken_boundary, draw_broken_middle, draw_longest_curves)[
+                random.choice(len(KINDS), p=KINDS)
+            ]
             drawn |= kind(plane, random)
     return drawn
 
 
-def robot_lines(error: Mask, random: Random) -> Mask:
+def draw_robot_lines(error: Mask, random: Random) -> Mask:
     """Draw the lines of the robot of the DAVIS interactive track on an error, three pixels wide."""
     drawn = np.zeros_like(error)
-    for path in robot_paths(error, random):
+    for path in find_robot_paths(error, random):
         cv2.polylines(drawn, [path.astype(np.int32)[:, None]], isClosed=False, color=1)
     return np.asarray(cv2.dilate(drawn, LINE), np.uint8)
 
 
-def robot_paths(error: Mask, random: Random) -> list[NDArray[np.float64]]:
+def find_robot_paths(error: Mask, random: Random) -> list[NDArray[np.float64]]:
     """Return the robot's paths on an error, made at half size: 1,000 positions (x, y) each."""
-    return [2 * path for path in paths_on(halved(error) > 0, random, ROBOT_SMOOTHING, fewest=1)]
+    return [2 * path for path in find_paths(halve(error) > 0, random, ROBOT_SMOOTHING, fewest=1)]
 
 
-def halved(mask: Mask) -> Mask:
+def halve(mask: Mask) -> Mask:
     """Return a mask at half size; a pixel is set where at least two of its four pixels are."""
     height, width = mask.shape
     even = cv2.copyMakeBorder(mask, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT, value=0)
     return (even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).sum(axis=(1, 3)) >= 2).astype(np.uint8)
 
 
-def boundary_line(region: Mask, random: Random) -> Mask:
+def draw_broken_boundary(region: Mask, random: Random) -> Mask:
     """Draw a line along the boundary of the eroded region, with gaps."""
-    return with_gaps(boundary(region, between(MARGIN, random)), random)
+    return with_gaps(draw_boundary(region, between(MARGIN, random)), random)
 
 
-def boundary(region: Mask, margin: int) -> Mask:
+def draw_boundary(region: Mask, margin: int) -> Mask:
     """Draw a line along the boundary of a region eroded by a disk of diameter `margin`."""
     line = np.zeros_like(region)
-    place = around(region, BEYOND[1])
-    inner = cv2.erode(region[place], element(margin, 1))
+    place = slices_around(region, BEYOND[1])
+    inner = cv2.erode(region[place], make_element(margin, 1))
     line[place] = cv2.morphologyEx(inner, cv2.MORPH_GRADIENT, LINE)
     return line
 
 
-def middle_line(region: Mask, random: Random) -> Mask:
+def draw_broken_middle(region: Mask, random: Random) -> Mask:
     """Draw the thinned region, three pixels wide, with gaps."""
-    return with_gaps(middle(region), random)
+    return with_gaps(draw_middle(region), random)
 
 
-def middle(region: Mask) -> Mask:
+def draw_middle(region: Mask) -> Mask:
     """Draw the thinned region, three pixels wide."""
     line = np.zeros_like(region)
-    place = around(region, BEYOND[1])
-    line[place] = cv2.dilate(thinned(region[place]), LINE)
+    place = slices_around(region, BEYOND[1])
+    line[place] = cv2.dilate(skeletonise(region[place]), LINE)
     return line
 
 
-def longest_curves(region: Mask, random: Random) -> Mask:
+def draw_longest_curves(region: Mask, random: Random) -> Mask:
     """Draw the two or three longest of ten curves through a region."""
-    curves = drawn_curves(region, CURVES, random)
+    curves = draw_curves(region, CURVES, random)
     curves.sort(key=cv2.countNonZero, reverse=True)
     return joined(region, curves[: between(KEPT_CURVES, random)])
 
 
-def free_curves(region: Mask, random: Random) -> Mask:
+def draw_free_curves(region: Mask, random: Random) -> Mask:
     """Draw two to four curves through a region."""
-    return joined(region, drawn_curves(region, between(FREE_CURVES, random), random))
+    return joined(region, draw_curves(region, between(FREE_CURVES, random), random))
 
 
-def drawn_curves(region: Mask, count: int, random: Random) -> list[Mask]:
+def draw_curves(region: Mask, count: int, random: Random) -> list[Mask]:
     """Draw quadratic Bezier curves whose control points lie in a region; cut them to the region, dilated.
 
     Returns:
-        A picture of each curve, of the size of the box `around` the region.
+        A picture of each curve, of the size of the box around the region.
     """
-    place = around(region, BEYOND[1])
+    place = slices_around(region, BEYOND[1])
     part = np.ascontiguousarray(region[place])
-    near = cv2.dilate(part, element(between(BEYOND, random), 1))
+    near = cv2.dilate(part, make_element(between(BEYOND, random), 1))
     pixels = np.flatnonzero(part)
     at = pixels[random.integers(len(pixels), size=(count, 3))]
     control = np.stack([at % part.shape[1], at // part.shape[1]], axis=-1)  # count x 3 x 2
@@ -151,9 +159,9 @@ def drawn_curves(region: Mask, count: int, random: Random) -> list[Mask]:
 
 
 def joined(region: Mask, curves: Sequence[Mask]) -> Mask:
-    """Return curves from the box `around` a region in one picture of the region's size."""
+    """Return curves from the box around a region in one picture of the region's size."""
     drawn = np.zeros_like(region)
-    place = drawn[around(region, BEYOND[1])]
+    place = drawn[slices_around(region, BEYOND[1])]
     for curve in curves:
         place |= curve
     return drawn
@@ -161,13 +169,13 @@ def joined(region: Mask, curves: Sequence[Mask]) -> Mask:
 
 def with_gaps(line: Mask, random: Random) -> Mask:
     """Erode a line in random rectangles, in place."""
-    boxes = random_boxes(line.shape, random, ERASED)
-    for box, kernel in zip(boxes, random_elements(random, ERASED_SIZES, ERASED), strict=True):
+    boxes = draw_boxes(line.shape, random, ERASED)
+    for box, kernel in zip(boxes, draw_elements(random, ERASED_SIZES, ERASED), strict=True):
         change_inside(line, box, cv2.erode, kernel)
     return line
 
 
-def thinned(region: Mask) -> Mask:
+def skeletonise(region: Mask) -> Mask:
     """Return the skeleton of a region (T. Y. Zhang and C. Y. Suen, Communications of the ACM, 1984).
 
     scikit-image's function of the same name differs from the published rule at the ends of lines.

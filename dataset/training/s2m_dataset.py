@@ -18,8 +18,8 @@ from pycocotools.coco import COCO
 from dataset.image_io import read_image
 from dataset.masks.readers import read_object_mask
 from dataset.static_dataset import frame_matrix
-from dataset.training.mask_perturbation import TARGET_IOU, perturbed
-from dataset.training.random_scribbles import correcting_scribbles, scribbles_on_regions
+from dataset.training.mask_perturbation import TARGET_IOU, perturb
+from dataset.training.random_scribbles import draw_corrections, scribble_on_regions
 from dataset.training.sample import Sample, SampleSet, stack_images
 from dataset.training.transforms import (
     AffineRange,
@@ -28,8 +28,8 @@ from dataset.training.transforms import (
     Picture,
     Random,
     adjust,
-    flipped,
-    shrunk,
+    mirror,
+    shrink,
     stretch,
     to_grey,
     warp,
@@ -92,7 +92,7 @@ class S2MDataset(SampleSet, ABC):
         if random.random() < GREY_CHANCE:
             image = to_grey(image)
         truth, other = ((mask == label).astype(np.uint8) for label in (1, 2))
-        previous, *scribbles = mistaken(truth, other, random)
+        previous, *scribbles = draw_mistakes(truth, other, random)
         return {
             "rgb": stack_images([image])[0],
             "seg": torch.from_numpy(previous)[None],
@@ -104,18 +104,18 @@ class S2MDataset(SampleSet, ABC):
     def cropped(self, image: Picture, mask: Mask, random: Random) -> tuple[Picture, Mask]:
         """Rotate, scale, shear, resize, crop and flip a picture and its mask in one step."""
         if random.random() < 0.5:
-            image, mask = flipped(image), flipped(mask)
+            image, mask = mirror(image), mirror(mask)
         # the picture may have another resolution than its mask
         to_mask = stretch(mask.shape[1] / image.shape[1], mask.shape[0] / image.shape[0])
         # the picture may be a little larger than the crop, since the affine may enlarge it
-        image, unshrink = shrunk(image, round(self.crop_size * max(1.0, self.affine.scale[1])))
+        image, unshrink = shrink(image, round(self.crop_size * max(1.0, self.affine.scale[1])))
         affine, crop = self.affine.draw(random), (random.random(), random.random())
         matrix = frame_matrix(mask.shape, affine, crop, self.crop_size)
         size = (self.crop_size, self.crop_size)
         return warp(image, matrix @ to_mask @ unshrink, size), warp(mask, matrix, size)
 
 
-def mistaken(truth: Mask, other: Mask, random: Random) -> tuple[Mask, Mask, Mask]:
+def draw_mistakes(truth: Mask, other: Mask, random: Random) -> tuple[Mask, Mask, Mask]:
     """Draw a wrong previous mask, and the positive and negative scribbles that correct it.
 
     Args:
@@ -124,14 +124,14 @@ def mistaken(truth: Mask, other: Mask, random: Random) -> tuple[Mask, Mask, Mask
         random: random generator.
     """
     is_first = random.random() < NO_PREVIOUS_CHANCE
-    previous = np.zeros_like(truth) if is_first else perturbed(truth, random, random.uniform(*TARGET_IOU))
+    previous = np.zeros_like(truth) if is_first else perturb(truth, random, random.uniform(*TARGET_IOU))
     beside = np.zeros_like(truth)  # scribbles on the other object
     if not is_first and other.any() and random.random() < OTHER_CHANCE:
         if random.random() < OTHER_SCRIBBLED_CHANCE:
-            beside = scribbles_on_regions(other, random)
+            beside = scribble_on_regions(other, random)
         else:
-            previous |= perturbed(other, random, OTHER_TARGET_IOU)
-    positive, negative = correcting_scribbles(previous, truth, is_first, random)
+            previous |= perturb(other, random, OTHER_TARGET_IOU)
+    positive, negative = draw_corrections(previous, truth, is_first, random)
     return previous, positive, negative | beside
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from torch.utils.data import ConcatDataset
 
 from dataset.davis_test_dataset import RESOLUTION, davis_trainval
-from dataset.static_dataset import StaticDataset, check_objects, pairs_in
+from dataset.static_dataset import StaticDataset, check_objects, find_pairs
 from dataset.training.s2m_dataset import S2MDataset
 from dataset.training.sample import Sample
-from dataset.video_folders import names_listed
+from dataset.video_folders import read_names
 from dataset.vos_dataset import VOSDataset
 from util.data_roots import DEFAULT_ROOTS
 from util.errors import InputError
@@ -105,7 +105,7 @@ def stage_dataset(
             incomplete or shows no object.
     """
     if stage == 0:
-        found = [] if only_own else static_pictures(static_root, bool(pictures))
+        found = [] if only_own else find_static_pictures(static_root, bool(pictures))
         for name, repeats in pictures:
             found += _pictures(Path(name), repeats)
         return TrainingSet([StaticDataset(found, crop_size, seed)])
@@ -129,7 +129,7 @@ def stage_dataset(
         )
     if davis in there:
         listed = davis / "ImageSets/2017/train.txt"
-        subset = names_listed(listed)
+        subset = read_names(listed)
         if not subset:
             raise InputError(f"there is no list of training videos at {listed}: put DAVIS 2017's there.")
         parts.append(make(*layout(davis, RESOLUTION), subset=subset, part=1, repeats=DAVIS_REPEATS))
@@ -143,7 +143,7 @@ def _youtube_subset(path: Path, youtube: Path) -> list[str] | None:
     """Read the names of the videos to use; None for all."""
     if path == ALL_VIDEOS:
         return None
-    names = names_listed(path)
+    names = read_names(path)
     if not names:
         raise InputError(
             f"--yv_subset {path} names no video: give a file with a name per line, or {ALL_VIDEOS}."
@@ -156,7 +156,7 @@ def _youtube_subset(path: Path, youtube: Path) -> list[str] | None:
     return names
 
 
-def static_pictures(root: Path | None, optional: bool = False) -> Pairs:
+def find_static_pictures(root: Path | None, optional: bool = False) -> Pairs:
     """Return the static pictures with their masks; those of small sets occur several times.
 
     Args:
@@ -185,7 +185,7 @@ def static_pictures(root: Path | None, optional: bool = False) -> Pairs:
 
 def _pictures(folder: Path, repeats: int) -> Pairs:
     """Return the pictures of a folder and of the folders in it, with their masks, each `repeats` times."""
-    found = pairs_in(folder) if folder.is_dir() else []
+    found = find_pairs(folder) if folder.is_dir() else []
     if not found:
         raise InputError(
             f"{folder} holds no picture x.jpg with a mask x.png: put them there, and no pictures as PNG, "

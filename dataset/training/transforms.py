@@ -143,7 +143,7 @@ def shift(x: float, y: float) -> Matrix:
     return matrix
 
 
-def flipped(item: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def mirror(item: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Mirror a picture or mask left to right."""
     return cv2.flip(item, 1)
 
@@ -174,7 +174,7 @@ def remap(
     return cv2.remap(item, *maps, cv2.INTER_LINEAR, borderValue=fill)
 
 
-def varied(levels: Mask) -> Mask:
+def find_edges(levels: Mask) -> Mask:
     """Return 255 where the 5 x 5 pixels around a pixel of a mask are not all equal, else 0."""
     square = np.ones((5, 5), np.uint8)
     return np.where(cv2.dilate(levels, square) > cv2.erode(levels, square), np.uint8(255), np.uint8(0))
@@ -188,7 +188,7 @@ def remap_bicubic(levels: Mask, where_varied: Mask, x: NDArray[np.float32], y: N
 
     Args:
         levels: the mask.
-        where_varied: result of `varied(levels)`.
+        where_varied: result of `find_edges(levels)`.
         x: x coordinate that each pixel of the result reads (0 is the centre of the first pixel).
         y: y coordinate that each pixel of the result reads.
     """
@@ -209,13 +209,13 @@ def _bicubic_weights(t: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack((-t + 2 * t**2 - t**3, 1 - 2 * t**2 + t**3, t + t**2 - t**3, t**3 - t**2))
 
 
-def bordered(item: NDArray[np.uint8], top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
+def add_border(item: NDArray[np.uint8], top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
     """Add a border of these widths: the ImageNet mean colour around a picture, 0 around a mask."""
     fill = 0 if item.ndim == 2 else IMAGE_FILL
     return cv2.copyMakeBorder(item, top, bottom, left, right, cv2.BORDER_CONSTANT, value=fill)
 
 
-def zoomed_canvas(picture: Picture, scale: float) -> tuple[Picture, Matrix]:
+def zoom_canvas(picture: Picture, scale: float) -> tuple[Picture, Matrix]:
     """Return the part of a picture that a scaling about its centre shows on a canvas of the same size.
 
     It is a rectangle of `1 / scale` times the picture's size: the middle of the picture, or the picture with
@@ -232,16 +232,16 @@ def zoomed_canvas(picture: Picture, scale: float) -> tuple[Picture, Matrix]:
     if scale >= 1:
         cut = picture[cut_top:cut_bottom, cut_left:cut_right]
     else:
-        cut = bordered(picture, -cut_top, cut_bottom - height, -cut_left, cut_right - width)
+        cut = add_border(picture, -cut_top, cut_bottom - height, -cut_left, cut_right - width)
     return cut, shift(cut_left - left, cut_top - top)
 
 
-def resized(picture: Picture, size: Sequence[int]) -> Picture:
+def resize_picture(picture: Picture, size: Sequence[int]) -> Picture:
     """Resize a picture bicubically, with antialiasing, to (height, width), or to one shorter side."""
     return _interleaved(F.resize(_planes(picture), size, InterpolationMode.BICUBIC, antialias=True))
 
 
-def shrunk(picture: Picture, short_side: int) -> tuple[Picture, Matrix]:
+def shrink(picture: Picture, short_side: int) -> tuple[Picture, Matrix]:
     """Reduce a picture, with antialiasing, until its shorter side has `short_side` pixels.
 
     Returns:
@@ -250,7 +250,7 @@ def shrunk(picture: Picture, short_side: int) -> tuple[Picture, Matrix]:
     height, width = picture.shape[:2]
     if min(height, width) <= short_side:
         return picture, np.eye(3)
-    small = resized(picture, [short_side])
+    small = resize_picture(picture, [short_side])
     return small, stretch(width / small.shape[1], height / small.shape[0])
 
 
@@ -271,7 +271,7 @@ class Box:
         return item[top : top + height, left : left + width]
 
 
-def random_box(random: Random, size: tuple[int, int], area: tuple[float, float]) -> Box:
+def draw_box(random: Random, size: tuple[int, int], area: tuple[float, float]) -> Box:
     """Draw a box with an area within `area` (shares of the picture) and an aspect of 3:4 to 4:3.
 
     This is the rule of v2.RandomResizedCrop: after ten boxes that do not fit, the largest allowed box in the

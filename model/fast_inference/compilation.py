@@ -31,7 +31,7 @@ config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # type: ignore[at
 log = logging.getLogger(__name__)
 
 
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function as a part of the loops that close over it (a decorator)."""
     # Numba finds a loop on disk by a pickle of its closure. The pickle depends on whether equal strings are
     # the same object, which differs between a parsed module and one read from its .pyc; here none are.
@@ -39,7 +39,7 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     return register_jitable(**SERIAL)(function)
 
 
-def compiled(loop: Callable[..., None], *arguments: types.Type) -> Kernel:
+def compile_loop(loop: Callable[..., None], *arguments: types.Type) -> Kernel:
     """Compile a loop for one list of argument types, or load it from the cache on disk.
 
     A lock makes processes with the same cache folder compile one after the other. Without it Numba can give

@@ -20,12 +20,12 @@ SUBJECT = "products of the memory read"
 LEAST_GAIN = 1.2  # required speed-up of a product, which is about a third of the read
 
 
-def product_with(factor: Tensor) -> Product:
+def choose_product(factor: Tensor) -> Product:
     """Return the quicker product with a factor `C x O`, float32."""
-    return by_onednn(factor) if onednn_is_quicker() else lambda x: x @ factor
+    return onednn_product(factor) if onednn_is_quicker() else lambda x: x @ factor
 
 
-def by_onednn(factor: Tensor) -> Product:
+def onednn_product(factor: Tensor) -> Product:
     """Return oneDNN's product with a factor; raise AttributeError or RuntimeError without such a call."""
     reordered = torch.ops.mkldnn._reorder_linear_weight(factor.T.contiguous())
     return lambda x: torch.ops.mkldnn._linear_pointwise(x, reordered, None, "none", [], "")
@@ -52,7 +52,7 @@ def _by_mkl() -> Way:
 
 def _by_onednn() -> Way:
     x, factor = _trial()
-    product = by_onednn(factor)
+    product = onednn_product(factor)
     return torch.inference_mode()(lambda: product(x))
 
 
@@ -62,6 +62,7 @@ def onednn_is_right() -> bool:
     """Return whether oneDNN is available and gives the right product."""
     x, factor = _trial()
     try:
-        return torch.allclose(by_onednn(factor)(x), x @ factor, rtol=0.02, atol=0.02 * factor.shape[0] ** 0.5)
+        product, tolerance = onednn_product(factor)(x), 0.02 * factor.shape[0] ** 0.5
+        return torch.allclose(product, x @ factor, rtol=0.02, atol=tolerance)
     except (AttributeError, RuntimeError):
         return False

@@ -15,7 +15,7 @@ from numba import from_dtype, prange, types
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.fast_inference.compilation import Kernel, compiled, inlined
+from model.fast_inference.compilation import Kernel, compile_loop, inline
 
 Matrix = NDArray[np.float64]
 Tile = tuple[int, int]  # outputs down and across; each an m
@@ -55,7 +55,7 @@ def matrices(points: Sequence[float]) -> tuple[Matrix, Matrix, Matrix]:
     return a, g, b
 
 
-def bits_of(x: Tensor) -> NDArray[np.generic]:
+def view_bits(x: Tensor) -> NDArray[np.generic]:
     """Return the numbers of a tensor as integers of the same size, without a copy."""
     integers, unsigned = BITS[x.dtype]
     return x.view(integers).numpy().view(unsigned)
@@ -77,7 +77,7 @@ def _matrix_product(matrix: Matrix, outer: int, by_row: bool) -> Kernel:
     stride = LANES * outer if by_row else LANES
     step_in, step_out = (LANES, LANES) if by_row else (LANES * terms, LANES * results)
 
-    @inlined
+    @inline
     def combine(source: Any, result: Any) -> None:
         # factors are constants for the compiler, which leaves out zeros and computes many channels at once;
         # in a loop over the terms it does neither
@@ -169,7 +169,7 @@ def _window_transform(
                             transformed[i, tile, channel + c] = rounded(bits[i * LANES + c])
 
     numbers = from_dtype(np.dtype(BITS[dtype][1]))
-    return compiled(transform_windows, numbers[:, :, :, ::1], types.intp, numbers[:, :, ::1])
+    return compile_loop(transform_windows, numbers[:, :, :, ::1], types.intp, numbers[:, :, ::1])
 
 
 @cache
@@ -212,7 +212,7 @@ def output_transform(tile: Tile, dtype: torch.dtype) -> Kernel:
 
     numbers = from_dtype(np.dtype(BITS[dtype][1]))
     biases, results = types.float32[::1], numbers[:, :, :, ::1]
-    return compiled(transform_products, numbers[:, :, ::1], types.intp, biases, results)
+    return compile_loop(transform_products, numbers[:, :, ::1], types.intp, biases, results)
 
 
 def _inlined(tile: Tile, dtype: torch.dtype) -> tuple[Any, Any, Any]:
@@ -220,16 +220,16 @@ def _inlined(tile: Tile, dtype: torch.dtype) -> tuple[Any, Any, Any]:
     rows, columns = tile
     half = dtype == torch.bfloat16
 
-    @inlined
+    @inline
     def place(tile: int, height: int, width: int) -> Any:  # image, first row and column of outputs
         down, across = (height + rows - 1) // rows, (width + columns - 1) // columns
         return tile // (down * across), tile // across % down * rows, tile % across * columns
 
-    @inlined
+    @inline
     def widened(bits: Any) -> Any:
         return np.uint32(bits) << UPPER if half else bits
 
-    @inlined
+    @inline
     def rounded(bits: Any) -> Any:  # to the nearest, to even halfway
         return np.uint16((bits + BELOW_HALF + ((bits >> UPPER) & ODD)) >> UPPER) if half else bits
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from numba import njit, prange, types
 from torch import Tensor
 
-from model.fast_inference.compilation import SERIAL, Kernel, compiled, use_threads_of_torch
-from model.fast_inference.products import product_with
+from model.fast_inference.compilation import SERIAL, Kernel, compile_loop, use_threads_of_torch
+from model.fast_inference.products import choose_product
 from model.memory import read, weighted_values
 
 BLOCK = 1024  # memory positions per block
@@ -65,7 +65,7 @@ def _keep_best(scores: Any, first: int, best: Any, where: Any) -> None:
 def keep_best() -> Kernel:
     """Return `_keep_best`, compiled."""
     rows = types.float32[:, ::1]
-    return compiled(_keep_best, rows, types.intp, rows, types.int64[:, ::1])
+    return compile_loop(_keep_best, rows, types.intp, rows, types.int64[:, ::1])
 
 
 @torch.inference_mode()
@@ -78,7 +78,7 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
     k = min(k, len(keys))
     best = torch.full((len(queries), k), NO_AFFINITY.item())
     where = torch.zeros(len(queries), k, dtype=torch.int64)
-    affinity = product_with(queries.T)
+    affinity = choose_product(queries.T)
     update = keep_best()
     # the newest block comes first: it is most similar to the queries, so few later scores are better
     for start in reversed(range(0, len(keys), BLOCK)):

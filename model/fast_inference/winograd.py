@@ -21,10 +21,10 @@ from model.fast_inference.tile_kernels import (
     POINTS,
     TAPS,
     Tile,
-    bits_of,
     input_transform,
     matrices,
     output_transform,
+    view_bits,
 )
 from model.modules import ALL, PartialConv2d
 
@@ -92,10 +92,10 @@ def convolve(x: Tensor, kernels: Tensor, tile: Tile, bias: NDArray[np.float32]) 
     images, height, width, _ = x.shape
     # not a view: in training, each in-place operation on a view costs copies in the backward pass
     result = torch.empty(images, len(bias), height, width, dtype=x.dtype, memory_format=torch.channels_last)
-    y = bits_of(result.permute(0, 2, 3, 1))
+    y = view_bits(result.permute(0, 2, 3, 1))
     transform_outputs = output_transform(tile, x.dtype)
     for first, transformed in transform_inputs(x, tile):
-        transform_outputs(bits_of(torch.bmm(transformed, kernels)), first, bias, y)
+        transform_outputs(view_bits(torch.bmm(transformed, kernels)), first, bias, y)
     return result
 
 
@@ -115,7 +115,7 @@ def transform_inputs(x: Tensor, tile: Tile) -> Iterator[tuple[int, Tensor]]:
     at_once = math.ceil(tiles / math.ceil(tiles / at_once))  # bands of equal size
     for first in range(0, tiles, at_once):
         transformed = x.new_empty(count, min(at_once, tiles - first), inputs)
-        input_transform(tile, x.dtype)(bits_of(x), first, bits_of(transformed))
+        input_transform(tile, x.dtype)(view_bits(x), first, view_bits(transformed))
         yield first, transformed
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from model.fast_inference.tile_kernels import LANES, TAPS, Tile, bits_of, gradient_transform
+from model.fast_inference.tile_kernels import LANES, TAPS, Tile, gradient_transform, view_bits
 from model.fast_inference.winograd import convolve, is_suited, kernel_transform, transform_inputs
 from model.modules import ALL, PartialConv2d
 
@@ -119,7 +119,7 @@ def weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
     of_products = kept_memory("gradient", len(transform), gradient.shape[3], x.shape[3])
     for first, inputs in transform_inputs(x, TILE):  # P x tiles x C
         results = x.new_empty(*inputs.shape[:2], gradient.shape[3])
-        gradient_transform(TILE, x.dtype)(bits_of(gradient), first, bits_of(results))
+        gradient_transform(TILE, x.dtype)(view_bits(gradient), first, view_bits(results))
         of_products.baddbmm_(results.transpose(1, 2), inputs, beta=1 if first else 0)
     of_taps = transform.T @ of_products.transpose(0, 1)  # O x 9 x C, channels last
     return of_taps.unflatten(1, (TAPS, TAPS)).permute(0, 3, 1, 2)

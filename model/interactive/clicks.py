@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from osam import types
 
-from model.interactive.promptable import Mask, Picture, answers, load, mask_of, prompting
+from model.interactive.promptable import Mask, Picture, ask_model, extract_mask, load, prompting
 from util.errors import InputError
 from util.promptable import CLICK_MODEL
 
@@ -65,7 +65,7 @@ class ClickSegmenter:
         self, picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None = None
     ) -> Mask:
         """Segment the object that points mark; see `PointSegmenter`."""
-        at, kinds = checked_prompt(picture, points, labels, previous)
+        at, kinds = check_prompt(picture, points, labels, previous)
         order = np.argsort(-np.minimum(kinds, TOP_LEFT), kind="stable")  # boxes, positive, negative clicks
         at, kinds = at[order], kinds[order]
         if previous is None or not previous.any() or (kinds > POSITIVE).any():
@@ -96,7 +96,7 @@ class ClickSegmenter:
             image_embedding=self._embedding(picture),
             prompt=types.Prompt(points=at, point_labels=kinds),
         )
-        found = [mask_of(each, picture.shape[:2]) for each in answers(self.network, request)]
+        found = [extract_mask(each, picture.shape[:2]) for each in ask_model(self.network, request)]
         return next((mask for mask in found if mask is not None), np.zeros(picture.shape[:2], bool))
 
     def _embedding(self, picture: Picture) -> types.ImageEmbedding:
@@ -111,7 +111,7 @@ class ClickSegmenter:
         return self._embeddings[key]
 
 
-def checked_prompt(
+def check_prompt(
     picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None
 ) -> tuple[Points, Kinds]:
     """Return points and labels as arrays; corners of boxes are clipped to the picture.

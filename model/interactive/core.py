@@ -10,7 +10,7 @@ from model.aggregation import aggregate, most_probable
 from model.arguments import Array, check_counts, given_objects, label_list
 from model.frame_propagation import FramePropagation, fitting_into_memory
 from model.interactive.fusion import FusionNetwork
-from model.interactive.rounds import Pass, RunningPass, passes_of
+from model.interactive.rounds import Pass, RunningPass, plan_passes
 from model.interactive.store import DTYPES, EncodedVideo, Given, ProbabilityStore, State
 from model.memory_bank import MemoryBank, ObjectMemory
 from model.network import PropagationNetwork
@@ -167,7 +167,7 @@ class InteractiveCore:
             raise InputError(f"there are no frames from {kept[0]} to {kept[1]}: give another range.")
         sources = sorted(self.state.pending)
         steps = [step for step, wanted in ((1, forward), (-1, backward)) if wanted]
-        passes = passes_of(self.state, sources, kept, len(self.frames), steps)
+        passes = plan_passes(self.state, sources, kept, len(self.frames), steps)
         is_whole = kept == (0, end) and forward and backward
         return self._run(passes, kept, sources if is_whole else ())
 

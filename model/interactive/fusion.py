@@ -51,7 +51,7 @@ def time_shares(target: int, corrected: int, other: int) -> tuple[float, float]:
     return abs(other - target) / distance, abs(corrected - target) / distance
 
 
-def moved_difference(difference: Tensor, key: Tensor, query_key: Tensor, grid: tuple[int, int]) -> Tensor:
+def transfer_difference(difference: Tensor, key: Tensor, query_key: Tensor, grid: tuple[int, int]) -> Tensor:
     """Return the attention: the parts that a correction added and removed, transferred to another frame.
 
     The transfer by the correspondence W is the memory read without top-k (see `model.correspondence`), with
@@ -89,7 +89,7 @@ def fuse(
         frame: normalised frame `3 x H x W`.
         old: probabilities of K objects before the correction, `K x H x W`.
         new: probabilities propagated from the corrected frame, `K x H x W`.
-        attention: result of `moved_difference`, `K x 2 x H x W`.
+        attention: result of `transfer_difference`, `K x 2 x H x W`.
         shares: result of `time_shares`.
     """
     return network(fusion_input(frame, old, new, attention, shares)).squeeze(1)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.interactive.scribbles import NONE, sides
+from dataset.interactive.scribbles import NONE, split_scribbles
 from model.aggregation import aggregate
-from model.interactive.scribble_to_mask import Labels, checked_previous, masks_of
+from model.interactive.scribble_to_mask import Labels, check_previous, split_label_map
 
 Mask = NDArray[np.bool_]  # H x W
 
@@ -42,11 +42,11 @@ class GrabCutSegmenter:
         self, image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
     ) -> Tensor:
         """Segment the objects of a frame; see `ScribbleSegmenter`."""
-        previous = checked_previous(image, scribbles, previous, labels)
+        previous = check_previous(image, scribbles, previous, labels)
         result = np.where(np.isin(previous, labels), previous, 0).astype(np.int32)
         nearest = np.full(result.shape, np.inf, np.float32)  # distance to the scribble of the pixel's object
         for label in labels:
-            positive, negative = sides(scribbles, label)
+            positive, negative = split_scribbles(scribbles, label)
             before = previous == label
             if positive.any() or (negative & before).any():
                 open_to_it = [0, label, *np.unique(previous[positive])]
@@ -59,10 +59,10 @@ class GrabCutSegmenter:
                 result[gained] = label
                 nearest[gained] = distance[gained]
         result = np.where(scribbles != NONE, scribbles, result)
-        return aggregate(masks_of(result, labels), hard=True)
+        return aggregate(split_label_map(result, labels), hard=True)
 
 
-def mask_within(image: NDArray[np.uint8], inside: Mask) -> Mask:
+def segment_within(image: NDArray[np.uint8], inside: Mask) -> Mask:
     """Return the mask `H x W` of the object that lies within a part of an RGB picture `H x W x 3`."""
     outside = ~inside
     if inside.all():  # the picture's edge is background then

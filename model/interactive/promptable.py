@@ -88,13 +88,13 @@ def prompting(name: str) -> Iterator[None]:
         ) from error
 
 
-def answers(network: types.Model, request: types.GenerateRequest) -> list[types.Annotation]:
+def ask_model(network: types.Model, request: types.GenerateRequest) -> list[types.Annotation]:
     """Return a model's annotations; raise InputError when it does not support the prompt."""
     with prompting(network.name):
         return network.generate(request).annotations
 
 
-def mask_of(annotation: types.Annotation, size: tuple[int, int]) -> Mask | None:
+def extract_mask(annotation: types.Annotation, size: tuple[int, int]) -> Mask | None:
     """Return an annotation's mask at the picture's size (H, W); None when it has only a box."""
     box, part = annotation.bounding_box, annotation.mask
     if box is None or part is None:

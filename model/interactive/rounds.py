@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model.aggregation import aggregate
 from model.frame_propagation import fitting_into_memory
-from model.interactive.fusion import FusionNetwork, fuse, moved_difference, time_shares
+from model.interactive.fusion import FusionNetwork, fuse, time_shares, transfer_difference
 from model.interactive.store import EncodedVideo, ProbabilityStore, State
 from model.memory_bank import MemoryBank
 from model.network import Query
@@ -24,7 +24,7 @@ class Pass(NamedTuple):
     fuse: bool  # whether to fuse results with the old ones, instead of replacing them
 
 
-def passes_of(
+def plan_passes(
     state: State, sources: Sequence[int], kept: tuple[int, int], count: int, steps: Collection[int]
 ) -> list[Pass]:
     """Return the passes of a round: all forward passes, then all backward passes.
@@ -133,7 +133,7 @@ class RunningPass:
         query_key = query.key.float()
         logits = []
         for part in self.propagation.parts(len(keys), old[0].numel()):
-            attention = moved_difference(difference[part], keys[part], query_key, query.grid)
+            attention = transfer_difference(difference[part], keys[part], query_key, query.grid)
             logits.append(fuse(network, image[0], old[1:][part], new[1:][part], attention, shares))
         return aggregate(torch.cat(logits).sigmoid_())
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.image_io import normalise
-from dataset.interactive.scribbles import NONE, sides
+from dataset.interactive.scribbles import NONE, split_scribbles
 from model.aggregation import aggregate
 from model.interactive.s2m import S2MNetwork
 from model.padding import pad, padding_for, unpad
@@ -67,12 +67,12 @@ class S2MSegmenter:
         self, image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
     ) -> Tensor:
         """Segment the objects of a frame; see `ScribbleSegmenter`."""
-        previous = checked_previous(image, scribbles, previous, labels)
-        prob = masks_of(previous, labels)
+        previous = check_previous(image, scribbles, previous, labels)
+        prob = split_label_map(previous, labels)
         if (scribbles != NONE).any():
             frame = normalise(image)
             for channel, label in enumerate(labels):
-                positive, negative = sides(scribbles, label, self.widen)
+                positive, negative = split_scribbles(scribbles, label, self.widen)
                 mask = previous == label
                 if self.every_object or positive.any() or mask.any():
                     prob[channel] = self._probability(frame, mask, positive, negative)
@@ -89,7 +89,7 @@ class S2MSegmenter:
         return unpad(logits, padding)[0, 0].sigmoid()
 
 
-def checked_previous(
+def check_previous(
     image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
 ) -> Labels:
     """Return the previous label map, or an empty one; raise InputError for arguments that do not fit."""
@@ -103,6 +103,6 @@ def checked_previous(
     return previous
 
 
-def masks_of(label_map: Labels, labels: Sequence[int]) -> Tensor:
+def split_label_map(label_map: Labels, labels: Sequence[int]) -> Tensor:
     """Return the masks of K objects in a label map `H x W`: `K x H x W`, 0 or 1, float32."""
     return torch.from_numpy(label_map == np.array(labels).reshape(-1, 1, 1)).float()

@@ -10,9 +10,9 @@ from model.interactive.clicks import (
     TOP_LEFT,
     ClickSegmenter,
     PointSegmenter,
-    checked_prompt,
+    check_prompt,
 )
-from model.interactive.grab_cut import GrabCutSegmenter, mask_within
+from model.interactive.grab_cut import GrabCutSegmenter, segment_within
 from model.interactive.promptable import Mask, Picture
 from model.interactive.scribble_to_mask import ScribbleSegmenter
 from util.errors import InputError
@@ -32,7 +32,7 @@ class ScribbledClicks:
         self, picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None = None
     ) -> Mask:
         """Segment the object that points mark; see `PointSegmenter`."""
-        at, kinds = checked_prompt(picture, points, labels, previous)
+        at, kinds = check_prompt(picture, points, labels, previous)
         size = picture.shape[:2]
         mask = np.zeros(size, bool) if previous is None else previous
         if (kinds > POSITIVE).any():
@@ -42,7 +42,7 @@ class ScribbledClicks:
             inside[top : bottom + 1, left : right + 1] = True
             if not inside.any():
                 raise InputError("the box holds no pixel: draw another one.")
-            mask = mask_within(picture, inside)
+            mask = segment_within(picture, inside)
         strokes, width = no_scribbles(size), max(3, round(DOT * min(size)))
         for point, kind in zip(at, kinds, strict=True):
             if kind <= POSITIVE:

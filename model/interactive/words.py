@@ -3,7 +3,7 @@
 from osam import types
 
 from model.interactive.clicks import BOTTOM_RIGHT, TOP_LEFT, PointSegmenter
-from model.interactive.promptable import Mask, Picture, answers, load, mask_of
+from model.interactive.promptable import Mask, Picture, ask_model, extract_mask, load
 from util.promptable import FIND_MODEL
 
 
@@ -37,8 +37,8 @@ class WordFinder:
         masks, taken = [], taken.copy()
         prompt = types.Prompt(texts=[word])
         request = types.GenerateRequest(model=self.network.name, image=picture, prompt=prompt)
-        for found in sorted(answers(self.network, request), key=lambda each: -(each.score or 0)):
-            mask, box = mask_of(found, picture.shape[:2]), found.bounding_box
+        for found in sorted(ask_model(self.network, request), key=lambda each: -(each.score or 0)):
+            mask, box = extract_mask(found, picture.shape[:2]), found.bounding_box
             if mask is None and box is not None:
                 corners = [(box.xmin, box.ymin), (box.xmax, box.ymax)]
                 mask = self.segmenter.segment(picture, corners, [TOP_LEFT, BOTTOM_RIGHT])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model.aggregation import aggregate_logits
-from model.interactive.fusion import FusionNetwork, fusion_input, moved_difference
+from model.interactive.fusion import FusionNetwork, fusion_input, transfer_difference
 from model.memory import to_rows
 from model.network import PropagationNetwork
 from model.training.forward import TrainingForward, Truth
@@ -89,5 +89,5 @@ class FrozenAttention:
             f16, _, _ = network.rgb_encoder(frame[None].to(network.dtype))
             query = network.kv_q_f16.key_proj(f16)
             grid = (query.shape[-2], query.shape[-1])
-            moved.append(moved_difference(mask - was, key.float(), to_rows(query).float(), grid))
+            moved.append(transfer_difference(mask - was, key.float(), to_rows(query).float(), grid))
         return torch.stack(moved)

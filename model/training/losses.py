@@ -64,7 +64,7 @@ def frame_losses(
     return losses.unflatten(0, target.shape[:2]).mean(dim=0)
 
 
-def overlap(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def count_overlap(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return the pixels of intersection and union with the ground truth, `K` each, over the whole batch.
 
     Args:

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from model.checkpoint import load_file, load_state, network_state
 from model.training.forward import TrainingForward
-from model.training.losses import PROPAGATION_BOOTSTRAP, Bootstrap, frame_losses, hard_fraction, overlap
+from model.training.losses import PROPAGATION_BOOTSTRAP, Bootstrap, count_overlap, frame_losses, hard_fraction
 from util.device import amp_dtype
 from util.errors import InputError
 from util.ranks import Ranks
@@ -124,7 +124,7 @@ class Trainer:
         self.iteration += 1
 
         logits = logits.detach()
-        intersection, union = overlap(logits, target)
+        intersection, union = count_overlap(logits, target)
         return StepResult(
             losses.detach(), fraction, intersection, union, gradient_norm, learning_rate, logits
         )

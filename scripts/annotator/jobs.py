@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from util.errors import InputError, explained
+from util.errors import InputError, explain_error
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, OSError):
-        return explained(error)
+        return explain_error(error)
     log.error("unexpected", exc_info=error)
     return f"the annotator failed with {type(error).__name__}: {error}"
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dataset.image_io import normalise
 from dataset.video import working_size
-from dataset.video_checks import first_readable
+from dataset.video_checks import read_first_frame
 from dataset.video_files.video_file import MissingFrameError
 from model import FusionNetwork, InferenceCore, InteractiveCore, PropagationNetwork, load_fusion, load_network
 from model.aggregation import most_probable
@@ -64,7 +64,7 @@ class WorkingFrames(Sequence[Tensor]):
             with suppress(MissingFrameError):
                 return self.pictures.read(each)
             self.missing.add(each)
-        return first_readable(self.pictures.source)
+        return read_first_frame(self.pictures.source)
 
     def reduced(self, labels: NDArray[np.uint8]) -> Tensor:
         """Resize a label map `H x W` to the size of the frames, `h x w`."""

@@ -18,7 +18,7 @@ from scripts.annotator.edit_log import EditLog
 from scripts.annotator.pictures import Pictures
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
-from util.lock import exclusive
+from util.lock import lock_folder
 
 FORMAT = 1  # of the log
 
@@ -48,7 +48,7 @@ def open_workspace(folder: Path, pictures: Pictures) -> Iterator[Workspace]:
     """
     if pictures.source.place.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(f"--workspace {folder} lies in the folder of the frames: give another place.")
-    with exclusive(folder, "annotation"):
+    with lock_folder(folder, "annotation"):
         remove_leftovers(folder)
         path = folder / "edits.jsonl"
         _check_log_is_there(path, folder / "masks")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset.image_io import read_image
-from model.correspondence import Correspondence, Match, best_match
+from model.correspondence import Correspondence, Match, find_best_match
 from model.padding import padding_for
 from scripts.correspondence.drawing import Picture, Point, side_by_side, with_heat, with_points, with_region
 from util.files import atomic_path
@@ -62,7 +62,7 @@ def look_up(correspondence: Correspondence, selection: Selection, temperature: f
         feature = torch.stack([source.point(*point) for point in selection.points])
     maps = correspondence.transfer(feature, temperature)
     tops = maps.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
-    matches = tuple(best_match(heat, correspondence.target) for heat in maps)
+    matches = tuple(find_best_match(heat, correspondence.target) for heat in maps)
     return Answer((maps / tops).amax(dim=0).cpu().numpy(), matches)
 
 

@@ -14,7 +14,7 @@ from scripts.downloads.sources import BL30K_TERMS, TERMS, RemoteFile
 from scripts.downloads.transfer import MIRROR_HELP, download, require_space
 from util.errors import InputError
 from util.files import file_digest
-from util.lock import exclusive
+from util.lock import lock_folder
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def install_all(archives: Sequence[RemoteFile], args: argparse.Namespace) -> Non
         return
     confirm_terms(archives, args.yes)
     failed = []
-    with exclusive(downloads_folder(args), "download"):
+    with lock_folder(downloads_folder(args), "download"):
         for archive in archives:
             packed = downloads_folder(args) / archive.name
             try:

@@ -13,7 +13,7 @@ from PIL import Image
 from dataset.masks.readers import read_labels
 from dataset.masks.writer import write_mask
 from dataset.video_files.frame_source import open_source
-from model.interactive.clicks import checked_prompt
+from model.interactive.clicks import check_prompt
 from model.interactive.promptable import check_models, is_here
 from model.interactive.scribbled_clicks import point_segmenter
 from model.interactive.words import WordFinder
@@ -56,7 +56,7 @@ def write_first_masks(args: argparse.Namespace) -> Path:
     picture = source.read(index)
     for each in objects:
         if not each.word:
-            checked_prompt(picture, each.points, each.labels, None)
+            check_prompt(picture, each.points, each.labels, None)
     labels = _segmented(picture, objects, args.click_model, args.find_model)
     folder: Path = args.output.with_name(f"{args.output.name}_first_masks")
     path, shown = folder / f"{source.names[index]}.png", folder.with_suffix(".jpg")

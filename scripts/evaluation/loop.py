@@ -34,9 +34,9 @@ from util.background import BackgroundWriter
 from util.device import set_up_device
 from util.errors import InputError
 from util.files import atomic_path, check_output_file, remove_leftovers, sha256
-from util.lock import exclusive
+from util.lock import lock_folder
 from util.progress import FrameProgress
-from util.ranks import Ranks, joined_ranks, share
+from util.ranks import Ranks, join_ranks, share
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def evaluate(
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
     device = set_up_device(args.device, args.no_tf32)
-    with joined_ranks(device, for_training=False) as ranks, ExitStack() as alone:
+    with join_ranks(device, for_training=False) as ranks, ExitStack() as alone:
         if ranks.is_first:
             if about:
                 log.info("%s", about)
@@ -104,7 +104,7 @@ def evaluate(
         amp = precision_of_run(args, ranks, videos[0])
         network = load_network(args.model, ranks.device, amp)
         if ranks.is_first:
-            alone.enter_context(exclusive(args.output, "evaluation"))
+            alone.enter_context(lock_folder(args.output, "evaluation"))
             remove_leftovers(args.output)
             flags = {
                 "max_frames": args.max_frames,

@@ -14,7 +14,7 @@ from dataset.video_files.mp4_file import write_mp4
 from dataset.video_files.video_file import MissingFrameError
 from util.background import prefetch
 from util.files import atomic_path
-from util.palette import full_palette
+from util.palette import extend_palette
 from util.progress import FrameProgress
 
 FILL = 0.45  # opacity of an object's colour
@@ -36,7 +36,7 @@ def draw_masks(
     """
     if palette is None:
         labels = (labels > 0).astype(np.uint8)
-    colours = np.array(full_palette(palette), np.uint8).reshape(-1, 3)
+    colours = np.array(extend_palette(palette), np.uint8).reshape(-1, 3)
     height, width = labels.shape
     thickness = max(1, round(min(height, width) / 240))
     inside = (labels > 0)[:, :, None]

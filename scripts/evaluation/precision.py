@@ -5,7 +5,7 @@ import argparse
 import torch
 
 from dataset.video import Video, working_size
-from dataset.video_checks import first_readable
+from dataset.video_checks import read_first_frame
 from model.fast_inference.precision import SIZE, is_reduced, make_trials
 from model.fast_inference.trials import adopt, choices
 from scripts.evaluation.run_record import ADVICE, WAYS
@@ -43,7 +43,7 @@ def precision_of_run(args: argparse.Namespace, ranks: Ranks, video: Video | None
 def _chosen(precision: str, device: torch.device, video: Video | None) -> bool:
     size = SIZE
     if video is not None and precision == "auto":
-        height, width, _ = first_readable(video.frames).shape
+        height, width, _ = read_first_frame(video.frames).shape
         size = (height, width)
         if video.short_side is not None:
             size = working_size(size, video.short_side)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vos_benchmark.evaluator import Evaluator
 
 from dataset.masks.readers import VOID, read_labels, read_merged
-from dataset.video import Video, fits, fitted
+from dataset.video import Video, fit_to_frame, fits
 from util.errors import InputError
 from util.files import atomic_path
 
@@ -65,7 +65,7 @@ def score_video(video: Video, folder: Path) -> list[ObjectScore]:
         path = video.ground_truth[name]
         labels = video.read_labels(path)
         # an error of size should name the mask, not the frame
-        return fitted(labels, size, path) if fits(size, (labels.shape[0], labels.shape[1])) else labels
+        return fit_to_frame(labels, size, path) if fits(size, (labels.shape[0], labels.shape[1])) else labels
 
     late = {video.frames.names[i]: labels for i, labels in video.given_labels.items() if i > 0}
     merged = video.read_labels is read_merged

@@ -19,7 +19,7 @@ from util.errors import InputError
 from util.files import remove_leftovers, sha256
 from util.palette import voc_palette
 from util.progress import FrameProgress
-from util.ranks import joined_ranks, share
+from util.ranks import join_ranks, share
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
     Under torchrun the processes share the samples; each has its own clock.
     """
-    with joined_ranks(set_up_device(args.device, args.no_tf32), for_training=False) as ranks:
+    with join_ranks(set_up_device(args.device, args.no_tf32), for_training=False) as ranks:
         args.amp = precision_of_run(args, ranks)
         session = open_session(args)
         networks = Networks(args, ranks.device, told=ranks.is_first)

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from typing_extensions import Self
 
-from dataset.interactive.davis_interactive import track_sequences
+from dataset.interactive.davis_interactive import find_sequences
 from scripts.interactive_track.measures import METRICS
 from scripts.interactive_track.report import (
     SAMPLES_FOLDER,
@@ -31,7 +31,7 @@ from scripts.interactive_track.running_sample import (
 from scripts.interactive_track.summary import summarise
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
-from util.lock import exclusive
+from util.lock import lock_folder
 from util.settings_record import record_settings
 
 SUMMARY_FILE = "summary.json"
@@ -50,7 +50,7 @@ class DavisInteractiveSession:
 
     Args:
         host: only "localhost": there is no server.
-        davis_root: data set, see `davis_interactive.track_sequences`. Without scribble files the robot draws
+        davis_root: data set, see `davis_interactive.find_sequences`. Without scribble files the robot draws
             the first scribbles, on an empty mask.
         subset: name of the list of sequences.
         max_nb_interactions: number of interactions of a sample.
@@ -87,7 +87,7 @@ class DavisInteractiveSession:
         self.max_time = max_time
         self.metric = metric_to_optimize
         self.scorer_time = scorer_time
-        self.sequences = {each.name: each for each in track_sequences(Path(davis_root), subset)}
+        self.sequences = {each.name: each for each in find_sequences(Path(davis_root), subset)}
         self.keys = [SampleKey(s.name, n) for s in self.sequences.values() for n in s.scribbles or (1,)]
         self.samples = {key: self._empty(key) for key in self.keys}
         self.folder = None if report_save_dir is None else Path(report_save_dir)
@@ -124,7 +124,7 @@ class DavisInteractiveSession:
 
     def __enter__(self) -> Self:
         if self.folder is not None and self._reports:
-            self._running.enter_context(exclusive(self.folder, "session"))
+            self._running.enter_context(lock_folder(self.folder, "session"))
             record_settings(self.folder, self.settings, "give another folder for the report.")
             for folder in (self.folder, self.folder / SAMPLES_FOLDER):
                 remove_leftovers(folder)

@@ -115,23 +115,23 @@ def carried_logits(
         selector: `B x K`, 0 for an object that a sample lacks: its probability is 0 everywhere.
     """
     batch, objects, height, width = masks[0].shape
-    values = torch.cat([at_positions(mask.float()) for mask in masks], dim=1)
+    values = torch.cat([pool_at_positions(mask.float()) for mask in masks], dim=1)
     carried = read(memory_key, values, query_key.repeat_interleave(objects, dim=0), width=grid[1])
     coarse = carried.squeeze(-1).unflatten(1, grid).unflatten(0, (batch, objects))
-    prob = DOUBT + (1 - 2 * DOUBT) * between_positions(coarse, height, width)
+    prob = DOUBT + (1 - 2 * DOUBT) * interpolate_positions(coarse, height, width)
     if selector is not None:
         prob = prob * selector[:, :, None, None]
     return aggregate_logits(prob, dim=1)
 
 
-def at_positions(masks: Tensor) -> Tensor:
+def pool_at_positions(masks: Tensor) -> Tensor:
     """Return masks `B x K x H x W` as memory values, `(B*K) x positions x 1`: the mean around each."""
     height, width = (side // STRIDE for side in masks.shape[-2:])
     means = F.avg_pool2d(masks, STRIDE, padding=STRIDE // 2, count_include_pad=False)
     return means[..., :height, :width].flatten(0, 1).flatten(1).unsqueeze(-1)
 
 
-def between_positions(coarse: Tensor, height: int, width: int) -> Tensor:
+def interpolate_positions(coarse: Tensor, height: int, width: int) -> Tensor:
     """Interpolate values `B x K x h x w` at the positions to every pixel, `B x K x height x width`."""
     padded = F.pad(coarse, (1, 1, 1, 1), mode="replicate")
     fine = F.interpolate(padded, scale_factor=STRIDE, mode="bilinear", align_corners=False)

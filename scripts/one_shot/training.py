@@ -45,7 +45,7 @@ FEW_STEPS = 200  # with fewer steps, the quality of a fit depends on the seed
 log = logging.getLogger(__name__)
 
 
-def rate(step: int, done: float) -> float:
+def rate_factor(step: int, done: float) -> float:
     """Return the factor of the learning rate: a warm-up, a while at 1, then half a cosine down.
 
     Args:
@@ -160,7 +160,7 @@ class Fit:
             if done > 0 and first == 0 and not keys:  # later rounds keep the final fraction
                 whole = taken / done  # the steps that this round will probably have
                 trainer.bootstrap = Bootstrap(HARDEST_FROM * whole, HARDEST_TO * whole)
-            trainer.set_learning_rate(lr * rate(taken, 0 if keys else done))
+            trainer.set_learning_rate(lr * rate_factor(taken, 0 if keys else done))
             loss = trainer.step(next(batches)).losses.sum().item()
             taken = trainer.iteration - first
             by_time = (time.perf_counter() - start) / seconds if seconds > 0 else 1.0

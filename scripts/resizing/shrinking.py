@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset.image_io import image_size, opened, read_image
+from dataset.image_io import image_size, open_image, read_image
 from dataset.masks.readers import read_labels, read_palette
 from dataset.masks.writer import write_mask
 from dataset.video import working_size
 from util.background import prefetch
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
-from util.lock import exclusive
+from util.lock import lock_folder
 from util.progress import FrameProgress
 
 QUALITY = 95  # of JPEG
@@ -51,7 +51,7 @@ class Job:
 
 def is_mask(path: Path) -> bool:
     """Return whether a file is a PNG with a palette or one channel of 8 bits."""
-    with opened(path) as image:
+    with open_image(path) as image:
         return image.format == "PNG" and image.mode in {"1", "L", "P"}
 
 
@@ -133,7 +133,7 @@ def resize_all(jobs: list[Job], source: Path, target: Path, shorter: int, worker
     for library in (torch.set_num_threads, cv2.setNumThreads):
         library(1)  # each file in one thread
     reasons = []
-    with exclusive(target, "resizing"), FrameProgress(len(jobs)) as bar:
+    with lock_folder(target, "resizing"), FrameProgress(len(jobs)) as bar:
         for folder in {job.target.parent for job in jobs}:
             remove_leftovers(folder)
         for reason in prefetch(partial(run_job, shorter=shorter), jobs, depth=2 * workers, threads=workers):

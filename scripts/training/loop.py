@@ -29,8 +29,8 @@ from util.errors import InputError
 from util.files import remove_leftovers
 from util.hyper_para import UNRECORDED, check_same_run, plain_settings
 from util.logger import TrainingLogger
-from util.ranks import Ranks, joined_ranks
-from util.stop_request import StopRequest, leave_process_group, signals_held_back
+from util.ranks import Ranks, join_ranks
+from util.stop_request import StopRequest, hold_back_signals, leave_process_group
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def run_training(settings: argparse.Namespace, task: Callable[[argparse.Namespac
         settings: completed flags, see `util.hyper_para`.
         task: function that creates the task in each process.
     """
-    with joined_ranks(set_up_device(settings.device, settings.no_tf32), for_training=True) as ranks:
+    with join_ranks(set_up_device(settings.device, settings.no_tf32), for_training=True) as ranks:
         if not ranks.is_first:
             logging.getLogger().setLevel(logging.WARNING)
         torch.manual_seed(settings.seed)  # of new weights; samples and their order have separate generators
@@ -222,7 +222,7 @@ def batches(task: Task, settings: argparse.Namespace, order: BatchOrder, first: 
         if task.begin_epoch is not None:
             task.begin_epoch(epoch, epochs)
         try:
-            with signals_held_back():
+            with hold_back_signals():
                 loaded = iter(loader)  # starts the loading processes
             for batch in islice(loaded, last - iteration):
                 yield batch

@@ -8,7 +8,7 @@ import torch
 from dataset.image_io import normalise, read_image
 from dataset.masks.readers import read_label_map, read_labels
 from dataset.training import fusion_dataset
-from dataset.training.fusion_dataset import FusionDataset, FusionRun, FusionVideo, draw, fusion_videos
+from dataset.training.fusion_dataset import FusionDataset, FusionRun, FusionVideo, draw, find_fusion_videos
 from dataset.training.interactive_sets import fusion_training_set
 from model import InferenceCore
 from model.training.fusion_forward import FrozenAttention
@@ -75,7 +75,7 @@ def test_other_settings_and_missing_videos_are_refused(
 
 
 def test_a_sample_equals_its_files(generated, tree):
-    videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
+    videos = find_fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
     assert [(video.name, video.runs[0].beginnings) for video in videos] == [("v1", (0, 3)), ("v2", (0, 3))]
     for root in generated.parents[:2]:  # the folder of the runs, or the one above
         assert len(fusion_training_set(0, root, tree, None, 96, 0)) == 2
@@ -146,7 +146,7 @@ def all_draws(video):
 def test_frames_are_drawn_with_the_probabilities_of_the_original(kind, tmp_path, monkeypatch):
     """All draws are enumerated."""
     golden = RECIPE["fusion_triples"][kind]
-    monkeypatch.setattr(fusion_dataset, "numbers", functools.cache(fusion_dataset.numbers))
+    monkeypatch.setattr(fusion_dataset, "list_numbers", functools.cache(fusion_dataset.list_numbers))
     monkeypatch.setattr(FusionRun, "reach", functools.cache(FusionRun.reach))
     draws, p = zip(*all_draws(reached(tmp_path, golden["range"])), strict=True)
     p = np.array(p)
@@ -188,7 +188,7 @@ def test_the_first_five_objects_of_100_pixels_are_propagated_and_levels_are_trun
 
 
 def test_the_attention_is_where_truth_and_propagated_mask_differ(generated, tree, network):
-    videos = fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
+    videos = find_fusion_videos(generated.parent, tree / "JPEGImages", tree / "Annotations")
     sample = FusionDataset(videos, crop_size=96)[0]
     batch = {name: value[None] for name, value in sample.items() if name != "info"}
     attention = FrozenAttention(network)(batch)
@@ -200,6 +200,6 @@ def test_the_attention_is_where_truth_and_propagated_mask_differ(generated, tree
 
 def test_data_without_their_video_are_refused(generated, tree, tmp_path):
     with pytest.raises(InputError, match=r"v1 is missing or incomplete in "):
-        fusion_videos(generated.parent, tmp_path, tree / "Annotations")
+        find_fusion_videos(generated.parent, tmp_path, tree / "Annotations")
     with pytest.raises(InputError, match="no data for fusion"):
-        fusion_videos(tmp_path, tree / "JPEGImages", tree / "Annotations")
+        find_fusion_videos(tmp_path, tree / "JPEGImages", tree / "Annotations")

@@ -9,20 +9,20 @@ from scipy.ndimage import distance_transform_edt
 
 from dataset.interactive.scribble_robot import error_axis
 from dataset.training import random_scribbles
-from dataset.training.mask_perturbation import element, perturbed
+from dataset.training.mask_perturbation import make_element, perturb
 from dataset.training.random_scribbles import (
     ROBOT_SMOOTHING,
-    boundary,
-    boundary_line,
-    correcting_scribbles,
-    free_curves,
-    halved,
-    longest_curves,
-    middle,
-    middle_line,
-    robot_lines,
-    robot_paths,
-    thinned,
+    draw_boundary,
+    draw_broken_boundary,
+    draw_broken_middle,
+    draw_corrections,
+    draw_free_curves,
+    draw_longest_curves,
+    draw_middle,
+    draw_robot_lines,
+    find_robot_paths,
+    halve,
+    skeletonise,
 )
 from tests.conftest import slow
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
@@ -32,10 +32,10 @@ NAMES = list(RECIPE["about"]["regions"])
 REGIONS = [NAMES[0], *map(slow, NAMES[1:])]
 QUICK = "perturbed_disk", "empty_to_rect"
 KINDS = {
-    "boundary": (boundary_line, 200),
-    "curve_sorted": (longest_curves, 200),
-    "curve_free": (free_curves, 200),
-    "thinned": (middle_line, 60),
+    "boundary": (draw_broken_boundary, 200),
+    "curve_sorted": (draw_longest_curves, 200),
+    "curve_free": (draw_free_curves, 200),
+    "thinned": (draw_broken_middle, 60),
 }
 
 
@@ -75,7 +75,7 @@ def test_masks_are_perturbed_as_in_the_original(name):
     for text, golden in RECIPE["perturb_mask"][name].items():
         target = float(text)
         results = [
-            perturbed(truth, np.random.default_rng((seed, int(target * 100))), target) for seed in range(50)
+            perturb(truth, np.random.default_rng((seed, int(target * 100))), target) for seed in range(50)
         ]
         overlaps = np.array([(result & truth).sum() / (result | truth).sum() for result in results])
         added = np.array([(result & (1 - truth)).sum() for result in results])
@@ -111,7 +111,7 @@ def test_scribbles_are_those_of_the_original(kind, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_lines_without_gaps_and_structuring_elements_are_exact(name):
     truth, golden = region(name), RECIPE["scribbles"]
-    skeleton, line = thinned(truth), middle(truth)
+    skeleton, line = skeletonise(truth), draw_middle(truth)
     x, y, width, height = cv2.boundingRect(skeleton)
     assert {
         "thinned_area": skeleton.sum(),
@@ -120,10 +120,10 @@ def test_lines_without_gaps_and_structuring_elements_are_exact(name):
     } == golden["thinned_without_erosion"][name]
     areas = golden["boundary_without_erosion"]["kernel_size_to_eroded_and_line_area"][name]
     for size, (eroded, drawn) in areas.items():
-        assert cv2.erode(truth, element(int(size), 1)).sum() == eroded
-        assert boundary(truth, int(size)).sum() == drawn
+        assert cv2.erode(truth, make_element(int(size), 1)).sum() == eroded
+        assert draw_boundary(truth, int(size)).sum() == drawn
     for size, *counts in RECIPE["about"]["ellipse_kernel_areas_size_full_flat_tall"]:
-        assert [int(element(size, shape).sum()) for shape in (1, 2, 3)] == counts
+        assert [int(make_element(size, shape).sum()) for shape in (1, 2, 3)] == counts
 
 
 def error(name):
@@ -150,10 +150,10 @@ def matches(path, points):
 def test_the_robot_draws_as_the_original_with_the_same_order_of_ties(name):
     """Lengths of lines may differ by rounding: a point that is a whole number can be drawn one lower."""
     plane, golden = error(name), RECIPE["robot"][name]
-    fixed, half = golden["fixed"], halved(plane)
+    fixed, half = golden["fixed"], halve(plane)
     assert (plane.sum(), half.sum()) == (golden["error_area"], fixed["half_size_area"])
     assert error_axis(half > 0, ROBOT_SMOOTHING, OldTies(0)).sum() == fixed["skeleton_pixels"]
-    paths = robot_paths(plane, OldTies(0))
+    paths = find_robot_paths(plane, OldTies(0))
     assert len(paths) == fixed["graph_parts"]
     ends = [sorted([tuple(path[0]), tuple(path[-1])]) for path in paths]
     wanted = [sorted([tuple(each[1:3]), tuple(each[3:])]) for each in fixed["paths_n_x0_y0_x1_y1"]]
@@ -161,7 +161,7 @@ def test_the_robot_draws_as_the_original_with_the_same_order_of_ties(name):
     assert tied == (name == "perturbed_disk_fn")
     found = [any(matches(path, points) for path in paths) for points in golden.get("curves_21_points", [])]
     assert found.count(False) <= tied
-    lines = robot_lines(plane, OldTies(0))
+    lines = draw_robot_lines(plane, OldTies(0))
     if name != "line2":  # where rounding decides between one row and two
         assert abs(int(lines.sum()) - fixed["area_after_3x3_dilation"]) <= 3 * len(paths)
     if paths and not tied:
@@ -178,7 +178,7 @@ def test_errors_are_scribbled_as_in_the_original(case, monkeypatch):
     previous = np.zeros_like(truth) if golden["from_zero"] else perturbed_mask(case.rsplit("_", 1)[1])
     calls = []
     known = functools.cache(
-        lambda key: robot_lines(np.frombuffer(key, np.uint8).reshape(SIZE, SIZE), OldTies(0))
+        lambda key: draw_robot_lines(np.frombuffer(key, np.uint8).reshape(SIZE, SIZE), OldTies(0))
     )
 
     def robot(plane, random):  # has no randomness, so each plane is computed once
@@ -187,15 +187,15 @@ def test_errors_are_scribbled_as_in_the_original(case, monkeypatch):
 
     def at_large(plane, random):
         calls.append("large")
-        return free_curves(plane, random)
+        return draw_free_curves(plane, random)
 
-    monkeypatch.setattr(random_scribbles, "robot_lines", robot)
-    monkeypatch.setattr(random_scribbles, "free_curves", at_large)
+    monkeypatch.setattr(random_scribbles, "draw_robot_lines", robot)
+    monkeypatch.setattr(random_scribbles, "draw_free_curves", at_large)
     draws = {"robot": [], "large": [], "": []}  # planes by the way in which they were drawn
     count = 130 if golden["from_zero"] else 300
     for seed in range(count):
         calls.clear()
-        planes = correcting_scribbles(previous, truth, golden["from_zero"], OldTies((seed, 2)))
+        planes = draw_corrections(previous, truth, golden["from_zero"], OldTies((seed, 2)))
         draws[calls[0] if calls else ""].append(planes)
     others = draws["large"] + draws[""]
     assert set(np.unique([*others, *draws["robot"]])) == set(golden["values"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.interactive.scribbles import draw_stroke, no_scribbles, read_scribbles, sides
+from dataset.interactive.scribbles import draw_stroke, no_scribbles, read_scribbles, split_scribbles
 from scripts.annotator.segmenters import SHORT_SIDE, Segmenters
 from scripts.annotator.settings import WorkerSettings
 from tests.conftest import write_frames
@@ -30,14 +30,14 @@ def test_strokes_have_their_width(width):
 def test_scribbles_of_other_objects_are_negative():
     drawn = no_scribbles((9, 9))
     drawn[1, 1], drawn[1, 7], drawn[7, 7] = 1, 2, 0
-    positive, negative = sides(drawn, 1)
+    positive, negative = split_scribbles(drawn, 1)
     assert positive.nonzero() == (np.array([1]), np.array([1]))
     assert negative.sum() == 2
-    positive, negative = sides(drawn, 2, widen=True)
+    positive, negative = split_scribbles(drawn, 2, widen=True)
     assert positive[0:3, 6:9].all()
     assert positive.sum() == 9
     assert negative.sum() == 18
-    assert not sides(drawn, 5)[0].any()
+    assert not split_scribbles(drawn, 5)[0].any()
 
 
 WHOLE = {"scribbles": [[], [LINE], []], "sequence": "dog", "annotated_frame": 1}

@@ -6,7 +6,7 @@ import torch
 
 from dataset import static_dataset
 from dataset.image_io import denormalise
-from dataset.static_dataset import StaticDataset, pairs_in
+from dataset.static_dataset import StaticDataset, find_pairs
 from dataset.training.sets import stage_dataset
 from tests.conftest import write_labels
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def dataset(folder):
-    return StaticDataset(pairs_in(folder), CROP, seed=3)
+    return StaticDataset(find_pairs(folder), CROP, seed=3)
 
 
 def same(first, second) -> bool:
@@ -57,7 +57,7 @@ def test_masks_are_as_soft_and_as_large_as_the_originals(tmp_path):
     disc = (columns - x) ** 2 + (rows - y) ** 2 <= golden["disk_radius"] ** 2
     write_jpeg(tmp_path / "disc.jpg", coloured(disc.astype(np.uint8)))
     write_labels(tmp_path / "disc.png", disc * np.uint8(255), paletted=False)
-    dataset, masks = StaticDataset(pairs_in(tmp_path)), []
+    dataset, masks = StaticDataset(find_pairs(tmp_path)), []
     for epoch in range(50):
         dataset.set_epoch(epoch)
         masks.append(dataset[0]["gt"])
@@ -71,29 +71,29 @@ def test_masks_are_as_soft_and_as_large_as_the_originals(tmp_path):
 
 def test_draws_follow_the_published_chances(tmp_path, monkeypatch):
     """600 samples; the names are those of the steps that are not part of every sample."""
-    calls = {name: [] for name in ("flipped", "to_grey", "random_control_points", "zoomed_canvas")}
+    calls = {name: [] for name in ("mirror", "to_grey", "draw_control_points", "zoom_canvas")}
     for name, seen in calls.items():
         step = getattr(static_dataset, name)
         monkeypatch.setattr(
             static_dataset, name, lambda *a, step=step, seen=seen: (seen.append(a), step(*a))[1]
         )
     write_static(tmp_path, "small", 24, 32)
-    dataset = StaticDataset(pairs_in(tmp_path) * 600, 16)
+    dataset = StaticDataset(find_pairs(tmp_path) * 600, 16)
     for index in range(len(dataset)):
         dataset[index]
     shares = {name: len(seen) / len(dataset) for name, seen in calls.items()}
-    assert 0.44 < shares["flipped"] / 2 < 0.56  # picture and mask
+    assert 0.44 < shares["mirror"] / 2 < 0.56  # picture and mask
     assert 0.02 < shares["to_grey"] < 0.08
-    assert 0.3 < shares["random_control_points"] / 3 < 0.37  # frames
-    scales = [scale for _, scale in calls["zoomed_canvas"]]
+    assert 0.3 < shares["draw_control_points"] / 3 < 0.37  # frames
+    scales = [scale for _, scale in calls["zoom_canvas"]]
     assert 0.8 <= min(scales) < 0.82
     assert 1.48 < max(scales) <= 1.5
 
 
 def test_a_sample_depends_on_seed_epoch_and_index_alone(folder, dataset):
     first = dataset[1]
-    assert same(first, StaticDataset(pairs_in(folder), CROP, seed=3)[1])
-    assert not same(first, StaticDataset(pairs_in(folder), CROP, seed=4)[1])
+    assert same(first, StaticDataset(find_pairs(folder), CROP, seed=3)[1])
+    assert not same(first, StaticDataset(find_pairs(folder), CROP, seed=4)[1])
     dataset.set_epoch(1)
     assert not same(first, dataset[1])
     dataset.set_epoch(0)

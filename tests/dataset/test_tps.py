@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dataset.tps import coarse_grid, evaluate, fast_maps, random_control_points, solve, to_pixels
+from dataset.tps import coarse_grid, draw_control_points, evaluate, fast_maps, solve, to_pixels
 from dataset.training.transforms import remap
 from tests.conftest import GOLDEN
 from tests.dataset.recipe_statistics import RECIPE, check_share, check_stats
@@ -15,7 +15,7 @@ def test_warps_blacken_and_move_pixels_as_the_originals():
     white, still = np.full((SIZE, SIZE), 255, np.uint8), np.stack(fast_maps(SQUARE, SQUARE, SIZE, SIZE))
     measured = []
     for _ in range(100):
-        maps = fast_maps(*random_control_points(random), SIZE, SIZE)
+        maps = fast_maps(*draw_control_points(random), SIZE, SIZE)
         mask, image = remap(white, maps), remap(np.stack([white] * 3, axis=-1), maps)
         moved = np.hypot(*(np.stack(maps) - still))
         shares = {
@@ -53,7 +53,7 @@ def test_fast_maps_differ_by_less_than_a_tenth_of_a_pixel():
     random = np.random.default_rng(0)
     coarse = 0
     for _ in range(40):
-        points = random_control_points(random)
+        points = draw_control_points(random)
         coarse += coarse_grid(solve(*points), SIZE) is not None
         assert largest_difference(fast_maps(*points, SIZE, SIZE), exact_maps(*points, SIZE, SIZE)) < 0.1
     assert coarse > 30  # most maps take the cheap way

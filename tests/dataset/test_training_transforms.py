@@ -10,7 +10,7 @@ from dataset.training.transforms import (
     AffineRange,
     JitterRange,
     adjust,
-    random_box,
+    draw_box,
     warp,
 )
 
@@ -57,7 +57,7 @@ def test_draws_fill_their_ranges():
 
 def test_boxes_are_drawn_as_torchvision_draws_them():
     random, size = np.random.default_rng(0), (480, 854)
-    boxes = [random_box(random, size, (0.36, 1)) for _ in range(1500)]
+    boxes = [draw_box(random, size, (0.36, 1)) for _ in range(1500)]
     ours = np.array([[box.top, box.left, box.height, box.width] for box in boxes]) * [*size, *size]
     torch.manual_seed(0)
     crop = v2.RandomResizedCrop(384, scale=(0.36, 1))

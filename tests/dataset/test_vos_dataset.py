@@ -7,7 +7,7 @@ import torch
 
 from dataset.image_io import denormalise
 from dataset.training.sets import ALL_VIDEOS, PUBLISHED_SUBSET, stage_dataset
-from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, draw_frames, frames_from
+from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, choose_frames, draw_frames
 from tests.dataset.recipe_statistics import RECIPE, check_share
 from tests.training.training_trees import seen_labels, write_video
 from util.errors import InputError
@@ -36,7 +36,7 @@ def test_gaps_of_all_draws_are_the_originals(row):
     jump, steps = row["used_jump"], range(1, row["used_jump"] + 2)
     assert jump == min(row["length"], row["max_jump"])
     draws = product(range(row["start_max"] + 1), steps, steps)
-    drawn = np.array([frames_from(row["length"], jump, *draw) for draw in draws])
+    drawn = np.array([choose_frames(row["length"], jump, *draw) for draw in draws])
     assert len(drawn) == row["total"]
     for name, gaps in zip(("first_gap", "second_gap"), np.diff(drawn).T, strict=True):
         assert np.bincount(gaps, minlength=len(row[f"{name}_counts"])).tolist() == row[f"{name}_counts"]

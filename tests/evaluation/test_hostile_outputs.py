@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import contents, largest_file, run_main, write_davis, write_frames, write_labels
 from util.errors import InputError, run_script
-from util.lock import LOCK_FILE, exclusive
+from util.lock import LOCK_FILE, lock_folder
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), np.uint8)
 LABELS = np.zeros((32, 48), np.uint8)
@@ -75,7 +75,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(propagate, 
 
 def test_the_second_of_two_runs_is_refused(propagate, tmp_path):
     out = tmp_path / "out"
-    with exclusive(out, "run"):
+    with lock_folder(out, "run"):
         assert f"another run is at work in {out}: wait until it has ended" in refused(propagate)
         assert [path.name for path in out.iterdir()] == [LOCK_FILE]
     assert not out.exists()

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from dataset.interactive.davis_interactive import track_sequences
+from dataset.interactive.davis_interactive import find_sequences
 from dataset.interactive.scribbles import scribble_map
 from scripts.interactive_track import DavisInteractiveSession, session
 from scripts.interactive_track.summary import summarise
@@ -139,7 +139,7 @@ def test_invalid_data_sets_are_refused(tmp_path):
     refused("show no object")
     (root / "ImageSets/2017").mkdir(parents=True)
     (root / "ImageSets/2017/val.txt").write_text("car-shadow\n")
-    assert [each.name for each in track_sequences(root, "val")] == ["car-shadow"]
+    assert [each.name for each in find_sequences(root, "val")] == ["car-shadow"]
     refused("there is no list .*train.txt", subset="train")
 
 

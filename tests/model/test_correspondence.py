@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from model import memory
-from model.correspondence import Correspondence, Features, best_match
+from model.correspondence import Correspondence, Features, find_best_match
 from tests.conftest import GOLDEN
 
 
@@ -71,6 +71,6 @@ def test_the_best_match_is_finer_than_a_cell_and_ignores_far_cells():
     picture = features(0, (160, 160))
     heat = torch.zeros(10, 10)
     heat[4, 5], heat[4, 6], heat[9, 0] = 0.6, 0.3, 0.5
-    match = best_match(heat, picture)
+    match = find_best_match(heat, picture)
     assert (match.x, match.y) == pytest.approx(picture.pixel_of(4, 5 + 1 / 3), abs=1e-4)
     assert match.score == pytest.approx(0.6)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from model import load_fusion, load_network, load_s2m
-from model.interactive.fusion import fuse, moved_difference, time_shares
+from model.interactive.fusion import fuse, time_shares, transfer_difference
 from model.padding import pad, padding_for
 from tests.conftest import GOLDEN
 from tests.model.interactive_networks import fusion_network, relative_error
@@ -52,7 +52,7 @@ def test_golden_attention(which, golden, frames, request):
     key, _ = propagation.encode_memory(frames[0][None], golden["mask_new"][None])
     query = propagation.encode_query(frames[1][None])
     difference = golden["mask_new"] - golden["mask_old"]
-    attention = moved_difference(difference, key, query.key, query.grid)
+    attention = transfer_difference(difference, key, query.key, query.grid)
     assert relative_error(attention, golden["attention"]) < 1e-4
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dataset.image_io import normalise
-from dataset.interactive.scribbles import NONE, no_scribbles, sides
+from dataset.interactive.scribbles import NONE, no_scribbles, split_scribbles
 from model import load_s2m
 from model.interactive.scribble_to_mask import S2MSegmenter
 from model.padding import pad, padding_for, unpad
@@ -70,7 +70,7 @@ def test_golden_masks_of_several_objects(either, clip, golden):
     segmenter = S2MSegmenter(either, widen=True)
     with torch.inference_mode():
         for label, expected in zip((1, 2), golden["multi_prob"], strict=True):
-            planes = before == label, *sides(scribbles, label, widen=True)
+            planes = before == label, *split_scribbles(scribbles, label, widen=True)
             ours = segmenter._probability(normalise(image), *planes)
             assert relative_error(ours, unpad(torch.from_numpy(expected), PADDING)) < 1e-4
     hard = unpad(torch.from_numpy(golden["multi_hard"]), PADDING)

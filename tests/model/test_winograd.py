@@ -70,4 +70,4 @@ def test_onednn_gives_the_product():
     torch.manual_seed(0)
     x, factor = torch.randn(33, 64), torch.randn(64, 96)
     expected = (x.double() @ factor.double()).float()
-    torch.testing.assert_close(products.by_onednn(factor)(x), expected, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(products.onednn_product(factor)(x), expected, atol=1e-4, rtol=1e-5)

@@ -8,10 +8,10 @@ import torch
 
 from dataset.training.annotated_frames import (
     AnnotatedFrames,
-    annotated_frames,
-    background,
-    composed,
-    confused,
+    compose_layers,
+    read_annotated_frames,
+    relabel_parts,
+    remove_objects,
 )
 from dataset.video_dataset import open_user_video
 from model import load_network
@@ -34,7 +34,8 @@ def folder(clip, tmp_path_factory):
 
 
 def frames_of(folder: Path, size: int):
-    return annotated_frames(open_user_video(folder / "frames", folder / "masks", short_side=size).forward)
+    video = open_user_video(folder / "frames", folder / "masks", short_side=size).forward
+    return read_annotated_frames(video)
 
 
 def test_samples_show_every_object_and_differ_only_by_their_number(folder):
@@ -71,7 +72,7 @@ def test_the_second_frame_is_mostly_remembered_with_mistakes(folder):
 def test_objects_leave_a_background_without_them(folder):
     frame = frames_of(folder, 88)[0]
     picture, inside = frame[0], frame[1] > 0
-    empty = background(frame)
+    empty = remove_objects(frame)
     assert np.array_equal(empty[:5], picture[:5])
     assert (empty[inside] != picture[inside]).mean() > 0.9
     objects = AnnotatedFrames([frame], 48).objects
@@ -82,7 +83,7 @@ def test_layers_cover_those_below_them():
     white, black = np.full((9, 9, 3), 255, np.uint8), np.zeros((9, 9, 3), np.uint8)
     part = np.zeros((9, 9), np.uint8)
     part[2:7, 2:7] = 1
-    picture, labels = composed([(white, np.ones((9, 9), np.uint8)), (black, part), (white, part.T * 0)])
+    picture, labels = compose_layers([(white, np.ones((9, 9), np.uint8)), (black, part), (white, part.T * 0)])
     assert np.array_equal(labels, part)
     assert (picture[3:6, 3:6] == 0).all() and (picture[0] == 255).all()
     assert 0 < picture[2, 4, 0] < 255  # a soft edge
@@ -94,7 +95,7 @@ def test_parts_move_between_objects_and_background():
     labels[30:70, 50:100] = 2  # they touch
     passed = {(true, now): 0 for true in range(3) for now in range(3)}
     for seed in range(60):
-        worse = confused(labels, np.random.default_rng(seed))
+        worse = relabel_parts(labels, np.random.default_rng(seed))
         for true, now in passed:
             passed[true, now] += int(((true == labels) & (worse == now)).any())
     assert min(passed.values()) > 5  # each has given to each

@@ -13,9 +13,9 @@ from scripts.one_shot.forwards import (
     DOUBT,
     KeyForward,
     RememberedForward,
-    at_positions,
-    between_positions,
     carried_logits,
+    interpolate_positions,
+    pool_at_positions,
 )
 from scripts.one_shot.held_out import held_out_scores, verdict
 from scripts.one_shot.training import (
@@ -28,7 +28,7 @@ from scripts.one_shot.training import (
     SCRATCH_SAMPLES,
     WARM_UP,
     Fit,
-    rate,
+    rate_factor,
 )
 from tests.conftest import slow
 from tests.golden_weights import fill
@@ -45,7 +45,7 @@ def test_masks_go_where_keys_are_alike():
     masks[0, 0, :24, :24], masks[0, 1, 30:, 40:] = 1, 1
     moved = grid.view(1, 3, 4, 12).roll(1, dims=2).flatten(1, 2)  # all one position to the right
     logits = carried_logits(grid.repeat(2, 1, 1), [masks], moved, (3, 4), torch.ones(1, 2))
-    expected = between_positions(at_positions(masks).view(1, 2, 3, 4).roll(1, dims=3), height, width)
+    expected = interpolate_positions(pool_at_positions(masks).view(1, 2, 3, 4).roll(1, dims=3), height, width)
     # the keys of 12 channels leave a little to all the others
     prob = torch.sigmoid(logits[:, 1:])
     assert (prob - (DOUBT + (1 - 2 * DOUBT) * expected)).abs().max() < 1e-3
@@ -107,15 +107,15 @@ def batch():
 
 
 def test_the_rate_warms_up_and_settles():
-    rates = [rate(step, step / 50) for step in range(50)]
+    rates = [rate_factor(step, step / 50) for step in range(50)]
     assert rates[:WARM_UP] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     full = math.floor(FULL_PART * 50)
     assert set(rates[WARM_UP : full + 1]) == {1.0}
     middle = LAST_RATE + (1 - LAST_RATE) / 2
-    assert rate(50, (1 + FULL_PART) / 2) == pytest.approx(middle)
+    assert rate_factor(50, (1 + FULL_PART) / 2) == pytest.approx(middle)
     assert LAST_RATE < rates[-1] < 2 * LAST_RATE
     assert rates[full:] == sorted(rates[full:], reverse=True)
-    assert rate(99, 1.5) == pytest.approx(LAST_RATE)
+    assert rate_factor(99, 1.5) == pytest.approx(LAST_RATE)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from model.training.propagation_forward import PropagationForward
 from model.training.trainer import Trainer
 from tests.golden_weights import fill
 from tests.training.test_trainer import small_batch
-from util.ranks import joined_ranks
+from util.ranks import join_ranks
 
 
 def main():
@@ -18,7 +18,7 @@ def main():
     parser.add_argument("variant", choices=["so", "mo"])
     parser.add_argument("output", type=Path)
     args = parser.parse_args()
-    with joined_ranks(torch.device("cpu"), for_training=True) as ranks:
+    with join_ranks(torch.device("cpu"), for_training=True) as ranks:
         network = PropagationNetwork(single_object=args.variant == "so")
         if ranks.is_first:  # the trainer must bring these weights to the other process
             fill(network)

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from model.training.losses import (
     Bootstrap,
     bootstrapped_cross_entropy,
+    count_overlap,
     frame_losses,
     hard_fraction,
-    overlap,
 )
 from tests.conftest import GOLDEN
 
@@ -71,6 +71,6 @@ def test_overlap_counts_pixels_of_each_object():
     classes = torch.tensor([[0, 1, 1, 2], [2, 2, 0, 0]])
     logits = F.one_hot(classes, 3).permute(2, 0, 1).float()[None, None]  # 1 x 1 x 3 x 2 x 4
     target = torch.tensor([[1, 1, 1, 2], [0, 2, 0, 1]])[None, None]
-    intersection, union = overlap(logits, target)
+    intersection, union = count_overlap(logits, target)
     assert intersection.tolist() == [2, 2]
     assert union.tolist() == [4, 3]

@@ -8,7 +8,7 @@ import eval_davis
 import eval_davis_2016
 import eval_youtube
 from tests.conftest import run_main
-from util.hyper_para import training_settings
+from util.hyper_para import parse_training_settings
 
 LAUNCHED = "--local_rank 1"  # what the launcher of that time adds
 
@@ -25,7 +25,7 @@ LAUNCHED = "--local_rank 1"  # what the launcher of that time adds
     ],
 )
 def test_training(command, expected):
-    settings = vars(training_settings([*command.split(), *LAUNCHED.split()]))
+    settings = vars(parse_training_settings([*command.split(), *LAUNCHED.split()]))
     assert {name: settings[name] for name in expected} == expected
 
 

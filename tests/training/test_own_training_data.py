@@ -6,7 +6,7 @@ import pytest
 from dataset.training.sets import ALL_VIDEOS, stage_dataset
 from tests.training.training_trees import write_static, write_video
 from util.errors import InputError
-from util.hyper_para import training_settings
+from util.hyper_para import parse_training_settings
 
 CROP = 32
 
@@ -63,7 +63,7 @@ def test_own_pictures(own, caplog):
 
 
 def test_flags_of_own_data():
-    settings = training_settings(["--stage", "2", "--videos", "a:3", "--videos", "b/c:d", "--only_own"])
+    settings = parse_training_settings(["--stage", "2", "--videos", "a:3", "--videos", "b/c:d", "--only_own"])
     assert settings.videos == [("a", 3), ("b/c:d", 1)]
     for flags, message in (
         ("--stage 1 --videos a", "^--videos is for stage 2, and this is stage 1"),
@@ -71,6 +71,6 @@ def test_flags_of_own_data():
         ("--stage 2 --only_own", "^--only_own needs own data"),
     ):
         with pytest.raises(InputError, match=message):
-            training_settings(flags.split())
+            parse_training_settings(flags.split())
     with pytest.raises(SystemExit):
-        training_settings(["--stage", "2", "--videos", "a:0"])
+        parse_training_settings(["--stage", "2", "--videos", "a:0"])

@@ -22,7 +22,7 @@ from tests.dataset.recipe_statistics import RECIPE
 from tests.golden_weights import fill
 from tests.training.training_trees import write_static, write_video
 from util.errors import InputError
-from util.hyper_para import check_same_run, training_settings
+from util.hyper_para import check_same_run, parse_training_settings
 from util.ranks import Ranks
 from util.stages import STAGES, max_jump_at
 
@@ -193,7 +193,7 @@ def test_a_checkpoint_of_the_original_goes_on(tmp_path, monkeypatch, flags, sing
     caplog.set_level("INFO")
     monkeypatch.chdir(tmp_path)
     again = [*without_weights(flags), "-i", 4, "--load_model", path]
-    settings, ranks = training_settings([str(a) for a in again]), Ranks(torch.device("cpu"))
+    settings, ranks = parse_training_settings([str(a) for a in again]), Ranks(torch.device("cpu"))
     trainer = loop.begun_trainer(train.propagation_task(settings, ranks), settings, {}, ranks)
     assert "samples that follow are not those of the old run" in caplog.text
     assert trainer.iteration == 3
@@ -207,9 +207,9 @@ def test_defaults_are_those_of_the_stage():
     for stage, expected in enumerate(
         ((7, 300_000, [250_000]), (4, 500_000, [450_000]), (4, 150_000, [125_000]))
     ):
-        settings = training_settings(["--stage", str(stage)] if stage else [])
+        settings = parse_training_settings(["--stage", str(stage)] if stage else [])
         assert (settings.batch_size, settings.iterations, settings.steps) == expected
-    assert training_settings(["--stage", "2", "-i", "300000", "--steps"]).steps == []
+    assert parse_training_settings(["--stage", "2", "-i", "300000", "--steps"]).steps == []
 
 
 def test_bad_input_is_one_clear_sentence(tmp_path, monkeypatch):
@@ -217,10 +217,10 @@ def test_bad_input_is_one_clear_sentence(tmp_path, monkeypatch):
         run_here(tmp_path, monkeypatch, "--stage", 0, "--static_root", tmp_path / "none")
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="give one of them"):
-        training_settings(["--stage", "0", "--load_model", "a", "--load_network", "b"])
+        parse_training_settings(["--stage", "0", "--load_model", "a", "--load_network", "b"])
     for flags in (["--crop_size", "100"], ["--id", "a/b"], ["-b", "0"]):
         with pytest.raises(SystemExit):
-            training_settings(["--stage", "0", *flags])
+            parse_training_settings(["--stage", "0", *flags])
 
 
 @pytest.mark.slow
