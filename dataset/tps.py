@@ -48,7 +48,14 @@ def solve(c_src: NDArray[np.float64], c_dst: NDArray[np.float64]) -> NDArray[np.
 def evaluate(
     theta: NDArray[np.float64], c_dst: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.float32]:
-    """Evaluate a map on a grid over the unit square with its borders, `2 x height x width`."""
+    """Evaluate a map on a grid over the unit square with its borders, `2 x height x width`.
+
+    Args:
+        theta: result of `solve`, (N + 3) x 2.
+        c_dst: N x 2, the positions in the result that `solve` had.
+        height: height of the grid.
+        width: width of the grid.
+    """
     weights, affine = theta[:-3].astype(np.float32), theta[-3:].astype(np.float32)
     x = np.linspace(0, 1, width, dtype=np.float32)
     y = np.linspace(0, 1, height, dtype=np.float32)
@@ -63,7 +70,7 @@ def evaluate(
 def fast_maps(
     c_src: NDArray[np.float64], c_dst: NDArray[np.float64], height: int, width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the arrays for `cv2.remap`, `height x width` each, within 0.1 pixel of the exact map.
+    """Return the map of `solve` for `cv2.remap`, two arrays `height x width`, within 0.1 pixel.
 
     The map is evaluated on a coarse grid and interpolated to the pixels by cubic splines. The grid's step
     follows from the largest weight, since close control points that move apart bend the plane sharply. When

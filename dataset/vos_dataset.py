@@ -63,7 +63,7 @@ class VideoDraw:
 
 
 def draw(random: Random, size: tuple[int, int], area: tuple[float, float]) -> VideoDraw:
-    """Draw the random parameters of a sample; `size` is (height, width) of the video."""
+    """Draw a sample's random parameters from a video of `size` (height, width); `area` as in `draw_box`."""
     return VideoDraw(
         draw_box(random, size, area),
         random.random() < 0.5,

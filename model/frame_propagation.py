@@ -49,7 +49,7 @@ class FramePropagation:
         return padded.contiguous(memory_format=torch.channels_last)
 
     def segment(self, bank: MemoryBank, query: Query, count: int) -> Tensor:
-        """Return aggregated probabilities `(K+1) x H x W` of a bank's K objects on an encoded query frame."""
+        """Return aggregated probabilities `(K+1) x H x W` of a bank's objects on a query; `count` is K."""
         height, width = (16 * side for side in query.grid)
         if not count:
             return query.key.new_ones(1, height, width, dtype=torch.float32)

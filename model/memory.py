@@ -94,7 +94,13 @@ def weighted_values(best: Tensor, index: Tensor, memory_value: Tensor) -> Tensor
 
 
 def kernel_centres(memory_key: Tensor, query_key: Tensor, chunk: int) -> Tensor:
-    """Return for each memory position the query position of highest affinity, `B x N` (KMN section 3.3)."""
+    """Return for each memory position the query position of highest affinity, `B x N` (KMN section 3.3).
+
+    Args:
+        memory_key: `B x N x C`.
+        query_key: `B x Q x C`.
+        chunk: number of query positions whose affinities are computed at once.
+    """
     best = memory_key.new_full(memory_key.shape[:2], -torch.inf)
     centre = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
     for start, scores in affinity_chunks(memory_key, query_key, chunk):
@@ -124,7 +130,7 @@ def log_kernel(centres: Tensor, queries: Tensor, width: int, sigma: float) -> Te
 
 
 def affinity_chunks(memory_key: Tensor, query_key: Tensor, chunk: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield (first query, affinity `B x chunk x N`) over all queries."""
+    """Yield (first query, affinity `B x chunk x N`) over all queries; arguments as in `kernel_centres`."""
     for start in range(0, query_key.shape[1], chunk):
         yield start, affinity(memory_key, query_key[:, start : start + chunk])
 

@@ -7,7 +7,7 @@ Padding = tuple[int, int, int, int]  # left, right, top, bottom
 
 
 def padding_for(height: int, width: int, multiple: int = 16) -> Padding:
-    """Return the padding of a picture to multiples of `multiple`, with an odd pixel at the end."""
+    """Return the padding of a picture to multiples of `multiple`; an odd pixel is at the right or bottom."""
     extra_h, extra_w = -height % multiple, -width % multiple
     left, top = extra_w // 2, extra_h // 2
     return left, extra_w - left, top, extra_h - top

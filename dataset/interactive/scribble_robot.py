@@ -80,7 +80,7 @@ def find_paths(
 
 
 def error_axis(error: NDArray[np.bool_], smoothing: float, random: np.random.Generator) -> NDArray[np.bool_]:
-    """Return the medial axis of an opened error, `H x W`; beyond the picture there is no error."""
+    """Return the medial axis of an error `H x W`, smoothed; beyond the picture there is no error."""
     return medial_axis(np.pad(smooth_region(error, smoothing), 1), rng=random)[1:-1, 1:-1]
 
 

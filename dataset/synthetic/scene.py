@@ -46,7 +46,7 @@ class SyntheticObject:
     bends: NDArray[np.float64]  # k x 6 waves: direction x, y, shift x, y, radians per frame, phase
 
     def pose(self, time: float, height: int, width: int) -> Pose:
-        """Project the object's square into a frame."""
+        """Project the object's square at a point in time into a frame of `height` and `width` pixels."""
         x, y, depth, roll, pitch, yaw = (path(time) for path in self.paths)
         turn = _rotation(roll, 2) @ _rotation(pitch, 0) @ _rotation(yaw, 1)
         half = height / 2

@@ -45,7 +45,10 @@ def perturb(mask: Mask, random: Random, target: float) -> Mask:
 def draw_changes(
     size: tuple[int, ...], random: Random, count: int
 ) -> list[tuple[Box, int | None, Change, Mask]]:
-    """Draw changes: the box, a new value of its middle pixel or None, the operation, and the element."""
+    """Draw `count` changes in a picture of `size` (height, width).
+
+    Each is a box, a new value of its middle pixel or None, the operation, and the structuring element.
+    """
     boxes = draw_boxes(size, random, count)
     pixels = np.where(random.random(count) < PIXEL_CHANCE, random.integers(2, size=count), -1).tolist()
     grows = (random.random(count) < 0.5).tolist()
@@ -57,7 +60,7 @@ def draw_changes(
 
 
 def draw_boxes(size: tuple[int, ...], random: Random, count: int) -> list[Box]:
-    """Draw rectangles in a picture: the first side is uniform over it, the second over the rest."""
+    """Draw `count` rectangles in a picture of `size` (height, width): left and top first, then the others."""
     height, width = size
     left, top = random.integers(width, size=count), random.integers(height, size=count)
     right, bottom = random.integers(left + 1, width + 1), random.integers(top + 1, height + 1)
@@ -65,7 +68,10 @@ def draw_boxes(size: tuple[int, ...], random: Random, count: int) -> list[Box]:
 
 
 def draw_elements(random: Random, sizes: tuple[int, int], count: int) -> list[Mask]:
-    """Draw structuring elements: a square, an ellipse, or an ellipse of half the height or half the width."""
+    """Draw `count` structuring elements with a side within `sizes`, in pixels.
+
+    Each is a square, an ellipse, or an ellipse of half the height or half the width.
+    """
     sides, shapes = random.integers(sizes[0], sizes[1] + 1, size=count), random.integers(4, size=count)
     return [make_element(side, shape) for side, shape in zip(sides.tolist(), shapes.tolist(), strict=True)]
 
@@ -78,7 +84,7 @@ def make_element(side: int, shape: int) -> Mask:
 
 
 def change_inside(mask: Mask, box: Box, change: Change, element: Mask) -> None:
-    """Dilate or erode a box of a mask in place, as if it were a separate picture.
+    """Dilate or erode a box of a mask `H x W` in place, as if it were a separate picture.
 
     Only the set pixels in the box, with a margin of the element's size, are computed.
     """

@@ -65,6 +65,7 @@ def draw_corrections(previous: Mask, truth: Mask, is_first: bool, random: Random
 def scribble_on_regions(error: Mask, random: Random) -> Mask:
     """Scribble on each region of an error that is large enough, in one or two ways."""
     drawn = np.zeros_like(error)
+    ways = draw_broken_boundary, draw_broken_middle, draw_longest_curves
     opened = cv2.morphologyEx(error, cv2.MORPH_OPEN, make_element(between(OPENING, random), 1))
     count, regions, statistics, _ = cv2.connectedComponentsWithStats(opened)
     for region in range(1, count):
@@ -72,10 +73,7 @@ def scribble_on_regions(error: Mask, random: Random) -> Mask:
             continue
         plane = (regions == region).astype(np.uint8)
         for _ in range(2 if random.random() < SECOND_CHANCE else 1):
-            kind = (draw_broken_boundary, draw_broken_middle, draw_longest_curves)[
-                random.choice(len(KINDS), p=KINDS)
-            ]
-            drawn |= kind(plane, random)
+            drawn |= ways[random.choice(len(KINDS), p=KINDS)](plane, random)
     return drawn
 
 
@@ -139,7 +137,7 @@ def draw_free_curves(region: Mask, random: Random) -> Mask:
 
 
 def draw_curves(region: Mask, count: int, random: Random) -> list[Mask]:
-    """Draw quadratic Bezier curves whose control points lie in a region; cut them to the region, dilated.
+    """Draw `count` quadratic Bezier curves with control points in a region; cut them to the region, dilated.
 
     Returns:
         A picture of each curve, of the size of the box around the region.

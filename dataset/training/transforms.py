@@ -149,7 +149,7 @@ def mirror(item: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def warp(item: NDArray[np.uint8], matrix: Matrix, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Warp a picture or mask by `matrix`; the result has `size` (height, width)."""
+    """Warp a picture or mask by `matrix`, `3 x 3` from its pixels to the result of `size` (height, width)."""
     # OpenCV's coordinates are 0 at the centre of the first pixel
     move = (shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5))[:2]
     if item.ndim == 2:
@@ -272,10 +272,10 @@ class Box:
 
 
 def draw_box(random: Random, size: tuple[int, int], area: tuple[float, float]) -> Box:
-    """Draw a box with an area within `area` (shares of the picture) and an aspect of 3:4 to 4:3.
+    """Draw a box in a picture of `size` (height, width); `area` limits its share of the picture.
 
-    This is the rule of v2.RandomResizedCrop: after ten boxes that do not fit, the largest allowed box in the
-    middle.
+    Its aspect is 3:4 to 4:3. As in v2.RandomResizedCrop, ten boxes that do not fit are followed by the
+    largest allowed box in the middle.
     """
     rows, columns = size
     for _ in range(10):

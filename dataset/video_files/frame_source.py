@@ -75,7 +75,7 @@ class PictureFiles:
 
 
 class Selection:
-    """Some frames of a source, in any order."""
+    """Some frames of a source, in any order; `fps` is their frame rate, None for the source's."""
 
     def __init__(self, source: FrameSource, indices: Sequence[int], fps: float | None = None) -> None:
         self.source = source

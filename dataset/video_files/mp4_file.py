@@ -48,7 +48,7 @@ FASTSTART = {"movflags": "+faststart"}  # option that puts the MP4's index first
 
 
 def write_mp4(path: Path, frames: FrameSource, pictures: Pictures, sound: Path | None = None) -> None:
-    """Write RGB pictures `H x W x 3` atomically as an H.264 MP4; see `write_video_file`.
+    """Write RGB pictures `H x W x 3` atomically as an H.264 MP4; arguments as in `write_video_file`.
 
     Raises:
         OSError: the MP4 could not be written.

@@ -104,7 +104,7 @@ def record(
     weights: list[Tensor],
     workspace: Workspace,
 ) -> Recording:
-    """Capture a call of a function on copies of its flattened arguments."""
+    """Capture a call of a function on copies of its flattened arguments, `leaves` and their `structure`."""
     own = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     inputs = [leaf for leaf in own if isinstance(leaf, Tensor)]
     arguments = tree_unflatten(own, structure)

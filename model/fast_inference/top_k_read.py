@@ -70,7 +70,14 @@ def keep_best() -> Kernel:
 
 @torch.inference_mode()
 def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: int) -> Tensor:
-    """Read the memory of one object, as `model.memory.read` does with `top_k`; the query is float32."""
+    """Read the memory of one object, `1 x Q x Cv` float32, as `model.memory.read` does with `top_k`.
+
+    Args:
+        memory_key: `1 x N x Ck`.
+        memory_value: `1 x N x Cv`.
+        query_key: `1 x Q x Ck`, float32.
+        k: number of memory positions read per query position; clamped to N.
+    """
     use_threads_of_torch()
     keys = memory_key[0]
     count, channels = query_key.shape[1:]
@@ -90,7 +97,7 @@ def top_k_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, k: i
 def fastest_read(
     memory_key: Tensor, memory_value: Tensor, query_key: Tensor, *, top_k: int | None, **options: Any
 ) -> Tensor:
-    """Read the memory of one object in the fastest way on its device, see `model.memory.read`."""
+    """Read the memory of one object in the fastest way on its device; arguments as in `model.memory.read`."""
     if top_k is not None and options.get("km_sigma") is None and query_key.device.type == "cpu":
         return top_k_read(memory_key, memory_value, query_key, top_k)
     return read(memory_key, memory_value, query_key, top_k=top_k, **options)

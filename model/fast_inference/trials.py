@@ -39,7 +39,7 @@ def choose(subject: str, usual: NamedWay, other: NamedWay, least_gain: float = L
         subject: description of the computation, with its size.
         usual: name of the usual way, and a function that prepares it.
         other: name of the other way, and a function that prepares it.
-        least_gain: speed-up that the other way needs to be chosen.
+        least_gain: least speed-up with which the other way is chosen.
     """
     if subject not in chosen:
         made[subject] = trial = compare(usual, other, least_gain)
@@ -53,7 +53,7 @@ def choose(subject: str, usual: NamedWay, other: NamedWay, least_gain: float = L
 
 
 def compare(usual: NamedWay, other: NamedWay, least_gain: float) -> Trial:
-    """Make a trial; see `choose`."""
+    """Make a trial; arguments as in `choose`."""
     with torch.random.fork_rng(devices=[]):  # random numbers of a run must not depend on trials
         ways = [prepare() for _, prepare in (usual, other)]
     seconds: tuple[list[float], list[float]] = ([], [])

@@ -114,10 +114,9 @@ class ClickSegmenter:
 def check_prompt(
     picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None
 ) -> tuple[Points, Kinds]:
-    """Return points and labels as arrays; corners of boxes are clipped to the picture.
+    """Return points `N x 2` and labels `N` as arrays; corners of boxes are clipped to the picture.
 
-    Raises:
-        InputError: see `PointSegmenter.segment`.
+    Arguments and errors are those of `PointSegmenter.segment`.
     """
     at, kinds = np.asarray(points, np.float64).reshape(-1, 2), np.asarray(labels, np.intp).reshape(-1)
     height, width = picture.shape[:2]

@@ -1,6 +1,7 @@
 """A round of an interactive session: passes from given frames to the nearest other given frames."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -56,43 +57,23 @@ def plan_passes(
     return passes
 
 
+@dataclass(eq=False)
 class RunningPass:
-    """A pass in progress (MiVOS section 3).
+    """A pass in progress (MiVOS section 3)."""
 
-    Args:
-        this: the pass.
-        video: frames of the video.
-        state: state of the session; it gets the results.
-        store: storage of the session's probabilities.
-        bank: memory of the pass: the permanent memory of the objects in `state.shown()`; frames of the pass
-            are added.
-        fusion: the fusion network; None weights old and new results by distance.
-        mem_every: number of frames from one frame that the pass remembers to the next.
-        remember_previous: see `InferenceCore`.
-    """
+    this: Pass
+    video: EncodedVideo
+    state: State  # state of the session; it gets the results
+    store: ProbabilityStore
+    bank: MemoryBank  # permanent memory of the objects in `state.shown()`, and frames of the pass
+    fusion: FusionNetwork | None  # the fusion network; None weights old and new results by distance
+    mem_every: int  # number of frames from one frame that the pass remembers to the next
+    remember_previous: bool  # whether the pass reads its previous frame
 
-    def __init__(
-        self,
-        this: Pass,
-        video: EncodedVideo,
-        state: State,
-        store: ProbabilityStore,
-        bank: MemoryBank,
-        fusion: FusionNetwork | None,
-        mem_every: int,
-        remember_previous: bool,
-    ) -> None:
-        self.this = this
-        self.video = video
-        self.propagation = video.propagation
-        self.state = state
-        self.store = store
-        self.bank = bank
-        self.fusion = fusion
-        self.mem_every = mem_every
-        self.remember_previous = remember_previous
-        self.labels = state.shown()
-        self.last_permanent = this.source
+    def __post_init__(self) -> None:
+        self.propagation = self.video.propagation
+        self.labels = self.state.shown()
+        self.last_permanent = self.this.source
         self._correction: tuple[Tensor, Tensor] | None = None
 
     @torch.inference_mode()

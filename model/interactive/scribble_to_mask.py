@@ -92,7 +92,10 @@ class S2MSegmenter:
 def check_previous(
     image: NDArray[np.uint8], scribbles: Labels, previous: Labels | None, labels: Sequence[int]
 ) -> Labels:
-    """Return the previous label map, or an empty one; raise InputError for arguments that do not fit."""
+    """Return the previous label map, or an empty one.
+
+    Arguments and errors are those of `ScribbleSegmenter.segment`.
+    """
     previous = np.zeros(image.shape[:2], np.uint8) if previous is None else previous
     for what, plane in (("scribbles", scribbles), ("a previous mask", previous)):
         if plane.shape != image.shape[:2]:

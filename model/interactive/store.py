@@ -137,10 +137,6 @@ class EncodedVideo:
         frames: normalised frames `3 x H x W` of one size.
         propagation: the network of the engine.
         budget: limit of bytes of the cache; beyond it, the frame farthest from the new one is removed.
-
-    Attributes:
-        size: (H, W) of the frames.
-        padding: padding of the frames to multiples of 16.
     """
 
     def __init__(self, frames: Sequence[Tensor], propagation: FramePropagation, budget: int) -> None:
@@ -149,7 +145,7 @@ class EncodedVideo:
         self.budget = budget
         height, width = frame_tensor(frames[0]).shape[1:]
         self.size = height, width
-        self.padding = padding_for(height, width)
+        self.padding = padding_for(height, width)  # to multiples of 16
         self.queries: dict[int, Query] = {}
 
     def image(self, index: int) -> Tensor:
