@@ -1,7 +1,7 @@
 """Download the training and evaluation data into the data tree."""
 
 from scripts.downloads.installation import add_fetch_flags, install_all, missing
-from scripts.downloads.sources import ARCHIVES, TERMS
+from scripts.downloads.sources import ARCHIVES
 from util.errors import run_script
 from util.flag_types import script_parser
 
@@ -9,14 +9,9 @@ from util.flag_types import script_parser
 def main() -> None:
     """Parse the flags and install the missing archives."""
     parser = script_parser(__doc__, "python download_datasets.py --only davis17 youtube")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=TERMS,
-        default=list(TERMS),
-        metavar="NAME",
-        help=f"data sets to download: {', '.join(TERMS)} (default: all)",
-    )
+    names = list(dict.fromkeys(each.choice for each in ARCHIVES))
+    only = f"data sets to download: {', '.join(names)} (default: all)"
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=only)
     add_fetch_flags(parser.add_argument)
     args = parser.parse_args()
     install_all(missing((each for each in ARCHIVES if each.choice in args.only), args.root), args)

@@ -11,22 +11,16 @@ from util.files import sha256
 from util.flag_types import script_parser
 from util.lock import lock_folder
 
-ONCE = {"retries": 0, "timeout": 8}  # of --once
-
 
 def main() -> None:
     """Parse the flags and download the weights."""
     parser = script_parser(__doc__, "python download_model.py --which all")
     add = parser.add_argument
-    add(
-        "--which",
-        nargs="+",
-        choices=[*MODELS, "all"],
-        default=["s012"],
-        metavar="NAME",
-        help="s012: propagation, trained with BL30K (default); s02: without BL30K; fusion; "
-        "s2m: scribble-to-mask; all: all four",
+    which = (
+        "s012: propagation, trained with BL30K (default); s02: without BL30K; fusion; "
+        "s2m: scribbles to masks; all: all four"
     )
+    add("--which", nargs="+", choices=[*MODELS, "all"], default=["s012"], metavar="NAME", help=which)
     add("--output", type=Path, default=Path("saves"), help="folder of the weights (default: %(default)s)")
     add("--mirror", metavar="URL", help=MIRROR_HELP)
     add("--once", action="store_true", help="try once, with a short timeout, and fail with a short message")
@@ -42,15 +36,9 @@ def main() -> None:
 
 
 def fetch_weights(file: RemoteFile, folder: Path, once: bool) -> None:
-    """Download weights unless they exist, check them, and print their SHA-256.
+    """Download weights unless they exist, check them, and print their SHA-256; `once`: try only once.
 
-    Args:
-        file: weights to download.
-        folder: folder of the weights.
-        once: whether to try only once, with a short timeout.
-
-    Raises:
-        InputError: the weights could not be downloaded, or the file is wrong.
+    Raises InputError when they cannot be downloaded, or the file is wrong.
     """
     path = folder / file.name
     arrived = path.with_name(f"{path.name}.arrived")
@@ -58,7 +46,7 @@ def fetch_weights(file: RemoteFile, folder: Path, once: bool) -> None:
         print(f"{path} is there already; move it away to download it again.")
         check_weights(file.choice, path)
     else:
-        download(file, arrived, **(ONCE if once else {}))
+        download(file, arrived, retries=0 if once else 5, timeout=8 if once else 60)
         try:
             check_weights(file.choice, arrived)
         except InputError:

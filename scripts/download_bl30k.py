@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from scripts.downloads.installation import add_fetch_flags, downloads_folder, install_all, missing
+from scripts.downloads.installation import add_fetch_flags, install_all, missing
 from scripts.downloads.sources import BL30K, RemoteFile
 from scripts.downloads.transfer import by_hand
 from util.errors import InputError, run_script
@@ -26,18 +26,15 @@ ADDRESS = "https://databank.illinois.edu/datafiles/{}/download"
 def main() -> None:
     """Parse the flags and install the missing segments."""
     parser = script_parser(__doc__, "python -m scripts.download_bl30k --segments a b")
-    parser.add_argument(
-        "--segments",
-        nargs="+",
-        choices=BL30K,
-        default=list(BL30K),
-        metavar="SEGMENT",
-        help=f"segments to download: {', '.join(BL30K)} (default: all)",
-    )
+    names = list(BL30K)
+    which = f"segments to download: {', '.join(names)} (default: all)"
+    parser.add_argument("--segments", nargs="+", choices=names, default=names, metavar="NAME", help=which)
     add_fetch_flags(parser.add_argument)
     args = parser.parse_args()
     segments = missing((BL30K[name] for name in args.segments), args.root)
-    install_all(segments if args.mirror else with_addresses(segments, downloads_folder(args)), args)
+    if not args.mirror:
+        segments = with_addresses(segments, args.downloads or args.root / "downloads")
+    install_all(segments, args)
 
 
 def with_addresses(archives: Sequence[RemoteFile], downloads: Path) -> list[RemoteFile]:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from scripts.downloads.sources import BL30K_TERMS, TERMS, RemoteFile
+from scripts.downloads.sources import RemoteFile
 from scripts.downloads.transfer import MIRROR_HELP, download, require_space
 from util.errors import InputError
 from util.files import file_digest
@@ -37,11 +37,6 @@ def missing(archives: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
     ]
 
 
-def downloads_folder(args: argparse.Namespace) -> Path:
-    """Return the folder of the archives, from the flags of `add_fetch_flags`."""
-    return args.downloads or args.root / "downloads"
-
-
 def install_all(archives: Sequence[RemoteFile], args: argparse.Namespace) -> None:
     """Show the terms, and install missing archives; an error of one does not stop the others.
 
@@ -53,9 +48,10 @@ def install_all(archives: Sequence[RemoteFile], args: argparse.Namespace) -> Non
         return
     confirm_terms(archives, args.yes)
     failed = []
-    with lock_folder(downloads_folder(args), "download"):
+    downloads = args.downloads or args.root / "downloads"
+    with lock_folder(downloads, "download"):
         for archive in archives:
-            packed = downloads_folder(args) / archive.name
+            packed = downloads / archive.name
             try:
                 install(archive.at(args.mirror), args.root, packed)
                 if not args.keep:
@@ -70,7 +66,7 @@ def install_all(archives: Sequence[RemoteFile], args: argparse.Namespace) -> Non
 def confirm_terms(archives: Iterable[RemoteFile], agreed: bool) -> None:
     """Print the terms of archives; raise InputError unless the user has agreed or agrees now."""
     print("These belong to their authors; by downloading them you agree to their terms:")
-    for terms in dict.fromkeys(TERMS.get(archive.choice, BL30K_TERMS) for archive in archives):
+    for terms in dict.fromkeys(archive.terms for archive in archives):
         print(f"- {terms}")
     if agreed:
         return
@@ -81,12 +77,9 @@ def confirm_terms(archives: Iterable[RemoteFile], agreed: bool) -> None:
 
 
 def install(archive: RemoteFile, root: Path, packed: Path) -> None:
-    """Download an archive, unpack it, and move its content to `root/<target>`; what is there stays.
+    """Download an archive unless `packed` exists, and unpack it to `root/<target>`; what is there stays.
 
-    An archive that exists at the path `packed` is not downloaded.
-
-    Raises:
-        InputError: the download failed, the archive is damaged or another one, or there is too little space.
+    Raises InputError when the download or the archive is not usable, or there is too little space.
     """
     target = (root / archive.target).resolve()  # a link to another disk stays a link
     staging = target.with_name(f".{target.name}.unpacking")

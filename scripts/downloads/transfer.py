@@ -71,11 +71,6 @@ def require_space(folder: Path, size: float, purpose: str) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise InputError(
-            f"{purpose} needs {as_text(size)} on the disk of {folder}, which has {as_text(free)} free: "
-            "free disk space, then run the same command again."
+            f"{purpose} needs {tqdm.format_sizeof(size, 'B')} on the disk of {folder}, which has "
+            f"{tqdm.format_sizeof(free, 'B')} free: free disk space, then run the same command again."
         )
-
-
-def as_text(size: float) -> str:
-    """Return a number of bytes as text: `1.50GB`."""
-    return str(tqdm.format_sizeof(size, "B"))
