@@ -25,22 +25,12 @@ def read_record(folder: Path, advice: str) -> dict[str, Any] | None:
 
 
 def check_same(folder: Path, before: Mapping[str, Any], settings: Mapping[str, Any], advice: str) -> None:
-    """Check that the recorded settings of a folder are these.
-
-    Args:
-        folder: folder with the record, for the error message.
-        before: the record; entries that are not in `settings` are ignored.
-        settings: plain values, in the order in which they are compared.
-        advice: advice of the error message.
-
-    Raises:
-        InputError: a setting differs; the message names the first one.
-    """
+    """Raise InputError, with advice, for the first setting that differs from the record of a folder."""
     for name, value in json.loads(json.dumps(settings)).items():  # as the record has them
         then = before.get(name)
         if then != value:
-            readable = not any(UNREADABLE.match(str(each)) for each in (then, value))
-            values = f" ({then}, now {value})" if readable else ""
+            hidden = any(UNREADABLE.match(str(each)) for each in (then, value))
+            values = "" if hidden else f" ({then}, now {value})"
             raise InputError(f"{folder} was begun with another {name}{values}: {advice}")
 
 
@@ -51,7 +41,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def record_settings(folder: Path, settings: Mapping[str, Any], advice: str) -> None:
-    """Record the settings of a folder; raise InputError when it has others, see `check_same`."""
+    """Record the settings of a folder, plain values in order; raise InputError when it has others."""
     if (before := read_record(folder, advice)) is not None:
         check_same(folder, before, settings, advice)
     write_record(folder, settings)

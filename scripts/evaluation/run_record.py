@@ -6,7 +6,7 @@ recorded files, and files with the names of the new run's results.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,19 +28,12 @@ OWN_FOLDER, OF_VIDEOS = "[!.]*.png", "*/[!.]*.png"  # where in its folder a run 
 
 @dataclass(frozen=True)
 class Run:
-    """A run and its files.
+    """A run, and the files that it may write."""
 
-    Attributes:
-        output: folder of the results and of the record.
-        settings: plain values that determine the results, in the order in which they are compared.
-        files: all files that the run may write.
-        masks: pattern of the masks in `output`.
-    """
-
-    output: Path
-    settings: Mapping[str, Any]
+    output: Path  # folder of the results and of the record
+    settings: Mapping[str, Any]  # plain values that determine the results, in order of comparison
     files: Iterable[Path]
-    masks: str = OF_VIDEOS
+    masks: str = OF_VIDEOS  # pattern of the masks in `output`
 
 
 def benchmark_settings(
@@ -63,9 +56,7 @@ def begin_run(run: Run, overwrite: bool) -> None:
     A record without existing files is ignored. `overwrite` removes the files of the earlier run, and those
     with the names of this run's results.
 
-    Raises:
-        InputError: the folder belongs to another run, has files without a record, or the name of a result is
-            too long.
+    Raises InputError when the folder has files of another run or of none, or a file name is too long.
     """
     place = run.output.resolve()
     paths = dict.fromkeys(path.parent.resolve() / path.name for path in run.files)
@@ -75,37 +66,34 @@ def begin_run(run: Run, overwrite: bool) -> None:
     with suppress(*((InputError,) if overwrite else ())):  # a damaged record may be replaced
         before = read_record(run.output, ADVICE) or {}
     recorded = _recorded_files(place, before)
-    present = dict.fromkeys([*(path for path in paths if path.is_file()), *sorted(place.glob(run.masks))])
-    others = [path for path in present if path not in recorded]
     if overwrite:
-        _remove(place, [*recorded, *(path for path in others if path in paths)])
+        _remove(place, {*recorded, *filter(Path.is_file, paths)})
         recorded = []
-        if left := [path for path in others if path not in paths]:
-            log.warning("%s%s stays: no run recorded it.", left[0], _and_more(left))
-    else:
-        if recorded:
-            check_same(run.output, before, run.settings, ADVICE)
-        if others:
+    elif recorded:
+        check_same(run.output, before, run.settings, ADVICE)
+    present = dict.fromkeys([*filter(Path.is_file, paths), *sorted(place.glob(run.masks))])
+    if others := [path for path in present if path not in recorded]:
+        which = f"{others[0]}" + f" (and {len(others) - 1} more)" * (len(others) > 1)
+        if not overwrite:
             raise InputError(
-                f"{others[0]}{_and_more(others)} was made by no run recorded in {run.output}: give another "
-                "folder, move it away, or --overwrite to replace files with the names of this run's results."
+                f"{which} was made by no run recorded in {run.output}: give another folder, move it away, "
+                "or --overwrite to replace files with the names of this run's results."
             )
+        log.warning("%s stays: no run recorded it.", which)
     # relative inside of the folder, which may be moved
-    files = [
-        str(path.relative_to(place) if path.is_relative_to(place) else path)
-        for path in dict.fromkeys((*recorded, *paths))
-    ]
+    written = dict.fromkeys((*recorded, *paths))
+    files = [str(path.relative_to(place) if path.is_relative_to(place) else path) for path in written]
     write_record(run.output, {**run.settings, PLACE: str(place), FILES: files, WAYS: choices()})
 
 
 def _recorded_files(place: Path, record: Mapping[str, Any]) -> list[Path]:
-    """Return the recorded files that exist; a copied folder does not own files outside of it."""
+    """Return the recorded files that exist; files outside a copied folder are ignored."""
     copied = record.get(PLACE) != str(place)
     names = [name for name in record.get(FILES, ()) if not (copied and Path(name).is_absolute())]
     return [place / name for name in names if (place / name).is_file()]
 
 
-def _remove(place: Path, paths: Sequence[Path]) -> None:
+def _remove(place: Path, paths: Collection[Path]) -> None:
     for path in paths:
         path.unlink()
     for folder in {path.parent for path in paths} - {place}:
@@ -113,7 +101,3 @@ def _remove(place: Path, paths: Sequence[Path]) -> None:
             folder.rmdir()
     if paths:
         log.info("--overwrite: removed %d files from %s.", len(paths), place)
-
-
-def _and_more(paths: Sequence[Path]) -> str:
-    return f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
