@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from scripts.annotator.edit_log import Entry
-from scripts.annotator.edits import CHANGES, FROM_HINTS, SHAPES
+from scripts.annotator.edits import CHANGES, FROM_HINTS, LARGEST_LABEL, SHAPES
 from util.errors import InputError
 
 # Eight colours that the colour-blind can tell apart (Okabe and Ito, "Color Universal Design", 2008); then
@@ -19,7 +19,6 @@ COLOURS = (
     *("#4b00ff", "#00ff00", "#ff1ee1", "#ff005a", "#695a1e", "#0069ff", "#4ba500", "#00ff96"),
     *("#00ffff", "#962d2d", "#ffa587", "#872da5", "#c3f0a5", "#2d5a5a", "#d20f87", "#b496ff"),
 )
-LARGEST_LABEL = 255
 HAND = (*SHAPES, *FROM_HINTS)  # draw on one frame
 
 

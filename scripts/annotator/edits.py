@@ -25,6 +25,8 @@ DRAWN_REMAKES = ("copy", "move")  # edits of whole masks that then count as draw
 REMAKES = (*DRAWN_REMAKES, "refine")  # edits of whole masks, see `remaking.py`
 WIDEST_FEATHER = 20.0  # pixels
 MOST_CHOKE = 10.0
+BRUSH_RADIUS = 0.5, 2000.0  # smallest and largest
+LARGEST_LABEL = 255
 MOST_MINUTES = 24 * 60
 
 Edit = dict[str, Any]
@@ -42,8 +44,9 @@ def _list(item: Any, least: int, most: int | None = None) -> Any:
 
 
 _COUNT = Annotated[StrictInt, Field(ge=0)]
-_LABEL = Annotated[StrictInt, Field(ge=0, le=255)]
+_LABEL = Annotated[StrictInt, Field(ge=0, le=LARGEST_LABEL)]
 _NUMBER = _within(-1e6, 1e6)
+_RADIUS = _within(*BRUSH_RADIUS)
 _POSITION = _list(_NUMBER, 2, 2)
 _CLICK = tuple[_NUMBER, _NUMBER, Literal[0, 1]]  # type: ignore[valid-type]
 _NAME = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
@@ -61,7 +64,7 @@ CHANGES = {
 }
 KINDS: dict[str, dict[str, Any]] = {
     # a shape, drawn or erased by hand
-    "stroke": {**_ON_FRAME, "points": _list(_POSITION, 1), "radius": _within(0.5, 2000), "erase": StrictBool},
+    "stroke": {**_ON_FRAME, "points": _list(_POSITION, 1), "radius": _RADIUS, "erase": StrictBool},
     "polygon": {**_ON_FRAME, "points": _list(_POSITION, 3), "erase": StrictBool},
     "box": {**_ON_FRAME, "points": _list(_POSITION, 2, 2), "erase": StrictBool},
     # a mask computed from lines on the object or beside it

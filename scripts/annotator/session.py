@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scripts.annotator.document import Document
-from scripts.annotator.edits import SHAPES, Edit, checked_edit
+from scripts.annotator.edits import LARGEST_LABEL, SHAPES, Edit, checked_edit
 from scripts.annotator.jobs import Events, Jobs
 from scripts.annotator.masks import Labels, MaskStore, counting_scribbles, drawn, merged
 from scripts.annotator.pictures import Pictures
@@ -95,7 +95,7 @@ class Session:
         if kind == "add":
             label = next(iter(document.free_labels()), None)
             if label is None:
-                raise InputError("there are 255 objects already, the most that a mask can hold.")
+                raise InputError(f"there are {LARGEST_LABEL} objects already, the most that a mask can hold.")
             edit["object"] = label
         if document.locked and kind in (*SHAPES, "clear"):
             edit["locked"] = sorted(document.locked)

@@ -8,7 +8,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from scripts.annotator.edits import FROM_HINTS, MOST_CHOKE, REMAKES, WIDEST_FEATHER, checked, checked_edit
+from scripts.annotator.edits import (
+    BRUSH_RADIUS,
+    FROM_HINTS,
+    LARGEST_LABEL,
+    MOST_CHOKE,
+    REMAKES,
+    WIDEST_FEATHER,
+    checked,
+    checked_edit,
+)
 from scripts.annotator.export import KINDS, export
 from scripts.annotator.import_masks import read_masks
 from scripts.annotator.jobs import Job
@@ -113,7 +122,8 @@ class Tasks:
             {"kind": kind, "name": form.name, "what": form.what, "cuts": form.cuts, "video": form.is_video}
             for kind, form in KINDS.items()
         ]
-        return {"exports": exports, "limits": {"feather": WIDEST_FEATHER, "choke": MOST_CHOKE}}
+        edges = {"feather": WIDEST_FEATHER, "choke": MOST_CHOKE}
+        return {"exports": exports, "limits": {**edges, "radius": BRUSH_RADIUS, "objects": LARGEST_LABEL}}
 
     def import_masks(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
         """Import masks from files (see `import_masks.read_masks`); objects that a file does not show stay.

@@ -1,11 +1,12 @@
 """Weights for propagation: published, fitted to this video, or none."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from dataset.masks.writer import write_mask
 from model.interactive.promptable import fetch
 from scripts.annotator.jobs import Cancelled, Job
 from scripts.annotator.session import Session
-from scripts.one_shot import OVERLAP
+from scripts.one_shot import OVERLAP, WARNING
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
 from util.palette import voc_palette
@@ -58,7 +59,13 @@ class Weights:
     def as_json(self) -> dict[str, Any]:
         """Return what pages show."""
         kind = "published" if self.published.is_file() else "fitted" if self.fitted.is_file() else None
-        return {"kind": kind, "published": str(self.published)}
+        verdict = json.loads(self._verdict.read_text()) if self._verdict.is_file() else []
+        return {"kind": kind, "published": str(self.published), "verdict": verdict}
+
+    @property
+    def _verdict(self) -> Path:
+        """File of the fitted network's overlap with the truth."""
+        return self.fitted.resolve().with_name("verdict.json")
 
     def fit(self, job: Job, session: Session, minutes: float) -> str:
         """Fit a network to the drawn frames in another process; return a sentence on the result.
@@ -69,6 +76,7 @@ class Weights:
         shutil.rmtree(masks, ignore_errors=True)
         with session.lock:
             drawn = {frame: session.label_map(frame) for frame in session.document.given}
+            names = {each.label: each.name for each in session.document.objects}
         for frame, labels in drawn.items():
             if labels.any():
                 write_mask(masks / f"{session.pictures.source.names[frame]}.png", labels, voc_palette())
@@ -77,7 +85,9 @@ class Weights:
         remove_leftovers(self.fitted.parent)
         with atomic_path(self.fitted.resolve()) as temporary:
             said = _run([*command, "--output", str(temporary), *self.flags], job, seconds=60 * minutes)
-        return f"Press T to propagate. {said[said.index(OVERLAP) :].strip()}"
+        with atomic_path(self._verdict) as temporary:
+            temporary.write_text(json.dumps(_overlaps(said, names)))
+        return "The network is fitted to this video. Press T to propagate."
 
     def download(self, job: Job) -> str:
         """Download the published weights in another process."""
@@ -86,6 +96,37 @@ class Weights:
         if not self.published.is_file():
             raise InputError(f"the weights are in {folder}, but --model is {self.published.name}.")
         return "The published weights are here. Press T to propagate."
+
+
+def _overlaps(said: str, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Return the objects in the verdict of a fit, the worst first.
+
+    Args:
+        said: output of the fit, see `one_shot.held_out.verdict`.
+        names: the objects' names by label.
+
+    Returns:
+        name, overlap in percent (None when no sample shows the object), and whether it may be lost.
+    """
+    overlaps, _, warning = said[said.index(OVERLAP) :].partition(WARNING)
+    percents = {int(label): int(percent) for label, percent in re.findall(r"object (\d+) (\d+) %", overlaps)}
+    unseen = _labels(re.search(r"object ([\d, ]+) is in none", overlaps))
+    weak = [*unseen, *_labels(re.match(r" object ([\d, ]+)", warning))]
+    verdict: list[dict[str, Any]] = [
+        {"name": names[label], "percent": percents.get(label), "poor": label in weak}
+        for label in (*unseen, *percents)
+    ]
+    return sorted(verdict, key=lambda each: each["percent"] or 0)
+
+
+def _labels(found: re.Match[str] | None) -> list[int]:
+    """Return the labels in the first group of a match."""
+    return [int(label) for label in re.findall(r"\d+", found[1])] if found else []
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as people write it: 20 s, or 1:20."""
+    return f"{seconds:.0f} s" if seconds < 59.5 else f"{round(seconds) // 60}:{round(seconds) % 60:02}"
 
 
 def fetch_network(job: Job, name: str) -> str:
@@ -118,11 +159,8 @@ def _run(command: Sequence[str], job: Job, seconds: float = 0) -> str:
     try:
         while output is None:
             passed = time.monotonic() - start
-            job.show(
-                min(passed, 0.99 * seconds),
-                seconds,
-                f"{passed:.0f} s" + (f" of {seconds:.0f}" if seconds else ""),
-            )
+            text = _clock(passed) + (f" of {_clock(seconds)}" if seconds else "")
+            job.show(min(passed, 0.99 * seconds), seconds, text)
             with suppress(subprocess.TimeoutExpired):
                 output, _ = process.communicate(timeout=POLL)
     except Cancelled:

@@ -81,6 +81,7 @@ class Hands:
     def open(self, url):
         self.page.goto(url)
         self.until("window.annotator?.store.video && annotator.view.shown.frame >= 0")
+        self.first_radius = self.js("annotator.store.radius")
         self.js("annotator.store.radius = 12")
         self.saved()
 

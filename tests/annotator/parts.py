@@ -62,6 +62,18 @@ def stroke(points, frame=0, label=1, radius=5.0, erase=False):
     return {**made, "erase": erase}
 
 
+def propagate(session, masks, first=0, last=FRAMES - 1):
+    """Put masks in as a propagation does."""
+    number = session.workspace.log.next_number
+    session.write({"kind": "propagate", "first": first, "last": last, "forward": True, "backward": True})
+    return [session.add_result(number, frame, labels) for frame, labels in masks.items()]
+
+
+def label_maps(session):
+    """Return the label maps of all frames, 12 x 96 x 160."""
+    return np.stack([session.label_map(frame) for frame in range(FRAMES)])
+
+
 def in_stroke(points, radius, size=SIZE):
     """Return the pixels whose centres are at most a radius away from one of the lines."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5

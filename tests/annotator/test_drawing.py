@@ -78,6 +78,16 @@ def test_a_click_when_zoomed_in_draws_the_pixel_under_it(hands, annotator):
     assert np.array_equal(hands.labels() == 1, expected)
 
 
+def test_a_stroke_of_many_points_is_saved(hands, annotator):
+    hands.add()
+    hands.drag((30, 40), (31, 40), up=False)
+    points = "Array.from({ length: 25_000 }, (_, i) => [30 + i / 250, 40.5])"
+    hands.js(f"annotator.view.draft.points = {points}, 0")
+    hands.page.mouse.up()
+    assert np.array_equal(hands.labels() == 1, in_stroke([(30, 40.5), (129.996, 40.5)], 12))
+    assert len(last_entry(annotator.workspace)["points"]) == 25_000
+
+
 def test_objects_are_added_renamed_coloured_and_removed(hands, annotator):
     hands.add(3)
     for label, x in ((1, 30), (2, 70), (3, 110)):

@@ -39,7 +39,7 @@ def annotated(tmp_path_factory, expected):
     write_video(folder / "clip.mp4", frames(), "mp4v")
     with session(folder / "clip.mp4", folder / "w") as opened:
         add(opened, "ball", "x", "y", "corner")
-        opened.edit({"kind": "change", "object": 4, "colour": "#010203"})
+        opened.edit({"kind": "change", "object": 4, "colour": "#010203", "category": "place"})
         about = {str(i): {"labels": np.unique(m)[1:].tolist(), "drawn": [1]} for i, m in enumerate(expected)}
         opened.write_masks({"kind": "masks", "frames": about, "objects": []}, dict(enumerate(expected)))
     return folder / "clip.mp4", folder / "w"
@@ -107,13 +107,13 @@ def test_the_layout_of_youtube_lists_the_frames_of_objects(exported, expected):
     objects = json.loads((root / "meta.json").read_text())["videos"]["clip"]["objects"]
     assert objects == {
         "1": {"category": "ball", "frames": [f"{i:05}" for i in range(FRAMES) if (expected[i] == 1).any()]},
-        "4": {"category": "corner", "frames": ["00002"]},
+        "4": {"category": "place", "frames": ["00002"]},
     }
 
 
 def test_coco_is_read_back(exported, expected):
     data = COCO(str(exported / "clip_coco.json"))
-    assert {each["name"] for each in data.cats.values()} == {"ball", "x", "y", "corner"}
+    assert {each["name"] for each in data.cats.values()} == {"ball", "x", "y", "place"}
     found = np.zeros_like(expected)
     for each in data.anns.values():
         mask = coco.decode(each["segmentation"]).astype(bool)
@@ -181,7 +181,7 @@ def test_chosen_frames_and_objects_are_exported(chosen, expected):
     for index in range(2, 6):
         assert np.array_equal(read_png(chosen / "clip_png" / names[index - 2]), kept[index])
     data = json.loads((chosen / "clip_coco.json").read_text())
-    assert [each["name"] for each in data["categories"]] == ["ball", "corner"]
+    assert [each["name"] for each in data["categories"]] == ["ball", "place"]
     assert {each["image_id"] for each in data["annotations"]} == {2, 3, 4, 5}
 
 

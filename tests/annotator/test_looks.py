@@ -111,6 +111,7 @@ def test_outlines_are_one_and_a_half_pixels_of_the_screen_wide(hands, scale, key
 
 def test_the_choices_in_the_dialog_are_exported(hands):
     hands.go(0)
+    hands.js("Object.assign(annotator.store, { feather: 8, choke: 2 })")
     hands.key("i", "ArrowRight", "u", "Control+e")
     page = hands.page
     page.get_by_text("One paletted PNG per frame").click()
@@ -130,15 +131,18 @@ def test_the_choices_in_the_dialog_are_exported(hands):
     page.get_by_text("WebM with alpha").click()
     assert page.locator("#export-edges").is_visible()
     page.click("#export-apart")
+    page.click("#export-all")
     with page.expect_request("**/api/export") as request:
         page.click("#export-start")
     assert json.loads(request.value.post_data) == {
-        **{"kind": "webm", "first": 0, "last": 1, "objects": [1]},
-        **{"feather": 0, "choke": 0, "apart": True},
+        **{"kind": "webm", "first": 0, "last": 11, "objects": [1]},
+        **{"feather": 8, "choke": 2, "apart": True},
     }
     hands.until("annotator.store.job.number === 2 && annotator.store.job.state === 'done'")
     page.click("#export-2")
+    page.click("#export-range")
     hands.key("Escape", "a")
+    hands.js("Object.assign(annotator.store, { feather: 0, choke: 0 })")
 
 
 def test_frame_tool_and_object_are_the_same_after_a_reload(hands):

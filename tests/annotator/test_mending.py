@@ -7,7 +7,7 @@ import pytest
 
 from scripts.annotator import remaking
 from tests.annotator.browser import needs_browser, shown_pixels, until_shown
-from tests.annotator.parts import SIZE
+from tests.annotator.parts import SIZE, label_maps
 
 pytestmark = needs_browser
 
@@ -21,17 +21,6 @@ def drawn(hands):
     hands.js("document.getElementById('mend').open = true")
     hands.drag(*LINE)
     return hands, hands.labels() > 0
-
-
-def masks(session):
-    return [session.label_map(frame) > 0 for frame in range(12)]
-
-
-def near(mask, radius):
-    """Return the pixels at most a radius away from a mask: those that a shifted copy covers."""
-    padded, reach = np.pad(mask, radius), range(2 * radius + 1)
-    offsets = [(y, x) for y in reach for x in reach if np.hypot(y - radius, x - radius) <= radius]
-    return np.any([padded[y : y + SIZE[0], x : x + SIZE[1]] for y, x in offsets], axis=0)
 
 
 def test_keys_copy_a_mask_from_the_previous_the_next_and_the_nearest_drawn_frame(drawn, annotator):
@@ -85,40 +74,57 @@ def test_arrow_keys_shift_and_scale_a_mask_on_the_range(drawn, annotator):
     hands.key(*["Control+ArrowRight"] * 3, "Control+ArrowUp")
     hands.until("annotator.store.undo === 'move'")
     moved = np.roll(first, (-1, 3), axis=(0, 1))
-    assert np.array_equal(masks(annotator.session)[:3], [first, moved, moved])
+    assert np.array_equal(label_maps(annotator.session)[:3], [first, moved, moved])
     hands.key(*["Control+Shift+ArrowUp"] * 4)
     hands.key("ArrowLeft")  # leaving the frame saves it at once
     hands.saved()
-    assert masks(annotator.session)[2].sum() > moved.sum()
+    assert label_maps(annotator.session)[2].sum() > moved.sum()
     hands.page.click("[data-scope=frame]")
 
 
-def test_edges_are_previewed_and_changed_on_all_frames(drawn, annotator):
-    hands, first = drawn
-    hands.go(3)
-    hands.drag((100, 40), (110, 60))
-    third = hands.labels() > 0
-    outside = [100.5, 25.5]
-    before = shown_pixels(hands, outside)[0]
-    hands.page.select_option("#edges-how", "grow")
-    hands.page.fill("#edges-amount", "4")
-    until_shown(hands, outside, lambda colour: colour[0] > before[0] + 20)
-    changed = (near(third, 4) != third).sum()
-    hands.until(f"document.getElementById('edges-state').textContent.includes('{changed} pixels')")
-    assert np.array_equal(masks(annotator.session)[3], third)
-    hands.page.click("[data-scope=all]")
+@pytest.mark.parametrize(
+    ("how", "amount", "scope"),
+    [("grow", 4, "all"), *((how, 5, "range") for how in ("shrink", "smooth", "holes", "specks"))],
+)
+def test_edges_are_previewed_and_changed(hands, annotator, how, amount, scope):
+    """On all frames, or on a range, of a square with a spike, a hole and a speck."""
+    before = np.zeros(SIZE, bool)
+    before[20:60, 40:80] = before[40, 80:90] = before[80, 100:104] = True
+    before[30, 50:54] = False
+    hands.js("document.getElementById('mend').open = true")
+    hands.add()
+    about = {str(frame): {"labels": [1], "drawn": [1]} for frame in range(4)}
+    given = dict.fromkeys(range(4), before.astype(np.uint8))
+    annotator.session.write_masks({"kind": "masks", "frames": about, "objects": []}, given)
+    hands.until("annotator.store.frames.size === 4")
+    hands.mark_range(1, 2)
+    after = remaking.REFINEMENTS[how](before, amount)
+    row, column = np.argwhere(after != before)[0]
+    there = [column + 0.5, row + 0.5]
+    unchanged = np.array(shown_pixels(hands, there)[0])
+    hands.page.select_option("#edges-how", how)
+    hands.page.fill("#edges-amount", str(amount))
+    until_shown(hands, there, lambda colour: np.abs(colour - unchanged).max() > 20)
+    changed = (after != before).sum()
+    hands.until(f"document.getElementById('edges-state').textContent.includes(' {changed} pixels')")
+    assert np.array_equal(label_maps(annotator.session)[2], before)
+    hands.page.click(f"[data-scope={scope}]")
     hands.page.click("#edges-apply")
     hands.until("annotator.store.undo === 'refine' && document.getElementById('edges-how').value === ''")
-    assert np.array_equal(masks(annotator.session)[0], near(first, 4))
-    assert np.array_equal(hands.labels() > 0, near(third, 4))
-    hands.key("Control+z")
-    assert np.array_equal(hands.labels() > 0, third)
+    expected = [after if scope == "all" or frame in (1, 2) else before for frame in range(4)]
+    assert np.array_equal(label_maps(annotator.session)[:4], expected)
+    assert np.array_equal(hands.labels() > 0, after)
+    hands.page.click("[data-scope=frame]")
+
+
+def test_escape_ends_the_preview_of_changed_edges(drawn):
+    hands, first = drawn
     hands.page.select_option("#edges-how", "shrink")
     hands.until("annotator.view.preview")
     hands.page.focus("#view")
     hands.key("Escape")
     hands.until("annotator.view.preview === null")
-    hands.page.click("[data-scope=frame]")
+    assert np.array_equal(hands.labels() > 0, first)
 
 
 def test_a_click_on_a_mask_selects_its_object_which_is_named_moved_and_merged(drawn):
@@ -155,22 +161,22 @@ def test_a_change_of_all_frames_can_be_cancelled(drawn, annotator, monkeypatch):
     hands, first = drawn
     hands.key("Control+c", "ArrowRight", "i", "End", "u", "Control+Shift+v")
     hands.saved()
-    before, grow, computing = masks(annotator.session), remaking.REFINEMENTS["grow"], threading.Event()
+    before, grow, computing = label_maps(annotator.session), remaking.REFINEMENTS["grow"], threading.Event()
     monkeypatch.setitem(remaking.REFINEMENTS, "grow", lambda *mask: computing.wait() and grow(*mask))
     hands.page.select_option("#edges-how", "grow")
     hands.page.click("[data-scope=all]")
     hands.page.click("#edges-apply")
     hands.until("document.getElementById('job-text').textContent === 'Changing masks: frame 0'")
-    assert np.array_equal(masks(annotator.session), before)  # and the session is free
+    assert np.array_equal(label_maps(annotator.session), before)  # and the session is free
     hands.page.click("#cancel")
     annotator.session.jobs.current.stop.wait()
     computing.set()
     hands.until_text("saved", "Cancelled; no mask was changed.")
-    assert np.array_equal(masks(annotator.session), before)
+    assert np.array_equal(label_maps(annotator.session), before)
     assert [path.name for path in (annotator.workspace / "masks").glob("staged*")] == []
     hands.page.click("#edges-apply")
     hands.until("annotator.store.undo === 'refine'")
-    assert np.array_equal(masks(annotator.session), [near(first, 2)] * 12)
+    assert np.array_equal(label_maps(annotator.session), [remaking.grown(first, 2)] * 12)
     hands.key("Control+z")
     hands.until("annotator.store.undo === 'copy'")
-    assert np.array_equal(masks(annotator.session), before)
+    assert np.array_equal(label_maps(annotator.session), before)

@@ -1,17 +1,20 @@
 """The page in a real browser: first use, frames, import, fits, and two tabs."""
 
-import numpy as np
+from pathlib import Path
 
-from scripts.annotator.weights import Weights
+import numpy as np
+import pytest
+
+from scripts.one_shot.held_out import verdict
 from tests.annotator.browser import Hands, needs_browser, saved_points, until_shown
-from tests.annotator.parts import FRAMES, frames, in_stroke, session
+from tests.annotator.parts import FRAMES, SIZE, frames, in_stroke
 
 pytestmark = needs_browser
 
 LINE = (30, 30), (70, 42)
 
 
-def test_a_folder_of_frames_is_shown(hands, video, tmp_path):
+def test_a_folder_of_frames_is_shown(hands):
     assert hands.page.title() == "clip · Annotator"
     assert "96, 12 frames, 24 per second" in hands.page.inner_text("#subtitle")
     assert hands.page.inner_text("#frame-of") == "(0 to 11)"
@@ -21,8 +24,42 @@ def test_a_folder_of_frames_is_shown(hands, video, tmp_path):
         until_shown(hands, [x + 0.5, y + 0.5], lambda colour, there=there: np.abs(colour - there).max() < 14)
     hands.go(6)
     assert hands.page.inner_text("#seconds") == "0:00.25"
-    with session(video, tmp_path / "w", fps=5) as opened:
-        assert opened.state()["video"]["fps"] == 5
+
+
+@pytest.mark.parametrize("way", ["click", "key"])
+def test_a_frame_is_used_as_drawn(hands, annotator, way):
+    hands.add()
+    about = {"kind": "masks", "frames": {"5": {"labels": [1], "drawn": []}}, "objects": []}
+    annotator.session.write_masks(about, {5: np.ones(SIZE, np.uint8)})
+    hands.until("annotator.store.frames.has(5)")
+    hands.go(5)
+    hands.page.click("#key") if way == "click" else hands.key("k")
+    hands.saved()
+    assert annotator.session.document.given == [5]
+
+
+def test_the_brush_has_a_size_that_suits_the_video(hands, annotator):
+    assert hands.first_radius == 2  # a fortieth of its height
+    limits = hands.js("(({ min, max }) => [min, max])(document.getElementById('size'))")
+    assert limits == ["0.5", "20"]
+
+
+def test_tools_do_not_move_what_is_below_their_options(hands):
+    def below():
+        return [hands.page.locator(f"#{name}").bounding_box() for name in ("size", "opacity", "mend")]
+
+    places = []
+    for key in "bepxscgzv":
+        hands.key(key)
+        places.append(below())
+    assert places == places[:1] * 9
+
+
+def test_the_help_lists_mouse_and_modifiers(hands):
+    hands.key("?")
+    text = hands.page.inner_text("#help-dialog")
+    for what in ("Right button", "Middle button", "Wheel", "Ctrl click", "Double click", "Alt", "Shift"):
+        assert what in text
 
 
 def test_edits_without_a_server_are_kept_and_sent_later(hands, annotator):
@@ -74,19 +111,17 @@ def test_every_control_has_a_name_and_nothing_is_loaded_from_elsewhere(hands, an
     assert [url for url in asked if not url.startswith((origin, "blob:", "data:"))] == []
 
 
-def test_a_network_is_fitted_again_with_the_new_masks(hands, annotator, monkeypatch):
+def test_a_network_is_fitted_again_and_its_verdict_stays(hands, annotator, monkeypatch):
     fits = []
 
-    def fit(session):
-        fits.append(session.document.given)
-        network = annotator.workspace / "fit/network.pth"
-        network.parent.mkdir(exist_ok=True)
-        network.write_text("the network")
-        return "object 1 37 %"
+    def fit(command, job, seconds):
+        fits.append(sorted(path.name for path in (annotator.workspace / "fit/masks").iterdir()))
+        Path(command[command.index("--output") + 1]).write_text("the network")
+        return verdict({1: 0.37}, [1])
 
-    monkeypatch.setattr(Weights, "fit", lambda weights, job, session, minutes: fit(session))
-    hands.add()
+    monkeypatch.setattr("scripts.annotator.weights._run", fit)
     hands.drag(*LINE)
+    annotator.session.edit({"kind": "change", "object": 1, "name": "left hand"})
     assert not hands.page.is_visible("#fit-again")
     hands.key("t", "Enter")  # which begins none of the offers
     dialog = hands.page.inner_text("#weights-dialog")
@@ -96,15 +131,20 @@ def test_a_network_is_fitted_again_with_the_new_masks(hands, annotator, monkeypa
     assert annotator.session.jobs.current is None
     hands.page.click("#weights-fit")
     hands.until("annotator.store.model.kind === 'fitted' && annotator.store.job.state === 'done'")
-    hands.page.reload()
-    hands.saved()
-    hands.until_text("job-text", "object 1 37 %")
+    annotator.session.jobs.start("propagate", lambda job: "Done.")
+    hands.until("annotator.store.job.kind === 'propagate' && annotator.store.job.state === 'done'")
+    for _ in range(2):
+        hands.until("document.getElementById('verdict').checkVisibility()")
+        assert hands.page.inner_text("#verdict-list").split("\n") == ["left hand", "37 %, weak"]
+        assert hands.page.is_visible("#verdict-advice")
+        hands.page.reload()
+        hands.saved()
     hands.go(3)
     hands.drag(*LINE)
     hands.page.click("#fit-again")
     hands.page.click("#weights-fit")
-    hands.until("annotator.store.job?.number === 2 && annotator.store.job.state === 'done'")
-    assert fits == [[0], [0, 3]]
+    hands.until("annotator.store.job?.number === 3 && annotator.store.job.state === 'done'")
+    assert fits == [["00000.png"], ["00000.png", "00003.png"]]
 
 
 def test_the_first_stroke_adds_an_object_and_allows_propagation(hands, annotator):

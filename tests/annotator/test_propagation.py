@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.annotator.browser import Annotator, Hands, needs_browser, undo_all
-from tests.annotator.parts import FRAMES
+from tests.annotator.parts import FRAMES, label_maps
 
 pytestmark = needs_browser
 
@@ -32,33 +32,22 @@ def draw_disc(hands, frame):
     hands.drag((40 + 4 * frame, 48), (60 + 4 * frame, 48))
 
 
-def label_maps(running):
-    return [running.session.label_map(frame).copy() for frame in range(FRAMES)]
-
-
-def same(some, others):
-    return [np.array_equal(a, b) for a, b in zip(some, others, strict=True)]
-
-
 def test_propagate_then_undo_and_redo_across_it(hands, running):
     draw_disc(hands, 4)
-    before = label_maps(running)
     hands.propagate()
     assert hands.done() == "done"
     hands.until(f"annotator.store.frames.size === {FRAMES}")
-    after = label_maps(running)
-    assert np.array_equal(after[4], before[4])
-    assert not all(same(before, after))
+    after = label_maps(running.session)
+    assert after[7].any()
     hands.go(7)
     assert np.array_equal(hands.labels(), after[7])
     hands.key("Control+z")
     hands.until("annotator.store.frames.size === 1")
     assert not hands.labels().any()
-    assert all(same(label_maps(running), before))
     hands.key("Control+Shift+z")
     hands.until(f"annotator.store.frames.size === {FRAMES}")
     assert np.array_equal(hands.labels(), after[7])
-    assert all(same(label_maps(running), after))
+    assert np.array_equal(label_maps(running.session), after)
 
 
 def test_a_propagation_is_cancelled_corrected_and_done_again(hands, running):

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scripts.annotator import remaking
 from scripts.annotator.export import export
 from scripts.annotator.remaking import Remaking
-from tests.annotator.parts import FRAMES, add, session, stroke
+from tests.annotator.parts import FRAMES, add, label_maps, session, stroke
 from util.errors import InputError
 
 masks = arrays(bool, (9, 12))
@@ -68,10 +68,6 @@ def opened(video, tmp_path):
         yield opened
 
 
-def maps(opened):
-    return np.stack([opened.label_map(frame) for frame in range(FRAMES)])
-
-
 def copy(label, source, first, last):
     return {"kind": "copy", "object": label, "source": source, "first": first, "last": last}
 
@@ -81,16 +77,16 @@ def refine(how, amount, label=0, first=0, last=FRAMES - 1):
 
 
 def test_a_copied_mask_replaces_the_object_and_counts_as_drawn(opened):
-    before = maps(opened)
+    before = label_maps(opened)
     opened.edit({"kind": "change", "object": 3, "locked": True})
     opened.edit(stroke([[100, 40]], frame=1, radius=5.0))
     Remaking(opened).edit(copy(1, 0, 1, 2))
-    found = maps(opened)
+    found = label_maps(opened)
     assert np.array_equal(found[1], np.where(before[0] == 1, 1, 0))
     assert np.array_equal(found[2], np.where(before[2] == 3, 3, np.where(before[0] == 1, 1, 0)))
     assert [sorted(opened.document.state(frame).drawn) for frame in (1, 2, 3)] == [[1], [1, 3], []]
     opened.edit({"kind": "undo"})
-    assert np.array_equal(maps(opened)[2], before[2])
+    assert np.array_equal(label_maps(opened)[2], before[2])
     with pytest.raises(InputError, match="nothing to change"):
         Remaking(opened).edit(copy(1, 0, 0, 0))
     with pytest.raises(InputError, match="locked"):
@@ -98,45 +94,45 @@ def test_a_copied_mask_replaces_the_object_and_counts_as_drawn(opened):
 
 
 def test_edges_change_on_all_frames_which_do_not_count_as_drawn(opened):
-    before = maps(opened)
+    before = label_maps(opened)
     shown = Remaking(opened).preview(refine("grow", 4, label=2))
     Remaking(opened).edit(refine("grow", 4))
-    found = maps(opened)
+    found = label_maps(opened)
     expected = np.where((before[0] == 0) & remaking.grown(before[0] == 2, 4), 2, before[0])
     assert np.array_equal(shown, expected)
     assert np.array_equal(found[0] == 1, remaking.grown(before[0] == 1, 4) & (before[0] != 2))
     assert np.array_equal(found[2] == 3, remaking.grown(before[2] == 3, 4))
     assert opened.document.touched == [0, 2]
     opened.edit({"kind": "undo"})
-    assert np.array_equal(maps(opened), before)
+    assert np.array_equal(label_maps(opened), before)
 
 
 def test_merged_and_reordered_objects_keep_their_pixels(opened, tmp_path):
-    before = maps(opened)
+    before = label_maps(opened)
     opened.edit({"kind": "change", "object": 3, "category": "dog"})
     opened.edit({"kind": "swap", "object": 3, "other": 1})
     objects = [(o.label, o.name, o.category) for o in opened.document.objects]
     assert objects == [(1, "c", "dog"), (2, "b", ""), (3, "a", "")]
     swapped = np.array([0, 3, 2, 1], np.uint8)[before]
-    assert np.array_equal(maps(opened), swapped)
+    assert np.array_equal(label_maps(opened), swapped)
     opened.edit({"kind": "swap", "object": 2, "other": 3})
-    assert np.array_equal(maps(opened), np.array([0, 1, 3, 2], np.uint8)[swapped])
+    assert np.array_equal(label_maps(opened), np.array([0, 1, 3, 2], np.uint8)[swapped])
     opened.edit({"kind": "undo"})
     opened.edit({"kind": "merge", "object": 3, "other": 2})
     assert [o.label for o in opened.document.objects] == [1, 3]
-    assert np.array_equal(maps(opened), np.where(swapped == 2, 3, swapped))
+    assert np.array_equal(label_maps(opened), np.where(swapped == 2, 3, swapped))
     assert opened.document.state(0).drawn == {3}
     path = export("coco", opened, tmp_path / "out", lambda *_: None)
     content = json.loads(path.read_text())
     assert content["categories"] == [{"id": 1, "name": "dog"}, {"id": 3, "name": "a"}]
     assert [each["category_id"] for each in content["annotations"]] == [3, 1]
-    after = maps(opened)
+    after = label_maps(opened)
     opened.edit({"kind": "undo"})
     opened.edit({"kind": "undo"})
-    assert np.array_equal(maps(opened), before)
+    assert np.array_equal(label_maps(opened), before)
     opened.edit({"kind": "redo"})
     opened.edit({"kind": "redo"})
-    assert np.array_equal(maps(opened), after)
+    assert np.array_equal(label_maps(opened), after)
     for wrong in ({"object": 1, "other": 1}, {"object": 1, "other": 9}):
         with pytest.raises(InputError):
             opened.edit({"kind": "merge", **wrong})

@@ -58,6 +58,14 @@ def test_a_new_workspace_has_the_number_of_objects_of_the_flag(start, video, tmp
         assert [each.name for each in opened.document.objects] == ["Object 1", "Object 2"]
 
 
+def test_the_flag_sets_the_frame_rate_of_a_folder(start, monkeypatch):
+    rates = []
+    serve = "scripts.annotator.server.serve"
+    monkeypatch.setattr(serve, lambda session, *_: rates.append(session.state()["video"]["fps"]))
+    start("--fps", 5)
+    assert rates == [5]
+
+
 def test_masks_of_the_flag_are_imported_once_and_do_not_count_as_drawn(start, video, tmp_path, capsys):
     for index in range(12):
         write_labels(tmp_path / f"masks/{index}.png", (read_png(video / "00003.png")[..., 0] > 200) * 3)

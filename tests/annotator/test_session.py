@@ -11,9 +11,20 @@ from scripts.annotator.edits import checked_edit
 from scripts.annotator.jobs import Cancelled, Events, Job
 from scripts.annotator.propagation import propagate as propagate_masks
 from scripts.annotator.tasks import Tasks
-from scripts.annotator.weights import Weights
+from scripts.annotator.weights import Weights, _run
 from scripts.one_shot.held_out import verdict
-from tests.annotator.parts import FRAMES, SIZE, add, in_polygon, in_stroke, mask_files, session, stroke
+from tests.annotator.parts import (
+    FRAMES,
+    SIZE,
+    add,
+    in_polygon,
+    in_stroke,
+    label_maps,
+    mask_files,
+    propagate,
+    session,
+    stroke,
+)
 from tests.conftest import run_main
 from util.errors import InputError
 
@@ -31,23 +42,8 @@ def opened(video, tmp_path):
         yield opened
 
 
-def label_maps(opened):
-    return [opened.label_map(frame).copy() for frame in range(FRAMES)]
-
-
-def same(some, others):
-    return all(np.array_equal(a, b) for a, b in zip(some, others, strict=True))
-
-
 def polygon(points, frame=0, label=1, erase=False):
     return {"kind": "polygon", "frame": frame, "object": label, "points": points, "erase": erase}
-
-
-def propagate(opened, masks, first=0, last=FRAMES - 1):
-    """Put masks in as a propagation does."""
-    number = opened.workspace.log.next_number
-    opened.write({"kind": "propagate", "first": first, "last": last, "forward": True, "backward": True})
-    return [opened.add_result(number, frame, labels) for frame, labels in masks.items()]
 
 
 def plain(value):
@@ -91,7 +87,7 @@ def test_every_step_can_be_undone_and_redone_also_after_a_restart(video, tmp_pat
         return document.objects, [document.state(frame) for frame in range(FRAMES)], label_maps(opened)
 
     def equal(some, others):
-        return some[:2] == others[:2] and same(some[2], others[2])
+        return some[:2] == others[:2] and np.array_equal(some[2], others[2])
 
     with session(video, tmp_path / "w") as opened:
         states.append(state(opened))
@@ -134,15 +130,15 @@ def test_a_propagation_is_undone_in_one_step(video, tmp_path):
         assert not twice[5].any()
         assert twice[9].all()
         opened.edit({"kind": "undo"})
-        assert same(label_maps(opened), corrected)
+        assert np.array_equal(label_maps(opened), corrected)
         opened.edit({"kind": "undo"})
-        assert same(label_maps(opened), once)
+        assert np.array_equal(label_maps(opened), once)
         opened.edit({"kind": "undo"})
-        assert same(label_maps(opened), before)
+        assert np.array_equal(label_maps(opened), before)
     with session(video, tmp_path / "w") as opened:
         for expected in (once, corrected, twice):
             opened.edit({"kind": "redo"})
-            assert same(label_maps(opened), expected)
+            assert np.array_equal(label_maps(opened), expected)
 
 
 def test_results_do_not_replace_later_edits_and_end_with_an_undo(opened):
@@ -323,20 +319,31 @@ def weights(tmp_path):
     return Weights(tmp_path / "published.pth", tmp_path / "w/fit/network.pth", SIZE[0], [])
 
 
-def test_a_cancelled_fit_keeps_the_earlier_network(opened, weights, monkeypatch):
+def test_a_cancelled_fit_keeps_the_earlier_network_and_its_verdict(opened, weights, monkeypatch):
     def fit(command, job, seconds):  # the network is written, but not yet scored when the job is cancelled
         Path(command[command.index("--output") + 1]).write_text(f"network {job.number}")
         if job.number == 2:
             raise Cancelled
-        return f"One-shot fit to 1 annotated frames.\n{verdict({1: 0.2}, [1])}\n"
+        return f"One-shot fit to 1 annotated frames.\n{verdict({1: 0.2, 3: 0.9, 4: 0.1}, [1, 2, 3, 4])}\n"
 
     monkeypatch.setattr("scripts.annotator.weights._run", fit)
-    assert "object 1 20 %" in weights.fit(Job(1, "fit", Events()), opened, minutes=1)
+    add(opened, "c", "d")
+    weights.fit(Job(1, "fit", Events()), opened, minutes=1)
     files = sorted(weights.fitted.parent.iterdir())
     with pytest.raises(Cancelled):
         weights.fit(Job(2, "fit", Events()), opened, minutes=1)
     assert weights.fitted.read_text() == "network 1"
     assert sorted(weights.fitted.parent.iterdir()) == files
+    kept = Weights(weights.published, weights.fitted, SIZE[0]).as_json()["verdict"]  # after a restart
+    found = [(each["name"], each["percent"], each["poor"]) for each in kept]
+    assert found == [("b", None, True), ("d", 10, True), ("a", 20, True), ("c", 90, False)]
+
+
+def test_the_progress_of_a_fit_is_a_time_of_all_its_time():
+    shown = []
+    job = SimpleNamespace(show=lambda done, total, text: shown.append((total, text)))
+    assert _run(["scripts.fit_first_frame", "--help"], job, seconds=300).startswith("usage:")
+    assert shown[0] == (300, "0 s of 5:00")
 
 
 @pytest.mark.parametrize("kind", ["published", "fitted"])

@@ -21,6 +21,7 @@ def test_large_frames_stay_in_view(open_page, tmp_path):
     for index, grey in enumerate(GREYS):
         Image.new("RGB", LARGE, (grey, grey, grey)).save(tmp_path / f"clip/{index}.jpg")
     _, hands = open_page(tmp_path / "clip", device_scale_factor=2)
+    assert hands.first_radius == 54
     hands.add()
     for _ in range(3):
         hands.key("+")

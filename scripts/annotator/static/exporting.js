@@ -6,7 +6,7 @@ import { on, rangeOf, store } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
 const left = new Set(); // labels that are not exported
-const last = { kind: "png", apart: false };
+const last = { kind: "png", apart: false, whole: false };
 
 const check = (id, text, checked, change) => {
   const box = make("input", { type: "checkbox", id, checked, onchange: () => change(box.checked) });
@@ -21,6 +21,16 @@ function kinds() {
   }));
 }
 
+function frames() {
+  if (!store.range) return make("p", { className: "quiet", textContent: "All frames; choose a range with In and Out" });
+  const radio = (id, text, whole) => {
+    const box = make("input", { type: "radio", name: "frames", id, checked: last.whole === whole, onchange: () => { last.whole = whole; } });
+    return make("label", {}, box, text);
+  };
+  const range = radio("export-range", ` ${rangeOf().join(" to ")}, from In to Out`, false);
+  return make("fieldset", { className: "picks" }, make("legend", { textContent: "Frames" }), range, radio("export-all", " Everything", true));
+}
+
 function objects() {
   return make("fieldset", { className: "picks" }, make("legend", { textContent: "Objects" }), ...store.objects.map(({ label, name }) =>
     check(`export-${label}`, ` ${name}`, !left.has(label), (on) => { if (on) left.delete(label); else left.add(label); refreshOptions(); })));
@@ -31,17 +41,16 @@ export function openExport() {
   const { feather, choke } = store;
   const state = make("span", { className: "quiet grow", id: "export-state" });
   state.setAttribute("role", "status");
-  const range = make("p", { className: "quiet", textContent: store.range ? `Frames ${rangeOf().join(" to ")}, from In to Out` : "All frames; choose a range with In and Out" });
   const edge = make("p", { className: "quiet", id: "export-edges", textContent: `Feather ${feather}, choke ${choke} pixels, as set in the views of cut-out objects` });
   const apart = make("p", { id: "export-apart-row" }, check("export-apart", " One video per object", last.apart, (on) => { last.apart = on; }));
   const start = make("button", { className: "primary", textContent: "Export", id: "export-start", type: "button", onclick: () => ask(state) });
-  fill(dialog, "export", "Export", kinds(), range, objects(), edge, apart, make("div", { className: "actions" }, state, closing(dialog), start));
+  fill(dialog, "export", "Export", kinds(), frames(), objects(), edge, apart, make("div", { className: "actions" }, state, closing(dialog), start));
   refreshOptions();
   refreshExport();
 }
 
 async function ask(state) {
-  const [first, end] = rangeOf();
+  const [first, end] = last.whole ? [0, store.video.frames - 1] : rangeOf();
   const { feather, choke } = store;
   const chosen = left.size ? { objects: chosenLabels() } : {};
   try {

@@ -14,7 +14,7 @@ export function choose(label) {
 
 export function addObject() {
   const { label, name, colour } = store.next;
-  if (label === null) return announce("problem", "There are 255 objects already, the most that a mask can hold.");
+  if (label === null) return announce("problem", `There are ${store.limits.objects} objects already, the most that a mask can hold.`);
   store.choosesNext = true;
   edit({ kind: "add", name, colour }).then((saved) => { if (!saved) store.choosesNext = false; });
 }

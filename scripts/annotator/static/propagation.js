@@ -1,6 +1,6 @@
-/** The panel of propagation: range and direction, and the running job. */
+/** The panel of propagation: range and direction, the running job, and the verdict on a fitted network. */
 
-import { openWeights } from "./dialogs.js";
+import { make, openWeights } from "./dialogs.js";
 import { post } from "./link.js";
 import { showChosen } from "./radios.js";
 import { announce, on, rangeOf, store } from "./store.js";
@@ -30,12 +30,24 @@ function refreshPropagation() {
   $("propagate").hidden = running;
   $("propagate-why").textContent = running ? "" : why;
   $("fit-again").hidden = running || store.model.kind !== "fitted";
-  $("job").hidden = !job || (job.state === "done" && job.kind !== "fit"); // a notice has said so
+  $("job").hidden = !job || job.state === "done"; // a notice has said so
   if (!job) return;
   $("job-text").textContent = running ? `${TITLES[job.kind]}${job.text ? `: ${job.text}` : ""}` : job.text;
   $("cancel").hidden = $("job-progress").hidden = !running;
   if (job.total) Object.assign($("job-progress"), { max: job.total, value: job.done });
   else $("job-progress").removeAttribute("value");
+}
+
+/** Show the overlap of each object as long as the fitted network is in use. */
+function refreshVerdict() {
+  const { kind, verdict } = store.model;
+  $("verdict").hidden = kind !== "fitted" || !verdict.length;
+  if ($("verdict").hidden) return;
+  $("verdict-list").replaceChildren(...verdict.map(({ name, percent, poor }) => {
+    const overlap = percent === null ? "in no sample" : `${percent} %`;
+    return make("li", { className: poor ? "poor" : "" }, make("span", {}, name), poor ? `${overlap}, weak` : overlap);
+  }));
+  $("verdict-advice").hidden = !verdict.some(({ poor }) => poor);
 }
 
 /** The tab's title says how far a job is; a notice says that it has ended. */
@@ -80,4 +92,5 @@ for (const button of directions) {
 $("fit-again").addEventListener("click", openWeights);
 $("cancel").addEventListener("click", cancelJob);
 on("document job range loaded model", refreshPropagation);
+on("model", refreshVerdict);
 on("loaded", refreshTitle);

@@ -12,7 +12,7 @@ export const store = {
   revision: -1,
   job: null,
   exports: [], // {kind, name, what, cuts, video}
-  limits: {}, // {feather, choke}
+  limits: {}, // {feather, choke, radius: [smallest, largest], objects}
   frame: 0,
   active: null, // label of the chosen object
   choosesNext: false, // the next object that appears was added here, and becomes the chosen one

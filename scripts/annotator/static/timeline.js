@@ -9,10 +9,14 @@ import { nearest, paintThumbnail } from "./thumbnails.js";
 const canvas = document.getElementById("timeline");
 const context = canvas.getContext("2d");
 const track = document.getElementById("track");
-const pictures = 44; // CSS pixels of height, then a row for each object
-const rowHeight = 25;
-const strip = 26; // of the chosen object's area and suspicion
+let pictures = 0, strip = 0, rowHeight = 0; // heights in CSS pixels
 let waiting = false;
+
+/** Read the heights, which grow with the screen. */
+function measure() {
+  const style = getComputedStyle(document.documentElement);
+  [pictures, strip, rowHeight] = ["--pictures", "--strip", "--row"].map((name) => parseFloat(style.getPropertyValue(name)));
+}
 
 export function refresh() {
   if (waiting) return;
@@ -21,11 +25,11 @@ export function refresh() {
 }
 
 function paint() {
+  measure();
   const ratio = devicePixelRatio;
   const top = pictures + strip + 9;
   const height = top + Math.max(1, store.objects.length) * rowHeight;
   canvas.style.height = `${height}px`;
-  for (const [name, value] of [["--rows-top", top], ["--row", rowHeight]]) track.style.setProperty(name, `${value}px`); // of the names
   canvas.width = Math.round(width() * ratio);
   canvas.height = Math.round(height * ratio);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -91,7 +95,8 @@ function paintRow(object, y) {
       context.fillRect(from, y + rowHeight - 5, to - from + 0.3, 2);
     }
   }
-  paintSuspicion(context, object.label, y, rowHeight - 3, toX, frameWidth());
+  paintArea(context, object.label, object.colour, y, rowHeight - 3, toX, wide);
+  paintSuspicion(context, object.label, y, rowHeight - 3, toX, wide);
   if (object.label === store.active) {
     context.strokeStyle = "#56b4e9";
     context.strokeRect(0.5, y - 0.5, width() - 1, rowHeight - 2);

@@ -54,9 +54,11 @@ function refresh() {
   const computed = ["scribble", "click", "guess"].includes(store.tool);
   const how = computed ? ` (${methodOf(store.tool)})` : "";
   document.getElementById("tool-hint").textContent = elsewhere ? `A polygon is open on frame ${view.draft.frame}.` : TOOLS[store.tool].hint.replace(/\.$/, `${how}.`);
-  size.max = String(Math.max(20, Math.round((store.video?.height ?? 0) / 5)));
   size.value = String(store.radius);
   document.getElementById("size-out").textContent = String(Math.round(store.radius * 2) / 2);
 }
 
+on("loaded", () => {
+  Object.assign(size, { min: store.limits.radius[0], max: Math.max(20, Math.round(store.video.height / 5)) });
+});
 on("tool model loaded frame restored", refresh);

@@ -27,7 +27,8 @@ export function chooseTool(tool) {
 }
 
 export function setRadius(radius) {
-  store.radius = Math.max(0.5, Math.min(Math.max(200, store.video.height / 4), radius));
+  const [smallest, largest] = store.limits.radius;
+  store.radius = Math.max(smallest, Math.min(largest, Math.max(200, store.video.height / 4), radius));
   announce("tool");
   draw();
 }
