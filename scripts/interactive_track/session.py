@@ -29,6 +29,7 @@ from scripts.interactive_track.running_sample import (
     checked_masks,
 )
 from scripts.interactive_track.summary import summarise
+from util.data_roots import DAVIS_2017
 from util.errors import InputError
 from util.files import atomic_path, remove_leftovers
 from util.lock import lock_folder
@@ -69,7 +70,7 @@ class DavisInteractiveSession:
     def __init__(
         self,
         host: str = "localhost",
-        davis_root: str | Path = "../DAVIS/2017/trainval",
+        davis_root: str | Path = DAVIS_2017 / "trainval",
         subset: str = "val",
         max_nb_interactions: int = INTERACTIONS,
         max_time: float = INTERACTIONS * SECONDS,

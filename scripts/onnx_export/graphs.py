@@ -81,7 +81,7 @@ def write_graph(graph: Graph, path: Path, metadata: Mapping[str, str]) -> None:
     import onnx
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that one name stands for equal dimensions of several inputs
+        warnings.simplefilter("ignore")  # about dimension names that inputs share
         program = torch.onnx.export(
             graph.module.eval(),
             tuple(graph.inputs.values()),

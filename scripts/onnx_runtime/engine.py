@@ -194,7 +194,7 @@ class ObjectMemory:
         self.temporary: list[Remembered] = []  # at most the previous frame
 
     def write(self, frame: Remembered, permanent: bool) -> None:
-        """Remember a frame in place of the temporary one; `permanent`: longer than until the next call."""
+        """Store a frame, replacing the temporary one; `permanent`: whether later writes keep it."""
         if permanent and len(self.permanent) == self.max_frames:
             replaced = self._least_useful(frame.given)
             permanent = replaced is not None

@@ -230,6 +230,6 @@ def batches(task: Task, settings: argparse.Namespace, order: BatchOrder, first: 
         except InputError as error:  # a worker's message holds its traceback
             raise InputError(str(error).strip().splitlines()[-1].split("InputError: ")[-1]) from error
         except RuntimeError as error:
-            if "shared memory" not in str(error):  # in PyTorch's message, also for a killed worker
+            if "shared memory" not in str(error):  # PyTorch's text for full shared memory
                 raise
             raise InputError(NO_SHARED_MEMORY) from error
