@@ -48,13 +48,10 @@ def solve(c_src: NDArray[np.float64], c_dst: NDArray[np.float64]) -> NDArray[np.
 def evaluate(
     theta: NDArray[np.float64], c_dst: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.float32]:
-    """Evaluate a map on a grid over the unit square with its borders, `2 x height x width`.
+    """Evaluate the result `theta` of `solve` for `c_dst` on a grid over the unit square and its borders.
 
-    Args:
-        theta: result of `solve`, (N + 3) x 2.
-        c_dst: N x 2, the positions in the result that `solve` had.
-        height: height of the grid.
-        width: width of the grid.
+    Returns:
+        `2 x height x width`.
     """
     weights, affine = theta[:-3].astype(np.float32), theta[-3:].astype(np.float32)
     x = np.linspace(0, 1, width, dtype=np.float32)

@@ -74,11 +74,7 @@ class InferenceCore:
 
     @torch.inference_mode()
     def step(
-        self,
-        frame: Array,
-        mask: Array | None = None,
-        labels: Iterable[int] | None = None,
-        last: bool = False,
+        self, frame: Array, mask: Array | None = None, labels: Iterable[int] | None = None, last: bool = False
     ) -> Tensor:
         """Segment the next frame.
 

@@ -96,10 +96,7 @@ def weighted_values(best: Tensor, index: Tensor, memory_value: Tensor) -> Tensor
 def kernel_centres(memory_key: Tensor, query_key: Tensor, chunk: int) -> Tensor:
     """Return for each memory position the query position of highest affinity, `B x N` (KMN section 3.3).
 
-    Args:
-        memory_key: `B x N x C`.
-        query_key: `B x Q x C`.
-        chunk: number of query positions whose affinities are computed at once.
+    Keys are as in `affinity`; the affinities of `chunk` query positions are computed at once.
     """
     best = memory_key.new_full(memory_key.shape[:2], -torch.inf)
     centre = torch.zeros(best.shape, dtype=torch.int64, device=best.device)

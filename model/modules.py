@@ -175,10 +175,7 @@ class Decoder(nn.Module):
     def frame_part(self, query_value: Tensor, f8: Tensor, f4: Tensor) -> DecoderFrame:
         """Return the part of the decoder that depends on the query frame alone.
 
-        Args:
-            query_value: `B x 512 x H/16 x W/16`.
-            f8: feature `B x 512 x H/8 x W/8`.
-            f4: feature `B x 256 x H/4 x W/4`.
+        Shapes: `B x 512 x H/16 x W/16`, `B x 512 x H/8 x W/8` and `B x 256 x H/4 x W/4`.
         """
         return DecoderFrame(
             self.compress.frame_half(query_value), self.up_16_8.skip(f8), self.up_8_4.skip(f4)

@@ -27,7 +27,7 @@ def perturb(mask: Mask, random: Random, target: float) -> Mask:
         random: random generator.
         target: overlap (IoU) to reach.
     """
-    worse, place = mask.copy(), slices_around(mask, 0)
+    worse, place = mask.copy(), bounds(mask, 0)
     original, area = mask[place], cv2.countNonZero(mask)
     for _ in range(ROUNDS // BLOCK):
         changes = draw_changes(worse.shape, random, BLOCK * CHANGES)
@@ -90,12 +90,12 @@ def change_inside(mask: Mask, box: Box, change: Change, element: Mask) -> None:
     """
     left, top, right, bottom = box
     inside = mask[top:bottom, left:right]
-    part = inside[slices_around(inside, SIZES[1])]
+    part = inside[bounds(inside, SIZES[1])]
     if part.size:
         part[:] = change(np.ascontiguousarray(part), element)
 
 
-def slices_around(mask: Mask, margin: int) -> tuple[slice, slice]:
+def bounds(mask: Mask, margin: int) -> tuple[slice, slice]:
     """Return the rows and columns of a mask's set pixels and a margin; both are empty without such pixels."""
     left, top, width, height = cv2.boundingRect(mask)
     if not width:

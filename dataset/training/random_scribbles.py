@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.interactive.scribble_robot import find_paths
-from dataset.training.mask_perturbation import (
-    change_inside,
-    draw_boxes,
-    draw_elements,
-    make_element,
-    slices_around,
-)
+from dataset.training.mask_perturbation import bounds, change_inside, draw_boxes, draw_elements, make_element
 from dataset.training.transforms import Mask, Random
 
 OPENING = (5, 19)  # range of the diameter of the disk that opens an error, in pixels
@@ -105,7 +99,7 @@ def draw_broken_boundary(region: Mask, random: Random) -> Mask:
 def draw_boundary(region: Mask, margin: int) -> Mask:
     """Draw a line along the boundary of a region eroded by a disk of diameter `margin`."""
     line = np.zeros_like(region)
-    place = slices_around(region, BEYOND[1])
+    place = bounds(region, BEYOND[1])
     inner = cv2.erode(region[place], make_element(margin, 1))
     line[place] = cv2.morphologyEx(inner, cv2.MORPH_GRADIENT, LINE)
     return line
@@ -119,7 +113,7 @@ def draw_broken_middle(region: Mask, random: Random) -> Mask:
 def draw_middle(region: Mask) -> Mask:
     """Draw the thinned region, three pixels wide."""
     line = np.zeros_like(region)
-    place = slices_around(region, BEYOND[1])
+    place = bounds(region, BEYOND[1])
     line[place] = cv2.dilate(skeletonise(region[place]), LINE)
     return line
 
@@ -142,7 +136,7 @@ def draw_curves(region: Mask, count: int, random: Random) -> list[Mask]:
     Returns:
         A picture of each curve, of the size of the box around the region.
     """
-    place = slices_around(region, BEYOND[1])
+    place = bounds(region, BEYOND[1])
     part = np.ascontiguousarray(region[place])
     near = cv2.dilate(part, make_element(between(BEYOND, random), 1))
     pixels = np.flatnonzero(part)
@@ -159,7 +153,7 @@ def draw_curves(region: Mask, count: int, random: Random) -> list[Mask]:
 def joined(region: Mask, curves: Sequence[Mask]) -> Mask:
     """Return curves from the box around a region in one picture of the region's size."""
     drawn = np.zeros_like(region)
-    place = drawn[slices_around(region, BEYOND[1])]
+    place = drawn[bounds(region, BEYOND[1])]
     for curve in curves:
         place |= curve
     return drawn

@@ -33,10 +33,8 @@ def onednn_product(factor: Tensor) -> Product:
 
 def onednn_is_quicker() -> bool:
     """Return whether oneDNN is available, right, and quicker on this processor."""
-    return (
-        onednn_is_right()
-        and choose(SUBJECT, ("MKL", _by_mkl), ("oneDNN", _by_onednn), LEAST_GAIN) == "oneDNN"
-    )
+    ways = ("MKL", _by_mkl), ("oneDNN", _by_onednn)
+    return onednn_is_right() and choose(SUBJECT, *ways, LEAST_GAIN) == "oneDNN"
 
 
 def _trial() -> tuple[Tensor, Tensor]:

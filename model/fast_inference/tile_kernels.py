@@ -24,11 +24,7 @@ TAPS = 3
 
 # m -> the m + 1 points, besides infinity, at which the polynomials behind B, G and A are evaluated. With the
 # same points along both axes, rounding errors in float32 are 2, 8 and 22 times those of a direct sum.
-POINTS = {
-    2: (0.0, 1.0, -1.0),
-    4: (0.0, 1.0, -1.0, 0.5, -2.0),
-    6: (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0),
-}
+POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 1.0, -1.0, 0.5, -2.0), 6: (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0)}
 
 MOST_TERMS = 8
 LANES = 64  # channels in a block

@@ -174,11 +174,8 @@ class InteractiveCore:
     def _run(self, passes: Sequence[Pass], kept: tuple[int, int], finished: Iterable[int]) -> Iterator[int]:
         """Run passes, and yield the frames whose results are kept; then `finished` are no longer pending."""
         for this in passes:
-            bank = self.bank(self.state.shown())
-            running = RunningPass(
-                *(this, self.video, self.state, self.store, bank, self.fusion),
-                *(self.mem_every, self.remember_previous),
-            )
+            parts = self.video, self.state, self.store, self.bank(self.state.shown()), self.fusion
+            running = RunningPass(this, *parts, self.mem_every, self.remember_previous)
             for index in range(this.source + this.step, this.stop, this.step):
                 is_kept = kept[0] <= index <= kept[1]
                 running.segment(index, is_kept)

@@ -42,9 +42,7 @@ def is_here(name: str) -> bool:
 
 
 def fetch(
-    name: str,
-    progress: Callable[[str, int, int | None], None] | None = None,
-    cancel: Event | None = None,
+    name: str, progress: Callable[[str, int, int | None], None] | None = None, cancel: Event | None = None
 ) -> None:
     """Fetch the weights of a model that are missing or damaged in osam's cache.
 
