@@ -13,16 +13,16 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # also at the near end of an SSH tunnel, whatever its port
-EVERYWHERE = ("0.0.0.0", "::")  # what --host is to listen on all addresses of the machine
-ASK_AGAIN = "Open the address, with its token, that was printed where the annotator was started.\n"
+EVERYWHERE = ("0.0.0.0", "::")  # values of --host that listen on all addresses
+ASK_AGAIN = "Open the address with the token; the annotator printed it in its terminal.\n"
 NOT_OURS = "The annotator does not answer to this name. Start it with --host NAME.\n"
-COOKIE = "annotator_"  # and what tells a server's cookie from those of others
+COOKIE = "annotator_"  # prefix of the cookie's name; a suffix identifies the server
 WEEK = 7 * 24 * 3600  # seconds that browsers keep the cookie
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-WORKSPACE = "x-workspace"  # header of a page and its server, which change nothing for others at their address
+WORKSPACE = "x-workspace"  # header that names the workspace; requests for another one are refused
 OTHER_WORK = "Another annotation is served at this address now: load the page again to see it.\n"
 
 
@@ -90,7 +90,7 @@ def _is_address(name: str) -> bool:
 
 
 def _with_headers(send: Send, workspace: str) -> Send:
-    """Say whose answer it is; let browsers load nothing else into the page, and show it in no other page."""
+    """Add the workspace and security headers."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-RIM = 9  # pixels around the objects that keep their colours where they are transparent: edges stay clean
+RIM = 9  # width in pixels of the transparent margin that keeps its colour: edges stay clean
 
 
 class Edge(NamedTuple):

@@ -1,4 +1,4 @@
-"""The state that the log of edits leads to: the objects, and the versions of each frame.
+"""The document: the state after replaying the edit log, with objects and the versions of each frame.
 
 A version is the number of the last entry that changed a frame. Entries after an undo get new numbers, so a
 version names one content of a frame, and pictures of it can be cached for ever.
@@ -25,12 +25,12 @@ HAND = (*SHAPES, *FROM_HINTS)  # draw on one frame
 class Object(NamedTuple):
     """One object of the video."""
 
-    label: int  # its value in masks, 1 to 255
+    label: int  # label in masks, 1 to 255
     name: str
     colour: str  # "#rrggbb"
     hidden: bool = False
-    locked: bool = False  # nothing changes its pixels
-    category: str = ""  # class in the exports that have classes; "" is the name
+    locked: bool = False  # whether the masks are locked
+    category: str = ""  # exported class (default: the name)
 
 
 class FrameState(NamedTuple):
@@ -147,7 +147,7 @@ class Document:
         return None if done is None else done.entry
 
     def before_clicks(self, frame: int, label: int) -> list[Entry]:
-        """Return the entries that changed a frame, without the series of clicks on an object at the end."""
+        """Return a frame's entries without the final run of clicks on an object."""
         entries = self.history(frame)
         while entries and entries[-1]["kind"] == "click" and entries[-1]["object"] == label:
             entries.pop()
@@ -166,7 +166,7 @@ class Document:
 
     @property
     def locked(self) -> frozenset[int]:
-        """Labels of the objects whose pixels nothing changes."""
+        """Labels of the locked objects."""
         return frozenset(each.label for each in self.objects if each.locked)
 
     def free_labels(self) -> list[int]:
@@ -175,10 +175,10 @@ class Document:
         unused = range(self._largest_label + 1, LARGEST_LABEL + 1)
         return [label for label in (*unused, *range(1, LARGEST_LABEL + 1)) if label not in taken]
 
-    def new_object(self, label: int | None, place: int = 0) -> dict[str, Any]:
-        """Return the fields of a new object, of which others, `place` of them, are new too."""
+    def new_object(self, label: int | None, offset: int = 0) -> dict[str, Any]:
+        """Return the fields of a new object; `offset`: number of new objects before it."""
         used = [each.colour for each in self.objects]
-        colour = sorted(COLOURS, key=used.count)[place % len(COLOURS)]  # the rarest first
+        colour = sorted(COLOURS, key=used.count)[offset % len(COLOURS)]  # the rarest first
         return {"label": label, "name": f"Object {label}", "colour": colour}
 
     def _undo(self) -> list[int]:

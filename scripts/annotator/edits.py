@@ -67,7 +67,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "stroke": {**_ON_FRAME, "points": _list(_POSITION, 1), "radius": _RADIUS, "erase": StrictBool},
     "polygon": {**_ON_FRAME, "points": _list(_POSITION, 3), "erase": StrictBool},
     "box": {**_ON_FRAME, "points": _list(_POSITION, 2, 2), "erase": StrictBool},
-    # a mask computed from lines on the object or beside it
+    # a mask computed from lines on the object or on the background
     "scribble": {**_ON_FRAME, "points": _list(_POSITION, 1), "positive": StrictBool},
     # the mask of the other scribbles: scribble number `of` is removed
     "unscribble": {**_ON_FRAME, "of": _COUNT},
@@ -85,7 +85,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "refine": {**_ON_RANGE, "how": _REFINEMENT, "amount": Annotated[StrictInt, Field(ge=1, le=1_000_000)]},
     # propagation does not change these frames
     "review": {**_RANGE, "on": StrictBool},
-    # objects: new, with fields changed, removed; `other` becomes part of it, or exchanges labels with it
+    # add, change, remove, merge (`other` into it) or swap objects
     "add": {"name": _NAME, "colour": _COLOUR},
     "change": {"object": _LABEL, **CHANGES},
     "remove": {"object": _LABEL},
@@ -142,11 +142,11 @@ def checked_edit(raw: Mapping[str, Any], frames: int) -> Edit:
 
 
 def checked(kind: str, raw: Mapping[str, Any], frames: int) -> dict[str, Any]:
-    """Return the fields of an edit or of a request, a key of `KINDS` or `REQUESTS`.
+    """Return the checked fields of an edit or of a request.
 
     Args:
-        kind: the kind.
-        raw: the fields, and others, which are left out.
+        kind: key of `KINDS` or `REQUESTS`.
+        raw: JSON fields; unknown ones are ignored.
         frames: number of frames of the video.
 
     Raises:

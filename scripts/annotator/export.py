@@ -36,7 +36,7 @@ def export(
         folder: folder of the result.
         show: called before each frame; its exception ends the export, and nothing is left of it.
         choice: the frames and objects.
-        archive: make a ZIP archive in place of a folder.
+        archive: whether to write a ZIP instead of a folder.
     """
     form, snapshot = KINDS[kind], Snapshot(session, choice)
     apart = choice.apart and form.is_video
@@ -159,9 +159,9 @@ def _write_coco(snapshot: Snapshot, path: Path, show: Show) -> None:
 class Kind(NamedTuple):
     """One kind of export."""
 
-    name: str  # on the page
+    name: str  # title on the page
     what: str  # a line about it
-    suffix: str  # of its file; "" for a folder
+    suffix: str  # file suffix; "" for a folder
     write: Callable[[Snapshot, Path, Show], None]
     cuts: bool = False  # the edge of objects can be feathered and choked
 

@@ -1,4 +1,4 @@
-"""The frames that a propagation computes, from which drawn frames, and in which direction.
+"""Plans a propagation: which frames, from which annotated frames, in which direction.
 
 A drawn frame is annotated for some of the objects. One that is annotated for all objects divides the video:
 masks are not propagated past it. One that is annotated for some objects is passed, and corrects these.
@@ -47,8 +47,8 @@ def gaps(
         labels: labels of all objects.
         first: first frame of the range.
         last: last frame of the range.
-        forward: masks are propagated to later frames.
-        backward: masks are propagated to earlier frames.
+        forward: whether to propagate to later frames.
+        backward: whether to propagate to earlier frames.
     """
     whole = [frame for frame in sorted(annotated) if set(labels) <= set(annotated[frame])]
     found = []
@@ -76,7 +76,7 @@ def _gap(annotated: Annotated, labels: Sequence[int], frames: range, forward: bo
 
 
 def _share(source: Sequence[int], frame: int, forward: bool, backward: bool) -> float | None:
-    """Return the weight of the backward pass for an object on a frame: the nearer its source, the more.
+    """Return the weight of the backward pass, linear in the distance to both sources; None without a source.
 
     `source` are the frames annotated for the object, in order.
     """

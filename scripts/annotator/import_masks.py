@@ -26,7 +26,7 @@ def read_masks(
 
     Args:
         files: name and content of each file.
-        frame: frame of a single file whose name is no frame's.
+        frame: frame index for a single file not named after a frame.
         pictures: the video.
 
     Raises:

@@ -15,7 +15,7 @@ Message = dict[str, Any]
 
 AFTER_CANCEL = {  # what each kind of job leaves
     "propagate": "Cancelled; the masks computed so far stay unless they are undone.",
-    "mend": "Cancelled; no mask was changed.",
+    "correct": "Cancelled; no mask was changed.",
     "export": "Cancelled; nothing was exported.",
     "fit": "Cancelled; no network was fitted.",
     "fetch": "Cancelled; the unfinished file was removed.",

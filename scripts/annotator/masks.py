@@ -25,7 +25,7 @@ Labels = NDArray[np.uint8]  # H x W
 SCRIBBLES = ("scribble", "unscribble")
 WHOLE = ("masks", "guess", "click", "propagate", *REMAKES)  # the other kinds of entries with label maps
 HELD_BYTES = 1 << 26  # of label maps, in memory
-STAGED = "staged-"  # begin of the names of folders of label maps that no entry names yet
+STAGED = "staged-"  # name prefix of label-map folders not yet in the log
 
 
 class MaskStore:
@@ -57,7 +57,7 @@ class MaskStore:
         if labels is None:
             labels = np.zeros(self.size, np.uint8)
         for entry in reversed(todo):
-            labels = drawn(labels, entry)
+            labels = draw_entry(labels, entry)
         if history:
             self._hold(frame, history[-1]["n"], labels)
         return labels
@@ -81,7 +81,7 @@ class MaskStore:
             return self.after(frame, history)
         labels = self.after(frame, history[:first])
         for entry in history[first:]:
-            labels = drawn(labels, entry)
+            labels = draw_entry(labels, entry)
         return labels
 
     def write(self, number: int, frame: int, labels: Labels) -> None:
@@ -164,7 +164,7 @@ def counting_scribbles(history: Iterable[Entry]) -> list[Entry]:
     return counting
 
 
-def drawn(labels: Labels, entry: Entry) -> Labels:
+def draw_entry(labels: Labels, entry: Entry) -> Labels:
     """Return a label map `H x W` after an entry; the same one when the entry changes no pixel."""
     match entry["kind"]:
         case "clear":

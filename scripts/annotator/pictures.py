@@ -32,7 +32,7 @@ class Pictures:
 
     Attributes:
         size: (H, W).
-        has_sound: it can be heard.
+        has_sound: whether the video has an audio stream.
         fingerprint: changes when the file or folder does.
 
     Raises:
@@ -55,7 +55,7 @@ class Pictures:
 
     @property
     def name(self) -> str:
-        """What results are called: the name of the video without suffix, as every system can write it."""
+        """Base name of results: the video's name, portable and without suffix."""
         stem = self.path.resolve().stem.lstrip(".")
         readable = "".join(letter if letter.isprintable() else "_" for letter in stem)
         return readable.encode()[:LONGEST_NAME].decode(errors="ignore") or "video"

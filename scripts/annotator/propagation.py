@@ -22,7 +22,7 @@ def propagate(
         session: the annotation.
         worker: the computing process.
         request: "first" and "last" frame of the range, and the passes "forward" and "backward".
-        network: its file, "weights", and "remember_previous", see `InferenceCore`.
+        network: dict with "weights" (path) and "remember_previous", see `InferenceCore`.
     """
     job.show(0, 0, "reading the network")
     known = _known(session, request)

@@ -23,7 +23,7 @@ class Remaking:
         self.session = session
 
     def edit(self, edit: Edit) -> Change:
-        """Save an edit in `REMAKES` and the masks that it makes.
+        """Save a checked edit whose kind is in `edits.REMAKES`, and the masks that it makes.
 
         An edit of several frames runs as a job, with progress and cancel; this waits for its end.
 
@@ -39,7 +39,7 @@ class Remaking:
         edit = checked_edit(raw, len(session.pictures))
         with session.lock:
             old, given = session.label_map(edit["first"]), self._given(edit)
-        return remade(edit, old, *given)
+        return remake(edit, old, *given)
 
     def _given(self, edit: Edit) -> tuple[Labels | None, list[int], frozenset[int]]:
         """Return the label map that an edit copies from, the labels that it changes, and the locked ones."""
@@ -56,7 +56,7 @@ class Remaking:
             changes.append(self._save(edit, job.show))
             return "The masks are changed."
 
-        job = self.session.jobs.start("mend", work)
+        job = self.session.jobs.start("correct", work)
         job.ended.wait()
         if not changes:
             raise InputError(job.text)
@@ -78,7 +78,7 @@ class Remaking:
                 show(done, len(frames), f"frame {frame}")
                 with session.lock:
                     before[frame], old = session.document.state(frame).version, session.label_map(frame)
-                new = remade(edit, old, source, labels, locked)
+                new = remake(edit, old, source, labels, locked)
                 if not np.array_equal(old, new):
                     changed[str(frame)] = {"labels": labels_in(new), "drawn": drawn}
                     session.masks.write_file(staged / f"{frame:05}.png", new)
@@ -91,7 +91,7 @@ class Remaking:
                 return session.write_staged({**edit, "frames": changed}, staged)
 
 
-def remade(
+def remake(
     edit: Mapping[str, Any],
     old: Labels,
     source: Labels | None,
@@ -101,14 +101,14 @@ def remade(
     """Return a frame's labels `H x W` after an edit.
 
     Args:
-        edit: the edit, of a kind in `edits.REMAKES`.
+        edit: checked edit whose kind is in `edits.REMAKES`.
         old: the labels before, `H x W`.
         source: the labels that a copy takes its mask from, `H x W`.
         labels: the edited objects.
         locked: labels of objects that must not change.
     """
     if edit["kind"] == "refine":
-        return refined(old, labels, REFINEMENTS[edit["how"]], edit["amount"])
+        return refine(old, labels, REFINEMENTS[edit["how"]], edit["amount"])
     if source is not None:
         new = np.where(np.isin(source, labels), source, np.uint8(0))
     else:
@@ -116,19 +116,19 @@ def remade(
         left, top, width, height = cv2.boundingRect(np.isin(old, labels).astype(np.uint8))
         middle = left + width / 2, top + height / 2
         for label in labels:
-            new[moved(old == label, middle, edit["dx"], edit["dy"], edit["scale"])] = label
+            new[move_mask(old == label, middle, edit["dx"], edit["dy"], edit["scale"])] = label
     return replaced(old, new, labels, locked)
 
 
-def moved(mask: Mask, middle: tuple[float, float], dx: float, dy: float, scale: float) -> Mask:
+def move_mask(mask: Mask, middle: tuple[float, float], dx: float, dy: float, scale: float) -> Mask:
     """Return a mask that is scaled about a position, then shifted.
 
     Args:
-        mask: the mask, `H x W`.
-        middle: the position (x, y); see `shapes.py`.
+        mask: mask `H x W`.
+        middle: centre of scaling (x, y); see `shapes.py`.
         dx: pixels to the right.
         dy: pixels down.
-        scale: the factor.
+        scale: scale factor.
     """
     shift = (np.array(middle) - 0.5) * (1 - scale) + (dx, dy)  # OpenCV's pixel centres are whole numbers
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
@@ -136,7 +136,7 @@ def moved(mask: Mask, middle: tuple[float, float], dx: float, dy: float, scale: 
     return np.asarray(soft) > 0.5
 
 
-def refined(labels: Labels, objects: Sequence[int], how: Callable[[Mask, int], Mask], amount: int) -> Labels:
+def refine(labels: Labels, objects: Sequence[int], how: Callable[[Mask, int], Mask], amount: int) -> Labels:
     """Change the outlines of objects `H x W`; an object grows over background only."""
     new = labels.copy()
     for label in objects:

@@ -29,7 +29,7 @@ QUERY_BYTES = 1 << 28  # of encoded frames, kept for the next pass
 NEAREST = 6  # drawn frames in the memory at the start of a pass
 LEVELS = 255  # quantisation of a pass's probabilities until they are fused
 
-Given = Mapping[int, tuple[NDArray[np.uint8], Sequence[int]]]  # by frame: H x W, and its annotated labels
+Given = Mapping[int, tuple[NDArray[np.uint8], Sequence[int]]]  # by frame: label map, annotated labels
 
 
 class WorkingFrames(Sequence[Tensor]):
@@ -102,11 +102,11 @@ class Rounds:
         self.options["remember_previous"] = request["remember_previous"]
         given, labels = request["given"], request["labels"]
         for gap in request["gaps"]:
-            with tempfile.TemporaryFile(dir=self.settings.room) as room:
+            with tempfile.TemporaryFile(dir=self.settings.temporary) as probs_file:
                 filled = (
                     self._filled(network, gap, given, labels)
                     if gap.is_whole
-                    else self._filled_by_object(network, gap, given, labels, room)
+                    else self._filled_by_object(network, gap, given, labels, probs_file)
                 )
                 for frame, mask in filled:
                     if mask is not None and frame in self.frames.missing:
@@ -135,15 +135,15 @@ class Rounds:
                 yield frame, self._labels(core.prob(frame).cpu(), core.labels)
 
     def _filled_by_object(
-        self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int], room: Any
+        self, network: PropagationNetwork, gap: Gap, given: Given, labels: Sequence[int], probs_file: Any
     ) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
-        """Do what `_filled` does for a gap with frames that are annotated for some objects.
+        """Fill a gap with partly annotated frames; `probs_file` stores the first of two passes.
 
-        The probabilities of the first of two passes are kept in a file, `room`.
+        The labels are None before the last pass.
         """
         both = gap.forward and gap.backward
         shape = (len(gap.frames), len(labels) + 1, *self.frames.size)
-        kept = np.memmap(room, np.uint8, "w+", shape=shape) if both else None
+        kept = np.memmap(probs_file, np.uint8, "w+", shape=shape) if both else None
         for frame, prob in self._carried(network, gap.forward, given, labels):
             if frame not in gap.frames or any(gap.shares[frame]):  # the backward pass is missing
                 if kept is not None and frame in gap.frames:

@@ -30,16 +30,16 @@ CHOICE = ("first", "last", "objects", "feather", "choke", "apart")  # flags of -
 def annotate(args: argparse.Namespace, usual_port: int) -> None:
     """Do what the flags of `scripts.annotate` ask for; without --port, on the usual port."""
     if args.output is not None and args.export is None:
-        raise InputError("--output is the folder of --export: give that, too, or leave it out.")
+        raise InputError("--output needs --export: give --export too, or leave --output out.")
     chosen = [name for name in CHOICE if getattr(args, name)]
     if chosen and args.export is None:
-        raise InputError(f"--{chosen[0]} is about --export: give that, too, or leave it out.")
+        raise InputError(f"--{chosen[0]} needs --export: give --export too, or leave --{chosen[0]} out.")
     if args.masks is not None and args.export is not None:
-        raise InputError("--masks begins work on the page and --export writes its result: give one of them.")
+        raise InputError("--masks starts an annotation, --export exports one: give one of them.")
     pictures = Pictures(args.input, args.fps)
     folder = args.workspace or WORKSPACES / args.input.resolve().stem
     if args.export is not None and not (folder / "edits.jsonl").is_file():
-        raise InputError(f"nothing has been annotated in {folder}: give the --workspace of the work.")
+        raise InputError(f"nothing has been annotated in {folder}: give an existing --workspace.")
     with open_workspace(folder, pictures) as workspace:
         session = Session(workspace, pictures)
         if args.export is not None:
@@ -103,7 +103,7 @@ def _import(path: Path, tasks: "Tasks") -> None:
     files = list_images(path) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise InputError(f"there are no masks at {path}: give a PNG, or a folder of PNGs named after frames.")
-    tasks.import_masks([(file.name, file.read_bytes()) for file in files], frame=0, mend=True)
+    tasks.import_masks([(file.name, file.read_bytes()) for file in files], frame=0, to_correct=True)
 
 
 def _add_objects(count: int, session: Session) -> None:
@@ -130,5 +130,5 @@ def listening(host: str, port: int | None, usual: int) -> socket.socket:
     except (OSError, UnicodeError) as error:  # the latter: no name can be written like this
         reason = error.strerror if isinstance(error, OSError) else "no name of a machine"
         raise InputError(
-            f"{host}:{port or usual} cannot be listened on ({reason}): give another --host or --port."
+            f"cannot listen on {host}:{port or usual} ({reason}): give another --host or --port."
         ) from error

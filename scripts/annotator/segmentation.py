@@ -90,7 +90,7 @@ class Segmentation:
         asked = self.worker.ask({**request, "weights": weights, "network": self.has_network()})
         ((_, mask),) = asked
         if not mask.any() and request.get("labels") == CORNERS:
-            raise InputError("nothing stands out in the box: draw it around the whole object.")
+            raise InputError("no object was found in the box: draw it around the whole object.")
         return mask
 
 

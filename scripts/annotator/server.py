@@ -106,14 +106,14 @@ def _import(tasks: Tasks) -> Callable[[Request], Any]:
             given = [each for each in form.getlist("files") if not isinstance(each, str)]
             files = [(file.filename or "", await file.read()) for file in given]
             frame = checked("import", form, len(tasks.session.pictures))["frame"]
-            mend = form.get("mend") == "true"
-        return Json(await run_in_threadpool(tasks.import_masks, files, frame, mend))
+            to_correct = form.get("to_correct") == "true"
+        return Json(await run_in_threadpool(tasks.import_masks, files, frame, to_correct))
 
     return answer
 
 
 def _events(session: Session) -> Callable[[WebSocket], Any]:
-    """Return the route that tells a page all that happens."""
+    """Return the route that streams events to a page."""
 
     async def send_all(page: WebSocket, queue: "asyncio.Queue[dict[str, Any]]") -> None:
         await page.send_text(json.dumps({"hello": True}))

@@ -14,7 +14,7 @@ import numpy as np
 from scripts.annotator.document import Document
 from scripts.annotator.edits import LARGEST_LABEL, SHAPES, Edit, checked_edit
 from scripts.annotator.jobs import Events, Jobs
-from scripts.annotator.masks import Labels, MaskStore, counting_scribbles, drawn, merged
+from scripts.annotator.masks import Labels, MaskStore, counting_scribbles, draw_entry, merged
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.workspace import Workspace
 from util.errors import InputError
@@ -100,7 +100,7 @@ class Session:
         if document.locked and kind in (*SHAPES, "clear"):
             edit["locked"] = sorted(document.locked)
         if kind in SHAPES:
-            edit["labels"] = labels_in(drawn(self.masks.label_map(edit["frame"]), edit))
+            edit["labels"] = labels_in(draw_entry(self.masks.label_map(edit["frame"]), edit))
         return edit
 
     def known(self, entry: Mapping[str, Any]) -> Change | None:

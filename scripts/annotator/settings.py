@@ -16,7 +16,7 @@ class WorkerSettings:
 
     video: Path
     models: Path  # folder of the weights of S2M and of the fusion network
-    room: Path  # folder for large temporary files
+    temporary: Path  # folder for large temporary files
     size: int  # shorter side of frames for the network
     device: str
     precision: str  # one of `util.device.PRECISIONS`

@@ -19,8 +19,8 @@ def stroke(size: tuple[int, int], points: Points, radius: float) -> Covered:
 
     Args:
         size: (H, W) of the result.
-        points: N times (x, y); a single one is a dot.
-        radius: in pixels.
+        points: `N x 2`, (x, y) in pixels; a single one is a dot.
+        radius: radius in pixels.
     """
     covered = np.zeros(size, np.bool_)
     line = np.asarray(points, np.float64)

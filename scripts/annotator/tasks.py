@@ -125,13 +125,13 @@ class Tasks:
         edges = {"feather": WIDEST_FEATHER, "choke": MOST_CHOKE}
         return {"exports": exports, "limits": {**edges, "radius": BRUSH_RADIUS, "objects": LARGEST_LABEL}}
 
-    def import_masks(self, files: Sequence[tuple[str, bytes]], frame: int, mend: bool) -> Change:
+    def import_masks(self, files: Sequence[tuple[str, bytes]], frame: int, to_correct: bool) -> Change:
         """Import masks from files (see `import_masks.read_masks`); objects that a file does not show stay.
 
         Args:
             files: name and content of each file.
-            frame: frame of a single file whose name is no frame's.
-            mend: the masks are a result to correct; else they count as drawn.
+            frame: frame index for a single file not named after a frame.
+            to_correct: whether the masks are predictions; otherwise they count as annotation.
         """
         session = self.session
         masks_by_frame = read_masks(files, frame, session.pictures)
@@ -146,10 +146,10 @@ class Tasks:
             entry = {
                 "kind": "masks",
                 "frames": {
-                    str(index): {"labels": labels_in(mask), "drawn": [] if mend else about[index]}
+                    str(index): {"labels": labels_in(mask), "drawn": [] if to_correct else about[index]}
                     for index, mask in masks.items()
                 },
-                "objects": [session.document.new_object(label, place) for place, label in enumerate(new)],
+                "objects": [session.document.new_object(label, offset) for offset, label in enumerate(new)],
             }
             return session.write_masks(entry, masks)
 
@@ -169,7 +169,7 @@ class Tasks:
                 labels[mask] = label
                 objects.append({**session.document.new_object(label, len(objects)), "name": name})
             if not objects:
-                raise InputError(f"nothing is found on frame {frame} by '{word}' that is no object yet.")
+                raise InputError(f"found no new object for '{word}' on frame {frame}.")
             drawn = [each["label"] for each in objects]
             entry = {"kind": "masks", "frames": {str(frame): {"labels": labels_in(labels), "drawn": drawn}}}
             return session.write_masks({**entry, "objects": objects}, {frame: labels})

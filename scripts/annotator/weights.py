@@ -30,7 +30,7 @@ class Weights:
     """The weights for propagation.
 
     Args:
-        published: the file of `--model`.
+        published: path given by `--model`.
         fitted: file of a one-shot fit.
         size: shorter side of frames for the network.
         flags: flags of device and precision for the programs that are run.

@@ -92,14 +92,16 @@ class Worker:
             return self._pipe
         context = get_context("spawn")  # this process has threads, which a fork would not copy
         ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, self.settings, self.niceness), daemon=True)
+        process = context.Process(
+            target=answer_requests, args=(theirs, self.settings, self.niceness), daemon=True
+        )
         process.start()
         theirs.close()
         self._process, self._pipe = process, ours
         return ours
 
 
-def work(pipe: Connection, settings: WorkerSettings, niceness: int) -> None:
+def answer_requests(pipe: Connection, settings: WorkerSettings, niceness: int) -> None:
     """Answer requests until the pipe is closed or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the server ends this process
     end_with_parent(signal.SIGKILL)
@@ -111,7 +113,7 @@ def work(pipe: Connection, settings: WorkerSettings, niceness: int) -> None:
             if request["kind"] == "stop":  # a late one
                 continue
             try:
-                for answer in networks.answers(request):
+                for answer in networks.answer(request):
                     pipe.send(answer)
                 pipe.send(("done",))
             except (EOFError, ConnectionError):
@@ -121,7 +123,7 @@ def work(pipe: Connection, settings: WorkerSettings, niceness: int) -> None:
 
 
 class _Networks:
-    """What answers requests in the process; loaded when it is needed."""
+    """Routes requests to lazily created handlers."""
 
     def __init__(self, settings: WorkerSettings, pipe: Connection) -> None:
         self.settings = settings
@@ -129,19 +131,19 @@ class _Networks:
 
     @cached_property
     def rounds(self) -> "Rounds":
-        """What propagates."""
+        """The handler of propagation requests, created on first use."""
         from scripts.annotator.rounds import Rounds
 
         return Rounds(self.settings)
 
     @cached_property
     def segmenters(self) -> "Segmenters":
-        """What segments frames."""
+        """The handler of segmentation requests, created on first use."""
         from scripts.annotator.segmenters import Segmenters
 
         return Segmenters(self.settings)
 
-    def answers(self, request: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def answer(self, request: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Yield the answers to a request."""
         if request["kind"] == "propagate":
             return self.rounds.run(request, self.is_stopped)

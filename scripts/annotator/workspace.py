@@ -47,7 +47,7 @@ def open_workspace(folder: Path, pictures: Pictures) -> Iterator[Workspace]:
         InputError: another run has it open, it belongs to another video, or its log is lost.
     """
     if pictures.source.place.resolve() in (folder.resolve(), *folder.resolve().parents):
-        raise InputError(f"--workspace {folder} lies in the folder of the frames: give another place.")
+        raise InputError(f"--workspace {folder} lies in the folder of the frames: give another folder.")
     with lock_folder(folder, "annotation"):
         remove_leftovers(folder)
         path = folder / "edits.jsonl"
@@ -81,8 +81,8 @@ def _check_video(log: EditLog, pictures: Pictures, folder: Path) -> None:
     fingerprint = frames_fingerprint(pictures.source)
     if _kept(folder / "video", fingerprint) != fingerprint:
         raise InputError(
-            f"{folder} belongs to another video, {begun['name']}: give another --workspace; only if it is "
-            f"the same one, with its files written anew, remove {folder / 'video'}."
+            f"{folder} belongs to another video, {begun['name']}: give another --workspace; if it is the "
+            f"same video with rewritten files, remove {folder / 'video'}."
         )
 
 

@@ -23,7 +23,7 @@ def video(tmp_path_factory):
 def without_trials():
     """Skip the speed trials of computing processes, which take half a minute on a busy machine."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scripts.annotator.worker.work", work_without_trials)
+        patch.setattr("scripts.annotator.worker.answer_requests", work_without_trials)
         yield
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from model.fast_inference import trials
 from scripts.annotator.pictures import Pictures
 from scripts.annotator.session import Session
-from scripts.annotator.worker import work
+from scripts.annotator.worker import answer_requests
 from scripts.annotator.workspace import open_workspace
 from tests.conftest import ROOT
 
@@ -138,7 +138,7 @@ class Server:
 def work_without_trials(pipe, *arguments):
     """Do what the computing process does, without trials of speed."""
     trials.compare = lambda usual, other, _: trials.Trial((usual[0], 0), (other[0], 0), usual[0])
-    work(pipe, *arguments)
+    answer_requests(pipe, *arguments)
 
 
 def mask_files(workspace):

@@ -45,7 +45,7 @@ def home(tmp_path_factory):
 def running(video, home, tmp_path_factory):
     """A server whose computing process knows the models of the tests, but has no weights of them."""
     with pytest.MonkeyPatch.context() as patch, cache(home):
-        patch.setattr("scripts.annotator.worker.work", work_with_them)
+        patch.setattr("scripts.annotator.worker.answer_requests", work_with_them)
         server = Annotator(video, tmp_path_factory.mktemp("w") / "w", size=48, networks=NETWORKS)
         yield server
         server.close()
@@ -97,7 +97,7 @@ def test_grabcut_is_used_until_the_weights_are_downloaded(hands, running, home, 
     found = hands.labels() == 1
     assert (found & disc(0)).sum() > 0.4 * disc(0).sum()
     hands.page.click("#click-fetch")
-    assert "Licence: No licence" in hands.page.inner_text("#weights-dialog")
+    assert "Licence: No licence" in hands.page.inner_text("#network-dialog")
     hands.page.click("#network-fetch")
     hands.until("annotator.store.job?.kind === 'fetch'")
     hands.page.click("#cancel")
@@ -164,7 +164,7 @@ def test_a_preview_a_box_and_a_word(hands, running):
     hands.until("annotator.store.objects.length === 1")
     hands.page.fill("#find-word", "dog")
     hands.page.keyboard.press("Enter")
-    hands.until_text("toasts", "by 'dog' that is no object yet")
+    hands.until_text("toasts", "found no new object for 'dog'")
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_a_box_adds_to_a_mask_or_replaces_the_last_box(opened, segmentation):
     assert with_both[with_disc].all()
     segmentation.edit(opened, box((102, 8), (148, 38), replace=True))
     assert np.array_equal(found(), with_both & ~with_disc)
-    with pytest.raises(InputError, match="nothing stands out in the box"):
+    with pytest.raises(InputError, match="no object was found in the box"):
         segmentation.edit(opened, box((150, 85), (158, 93), replace=True))
     assert np.array_equal(found(), with_both & ~with_disc)
 

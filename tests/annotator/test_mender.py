@@ -78,7 +78,7 @@ def test_a_shifted_result_is_corrected(sequence, way, new_page, tmp_path):
     hands = Counted(new_page(), started.url)
     hands.page.click("#import")
     hands.page.set_input_files("#import-files", files)
-    hands.page.check("#import-mend")
+    hands.page.check("#import-predictions")
     hands.page.click("#import-start")
     hands.until(f"annotator.store.frames.size === {len(truth)}")
     hands.saved()

@@ -49,13 +49,13 @@ def test_a_moved_mask_is_shifted_by_pixels_and_scaled_about_its_middle():
     mask = np.zeros((60, 80), bool)
     mask[20:30, 30:50] = True
     mask[25, 30:34] = False
-    assert np.array_equal(remaking.moved(mask, (40, 25), 5, -3, 1), np.roll(mask, (-3, 5), axis=(0, 1)))
-    assert not remaking.moved(mask, (40, 25), 200, 0, 1).any()
+    assert np.array_equal(remaking.move_mask(mask, (40, 25), 5, -3, 1), np.roll(mask, (-3, 5), axis=(0, 1)))
+    assert not remaking.move_mask(mask, (40, 25), 200, 0, 1).any()
     block = np.zeros_like(mask)
     block[20:30, 30:50] = True
     larger = np.zeros_like(mask)
     larger[15:35, 20:60] = True  # twice as large, about (25, 40)
-    assert np.array_equal(remaking.moved(block, (40, 25), 0, 0, 2), larger)
+    assert np.array_equal(remaking.move_mask(block, (40, 25), 0, 0, 2), larger)
 
 
 @pytest.fixture

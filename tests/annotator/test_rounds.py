@@ -23,10 +23,10 @@ def video(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rounds(video, loaded, tmp_path_factory):
-    room = tmp_path_factory.mktemp("room")
+    folder = tmp_path_factory.mktemp("folder")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scripts.annotator.rounds.load_network", lambda *_: loaded)
-        yield Rounds(WorkerSettings(video, room, room, 48, "cpu", "float32", False))
+        yield Rounds(WorkerSettings(video, folder, folder, 48, "cpu", "float32", False))
 
 
 def results(rounds, weights, given, labels, remember_previous=True, **how):

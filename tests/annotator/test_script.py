@@ -21,13 +21,13 @@ def start(video, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--output", "x"], "--output is the folder of --export"),
+        (["--output", "x"], "--output needs --export"),
         (["--export", "png"], "nothing has been annotated in"),
         (["--masks", "m.png", "--export", "png"], "give one of them"),
         (["--masks", "nowhere"], "there are no masks at nowhere"),
         (["--click_model", "sam9"], "there is no promptable model 'sam9': choose one of efficientsam:10m"),
-        (["--host", "192.0.2.1"], "cannot be listened on"),
-        (["--host", "a..b"], "cannot be listened on"),
+        (["--host", "192.0.2.1"], "cannot listen on"),
+        (["--host", "a..b"], "cannot listen on"),
     ],
 )
 def test_bad_flags_are_refused(flags, message, start):
@@ -82,6 +82,6 @@ def test_masks_of_the_flag_are_imported_once_and_do_not_count_as_drawn(start, vi
 
 def test_nothing_is_imported_when_the_port_is_taken(start, tmp_path):
     write_labels(tmp_path / "m.png", disc(0).astype(np.uint8))
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="be listened on"):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="cannot listen on"):
         start("--masks", tmp_path / "m.png", "--port", taken.getsockname()[1])
     assert len((tmp_path / "w/edits.jsonl").read_text().splitlines()) == 1

@@ -8,6 +8,7 @@ import { shortcutOf } from "./keys.js";
 import { link, listen, pending } from "./link.js";
 import "./objects.js";
 import * as pictures from "./pictures.js";
+import "./pointer.js";
 import { KEYS, readable, SHORTCUTS, step } from "./shortcuts.js";
 import { audio } from "./sound.js";
 import { announce, on, store } from "./store.js";
@@ -16,7 +17,8 @@ import { view } from "./view.js";
 const $ = (id) => document.getElementById(id);
 const TOAST = 6000; // ms
 
-const help = () => openHelp(Object.entries(SHORTCUTS).map(([group, rows]) => [group, rows.map(([what, keys]) => [typeof keys === "string" ? [keys] : Object.keys(keys).map(readable), what])]));
+const names = (keys) => (typeof keys === "string" ? [keys] : Object.keys(keys).map(readable));
+const help = () => openHelp(Object.entries(SHORTCUTS).map(([group, rows]) => [group, rows.map(([what, keys]) => [names(keys), what])]));
 KEYS["?"] = help;
 $("help").addEventListener("click", help);
 

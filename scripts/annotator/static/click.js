@@ -1,6 +1,6 @@
 /** The Click tool with its points and its preview, the field Find, and the dialog that fetches their networks. */
 
-import { closing, fill, make, offer } from "./dialogs.js";
+import { button, closing, fill, make, offer } from "./dialogs.js";
 import { edit, pending, post, request, take } from "./link.js";
 import { activeObject, announce, frameState, on, store } from "./store.js";
 import { decodeGreys } from "./pictures.js";
@@ -148,7 +148,7 @@ function paintPoint(context, [x, y, adds], colour) {
 
 /** Offer to download the network for clicks ("click") or for words ("find"). */
 function openFetch(kind) {
-  const dialog = $("weights-dialog"), network = store.model[kind];
+  const dialog = $("network-dialog"), network = store.model[kind];
   const what = kind === "click" ? "clicks and boxes" : "words";
   const start = async () => {
     dialog.close();
@@ -156,15 +156,17 @@ function openFetch(kind) {
   };
   const link = (href, textContent) => make("a", { href, textContent, target: "_blank", rel: "noopener" });
   const size = network.megabytes ? `About ${network.megabytes} MB. ` : "";
-  const about = make("span", {}, size, "From: ", link(network.source, new URL(network.source).host), ". Licence: ", link(network.licence_url, network.licence), ".");
-  fill(dialog, "weights", `A network for ${what}`,
+  const source = link(network.source, new URL(network.source).host), licence = link(network.licence_url, network.licence);
+  const about = make("span", {}, size, "From: ", source, ". Licence: ", licence, ".");
+  fill(dialog, "network", `A network for ${what}`,
     make("p", { className: "quiet", textContent: `The weights of ${network.name} are not on this machine.` }),
-    offer(`Download ${network.name}`, about, make("button", { textContent: "Download", id: "network-fetch", type: "button", onclick: start })),
+    offer(`Download ${network.name}`, about, button("network-fetch", "Download", start)),
     make("div", { className: "actions" }, closing(dialog, "Not now")));
 }
 
-const get = make("button", { className: "small", id: "click-fetch", type: "button", textContent: "Download the network", onclick: () => openFetch("click") });
-const word = make("input", { type: "text", id: "find-word", maxLength: 60, placeholder: "dog, person", title: "Make an object of each thing that this word names on this frame (Enter)" });
+const get = Object.assign(button("click-fetch", "Download the network", () => openFetch("click")), { className: "small" });
+const word = make("input", { type: "text", id: "find-word", maxLength: 60, placeholder: "dog, person" });
+word.title = "Make an object of each thing that this word names on this frame (Enter)";
 word.setAttribute("aria-label", "Find objects by a word");
 const find = make("form", { className: "row", id: "find" }, make("label", { htmlFor: "find-word", textContent: "Find" }), word);
 $("tool-hint").after(get);

@@ -1,6 +1,6 @@
 /** The dialog of Export: kind, frames, objects, and the edge of cut-outs. */
 
-import { closing, fill, make } from "./dialogs.js";
+import { button, closing, fill, make } from "./dialogs.js";
 import { post } from "./link.js";
 import { on, rangeOf, store } from "./store.js";
 
@@ -24,7 +24,8 @@ function kinds() {
 function frames() {
   if (!store.range) return make("p", { className: "quiet", textContent: "All frames; choose a range with In and Out" });
   const radio = (id, text, whole) => {
-    const box = make("input", { type: "radio", name: "frames", id, checked: last.whole === whole, onchange: () => { last.whole = whole; } });
+    const box = make("input", { type: "radio", name: "frames", id, checked: last.whole === whole });
+    box.addEventListener("change", () => { last.whole = whole; });
     return make("label", {}, box, text);
   };
   const range = radio("export-range", ` ${rangeOf().join(" to ")}, from In to Out`, false);
@@ -41,9 +42,10 @@ export function openExport() {
   const { feather, choke } = store;
   const state = make("span", { className: "quiet grow", id: "export-state" });
   state.setAttribute("role", "status");
-  const edge = make("p", { className: "quiet", id: "export-edges", textContent: `Feather ${feather}, choke ${choke} pixels, as set in the views of cut-out objects` });
+  const edges = `Feather ${feather}, choke ${choke} pixels, as set in the views of cut-out objects`;
+  const edge = make("p", { className: "quiet", id: "export-edges", textContent: edges });
   const apart = make("p", { id: "export-apart-row" }, check("export-apart", " One video per object", last.apart, (on) => { last.apart = on; }));
-  const start = make("button", { className: "primary", textContent: "Export", id: "export-start", type: "button", onclick: () => ask(state) });
+  const start = Object.assign(button("export-start", "Export", () => ask(state)), { className: "primary" });
   fill(dialog, "export", "Export", kinds(), frames(), objects(), edge, apart, make("div", { className: "actions" }, state, closing(dialog), start));
   refreshOptions();
   refreshExport();

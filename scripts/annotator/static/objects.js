@@ -1,6 +1,6 @@
-/** The list of objects, and the dialog of one: its class, its place in the list, and merging. */
+/** The list of objects, and the dialog of one: its class, its order, and merging. */
 
-import { askRemoval, closing, fill, make, offer } from "./dialogs.js";
+import { askRemoval, button, closing, fill, make, offer } from "./dialogs.js";
 import { icon } from "./icons.js";
 import { edit, pending } from "./link.js";
 import { choose } from "./panels.js";
@@ -9,7 +9,10 @@ import { on, store } from "./store.js";
 const $ = (id) => document.getElementById(id);
 
 /** An object with its pending changes. */
-const changed = (object) => pending.reduce((sofar, { body }) => (body.kind === "change" && body.object === object.label ? { ...sofar, ...body } : sofar), object);
+const changed = (object) => pending.reduce((sofar, { body }) => {
+  const isOfObject = body.kind === "change" && body.object === object.label;
+  return isOfObject ? { ...sofar, ...body } : sofar;
+}, object);
 
 let followed = null; // label of the row that was scrolled to
 const rows = new Map(); // label -> {item, show}
@@ -52,19 +55,15 @@ function makeRow(label) {
     $("view").focus();
   });
 
-  const button = (action) => {
-    const made = document.createElement("button");
-    made.addEventListener("click", action);
-    return made;
-  };
+  const action = (onclick) => make("button", { onclick });
   const mark = (made, look, title) => {
     if (made.dataset.icon !== look) made.replaceChildren(icon(made.dataset.icon = look));
     made.title = title;
     made.setAttribute("aria-label", title);
   };
-  const more = button(() => openObject(label));
-  const hide = button(() => change({ hidden: !now().hidden })), lock = button(() => change({ locked: !now().locked }));
-  const remove = button(() => askRemoval(now()));
+  const more = action(() => openObject(label));
+  const hide = action(() => change({ hidden: !now().hidden })), lock = action(() => change({ locked: !now().locked }));
+  const remove = action(() => askRemoval(now()));
   item.append(colour, name, more, hide, lock, remove);
 
   const show = (object) => {
@@ -84,7 +83,7 @@ function makeRow(label) {
   return { item, show };
 }
 
-/** Exchange an object's label and place with its neighbour's, and go on with it. */
+/** Exchange an object's label and order with its neighbour's, and go on with it. */
 async function move(label, neighbour) {
   if (!await edit({ kind: "swap", object: label, other: neighbour.label })) return;
   choose(neighbour.label);
@@ -93,18 +92,24 @@ async function move(label, neighbour) {
 
 function openObject(label) {
   const dialog = $("object-dialog"), at = store.objects.findIndex((each) => each.label === label), object = store.objects[at];
-  const button = (id, textContent, onclick, disabled = false) => make("button", { id, type: "button", textContent, onclick, disabled });
-  const category = make("input", { type: "text", id: "object-category", maxLength: 80, value: object.category, placeholder: object.name });
+  const category = make("input", { type: "text", id: "object-category", maxLength: 80 });
+  Object.assign(category, { value: object.category, placeholder: object.name });
   category.setAttribute("aria-label", "Class");
   category.addEventListener("change", () => edit({ kind: "change", object: label, category: category.value.trim() }));
-  const into = make("select", { id: "object-into" }, ...store.objects.filter((each) => each !== object).map((each) => make("option", { value: String(each.label), textContent: each.name })));
+  const others = store.objects.filter((each) => each !== object);
+  const into = make("select", { id: "object-into" }, ...others.map((each) => new Option(each.name, String(each.label))));
   into.setAttribute("aria-label", "Object to merge into");
-  const merge = () => { dialog.close(); edit({ kind: "merge", object: Number(into.value), other: label }).then((saved) => { if (saved) choose(Number(into.value)); }); };
+  const merge = async () => {
+    const target = Number(into.value);
+    dialog.close();
+    if (await edit({ kind: "merge", object: target, other: label })) choose(target);
+  };
   const alone = store.objects.length < 2;
   fill(dialog, "object", object.name,
-    offer("Class", "Category in YouTube-VOS and COCO exports; empty, it is the name", category),
-    offer("Order", `Label ${label} in masks and exports; it changes places, and labels, with its neighbour`,
-      button("object-up", "Up", () => move(label, store.objects[at - 1]), at === 0), button("object-down", "Down", () => move(label, store.objects[at + 1]), at === store.objects.length - 1)),
+    offer("Class", "Category in YouTube-VOS and COCO exports; if empty, the name is used", category),
+    offer("Order", `Label ${label} in masks and exports; Up and Down swap order and label with the neighbour`,
+      button("object-up", "Up", () => move(label, store.objects[at - 1]), at === 0),
+      button("object-down", "Down", () => move(label, store.objects[at + 1]), at === store.objects.length - 1)),
     offer("Merge", "All its masks become those of the other object", into, button("object-merge", "Merge", merge, alone)),
     make("div", { className: "actions" }, closing(dialog)));
 }

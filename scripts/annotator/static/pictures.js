@@ -93,7 +93,9 @@ const opacityKey = (frame, without) => `${without}/${store.feather}/${store.chok
 export const heldOpacity = (frame, without) => opacities.get(opacityKey(frame, without));
 
 export function fetchOpacity(frame, without) {
-  const address = `/opacity/${frame}/${frameState(frame).version}.png?feather=${store.feather}&choke=${store.choke}&without=${without}&w=${store.video.workspace_id}`;
+  const { feather, choke, video } = store;
+  const how = new URLSearchParams({ feather, choke, without, w: video.workspace_id });
+  const address = `/opacity/${frame}/${frameState(frame).version}.png?${how}`;
   return fetchInto(opacities, address, opacityKey(frame, without));
 }
 

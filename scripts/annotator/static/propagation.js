@@ -7,7 +7,10 @@ import { announce, on, rangeOf, store } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
 const directions = document.querySelectorAll("[data-direction]");
-const TITLES = { propagate: "Propagating", mend: "Changing masks", export: "Exporting", fit: "Fitting a network", download: "Downloading weights", fetch: "Downloading a network" };
+const TITLES = {
+  propagate: "Propagating", correct: "Changing masks", export: "Exporting",
+  fit: "Fitting a network", download: "Downloading weights", fetch: "Downloading a network",
+};
 
 let watched = null; // number of the job that was seen at work
 
@@ -60,7 +63,7 @@ function refreshTitle() {
 on("job", (job) => {
   refreshTitle();
   if (job?.state === "running") watched = job.number;
-  const shows = job?.kind !== "mend"; // its answer says how it ended
+  const shows = job?.kind !== "correct"; // its answer says how it ended
   if (shows && job?.state === "failed") announce("problem", job.text);
   if (shows && job?.state === "done" && job.number === watched) announce("notice", job.text);
   if (job?.state !== "running") watched = null;

@@ -6,13 +6,13 @@ const KEPT = ["frame", "tool", "active", "radius", "range", "direction", "opacit
 const FINE = 40; // a brush's radius begins with the video's height by this
 
 let restored = false;
-const place = () => `${store.workspace} ${store.video.fingerprint}`;
+const storageKey = () => `${store.workspace} ${store.video.fingerprint}`;
 
 /** Take what was kept, where it still fits. */
 function restore() {
   const { frames, height } = store.video;
   store.radius = Math.max(1, Math.round(height / FINE));
-  const kept = JSON.parse(sessionStorage.getItem(place()) ?? "{}");
+  const kept = JSON.parse(sessionStorage.getItem(storageKey()) ?? "{}");
   if (!store.objects.some((each) => each.label === kept.active)) delete kept.active;
   if (!document.querySelector(`[data-tool="${kept.tool}"]`)) delete kept.tool;
   if (!(kept.frame < frames)) delete kept.frame;
@@ -23,7 +23,7 @@ function restore() {
 }
 
 function keep() {
-  if (restored) sessionStorage.setItem(place(), JSON.stringify(Object.fromEntries(KEPT.map((name) => [name, store[name]]))));
+  if (restored) sessionStorage.setItem(storageKey(), JSON.stringify(Object.fromEntries(KEPT.map((name) => [name, store[name]]))));
 }
 
 on("loaded", () => { if (!restored) restore(); });

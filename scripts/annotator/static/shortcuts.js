@@ -60,20 +60,32 @@ const radiusStep = (radius) => (radius < 10 ? 1 : Math.max(2, Math.round(radius 
 /** A pixel of the screen, but at least one of the video. */
 const nudgeStep = () => Math.max(1, Math.round(1 / view.scale));
 
-/** Groups of [text, {key: [action, id of its button]}]; mouse actions are text in place of keys. */
+/** Groups of [text, {key: [action, id of its button]}]; mouse actions have text instead of keys. */
 export const SHORTCUTS = {
   Tools: [
     ...Object.entries(TOOLS).map(([tool, { name, key }]) => [name, { [key.toLowerCase()]: [() => tools.chooseTool(tool)] }]),
-    ["Brush size", { "[": [() => tools.setRadius(store.radius - radiusStep(store.radius - 1))], "]": [() => tools.setRadius(store.radius + radiusStep(store.radius))] }],
+    ["Brush size", {
+      "[": [() => tools.setRadius(store.radius - radiusStep(store.radius - 1))],
+      "]": [() => tools.setRadius(store.radius + radiusStep(store.radius))],
+    }],
     ["Close the polygon", { Enter: [tools.closePolygon] }],
     ["Remove the polygon's last corner", { Backspace: [tools.dropCorner] }],
-    ["Drop what is being drawn; cancel a propagation", { Escape: [() => tools.dropDraft() || endPreview() || cancelPropagation()] }],
+    ["Discard the shape; cancel a propagation", { Escape: [() => tools.dropDraft() || endPreview() || cancelPropagation()] }],
   ],
-  Mouse: [["Erase; scribble beside the object; remove a corner", "Right button"], ["Box and polygon erase; the eraser erases all objects", "Alt"], ["The guess replaces the mask; the shift tool scales", "Shift"], ["Choose the object there; also a click with Shift or Move", "Ctrl click"], ["Close the polygon", "Double click"], ["Move the video", "Middle button"], ["Zoom", "Wheel, two fingers"], ["Zoom, move the timeline", "Ctrl, Shift wheel"]],
+  Mouse: [
+    ["Erase; scribble on the background; remove a corner", "Right button"],
+    ["Box and polygon erase; the eraser erases all objects", "Alt"],
+    ["The guess replaces the mask; the shift tool scales", "Shift"],
+    ["Choose the object there; also a click with Shift or Move", "Ctrl click"],
+    ["Close the polygon", "Double click"],
+    ["Move the video", "Middle button"],
+    ["Zoom", "Wheel, two fingers"],
+    ["Zoom, move the timeline", "Ctrl, Shift wheel"],
+  ],
   View: [
     ["Zoom", { "+": [() => zoom(1.25), "zoom-in"], "-": [() => zoom(0.8), "zoom-out"] }],
     ["Fit the video into the window", { f: [fit, "zoom-fit"] }],
-    ["One pixel of the video is one of the screen", { 0: [() => zoom(1 / view.scale / devicePixelRatio)] }],
+    ["Zoom to 100 %", { 0: [() => zoom(1 / view.scale / devicePixelRatio)] }],
     ["Show or hide masks", { m: [toggleMasks] }],
     ["Next way to show masks", { w: [nextMode] }],
     ["Export", { "ctrl+e": [openExport, "export"] }],
@@ -83,7 +95,12 @@ export const SHORTCUTS = {
     ["Copy it from the nearest drawn or reviewed frame", { d: [() => copyFrom("nearest"), "copy-nearest"] }],
     ["Copy, paste on this frame", { "ctrl+c": [copy], "ctrl+v": [() => paste(false)] }],
     ["Paste on the range", { "ctrl+shift+v": [() => paste(true)] }],
-    ["Shift the mask", { "ctrl+ArrowLeft": [() => nudge(-nudgeStep(), 0)], "ctrl+ArrowRight": [() => nudge(nudgeStep(), 0)], "ctrl+ArrowUp": [() => nudge(0, -nudgeStep())], "ctrl+ArrowDown": [() => nudge(0, nudgeStep())] }],
+    ["Shift the mask", {
+      "ctrl+ArrowLeft": [() => nudge(-nudgeStep(), 0)],
+      "ctrl+ArrowRight": [() => nudge(nudgeStep(), 0)],
+      "ctrl+ArrowUp": [() => nudge(0, -nudgeStep())],
+      "ctrl+ArrowDown": [() => nudge(0, nudgeStep())],
+    }],
     ["Scale the mask", { "ctrl+shift+ArrowUp": [() => nudge(0, 0, 1.02)], "ctrl+shift+ArrowDown": [() => nudge(0, 0, 1 / 1.02)] }],
   ],
   Objects: [
@@ -104,16 +121,26 @@ export const SHORTCUTS = {
     ["Use as drawn: propagation starts here, too", { k: [panels.keep, "key"] }],
   ],
   Propagation: [
-    ["Range: start, end, all", { i: [() => setRange(store.frame, Math.max(store.frame, rangeOf()[1])), "range-in"], u: [() => setRange(Math.min(store.frame, rangeOf()[0]), store.frame), "range-out"], a: [() => setRange(0, store.video.frames - 1), "range-all"] }],
+    ["Range: start, end, all", {
+      i: [() => setRange(store.frame, Math.max(store.frame, rangeOf()[1])), "range-in"],
+      u: [() => setRange(Math.min(store.frame, rangeOf()[0]), store.frame), "range-out"],
+      a: [() => setRange(0, store.video.frames - 1), "range-all"],
+    }],
     ["Propagate", { t: [propagate, "propagate"] }],
-    ["Undo, redo", { "ctrl+z": [() => tools.dropCorner() || tools.dropDraft() || panels.undo(), "undo"], "ctrl+shift+z": [panels.redo, "redo"] }],
+    ["Undo, redo", {
+      "ctrl+z": [() => tools.dropCorner() || tools.dropDraft() || panels.undo(), "undo"],
+      "ctrl+shift+z": [panels.redo, "redo"],
+    }],
   ],
 };
 
 const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", ctrl: "Ctrl", shift: "Shift", " ": "Space" };
 
 /** A key as people read it: "ctrl+z" is "Ctrl+Z". */
-export const readable = (key) => (key.length === 1 ? SIGNS[key] ?? key.toUpperCase() : key.split("+").map((part) => SIGNS[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join("+"));
+export function readable(key) {
+  const sign = (part) => SIGNS[part] ?? (part.length === 1 ? part.toUpperCase() : part);
+  return key.length === 1 ? sign(key) : key.split("+").map(sign).join("+");
+}
 
 /** Action by key. */
 export const KEYS = {};

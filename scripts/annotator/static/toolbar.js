@@ -14,8 +14,8 @@ export const TOOLS = {
   eraser: { name: "Eraser", key: "E", hint: "Erase the chosen object; with Alt, every object." },
   polygon: { name: "Polygon", key: "P", hint: "Click the corners. Enter, a double click or a click on the first corner closes. With Alt, it erases." },
   box: { name: "Box", key: "X", hint: "Drag a filled box. With Alt, it erases." },
-  scribble: { name: "Scribble", key: "S", hint: "Draw lines on the object, or beside it with the right button. × removes a line. The mask is computed from them." },
-  click: { name: "Click", key: "C", hint: "Click on the object, or beside it with the right button. Drag a point to move it; right-click it to remove it." },
+  scribble: { name: "Scribble", key: "S", hint: "Draw lines on the object; right button: on the background. × removes a line. They give the mask." },
+  click: { name: "Click", key: "C", hint: "Click on the object; right button: on the background. Drag a point to move it; right-click it to remove it." },
   guess: { name: "Guess", key: "G", hint: "Drag a box around the object to compute a mask. With Shift, it replaces the object's mask." },
   shift: { name: "Shift", key: "Z", hint: "Drag a mask; with Shift, drag its edge to scale it. A click chooses an object." },
   pan: { name: "Move", key: "V", hint: "Drag to move the video, as with the middle button. A click chooses an object." },
@@ -53,7 +53,8 @@ function refresh() {
   const elsewhere = view.draft?.kind === "polygon" && !openHere();
   const computed = ["scribble", "click", "guess"].includes(store.tool);
   const how = computed ? ` (${methodOf(store.tool)})` : "";
-  document.getElementById("tool-hint").textContent = elsewhere ? `A polygon is open on frame ${view.draft.frame}.` : TOOLS[store.tool].hint.replace(/\.$/, `${how}.`);
+  const hint = TOOLS[store.tool].hint.replace(/\.$/, `${how}.`);
+  document.getElementById("tool-hint").textContent = elsewhere ? `A polygon is open on frame ${view.draft.frame}.` : hint;
   size.value = String(store.radius);
   document.getElementById("size-out").textContent = String(Math.round(store.radius * 2) / 2);
 }

@@ -1,4 +1,4 @@
-/** Drawing with the pointer: each tool turns a movement into one edit, of the frame on which it began. */
+/** What the tools make of a press, a movement and a release: one edit, of the frame on which it began. */
 
 import * as click from "./click.js";
 import { edit } from "./link.js";
@@ -6,19 +6,15 @@ import { labelToDraw } from "./panels.js";
 import { removeScribble } from "./scribbles.js";
 import { beginMove, dragMove, isMoved, pick } from "./shifting.js";
 import { announce, on, store } from "./store.js";
-import { draw, openHere, pan, pixelSize, toVideo, view, zoom } from "./view.js";
+import { draw, openHere, pan, pixelSize, toVideo, view } from "./view.js";
 
 const canvas = document.getElementById("view");
 
 const NEAR = 0.35; // points nearer to the last one than this many pixels of the screen are left out
-
 const SNAP = 8; // a click this near to the first corner closes the polygon, in pixels of the screen
-const STILL = 10; // a finger that moved less when a second one came down has drawn nothing, in pixels of the screen
 
 let panning = null; // where the pointer was
-let drawing = null; // the pointer that draws or moves the video: {id, x, y, before} with the draft before it came down
-let pinching = false; // until all fingers are up
-const fingers = new Map(); // id -> [x, y]
+let drawing = null; // the press that draws or moves the video: {x, y, before} with the draft before it
 
 export function chooseTool(tool) {
   finish();
@@ -92,7 +88,9 @@ function commit(draft) {
   edit(shape);
 }
 
-function begin(event) {
+/** Begin with a press. */
+export function begin(event, press) {
+  drawing = press;
   if (event.button === 0 && (event.ctrlKey || event.metaKey)) return pick(toVideo(event));
   if (event.button === 1 || store.tool === "pan") {
     panning = [event.clientX, event.clientY];
@@ -135,7 +133,7 @@ function begin(event) {
   draw();
 }
 
-function move(event) {
+export function move(event) {
   if (panning) {
     pan(event.clientX - panning[0], event.clientY - panning[1]);
     panning = [event.clientX, event.clientY];
@@ -156,71 +154,16 @@ function move(event) {
   if (draft || round) draw();
 }
 
-function end(event) {
-  if (panning && drawing && store.tool === "pan" && event && Math.hypot(event.clientX - drawing.x, event.clientY - drawing.y) < 3) pick(toVideo(event));
+/** End a press where the pointer is; without an event, another finger has ended it. */
+export function end(event) {
+  const away = event && drawing ? Math.hypot(event.clientX - drawing.x, event.clientY - drawing.y) : Infinity;
+  if (panning && store.tool === "pan" && away < 3) pick(toVideo(event));
   if (panning) {
     panning = null;
     canvas.classList.remove("panning");
   } else if (!click.release()) finish();
-}
-
-/** Begin to zoom and move with two fingers; what the first one drew is kept only if that finger has moved. */
-function beginPinch() {
-  if (!drawing || !fingers.has(drawing.id)) return;
-  const [x, y] = fingers.get(drawing.id);
-  if (Math.hypot(x - drawing.x, y - drawing.y) < STILL && !click.cancelPress()) view.draft = drawing.before;
-  end();
-  drawing = null;
-  pinching = true;
-}
-
-const middleAndDistance = ([[x0, y0], [x1, y1]]) => [(x0 + x1) / 2, (y0 + y1) / 2, Math.hypot(x1 - x0, y1 - y0)];
-
-function pinch(event) {
-  const before = middleAndDistance([...fingers.values()]);
-  fingers.set(event.pointerId, [event.clientX, event.clientY]);
-  const [x, y, distance] = middleAndDistance([...fingers.values()]);
-  const corner = canvas.getBoundingClientRect();
-  pan(x - before[0], y - before[1]);
-  zoom(distance / Math.max(1, before[2]), [x - corner.left, y - corner.top]);
-}
-
-canvas.addEventListener("pointerdown", (event) => {
-  canvas.focus({ preventScroll: true });
-  if (!store.video) return;
-  const { pointerId: id, clientX: x, clientY: y } = event;
-  canvas.setPointerCapture(id);
-  if (event.pointerType === "touch") fingers.set(id, [x, y]);
-  if (fingers.size === 2) return beginPinch();
-  if (pinching || (drawing && drawing.id !== id)) return;
-  drawing = { id, x, y, before: view.draft && { ...view.draft, points: view.draft.points && [...view.draft.points] } };
-  begin(event);
-});
-canvas.addEventListener("pointermove", (event) => {
-  const finger = fingers.has(event.pointerId);
-  if (pinching && finger && fingers.size > 1) return pinch(event);
-  if (finger) fingers.set(event.pointerId, [event.clientX, event.clientY]);
-  if (store.video && !pinching && (!drawing || drawing.id === event.pointerId)) move(event);
-});
-function up(event) {
-  fingers.delete(event.pointerId);
-  if (!fingers.size) pinching = false;
-  if (drawing?.id !== event.pointerId) return;
-  end(event);
   drawing = null;
 }
-canvas.addEventListener("pointerup", up);
-canvas.addEventListener("pointercancel", up);
-canvas.addEventListener("pointerleave", () => { view.cursor = null; draw(); });
-canvas.addEventListener("dblclick", () => {
-  if (dropCorner()) closePolygon(); // both clicks have set one
-});
-canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-canvas.addEventListener("wheel", (event) => {
-  event.preventDefault();
-  const corner = canvas.getBoundingClientRect();
-  zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)), [event.clientX - corner.left, event.clientY - corner.top]);
-}, { passive: false });
 
 on("leaving", finish);
 on("pause", (draft) => { if (view.draft === draft && !drawing) finish(); });

@@ -36,15 +36,15 @@ export function toVideo(event) {
 
 export function fit() {
   const { height } = store.video, width = store.video.width * store.video.pixel_aspect;
-  const room = [stage.clientWidth - 2 * MARGIN, stage.clientHeight - 2 * MARGIN];
-  view.scale = Math.max(0.02, Math.min(room[0] / width, room[1] / height));
+  const [wide, high] = [stage.clientWidth - 2 * MARGIN, stage.clientHeight - 2 * MARGIN];
+  view.scale = Math.max(0.02, Math.min(wide / width, high / height));
   view.x = (stage.clientWidth - width * view.scale) / 2;
   view.y = (stage.clientHeight - height * view.scale) / 2;
   view.fitted = true;
   zoomed();
 }
 
-/** Zoom by a factor and keep a place of the canvas where it is. */
+/** Zoom by a factor; a position of the canvas stays where it is. */
 export function zoom(factor, at = [stage.clientWidth / 2, stage.clientHeight / 2]) {
   const scale = Math.max(0.05, Math.min(LARGEST_ZOOM, view.scale * factor));
   view.x = at[0] - ((at[0] - view.x) * scale) / view.scale;
