@@ -8,10 +8,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import importlib
 import resource
 import signal
-import socket
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -24,7 +24,9 @@ from dataset.image_io import normalise
 from model import PropagationNetwork, load_network
 from model.fast_inference import trials
 from tests import forked_runs
-from tests.golden_weights import fill
+from tests.golden_weights import GOLDEN, fill, save_state
+from tests.model.interactive_networks import fusion_network, s2m_network
+from util.errors import InputError
 from util.palette import voc_palette
 
 # What a shell starts in the background ignores Ctrl-C, and so would the processes that tests interrupt.
@@ -32,12 +34,24 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
-GOLDEN = ROOT / "tests" / "golden"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 needs_shared_data = pytest.mark.skipif(
     not SHARED_DATA.is_dir(), reason="real benchmark data is looked for in ../shared/data and is not there"
 )
+
+
+needs_gpu = pytest.mark.gpu
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("PyTorch finds no GPU")
+
+
+def on_gpu(*values):
+    """A case of a parametrized test that needs a GPU."""
+    return pytest.param(*values, marks=needs_gpu)
 
 
 def slow(*values):
@@ -80,9 +94,7 @@ def network():
 @pytest.fixture(scope="session")
 def weights_file(network, tmp_path_factory):
     """The golden weights as a plain state dict on disk, as published checkpoints are."""
-    path = tmp_path_factory.mktemp("weights") / "weights.pth"
-    torch.save(network.state_dict(), path)
-    return path
+    return save_state(network, tmp_path_factory.mktemp("weights") / "weights.pth")
 
 
 @pytest.fixture
@@ -94,14 +106,25 @@ def preloaded(network, weights_file, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def loaded(weights_file):
-    """The golden weights as evaluation loads them: batch norm folded, wide convolutions by Winograd's way."""
-    return load_network(weights_file)
+def load(weights_file):
+    """Return a function that loads the golden weights for a device and precision, once for all tests."""
+    return cache(lambda device="cpu", amp=False: load_network(weights_file, device, amp))
 
 
 @pytest.fixture(scope="session")
-def loaded_with_amp(weights_file):
-    return load_network(weights_file, amp=True)
+def loaded(load):
+    """The golden weights as evaluation loads them: batch norm folded, wide convolutions by Winograd's way."""
+    return load()
+
+
+@pytest.fixture(scope="session")
+def s2m_file(tmp_path_factory):
+    return save_state(s2m_network(), tmp_path_factory.mktemp("s2m") / "s2m.pth")
+
+
+@pytest.fixture(scope="session")
+def fusion_file(tmp_path_factory):
+    return save_state(fusion_network(), tmp_path_factory.mktemp("fusion") / "fusion.pth")
 
 
 @pytest.fixture(scope="session")
@@ -188,23 +211,36 @@ def run_script(*arguments: object, check: bool = True, **environment: str) -> su
     return done
 
 
-def run_two_ranks(log: Path, module: str, *arguments: object) -> str:
-    """Run two processes as a launcher would, without its own start and theirs; return what both printed."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        run = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    processes = [
-        forked_runs.start(ROOT, log, module, *arguments, RANK=str(rank), LOCAL_RANK=str(rank), **run)
-        for rank in range(2)
-    ]
-    assert [forked_runs.wait(process, 60) for process in processes] == [0, 0], log.read_text()
-    return log.read_text()
-
-
 def run_main(monkeypatch, module: str, *arguments: object) -> None:
     """Run a script's `main` in this process: quick, for what needs no process of its own."""
     monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
     importlib.import_module(module).main()
+
+
+@pytest.fixture
+def propagate(tmp_path, weights_file, monkeypatch):
+    """Return a function that runs propagate_video in this process; keywords change the default paths."""
+    paths = {"input": tmp_path / "frames", "masks": tmp_path / "m.png", "output": tmp_path / "out"}
+
+    def run(*flags, **changed):
+        given = [part for name, path in {**paths, **changed}.items() for part in (f"--{name}", path)]
+        model = ["--model", weights_file, "--device", "cpu"]
+        run_main(monkeypatch, "scripts.propagate_video", *given, *model, *flags)
+
+    return run
+
+
+def refused(run, *arguments, **changed) -> str:
+    """Return the one sentence with which a call is refused as bad input."""
+    with pytest.raises(InputError) as error:
+        run(*arguments, **changed)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def written(folder: Path) -> list[str]:
+    """The sorted names of the files in a folder, without hidden ones."""
+    return sorted(path.name for path in folder.glob("[!.]*"))
 
 
 def read_png(path: Path) -> np.ndarray:

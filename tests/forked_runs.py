@@ -8,9 +8,11 @@ import faulthandler
 import importlib
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,6 +70,18 @@ def run(
         processes[process].join()
         output = log.read_text(), errors.read_text()
     return subprocess.CompletedProcess([module, *map(str, arguments)], processes[process].exitcode, *output)
+
+
+def run_two_ranks(log: Path, module: str, *arguments: object) -> str:
+    """Run two processes as a launcher would, without its own start and theirs; return what both printed."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        run = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    processes = [
+        start(ROOT, log, module, *arguments, RANK=str(rank), LOCAL_RANK=str(rank), **run) for rank in range(2)
+    ]
+    assert [wait(process, 60) for process in processes] == [0, 0], log.read_text()
+    return log.read_text()
 
 
 def all_gone(seconds: float) -> bool:

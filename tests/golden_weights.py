@@ -5,11 +5,13 @@ Nothing is trained; the numbers keep activations in range and make masks that mo
 """
 
 import zlib
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+GOLDEN = Path(__file__).with_name("golden")
 PRED_BIAS = -6.5  # brings the decoder's logits to about zero
 
 
@@ -41,3 +43,15 @@ def fill(module: nn.Module, prefix: str = "") -> nn.Module:
         assign=True,
     )
     return module
+
+
+def save_state(network, path: Path) -> Path:
+    """Save the weights of a network as published checkpoints do; return the path."""
+    torch.save(network.state_dict(), path)
+    return path
+
+
+def golden_tensors(name: str) -> dict[str, Tensor]:
+    """Read a file of golden numbers."""
+    with np.load(GOLDEN / name) as numbers:
+        return {key: torch.from_numpy(numbers[key]) for key in numbers}

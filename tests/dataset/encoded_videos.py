@@ -17,15 +17,16 @@ def number_of(read: np.ndarray) -> float:
     return (read.mean() - picture(0).mean()) / 4
 
 
-def encode(
-    path, codec="libx264", count=40, *, fmt="yuv420p", stamps=None, base=None, container=None, **options
-):
+def encode(path, codec="libx264", count=40, *, fmt="yuv420p", stamps=None, base=None, **options):
     """Write pictures 0, 1, ... with key frames every 8 and B-frames unless the options say otherwise."""
     x264 = {"qp": "1", "g": "8", "bf": "2", "x264-params": "scenecut=0:b-adapt=0"}
     chosen = {**(x264 if codec == "libx264" else {}), **options}
-    with av.open(f"file:{path}", "w", options=container or {}) as output:
+    aspect, container = chosen.pop("aspect", None), chosen.pop("container", {})
+    with av.open(f"file:{path}", "w", options=container) as output:
         track = output.add_stream(codec, 25, options=chosen)
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, fmt
+        if aspect is not None:
+            track.codec_context.sample_aspect_ratio = aspect
         if base is not None:
             track.codec_context.time_base = base
         for number in range(count):

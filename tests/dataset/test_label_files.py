@@ -10,13 +10,12 @@ from PIL import Image
 from dataset.masks.readers import read_label_map, read_labels, read_merged
 from dataset.masks.writer import write_mask
 from dataset.video_dataset import open_user_video
-from tests.conftest import read_png, run_main, write_davis, write_frames, write_labels
-from util.errors import InputError
+from tests.conftest import read_png, refused, run_main, write_davis, write_frames, write_labels, written
+from tests.small_data import boxes, noise
 from util.palette import voc_palette
 
 ALL = np.arange(256, dtype=np.uint8).reshape(16, 16)
-LABELS = np.zeros((12, 20), np.uint8)
-LABELS[2:5, 2:9], LABELS[6:10, 4:8], LABELS[6:10, 11:18] = 1, 2, 3
+LABELS = boxes(12, 20, {1: np.s_[2:5, 2:9], 2: np.s_[6:10, 4:8], 3: np.s_[6:10, 11:18]})
 
 
 def write_png(path, numbers, depth, colour, palette=b"", transparent=b""):
@@ -64,11 +63,12 @@ def test_lossless_formats(suffix, tmp_path):
     assert np.array_equal(read_labels(tmp_path / f"m.{suffix}"), LABELS)
 
 
-def test_every_script_writes_labels_of_late_masks_with_longer_palettes(tmp_path, preloaded, monkeypatch):
+def test_every_script_writes_labels_of_late_masks_with_longer_palettes(
+    tmp_path, preloaded, propagate, monkeypatch
+):
     """A first mask with two colours, and labels 2 and 3 later, with four."""
     davis = tmp_path / "davis/trainval"
-    noise = np.random.default_rng(0).integers(0, 256, (3, 12, 20, 3), np.uint8)
-    write_davis(davis, "v", noise, [LABELS] * 3)
+    write_davis(davis, "v", noise(3, 12, 20), [LABELS] * 3)
     annotations = davis / "Annotations/480p/v"
     colours = bytes([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
     write_png(annotations / "00000.png", np.where(LABELS == 1, 1, 0), 1, 3, colours[:6])
@@ -83,23 +83,20 @@ def test_every_script_writes_labels_of_late_masks_with_longer_palettes(tmp_path,
     late = read_png(tmp_path / "out/v/00001.png")
     assert all(np.array_equal(late == label, label == LABELS) for label in (2, 3))
 
-    user = ["--input", davis / "JPEGImages/480p/v", "--masks", annotations, *preloaded]
-    run_main(monkeypatch, "scripts.propagate_video", *user, "--output", tmp_path / "user")
+    propagate(input=davis / "JPEGImages/480p/v", masks=annotations, output=tmp_path / "user")
     assert np.array_equal(read_png(tmp_path / "user/00002.png"), LABELS)
-    for written in ("out/v", "user"):
-        assert bytes(Image.open(tmp_path / written / "00002.png").getpalette()[:12]) == colours
+    for folder in ("out/v", "user"):
+        assert bytes(Image.open(tmp_path / folder / "00002.png").getpalette()[:12]) == colours
 
 
-WITH_VOID = np.zeros((32, 48), np.uint8)
-WITH_VOID[4:12, 4:20], WITH_VOID[16:28, 20:40], WITH_VOID[30:] = 1, 2, 255
+WITH_VOID = boxes(32, 48, {1: np.s_[4:12, 4:20], 2: np.s_[16:28, 20:40], 255: np.s_[30:]})
 OBJECTS = np.where(WITH_VOID == 255, 0, WITH_VOID)
 
 
 @pytest.fixture
 def frames(tmp_path):
     """A folder of three frames, 32 x 48."""
-    random = np.random.default_rng(0)
-    write_frames(tmp_path / "frames", random.integers(0, 256, (3, 32, 48, 3), np.uint8))
+    write_frames(tmp_path / "frames", noise(3, 32, 48))
     return tmp_path / "frames"
 
 
@@ -126,22 +123,18 @@ def test_masks_of_one_frame_and_empty_ones(frames, tmp_path):
     assert list(video.frames.names) == ["00001", "00002"]  # from the first object on
     assert np.array_equal(video.read(0).mask, OBJECTS)
     write_labels(masks / "1.png", OBJECTS)
-    with pytest.raises(InputError, match=r"00001\.png and 1\.png belong to the same frame"):
-        open_user_video(frames, masks, short_side=480)
+    message = refused(open_user_video, frames, masks, short_side=480)
+    assert "00001.png and 1.png belong to the same frame" in message
 
 
 @pytest.mark.parametrize(("height", "width", "count"), [(7, 5, 2), (1, 1, 2), (40, 40, 1)])
-def test_small_videos_and_one_pixel_objects(height, width, count, preloaded, monkeypatch, tmp_path):
-    random = np.random.default_rng(1)
-    write_frames(tmp_path / "f", random.integers(0, 256, (count, height, width, 3), np.uint8))
-    labels = np.zeros((height, width), np.uint8)
-    labels[height // 2, width // 2] = 7
+@pytest.mark.usefixtures("preloaded")
+def test_small_videos_and_one_pixel_objects(height, width, count, propagate, tmp_path):
+    write_frames(tmp_path / "frames", noise(count, height, width))
+    labels = boxes(height, width, {7: (height // 2, width // 2)})
     write_labels(tmp_path / "m.png", labels)
-    sheet = tmp_path / "sheet.jpg"
-    flags = ["--input", tmp_path / "f", "--masks", tmp_path / "m.png", "--contact_sheet", sheet, *preloaded]
-    run_main(monkeypatch, "scripts.propagate_video", *flags, "--output", tmp_path / "out")
-    out = sorted((tmp_path / "out").glob("[!.]*"))
-    assert [path.name for path in out] == [f"{index:05}.png" for index in range(count)]
-    assert np.array_equal(read_png(out[0]), labels)
-    assert all(read_png(path).shape == (height, width) for path in out)
-    assert Image.open(sheet).width == 480 * count
+    propagate("--contact_sheet", tmp_path / "sheet.jpg")
+    masks = [read_png(tmp_path / f"out/{name}") for name in written(tmp_path / "out")]
+    assert [mask.shape for mask in masks] == [(height, width)] * count
+    assert np.array_equal(masks[0], labels)
+    assert Image.open(tmp_path / "sheet.jpg").width == 480 * count

@@ -7,20 +7,20 @@ from PIL import Image
 
 from dataset.masks.readers import read_label_map, read_merged
 from dataset.video_dataset import open_user_video
-from tests.conftest import write_frames
+from tests.conftest import refused, write_frames
+from tests.small_data import boxes, noise
 from util.errors import InputError
 from util.palette import voc_palette
 
 H, W = 48, 64
-LABELS = np.zeros((H, W), np.uint8)
-LABELS[5:20, 5:25], LABELS[28:44, 30:55] = 1, 2
+LABELS = boxes(H, W, {1: np.s_[5:20, 5:25], 2: np.s_[28:44, 30:55]})
 ONE = (LABELS == 1).astype(np.uint8)
 RED, GREEN, BLACK, WHITE, BLUE = (255, 0, 0), (0, 160, 0), (0, 0, 0), (255, 255, 255), (0, 0, 255)
 
 
 @pytest.fixture
 def frames(tmp_path):
-    write_frames(tmp_path / "frames", np.random.default_rng(0).integers(0, 256, (6, H, W, 3), np.uint8))
+    write_frames(tmp_path / "frames", noise(6, H, W))
     return tmp_path / "frames"
 
 
@@ -68,8 +68,7 @@ def test_the_background_of_a_palette(kind, given, tmp_path):
 
 def test_benchmarks_refuse_an_object_of_entry_0(tmp_path):
     path = save(paletted(1 - ONE, RED, GREEN), tmp_path / "m.png", transparency=1)
-    with pytest.raises(InputError, match="shows an object by entry 0 of its palette"):
-        read_label_map(path)
+    assert "shows an object by entry 0 of its palette" in refused(read_label_map, path)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA"])
@@ -131,9 +130,8 @@ def test_soft_edges_are_refused(kind, given, tmp_path):
 
 
 def test_a_photo_is_refused(given, tmp_path):
-    photo = np.random.default_rng(0).integers(0, 256, (H, W, 3), np.uint8)
-    with pytest.raises(InputError, match=r"m\.png there are more than 255 colours"):
-        given(save(Image.fromarray(photo), tmp_path / "m.png"))
+    path = save(Image.fromarray(noise(1, H, W)[0]), tmp_path / "m.png")
+    assert "m.png there are more than 255 colours" in refused(given, path)
 
 
 def test_small_objects_stay_objects(given, tmp_path):
@@ -153,13 +151,11 @@ LOSSY = [("JPEG", "jpg", {}), ("WEBP", "webp", {"quality": 80}), ("TIFF", "tif",
 @pytest.mark.parametrize(("format_", "suffix", "options"), LOSSY)
 def test_lossy_formats_are_refused(format_, suffix, options, given, tmp_path):
     path = save(WAYS["RGB white"], tmp_path / f"masks/00000.{suffix}", format=format_, **options)
-    with pytest.raises(InputError, match=r"whose compression may change labels: save masks as PNG"):
-        given(path.parent)
+    assert "whose compression may change labels: save masks as PNG" in refused(given, path.parent)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png"])
 def test_a_file_of_several_pictures_is_refused(suffix, given, tmp_path):
     others = [Image.fromarray(np.roll(LABELS, i, 1) * np.uint8(90)) for i in range(3)]
     path = save(others[0], tmp_path / f"m.{suffix}", save_all=True, append_images=others[1:])
-    with pytest.raises(InputError, match=r"holds 3 pictures, and a mask is one"):
-        given(path)
+    assert "holds 3 pictures, and a mask is one" in refused(given, path)

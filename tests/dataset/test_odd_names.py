@@ -8,11 +8,10 @@ import pytest
 from PIL import Image
 
 from dataset.video_dataset import open_user_video
-from tests.conftest import run_main, slow, write_labels
+from tests.conftest import slow, write_labels, written
+from tests.small_data import boxes, noise
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (3, 32, 48, 3), np.uint8)
-LABELS = np.zeros((32, 48), np.uint8)
-LABELS[4:20, 4:30] = 1
+LABELS = boxes(32, 48, {1: np.s_[4:20, 4:30]})
 
 STEMS = {
     "no_text": [os.fsdecode(b"\xff\xfe%d" % number) for number in range(3)],
@@ -21,27 +20,25 @@ STEMS = {
 }
 
 
-def write_pictures(folder, stems, suffix="jpg"):
+def write_pictures(folder, stems):
     folder.mkdir(parents=True)
-    for stem, picture in zip(stems, PICTURES, strict=True):
-        Image.fromarray(picture).save(folder / f"{stem}.{suffix}")
+    for stem, picture in zip(stems, noise(3, 32, 48), strict=True):
+        Image.fromarray(picture).save(folder / f"{stem}.jpg")
     return folder
 
 
+@pytest.mark.usefixtures("preloaded")
 @pytest.mark.parametrize("kind", [slow("no_text"), "long", slow("odd")])
-def test_results_are_written_under_the_names_of_the_frames(kind, preloaded, monkeypatch, tmp_path):
+def test_results_are_written_under_the_names_of_the_frames(kind, propagate, tmp_path):
     stems = STEMS[kind]
     frames = write_pictures(tmp_path / stems[1], stems)
     write_labels(tmp_path / "m.png", LABELS)
-    out, probs = tmp_path / "out", tmp_path / "probs"
-    flags = ["--input", frames, "--masks", tmp_path / "m.png", "--output", out, "--save_probs", probs]
     overlay, sheet = tmp_path / f"{stems[0]}.mp4", tmp_path / f"{stems[0]}.jpg"
-    flags += ["--overlay", overlay, "--contact_sheet", sheet]
-    run_main(monkeypatch, "scripts.propagate_video", *flags, *preloaded)
-    assert {path.name for path in out.glob("[!.]*")} == {f"{stem}.png" for stem in stems}
-    assert {path.name for path in probs.glob("*")} == {f"{stem}.npz" for stem in stems}
-    assert overlay.is_file()
-    assert sheet.is_file()
+    flags = ["--overlay", overlay, "--contact_sheet", sheet, "--save_probs", tmp_path / "probs"]
+    propagate(*flags, input=frames)
+    assert {*written(tmp_path / "out")} == {f"{stem}.png" for stem in stems}
+    assert {*written(tmp_path / "probs")} == {f"{stem}.npz" for stem in stems}
+    assert overlay.is_file() and sheet.is_file()
 
 
 @pytest.mark.parametrize("numbered", [True, False])

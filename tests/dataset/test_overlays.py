@@ -9,26 +9,15 @@ import pytest
 from dataset.video_files.frame_source import Selection
 from dataset.video_files.mp4_file import write_mp4
 from dataset.video_files.video_file import VideoFile
-from tests.conftest import run_main, slow, write_labels
+from tests.conftest import refused, slow, write_labels
 from tests.dataset.encoded_videos import HEIGHT, WIDTH, encode, frames_of, number_of, packets_of, picture
-from util.errors import InputError
-
-SCRIPT = "scripts.propagate_video"
 
 
 def test_an_overlay_video_keeps_the_pixel_aspect(tmp_path):
-    path = tmp_path / "dv.mp4"
-    with av.open(str(path), "w") as output:
-        track = output.add_stream("libx264", 25)
-        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        track.codec_context.sample_aspect_ratio = Fraction(16, 11)
-        output.mux(track.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
-        output.mux(track.encode(None))
-    source = VideoFile(path)
+    source = VideoFile(encode(tmp_path / "dv.mp4", count=1, aspect=Fraction(16, 11)))
     assert source.pixel_aspect == Fraction(16, 11)
     write_mp4(tmp_path / "overlay.mp4", source, [(0, source.read(0))])
-    with av.open(str(tmp_path / "overlay.mp4")) as overlay:
-        assert overlay.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
+    assert VideoFile(tmp_path / "overlay.mp4").pixel_aspect == Fraction(16, 11)
 
 
 RATES = {  # stamps and time base
@@ -115,11 +104,9 @@ def test_the_sound_of_the_selected_frames_keeps_its_time(container, codec, tmp_p
         assert abs(end - (last - first) / 25) < 0.06
 
 
-def test_sound_without_a_video_or_of_a_silent_one_is_refused(tmp_path, monkeypatch):
+def test_sound_without_a_video_or_of_a_silent_one_is_refused(tmp_path, propagate):
     path = encode(tmp_path / "silent.mp4", count=3)
     write_labels(tmp_path / "m.png", np.eye(HEIGHT, WIDTH))
-    flags = ["--masks", tmp_path / "m.png", "--output", tmp_path / "out", "--sound", "--input", path]
-    with pytest.raises(InputError, match="--sound needs a video"):
-        run_main(monkeypatch, SCRIPT, *flags)
-    with pytest.raises(InputError, match=r"silent\.mp4 has no sound: leave --sound out"):
-        run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "overlay.mp4")
+    assert "--sound needs a video" in refused(propagate, "--sound", input=path)
+    overlay = ["--overlay", tmp_path / "overlay.mp4"]
+    assert "silent.mp4 has no sound: leave --sound out" in refused(propagate, "--sound", *overlay, input=path)

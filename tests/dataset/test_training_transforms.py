@@ -5,14 +5,7 @@ from PIL import Image
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from dataset.training.transforms import (
-    Affine,
-    AffineRange,
-    JitterRange,
-    adjust,
-    draw_box,
-    warp,
-)
+from dataset.training.transforms import Affine, AffineRange, JitterRange, adjust, draw_box, warp
 
 
 @pytest.mark.parametrize(

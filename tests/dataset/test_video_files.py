@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import re
 import struct
 from contextlib import suppress
 from fractions import Fraction
@@ -15,11 +16,10 @@ from av.video.frame import VideoFrame
 from dataset.video_files import packets
 from dataset.video_files.frame_source import open_source
 from dataset.video_files.video_file import MissingFrameError, VideoFile
-from tests.conftest import read_png, run_main, slow, write_labels
+from tests.conftest import read_png, refused, slow, write_labels, written
 from tests.dataset.encoded_videos import HEIGHT, WIDTH, copied, encode, frames_of, number_of, packets_of
-from util.errors import InputError
+from tests.small_data import boxes
 
-SCRIPT = "scripts.propagate_video"
 FINE = {"g": "8", "qmin": "1", "qmax": "1"}
 X265 = {
     "codec": "libx265",
@@ -159,27 +159,23 @@ def test_frames_after_damage_are_read_and_a_warning_counts_them(damaged, caplog,
     assert all(np.array_equal(other[index], there[index]) for index in there)
 
 
-def test_readable_frames_of_a_damaged_video_are_segmented(damaged, preloaded, tmp_path, monkeypatch, capsys):
+@pytest.mark.usefixtures("preloaded")
+def test_readable_frames_of_a_damaged_video_are_segmented(damaged, propagate, tmp_path, capsys):
     there = sorted(readable(VideoFile(damaged), range(24)))
-    labels = np.zeros((HEIGHT, WIDTH))
-    labels[8:30, 10:40] = 1
+    labels = boxes(HEIGHT, WIDTH, {1: np.s_[8:30, 10:40]})
     write_labels(tmp_path / "m.png", labels)
-    flags = ["--input", damaged, "--masks", tmp_path / "m.png", "--output", tmp_path / "out", *preloaded]
-    run_main(monkeypatch, SCRIPT, *flags, "--overlay", tmp_path / "over.mp4")
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [f"{i:05}.png" for i in there]
+    propagate("--overlay", tmp_path / "overlay.mp4", input=damaged)
+    assert written(tmp_path / "out") == [f"{index:05}.png" for index in there]
     assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)
     assert f"{len(there)} frames in" in capsys.readouterr().out
-    times = sorted(round(packet.pts * packet.time_base * 25) for packet in packets_of(tmp_path / "over.mp4"))
+    packets = packets_of(tmp_path / "overlay.mp4")
+    times = sorted(round(packet.pts * packet.time_base * 25) for packet in packets)
     assert times == there  # those behind the damage keep their times
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "m.png").rename(tmp_path / "masks/00000.png")
     lost = min(set(range(24)) - set(there))
-    write_labels(tmp_path / f"masks/{lost:05}.png", labels)
-    flags[3] = tmp_path / "masks"
-    with pytest.raises(
-        InputError, match=rf"frame {lost} of .*damaged there\. Give its mask .* on another frame"
-    ):
-        run_main(monkeypatch, SCRIPT, *flags[:5], tmp_path / "out2", *flags[6:])
+    for index in (0, lost):
+        write_labels(tmp_path / f"masks/{index:05}.png", labels)
+    message = refused(propagate, input=damaged, masks=tmp_path / "masks", output=tmp_path / "out2")
+    assert re.search(rf"frame {lost} of .*damaged there\. Give its mask .* on another frame", message)
 
 
 @pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv", "cut.avi"])

@@ -9,7 +9,7 @@ from dataset.image_io import denormalise
 from dataset.training.sets import ALL_VIDEOS, PUBLISHED_SUBSET, stage_dataset
 from dataset.vos_dataset import TRIES, VOSDataset, _large_enough, choose_frames, draw_frames
 from tests.dataset.recipe_statistics import RECIPE, check_share
-from tests.training.training_trees import seen_labels, write_video
+from tests.training.training_trees import seen_labels, write_davis_train, write_video
 from util.errors import InputError
 
 CROP = 96
@@ -119,10 +119,8 @@ def stage_2(tmp_path, monkeypatch):
     youtube, davis = tmp_path / "YouTube/train_480p", tmp_path / "DAVIS/2017/trainval"
     for name in ("a", "b", "c"):
         write_video(youtube / "JPEGImages", youtube / "Annotations", name, step=5)
-    for name in ("train-1", "train-2", "val-1"):
-        write_video(*[davis / kind / "480p" for kind in ("JPEGImages", "Annotations")], name)
-    (davis / "ImageSets/2017").mkdir(parents=True)
-    (davis / "ImageSets/2017/train.txt").write_text("train-1\ntrain-2\n")
+    write_video(davis / "JPEGImages/480p", davis / "Annotations/480p", "val-1")
+    write_davis_train(davis, "train-1", "train-2")
     return youtube
 
 

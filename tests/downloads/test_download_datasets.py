@@ -7,7 +7,7 @@ import pytest
 
 from scripts.downloads.installation import unpack
 from scripts.downloads.sources import ARCHIVES
-from tests.conftest import contents, run_main, run_script
+from tests.conftest import contents, refused, run_main, run_script
 from tests.downloads.http_files import serving, tarred, zipped
 from util.data_roots import DAVIS_2016, DAVIS_2017, DEFAULT_ROOTS, YOUTUBE
 from util.errors import InputError
@@ -96,8 +96,7 @@ def test_a_bad_archive_is_named(bad, fetch, root, server, caplog):
     server.files["static_data.zip"] = (
         other if bad == "another archive" else good.replace(b"it is ecssd", b"it is wrong")
     )
-    with pytest.raises(InputError, match="1 of 1 are missing"):
-        fetch("--only", "static")
+    assert "1 of 1 are missing" in refused(fetch, "--only", "static")
     packed = root / "downloads/static_data.zip"
     assert f"{packed} is " in caplog.text and "remove it" in caplog.text
     assert sorted(path.name for path in root.iterdir()) == ["DAVIS", "downloads"]
@@ -129,8 +128,7 @@ def test_nothing_is_downloaded_unless_the_user_agrees_to_the_terms(
 def test_no_entry_of_an_archive_leaves_the_folder(tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(tarred({"../evil": b"2"}))
-    with pytest.raises(InputError, match="evil"):
-        unpack(path, tmp_path / "in/out")
+    assert "evil" in refused(unpack, path, tmp_path / "in/out")
     assert contents(tmp_path).keys() == {"a.tar"}
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({"x/../../evil": b"1", "/evil-of-a-zip": b"2"}))

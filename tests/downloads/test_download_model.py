@@ -5,7 +5,7 @@ import torch
 
 from model import PropagationNetwork
 from scripts.downloads.sources import MODELS
-from tests.conftest import contents, run_main, run_script
+from tests.conftest import contents, refused, run_main, run_script
 from tests.downloads.http_files import Cut, serving
 from tests.model.interactive_networks import fusion_network, s2m_network
 from util.errors import InputError
@@ -69,9 +69,7 @@ def joined(good):
     ("which", "wrong", "reason"),
     [
         ("s012", single_object, "single-object"),
-        ("s012", lambda good: good[:1_000_000], "not a whole PyTorch checkpoint|is refused"),
         ("s012", joined, "is damaged"),
-        ("s012", lambda good: b"<html>Quota exceeded</html>", "is a web page, not a checkpoint"),
         ("fusion", lambda good: good, "weights of the propagation network"),
         ("s2m", lambda good: good, "weights of the propagation network"),
     ],
@@ -87,8 +85,7 @@ def test_a_wrong_file_of_the_user_stays(fetch, server, tmp_path):
     path = tmp_path / "saves" / NAME
     path.parent.mkdir()
     path.write_bytes(b"half of it")
-    with pytest.raises(InputError, match="not a"):
-        fetch()
+    assert "not a" in refused(fetch)
     assert path.read_bytes() == b"half of it" and server.requests == []
 
 

@@ -9,7 +9,7 @@ from dataset.image_io import normalise
 from dataset.video_dataset import open_user_video
 from model import InferenceCore
 from scripts.evaluation.backward import joined
-from tests.conftest import read_png, run_main, write_labels
+from tests.conftest import read_png, write_labels
 
 COUNT = 8
 H, W = 48, 80
@@ -25,15 +25,14 @@ def video(tmp_path, clip):
 
 
 @pytest.fixture
-def propagate(video, tmp_path, preloaded, monkeypatch):
-    """Run the script on masks by frame; return the written maps by frame."""
+def propagated(propagate, tmp_path, preloaded):
+    """Return a function that propagates label maps by frame, and returns the written ones by frame."""
 
     def run(given, *flags):
         for index, labels in given.items():
             write_labels(tmp_path / f"masks/{index:05}.png", labels)
-        command = ["--input", tmp_path / "frames", "--masks", tmp_path / "masks", *preloaded]
         out = tmp_path / f"out{len(flags)}"
-        run_main(monkeypatch, "scripts.propagate_video", *command, "--output", out, *flags)
+        propagate(*flags, masks=tmp_path / "masks", output=out)
         return {int(path.stem): read_png(path) for path in sorted(out.glob("*.png"))}
 
     return run
@@ -55,14 +54,14 @@ CASES = {  # labels given on each frame, and then only those that count going ba
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_object_is_propagated_back_from_its_first_mask(case, video, propagate, network):
+def test_each_object_is_propagated_back_from_its_first_mask(case, video, propagated, network):
     frames, labels = video
     given, going_back = (
         {index: np.where(np.isin(labels, kept), labels, 0) for index, kept in each.items()}
         for each in CASES[case]
     )
     first, last = min(given), max(going_back)
-    written = propagate(given, "--backward")
+    written = propagated(given, "--backward")
     assert sorted(written) == list(range(COUNT))
     ahead = engine_maps(network, frames, given, range(first, COUNT))
     back = engine_maps(network, frames, going_back, range(last, -1, -1))
@@ -100,11 +99,11 @@ def test_backward_with_chosen_frames(flags, names, reversed_names, video, tmp_pa
         assert set(found.backward.masks) == set(found.backward.given_labels)
 
 
-def test_probabilities_agree_with_the_masks(video, propagate, tmp_path):
+def test_probabilities_agree_with_the_masks(video, propagated, tmp_path):
     _, labels = video
     given = {2: np.where(labels == 1, 1, 0), 6: np.where(labels == 2, 2, 0)}
-    propagate(given, "--save_probs", tmp_path / "ahead")
-    propagate(given, "--backward", "--save_probs", tmp_path / "both")
+    propagated(given, "--save_probs", tmp_path / "ahead")
+    propagated(given, "--backward", "--save_probs", tmp_path / "both")
     assert len(list((tmp_path / "both").iterdir())) == COUNT
     for index in range(COUNT):
         with np.load(tmp_path / f"both/{index:05}.npz") as saved:

@@ -7,37 +7,17 @@ from PIL import Image
 
 from dataset.video_dataset import open_user_video
 from tests.conftest import read_png, run_main, write_davis, write_frames, write_labels
+from tests.small_data import boxes, noise
 from util.errors import InputError
 
 H, W = 48, 64
-LABELS = np.zeros((H, W), np.uint8)
-LABELS[5:20, 5:25], LABELS[28:44, 30:55] = 1, 2
+LABELS = boxes(H, W, {1: np.s_[5:20, 5:25], 2: np.s_[28:44, 30:55]})
 
 
 @pytest.fixture
 def frames(tmp_path):
-    write_frames(tmp_path / "frames", np.random.default_rng(0).integers(0, 256, (6, H, W, 3), np.uint8))
+    write_frames(tmp_path / "frames", noise(6, H, W))
     return tmp_path / "frames"
-
-
-@pytest.fixture
-def unloaded(monkeypatch):
-    """Let a script that loads a network fail the test."""
-
-    def fail(*_):
-        raise AssertionError("the network was loaded before the check")
-
-    for module in ("scripts.propagate_video", "scripts.evaluation.loop"):
-        monkeypatch.setattr(f"{module}.load_network", fail)
-
-
-@pytest.fixture
-def propagate(frames, tmp_path, weights_file, monkeypatch):
-    def run(masks, *flags):
-        command = ["--input", frames, "--masks", masks, "--output", tmp_path / "out", "--device", "cpu"]
-        run_main(monkeypatch, "scripts.propagate_video", *command, "--model", weights_file, *flags)
-
-    return run
 
 
 def davis(root, frames, truth_sizes):
@@ -55,7 +35,8 @@ def davis(root, frames, truth_sizes):
         ("mask", r"00004\.png is 64 x 40, its frame 64 x 48: give a mask of the frame's size"),
     ],
 )
-def test_bad_frames_and_masks_of_a_user_are_refused(wrong, message, frames, tmp_path, unloaded, propagate):
+@pytest.mark.usefixtures("unloaded")
+def test_bad_frames_and_masks_of_a_user_are_refused(wrong, message, frames, tmp_path, propagate):
     write_labels(tmp_path / "masks/00000.png", LABELS)
     if wrong == "frame":
         Image.new("RGB", (40, 30)).save(frames / "00005.jpg")
@@ -64,12 +45,13 @@ def test_bad_frames_and_masks_of_a_user_are_refused(wrong, message, frames, tmp_
     else:
         write_labels(tmp_path / "masks/00004.png", LABELS[:40])
     with pytest.raises(InputError, match=message):
-        propagate(tmp_path / "masks")
+        propagate(masks=tmp_path / "masks")
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("unloaded")
 @pytest.mark.parametrize("wrong", ["frame", "truth"])
-def test_wrong_sizes_in_a_benchmark_are_refused(wrong, frames, tmp_path, unloaded, monkeypatch):
+def test_wrong_sizes_in_a_benchmark_are_refused(wrong, frames, tmp_path, monkeypatch):
     if wrong == "frame":
         Image.new("RGB", (40, 30)).save(frames / "00005.jpg")
     root = davis(tmp_path / "davis", frames, [(H, W)] * 4 + [(H, W - 3) if wrong == "truth" else (H, W)])
@@ -110,16 +92,16 @@ def test_the_name_of_a_single_mask(name, flags, expected, frames, tmp_path):
             open_user_video(frames, tmp_path / f"{name}.png", short_side=480, **flags)
 
 
-@pytest.mark.usefixtures("preloaded")
+@pytest.mark.usefixtures("frames", "preloaded")
 def test_an_object_that_vanishes_at_working_size_is_named(tmp_path, propagate, caplog):
     labels = LABELS.copy()
     labels[1:3, 61:63] = 7
     write_labels(tmp_path / "m.png", labels)
-    propagate(tmp_path / "m.png", "--size", 12)
+    propagate("--size", 12)
     assert "no pixel is left of object 7 (4 px) when frames are reduced to 16 x 12" in caplog.text
     assert "is empty" not in caplog.text
     assert read_png(tmp_path / "out/00001.png").shape == (H, W)
     caplog.clear()
-    propagate(tmp_path / "m.png", "--overwrite")
+    propagate("--overwrite")
     assert "object 7" not in caplog.text
     assert np.array_equal(read_png(tmp_path / "out/00000.png"), labels)

@@ -1,6 +1,7 @@
 import pytest
 
-from tests.conftest import contents, run_script, run_two_ranks, slow, write_davis
+from tests.conftest import contents, run_script, slow, write_davis
+from tests.forked_runs import run_two_ranks
 from util.ranks import share
 
 LENGTHS = {"a": 2, "b": 4, "c": 3}

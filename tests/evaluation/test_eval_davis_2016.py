@@ -4,13 +4,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from dataset.davis_test_dataset import davis_2016
-from dataset.image_io import normalise
+from dataset.image_io import normalise, read_image
 from model import InferenceCore
-from tests.conftest import read_png, run_main, write_davis, write_labels
-from util.errors import InputError
+from scripts.evaluation.loop import segment
+from tests.conftest import needs_gpu, read_png, run_main, write_davis, write_labels, written
 
 SIZE = (64, 99)  # of the small clips: odd, so that padding matters
 
@@ -49,16 +48,16 @@ def test_a_run_its_files_its_scores_and_its_continuation(evaluate, davis, tmp_pa
     said = evaluate("--score")
 
     # one 0/255 PNG per frame under the frame's own name
-    assert sorted(p.name for p in (out / "long").iterdir()) == [f"{i:05}.png" for i in range(5)]
-    masks = [np.asarray(Image.open(out / f"long/{i:05}.png")) for i in range(5)]
+    assert written(out / "long") == [f"{i:05}.png" for i in range(5)]
+    masks = [read_png(out / f"long/{i:05}.png") for i in range(5)]
     assert all(m.shape == SIZE and m.dtype == np.uint8 and set(np.unique(m)) <= {0, 255} for m in masks)
-    truth = np.asarray(Image.open(davis / "Annotations/480p/long/00000.png"))
+    truth = read_png(davis / "Annotations/480p/long/00000.png")
     assert np.array_equal(masks[0] > 0, truth > 0)
 
     # the same masks as the engine gives by hand
     engine = InferenceCore(network)
     for i in range(5):
-        frame = normalise(np.asarray(Image.open(davis / f"JPEGImages/480p/long/{i:05}.jpg")))
+        frame = normalise(read_image(davis / f"JPEGImages/480p/long/{i:05}.jpg"))
         prob = engine.step(frame, torch.from_numpy(truth > 0).int() if i == 0 else None)
         assert np.array_equal(engine.label_map(prob).numpy(), masks[i] > 0)
 
@@ -79,10 +78,7 @@ def test_a_run_its_files_its_scores_and_its_continuation(evaluate, davis, tmp_pa
     assert np.array_equal(read_png(out / "long/00003.png"), masks[3])
     assert not list(out.rglob(".*.png"))
 
-    # results of other settings are not mixed in, unless asked to replace them
-    with pytest.raises(InputError, match="another top_k"):
-        evaluate("--top_k", 20)
-    assert modified(out) == after
+    # other settings
     assert "Total processed frames: 9" in evaluate("--top_k", 20, "--no_previous", "--overwrite")
     settings = json.loads((out / ".settings.json").read_text())
     assert (settings["top_k"], settings["remember_previous"]) == (20, False)
@@ -97,6 +93,24 @@ def test_overwrite_removes_old_masks_before_it_computes_new_ones(evaluate, monke
         patch.setattr("scripts.evaluation.loop.evaluate_video", stop)
         evaluate("--max_frames", 2, "--top_k", 20, "--overwrite")
     assert "Total processed frames: 4" in evaluate("--max_frames", 2, "--top_k", 20)
+
+
+@needs_gpu
+def test_a_gpu_writes_the_masks_of_a_cpu(davis, weights_file, tmp_path, monkeypatch):
+    for device in ("cpu", "cuda"):
+        flags = ["--davis", davis, "--model", weights_file, "--output", tmp_path / device, "--device", device]
+        run_main(monkeypatch, "eval_davis_2016", *flags, "--no_tf32")
+    masks = sorted((tmp_path / "cpu").rglob("*.png"))
+    assert len(masks) == 9
+    for path in masks:
+        on_gpu = read_png(tmp_path / "cuda" / path.relative_to(tmp_path / "cpu"))
+        assert (on_gpu == read_png(path)).mean() > 0.998
+
+
+@needs_gpu
+def test_frames_are_page_locked_for_a_gpu(davis, load):
+    result = next(segment(davis_2016(davis)[0], InferenceCore(load("cuda"))))
+    assert result.frame.image.is_pinned() and result.frame.mask.is_pinned()
 
 
 @pytest.mark.parametrize(
@@ -118,6 +132,6 @@ def test_an_empty_first_mask_is_a_warning_and_black_masks(evaluate, davis, tmp_p
     write_labels(davis / "Annotations/480p/short/00000.png", np.zeros(SIZE))
     evaluate("--max_frames", 2)
     assert re.search(r"short: its first mask .*00000.png is empty", caplog.text)
-    masks = [np.asarray(Image.open(p)) for p in (tmp_path / "out/short").iterdir()]
+    masks = [read_png(path) for path in (tmp_path / "out/short").iterdir()]
     assert len(masks) == 2
     assert not any(m.any() for m in masks)

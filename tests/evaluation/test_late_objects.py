@@ -8,6 +8,7 @@ from scripts.evaluation.loop import first_frames
 from scripts.evaluation.scores import score_video
 from scripts.score_static_masks import static_masks
 from tests.conftest import read_png, run_main, write_davis, write_labels
+from tests.small_data import boxes
 
 LATE = 2  # the frame where object 2 appears
 COUNT = 5
@@ -22,11 +23,8 @@ def root(tmp_path, clip):
 
 
 def truth(index):
-    labels = np.zeros((64, 96), np.uint8)
-    labels[10 + index : 30 + index, 10:40] = 1
-    if index >= LATE:
-        labels[35:55, 50:80] = 2
-    return labels
+    second = {2: np.s_[35:55, 50:80]} if index >= LATE else {}
+    return boxes(64, 96, {1: np.s_[10 + index : 30 + index, 10:40]} | second)
 
 
 def test_a_late_object_is_given_alone_on_its_first_frame(root):

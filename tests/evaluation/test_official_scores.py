@@ -8,16 +8,16 @@ import pytest
 from dataset.davis_test_dataset import davis_2017
 from scripts.evaluation.scores import report, score_video
 from tests.conftest import GOLDEN, write_davis, write_labels
+from tests.small_data import boxes
 
 EXPECTED = json.loads((GOLDEN / "scores.json").read_text())
 COUNT = 7
 SIZE = (40, 60)
 
 
-def square(label, row, column, labels=None):
-    labels = np.zeros(SIZE, np.uint8) if labels is None else labels.copy()
-    labels[row : row + 12, column : column + 12] = label
-    return labels
+def square(label, row, column, labels=0):
+    drawn = boxes(*SIZE, {label: np.s_[row : row + 12, column : column + 12]})
+    return np.where(drawn, drawn, labels)
 
 
 def tree(root, truth, count=COUNT):
@@ -44,8 +44,8 @@ def test_golden_numbers(case, tmp_path):
     truth = golden[f"{case}/truth"]
     root = tree(tmp_path / "davis", dict(enumerate(truth)), len(truth))
     found = scores_of(root, write_masks(tmp_path / "masks", golden[f"{case}/masks"]))
-    for place, measure in enumerate("JF"):
-        ours = {f"v_{label}": each[place] / 100 for label, each in found.items()}
+    for column, measure in enumerate("JF"):
+        ours = {f"v_{label}": each[column] / 100 for label, each in found.items()}
         assert ours == pytest.approx(EXPECTED[case][measure], abs=1e-12)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import conftest
 from tests.conftest import run_main, run_script, write_labels
 from tests.evaluation.test_official_scores import SIZE, square
-from util.errors import InputError
 
 SCRIPT = "scripts.score_masks"
 COUNT = 4
@@ -57,10 +57,7 @@ def test_one_video_and_the_rules_of_2016(truth, tmp_path, scored):
         ["a", "1", "100.0", "100.0", "100.0"],
         ["a", "2", "0.0", "0.0", "0.0"],
     ]
-    assert scored("--masks", masks, "--truth", truth / "a", "--year", 2016)[1] == [
-        "mean",
-        *["100.0"] * 3,
-    ]
+    assert scored("--masks", masks, "--truth", truth / "a", "--year", 2016)[1] == ["mean", *["100.0"] * 3]
     (tmp_path / "all/a").parent.mkdir()
     masks.rename(tmp_path / "all/a")
     for each in (tmp_path / "all", tmp_path / "all/a"):  # found by the video's name
@@ -70,9 +67,7 @@ def test_one_video_and_the_rules_of_2016(truth, tmp_path, scored):
 
 def test_bad_folders_and_masks_are_refused(truth, tmp_path, scored, caplog):
     def refused(*flags):
-        with pytest.raises(InputError) as error:
-            scored(*flags)
-        return str(error.value)
+        return conftest.refused(scored, *flags)
 
     masks = write_all(tmp_path / "masks/a", square(1, 5, 5))
     assert "holds no ground truth" in refused("--masks", masks, "--truth", tmp_path / "none")

@@ -6,47 +6,25 @@ import numpy as np
 import pytest
 
 from model.fast_inference import trials
-from tests.conftest import contents, read_png, run_main, write_davis, write_frames, write_labels
-from util.errors import InputError
+from tests import conftest
+from tests.conftest import contents, read_png, run_main, write_davis, write_frames, write_labels, written
+from tests.small_data import boxes, noise
 from util.settings_record import read_record
 
 COUNT = 4
-SIZE = (32, 48)
+pytestmark = pytest.mark.usefixtures("preloaded")
 
 
 def labelled(label, column):
-    labels = np.zeros(SIZE, np.uint8)
-    labels[4:20, column : column + 10] = label
-    return labels
-
-
-def frames_of(seed):
-    return np.random.default_rng(seed).integers(0, 256, (COUNT, *SIZE, 3), np.uint8)
-
-
-def masks_in(folder):
-    return sorted(path.name for path in folder.glob("[!.]*.png"))
+    return boxes(32, 48, {label: np.s_[4:20, column : column + 10]})
 
 
 @pytest.fixture
 def data(tmp_path):
-    write_frames(tmp_path / "frames", frames_of(0))
-    write_labels(tmp_path / "first.png", labelled(1, 4))
+    write_frames(tmp_path / "frames", noise(COUNT, 32, 48))
+    write_labels(tmp_path / "m.png", labelled(1, 4))
     write_labels(tmp_path / "later/00002.png", labelled(2, 20))
     return tmp_path
-
-
-@pytest.fixture
-def propagate(data, preloaded, monkeypatch):
-    """Run the script in this process, with more flags or others."""
-    out = data / "out"
-
-    def run(*more, **changed):
-        given = {"input": data / "frames", "masks": data / "first.png", "output": out, **changed}
-        flags = [part for name, value in given.items() for part in (f"--{name}", value)]
-        run_main(monkeypatch, "scripts.propagate_video", *flags, *preloaded, *more)
-
-    return run
 
 
 @pytest.fixture
@@ -56,7 +34,7 @@ def davis(tmp_path):
     def tree(root, seed):
         truth = [labelled(1, 4 + index) for index in range(COUNT)]
         for part, listing in ((root, "2016/val"), (root / "trainval", "2017/val")):
-            write_davis(part, "v", frames_of(seed), truth, listing)
+            write_davis(part, "v", noise(COUNT, 32, 48, seed), truth, listing)
         return root
 
     return tree(tmp_path / "one", 0), tree(tmp_path / "two", 1)
@@ -72,10 +50,9 @@ def evaluate(preloaded, monkeypatch, tmp_path):
 
 
 def refused(run, *arguments, **changed):
-    with pytest.raises(InputError) as error:
-        run(*arguments, **changed)
-    assert "--overwrite" in str(error.value)
-    return str(error.value)
+    said = conftest.refused(run, *arguments, **changed)
+    assert "--overwrite" in said
+    return said
 
 
 def test_a_continued_run_keeps_the_recorded_choices_of_trials(propagate, data, monkeypatch):
@@ -114,21 +91,21 @@ def test_another_mask_or_range_is_refused(propagate, data):
     propagate()  # the same once more
     assert contents(out) == before
 
-    # of the run before nothing is left: masks, probabilities, its overlay
+    # of the run before nothing is left: masks, probabilities, its overlay video
     propagate("--overwrite", masks=data / "later")
-    assert masks_in(out) == ["00002.png", "00003.png"]
+    assert written(out) == ["00002.png", "00003.png"]
     assert np.array_equal(read_png(out / "00002.png"), labelled(2, 20))
     assert not overlay.exists()
     assert not (data / "probs").exists()
     for path in out.glob("[!.]*"):
         path.unlink()
     propagate("--end", 2)  # a run that left nothing does not count
-    assert masks_in(out) == ["00000.png", "00001.png"]
+    assert written(out) == ["00000.png", "00001.png"]
 
 
 def test_another_video_is_refused(propagate, data):
     propagate()
-    write_frames(data / "others", frames_of(1))
+    write_frames(data / "others", noise(COUNT, 32, 48, seed=1))
     assert "another input (" in refused(propagate, input=data / "others")
     (data / "frames").rename(data / "put aside")
     (data / "others").rename(data / "frames")  # the same path, names and masks
@@ -149,7 +126,7 @@ def test_unrecorded_files_are_replaced_only_with_overwrite(propagate, data, capl
     caplog.clear()
     propagate("--overwrite", "--overlay", overlay)
     assert "out/other.png stays: no run recorded it" in caplog.text
-    assert len(masks_in(data / "out")) == COUNT + 1
+    assert len(written(data / "out")) == COUNT + 1
     assert overlay.stat().st_size > 100
     assert (data / "probs/00001.npz").read_bytes() == b"of someone"
 
@@ -160,7 +137,7 @@ def test_a_copied_folder_does_not_own_files_outside_of_it(propagate, data):
     shutil.copytree(data / "out", data / "copy")
     propagate(output=data / "copy")  # goes on
     propagate("--overwrite", output=data / "copy", masks=data / "later")
-    assert masks_in(data / "copy") == ["00002.png", "00003.png"]
+    assert written(data / "copy") == ["00002.png", "00003.png"]
     assert overlay.exists()
     assert len(list((data / "probs").iterdir())) == COUNT
 

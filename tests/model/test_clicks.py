@@ -11,6 +11,7 @@ from model.interactive.promptable import fetch
 from model.interactive.scribbled_clicks import point_segmenter
 from model.interactive.words import WordFinder
 from tests.annotator.parts import disc, frames
+from tests.conftest import refused
 from tests.promptable_models import Colours, Flood, cache
 from util.errors import InputError
 
@@ -108,8 +109,7 @@ def test_invalid_prompts_are_refused(points, labels, sentence, flood):
 
 def test_unknown_models_and_unsupported_prompts_are_refused(flood, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # between two tries to fetch weights
-    with pytest.raises(InputError, match="no promptable model 'sam9': choose one of efficientsam:10m, "):
-        ClickSegmenter("sam9")
+    assert "no promptable model 'sam9': choose one of efficientsam:10m, " in refused(ClickSegmenter, "sam9")
     with pytest.raises(InputError, match="colours:latest does not take this prompt"):
         ClickSegmenter("colours").segment(picture(), [CENTRE], [1])
     with pytest.raises(InputError, match="flood:latest does not take this prompt"):

@@ -4,13 +4,12 @@ import torch
 
 from model import memory
 from model.correspondence import Correspondence, Features, find_best_match
-from tests.conftest import GOLDEN
+from tests.golden_weights import golden_tensors
 
 
 @pytest.fixture(scope="module")
 def golden():
-    with np.load(GOLDEN / "correspondence.npz") as numbers:
-        return {name: torch.from_numpy(numbers[name]) for name in numbers}
+    return golden_tensors("correspondence.npz")
 
 
 @pytest.fixture(params=[1 << 23, 1000], ids=["one chunk", "many chunks"])

@@ -6,6 +6,7 @@ import torch
 
 from dataset.image_io import normalise
 from model import InferenceCore
+from tests.conftest import refused
 from util.errors import InputError
 
 SIZE = 32
@@ -117,8 +118,6 @@ def test_results_are_turned_into_labels_or_refused(used, expected, network):
     prob = engine.step(FRAME, MASK)
     assert torch.equal(engine.label_map(prob.numpy()), MASK)
     for wrong in (prob[:2], prob[0], None):
-        with pytest.raises(InputError, match="a result"):
-            engine.label_map(wrong)
+        assert "a result" in refused(engine.label_map, wrong)
     engine.remove(2)
-    with pytest.raises(InputError, match="before objects come or are removed"):
-        engine.label_map(prob)
+    assert "before objects come or are removed" in refused(engine.label_map, prob)

@@ -1,31 +1,19 @@
-import numpy as np
 import pytest
 import torch
 
 from model import load_fusion, load_network, load_s2m
 from model.interactive.fusion import fuse, time_shares, transfer_difference
 from model.padding import pad, padding_for
-from tests.conftest import GOLDEN
+from scripts.benchmark.timing import tf32
+from tests.conftest import on_gpu, refused
+from tests.golden_weights import golden_tensors
 from tests.model.interactive_networks import fusion_network, relative_error
 from util.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def golden():
-    with np.load(GOLDEN / "interactive" / "fusion.npz") as numbers:
-        return {name: torch.from_numpy(numbers[name]) for name in numbers}
-
-
-@pytest.fixture(scope="module")
-def plain():
-    return fusion_network()
-
-
-@pytest.fixture(scope="module")
-def fusion_file(plain, tmp_path_factory):
-    path = tmp_path_factory.mktemp("fusion") / "fusion.pth"
-    torch.save(plain.state_dict(), path)
-    return path
+    return golden_tensors("interactive/fusion.npz")
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +22,21 @@ def frames(clip_frames):
     return [pad(clip_frames[index], padding_for(88, 136)) for index in (3, 6)]
 
 
+@tf32(False)
 @torch.inference_mode()
-@pytest.mark.parametrize(("amp", "most"), [(None, 1e-4), (False, 1e-4), (True, 0.05)])
-def test_golden_logits(amp, most, plain, fusion_file, golden, frames):
-    network = plain if amp is None else load_fusion(fusion_file, amp=amp)
+@pytest.mark.parametrize(
+    ("device", "amp", "most"),
+    [
+        *(("cpu", amp, most) for amp, most in ((None, 1e-4), (False, 1e-4), (True, 0.05))),
+        *(on_gpu("cuda", amp, most) for amp, most in ((False, 1e-3), (True, 0.05))),
+    ],
+)
+def test_golden_logits(device, amp, most, fusion_file, golden, frames):
+    network = fusion_network() if amp is None else load_fusion(fusion_file, device, amp)
     shares = tuple(golden["dist"][0].tolist())
     assert shares == time_shares(6, 3, 7)
-    logits = fuse(network, frames[1], golden["seg1"], golden["seg2"], golden["attention"], shares)
+    inputs = (each.to(device) for each in (frames[1], *map(golden.get, ("seg1", "seg2", "attention"))))
+    logits = fuse(network, *inputs, shares)
     assert logits.dtype == torch.float32
     assert relative_error(logits, golden["logits"]) < most
 
@@ -62,5 +58,4 @@ def test_a_file_of_another_network_is_refused(fusion_file, weights_file):
             load(fusion_file)
         assert f"{fusion_file} holds weights of the fusion network (flag --fusion)" in str(error.value)
         assert f"give weights of the {wanted} network" in str(error.value)
-    with pytest.raises(InputError, match=r"holds weights of the propagation network \(flag --model\)"):
-        load_fusion(weights_file)
+    assert "holds weights of the propagation network (flag --model)" in refused(load_fusion, weights_file)

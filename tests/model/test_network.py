@@ -1,7 +1,6 @@
 import json
 import logging
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,12 +13,12 @@ from model.memory import affinity, to_rows
 from model.resnet import imagenet_state_dict
 from scripts.one_shot.from_scratch import initialise_from_scratch
 from tests.conftest import GOLDEN
+from tests.golden_weights import golden_tensors
 
 
 @pytest.fixture(scope="module")
 def golden():
-    with np.load(GOLDEN / "blocks.npz") as numbers:
-        return {name: torch.from_numpy(numbers[name]) for name in numbers}
+    return golden_tensors("blocks.npz")
 
 
 def assert_near(ours, golden):

@@ -7,7 +7,8 @@ from dataset.interactive.scribbles import NONE, no_scribbles, split_scribbles
 from model import load_s2m
 from model.interactive.scribble_to_mask import S2MSegmenter
 from model.padding import pad, padding_for, unpad
-from tests.conftest import GOLDEN
+from scripts.benchmark.timing import tf32
+from tests.conftest import GOLDEN, needs_gpu, on_gpu, refused
 from tests.model.interactive_networks import relative_error, s2m_network
 from util.errors import InputError
 
@@ -20,26 +21,14 @@ def golden():
 
 
 @pytest.fixture(scope="module")
-def plain():
-    """The training network with the golden weights."""
-    return s2m_network()
-
-
-@pytest.fixture(scope="module")
-def s2m_file(plain, tmp_path_factory):
-    path = tmp_path_factory.mktemp("s2m") / "s2m.pth"
-    torch.save(plain.state_dict(), path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def prepared(s2m_file):
     return load_s2m(s2m_file)
 
 
-@pytest.fixture(params=["plain", "prepared"])
-def either(request):
-    return request.getfixturevalue(request.param)
+@pytest.fixture(scope="module", params=["plain", "prepared"])
+def either(request, prepared):
+    """The network as it is trained, and as it is used."""
+    return s2m_network() if request.param == "plain" else prepared
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +45,26 @@ def test_golden_features_and_logits(either, golden, golden_input):
     assert relative_error(either(golden_input), golden["logits"]) < 1e-4
 
 
+@tf32(False)
 @torch.inference_mode()
-def test_reduced_precision_is_near(s2m_file, golden, golden_input):
-    network = load_s2m(s2m_file, amp=True)
-    assert network.backbone.conv1.weight.dtype == torch.bfloat16
-    logits = network(golden_input)
+@pytest.mark.parametrize(
+    ("device", "amp", "most"),
+    [("cpu", True, 0.05), *(on_gpu("cuda", amp, most) for amp, most in ((False, 1e-3), (True, 0.05)))],
+)
+def test_logits_on_every_device_are_near_golden(device, amp, most, s2m_file, golden, golden_input):
+    network = load_s2m(s2m_file, device, amp)
+    assert (network.backbone.conv1.weight.dtype == torch.bfloat16) == amp
+    logits = network(golden_input.to(device))
     assert logits.dtype == torch.float32
-    assert relative_error(logits, golden["logits"]) < 0.05
+    assert relative_error(logits, golden["logits"]) < most
+
+
+@needs_gpu
+@tf32(False)
+def test_masks_on_a_gpu_are_those_of_a_cpu(s2m_file, golden, clip, prepared):
+    given = clip["frames"][0], golden["scribbles"], clip["labels"][2], (1, 2)
+    ours, expected = (S2MSegmenter(each).segment(*given) for each in (load_s2m(s2m_file, "cuda"), prepared))
+    assert ours.device.type == "cuda" and relative_error(ours, expected) < 1e-2
 
 
 def test_golden_masks_of_several_objects(either, clip, golden):
@@ -102,5 +104,4 @@ def test_invalid_arguments_are_refused(prepared, clip):
         segmenter.segment(image, no_scribbles((88, 136)), np.zeros((2, 3), np.uint8), [1])
     scribbles = np.full((88, 136), NONE)
     scribbles[4, 4] = 6
-    with pytest.raises(InputError, match=r"object 6, none of \[1, 2\]"):
-        segmenter.segment(image, scribbles, None, [1, 2])
+    assert "object 6, none of [1, 2]" in refused(segmenter.segment, image, scribbles, None, [1, 2])

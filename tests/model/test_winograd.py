@@ -6,13 +6,7 @@ from torch import nn
 from model import PropagationNetwork
 from model.fast_inference import products, trials, winograd
 from model.fast_inference.preparation import prepare_for_inference
-from model.fast_inference.winograd import (
-    BFLOAT16_TILE,
-    COARSE_TILE,
-    FINE_TILE,
-    WinogradConv2d,
-    is_suited,
-)
+from model.fast_inference.winograd import BFLOAT16_TILE, COARSE_TILE, FINE_TILE, WinogradConv2d, is_suited
 
 CPU = torch.device("cpu")
 TILES = [(torch.float32, FINE_TILE), (torch.float32, COARSE_TILE), (torch.bfloat16, BFLOAT16_TILE)]

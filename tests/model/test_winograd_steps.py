@@ -5,10 +5,7 @@ import torch
 from torch import nn
 
 from model.fast_inference import winograd
-from model.fast_inference.winograd_steps import (
-    WinogradConvolution,
-    use_winograd_in_training,
-)
+from model.fast_inference.winograd_steps import WinogradConvolution, use_winograd_in_training
 from model.modules import PartialConv2d
 
 CPU = torch.device("cpu")

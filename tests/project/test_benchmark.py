@@ -6,7 +6,7 @@ from model.fast_inference import trials
 from scripts.benchmark import __main__ as command
 from scripts.benchmark import inference
 from scripts.benchmark.inference import time_read
-from tests.conftest import run_main, slow, write_frames, write_labels
+from tests.conftest import needs_gpu, run_main, slow, write_frames, write_labels
 from util.errors import InputError
 
 MODULE = "scripts.benchmark.__main__"
@@ -81,6 +81,14 @@ def test_training_steps_are_the_same_in_both_ways(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert re.search(r"training, 2 x 32 x 32 .* samples/s, 1 pairs", printed)
     assert float(re.search(r"difference of the losses: (\S+)", printed)[1]) < 1e-4
+
+
+@needs_gpu
+def test_the_benchmarks_report_the_peak_of_memory(video, monkeypatch, capsys):
+    for flags in (["inference", *video], ["train", "-b", 2, "--crop_size", 32, "--turns", 1]):
+        run_main(monkeypatch, MODULE, *flags, "--device", "cuda")
+        peaks = re.findall(r"^peak memory of \w+: (\S+) MB$", capsys.readouterr().out, re.MULTILINE)
+        assert len(peaks) == 2 and min(map(float, peaks)) > 100  # the weights alone are more
 
 
 def test_a_single_frame_is_refused(video, monkeypatch):

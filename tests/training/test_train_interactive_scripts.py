@@ -12,10 +12,9 @@ from model.checkpoint import load_file
 from scripts import show_samples, train_s2m
 from scripts.train_s2m import s2m_task
 from tests import forked_runs
-from tests.conftest import read_png, run_main
+from tests.conftest import read_png, refused, run_main
 from tests.training.test_train_script import run_here, saved, stopped_after
-from tests.training.training_trees import write_static, write_video
-from util.errors import InputError
+from tests.training.training_trees import write_davis_train, write_static
 
 COMMON = ["-b", 2, "--num_workers", 0, "--log_interval", 1, "--device", "cpu", "--seed", 3]
 
@@ -32,11 +31,7 @@ def static_root(tmp_path_factory):
 def fusion_tree(tmp_path_factory, loaded, weights_file):
     """Two videos in the layout of DAVIS, and what generate_fusion makes of them."""
     root = tmp_path_factory.mktemp("fusion")
-    trainval = root / "DAVIS/trainval"
-    for name in ("v1", "v2"):
-        write_video(trainval / "JPEGImages/480p", trainval / "Annotations/480p", name, frames=4, scale=0.4)
-    (trainval / "ImageSets/2017").mkdir(parents=True)
-    (trainval / "ImageSets/2017/train.txt").write_text("v1\nv2\n")
+    write_davis_train(root / "DAVIS/trainval", "v1", "v2", frames=4, scale=0.4)
     out = ["--output", root / "fusion_data/davis/run", "--separation", 3]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scripts.generate_fusion.load_network", lambda *_: loaded)
@@ -76,8 +71,7 @@ def test_batch_norm_of_s2m_is_shared_between_gpus_and_refused_between_cpu_proces
     kinds = {type(module) for module in network.modules()}
     assert nn.SyncBatchNorm in kinds and nn.BatchNorm2d not in kinds
     assert list(network.state_dict()) == list(S2MNetwork().state_dict())
-    with pytest.raises(InputError, match="use one process on a CPU"):
-        s2m_task(settings, on_cpus)
+    assert "use one process on a CPU" in refused(s2m_task, settings, on_cpus)
 
 
 def test_samples_of_both_are_drawn(static_root, fusion_tree, tmp_path, monkeypatch):

@@ -50,11 +50,19 @@ def write_video(
     height, width = round(120 * scale), round(214 * scale)
     for index in range(frames):
         label_map = np.zeros((height, width), np.uint8)
-        for place, label in enumerate(labels):
-            x, y, radius = 60 + 60 * place + 3 * index, 35 + 40 * place, 24
+        for number, label in enumerate(labels):
+            x, y, radius = 60 + 60 * number + 3 * index, 35 + 40 * number, 24
             label_map[disc(height, width, x * scale, y * scale, radius * scale)] = label
         write_jpeg(images / name / f"{index * step:05}.jpg", coloured(label_map))
         write_labels(masks / name / f"{index * step:05}.png", label_map)
+
+
+def write_davis_train(root: Path, *names: str, **options) -> None:
+    """Videos in the layout of DAVIS, listed for training."""
+    for name in names:
+        write_video(root / "JPEGImages/480p", root / "Annotations/480p", name, **options)
+    (root / "ImageSets/2017").mkdir(parents=True)
+    (root / "ImageSets/2017/train.txt").write_text("\n".join(names))
 
 
 def seen_labels(picture) -> np.ndarray:
