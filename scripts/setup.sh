@@ -18,6 +18,9 @@ find_python() {
 if ! cmp -s requirements.txt .venv/requirements.installed; then
     python=$(find_python)
     echo "Setting up .venv from requirements.txt with $("$python" --version) (PyTorch is large: minutes) ..."
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 15))'; then
+        echo "warning: Python 3.14 is the latest version that was tried; some packages may not be available yet." >&2
+    fi
     if ! "$python" -m venv --clear .venv; then
         echo "error: $python cannot make a virtual environment; on Debian and Ubuntu install python3-venv." >&2
         exit 1

@@ -25,7 +25,7 @@ def run_script(main: Callable[[], None]) -> None:
     leave_on_signals()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names can be any bytes
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
+    log_to_stderr()
     try:
         main()
     except InputError as error:
@@ -34,6 +34,11 @@ def run_script(main: Callable[[], None]) -> None:
         sys.exit(f"error: {explain_error(error)}")
     finally:
         die_of_signals()
+
+
+def log_to_stderr() -> None:
+    """Print the log from INFO on to stderr; every process of a program calls this once."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
 
 
 def explain_error(error: OSError) -> str:

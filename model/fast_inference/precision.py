@@ -12,6 +12,7 @@ from model.fast_inference.products import onednn_is_quicker
 from model.fast_inference.trials import Way, choose
 
 SIZE = (480, 854)  # frame size for trials when the frames are not known
+SMALL_SIZE = (240, 427)  # frame size for the trial of convolutions, which can be slow
 
 
 class Probe(nn.Module):
@@ -83,7 +84,7 @@ def uses_winograd(dtype: torch.dtype) -> bool:
     if dtype != torch.bfloat16:
         return dtype == torch.float32
     usual, other = (
-        (name, partial(inference, SIZE, dtype, by_winograd))
+        (name, partial(inference, SMALL_SIZE, dtype, by_winograd))
         for name, by_winograd in (("Winograd", True), ("direct", False))
     )
     return choose("convolutions in bfloat16", usual, other) == usual[0]

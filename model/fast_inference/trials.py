@@ -14,7 +14,8 @@ import torch
 log = logging.getLogger(__name__)
 
 LEAST_GAIN = 1.05  # least speed-up with which the other way is chosen
-ROUNDS = 4  # runs of each way; the fastest one counts
+ROUNDS = 5  # runs of each way; the fastest one after the first counts
+LONG = 1.0  # seconds after which a trial ends, though not before the second run of each way
 
 Way = Callable[[], object]
 NamedWay = tuple[str, Callable[[], Way]]
@@ -57,14 +58,15 @@ def compare(usual: NamedWay, other: NamedWay, least_gain: float) -> Trial:
     with torch.random.fork_rng(devices=[]):  # random numbers of a run must not depend on trials
         ways = [prepare() for _, prepare in (usual, other)]
     seconds: tuple[list[float], list[float]] = ([], [])
-    for way in ways:
-        way()  # the first call sets libraries up
-    for _ in range(ROUNDS):
+    begin = time.perf_counter()
+    for done in range(ROUNDS):
         for way, taken in zip(ways, seconds, strict=True):
             start = time.perf_counter()
             way()
             taken.append(time.perf_counter() - start)
-    least = [min(taken) for taken in seconds]
+        if done > 0 and time.perf_counter() - begin > LONG:
+            break
+    least = [min(taken[1:]) for taken in seconds]  # the first run sets libraries up
     chosen = other[0] if least[0] > least_gain * least[1] else usual[0]
     return Trial((usual[0], least[0]), (other[0], least[1]), chosen)
 
@@ -75,5 +77,5 @@ def choices() -> dict[str, str]:
 
 
 def adopt(choices: Mapping[str, str]) -> None:
-    """Take over the choices of another process."""
+    """Take over the choices of another process or of an earlier run."""
     chosen.update(choices)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.annotator.jobs import sentence_of
 from scripts.annotator.settings import WorkerSettings
-from util.errors import InputError
+from util.errors import InputError, log_to_stderr
 from util.worker_processes import end_with_parent
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def answer_requests(pipe: Connection, settings: WorkerSettings, niceness: int) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the server ends this process
     end_with_parent(signal.SIGKILL)
     os.nice(niceness)
+    log_to_stderr()  # trials are logged
     with suppress(EOFError, ConnectionError):
         networks = _Networks(settings, pipe)
         while True:

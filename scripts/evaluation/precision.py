@@ -1,6 +1,7 @@
 """The precision of a run: chosen once, for all processes and for later runs that continue."""
 
 import argparse
+import logging
 
 import torch
 
@@ -11,6 +12,8 @@ from model.fast_inference.trials import adopt, choices
 from scripts.evaluation.run_record import ADVICE, WAYS
 from util.ranks import Ranks
 from util.settings_record import read_record
+
+log = logging.getLogger(__name__)
 
 
 def precision_of_run(args: argparse.Namespace, ranks: Ranks, video: Video | None = None) -> bool:
@@ -30,6 +33,8 @@ def precision_of_run(args: argparse.Namespace, ranks: Ranks, video: Video | None
     if ranks.is_first:
         overwrite = getattr(args, "overwrite", False)
         record = {} if overwrite else read_record(args.output, ADVICE) or {}
+        for subject, choice in record.get(WAYS, {}).items():
+            log.info("%s: %s, as in the run that this one continues.", subject, choice)
         adopt(record.get(WAYS, {}))
         recorded = record.get("amp") if args.precision == "auto" else None
         amp = _chosen(args.precision, ranks.device, video) if recorded is None else recorded

@@ -38,9 +38,9 @@ MORE_STEPS, MORE_RATE = 200, 0.5  # steps of each further round, and its share o
 GOOD = 0.8  # mean overlap on held-out samples with which a fit is done
 LEAST_GROWTH = 0.01  # smallest growth of the overlap that starts another round
 
-TIMED_STEPS = 10  # key steps after which the number of whole-network steps is estimated
+TIMED_STEPS = 10  # steps after which the number of whole-network steps is estimated
 STEP_COST = 1.4  # time of a whole-network step divided by that of a key step
-FEW_STEPS = 200  # with fewer steps, the quality of a fit depends on the seed
+FEW_STEPS = 300  # with fewer steps, the quality of a fit depends on the seed
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ class Fit:
     show: Callable[[float, str], None]
     start: float = field(default_factory=time.perf_counter)
     drawn: int = 0
+    estimated: bool = False
 
     def passed(self) -> float:
         """Return the seconds since the fit began."""
@@ -165,9 +166,10 @@ class Fit:
             taken = trainer.iteration - first
             by_time = (time.perf_counter() - start) / seconds if seconds > 0 else 1.0
             done = min(1.0, max(by_time, taken / (steps or math.inf)))
-            if keys and taken == TIMED_STEPS:
-                step = STEP_COST * (time.perf_counter() - start) / TIMED_STEPS
-                _warn_of_few_steps((1 - KEY_PART) * self.seconds / step)
+            if taken == TIMED_STEPS and not self.estimated:
+                self.estimated = True
+                share, cost = (1 - KEY_PART, STEP_COST) if keys else (1.0, 1.0)
+                _warn_of_few_steps(share * self.seconds * TIMED_STEPS / cost / (time.perf_counter() - start))
             part = shown[0] + (shown[1] - shown[0]) * done
             self.show(part, f"{'keys, ' * keys}step {trainer.iteration}, loss {loss:.3f}")
 

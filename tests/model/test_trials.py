@@ -62,8 +62,13 @@ def test_bfloat16_uses_direct_convolutions_only_if_quicker(direct, winograd, sec
 
 
 def test_one_slow_call_does_not_decide(seconds):
-    seconds |= {torch.float32: 1.0, torch.bfloat16: [9.0, 5.0, 0.5, 7.0, 6.0]}
+    seconds |= {torch.float32: 0.1, torch.bfloat16: [0.09, 0.5, 0.05, 0.7, 0.6]}
     assert is_reduced("auto", CPU)
+
+
+def test_a_trial_of_slow_ways_ends_after_two_runs(seconds):
+    seconds |= {torch.float32: 1.0, torch.bfloat16: [9.0, 9.0]}  # there is no third run
+    assert not is_reduced("auto", CPU)
 
 
 def test_adopted_choices_need_no_trial(seconds):
