@@ -1,6 +1,6 @@
 """Download the training and evaluation data into the data tree."""
 
-from scripts.downloads.installation import add_fetch_flags, install_all, missing
+from scripts.downloads.installation import add_fetch_flags, find_missing, install_all
 from scripts.downloads.sources import ARCHIVES
 from util.errors import run_script
 from util.flag_types import script_parser
@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=only)
     add_fetch_flags(parser.add_argument)
     args = parser.parse_args()
-    install_all(missing((each for each in ARCHIVES if each.choice in args.only), args.root), args)
+    install_all(find_missing((each for each in ARCHIVES if each.choice in args.only), args.root), args)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataset.davis_test_dataset import SPLITS_2017, davis_2017
-from scripts.evaluation.flags import LATE_OBJECTS_HELP, evaluation_parser, parse_evaluation_args
+from scripts.evaluation.flags import LATE_OBJECTS_HELP, make_evaluation_parser, parse_evaluation_args
 from scripts.evaluation.loop import evaluate
 from util.data_roots import DAVIS_2017
 from util.errors import run_script
@@ -11,7 +11,7 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = evaluation_parser(
+    parser = make_evaluation_parser(
         __doc__, "python eval_davis.py --davis ../DAVIS/2017 --output output/davis17 --score"
     )
     add = parser.add_argument_group("data").add_argument

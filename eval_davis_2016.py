@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataset.davis_test_dataset import davis_2016
-from scripts.evaluation.flags import evaluation_parser, parse_evaluation_args
+from scripts.evaluation.flags import make_evaluation_parser, parse_evaluation_args
 from scripts.evaluation.loop import evaluate
 from util.data_roots import DAVIS_2016
 from util.errors import run_script
@@ -11,7 +11,7 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = evaluation_parser(
+    parser = make_evaluation_parser(
         __doc__, "python eval_davis_2016.py --davis ../DAVIS/2016 --output output/davis16 --score"
     )
     add = parser.add_argument_group("data").add_argument

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataset.yv_test_dataset import youtube_vos
-from scripts.evaluation.flags import evaluation_parser, parse_evaluation_args
+from scripts.evaluation.flags import make_evaluation_parser, parse_evaluation_args
 from scripts.evaluation.loop import evaluate
 from util.data_roots import YOUTUBE
 from util.errors import run_script
@@ -11,7 +11,7 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = evaluation_parser(
+    parser = make_evaluation_parser(
         __doc__, "python eval_youtube.py --yv ../YouTube --output output/youtube --zip output/youtube.zip"
     )
     add = parser.add_argument_group("data").add_argument

@@ -12,7 +12,7 @@ from model.resnet import imagenet_state_dict
 from scripts.one_shot.from_scratch import initialise_from_scratch
 from model.training.losses import PROPAGATION_BOOTSTRAP
 from model.training.propagation_forward import PropagationForward
-from scripts.training.pictures import image_grid
+from scripts.training.pictures import draw_image_grid
 from scripts.training.loop import Task, run_training
 from util.errors import run_script
 from util.hyper_para import parse_training_settings
@@ -51,7 +51,7 @@ def propagation_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         initialise=lambda: initialise(network, dataset),
         load=lambda path: load_weights(network, path),
         bootstrap=PROPAGATION_BOOTSTRAP,
-        picture=image_grid,
+        picture=draw_image_grid,
         begin_epoch=lambda epoch, epochs: dataset.set_max_jump(max_jump_at(stage, epoch, epochs)),
     )
 

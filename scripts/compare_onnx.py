@@ -12,7 +12,7 @@ import torch
 from dataset.video import Frame
 from dataset.video_dataset import open_user_video
 from model import InferenceCore, load_network
-from scripts.benchmark.timing import alternately, machine
+from scripts.benchmark.timing import describe_machine, time_alternately
 from scripts.onnx_runtime.engine import Engine, Graphs
 from util.errors import InputError, run_script
 from util.files import sha256
@@ -68,8 +68,8 @@ def compare(args: argparse.Namespace) -> None:
             same.append((labels == expected).float().mean().item())
             differences.append((probs["onnx"] - probs["torch"]).abs().max().item())
 
-    print(machine())
-    timing = alternately(by_onnxruntime, by_pytorch, compared())
+    print(describe_machine())
+    timing = time_alternately(by_onnxruntime, by_pytorch, compared())
     if not timing.ours:
         raise InputError(f"{args.input} has one frame from its first mask on: give more.")
     height, width = core.size or (0, 0)

@@ -12,9 +12,9 @@ from typing import Any
 
 import requests
 
-from scripts.downloads.installation import add_fetch_flags, install_all, missing
+from scripts.downloads.installation import add_fetch_flags, find_missing, install_all
 from scripts.downloads.sources import BL30K, RemoteFile
-from scripts.downloads.transfer import by_hand
+from scripts.downloads.transfer import advise_browser
 from util.errors import InputError, run_script
 from util.flag_types import script_parser
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--segments", nargs="+", choices=names, default=names, metavar="NAME", help=which)
     add_fetch_flags(parser.add_argument)
     args = parser.parse_args()
-    segments = missing((BL30K[name] for name in args.segments), args.root)
+    segments = find_missing((BL30K[name] for name in args.segments), args.root)
     if not args.mirror:
         segments = with_addresses(segments, args.downloads or args.root / "downloads")
     install_all(segments, args)
@@ -55,7 +55,7 @@ def with_addresses(archives: Sequence[RemoteFile], downloads: Path) -> list[Remo
     except (requests.RequestException, ValueError, StopIteration) as error:
         raise InputError(
             "the Illinois Data Bank did not tell where the segments are: "
-            f"{by_hand(wanted[0], downloads / wanted[0].name)}"
+            f"{advise_browser(wanted[0], downloads / wanted[0].name)}"
         ) from error
     return [
         replace(each, url=ADDRESS.format(identifiers[each.name])) if each in wanted else each

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dataset.presets import PRESETS, Preset
 from dataset.video_folders import Given, Protocol, folder_videos
-from scripts.evaluation.flags import ANY_VIDEO_MEMORY_FRAMES, evaluation_parser, parse_evaluation_args
+from scripts.evaluation.flags import ANY_VIDEO_MEMORY_FRAMES, make_evaluation_parser, parse_evaluation_args
 from scripts.evaluation.loop import evaluate
 from util.errors import InputError, run_script
 from util.files import sha256
@@ -21,7 +21,7 @@ OWN_VIDEOS = Preset(Path(), {}, Protocol(Given.FIRST, short_side=480), ANY_VIDEO
 def main() -> None:
     """Parse the flags and evaluate."""
     example = "python -m scripts.eval_videos --preset mose --root ../MOSE --output output/mose"
-    parser = evaluation_parser(__doc__, example, memory_frames=None)
+    parser = make_evaluation_parser(__doc__, example, memory_frames=None)
     add_data_flags(parser)
     args = parse_evaluation_args(parser)
     preset = OWN_VIDEOS if args.preset is None else PRESETS[args.preset]

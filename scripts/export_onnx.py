@@ -17,7 +17,7 @@ from dataset.image_io import MEAN, STD
 from model.checkpoint import read_fusion, read_network, read_s2m
 from model.fast_inference.preparation import fold_batch_norm
 from scripts.evaluation.flags import add_kernel_flags, add_top_k_flags
-from scripts.onnx_export.graphs import STRIDE, fusion_graph, propagation_graphs, s2m_graph, write_graph
+from scripts.onnx_export.graphs import STRIDE, make_fusion_graph, make_graphs, make_s2m_graph, write_graph
 from util.data_roots import WEIGHTS
 from util.errors import InputError, run_script
 from util.files import atomic_path, sha256
@@ -59,10 +59,10 @@ def export(args: argparse.Namespace) -> None:
     }
     if args.which == "propagation":
         top_k, km_sigma = None if args.no_top else args.top_k, args.km_sigma if args.use_km else None
-        graphs = propagation_graphs(network, top_k, km_sigma)
+        graphs = make_graphs(network, top_k, km_sigma)
         metadata |= {"top_k": str(top_k), "km_sigma": str(km_sigma)}
     else:
-        graphs = [s2m_graph(network) if args.which == "s2m" else fusion_graph(network)]
+        graphs = [make_s2m_graph(network) if args.which == "s2m" else make_fusion_graph(network)]
     paths = [args.output / f"{graph.name}.onnx" for graph in graphs]
     if existing := [path for path in paths if path.exists()]:
         raise InputError(f"{existing[0]} exists: remove it, or give another folder as --output.")

@@ -20,7 +20,7 @@ from model.checkpoint import load_weights, save_checkpoint
 from model.fast_inference.precision import is_reduced
 from model.training.propagation_forward import PropagationForward
 from scripts.one_shot.forwards import RememberedForward
-from scripts.one_shot.held_out import held_out_scores, verdict
+from scripts.one_shot.held_out import describe_fit, score_held_out
 from scripts.one_shot.training import FIRST_STEPS, KEY_PART, Fit
 from util.device import add_device_flags, add_precision_flags, set_up_device
 from util.errors import InputError, run_script
@@ -68,7 +68,7 @@ def fit(args: argparse.Namespace) -> None:
     amp = is_reduced(args.precision, ranks.device, (args.crop_size, args.crop_size), training=True)
 
     def scores() -> dict[int, float]:
-        return held_out_scores(PropagationForward(network, amp), dataset, ranks)
+        return score_held_out(PropagationForward(network, amp), dataset, ranks)
 
     until_good = args.minutes is None and args.iterations is None
     steps = FIRST_STEPS if until_good else args.iterations
@@ -92,7 +92,7 @@ def fit(args: argparse.Namespace) -> None:
         f"One-shot fit to {len(frames)} annotated frames of {args.frames}: {taken} steps{before} in "
         f"{passed:.1f} minutes, for this video alone, at --size {args.size}{best}: {args.output}"
     )
-    print(verdict(scores(), dataset.objects))
+    print(describe_fit(scores(), dataset.objects))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from dataset.masks.writer import write_mask
 from dataset.video_folders import read_names
 from model import InferenceCore, PropagationNetwork, load_network
 from scripts.evaluation.flags import add_network_flags
-from scripts.evaluation.precision import precision_of_run
+from scripts.evaluation.precision import choose_precision
 from util.data_roots import DAVIS_2017, DEFAULT_ROOTS
 from util.device import add_precision_flags, set_up_device
 from util.errors import InputError, run_script
@@ -90,7 +90,7 @@ def generate(args: argparse.Namespace) -> None:
     reach = args.range or (BL_RANGE if args.davis_root is None else None)
     device = set_up_device(args.device, args.no_tf32)
     with join_ranks(device, for_training=False) as ranks, ExitStack() as alone:
-        amp = precision_of_run(args, ranks)
+        amp = choose_precision(args, ranks)
         if ranks.is_first:
             alone.enter_context(lock_folder(args.output, "generator"))
             settings = {

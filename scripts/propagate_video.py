@@ -16,11 +16,11 @@ from scripts.evaluation.flags import (
     add_engine_flags,
     add_overwrite_flag,
     add_prompt_flags,
-    engine_options,
+    read_engine_options,
 )
 from scripts.evaluation.loop import evaluate_video
 from scripts.evaluation.overlays import write_contact_sheet, write_overlay
-from scripts.evaluation.precision import precision_of_run
+from scripts.evaluation.precision import choose_precision
 from scripts.evaluation.run_record import OWN_FOLDER, Run, begin_run
 from util.device import set_up_device
 from util.errors import InputError, run_script
@@ -71,7 +71,7 @@ def propagate(args: argparse.Namespace) -> None:
     video = open_user_video(args.input, args.masks, short_side=args.size, **chosen)
     video.forward.check_apart(args.output)
     device = set_up_device(args.device, args.no_tf32)
-    amp = precision_of_run(args, Ranks(device), video.forward)
+    amp = choose_precision(args, Ranks(device), video.forward)
     network = load_network(args.model, device, amp)
     with lock_folder(args.output, "run"):
         begin_run(run_of(args, video, amp), args.overwrite)
@@ -106,7 +106,7 @@ def run_of(args: argparse.Namespace, video: UserVideo, amp: bool) -> Run:
         "range": f"{len(names)} frames, {names[0]} to {names[-1]}",
         "size": args.size,
         "backward": args.backward,
-        **engine_options(args),
+        **read_engine_options(args),
         "amp": amp,
         "model": sha256(args.model),
         "frame set": frames_fingerprint(video.frames),
@@ -121,7 +121,7 @@ def run_of(args: argparse.Namespace, video: UserVideo, amp: bool) -> Run:
 
 def write_results(args: argparse.Namespace, video: UserVideo, network: PropagationNetwork) -> None:
     """Propagate, and write the masks and the files of other flags."""
-    options, probs = engine_options(args), args.save_probs
+    options, probs = read_engine_options(args), args.save_probs
     frames = len(video.forward) + (0 if video.backward is None else len(video.backward))
     with FrameProgress(frames) as progress:
         seconds = evaluate_video(video.forward, network, options, args.output, progress, probs)

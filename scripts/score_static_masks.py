@@ -15,7 +15,7 @@ from dataset.masks.writer import write_mask
 from dataset.video import Video
 from dataset.video_checks import check_video
 from scripts.evaluation.flags import LATE_OBJECTS_HELP, add_overwrite_flag
-from scripts.evaluation.run_record import Run, begin_run, benchmark_settings
+from scripts.evaluation.run_record import Run, begin_run, collect_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from util.errors import run_script
 from util.flag_types import YEAR_HELP, script_parser
@@ -43,7 +43,7 @@ def main() -> None:
         check_video(video, scored=True)
         video.check_apart(args.output / video.name)
     protocol = {"year": args.year, "split": args.split, "late_objects": args.late_objects}
-    settings = benchmark_settings("score_static_masks", args.davis, videos, protocol)
+    settings = collect_settings("score_static_masks", args.davis, videos, protocol)
     files = [args.output / video.name / f"{name}.png" for video in videos for name in video.frames.names]
     with lock_folder(args.output, "run"):
         begin_run(Run(args.output, settings, [*files, args.output / TABLE]), args.overwrite)

@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from dataset.training.interactive_sets import fusion_training_set, s2m_training_set
 from dataset.training.sets import stage_dataset
 from scripts.training.loop import TrainingData
-from scripts.training.pictures import fusion_grid, image_grid, s2m_grid
+from scripts.training.pictures import draw_fusion_grid, draw_image_grid, draw_s2m_grid
 from util.data_roots import DEFAULT_ROOTS, add_root_flags
 from util.errors import run_script
 from util.files import atomic_path
@@ -60,7 +60,7 @@ def drawn(args: argparse.Namespace) -> NDArray[np.uint8]:
     for epoch, index in enumerate(np.random.default_rng(args.seed).integers(len(dataset), size=args.samples)):
         dataset.set_epoch(epoch)  # so that what is chosen twice differs
         samples.append(dataset[int(index)])
-    draw = s2m_grid if args.s2m else fusion_grid if args.fusion is not None else image_grid
+    draw = draw_s2m_grid if args.s2m else draw_fusion_grid if args.fusion is not None else draw_image_grid
     return draw(default_collate(samples))
 
 

@@ -9,7 +9,7 @@ from model.checkpoint import load_weights
 from model.training.fusion_forward import FrozenAttention, FusionForward
 from model.training.losses import Bootstrap
 from scripts.training.loop import Task, run_training
-from scripts.training.pictures import fusion_grid
+from scripts.training.pictures import draw_fusion_grid
 from util.data_roots import WEIGHTS, add_root_flags
 from util.errors import run_script
 from util.flag_types import add_alias, script_parser
@@ -51,7 +51,7 @@ def fusion_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         initialise=lambda: None,  # PyTorch's initialisation
         load=lambda path: load_weights(network, path),
         bootstrap=Bootstrap(HARDEST_FROM * settings.iterations, HARDEST_TO * settings.iterations),
-        picture=fusion_grid,
+        picture=draw_fusion_grid,
     )
 
 

@@ -13,7 +13,7 @@ from model.training.losses import Bootstrap
 from model.training.s2m_forward import S2MForward
 from model.training.s2m_start import start_from_deeplab
 from scripts.training.loop import Task, run_training
-from scripts.training.pictures import s2m_grid
+from scripts.training.pictures import draw_s2m_grid
 from util.data_roots import add_root_flags
 from util.errors import InputError, run_script
 from util.flag_types import script_parser
@@ -56,7 +56,7 @@ def s2m_task(settings: argparse.Namespace, ranks: Ranks) -> Task:
         initialise=lambda: initialise(network, settings.load_deeplab),
         load=lambda path: load_weights(network, path),
         bootstrap=BOOTSTRAP,
-        picture=s2m_grid,
+        picture=draw_s2m_grid,
     )
 
 

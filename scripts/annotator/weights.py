@@ -102,7 +102,7 @@ def _overlaps(said: str, names: Mapping[int, str]) -> list[dict[str, Any]]:
     """Return the objects in the verdict of a fit, the worst first.
 
     Args:
-        said: output of the fit, see `one_shot.held_out.verdict`.
+        said: output of the fit, see `one_shot.held_out.describe_fit`.
         names: the objects' names by label.
 
     Returns:

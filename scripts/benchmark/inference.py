@@ -15,8 +15,8 @@ from dataset.masks.readers import read_label_map
 from dataset.video_files.frame_source import open_source
 from model import InferenceCore, load_network
 from model.checkpoint import read_network
-from scripts.benchmark.plain_propagation import PlainCore, plain_read
-from scripts.benchmark.timing import Report, Timing, alternately, compare, tf32
+from scripts.benchmark.plain_propagation import PlainCore, read_plainly
+from scripts.benchmark.timing import Report, Timing, compare, tf32, time_alternately
 from util.device import AMP_HELP, add_device_flag, add_device_flags, set_up_device
 from util.errors import InputError
 from util.flag_types import add_shared, help_texts, positive_int
@@ -130,7 +130,15 @@ def run_read(args: argparse.Namespace, report: Report) -> None:
 def time_read(
     frames: int, grid: Sequence[int], top_k: int, turns: int, device: torch.device = CPU
 ) -> tuple[Timing, float]:
-    """Time our read and the plain one on the same random memory; also return their largest difference."""
+    """Time our read and the plain one on the same random memory; also return their largest difference.
+
+    Args:
+        frames: number of remembered frames.
+        grid: height and width of a frame in 16-pixel cells.
+        top_k: number of memory positions per query.
+        turns: number of timed reads.
+        device: device that computes.
+    """
     from model.fast_inference.top_k_read import fastest_read  # imports Numba
 
     torch.manual_seed(0)
@@ -149,7 +157,7 @@ def time_read(
         return finished(fastest_read(key, value, query, width=grid[1], top_k=top_k))
 
     def plain(_: int) -> Tensor:
-        return finished(plain_read(keys, values, queries, top_k))
+        return finished(read_plainly(keys, values, queries, top_k))
 
     difference = (ours(0)[0].T - plain(0)).abs().max().item()
-    return alternately(ours, plain, itertools.repeat(0, turns + 1)), difference
+    return time_alternately(ours, plain, itertools.repeat(0, turns + 1)), difference

@@ -13,7 +13,7 @@ from model import InteractiveCore, load_network
 from model.checkpoint import read_network
 from scripts.benchmark.inference import VIDEO_EXAMPLE, add_video_flags, split_into
 from scripts.benchmark.plain_interactive import PlainInteractive
-from scripts.benchmark.timing import Report, alternately, tf32
+from scripts.benchmark.timing import Report, tf32, time_alternately
 from util.device import AMP_HELP, add_device_flags, set_up_device
 from util.errors import InputError
 from util.flag_types import help_texts, positive_int
@@ -90,7 +90,7 @@ def compare_rounds(
         return do
 
     frames = len(core.frames) if index == 0 else len(core.frames) - 1  # the first frame keeps its mask
-    timing = alternately(step(0), step(1), range(frames))
+    timing = time_alternately(step(0), step(1), range(frames))
     next(steps[0], None)  # the round ends
     next(steps[1], None)
     assert done[0] == done[1]

@@ -18,7 +18,7 @@ from model.network import PropagationNetwork
 from model.padding import pad, padding_for, unpad
 
 
-def plain_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, top_k: int) -> Tensor:
+def read_plainly(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, top_k: int) -> Tensor:
     """Read the memory of one object, `512 x HW`.
 
     Args:
@@ -35,7 +35,7 @@ def plain_read(memory_key: Tensor, memory_value: Tensor, query_key: Tensor, top_
     return memory_value @ affinity
 
 
-def plain_decode(
+def decode_plainly(
     decoder: Decoder, readout: Tensor, query_value: Tensor, skip_8: Tensor, skip_4: Tensor
 ) -> Tensor:
     """Return mask logits `B x 1 x 16h x 16w` of one object of each frame.
@@ -119,7 +119,7 @@ class PlainCore:
         query_key, *frame_part = query
         logits = []
         for key, value in zip(keys, values, strict=True):
-            readout = plain_read(key, value, query_key[0].flatten(1), self.top_k)
+            readout = read_plainly(key, value, query_key[0].flatten(1), self.top_k)
             readout = readout.view(1, -1, *query_key.shape[-2:])
-            logits.append(plain_decode(self.network.decoder, readout, *frame_part))
+            logits.append(decode_plainly(self.network.decoder, readout, *frame_part))
         return aggregate(torch.cat(logits)[:, 0].sigmoid())

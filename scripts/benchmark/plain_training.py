@@ -15,7 +15,7 @@ from torch import Tensor
 from model.aggregation import aggregate_logits
 from model.network import PropagationNetwork
 from model.training.trainer import WEIGHT_DECAY
-from scripts.benchmark.plain_propagation import plain_decode
+from scripts.benchmark.plain_propagation import decode_plainly
 
 
 class PlainTrainer:
@@ -69,6 +69,6 @@ class PlainTrainer:
             affinity = key.transpose(1, 2) @ query_key.flatten(2) / math.sqrt(key.shape[1])  # B x N x hw
             readout = (value @ affinity.softmax(dim=1)).view_as(query_value)
             skips = decoder.up_16_8.skip(f8), decoder.up_8_4.skip(f4)
-            prob = plain_decode(decoder, readout, query_value, *skips).sigmoid()[:, 0]
+            prob = decode_plainly(decoder, readout, query_value, *skips).sigmoid()[:, 0]
             probs.append(prob * selector[:, own, None, None])
         return aggregate_logits(torch.stack(probs, dim=1), dim=1)

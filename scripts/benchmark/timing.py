@@ -39,7 +39,7 @@ class Report:
     """Prints measurements as they are made, and keeps them for a table."""
 
     def __init__(self) -> None:
-        self.machine = machine()
+        self.machine = describe_machine()
         self.rows = ["| what | ours | plain | times as fast | |", "|---|---|---|---|---|"]
         print(self.machine)
         print(f"{'':<34} {'ours':>9} {'plain':>9} {'ratio':>6}")
@@ -87,7 +87,7 @@ def compare(
     ours, plain = (start() for start in starts)
     our_results: list[Result] = []
     plain_results: list[Result] = []
-    timing = alternately(
+    timing = time_alternately(
         lambda item: our_results.append(ours(item)), lambda item: plain_results.append(plain(item)), items
     )
     report.timing(name, timing, unit, scale)
@@ -96,7 +96,7 @@ def compare(
     return list(zip(our_results, plain_results, strict=True))
 
 
-def alternately(
+def time_alternately(
     ours: Callable[[Item], object], plain: Callable[[Item], object], items: Iterable[Item]
 ) -> Timing:
     """Time both functions on each item, in changing order, so that a busy machine slows both.
@@ -138,7 +138,7 @@ def peak_gpu_memory(
     return torch.cuda.max_memory_allocated(device)
 
 
-def machine() -> str:
+def describe_machine() -> str:
     """Describe the GPU, the processor, the system and the versions of the packages that matter."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []

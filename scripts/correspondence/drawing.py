@@ -24,7 +24,7 @@ HEAT_OPACITY = 0.85
 BACKDROP = 0.45  # opacity of the target behind its heat map
 
 
-def with_heat(picture: Picture, heat: NDArray[np.float32], padding: Padding) -> Picture:
+def draw_heat(picture: Picture, heat: NDArray[np.float32], padding: Padding) -> Picture:
     """Draw a heat map over a picture, which is darkened.
 
     Args:
@@ -45,7 +45,7 @@ def with_heat(picture: Picture, heat: NDArray[np.float32], padding: Padding) -> 
     return (backdrop + (colours - backdrop.astype(np.float32)) * opacity).astype(np.uint8)
 
 
-def with_region(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
+def draw_region(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
     """Tint and outline a region `H x W`."""
     covered = mask.astype(np.uint8)
     tint = np.full_like(picture, REGION)
@@ -54,7 +54,7 @@ def with_region(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
     return cv2.drawContours(result, contours, -1, LIGHT, _unit(picture), cv2.LINE_AA)
 
 
-def with_points(picture: Picture, points: Sequence[Point]) -> Picture:
+def draw_points(picture: Picture, points: Sequence[Point]) -> Picture:
     """Mark positions with rings, numbered when there are several."""
     result, unit = picture.copy(), _unit(picture)
     for number, (x, y) in enumerate(points, start=1):
@@ -70,7 +70,7 @@ def with_points(picture: Picture, points: Sequence[Point]) -> Picture:
     return result
 
 
-def side_by_side(left: Picture, right: Picture) -> Picture:
+def join_views(left: Picture, right: Picture) -> Picture:
     """Return two views in one picture."""
     height = max(left.shape[0], right.shape[0])
     views = [

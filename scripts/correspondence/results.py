@@ -13,7 +13,7 @@ from PIL import Image
 from dataset.image_io import read_image
 from model.correspondence import Correspondence, Match, find_best_match
 from model.padding import padding_for
-from scripts.correspondence.drawing import Picture, Point, side_by_side, with_heat, with_points, with_region
+from scripts.correspondence.drawing import Picture, Point, draw_heat, draw_points, draw_region, join_views
 from util.files import atomic_path
 
 
@@ -66,19 +66,19 @@ def look_up(correspondence: Correspondence, selection: Selection, temperature: f
     return Answer((maps / tops).amax(dim=0).cpu().numpy(), matches)
 
 
-def source_view(source: Shown, selection: Selection) -> Picture:
+def draw_source(source: Shown, selection: Selection) -> Picture:
     """Draw the source with the selection on it."""
     if selection.region is not None:
-        return with_region(source.picture, selection.region)
-    return with_points(source.picture, selection.points)
+        return draw_region(source.picture, selection.region)
+    return draw_points(source.picture, selection.points)
 
 
-def target_view(target: Shown, answer: Answer | None) -> Picture:
+def draw_target(target: Shown, answer: Answer | None) -> Picture:
     """Draw the target with the heat map of the answer and the best matches on it."""
     if answer is None:
         return target.picture
-    view = with_heat(target.picture, answer.heat, padding_for(*target.size))
-    return with_points(view, [(match.x, match.y) for match in answer.matches])
+    view = draw_heat(target.picture, answer.heat, padding_for(*target.size))
+    return draw_points(view, [(match.x, match.y) for match in answer.matches])
 
 
 def write_results(
@@ -89,7 +89,16 @@ def write_results(
     answer: Answer | None,
     temperature: float,
 ) -> None:
-    """Write both views as `stem.png`, side by side, and the matches as `stem.json`, in pixels."""
+    """Write both views as `stem.png`, side by side, and the matches as `stem.json`, in pixels.
+
+    Args:
+        stem: path of both files without their endings.
+        source: source picture.
+        target: target picture.
+        selection: points or region of the source.
+        answer: heat map and best matches; None before a selection.
+        temperature: temperature of the softmax, for the record.
+    """
     asked: list[dict[str, Any]] = [{"source": [round(x, 2), round(y, 2)]} for x, y in selection.points]
     if selection.region is not None:
         asked = [{"region_pixels": int(np.count_nonzero(selection.region))}]
@@ -104,7 +113,7 @@ def write_results(
             for question, match in zip(asked, answer.matches if answer else (), strict=answer is not None)
         ],
     }
-    views = side_by_side(source_view(source, selection), target_view(target, answer))
+    views = join_views(draw_source(source, selection), draw_target(target, answer))
     picture, matches = (stem.parent / f"{stem.name}{suffix}" for suffix in (".png", ".json"))
     with atomic_path(picture) as temporary:
         Image.fromarray(views).save(temporary)

@@ -15,10 +15,10 @@ from model.network import PropagationNetwork
 from scripts.correspondence.results import (
     Answer,
     Selection,
+    draw_source,
+    draw_target,
     look_up,
     read_shown,
-    source_view,
-    target_view,
     write_results,
 )
 from util.errors import InputError
@@ -198,10 +198,10 @@ class CorrespondenceGui:
         hint = self.message or f"{'paint a region' if self.painting else 'click a point'}, h: help"
         scores = "".join(f", ({m.x:.0f}, {m.y:.0f}) {m.score:.2g}" for m in answer.matches) if answer else ""
         for name, view, title in (
-            (SOURCE, source_view(source, self.selection), f"{SOURCE} {source.path.name}: {hint}"),
+            (SOURCE, draw_source(source, self.selection), f"{SOURCE} {source.path.name}: {hint}"),
             (
                 TARGET,
-                target_view(target, answer),
+                draw_target(target, answer),
                 f"{TARGET} {target.path.name}: temperature {self.temperature:g}{scores}",
             ),
         ):

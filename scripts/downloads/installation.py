@@ -30,7 +30,7 @@ def add_fetch_flags(add: Callable[..., object]) -> None:
     add("--yes", action="store_true", help="agree to the terms without being asked")
 
 
-def missing(archives: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
+def find_missing(archives: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
     """Return the archives whose content is not in the data tree."""
     return [
         each for each in archives if not _has(root / each.target, [each.mark] if each.mark else each.contains)

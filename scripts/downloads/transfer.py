@@ -49,7 +49,7 @@ def download(file: RemoteFile, path: Path, retries: int = 5, timeout: float = 60
     except FileURLRetrievalError as error:
         raise InputError(
             f"Google Drive shows a page instead of {file.name} (its quota, when too many people downloaded "
-            f"it in the last 24 hours): run the same command again tomorrow, or {by_hand(file, path)}"
+            f"it in the last 24 hours): run the same command again tomorrow, or {advise_browser(file, path)}"
         ) from error
     except (DownloadError, RequestException) as error:
         if "byte range" in str(error):  # the server cannot continue this file: start again next time
@@ -57,11 +57,11 @@ def download(file: RemoteFile, path: Path, retries: int = 5, timeout: float = 60
                 part.unlink()
         raise InputError(
             f"{file.name} could not be fetched from {file.url} ({error}): check the connection and run the "
-            f"same command again, which continues where it was, or {by_hand(file, path)}"
+            f"same command again, which continues where it was, or {advise_browser(file, path)}"
         ) from error
 
 
-def by_hand(file: RemoteFile, path: Path) -> str:
+def advise_browser(file: RemoteFile, path: Path) -> str:
     """Return instructions to download a file with a browser."""
     return f"open {file.page} in a browser, save the file as {path}, and run the same command again."
 

@@ -59,7 +59,7 @@ def add_core_flags(add: Add, memory_frames: int | None = 0, precision: str = "fl
     add_precision_flags(add, precision)
 
 
-def core_options(args: argparse.Namespace) -> dict[str, Any]:
+def read_core_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of an engine for the flags of `add_core_flags`."""
     return {
         "top_k": None if args.no_top else args.top_k,
@@ -80,10 +80,10 @@ def add_engine_flags(
     add("--half_memory", action="store_true", help="store the memory in half precision, in half the space")
 
 
-def engine_options(args: argparse.Namespace) -> dict[str, Any]:
+def read_engine_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of `InferenceCore` for the flags."""
     return {
-        **core_options(args),
+        **read_core_options(args),
         "km_sigma": args.km_sigma if args.use_km else None,
         "half_memory": args.half_memory,
     }
@@ -94,7 +94,7 @@ def add_overwrite_flag(add: Add) -> None:
     add("--overwrite", action="store_true", help="remove the results of the earlier run in --output first")
 
 
-def evaluation_parser(
+def make_evaluation_parser(
     description: str | None, example: str, memory_frames: int | None = 0
 ) -> argparse.ArgumentParser:
     """Return a parser with the flags of the evaluation scripts; see `script_parser` and `add_core_flags`."""

@@ -24,11 +24,11 @@ from dataset.video import Frame, Video
 from dataset.video_checks import check_video
 from dataset.video_files.frame_source import Selection
 from model import InferenceCore, PropagationNetwork, load_network
-from scripts.evaluation.flags import engine_options
+from scripts.evaluation.flags import read_engine_options
 from scripts.evaluation.mirrored import MirroredPair
 from scripts.evaluation.overlays import write_contact_sheet, write_overlay
-from scripts.evaluation.precision import precision_of_run
-from scripts.evaluation.run_record import Run, begin_run, benchmark_settings
+from scripts.evaluation.precision import choose_precision
+from scripts.evaluation.run_record import Run, begin_run, collect_settings
 from scripts.evaluation.scores import TABLE, report, score_video
 from util.background import BackgroundWriter
 from util.device import set_up_device
@@ -84,14 +84,14 @@ def evaluate(
 
     Args:
         videos: all videos, in the order of the benchmark.
-        args: parsed flags of `evaluation_parser`.
+        args: parsed flags of `make_evaluation_parser`.
         script: name of the benchmark's script.
         data: root of the benchmark's data.
         zip_folder: folder around the videos in the archive of --zip; empty for none.
         about: message to log at the start.
         protocol: other settings that change the masks; they are recorded in the output folder.
     """
-    options = engine_options(args)
+    options = read_engine_options(args)
     whole_videos = videos
     if args.max_frames is not None:
         videos = [first_frames(video, args.max_frames) for video in videos]
@@ -101,7 +101,7 @@ def evaluate(
             if about:
                 log.info("%s", about)
             check_input(videos, args)
-        amp = precision_of_run(args, ranks, videos[0])
+        amp = choose_precision(args, ranks, videos[0])
         network = load_network(args.model, ranks.device, amp)
         if ranks.is_first:
             alone.enter_context(lock_folder(args.output, "evaluation"))
@@ -112,7 +112,7 @@ def evaluate(
                 "amp": amp,
                 "model": sha256(args.model),
             }
-            settings = benchmark_settings(script, data, videos, {**protocol, **options, **flags})
+            settings = collect_settings(script, data, videos, {**protocol, **options, **flags})
             begin_run(Run(args.output, settings, files_of_run(whole_videos, args)), args.overwrite)
 
         unfinished = [i for i, video in enumerate(videos) if not is_finished(video, args.output)]

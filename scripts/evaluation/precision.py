@@ -16,7 +16,7 @@ from util.settings_record import read_record
 log = logging.getLogger(__name__)
 
 
-def precision_of_run(args: argparse.Namespace, ranks: Ranks, video: Video | None = None) -> bool:
+def choose_precision(args: argparse.Namespace, ranks: Ranks, video: Video | None = None) -> bool:
     """Return whether a run computes in reduced precision; each process must call this.
 
     A run that continues keeps the recorded choices, even if trials would choose otherwise now.

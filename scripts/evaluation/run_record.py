@@ -36,7 +36,7 @@ class Run:
     masks: str = OF_VIDEOS  # pattern of the masks in `output`
 
 
-def benchmark_settings(
+def collect_settings(
     script: str, data: Path, videos: Sequence[Video], others: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the settings that determine a benchmark's results, in the order in which they are compared."""

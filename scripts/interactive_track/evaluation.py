@@ -7,8 +7,8 @@ from typing import Any
 
 from dataset.image_io import image_size
 from dataset.masks.writer import write_mask
-from scripts.evaluation.flags import core_options
-from scripts.evaluation.precision import precision_of_run
+from scripts.evaluation.flags import read_core_options
+from scripts.evaluation.precision import choose_precision
 from scripts.interactive_track.curve import write_curve
 from scripts.interactive_track.method import InteractiveMethod, Networks
 from scripts.interactive_track.report import SampleKey
@@ -30,7 +30,7 @@ def evaluate(args: argparse.Namespace) -> None:
     Under torchrun the processes share the samples; each has its own clock.
     """
     with join_ranks(set_up_device(args.device, args.no_tf32), for_training=False) as ranks:
-        args.amp = precision_of_run(args, ranks)
+        args.amp = choose_precision(args, ranks)
         session = open_session(args)
         networks = Networks(args, ranks.device, told=ranks.is_first)
         unfinished = [key for key in session.keys if not is_done(session, key, args)]
@@ -86,7 +86,7 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
         if path is not None and not path.is_file():
             raise InputError(f"there are no weights at {path}: give --{name} a file of them.")
         digests[name] = None if path is None else sha256(path)
-    return {**digests, **core_options(args), "amp": args.amp, "policy": args.policy}
+    return {**digests, **read_core_options(args), "amp": args.amp, "policy": args.policy}
 
 
 def is_done(session: DavisInteractiveSession, key: SampleKey, args: argparse.Namespace) -> bool:

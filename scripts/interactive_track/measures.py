@@ -9,7 +9,7 @@ from vos_benchmark.evaluator import Evaluator
 METRICS = ("J", "F", "J_AND_F")
 
 
-def chosen(scores: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
+def choose_metric(scores: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
     """Return one of `METRICS` from scores `... x 2` of J and F."""
     return scores.mean(axis=-1) if metric == "J_AND_F" else scores[..., METRICS.index(metric)]
 

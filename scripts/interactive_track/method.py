@@ -17,7 +17,7 @@ from dataset.video_files.frame_source import FrameSource, PictureFiles
 from model import InteractiveCore, load_fusion, load_network, load_s2m
 from model.interactive.grab_cut import GrabCutSegmenter
 from model.interactive.scribble_to_mask import S2MSegmenter, ScribbleSegmenter
-from scripts.evaluation.flags import core_options
+from scripts.evaluation.flags import read_core_options
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class InteractiveMethod:
             NormalisedFrames(self.frames),
             self.labels,
             networks.fusion,
-            **core_options(args),
+            **read_core_options(args),
         )
         self.policy = POLICIES[args.policy]
         self.last = args.interactions

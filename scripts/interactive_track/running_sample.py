@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dataset.interactive.davis_interactive import TrackSequence
 from dataset.interactive.scribble_robot import Scribble, robot_scribbles
-from scripts.interactive_track.measures import chosen, score_video
+from scripts.interactive_track.measures import choose_metric, score_video
 from scripts.interactive_track.report import Interaction, SampleReport
 from util.errors import InputError
 
@@ -67,7 +67,7 @@ class RunningSample:
 
         The label maps are `T x H x W`, their J and F `T x K x 2`.
         """
-        quality = chosen(scores, self.metric).mean(axis=1)
+        quality = choose_metric(scores, self.metric).mean(axis=1)
         fresh = [frame for frame in candidates if frame not in self.used] or candidates
         self.frame = min(fresh, key=lambda frame: (quality[frame], frame))
         self.used.add(self.frame)
@@ -76,7 +76,7 @@ class RunningSample:
         self.lines.append([lines if frame == self.frame else [] for frame in range(len(self.truth))])
 
 
-def checked_masks(masks: ArrayLike, sequence: TrackSequence) -> NDArray[np.uint8]:
+def validate_masks(masks: ArrayLike, sequence: TrackSequence) -> NDArray[np.uint8]:
     """Return submitted label maps `T x H x W`; raise InputError for another shape or unknown labels."""
     shape = (len(sequence), *sequence.size)
     labels = np.asarray(masks)
@@ -94,7 +94,7 @@ def checked_masks(masks: ArrayLike, sequence: TrackSequence) -> NDArray[np.uint8
     return labels.astype(np.uint8)
 
 
-def checked_candidates(candidates: Sequence[int] | None, frames: int) -> Sequence[int]:
+def validate_candidates(candidates: Sequence[int] | None, frames: int) -> Sequence[int]:
     """Return the frames that the robot may choose from; raise InputError when one is not valid."""
     if candidates is None:
         return range(frames)

@@ -25,8 +25,8 @@ from scripts.interactive_track.report import (
 from scripts.interactive_track.running_sample import (
     ROBOT_SEED,
     RunningSample,
-    checked_candidates,
-    checked_masks,
+    validate_candidates,
+    validate_masks,
 )
 from scripts.interactive_track.summary import summarise
 from util.data_roots import DAVIS_2017
@@ -195,8 +195,8 @@ class DavisInteractiveSession:
         sample = self._current()
         if self._given_at is None:
             raise RuntimeError("there is nothing to answer: call get_scribbles first.")
-        prediction = checked_masks(masks, sample.sequence)
-        candidates = checked_candidates(next_scribble_frame_candidates, len(sample.truth))
+        prediction = validate_masks(masks, sample.sequence)
+        candidates = validate_candidates(next_scribble_frame_candidates, len(sample.truth))
         seconds, self._given_at = now - self._given_at, None
         report = sample.report
         if self._is_late(now, seconds):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.interactive_track.measures import chosen
+from scripts.interactive_track.measures import choose_metric
 from scripts.interactive_track.report import SampleReport
 
 THRESHOLD = 60  # seconds
@@ -45,7 +45,7 @@ def summarise(
 
 def _quality(sample: SampleReport, interactions: int, metric: str) -> NDArray[np.float64]:
     """Return each object's mean over frames after each interaction, `K x interactions`."""
-    after = [chosen(each.scores, metric).mean(axis=0) for each in sample.interactions]
+    after = [choose_metric(each.scores, metric).mean(axis=0) for each in sample.interactions]
     after = after or [np.zeros(len(sample.labels))]
     return np.stack(after + [after[-1]] * (interactions - len(after)), axis=1)
 

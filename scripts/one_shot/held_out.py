@@ -17,7 +17,7 @@ POOR = 0.5  # overlap of an object that was hardly learnt
 
 
 @torch.no_grad()
-def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Ranks) -> dict[int, float]:
+def score_held_out(task: TrainingForward, dataset: AnnotatedFrames, ranks: Ranks) -> dict[int, float]:
     """Return the IoU of each object by label, in the last frames of samples that the fit was not trained on.
 
     Args:
@@ -43,7 +43,7 @@ def held_out_scores(task: TrainingForward, dataset: AnnotatedFrames, ranks: Rank
     return {label: agree[label] / either[label] for label in sorted(either) if either[label]}
 
 
-def verdict(scores: Mapping[int, float], labels: Iterable[int]) -> str:
+def describe_fit(scores: Mapping[int, float], labels: Iterable[int]) -> str:
     """Return a text on the overlap of each object, with advice on poor ones."""
     said = ", ".join(f"object {label} {100 * score:.0f} %" for label, score in scores.items())
     unseen = ", ".join(str(label) for label in sorted(labels) if label not in scores)

@@ -30,7 +30,7 @@ class Graph(NamedTuple):
     outputs: tuple[str, ...]  # names
 
 
-def propagation_graphs(network: PropagationNetwork, top_k: int | None, km_sigma: float | None) -> list[Graph]:
+def make_graphs(network: PropagationNetwork, top_k: int | None, km_sigma: float | None) -> list[Graph]:
     """Return the graphs of the propagation network; arguments as in `Segment`."""
     objects, frames, side = 2, 3, (STRIDE * H, STRIDE * W)
     height, width = STRIDE * Dim("h"), STRIDE * Dim("w")
@@ -62,14 +62,14 @@ def propagation_graphs(network: PropagationNetwork, top_k: int | None, km_sigma:
     ]
 
 
-def s2m_graph(network: nn.Module) -> Graph:
+def make_s2m_graph(network: nn.Module) -> Graph:
     """Return the graph of the scribble-to-mask network."""
     x = torch.rand(2, S2M_INPUTS, STRIDE * H, STRIDE * W)
     dynamic = {0: Dim("batch"), 2: STRIDE * Dim("h"), 3: STRIDE * Dim("w")}
     return Graph("s2m", network, {"frame_and_scribbles": x}, (dynamic,), ("logits",))
 
 
-def fusion_graph(network: nn.Module) -> Graph:
+def make_fusion_graph(network: nn.Module) -> Graph:
     """Return the graph of the fusion network."""
     x = torch.rand(2, FUSION_INPUTS, 40, 56)
     dynamic = {0: Dim("batch"), 2: Dim("height"), 3: Dim("width")}

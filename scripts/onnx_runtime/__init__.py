@@ -1,6 +1,5 @@
 """Propagation by exported graphs: NumPy and onnxruntime, without PyTorch.
 
-Written to be ported: `graphs.py` calls the network, `engine.py` is the loop over frames with the memory
-of each object. By design they share no code with the project but `InputError`. The command, `__main__.py`,
-also needs Pillow, to read and resize pictures.
+Written to be ported: `engine.py` calls the graphs and carries masks from frame to frame. By design it uses
+no code of the project but `InputError`. The command, `__main__.py`, reads and resizes pictures with Pillow.
 """

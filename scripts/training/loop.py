@@ -104,7 +104,7 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     torch.backends.cudnn.benchmark = settings.benchmark
     order = BatchOrder(len(task.dataset), settings.batch_size, ranks, settings.seed)
     plain = plain_settings(settings, ranks.count, len(task.dataset))
-    trainer = begun_trainer(task, settings, plain, ranks)
+    trainer = begin_trainer(task, settings, plain, ranks)
     name = f"{time.strftime('%Y-%m-%d_%H.%M.%S')}_{settings.id}"
     files = SAVES / name / name  # prefix of their paths
     writes = ranks.is_first and settings.id != UNRECORDED
@@ -151,7 +151,7 @@ def train(task: Task, settings: argparse.Namespace, ranks: Ranks) -> int:
     return 0
 
 
-def begun_trainer(task: Task, settings: argparse.Namespace, plain: dict[str, Any], ranks: Ranks) -> Trainer:
+def begin_trainer(task: Task, settings: argparse.Namespace, plain: dict[str, Any], ranks: Ranks) -> Trainer:
     """Give the task's network its weights; return the trainer of a new run, or of the one to continue.
 
     Args:

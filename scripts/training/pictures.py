@@ -24,7 +24,7 @@ SCRIBBLES = torch.tensor([[40, 255, 40], [255, 40, 40]])[..., None, None] / 255 
 COLOURS = torch.tensor(voc_palette()).view(-1, 3, 1, 1) / 255
 
 
-def image_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
+def draw_image_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
     """Draw a batch of a propagation stage: the given mask, then predicted and true masks of frames 1 and 2.
 
     Args:
@@ -43,7 +43,7 @@ def image_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
     return captioned(columns)
 
 
-def s2m_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
+def draw_s2m_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
     """Draw a batch of S2M: scribbles (green: positive, red: negative), previous and true mask, prediction.
 
     Args:
@@ -57,7 +57,7 @@ def s2m_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
     return captioned({"scribbles": scribbled, **over_pictures(batch, masks, logits)})
 
 
-def fusion_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
+def draw_fusion_grid(batch: Batch, logits: Tensor | None = None) -> Picture:
     """Draw a batch of fusion: both masks, ground truth, prediction.
 
     Args:

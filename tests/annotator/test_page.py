@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.one_shot.held_out import verdict
+from scripts.one_shot.held_out import describe_fit
 from tests.annotator.browser import Hands, needs_browser, saved_points, until_shown
 from tests.annotator.parts import FRAMES, SIZE, frames, in_stroke
 
@@ -117,7 +117,7 @@ def test_a_network_is_fitted_again_and_its_verdict_stays(hands, annotator, monke
     def fit(command, job, seconds):
         fits.append(sorted(path.name for path in (annotator.workspace / "fit/masks").iterdir()))
         Path(command[command.index("--output") + 1]).write_text("the network")
-        return verdict({1: 0.37}, [1])
+        return describe_fit({1: 0.37}, [1])
 
     monkeypatch.setattr("scripts.annotator.weights._run", fit)
     hands.drag(*LINE)

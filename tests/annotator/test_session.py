@@ -12,7 +12,7 @@ from scripts.annotator.jobs import Cancelled, Events, Job
 from scripts.annotator.propagation import propagate as propagate_masks
 from scripts.annotator.tasks import Tasks
 from scripts.annotator.weights import Weights, _run
-from scripts.one_shot.held_out import verdict
+from scripts.one_shot.held_out import describe_fit
 from tests.annotator.parts import (
     FRAMES,
     SIZE,
@@ -324,7 +324,8 @@ def test_a_cancelled_fit_keeps_the_earlier_network_and_its_verdict(opened, weigh
         Path(command[command.index("--output") + 1]).write_text(f"network {job.number}")
         if job.number == 2:
             raise Cancelled
-        return f"One-shot fit to 1 annotated frames.\n{verdict({1: 0.2, 3: 0.9, 4: 0.1}, [1, 2, 3, 4])}\n"
+        said = describe_fit({1: 0.2, 3: 0.9, 4: 0.1}, [1, 2, 3, 4])
+        return f"One-shot fit to 1 annotated frames.\n{said}\n"
 
     monkeypatch.setattr("scripts.annotator.weights._run", fit)
     add(opened, "c", "d")

@@ -12,7 +12,7 @@ from PIL import Image
 from model import InferenceCore
 from model.memory import read
 from scripts.export_onnx import READERS
-from scripts.onnx_export.graphs import propagation_graphs, write_graph
+from scripts.onnx_export.graphs import make_graphs, write_graph
 from scripts.onnx_runtime.engine import NAMES, Engine, Graphs, open_graph
 from tests.conftest import ROOT, read_png, refused, run_main, slow, write_frames, write_labels
 from tests.golden_weights import save_state
@@ -107,7 +107,7 @@ def test_graphs_compute_what_the_network_does(grid, objects, frames, graphs, sho
 @pytest.mark.parametrize(("top_k", "km_sigma"), [(20, 5.6), (None, None)])
 @torch.inference_mode()
 def test_top_k_and_kernel_are_exported(top_k, km_sigma, network, tmp_path):
-    segment = propagation_graphs(network, top_k, km_sigma)[-1]
+    segment = make_graphs(network, top_k, km_sigma)[-1]
     write_graph(segment, tmp_path / "segment.onnx", {})
     torch.manual_seed(0)
     keys, values = torch.randn(2, 4, 35, 128), torch.randn(2, 4, 35, 512)

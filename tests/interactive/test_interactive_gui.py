@@ -13,8 +13,8 @@ from PIL import Image
 
 from model import load_network
 from model.correspondence import Correspondence, encode_source, encode_target
-from scripts.correspondence.drawing import side_by_side
-from scripts.correspondence.results import Selection, look_up, read_shown, source_view, target_view
+from scripts.correspondence.drawing import join_views
+from scripts.correspondence.results import Selection, draw_source, draw_target, look_up, read_shown
 from tests.conftest import ROOT, read_png, run_main
 from tests.interactive.xvfb import PATIENCE, Hands, needs_xvfb, virtual_screen, wait_for
 from tests.model.matching_network import matching_network, texture
@@ -83,7 +83,7 @@ def saved(output, name):
 
 def assert_views(picture, pictures, selection, answer):
     """Compare a saved picture with both views, up to rounding, which depends on the number of threads."""
-    views = side_by_side(source_view(pictures[0], selection), target_view(pictures[1], answer))
+    views = join_views(draw_source(pictures[0], selection), draw_target(pictures[1], answer))
     assert picture.shape == views.shape
     assert np.abs(picture.astype(int) - views).max() <= 2
 

@@ -17,7 +17,7 @@ from scripts.one_shot.forwards import (
     interpolate_positions,
     pool_at_positions,
 )
-from scripts.one_shot.held_out import held_out_scores, verdict
+from scripts.one_shot.held_out import describe_fit, score_held_out
 from scripts.one_shot.training import (
     FULL_PART,
     KEY_BATCH,
@@ -187,10 +187,10 @@ class KnowsNine:
 
 
 def test_each_object_has_its_own_score_and_a_poor_one_is_named():
-    scores = held_out_scores(KnowsNine(), TwoObjects(), ALONE)
+    scores = score_held_out(KnowsNine(), TwoObjects(), ALONE)
     assert scores == {4: 0.0, 9: 1.0}
-    said = verdict(scores, [4, 9])
+    said = describe_fit(scores, [4, 9])
     assert re.search(r"object 4 0 %, object 9 100 %", said)
     assert re.search(r"^warning: object 4 may be lost: give masks on more frames", said, re.MULTILINE)
-    assert "warning" not in verdict({4: 0.9, 9: 0.8}, [4, 9])
-    assert "; object 7 is in none of them." in verdict({4: 0.9, 9: 0.8}, [9, 7, 4])
+    assert "warning" not in describe_fit({4: 0.9, 9: 0.8}, [4, 9])
+    assert "; object 7 is in none of them." in describe_fit({4: 0.9, 9: 0.8}, [9, 7, 4])

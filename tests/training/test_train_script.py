@@ -191,7 +191,7 @@ def test_a_checkpoint_of_the_original_goes_on(tmp_path, monkeypatch, flags, sing
     monkeypatch.chdir(tmp_path)
     again = [*without_weights(flags), "-i", 4, "--load_model", path]
     settings, ranks = parse_training_settings([str(a) for a in again]), Ranks(torch.device("cpu"))
-    trainer = loop.begun_trainer(train.propagation_task(settings, ranks), settings, {}, ranks)
+    trainer = loop.begin_trainer(train.propagation_task(settings, ranks), settings, {}, ranks)
     assert "samples that follow are not those of the old run" in caplog.text
     assert trainer.iteration == 3
     assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-5)
