@@ -110,7 +110,7 @@ def read_image(
             raise InputError(f"{path} holds floating point numbers: save it with 8 or 16 bits a channel.")
         if _is_deep(image):
             shown = Image.fromarray(np.clip(read_levels(path) >> (bits - 8), 0, 255).astype(np.uint8))
-            shown.info = image.info  # with the EXIF data
+            shown.info = image.info  # keeps the EXIF data
         if upright and _orientation(image) != 1:
             shown = ImageOps.exif_transpose(shown)
         return np.asarray(shown if shown.mode == "RGB" else shown.convert("RGB"))

@@ -35,7 +35,7 @@ class ObjectMemory:
         self.max_frames = max_frames
         self.half = half
         self.times: list[int] = []  # index of the permanent frame in each slot
-        self.given: list[bool] = []  # whether its mask was given, not predicted
+        self.given: list[bool] = []  # whether each permanent frame's mask was given, not predicted
         self.has_temporary = False
         self.keys = torch.empty(0, 0, 0)  # slots x (h*w) x Ck
         self.values = torch.empty(0, 0, 0)  # slots x (h*w) x Cv

@@ -91,7 +91,7 @@ def smooth_region(region: NDArray[np.bool_], smoothing: float) -> NDArray[np.boo
     while radius > 1:
         footprint = disk(radius)  # not symmetric for a fractional radius
         eroded = cv2.erode(plane, footprint)
-        eroded[eroded > 1] = 0  # in a corner, where all of the footprint is outside
+        eroded[eroded > 1] = 0  # corners where all of the footprint is outside
         opened = cv2.dilate(eroded, footprint)
         if opened.any():
             return opened.astype(bool)

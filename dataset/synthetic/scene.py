@@ -120,7 +120,7 @@ class Scene:
     width: int
     objects: list[SyntheticObject]
     background: Picture
-    camera: tuple[Motion, ...]  # over the background: pan x, y (in heights), zoom and rotation (radians)
+    camera: tuple[Motion, ...]  # pan x, y (in heights), zoom and rotation (radians)
     light: tuple[Motion, ...]  # x, y, strength and warmth
     grain: NDArray[np.int16]
 

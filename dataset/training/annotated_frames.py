@@ -77,7 +77,7 @@ class AnnotatedFrames(SampleSet):
         super().__init__(seed)
         self.crop_size = crop_size
         self.background = remove_objects(frames[0])  # later ones may show objects that are not in their masks
-        self.objects: dict[int, list[CutOut]] = {}  # by label, from every frame that has it
+        self.objects: dict[int, list[CutOut]] = {}  # cut-outs by label, from every frame that has it
         for picture, labels in frames:
             for label in np.unique(labels[labels > 0]):
                 part = (labels == label).astype(np.uint8)
@@ -118,7 +118,7 @@ class AnnotatedFrames(SampleSet):
 
     def _background(self, random: Random) -> list[Layer]:
         height, width = self.background.shape[:2]
-        reach = self.crop_size / 2  # of a crop, which lies within the frame where it can
+        reach = self.crop_size / 2  # half the side of a crop, which lies within the frame where it can
         x, y = (
             random.uniform(reach, length - reach) if length > 2 * reach else length / 2
             for length in (width, height)

@@ -29,7 +29,7 @@ class BatchOrder(Sampler[list[int]]):
         self.ranks = ranks
         self.seed = seed
         self.whole_batch = batch_size * ranks.count
-        self.batches = max(samples // self.whole_batch, 1)  # in an epoch
+        self.batches = max(samples // self.whole_batch, 1)  # batches of an epoch
         self.epoch = 0
         self.start = 0
 

@@ -30,7 +30,7 @@ ROBOT_CHANCE = 0.75  # probability of the robot's scribbles when there is a prev
 ROBOT_SMOOTHING = 0.075  # radius of the opening disk, relative to the square root of an error's area
 
 T = np.linspace(0, 1, CURVE_POINTS)[:, None]
-BERNSTEIN = np.concatenate([(1 - T) ** 2, 2 * T * (1 - T), T**2], axis=1)  # of quadratic Bezier curves
+BERNSTEIN = np.concatenate([(1 - T) ** 2, 2 * T * (1 - T), T**2], axis=1)  # weights of control points
 LINE = np.ones((3, 3), np.uint8)
 # OpenCV's drawing of a step of a line with thickness 3: pixels at most two steps away.
 BRUSH = (np.abs(np.arange(-2, 3))[:, None] + np.abs(np.arange(-2, 3)) <= 2).astype(np.uint8)

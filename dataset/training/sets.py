@@ -211,7 +211,7 @@ def own_video_folders(root: Path) -> tuple[Path, Path]:
     Raises:
         InputError: a folder is missing.
     """
-    trainval = root / "trainval"  # of DAVIS
+    trainval = root / "trainval"  # layout of DAVIS
     folder = trainval if trainval.is_dir() else root
     folders = layout(folder, RESOLUTION if (folder / "JPEGImages" / RESOLUTION).is_dir() else "")
     for needed in folders:

@@ -147,7 +147,7 @@ def _lacking(container: InputContainer, stream: VideoStream, count: int, end: in
     if stream.duration is not None:
         declared = (stream.duration + (stream.start_time or 0)) * seconds
     elif container.duration is not None and not container.streams.audio:  # audio may end later
-        declared = Fraction(container.duration, 1_000_000)  # from 0 on, whenever the first frame is shown
+        declared = Fraction(container.duration, 1_000_000)  # from 0, whenever the first frame is shown
     else:
         return 0
     rate = stream.average_rate or 0

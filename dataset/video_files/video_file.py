@@ -110,8 +110,8 @@ class VideoFile:
         self._frame_of = {packet: frame for frame, packet in enumerate(order)}
         self.names: Sequence[str] = [f"{index:05}" for index in range(len(order))]
         self._keys = [key for key in self._keys if key in self._frame_of or key == 0]
-        self._held: dict[int, VideoFrame] = {}  # by index
-        self._last = -1  # the frame that came last
+        self._held: dict[int, VideoFrame] = {}  # decoded frames by index
+        self._last = -1  # index of the frame that came last
         self._decoder.seek(0, self._table)
 
     def _examine(self, reorder: bool = False) -> None:
@@ -124,7 +124,7 @@ class VideoFile:
         self._decoder = PacketDecoder(self.path, damaged=True)
         came: dict[int, None] = {}
         corrupt: set[int] = set()
-        unfit: set[int] = set()  # to start from
+        unfit: set[int] = set()  # key packets where decoding cannot start
         fields = False
         for packet, frame in self._decoder.frames:
             if packet in self._frame_of:

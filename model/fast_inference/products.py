@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.fast_inference.trials import Way, choose
 
-Product = Callable[[Tensor], Tensor]  # from `rows x C` to `rows x O`
+Product = Callable[[Tensor], Tensor]  # function from `rows x C` to `rows x O`
 
 TRIAL = (1024, 128, 1620)  # rows, C and O: a block of memory positions and the queries of 854 x 480
 SUBJECT = "products of the memory read"

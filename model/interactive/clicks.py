@@ -59,7 +59,7 @@ class ClickSegmenter:
 
     def __init__(self, name: str = CLICK_MODEL) -> None:
         self.network = load(name)
-        self._embeddings: dict[bytes, types.ImageEmbedding] = {}  # by digest of the picture
+        self._embeddings: dict[bytes, types.ImageEmbedding] = {}  # embeddings by digest of the picture
 
     def segment(
         self, picture: Picture, points: ArrayLike, labels: ArrayLike, previous: Mask | None = None

@@ -98,7 +98,7 @@ def _grab_cut(image: NDArray[np.uint8], positive: Mask, negative: Mask, probable
     is_object = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
     if is_object.any() and not is_object.all():  # otherwise there is nothing to separate
         cv2.setRNGSeed(SEED)
-        models = np.zeros((1, 65)), np.zeros((1, 65))  # of background and object, in OpenCV's layout
+        models = np.zeros((1, 65)), np.zeros((1, 65))  # models of background and object in OpenCV's layout
         bgr = np.ascontiguousarray(small[:, :, ::-1])
         cv2.grabCut(bgr, marks, None, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
         is_object = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))

@@ -24,7 +24,7 @@ class DeepLabHead(nn.Module):
         self.project = nn.Sequential(
             nn.Conv2d(LOW_CHANNELS, 48, 1, bias=False), nn.BatchNorm2d(48), nn.ReLU(inplace=True)
         )
-        self.aspp = ASPP(TRUNK_CHANNELS, RATES)  # to 256 channels
+        self.aspp = ASPP(TRUNK_CHANNELS, RATES)  # maps to 256 channels
         self.aspp.project[-1] = nn.Dropout(DROPOUT)
         self.classifier = nn.Sequential(
             nn.Conv2d(48 + 256, 256, 3, padding=1, bias=False),

@@ -145,7 +145,7 @@ class EncodedVideo:
         self.budget = budget
         height, width = frame_tensor(frames[0]).shape[1:]
         self.size = height, width
-        self.padding = padding_for(height, width)  # to multiples of 16
+        self.padding = padding_for(height, width)  # padding to multiples of 16
         self.queries: dict[int, Query] = {}
 
     def image(self, index: int) -> Tensor:

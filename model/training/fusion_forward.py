@@ -12,7 +12,7 @@ from model.network import PropagationNetwork
 from model.training.forward import TrainingForward, Truth
 from util.device import amp_dtype
 
-Attention = Callable[[Mapping[str, Tensor]], Tensor]  # from a batch to B x K x 2 x H x W
+Attention = Callable[[Mapping[str, Tensor]], Tensor]  # function from a batch to B x K x 2 x H x W
 
 
 class FusionForward(TrainingForward):
