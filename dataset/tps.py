@@ -48,11 +48,7 @@ def solve(c_src: NDArray[np.float64], c_dst: NDArray[np.float64]) -> NDArray[np.
 def evaluate(
     theta: NDArray[np.float64], c_dst: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.float32]:
-    """Evaluate the result `theta` of `solve` for `c_dst` on a grid over the unit square and its borders.
-
-    Returns:
-        `2 x height x width`.
-    """
+    """Evaluate `theta` of `solve(c_src, c_dst)` on a grid from border to border, `2 x height x width`."""
     weights, affine = theta[:-3].astype(np.float32), theta[-3:].astype(np.float32)
     x = np.linspace(0, 1, width, dtype=np.float32)
     y = np.linspace(0, 1, height, dtype=np.float32)

@@ -184,10 +184,8 @@ def plain_settings(settings: argparse.Namespace, processes: int, samples: int) -
 
 
 def _stage_help() -> str:
-    stages = (
-        f"{n}: {s.data}, batch {s.batch_size}, {s.iterations:,} iterations" for n, s in enumerate(STAGES)
-    )
-    return f"{'; '.join(stages)} (default: %(default)s)"
+    said = (f"{n}: {s.data}, batch {s.batch_size}, {s.iterations:,} iterations" for n, s in enumerate(STAGES))
+    return f"{'; '.join(said)} (default: %(default)s)"
 
 
 def _run_name(text: str) -> str:

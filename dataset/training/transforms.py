@@ -37,9 +37,6 @@ Matrix = NDArray[np.float64]
 Adjustment = tuple[str, float]
 
 
-# Colour
-
-
 @dataclass(frozen=True)
 class JitterRange:
     """Ranges of colour jitter: factors are in 1 +- the number, the hue shift in +- `hue` turns."""

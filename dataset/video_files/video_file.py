@@ -206,14 +206,11 @@ class VideoFile:
             self._last = number
             if keep or number >= index:
                 self._held[number] = frame
-            while len(self._held) > 1 and len(self._held) * _bytes_of(frame) > HELD_BYTES:
+            size = sum(plane.buffer_size for plane in frame.planes)
+            while len(self._held) > 1 and len(self._held) * size > HELD_BYTES:
                 del self._held[min(self._held)]
             if number >= index:
                 if doubted and not self._examined:
                     self._held = {}
                 return
         self._last = len(self.names)
-
-
-def _bytes_of(frame: VideoFrame) -> int:
-    return sum(plane.buffer_size for plane in frame.planes)
