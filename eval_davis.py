@@ -11,9 +11,8 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = make_evaluation_parser(
-        __doc__, "python eval_davis.py --davis ../DAVIS/2017 --output output/davis17 --score"
-    )
+    example = "python eval_davis.py --davis ../DAVIS/2017 --output output/davis17 --score"
+    parser = make_evaluation_parser(__doc__, example)
     add = parser.add_argument_group("data").add_argument
     add("--davis", type=Path, default=DAVIS_2017, help="root of the data (default: %(default)s)")
     add("--split", choices=SPLITS_2017, default="val", help="split of the data (default: %(default)s)")

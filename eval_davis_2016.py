@@ -11,9 +11,8 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = make_evaluation_parser(
-        __doc__, "python eval_davis_2016.py --davis ../DAVIS/2016 --output output/davis16 --score"
-    )
+    example = "python eval_davis_2016.py --davis ../DAVIS/2016 --output output/davis16 --score"
+    parser = make_evaluation_parser(__doc__, example)
     add = parser.add_argument_group("data").add_argument
     add("--davis", type=Path, default=DAVIS_2016, help="root of the data (default: %(default)s)")
     args = parse_evaluation_args(parser)

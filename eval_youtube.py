@@ -11,9 +11,8 @@ from util.errors import run_script
 
 def main() -> None:
     """Parse the flags and evaluate."""
-    parser = make_evaluation_parser(
-        __doc__, "python eval_youtube.py --yv ../YouTube --output output/youtube --zip output/youtube.zip"
-    )
+    example = "python eval_youtube.py --yv ../YouTube --output output/youtube --zip output/youtube.zip"
+    parser = make_evaluation_parser(__doc__, example)
     add = parser.add_argument_group("data").add_argument
     add("--yv", type=Path, default=YOUTUBE, help="root of the data (default: %(default)s)")
     add("--split", default="valid", help="split of the data (default: %(default)s)")

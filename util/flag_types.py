@@ -101,10 +101,7 @@ SHARED_FLAGS: dict[str, dict[str, Any]] = {
     "size": {"type": positive_int, "default": 480, "help": "shorter side for the network"},
     "top_k": {"type": positive_int, "default": 50, "help": "memory positions per query"},
     "mem_every": {"type": positive_int, "default": 5, "help": "add every n-th frame to the permanent memory"},
-    "no_previous": {
-        "action": "store_true",
-        "help": "do not keep the previous frame in memory; recommended with a one-shot fit",
-    },
+    "no_previous": {"action": "store_true", "help": "do not remember the previous frame; for one-shot fits"},
 }
 
 
