@@ -96,6 +96,19 @@ class Hands:
             self.page.wait_for_timeout(15)
         return value
 
+    def wait_for(self, is_so, seconds=PATIENCE):
+        """Wait until a function returns true."""
+        end = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < end
+            self.page.wait_for_timeout(15)
+
+    def in_view(self, selector):
+        """Wait until all of an element is on the screen, outside of no scrolled list."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator(selector)).to_be_in_viewport(ratio=0.99)
+
     def until_text(self, name, part):
         """Wait until an element shows a text."""
         self.until(f"document.getElementById({name!r}).textContent.includes({part!r})")
@@ -202,19 +215,29 @@ def saved_points(annotator, wanted=None, by=0.2):
 
 def shown_pixels(hands, *points):
     """Return the colours on the canvas at positions of the video."""
+    return _pixels(
+        hands,
+        "const v = annotator.view, wide = v.scale * annotator.store.video.pixel_aspect;"
+        "const places = points.map(([x, y]) => [v.x + x * wide, v.y + y * v.scale]);",
+        "view",
+        points,
+    )
+
+
+def timeline_pixels(hands, *points):
+    """Return the colours on the timeline at positions in CSS pixels, N x 3."""
+    return np.array(_pixels(hands, "const places = points;", "timeline", points))
+
+
+def _pixels(hands, places, canvas, points):
     return hands.js(
-        "(points => { const c = document.getElementById('view'), r = devicePixelRatio, v = annotator.view;"
-        "const wide = v.scale * annotator.store.video.pixel_aspect;"
-        "return points.map(([x, y]) => [...c.getContext('2d').getImageData("
-        "Math.floor((v.x + x * wide) * r), Math.floor((v.y + y * v.scale) * r), 1, 1).data]"
-        ".slice(0, 3)); })"
-        f"({json.dumps(points)})"
+        f"(points => {{ {places} const target = document.getElementById('{canvas}').getContext('2d');"
+        "return places.map(place => [...target.getImageData("
+        "...place.map(x => Math.floor(x * devicePixelRatio)), 1, 1).data].slice(0, 3)); })"
+        f"({json.dumps([list(map(float, point)) for point in points])})"
     )
 
 
 def until_shown(hands, point, wanted):
     """Wait until a position of the video has a wanted colour: the canvas is drawn a little later."""
-    end = time.monotonic() + PATIENCE
-    while not wanted(np.array(colour := shown_pixels(hands, point)[0])):
-        assert time.monotonic() < end, f"never the colour wanted at {point}: it is {colour}"
-        hands.page.wait_for_timeout(15)
+    hands.wait_for(lambda: wanted(np.array(shown_pixels(hands, point)[0])))

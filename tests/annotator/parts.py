@@ -38,9 +38,12 @@ def disc(index):
     return (x - 50 - 4 * index) ** 2 + (y - 48) ** 2 < 20**2
 
 
-def write_frames(folder):
+def write_frames(folder, bar=None):
+    """Write the video as PNGs, with a green bar at a position of the first one."""
     folder.mkdir(parents=True)
     for index, frame in enumerate(frames()):
+        if index == 0 and bar is not None:
+            frame[bar] = (20, 240, 20)
         Image.fromarray(frame).save(folder / f"{index:05}.png")
     return folder
 
@@ -60,6 +63,15 @@ def add(session, *names):
 def stroke(points, frame=0, label=1, radius=5.0, erase=False):
     made = {"kind": "stroke", "frame": frame, "object": label, "points": points, "radius": radius}
     return {**made, "erase": erase}
+
+
+def give(session, masks, drawn=None):
+    """Set label maps by frame, as an import does; those of `drawn` frames, all by default, count as drawn."""
+    about = {}
+    for frame, labels in masks.items():
+        shown = np.unique(labels[labels > 0]).tolist()
+        about[str(frame)] = {"labels": shown, "drawn": shown if drawn is None or frame in drawn else []}
+    session.write_masks({"kind": "masks", "frames": about, "objects": []}, masks)
 
 
 def propagate(session, masks, first=0, last=FRAMES - 1):

@@ -6,13 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from scripts.annotator.segmenters import Segmenters
 from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.tasks import Tasks
 from tests.annotator.browser import Annotator, Hands, needs_browser, undo_all, until_shown
-from tests.annotator.parts import add, disc, in_stroke, session, stroke, write_frames
+from tests.annotator.parts import add, disc, give, in_stroke, session, stroke, write_frames
 from tests.promptable_models import FILES, Colours, Flood, cache, put_weights, work_with_them
 from util.errors import InputError
 
@@ -24,11 +23,7 @@ LINE = [[100.0, 80.0], [130.0, 90.0]]
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
     """The clip, in whose first frame a green bar cuts the disc in two."""
-    folder = write_frames(tmp_path_factory.mktemp("video") / "clip")
-    picture = np.array(Image.open(folder / "00000.png"))
-    picture[:, 56:60] = (20, 240, 20)
-    Image.fromarray(picture).save(folder / "00000.png")
-    return folder
+    return write_frames(tmp_path_factory.mktemp("video") / "clip", np.s_[:, 56:60])
 
 
 def halves():
@@ -133,8 +128,7 @@ def test_clicks_make_an_object_and_correct_a_result(hands, running):
     hands.page.mouse.click(*hands.screen(80, -1))
     hands.until_text("toasts", "outside of the picture")
     result = disc(2) & (np.arange(160) < 58)  # a propagation lost half of the disc
-    about = {"kind": "masks", "frames": {"2": {"labels": [1], "drawn": []}}, "objects": []}
-    running.session.write_masks(about, {2: result.astype(np.uint8)})
+    give(running.session, {2: result.astype(np.uint8)}, drawn=())
     hands.until("annotator.store.frames.has(2)")
     hands.go(2)
     assert np.array_equal(hands.labels() == 1, result)

@@ -14,9 +14,20 @@ from dataset.davis_test_dataset import davis_2017
 from scripts.annotator.cut_out import Edge, opacity
 from scripts.annotator.export import KINDS, export
 from scripts.annotator.jobs import Cancelled
-from tests.annotator.parts import FRAMES, HEIGHT, WIDTH, add, disc, frames, session, stroke, write_frames
-from tests.conftest import read_png, run_main
-from tests.evaluation.test_propagate_video import write_video
+from tests.annotator.parts import (
+    FRAMES,
+    HEIGHT,
+    WIDTH,
+    add,
+    disc,
+    frames,
+    give,
+    session,
+    stroke,
+    write_frames,
+)
+from tests.conftest import read_png, run_main, write_video
+from tests.dataset.test_overlays import add_sound
 from util.errors import InputError
 
 FPS = 12.5
@@ -40,8 +51,7 @@ def annotated(tmp_path_factory, expected):
     with session(folder / "clip.mp4", folder / "w") as opened:
         add(opened, "ball", "x", "y", "corner")
         opened.edit({"kind": "change", "object": 4, "colour": "#010203", "category": "place"})
-        about = {str(i): {"labels": np.unique(m)[1:].tolist(), "drawn": [1]} for i, m in enumerate(expected)}
-        opened.write_masks({"kind": "masks", "frames": about, "objects": []}, dict(enumerate(expected)))
+        give(opened, dict(enumerate(expected)))
     return folder / "clip.mp4", folder / "w"
 
 
@@ -143,9 +153,9 @@ def test_opacity_falls_across_the_outline():
 @pytest.fixture(scope="module")
 def chosen(annotated, tmp_path_factory):
     """Frames 2 to 5 of two objects, apart and with soft edges, of a video with sound and a third object."""
-    video, workspace = annotated
+    _, workspace = annotated
     folder = tmp_path_factory.mktemp("chosen")
-    loud = add_sound(video, folder / "clip.mp4")
+    loud = add_sound(folder / "clip.mp4", "aac", "mp4", frames(), Fraction(FPS))
     shutil.copytree(workspace, folder / "w")
     (folder / "w/video").unlink()
     flags = ["--first", 2, "--last", 5, "--objects", 1, 4, "--feather", 6, "--choke", 1, "--apart"]
@@ -153,25 +163,6 @@ def chosen(annotated, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         run_main(patch, "scripts.annotate", *args, "overlay", "alpha", "webm", "green", *flags)
     return folder / "out"
-
-
-def add_sound(video, path):
-    """Copy a video's pictures, and add three seconds of a tone."""
-    tone = np.sin(np.arange(3 * 48000) * 0.06)
-    with av.open(str(video)) as source, av.open(str(path), "w") as output:
-        pictures = output.add_stream_from_template(source.streams.video[0])
-        heard = output.add_stream("aac", 48000)
-        heard.codec_context.layout = "mono"
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = pictures
-                output.mux(packet)
-        for start in range(0, len(tone), 1024):
-            frame = av.AudioFrame.from_ndarray(tone[None, start : start + 1024].astype("f4"), "fltp", "mono")
-            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-            output.mux(heard.encode(frame))
-        output.mux(heard.encode(None))
-    return path
 
 
 def test_chosen_frames_and_objects_are_exported(chosen, expected):

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from scripts.annotator.masks import counting_scribbles
 from scripts.annotator.segmentation import Segmentation
@@ -20,10 +19,7 @@ FAR = [[100.0, 80.0], [130.0, 90.0]]
 
 @pytest.fixture
 def opened(tmp_path):
-    video = write_frames(tmp_path / "clip")
-    picture = np.array(Image.open(video / "00000.png"))
-    picture[15:30, 110:140] = (20, 240, 20)
-    Image.fromarray(picture).save(video / "00000.png")
+    video = write_frames(tmp_path / "clip", np.s_[15:30, 110:140])
     with session(video, tmp_path / "w") as opened:
         add(opened, "a", "b")
         yield opened

@@ -2,16 +2,16 @@
 
 import json
 import zipfile
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from tests.annotator.browser import needs_browser, shown_pixels, until_shown
+from tests.annotator.browser import needs_browser, shown_pixels, timeline_pixels, until_shown
 from tests.annotator.conftest import empty, reopened
 from tests.annotator.parts import FRAMES, disc, frames
-from tests.annotator.test_export import add_sound
 from tests.conftest import read_png, write_labels
-from tests.evaluation.test_propagate_video import write_video
+from tests.dataset.test_overlays import add_sound
 
 pytestmark = needs_browser
 
@@ -97,14 +97,12 @@ def test_outlines_are_one_and_a_half_pixels_of_the_screen_wide(hands, scale, key
     assert scale / 1.3 < hands.js("annotator.view.scale") < 1.3 * scale
     across = [[100 + step / hands.js("annotator.view.scale"), 50.5] for step in range(-4, 5)]
     line = np.array([RED]) - picture_at(100, 50)
-    wide = []
-    for _ in range(100):
+
+    def is_wide():
         shown = np.array(shown_pixels(hands, *across)) - picture_at(100, 50)
-        wide.append(float((shown @ line[0]).sum() / (line[0] @ line[0])))
-        if abs(wide[-1] - 1.5) < 0.25:
-            break
-        hands.page.wait_for_timeout(20)
-    assert wide[-1] == pytest.approx(1.5, abs=0.25)
+        return (shown @ line[0]).sum() / (line[0] @ line[0]) == pytest.approx(1.5, abs=0.25)
+
+    hands.wait_for(is_wide)
     hands.key("f")
     mode(hands, "overlay")
 
@@ -167,12 +165,8 @@ def test_thumbnails_show_masks(hands):
     at = 44 / 96 * np.array((85, 50))  # this pixel of frame 0, whose thumbnail is 44 pixels high
     bare = picture_at(85, 50)
     for shown in (0.25 * bare + 0.75 * np.array(RED), bare):
-        colour = (0.8 * shown + 0.2 * np.array((13, 15, 17))).tolist()
-        hands.until(
-            "(([x, y], colour) => [...document.getElementById('timeline').getContext('2d')"
-            ".getImageData(x * devicePixelRatio, y * devicePixelRatio, 1, 1).data].slice(0, 3)"
-            f".every((each, i) => Math.abs(each - colour[i]) < 25))({at.tolist()}, {colour})"
-        )
+        colour = 0.8 * shown + 0.2 * np.array((13, 15, 17))
+        hands.wait_for(lambda there=colour: np.abs(timeline_pixels(hands, at)[0] - there).max() < 25)
         hands.key("m")
 
 
@@ -223,27 +217,8 @@ def test_files_and_folders_are_dropped_onto_the_page(what, hands, kept, tmp_path
     hands.saved()
 
 
-def test_a_key_goes_to_a_mask_that_looks_wrong(hands, kept):
-    """Masks of a moving disc, of which frame 7 has lost half."""
-    masks = {index: disc(index).astype(np.uint8) for index in range(2, FRAMES)}
-    masks[7][48:] = 0
-    frames_of = {str(index): {"labels": [1], "drawn": [1] if index == 2 else []} for index in masks}
-    kept[0].session.write_masks({"kind": "masks", "frames": frames_of, "objects": []}, masks)
-    hands.until("!document.getElementById('places').hidden")
-    assert hands.page.inner_text("#places") == "1 place to look at"
-    hands.go(11)
-    hands.key("2", "j")
-    hands.until("annotator.store.frame === 7 && annotator.store.active === 1")
-    hands.key("r", "ArrowRight", "r")
-    hands.until("document.getElementById('places').hidden")
-    hands.key(*["Control+z"] * 3)
-    hands.saved()
-    hands.go(0)
-
-
 def test_sound_is_heard_while_the_video_plays(open_page, tmp_path):
-    write_video(tmp_path / "silent.mp4", frames(), "mp4v")
-    _, person = open_page(add_sound(tmp_path / "silent.mp4", tmp_path / "clip.mp4"))
+    _, person = open_page(add_sound(tmp_path / "clip.mp4", "aac", "mp4", frames(), Fraction(25, 2)))
     page = person.page
     page.locator("#view").click()
     person.go(6)

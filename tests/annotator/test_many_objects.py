@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.annotator.browser import needs_browser
+from tests.annotator.browser import needs_browser, timeline_pixels
 from tests.annotator.conftest import empty, reopened
-from tests.annotator.parts import SIZE, propagate
+from tests.annotator.parts import SIZE, give, propagate
 
 pytestmark = needs_browser
 
@@ -30,14 +30,12 @@ def hands(kept):
     """A page with masks drawn on frame 0, and propagated to all others."""
     annotator, hands = kept[0], reopened(*kept)
     hands.add(COUNT)
-    every = list(range(1, COUNT + 1))
-    about = {"kind": "masks", "frames": {"0": {"labels": every, "drawn": every}}, "objects": []}
-    annotator.session.write_masks(about, {0: blocks({})})
+    give(annotator.session, {0: blocks({})})
     propagate(annotator.session, {frame: blocks(ROWS.get(frame, {})) for frame in range(1, 12)})
     folder = annotator.workspace / "fit"
     folder.mkdir()
     (folder / "network.pth").write_text("the network")
-    verdict = [{"name": f"Object {label}", "percent": label, "poor": True} for label in every]
+    verdict = [{"name": f"Object {label}", "percent": label, "poor": True} for label in range(COUNT)]
     (folder / "verdict.json").write_text(json.dumps(verdict))
     hands.page.reload()
     hands.until("annotator.store.frames.size === 12 && !document.getElementById('places').hidden")
@@ -55,35 +53,13 @@ def window(request, hands):
     return hands
 
 
-def timeline(hands, points):
-    """Return the colours of the timeline at positions (frame, y), y in CSS pixels."""
-    return np.array(
-        hands.js(
-            "(points => { const c = document.getElementById('timeline'), r = devicePixelRatio;"
-            "return points.map(([frame, y]) => [...c.getContext('2d').getImageData("
-            f"(frame + 0.5) / 12 * c.width, y * r, 1, 1).data].slice(0, 3)); }})({json.dumps(points)})"
-        )
-    )
-
-
-def in_view(hands, name):
-    """Tell whether the middle of each side of an element is on the screen, and nothing covers it."""
-    return hands.js(
-        "(element => { const { left, right, top, bottom } = element.getBoundingClientRect();"
-        "const x = (left + right) / 2, y = (top + bottom) / 2;"
-        "return [[left + 2, y], [right - 2, y], [x, top + 2], [x, bottom - 2]].every(place =>"
-        "element.contains(document.elementFromPoint(...place))); })"
-        f"(document.querySelector('{name}'))"
-    )
-
-
 def test_the_chosen_row_is_in_view_after_a_reload(window):
     window.key("9")
     window.js("document.getElementById('track').scrollTop = 0")
     window.page.reload()
     window.until("window.annotator?.store.active === 9")
     window.page.wait_for_timeout(200)
-    assert in_view(window, "#objects li.active")
+    window.in_view("#objects li.active")
 
 
 def test_names_are_beside_the_rows_of_their_colours(window):
@@ -100,25 +76,22 @@ def test_names_are_beside_the_rows_of_their_colours(window):
     window.js("document.getElementById('track').scrollTop = 0")
     window.go(5)
     expected = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in colours]
-    for _ in range(100):  # the timeline is painted a little later
-        if np.abs(timeline(window, [(0, y) for y in middles]) - expected).max() < 3:
-            return
-        window.page.wait_for_timeout(20)
-    raise AssertionError("the rows have other colours than the names")
+    places = [(9, middle) for middle in middles]  # of frame 0
+    window.wait_for(lambda: np.abs(timeline_pixels(window, *places) - expected).max() < 3)
 
 
 def test_all_that_is_said_of_a_propagation_is_in_view(hands, kept):
     hands.page.set_viewport_size({"width": 1280, "height": 720})
     for name in ("#places", "#verdict", "#verdict-advice", "#propagate"):
-        assert in_view(hands, name), name
+        hands.in_view(name)
     hands.key("Control+z", "Control+z")
     hands.until("document.getElementById('propagate-why').textContent !== ''")
-    assert in_view(hands, "#propagate-why")
+    hands.in_view("#propagate-why")
     hands.key("Control+y", "Control+y")
     hands.saved()
     kept[0].session.jobs.start("fit", lambda job: job.show(1, 2, "20 s of 5:00") or str(job.stop.wait()))
     hands.until_text("job-text", "20 s of 5:00")
-    assert in_view(hands, "#job-progress")
+    hands.in_view("#job-progress")
     hands.page.click("#cancel")
     hands.done()
 
@@ -131,21 +104,20 @@ def test_colours_stay_apart(hands):
     assert away[~np.eye(COUNT, dtype=bool)].min() > 20
 
 
-def test_curves_show_area_and_suspicion(hands):
+@pytest.mark.parametrize(("y", "height"), [(44 + 3, 26), (44 + 26 + 9 + 2 * 25, 22)], ids=["strip", "row"])
+def test_curves_show_area_and_suspicion(hands, y, height):
     """Object 3 has three fifths of its area on frames 8 and 9: there its suspicion is two fifths."""
     hands.page.set_viewport_size({"width": 1280, "height": 720})
     hands.key("Home", "3")
     hands.js("document.getElementById('track').scrollTop = 0")
-    (strip, high), row = (44 + 3, 26), 44 + 26 + 9 + 2 * 25
-    for y, height in ((strip, high), (row, 22)):
-        points = [(frame, y + 3) for frame in (3, 8)], [(8.5, y + height * 0.6 + by) for by in (-1, 0, 1)]
-        for _ in range(100):  # the timeline is painted a little later
-            ground, curve = (timeline(hands, each) for each in points)
-            if np.abs(ground[0] - ground[1]).max() > 20 and curve.min(axis=1).max() > 180:
-                break
-            hands.page.wait_for_timeout(20)
-        else:
-            raise AssertionError(f"at {y}: no area in {ground} or no curve in {curve}")
+    wide = hands.page.locator("#timeline").bounding_box()["width"] / 12
+
+    def is_shown():
+        whole, less = timeline_pixels(hands, (3.5 * wide, y + 3), (8.5 * wide, y + 3))
+        line = timeline_pixels(hands, *((9 * wide, y + height * 0.6 + by) for by in (-1, 0, 1)))
+        return np.abs(whole - less).max() > 20 and line.min(axis=1).max() > 180
+
+    hands.wait_for(is_shown)
 
 
 def test_a_key_goes_to_the_places_of_a_propagation_the_worst_first(hands):
@@ -154,3 +126,6 @@ def test_a_key_goes_to_the_places_of_a_propagation_the_worst_first(hands):
     for frame, label in ((1, 3), (6, 5), (11, 7), (1, 3)):
         hands.key("j")
         hands.until(f"annotator.store.frame === {frame} && annotator.store.active === {label}")
+    hands.key("r")  # a reviewed frame is right
+    hands.until_text("places", "2 places to look at")
+    hands.key("r")

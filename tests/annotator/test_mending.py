@@ -7,7 +7,7 @@ import pytest
 
 from scripts.annotator import remaking
 from tests.annotator.browser import needs_browser, shown_pixels, until_shown
-from tests.annotator.parts import SIZE, label_maps
+from tests.annotator.parts import SIZE, give, label_maps
 
 pytestmark = needs_browser
 
@@ -82,49 +82,38 @@ def test_arrow_keys_shift_and_scale_a_mask_on_the_range(drawn, annotator):
     hands.page.click("[data-scope=frame]")
 
 
-@pytest.mark.parametrize(
-    ("how", "amount", "scope"),
-    [("grow", 4, "all"), *((how, 5, "range") for how in ("shrink", "smooth", "holes", "specks"))],
-)
-def test_edges_are_previewed_and_changed(hands, annotator, how, amount, scope):
-    """On all frames, or on a range, of a square with a spike, a hole and a speck."""
+@pytest.mark.parametrize("how", ["grow", "shrink", "smooth", "holes", "specks"])
+def test_edges_are_previewed_and_changed_on_a_range(hands, annotator, how):
+    """Of a square with a spike, a hole and a speck."""
     before = np.zeros(SIZE, bool)
     before[20:60, 40:80] = before[40, 80:90] = before[80, 100:104] = True
     before[30, 50:54] = False
     hands.js("document.getElementById('mend').open = true")
     hands.add()
-    about = {str(frame): {"labels": [1], "drawn": [1]} for frame in range(4)}
-    given = dict.fromkeys(range(4), before.astype(np.uint8))
-    annotator.session.write_masks({"kind": "masks", "frames": about, "objects": []}, given)
+    give(annotator.session, dict.fromkeys(range(4), before.astype(np.uint8)))
     hands.until("annotator.store.frames.size === 4")
     hands.mark_range(1, 2)
-    after = remaking.REFINEMENTS[how](before, amount)
+    after = remaking.REFINEMENTS[how](before, 5)
     row, column = np.argwhere(after != before)[0]
     there = [column + 0.5, row + 0.5]
     unchanged = np.array(shown_pixels(hands, there)[0])
     hands.page.select_option("#edges-how", how)
-    hands.page.fill("#edges-amount", str(amount))
+    hands.page.fill("#edges-amount", "5")
     until_shown(hands, there, lambda colour: np.abs(colour - unchanged).max() > 20)
     changed = (after != before).sum()
     hands.until(f"document.getElementById('edges-state').textContent.includes(' {changed} pixels')")
     assert np.array_equal(label_maps(annotator.session)[2], before)
-    hands.page.click(f"[data-scope={scope}]")
+    hands.page.click("[data-scope=range]")
     hands.page.click("#edges-apply")
     hands.until("annotator.store.undo === 'refine' && document.getElementById('edges-how').value === ''")
-    expected = [after if scope == "all" or frame in (1, 2) else before for frame in range(4)]
-    assert np.array_equal(label_maps(annotator.session)[:4], expected)
+    assert np.array_equal(label_maps(annotator.session)[:4], [before, after, after, before])
     assert np.array_equal(hands.labels() > 0, after)
     hands.page.click("[data-scope=frame]")
-
-
-def test_escape_ends_the_preview_of_changed_edges(drawn):
-    hands, first = drawn
-    hands.page.select_option("#edges-how", "shrink")
+    hands.page.select_option("#edges-how", how)
     hands.until("annotator.view.preview")
     hands.page.focus("#view")
     hands.key("Escape")
     hands.until("annotator.view.preview === null")
-    assert np.array_equal(hands.labels() > 0, first)
 
 
 def test_a_click_on_a_mask_selects_its_object_which_is_named_moved_and_merged(drawn):
@@ -150,11 +139,9 @@ def test_a_click_on_a_mask_selects_its_object_which_is_named_moved_and_merged(dr
     hands.until("document.getElementById('object-up').disabled")
     assert hands.js("annotator.store.objects.map(each => each.name)") == [f"Object {two}", f"Object {one}"]
     assert hands.js("annotator.store.active") == one
-    assert np.array_equal(hands.labels(), np.select([shown == one, shown == two], [two, one]))
     hands.page.select_option("#object-into", str(two))
     hands.page.click("#object-merge")
     hands.until("annotator.store.objects.length === 1 && !document.querySelector('dialog[open]')")
-    assert np.array_equal(hands.labels(), np.where(shown > 0, two, 0))
 
 
 def test_a_change_of_all_frames_can_be_cancelled(drawn, annotator, monkeypatch):
@@ -177,6 +164,3 @@ def test_a_change_of_all_frames_can_be_cancelled(drawn, annotator, monkeypatch):
     hands.page.click("#edges-apply")
     hands.until("annotator.store.undo === 'refine'")
     assert np.array_equal(label_maps(annotator.session), [remaking.grown(first, 2)] * 12)
-    hands.key("Control+z")
-    hands.until("annotator.store.undo === 'copy'")
-    assert np.array_equal(label_maps(annotator.session), before)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -95,14 +94,11 @@ def test_odd_names_of_videos_reach_the_page_and_the_exports(name, tmp_path):
     with closing(Annotator(video, tmp_path / "w", size=48)) as server:
         assert json.loads(ask(server, "/api/state")[1])["video"]["name"] == name
         for kind in ("davis", "overlay", "coco"):
-            job = json.loads(ask(server, "/api/export", "POST", {"kind": kind})[1])
-            end = time.monotonic() + PATIENCE
-            while job["state"] == "running" and time.monotonic() < end:
-                time.sleep(0.02)
-                job = json.loads(ask(server, "/api/state")[1])["job"]
-            assert job["state"] == "done", job
-            assert ask(server, f"/exports/{quote(job['result']['name'])}")[0].status == 200
-    images = json.loads(Path(job["result"]["path"]).read_text())["images"]
+            assert ask(server, "/api/export", "POST", {"kind": kind})[0].status == 200
+            job = server.session.jobs.current
+            assert job.ended.wait(PATIENCE) and job.state == "done", job.text
+            assert ask(server, f"/exports/{quote(job.result['name'])}")[0].status == 200
+    images = json.loads(Path(job.result["path"]).read_text())["images"]
     if video.is_dir():
         assert [image["file_name"] for image in images] == sorted(path.name for path in video.iterdir())
 

@@ -7,7 +7,7 @@ import pytest
 
 from scripts.one_shot.held_out import describe_fit
 from tests.annotator.browser import Hands, needs_browser, saved_points, until_shown
-from tests.annotator.parts import FRAMES, SIZE, frames, in_stroke
+from tests.annotator.parts import FRAMES, SIZE, frames, give, in_stroke
 
 pytestmark = needs_browser
 
@@ -29,8 +29,7 @@ def test_a_folder_of_frames_is_shown(hands):
 @pytest.mark.parametrize("way", ["click", "key"])
 def test_a_frame_is_used_as_drawn(hands, annotator, way):
     hands.add()
-    about = {"kind": "masks", "frames": {"5": {"labels": [1], "drawn": []}}, "objects": []}
-    annotator.session.write_masks(about, {5: np.ones(SIZE, np.uint8)})
+    give(annotator.session, {5: np.ones(SIZE, np.uint8)}, drawn=())
     hands.until("annotator.store.frames.has(5)")
     hands.go(5)
     hands.page.click("#key") if way == "click" else hands.key("k")

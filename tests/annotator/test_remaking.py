@@ -1,4 +1,4 @@
-"""Copies, moves and changes of edges, compared with pixels computed one by one."""
+"""Shapes, copies, moves and changes of edges, compared with pixels computed one by one."""
 
 import json
 
@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scripts.annotator import remaking
+from scripts.annotator import remaking, shapes
 from scripts.annotator.export import export
 from scripts.annotator.remaking import Remaking
-from tests.annotator.parts import FRAMES, add, label_maps, session, stroke
+from tests.annotator.parts import FRAMES, add, in_polygon, in_stroke, label_maps, session, stroke
 from util.errors import InputError
 
+SMALL = 14, 19
 masks = arrays(bool, (9, 12))
 Y, X = np.mgrid[:9, :12]
 
@@ -115,9 +116,6 @@ def test_merged_and_reordered_objects_keep_their_pixels(opened, tmp_path):
     assert objects == [(1, "c", "dog"), (2, "b", ""), (3, "a", "")]
     swapped = np.array([0, 3, 2, 1], np.uint8)[before]
     assert np.array_equal(label_maps(opened), swapped)
-    opened.edit({"kind": "swap", "object": 2, "other": 3})
-    assert np.array_equal(label_maps(opened), np.array([0, 1, 3, 2], np.uint8)[swapped])
-    opened.edit({"kind": "undo"})
     opened.edit({"kind": "merge", "object": 3, "other": 2})
     assert [o.label for o in opened.document.objects] == [1, 3]
     assert np.array_equal(label_maps(opened), np.where(swapped == 2, 3, swapped))
@@ -136,3 +134,29 @@ def test_merged_and_reordered_objects_keep_their_pixels(opened, tmp_path):
     for wrong in ({"object": 1, "other": 1}, {"object": 1, "other": 9}):
         with pytest.raises(InputError):
             opened.edit({"kind": "merge", **wrong})
+
+
+position = st.tuples(st.integers(-40, 230), st.integers(-40, 180)).map(lambda at: [at[0] / 8, at[1] / 8])
+
+
+@given(st.lists(position, min_size=1, max_size=5), st.integers(4, 50).map(lambda r: r / 8))
+def test_a_stroke_covers_the_pixels_whose_centres_are_near(points, radius):
+    assert np.array_equal(shapes.stroke(SMALL, points, radius), in_stroke(points, radius, SMALL))
+
+
+@given(st.lists(position, min_size=3, max_size=7))
+def test_a_polygon_covers_the_pixels_whose_centres_are_inside(points):
+    assert np.array_equal(shapes.polygon(SMALL, points), in_polygon(points, SMALL))
+
+
+@given(position, position)
+def test_a_box_is_the_polygon_of_its_corners(a, b):
+    corners = [a, [b[0], a[1]], b, [a[0], b[1]]]
+    assert np.array_equal(shapes.box(SMALL, [a, b]), in_polygon(corners, SMALL))
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.25, 0.5, 0.999])
+def test_a_dot_of_radius_half_covers_its_pixel(shift):
+    covered = shapes.stroke(SMALL, [[5.5, 3.5]], 0.5)
+    assert np.argwhere(covered).tolist() == [[3, 5]]
+    assert shapes.box(SMALL, [[5 + shift / 2, 3], [6 + shift / 2, 4]]).sum() == 1

@@ -65,7 +65,7 @@ def test_a_change_waits_while_the_page_is_logged_out(hands, annotator):
     hands.add()
     hands.page.context.clear_cookies()
     hands.drag(*LINE, wait=False)
-    hands.until_text("saved", "Open the address, with its token")
+    hands.until_text("saved", "Open the address with the token")
     assert annotator.session.document.touched == []
     other = hands.page.context.new_page()
     other.goto(annotator.url)

@@ -10,7 +10,7 @@ from scripts.annotator.settings import WorkerSettings
 from scripts.annotator.suspicion import Suspicion, change, places
 from scripts.annotator.weights import Weights
 from scripts.annotator.worker import Worker
-from tests.annotator.parts import add, disc, session, stroke, write_frames
+from tests.annotator.parts import add, disc, give, session, stroke, write_frames
 from tests.conftest import SHARED_DATA, needs_shared_data
 
 
@@ -42,8 +42,7 @@ def test_a_mask_is_compared_with_the_nearest_drawn_masks(tmp_path):
         masks = {index: disc(index).astype(np.uint8) for index in range(8)}
         masks[4][48:] = 0
         masks[7][:] = 0
-        frames = {str(index): {"labels": [1], "drawn": [1] if index in (0, 6) else []} for index in masks}
-        opened.write_masks({"kind": "masks", "frames": frames, "objects": []}, masks)
+        give(opened, masks, drawn=(0, 6))
         found = Suspicion(opened)
         rows = found.as_json()["curves"][1]
         half = change(disc(0), masks[4] == 1)
@@ -83,9 +82,9 @@ def propagated(folder, truth, workspace):
     job, fitted = Job(1, "fit", Events()), Weights(workspace / "none.pth", network, 240, flags)
     with session(folder, workspace) as opened:
         add(opened, "object")
-        give(opened, masks, [0])
+        give(opened, {0: masks[0].astype(np.uint8)})
         fitted.fit(job, opened, 2)
-        give(opened, masks, range(20, len(masks), 20))
+        give(opened, {frame: masks[frame].astype(np.uint8) for frame in range(20, len(masks), 20)})
         worker = Worker(WorkerSettings(folder, workspace, workspace, 240, "cpu", "reduced", False), 0)
         request = {"first": 0, "last": len(masks) - 1, "forward": True, "backward": True}
         propagate(job, opened, worker, request, {"weights": network, "remember_previous": False})
@@ -94,10 +93,3 @@ def propagated(folder, truth, workspace):
         found = {frame: opened.label_map(frame) > 0 for frame, _, _ in rows}
     overlap = [(found[i] & masks[i]).sum() / max(1, (found[i] | masks[i]).sum()) for i in found]
     return np.array(overlap), np.argsort([-score for _, _, score in rows], kind="stable")
-
-
-def give(opened, masks, frames):
-    """Set the true masks of frames, as if they were drawn."""
-    about = {str(frame): {"labels": [1], "drawn": [1]} for frame in frames}
-    given = {frame: masks[frame].astype(np.uint8) for frame in frames}
-    opened.write_masks({"kind": "masks", "frames": about, "objects": []}, given)

@@ -53,14 +53,15 @@ def test_an_overlay_video_has_the_times_of_its_source_and_a_common_format(name, 
     assert np.allclose(np.diff(numbers), 1, atol=0.2)
 
 
-def add_sound(path, codec, container):
-    """Write a video of 2 s with a tone that begins after one."""
+def add_sound(path, codec, container, pictures=None, rate=25):
+    """Write a video, of 2 s by default, with 2 s of sound: a tone that begins after one."""
+    pictures = [picture(number) for number in range(50)] if pictures is None else pictures
     with av.open(str(path), "w", format=container) as output:
-        track, sound = output.add_stream("libx264", 25), output.add_stream(codec, 48000)
-        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        track, sound = output.add_stream("libx264", rate), output.add_stream(codec, 48000)
+        (track.height, track.width), track.pix_fmt = pictures[0].shape[:2], "yuv420p"
         sound.codec_context.layout = "stereo"
-        for number in range(50):
-            output.mux(track.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        for each in pictures:
+            output.mux(track.encode(av.VideoFrame.from_ndarray(each, format="rgb24")))
         output.mux(track.encode(None))
         tone = np.sin(np.arange(96000) * 2 * np.pi * 440 / 48000) * 0.5 * (np.arange(96000) >= 48000)
         for start in range(0, 96000, 960):
