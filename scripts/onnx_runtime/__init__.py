@@ -1,5 +1,6 @@
 """Propagation by exported graphs: NumPy and onnxruntime, without PyTorch.
 
-Written to be ported: `engine.py` calls the graphs and carries masks from frame to frame. By design it uses
-no code of the project but `InputError`. The command, `__main__.py`, reads and resizes pictures with Pillow.
+`engine.py` is the runtime, written to be ported: it calls the graphs and carries masks from frame to frame. By
+design it uses no code of the project but `InputError`. `__main__.py` is an example command, which reads and
+resizes pictures with Pillow.
 """

@@ -1,9 +1,7 @@
 """Propagate masks through a folder of pictures by exported graphs, without PyTorch."""
 
 import argparse
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +29,6 @@ def main() -> None:
     add_shared(add, "size", "mem_every", "no_previous")
     limit = "limit of frames in the permanent memory; 0 for no limit (default: %(default)s)"
     add("--max_memory_frames", type=whole_number, default=50, help=limit)
-    provider = "execution provider of onnxruntime (default: %(default)s)"
-    add("--provider", default="CPUExecutionProvider", help=provider)
     propagate(parser.parse_args())
 
 
@@ -51,20 +47,23 @@ def propagate(args: argparse.Namespace) -> None:
     if existing := [path for path in results if path.exists()]:
         raise InputError(f"{existing[0]} exists: remove it, or give another folder as --output.")
     engine = Engine(
-        Graphs(args.graphs, [args.provider]),
+        Graphs(args.graphs),
         mem_every=args.mem_every,
         max_memory_frames=args.max_memory_frames or None,
         remember_previous=not args.no_previous,
     )
-    seconds = 0.0
     for path, result in zip(frames, results, strict=True):
-        picture = read(path, "RGB")
-        mask = read_labels(masks[path.stem], picture.shape[:2]) if path.stem in masks else None
-        start = time.perf_counter()
-        labels = segmented(engine, picture, mask, args.size)
-        seconds += time.perf_counter() - start
+        picture = read(path)
+        mask = read(masks[path.stem], picture.shape[:2]) if path.stem in masks else None
+        try:
+            labels = segmented(engine, picture, mask, args.size)
+        except MemoryError as error:
+            raise InputError(
+                f"the memory is too small at {path} ({len(engine.labels)} objects): give fewer objects, or a "
+                "smaller --size or --max_memory_frames."
+            ) from error
         write_mask(result, labels, voc_palette())
-    print(f"{len(frames)} frames in {seconds:.1f} s ({len(frames) / seconds:.2f} FPS): {args.output}")
+    print(f"{len(frames)} frames: {args.output}")
 
 
 def segmented(
@@ -105,23 +104,20 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
     return found
 
 
-def read(path: Path, mode: str | None = None) -> NDArray[Any]:
-    """Read a picture, and convert it to a mode of Pillow; raise InputError when it cannot be read."""
+def read(path: Path, size: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
+    """Read an RGB picture `H x W x 3`, or with a size (H, W) a label map; refuse other files."""
     try:
         with Image.open(path) as image:
-            return np.asarray(image if mode is None else image.convert(mode))
+            pixels = np.asarray(image.convert("RGB") if size is None else image)
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a picture: {error}") from error
-
-
-def read_labels(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read the labels of a paletted or grey PNG of `size` (H, W); raise InputError for any other file."""
-    labels = read(path)
-    if labels.ndim != 2 or labels.dtype != np.uint8:
+    if size is None:
+        return pixels
+    if pixels.ndim != 2 or pixels.dtype != np.uint8:
         raise InputError(f"{path} is neither a paletted nor a grey picture of 8 bits: save it as one.")
-    if labels.shape != size:
+    if pixels.shape != size:
         raise InputError(f"{path} is not of its frame's size: give a mask of {size[1]} x {size[0]}.")
-    return np.where(labels == VOID, np.uint8(0), labels)
+    return np.where(pixels == VOID, np.uint8(0), pixels)
 
 
 if __name__ == "__main__":

@@ -24,52 +24,40 @@ class Graphs:
         folder: folder of the three files.
         providers: onnxruntime's execution providers, in order of preference.
 
-    Attributes:
-        metadata: text by name, as the export wrote it; docs/EXPORT.md lists the names.
-
     Raises:
-        InputError: onnxruntime or a file is missing, cannot be read, or belongs to another export.
+        InputError: onnxruntime or a file is missing, or a file is no ONNX graph.
     """
 
     def __init__(self, folder: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
-        self.sessions = {name: open_graph(folder / f"{name}.onnx", providers) for name in NAMES}
-        metadata = [each.get_modelmeta().custom_metadata_map for each in self.sessions.values()]
-        for name, each in zip(NAMES, metadata, strict=True):
-            if each.get("graph") != name or each["weights_sha256"] != metadata[0]["weights_sha256"]:
-                raise InputError(
-                    f"{folder / name}.onnx does not belong to the other graphs of {folder}: export them "
-                    "again, into an empty folder."
-                )
-        self.metadata = metadata[-1]
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise InputError("onnxruntime is missing: run `pip install onnxruntime`.") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))  # 0: one for each core
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting uses no CPU
+        options.log_severity_level = 4  # errors are raised, not printed as well
+        self.sessions = {}
+        for path in (folder / f"{name}.onnx" for name in NAMES):
+            if not path.is_file():
+                raise InputError(f"there is no graph at {path}: run `python -m scripts.export_onnx`.")
+            try:
+                session = onnxruntime.InferenceSession(path, options, providers=list(providers))
+            except Exception as error:  # onnxruntime's errors have no common type
+                raise InputError(f"{path} cannot be opened as an ONNX graph: export it again.") from error
+            self.sessions[path.stem] = session
+        self.metadata = session.get_modelmeta().custom_metadata_map  # text by name, see docs/EXPORT.md
 
     def run(self, name: str, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """Return the outputs of a graph; docs/EXPORT.md lists its inputs and outputs, in order."""
+        """Return a graph's outputs; docs/EXPORT.md lists inputs and outputs. May raise MemoryError."""
         session = self.sessions[name]
         names = [each.name for each in session.get_inputs()]
-        return session.run(None, dict(zip(names, inputs, strict=True)))
-
-
-def open_graph(path: Path, providers: Sequence[str]) -> Any:
-    """Open a graph as an onnxruntime session; arguments and errors as in `Graphs`."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError("onnxruntime is missing: run `pip install onnxruntime`.") from error
-    if not path.is_file():
-        raise InputError(f"there is no graph at {path}: export it by `python -m scripts.export_onnx`.")
-    available = onnxruntime.get_available_providers()
-    if absent := set(providers) - set(available):
-        raise InputError(
-            f"onnxruntime has no {absent.pop()} here, only {', '.join(available)}: give one of these, or "
-            "install the package of onnxruntime that has it."
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))  # 0: one for each core
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads use no CPU
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=list(providers))
-    except Exception as error:  # onnxruntime's errors have no common type
-        raise InputError(f"{path} cannot be opened as an ONNX graph: export it again.") from error
+        try:
+            return session.run(None, dict(zip(names, inputs, strict=True)))
+        except Exception as error:
+            if "Failed to allocate memory" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
 
 
 class Engine:
@@ -79,13 +67,9 @@ class Engine:
 
     Args:
         graphs: graphs of the network; they also fix how the memory is read (top_k, km_sigma).
-        mem_every: a frame is remembered permanently when this number of frames has passed since the last
-            permanent one.
+        mem_every: number of frames from one permanent frame to the next.
         max_memory_frames: limit of permanent frames per object; None for no limit.
         remember_previous: whether to remember every frame for the next one.
-
-    Attributes:
-        labels: labels of the known objects, in the order of the probability channels.
     """
 
     def __init__(
@@ -100,7 +84,7 @@ class Engine:
         self.mem_every = mem_every
         self.max_memory_frames = max_memory_frames
         self.remember_previous = remember_previous
-        self.labels: list[int] = []
+        self.labels: list[int] = []  # of the known objects, in the order of the probability channels
         self.memories: list[ObjectMemory] = []  # one per object
         self.time = -1  # index of the last frame
         self.last_permanent = 0
@@ -117,11 +101,14 @@ class Engine:
             Probabilities `(K+1) x H x W` of the background and the objects in `labels`; they sum to one.
 
         Raises:
-            InputError: the frame has another size than the ones before it.
+            InputError: the frame or the mask has another size than the frames before.
+            MemoryError: the objects, or the frames that they remember, are too many for this computer.
         """
         self.shape = self.shape or frame.shape
         if frame.shape != self.shape:
             raise InputError("a frame has another size than the ones before it: give all in one size.")
+        if mask is not None and mask.shape != frame.shape[1:]:
+            raise InputError("a mask has another size than its frame: give it in the frame's size.")
         self.time += 1
         stride = int(self.graphs.metadata["stride"])
         zeros = [-side % stride for side in frame.shape[1:]]  # an odd one comes after the frame
@@ -182,10 +169,9 @@ class Remembered(NamedTuple):
 class ObjectMemory:
     """The remembered frames of one object.
 
-    Args:
-        max_frames: limit of permanent frames; None for no limit. A further frame replaces the one with the
-            smallest gap between its neighbours in time: never the first, and a frame with a given mask only
-            by another such frame. If there is none to replace, the new frame is temporary.
+    Beyond the limit, a permanent frame replaces the one with the smallest gap between its neighbours in time:
+    never the first, and a frame with a given mask only by another such frame. If there is none to replace,
+    the new frame is temporary.
     """
 
     def __init__(self, max_frames: int | None = None) -> None:
@@ -218,12 +204,9 @@ class ObjectMemory:
 
 
 def aggregate(objects: Floats) -> Floats:
-    """Return probabilities of background and objects, `(K+1) x H x W`, which sum to one.
+    """Turn independent probabilities p, `K x H x W`, into `(K+1) x H x W` that sum to one.
 
     The background is the product of 1 - p. All are weighted by their odds p / (1 - p).
-
-    Args:
-        objects: independent probabilities p, `K x H x W`.
     """
     background = np.prod(1 - objects, axis=0, keepdims=True)
     prob = np.concatenate([background, objects]).clip(EPSILON, 1 - EPSILON)
