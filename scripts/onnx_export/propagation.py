@@ -1,7 +1,7 @@
 """The propagation network in three parts, each of which becomes one ONNX graph.
 
 They compute what `PropagationNetwork` and `model.memory.read` compute. Memory keys and values have a separate
-dimension T for the remembered frames, by which the top-k read groups its positions.
+dimension T for the remembered frames.
 """
 
 import torch
@@ -98,12 +98,13 @@ class Segment(nn.Module):
             skip_4: skip connection at stride 4.
         """
         height, width = compress_0.shape[-2:]
-        scores = affinity(keys.flatten(1, 2), key)  # K x P x T*P
+        keys, values = keys.flatten(1, 2), values.flatten(1, 2)
+        scores = affinity(keys, key)  # K x P x T*P
         if self.km_sigma is not None:
             queries = torch.arange(key.shape[1])
             scores = scores + log_kernel(scores.argmax(dim=1), queries, width, self.km_sigma)
         if self.top_k is None:
-            readout = scores.softmax(dim=-1).to(values.dtype) @ values.flatten(1, 2)
+            readout = scores.softmax(dim=-1).to(values.dtype) @ values
         else:
             readout = top_k_readout(scores, values, self.top_k)
         frame = DecoderFrame((compress_0, compress_1), skip_8, skip_4)
@@ -113,22 +114,13 @@ class Segment(nn.Module):
 def top_k_readout(scores: Tensor, values: Tensor, top_k: int) -> Tensor:
     """Return the softmax-weighted mean of the values at the k best positions of each query, `K x P x C`.
 
-    The T positions of one grid cell are a group. The k best positions lie in the k groups with the greatest
-    maxima; so P + k T numbers are sorted for each query instead of T P. The result is exact.
-
     Args:
         scores: affinities, `K x P x T*P`.
-        values: memory values, `K x T x P x C`.
+        values: memory values, `K x T*P x C`.
         top_k: number k of positions; with fewer positions, all count.
     """
-    objects, frames, cells, channels = values.shape
-    groups = torch.sym_min(top_k, cells)
-    grouped = scores.unflatten(-1, (frames, cells))
-    kept = grouped.amax(dim=-2).topk(groups, sorted=False).indices  # K x P x groups
-    candidates = grouped.gather(-1, kept.unsqueeze(-2).expand(-1, -1, frames, -1)).flatten(-2)
-    best, chosen = candidates.topk(torch.sym_min(top_k, frames * cells), sorted=False)
-    frame = chosen.div(groups, rounding_mode="floor")
-    position = frame * cells + kept.gather(-1, chosen - frame * groups)
-    first = torch.arange(objects).view(-1, 1, 1) * (frames * cells)
-    rows = values.reshape(-1, channels)[position + first]  # K x P x k x C
+    objects, positions, channels = values.shape
+    best, chosen = scores.topk(torch.sym_min(top_k, positions), sorted=False)
+    first = torch.arange(objects).view(-1, 1, 1) * positions
+    rows = values.reshape(-1, channels)[chosen + first]  # K x P x k x C
     return (best.softmax(dim=-1).to(rows.dtype).unsqueeze(-2) @ rows).squeeze(-2)
