@@ -1,3 +1,8 @@
+"""Fixtures and helpers of all tests.
+
+PyTorch is imported where a test needs it: the process that hands tests out (pytest-xdist) starts without it.
+"""
+
 import os
 
 # One thread, here and in the processes that tests start; set before torch is imported. Tensors are small, and
@@ -6,6 +11,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import importlib
+import json
 import resource
 import signal
 import subprocess
@@ -17,15 +23,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from dataset.image_io import normalise
-from model import PropagationNetwork, load_network
-from model.fast_inference import trials
 from tests import forked_runs
-from tests.golden_weights import GOLDEN, fill, save_state
-from tests.model.interactive_networks import fusion_network, s2m_network
 from util.errors import InputError
 from util.palette import voc_palette
 
@@ -34,19 +34,21 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "golden"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 needs_shared_data = pytest.mark.skipif(
     not SHARED_DATA.is_dir(), reason="real benchmark data is looked for in ../shared/data and is not there"
 )
-
-
 needs_gpu = pytest.mark.gpu
 
 
 def pytest_runtest_setup(item):
-    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
-        pytest.skip("PyTorch finds no GPU")
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("PyTorch finds no GPU")
 
 
 def on_gpu(*values):
@@ -55,29 +57,21 @@ def on_gpu(*values):
 
 
 def slow(*values):
-    """A case of a parametrized test that the long checks have, beside the quick ones of the suite."""
+    """A slow case of a parametrized test."""
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable():
-    """Escape bytes that are no text in a report: pytest-xdist sends only valid UTF-8, else it ends."""
-    return _as_text((yield))
-
-
-def _as_text(value):
-    if isinstance(value, str):
-        return value.encode(errors="backslashreplace").decode()
-    if isinstance(value, dict):
-        return {_as_text(key): _as_text(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_as_text(each) for each in value)
-    return value
+    """Replace bytes that are no text in a report: pytest-xdist sends only valid UTF-8, else it ends."""
+    return json.loads(json.dumps((yield), ensure_ascii=False).encode(errors="replace").decode())
 
 
 @pytest.fixture(autouse=True, scope="session")
-def usual_ways():
-    """Let trials of speed always choose the usual way: on a busy machine their outcome differs."""
+def default_choices():
+    """Let speed trials choose the default: on a busy machine their outcome differs."""
+    from model.fast_inference import trials
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             trials, "compare", lambda usual, other, _: trials.Trial((usual[0], 0), (other[0], 0), usual[0])
@@ -88,12 +82,19 @@ def usual_ways():
 @pytest.fixture(scope="session")
 def network():
     """The two-object network with the golden weights."""
-    return fill(PropagationNetwork()).to(memory_format=torch.channels_last).eval()
+    import torch
+
+    from model import PropagationNetwork
+    from tests.golden_weights import with_golden_weights
+
+    return with_golden_weights(PropagationNetwork).to(memory_format=torch.channels_last).eval()
 
 
 @pytest.fixture(scope="session")
 def weights_file(network, tmp_path_factory):
     """The golden weights as a plain state dict on disk, as published checkpoints are."""
+    from tests.golden_weights import save_state
+
     return save_state(network, tmp_path_factory.mktemp("weights") / "weights.pth")
 
 
@@ -108,6 +109,8 @@ def preloaded(network, weights_file, monkeypatch):
 @pytest.fixture(scope="session")
 def load(weights_file):
     """Return a function that loads the golden weights for a device and precision, once for all tests."""
+    from model import load_network
+
     return cache(lambda device="cpu", amp=False: load_network(weights_file, device, amp))
 
 
@@ -119,11 +122,15 @@ def loaded(load):
 
 @pytest.fixture(scope="session")
 def s2m_file(tmp_path_factory):
+    from tests.golden_weights import s2m_network, save_state
+
     return save_state(s2m_network(), tmp_path_factory.mktemp("s2m") / "s2m.pth")
 
 
 @pytest.fixture(scope="session")
 def fusion_file(tmp_path_factory):
+    from tests.golden_weights import fusion_network, save_state
+
     return save_state(fusion_network(), tmp_path_factory.mktemp("fusion") / "fusion.pth")
 
 
@@ -135,12 +142,16 @@ def clip():
 
 @pytest.fixture(scope="session")
 def clip_frames(clip):
+    from dataset.image_io import normalise
+
     return [normalise(frame) for frame in clip["frames"]]
 
 
 @pytest.fixture(scope="session")
 def clip_labels(clip):
     """Label maps with one, two and three objects."""
+    import torch
+
     return [torch.from_numpy(labels) for labels in clip["labels"]]
 
 
@@ -212,7 +223,7 @@ def run_script(*arguments: object, check: bool = True, **environment: str) -> su
 
 
 def run_main(monkeypatch, module: str, *arguments: object) -> None:
-    """Run a script's `main` in this process: quick, for what needs no process of its own."""
+    """Run a script's `main` in this process, which is quicker than a process of its own."""
     monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
     importlib.import_module(module).main()
 

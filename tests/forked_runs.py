@@ -26,22 +26,11 @@ processes: dict[int, ForkServerProcess] = {}
 
 
 def start(
-    folder: Path,
-    log: Path,
-    module: str,
-    *arguments: object,
-    errors: Path | None = None,
-    **environment: str,
+    folder: Path, log: Path, module: str, *arguments: object, errors: Path | None = None, **environment: str
 ) -> int:
     """Run a script in a folder and return its process ID, which is also that of its session.
 
-    Args:
-        folder: working directory.
-        log: file to which the output is appended.
-        module: name of the script's module.
-        arguments: arguments of the script.
-        errors: file for the standard error, `log` by default.
-        environment: variables in addition to those of this process.
+    The output is appended to `log`, the standard error to `errors` if it is given.
     """
     CONTEXT.set_forkserver_preload(["tests.forked_runs", "train", "eval_davis"])
     files = str(log), str(errors or log)

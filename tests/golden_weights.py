@@ -5,13 +5,16 @@ Nothing is trained; the numbers keep activations in range and make masks that mo
 """
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-GOLDEN = Path(__file__).with_name("golden")
+from model import FusionNetwork, S2MNetwork
+from tests.conftest import GOLDEN
+
 PRED_BIAS = -6.5  # brings the decoder's logits to about zero
 
 
@@ -38,10 +41,8 @@ def tensor_for(name: str, shape: tuple[int, ...]) -> Tensor:
 
 def fill(module: nn.Module, prefix: str = "") -> nn.Module:
     """Set the weights of a network, which may be on the device `meta`; names are drawn with a prefix."""
-    module.load_state_dict(
-        {name: tensor_for(prefix + name, tuple(t.shape)) for name, t in module.state_dict().items()},
-        assign=True,
-    )
+    state = {name: tensor_for(prefix + name, tuple(t.shape)) for name, t in module.state_dict().items()}
+    module.load_state_dict(state, assign=True)
     return module
 
 
@@ -55,3 +56,24 @@ def golden_tensors(name: str) -> dict[str, Tensor]:
     """Read a file of golden numbers."""
     with np.load(GOLDEN / name) as numbers:
         return {key: torch.from_numpy(numbers[key]) for key in numbers}
+
+
+def with_golden_weights(network: Callable[..., nn.Module], prefix: str = "", **options) -> nn.Module:
+    """Build a network with the golden weights."""
+    with torch.device("meta"):  # spares the initialisation
+        built = network(**options)
+    return fill(built, prefix)
+
+
+def s2m_network() -> S2MNetwork:
+    return with_golden_weights(S2MNetwork, "s2m.").eval()
+
+
+def fusion_network() -> FusionNetwork:
+    return with_golden_weights(FusionNetwork, "fusion.").eval()
+
+
+def relative_error(ours: Tensor, golden: object) -> float:
+    """Return the largest difference, relative to the largest golden number; axes of length 1 are dropped."""
+    expected = torch.as_tensor(golden).squeeze()
+    return ((ours.cpu().squeeze() - expected).abs().max() / expected.abs().max()).item()

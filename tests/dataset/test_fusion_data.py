@@ -200,6 +200,5 @@ def test_the_attention_is_where_truth_and_propagated_mask_differ(generated, tree
 def test_data_without_their_video_are_refused(generated, tree, tmp_path):
     with pytest.raises(InputError, match=r"v1 is missing or incomplete in "):
         find_fusion_videos(generated.parent, tmp_path, tree / "Annotations")
-    assert "no data for fusion" in refused(
-        find_fusion_videos, tmp_path, tree / "JPEGImages", tree / "Annotations"
-    )
+    message = refused(find_fusion_videos, tmp_path, tree / "JPEGImages", tree / "Annotations")
+    assert "no data for fusion" in message

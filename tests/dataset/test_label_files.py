@@ -63,9 +63,7 @@ def test_lossless_formats(suffix, tmp_path):
     assert np.array_equal(read_labels(tmp_path / f"m.{suffix}"), LABELS)
 
 
-def test_every_script_writes_labels_of_late_masks_with_longer_palettes(
-    tmp_path, preloaded, propagate, monkeypatch
-):
+def test_scripts_write_labels_of_late_masks_with_longer_palettes(tmp_path, preloaded, propagate, monkeypatch):
     """A first mask with two colours, and labels 2 and 3 later, with four."""
     davis = tmp_path / "davis/trainval"
     write_davis(davis, "v", noise(3, 12, 20), [LABELS] * 3)

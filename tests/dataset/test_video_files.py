@@ -109,10 +109,7 @@ def test_reading_a_frame_decodes_only_from_its_key_frame(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("matrix", "turn"),
-    [
-        ((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)),
-        ((-1, 0, 0, 1), lambda frame: frame[:, ::-1]),
-    ],
+    [((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)), ((-1, 0, 0, 1), lambda frame: frame[:, ::-1])],
 )
 def test_videos_are_rotated_and_mirrored_as_their_matrix_says(matrix, turn, tmp_path):
     path = encode(tmp_path / "x.mp4", count=3)

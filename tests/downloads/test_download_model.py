@@ -7,7 +7,7 @@ from model import PropagationNetwork
 from scripts.downloads.sources import MODELS
 from tests.conftest import contents, refused, run_main, run_script
 from tests.downloads.http_files import Cut, serving
-from tests.model.interactive_networks import fusion_network, s2m_network
+from tests.golden_weights import fusion_network, s2m_network
 from util.errors import InputError
 from util.files import sha256
 
@@ -61,21 +61,21 @@ def single_object(good):
 
 def joined(good):
     """The beginning of one file and the end of another."""
-    half = len(good) // 2
-    return good[:half] + bytes(1000) + good[half + 1000 :]
+    half = len(good[FUSION]) // 2
+    return good[FUSION][:half] + bytes(1000) + good[FUSION][half + 1000 :]
 
 
 @pytest.mark.parametrize(
     ("which", "wrong", "reason"),
     [
         ("s012", single_object, "single-object"),
-        ("s012", joined, "is damaged"),
-        ("fusion", lambda good: good, "weights of the propagation network"),
-        ("s2m", lambda good: good, "weights of the propagation network"),
+        ("fusion", joined, "is damaged"),
+        ("fusion", lambda good: good[NAME], "weights of the propagation network"),
+        ("s2m", lambda good: good[NAME], "weights of the propagation network"),
     ],
 )
 def test_a_wrong_file_is_not_taken(which, wrong, reason, fetch, server, tmp_path):
-    server.files[MODELS[which].name] = wrong(server.files[NAME])
+    server.files[MODELS[which].name] = wrong(server.files)
     with pytest.raises(InputError, match=reason):
         fetch("--which", which)
     assert not (tmp_path / "saves").exists()

@@ -15,7 +15,7 @@ from tests.conftest import contents, read_png, refused, run_main, write_davis, w
 from tests.small_data import boxes
 
 SIZE = (48, 64)
-LENGTHS = {"b": 3, "a": 4}
+LENGTHS = {"b": 2, "a": 4}
 LATE = 2  # the frame of `a` on which object 2 appears
 
 
@@ -115,13 +115,13 @@ def test_masks_given_by_each_protocol(tmp_path, clip):
 
 
 def test_meta_json_lists_the_frames_with_masks(davis, tmp_path, evaluate):
-    frames = {"a": {"1": ["00000", "00002"], "2": ["00002", "00003"]}, "b": {"1": ["00002"]}}
+    frames = {"a": {"1": ["00000", "00002"], "2": ["00002", "00003"]}, "b": {"1": ["00001"]}}
     videos = {name: {"objects": {k: {"frames": v} for k, v in each.items()}} for name, each in frames.items()}
     (tmp_path / "meta.json").write_text(json.dumps({"videos": videos}))
     preset = ["scripts.eval_videos", "--preset", "mose", "--root", davis / "mose"]
     every = evaluate(*preset, name="every")
     found = evaluate(*preset, "--meta", tmp_path / "meta.json", "--score")
-    names = ["a/00000.png", "a/00002.png", "a/00003.png", "b/00002.png"]
+    names = ["a/00000.png", "a/00002.png", "a/00003.png", "b/00001.png"]
     assert sorted(found) == names
     assert found.items() <= every.items()
     rows = [line.split(",")[0] for line in (tmp_path / "out/results.csv").read_text().splitlines()]

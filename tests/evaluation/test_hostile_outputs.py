@@ -8,7 +8,7 @@ from tests.small_data import boxes, noise
 from util.errors import InputError, run_script
 from util.lock import LOCK_FILE, lock_folder
 
-FRAMES = noise(3, 32, 48)
+FRAMES = noise(2, 32, 48)
 LABELS = boxes(32, 48, {1: np.s_[4:20, 4:30]})
 pytestmark = pytest.mark.usefixtures("preloaded")
 
@@ -68,4 +68,4 @@ def test_a_second_run_at_the_same_time_is_refused(propagate, tmp_path):
     out.mkdir()
     (out / LOCK_FILE).touch()  # of a run that was killed: the lock ended with it
     propagate()
-    assert len(written(out)) == 3
+    assert len(written(out)) == 2

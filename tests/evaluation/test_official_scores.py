@@ -87,7 +87,7 @@ def test_a_warning_names_labels_that_were_never_given(tmp_path, caplog):
     assert scores_of(root, folder) == {1: (100, 100), 2: (20, 20), 3: (100, 100)}
     assert "that its first frame lacks, 2 (first on 00002), 4 (first on 00002): never given" in caplog.text
     caplog.clear()
-    # given on frame 2, they count on frames 3 to 5
+    # given on frame 2, where they are missing, they count on frames 3 to 5
     folder = write_masks(tmp_path / "masks", [given] * 3 + [late] + [given] * 3)
     third = pytest.approx(100 / 3)
     expected = {1: (100, 100), 2: (third, third), 3: (100, 100), 4: (third, third)}

@@ -13,11 +13,12 @@ from tests.dataset.encoded_videos import frames_of
 
 FPS = 12.5
 COUNT = 8  # frames of the video file
+PART = np.s_[:48, :80]  # of the golden clip, shows both objects
 
 
 @pytest.fixture
 def mp4(tmp_path, clip):
-    write_video(tmp_path / "clip.mp4", clip["frames"][:COUNT], "mp4v")
+    write_video(tmp_path / "clip.mp4", [frame[PART] for frame in clip["frames"][:COUNT]], "mp4v")
     return tmp_path / "clip.mp4"
 
 
@@ -27,33 +28,33 @@ def folder(tmp_path, clip):
     folder = tmp_path / "my frames"
     folder.mkdir()
     for index, suffix in enumerate(["png", "bmp", "webp", "png", "jpg", *["png"] * 6]):
-        Image.fromarray(clip["frames"][index, :48, :80]).save(folder / f"shot {index + 1}.{suffix}")
+        Image.fromarray(clip["frames"][index][PART]).save(folder / f"shot {index + 1}.{suffix}")
     return folder
 
 
 @pytest.fixture
 def masks(clip):
-    """Label maps of the folder's frames: two objects."""
-    return clip["labels"][1, :48, :80]
+    """A label map of two objects."""
+    return clip["labels"][1][PART]
 
 
-def test_a_video_file_as_a_user_runs_it(mp4, clip, tmp_path, weights_file):
-    write_labels(tmp_path / "m.png", clip["labels"][1])
+def test_a_video_file_as_a_user_runs_it(mp4, masks, tmp_path, weights_file):
+    write_labels(tmp_path / "m.png", masks)
     out, overlay = tmp_path / "out", tmp_path / "over.mp4"
     command = ["--input", mp4, "--masks", tmp_path / "m.png", "--output", out, "--overlay", overlay]
     command += ["--save_probs", tmp_path / "probs", "--model", weights_file, "--device", "cpu"]
     command += ["--precision", "float32"]
     done = run_script("-m", "scripts.propagate_video", *command)
     assert written(out) == [f"{i:05}.png" for i in range(COUNT)]
-    assert np.array_equal(read_png(out / "00000.png"), clip["labels"][1])
+    assert np.array_equal(read_png(out / "00000.png"), masks)
     frames = frames_of(overlay)
-    assert (len(frames), frames[0].shape, VideoFile(overlay).fps) == (COUNT, (88, 136, 3), FPS)
+    assert (len(frames), frames[0].shape, VideoFile(overlay).fps) == (COUNT, (48, 80, 3), FPS)
     plain = frames_of(mp4)[0].astype(int)
     painted = np.abs(frames[0].astype(int) - plain).sum(axis=2)
-    inside = clip["labels"][1] > 0
+    inside = masks > 0
     assert painted[inside].mean() > 5 * painted[~inside].mean()  # the overlay video shows the masks
     with np.load(tmp_path / "probs/00003.npz") as saved:
-        assert saved["prob"].shape == (3, 88, 136)
+        assert saved["prob"].shape == (3, 48, 80)
         assert saved["prob"].dtype == np.float16
         assert np.abs(saved["prob"].astype(float).sum(axis=0) - 1).max() < 2e-3
         assert saved["labels"].tolist() == [0, 1, 2]
@@ -83,14 +84,14 @@ def test_a_folder_with_late_objects_a_correction_and_rgb_masks(folder, masks, tm
 
 
 @pytest.mark.usefixtures("preloaded")
-def test_start_end_every_choose_frames(mp4, clip, tmp_path, propagate):
-    write_labels(tmp_path / "3.png", clip["labels"][0])
+def test_start_end_every_choose_frames(mp4, masks, tmp_path, propagate):
+    write_labels(tmp_path / "3.png", masks)
     chosen = ["--start", 1, "--end", 8, "--every", 2, "--contact_sheet", tmp_path / "sheet.jpg"]
     propagate(*chosen, "--overlay", tmp_path / "o.mp4", input=mp4, masks=tmp_path / "3.png")
     assert written(tmp_path / "out") == ["00003.png", "00005.png", "00007.png"]
     assert len(frames_of(tmp_path / "o.mp4")) == 4  # frame 1 comes before the mask and stays plain
     assert VideoFile(tmp_path / "o.mp4").fps == FPS / 2
-    assert Image.open(tmp_path / "sheet.jpg").size == (4 * 480, round(88 * 480 / 136))
+    assert Image.open(tmp_path / "sheet.jpg").size == (4 * 480, 288)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import conftest
-from tests.conftest import run_main, run_script, write_labels
+from tests.conftest import refused, run_main, run_script, write_labels
 from tests.evaluation.test_official_scores import SIZE, square
 
 SCRIPT = "scripts.score_masks"
@@ -66,23 +65,20 @@ def test_one_video_and_the_rules_of_2016(truth, tmp_path, scored):
 
 
 def test_bad_folders_and_masks_are_refused(truth, tmp_path, scored, caplog):
-    def refused(*flags):
-        return conftest.refused(scored, *flags)
-
     masks = write_all(tmp_path / "masks/a", square(1, 5, 5))
-    assert "holds no ground truth" in refused("--masks", masks, "--truth", tmp_path / "none")
+    assert "holds no ground truth" in refused(scored, "--masks", masks, "--truth", tmp_path / "none")
     strange = write_all(tmp_path / "other/c", np.ones(SIZE), "x{}.png")
-    assert "has no ground truth for c" in refused("--masks", strange.parent, "--truth", truth)
-    assert "has no folder b" in refused("--masks", masks.parent, "--truth", truth / "b")
-    said = refused("--masks", strange, "--truth", truth / "a")
+    assert "has no ground truth for c" in refused(scored, "--masks", strange.parent, "--truth", truth)
+    assert "has no folder b" in refused(scored, "--masks", masks.parent, "--truth", truth / "b")
+    said = refused(scored, "--masks", strange, "--truth", truth / "a")
     assert f"({strange}/x0.png first) is named after a frame" in said
     Image.open(masks / "00002.png").convert("RGB").save(masks / "00002.jpg")
-    assert "belong to the same frame" in refused("--masks", masks, "--truth", truth / "a")
+    assert "belong to the same frame" in refused(scored, "--masks", masks, "--truth", truth / "a")
     (masks / "00002.png").unlink()
     (masks / "00002.jpg").unlink()
-    assert "no mask of 1 of the 2 frames that count, 00002" in refused("--masks", masks, "--truth", truth)
+    assert "no mask of 1 of the 2 frames that count" in refused(scored, "--masks", masks, "--truth", truth)
     write_labels(masks / "00002.png", np.zeros((20, 30), np.uint8))
-    assert "is 30 x 20, its ground truth 60 x 40" in refused("--masks", masks, "--truth", truth)
+    assert "is 30 x 20, its ground truth 60 x 40" in refused(scored, "--masks", masks, "--truth", truth)
     write_labels(masks / "00002.png", square(5, 5, 5))
     caplog.clear()
     scored("--masks", masks.parent, "--truth", truth)

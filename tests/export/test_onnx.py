@@ -16,8 +16,7 @@ from scripts.export_onnx import READERS
 from scripts.onnx_export.graphs import make_graphs, write_graph
 from scripts.onnx_runtime.engine import Engine, Graphs
 from tests.conftest import ROOT, read_png, refused, run_main, slow, write_frames, write_labels
-from tests.golden_weights import save_state
-from tests.model.interactive_networks import fusion_network, s2m_network
+from tests.golden_weights import fusion_network, s2m_network, save_state
 
 MODULE = "scripts.export_onnx"
 WITHOUT_TORCH = """

@@ -42,7 +42,7 @@ def wait_for(condition, process=None, deadline=DEADLINE):
         if process is not None and process.poll() is not None:
             raise AssertionError(f"the program ended with {process.returncode}: {process.stderr.read()}")
         assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
+        time.sleep(0.2)
     return value
 
 

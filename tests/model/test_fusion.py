@@ -6,8 +6,7 @@ from model.interactive.fusion import fuse, time_shares, transfer_difference
 from model.padding import pad, padding_for
 from scripts.benchmark.timing import tf32
 from tests.conftest import on_gpu, refused
-from tests.golden_weights import golden_tensors
-from tests.model.interactive_networks import fusion_network, relative_error
+from tests.golden_weights import fusion_network, golden_tensors, relative_error
 from util.errors import InputError
 
 

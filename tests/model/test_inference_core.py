@@ -34,17 +34,19 @@ def propagate(engine, frames, masks):
 
 @pytest.fixture
 def beside_golden(clip_frames, clip_labels):
-    """Propagate as in a golden case, and return pairs of our and the golden probabilities."""
+    """Propagate as in a golden case; return pairs of our and the golden probabilities of some frames."""
 
-    def run(case, network, **options):
+    def run(case, network, count=12, **options):
         golden = np.load(GOLDEN / "propagation.npz")
         read, objects = case.rsplit("_k", 1)
         engine = InferenceCore(network, **READS[read], **options)
         # frames are padded before, as the golden numbers include the padding
-        frames = [F.pad(frame, PADDING) for frame in clip_frames]
+        frames = [F.pad(frame, PADDING) for frame in clip_frames[:count]]
         probs = propagate(engine, frames, {0: (F.pad(clip_labels[int(objects) - 1], PADDING), None)})
         return [
-            (probs[index].cpu(), golden[case][:, slot]) for slot, index in enumerate(golden["frames_kept"])
+            (probs[index].cpu(), golden[case][:, slot])
+            for slot, index in enumerate(golden["frames_kept"])
+            if index < count
         ]
 
     return run
@@ -54,7 +56,8 @@ def beside_golden(clip_frames, clip_labels):
 @pytest.mark.parametrize(
     ("case", "options", "limits"),
     [
-        *((case, {}, {}) for case in ("top50_k1", "full_km_k2")),
+        ("top50_k1", {}, {}),
+        ("full_km_k2", {"count": 7}, {}),
         *(slow(case, {}, {}) for case in ("top50_k3", "top50_k2", "full_k2", "top50_km_k2", "top20_k2")),
         slow("top50_k3", {"objects_at_once": 1}, {}),
         slow("top50_k2", {"half_memory": True}, {"mean": 3e-4, "labels": 5e-3}),
@@ -84,8 +87,8 @@ def test_reduced_precision_stays_near_golden(device, amp, limits, load, beside_g
 def test_late_objects_match_golden(network, clip_frames, clip_labels):
     golden = np.load(GOLDEN / "late_objects.npz")
     masks = {frame: (clip_labels[2], [label]) for label, frame in ((1, 0), (2, 4), (3, 7))}
-    probs = propagate(InferenceCore(network), clip_frames, masks)
-    for slot, index in enumerate((1, 3, 5, 7, 9, 11)):
+    probs = propagate(InferenceCore(network), clip_frames[:10], masks)
+    for slot, index in enumerate((1, 3, 5, 7, 9)):
         known = probs[index].shape[0]
         inner = golden["prob"][:, slot, 4:-4, 4:-4]
         assert known == 1 + sum(frame <= index for frame in masks)
@@ -100,14 +103,6 @@ def test_results_have_the_frames_size_and_given_masks_do_not_change(network, sma
     assert prob.shape == (3, 31, 45)
     assert torch.equal(engine.label_map(prob), labels)
     assert engine.label_map(engine.step(frame), size=(62, 90)).shape == (62, 90)
-
-
-def test_a_second_mask_corrects_its_object(network, small_frames, small_labels):
-    engine = InferenceCore(network)
-    propagate(engine, small_frames[:2], {0: (small_labels[1], None)})
-    corrected = small_labels[1].roll(20, dims=1)
-    labels = engine.label_map(engine.step(small_frames[2], corrected, labels=[2]))
-    assert torch.equal(labels == 2, corrected == 2)
 
 
 def test_a_removed_object_is_forgotten_and_the_others_continue(network, small_frames, small_labels):

@@ -9,7 +9,7 @@ from model.interactive.scribble_to_mask import S2MSegmenter
 from model.padding import pad, padding_for, unpad
 from scripts.benchmark.timing import tf32
 from tests.conftest import GOLDEN, needs_gpu, on_gpu, refused
-from tests.model.interactive_networks import relative_error, s2m_network
+from tests.golden_weights import relative_error, s2m_network
 from util.errors import InputError
 
 PADDING = padding_for(88, 136)

@@ -27,9 +27,7 @@ def in_double(conv, x, channels=slice(None)):
 @torch.inference_mode()
 @pytest.mark.parametrize(("dtype", "tile"), TILES)
 @pytest.mark.parametrize(
-    "shape",
-    [(1, 1, 1), (2, 5, 3), (3, 16, 27)],
-    ids=lambda shape: "x".join(map(str, shape)),
+    "shape", [(1, 1, 1), (2, 5, 3), (3, 16, 27)], ids=lambda shape: "x".join(map(str, shape))
 )
 @pytest.mark.parametrize("band", [200_000, 24 << 20])  # some tiles; all
 def test_winograd_equals_the_convolution_for_any_size_and_band(shape, band, dtype, tile, monkeypatch):

@@ -31,7 +31,7 @@ from scripts.one_shot.training import (
     rate_factor,
 )
 from tests.conftest import slow
-from tests.golden_weights import fill
+from tests.golden_weights import with_golden_weights
 from util.ranks import Ranks
 
 ALONE = Ranks(torch.device("cpu"))
@@ -55,7 +55,7 @@ def test_masks_go_where_keys_are_alike():
 
 @pytest.fixture(scope="module")
 def network():
-    return fill(PropagationNetwork())
+    return with_golden_weights(PropagationNetwork)
 
 
 def test_remembering_the_truth_is_propagation_that_was_right(batch, network, monkeypatch):
@@ -119,8 +119,7 @@ def test_the_rate_warms_up_and_settles():
 
 
 @pytest.mark.parametrize(
-    ("overlaps", "rounds"),
-    [([0.82], 0), ([0.5, 0.7, 0.85], 2), ([0.5, 0.6, 0.605], 2), ([0.5, 0.4], 1)],
+    ("overlaps", "rounds"), [([0.82], 0), ([0.5, 0.7, 0.85], 2), ([0.5, 0.6, 0.605], 2), ([0.5, 0.4], 1)]
 )
 def test_rounds_follow_until_the_overlap_is_good_or_no_longer_grows(overlaps, rounds, network, monkeypatch):
     taken = []

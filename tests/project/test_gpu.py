@@ -36,8 +36,8 @@ def test_convolutions_may_use_tf32_unless_the_flags_forbid_it(flags, allowed):
 @pytest.mark.parametrize(
     "options", [{"top_k": 5}, {"km_sigma": 5.6, "half_memory": True, "max_memory_frames": 2}]
 )
-def test_all_that_the_engine_makes_lies_on_the_device_of_its_network(options, monkeypatch):
-    """On the device without numbers: tensors of two devices do not mix, as with a GPU."""
+def test_tensors_of_the_engine_are_on_the_device_of_its_network(options, monkeypatch):
+    """Use the device meta, whose tensors mix with those of no other device, as on a GPU."""
     with META:
         network = PropagationNetwork().eval()
     engine = InferenceCore(network, **options)
@@ -76,7 +76,7 @@ def test_replayed_calls_give_the_computed_frames(amp, weights_file, clip_frames,
 
 
 @needs_gpu
-def test_results_of_replays_are_their_own_in_every_thread(weights_file, clip_frames):
+def test_replays_in_several_threads_do_not_change_earlier_results(weights_file, clip_frames):
     network = load_network(weights_file, GPU)
     images = torch.stack(clip_frames)[..., :80, :128].to(GPU)
 

@@ -31,7 +31,7 @@ def static_root(tmp_path_factory):
 def fusion_tree(tmp_path_factory, loaded, weights_file):
     """Two videos in the layout of DAVIS, and what generate_fusion makes of them."""
     root = tmp_path_factory.mktemp("fusion")
-    write_davis_train(root / "DAVIS/trainval", "v1", "v2", frames=4, scale=0.4)
+    write_davis_train(root / "DAVIS/trainval", "v1", "v2", frames=4, scale=0.3)
     out = ["--output", root / "fusion_data/davis/run", "--separation", 3]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scripts.generate_fusion.load_network", lambda *_: loaded)

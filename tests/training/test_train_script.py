@@ -19,7 +19,7 @@ from scripts.training import loop
 from tests import forked_runs
 from tests.conftest import ROOT, run_main
 from tests.dataset.recipe_statistics import RECIPE
-from tests.golden_weights import fill
+from tests.golden_weights import with_golden_weights
 from tests.training.training_trees import write_davis_train, write_static, write_video
 from util.errors import InputError
 from util.hyper_para import check_same_run, parse_training_settings
@@ -49,7 +49,7 @@ def flags(static_root, single_object_weights):
 @pytest.fixture(scope="module")
 def single_object_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "single.pth"
-    torch.save(fill(PropagationNetwork(single_object=True)).state_dict(), path)
+    torch.save(with_golden_weights(PropagationNetwork, single_object=True).state_dict(), path)
     return path
 
 

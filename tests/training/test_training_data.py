@@ -1,5 +1,7 @@
 """Training data of the user; data without objects, too little data, and files in another form."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +18,7 @@ CROP = 32
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A root of two videos in a project beside which nothing published lies."""
+    """A root of two videos, in a project without published data."""
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     for name in ("x", "y"):
@@ -39,7 +41,7 @@ def test_own_videos_need_no_published_set(own, caplog):
     assert not np.array_equal(dataset[0]["rgb"], dataset[6]["rgb"])  # each root has its own random numbers
 
 
-def test_own_videos_join_the_published_sets_unless_they_are_to_be_alone(own, caplog):
+def test_own_videos_join_the_published_sets_unless_only_own_is_given(own, caplog):
     youtube = own.parent / "YouTube/train_480p"
     write_video(youtube / "JPEGImages", youtube / "Annotations", "a", frames=4)
     settings = {"videos": [(str(own), 1)], "yv_subset": ALL_VIDEOS, "crop_size": CROP}
@@ -59,8 +61,6 @@ def test_own_pictures(own, caplog):
     write_static(own.parent / "static/ecssd", "3")
     assert len(stage_dataset(0, pictures=[(str(pictures), 2)], crop_size=CROP)) == 5
     assert len(stage_dataset(0, pictures=[(str(pictures), 1)], only_own=True, crop_size=CROP)) == 2
-    (pictures / "inner/2.png").unlink()
-    assert "2.jpg has no mask" in refused(stage_dataset, 0, pictures=[(str(pictures), 1)], crop_size=CROP)
 
 
 def test_flags_of_own_data():
@@ -71,8 +71,7 @@ def test_flags_of_own_data():
         ("--stage 2 --pictures a", "^--pictures is for stage 0, and this is stage 2"),
         ("--stage 2 --only_own", "^--only_own needs own data"),
     ):
-        with pytest.raises(InputError, match=message):
-            parse_training_settings(flags.split())
+        assert re.search(message, refused(parse_training_settings, flags.split()))
     with pytest.raises(SystemExit):
         parse_training_settings(["--stage", "2", "--videos", "a:0"])
 
@@ -121,7 +120,7 @@ def test_each_folder_of_stage_2_has_to_show_objects(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ecssd", "fss/ant"])
-def test_static_masks_that_are_all_empty_name_their_folder(name, tmp_path):
+def test_a_folder_of_empty_static_masks_is_refused_by_name(name, tmp_path):
     write_static(tmp_path / "BIG_small", "1")
     for number in range(3):
         write_static(tmp_path / name, str(number))
