@@ -62,10 +62,7 @@ def test_missing_frames_of_a_damaged_video_are_left_out_of_exports(damaged, tmp_
         opened.edit(stroke([[50, 48], [60, 48]], radius=15.0))
         found = {kind: export(kind, opened, tmp_path / "out", lambda *_: None) for kind in kinds}
     left = [f"{index:05}" for index in range(FRAMES) if index not in MISSING]
-    (davis,), (youtube,) = (
-        list(found[kind].rglob(f"{folder}/clip"))
-        for kind, folder in (("davis", "JPEGImages/480p"), ("youtube", "Annotations"))
-    )
+    davis, youtube = found["davis"] / "trainval/JPEGImages/480p/clip", found["youtube"] / "Annotations/clip"
     for folder in (found["png"], davis, youtube):
         assert sorted(path.stem for path in folder.iterdir()) == left
     images = json.loads(found["coco"].read_text())["images"]
