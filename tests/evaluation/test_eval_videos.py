@@ -44,7 +44,7 @@ def evaluate(preloaded, tmp_path, monkeypatch):
     """Run a script, and return the masks it has written as bytes, by path."""
 
     def run(module, *flags, name="out"):
-        run_main(monkeypatch, module, *flags, "--output", tmp_path / name, *preloaded)
+        run_main(monkeypatch, module, *flags, "--output", tmp_path / name, *preloaded, "--no_previous")
         return contents(tmp_path / name, "*.png")
 
     return run
@@ -82,7 +82,7 @@ def test_an_archive_holds_every_mask_in_the_folder_of_the_server(davis, tmp_path
 def test_flip_is_the_mean_of_two_runs_one_of_them_mirrored(davis, tmp_path, evaluate, network):
     preset = ["scripts.eval_videos", "--preset", "lvos", "--root", davis / "lvos"]
     evaluate(*preset, "--flip")
-    engines = [InferenceCore(network, top_k=50, max_memory_frames=50) for _ in range(2)]
+    engines = [InferenceCore(network, max_memory_frames=50, remember_previous=False) for _ in range(2)]
     first, late = (torch.from_numpy(truth("a", index)) for index in (0, LATE))
     masks = {0: first, LATE: torch.where(late == 2, late, 0)}
     for index in range(LENGTHS["a"]):
