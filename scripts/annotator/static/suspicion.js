@@ -63,9 +63,12 @@ export function paintArea(context, label, colour, y, height, toX, frameWidth) {
   const largest = rows.reduce((most, [, area]) => Math.max(most, area), 1);
   context.fillStyle = colour;
   context.globalAlpha = 0.45;
+  let painted = -Infinity;
   for (const [frame, area] of rows) {
-    const high = (area / largest) * height;
-    context.fillRect(toX(frame), y + height - high, Math.max(1, frameWidth + 0.3), high);
+    const x = toX(frame), high = (area / largest) * height;
+    if (x - painted < 0.9) continue; // a pixel shows one of its frames
+    painted = x;
+    context.fillRect(x, y + height - high, Math.max(1, frameWidth + 0.3), high);
   }
   context.globalAlpha = 1;
 }
