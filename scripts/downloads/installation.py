@@ -115,8 +115,10 @@ def unpack(path: Path, folder: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(folder)  # drops "..", roots and links from names
     except DAMAGE as error:
-        kind = path.suffix[1:]
-        raise _unusable(path, f"is no whole {kind} archive (damaged, or a web page): {error}") from error
+        why = str(error).partition("\n")[0]  # tarfile lists every format that it tried
+        raise _unusable(
+            path, f"is no whole {path.suffix[1:]} archive (damaged, or a web page): {why}"
+        ) from error
 
 
 def _folder_with(contains: Sequence[str], staging: Path, packed: Path) -> Path:
