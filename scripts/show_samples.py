@@ -19,7 +19,7 @@ from util.data_roots import DEFAULT_ROOTS, add_root_flags
 from util.errors import run_script
 from util.files import atomic_path
 from util.flag_types import PICTURES, path_with, positive_int, script_parser, whole_number
-from util.hyper_para import CROP_HELP, SEED_HELP, crop_size
+from util.hyper_para import SEED_HELP, crop_size
 from util.stages import FIRST_JUMP
 
 
@@ -35,12 +35,13 @@ def main() -> None:
     add("--samples", type=positive_int, default=6, help="number of samples (default: %(default)s)")
     jump = "largest gap between frames of a video (default: %(default)s)"
     add("--max_jump", type=positive_int, default=FIRST_JUMP, help=jump)
-    add("--crop_size", type=crop_size, default=384, help=CROP_HELP)
+    add("--crop_size", type=crop_size, help="side of a sample in pixels (default: 384; S2M: 480)")
     add("--seed", type=whole_number, default=0, help=SEED_HELP)
     uses = ("stage 0 and S2M", "stage 1 and fusion 0", "stage 2", "stage 2 and fusion 1", "S2M", "fusion")
     add = parser.add_argument_group("data").add_argument
     add_root_flags(add, **dict(zip(DEFAULT_ROOTS, uses, strict=True)))
     args = parser.parse_args()
+    args.crop_size = args.crop_size or (480 if args.s2m else 384)
     with atomic_path(args.output) as temporary:
         Image.fromarray(drawn(args)).save(temporary)
 

@@ -42,7 +42,11 @@ def add_training_flags(
         logs: default number of iterations between logged metrics.
     """
     add = parser.add_argument_group("run").add_argument
-    add("--id", type=_run_name, help=f"name of the run and its files; {UNRECORDED}: no files, no logs")
+    add(
+        "--id",
+        type=_run_name,
+        help=f"name of the run and its files (default: by stage, s0); {UNRECORDED}: none",
+    )
     add("--load_network", type=Path, help="weights to start from")
     add("--load_model", type=Path, help="X_checkpoint.pth of a stopped run to continue exactly")
     add("--seed", type=whole_number, default=14159265, help=SEED_HELP)

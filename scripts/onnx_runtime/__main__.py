@@ -1,6 +1,7 @@
 """Propagate masks through a folder of pictures by exported graphs, without PyTorch."""
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +98,9 @@ def resized(planes: Floats, size: tuple[int, ...], how: Image.Resampling) -> Flo
 
 
 def files_in(folder: Path, *suffixes: str) -> list[Path]:
-    """Return the files of a folder with one of the suffixes, by name; raise InputError without any."""
-    found = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in suffixes)
+    """Return the files of a folder with a suffix, frame2 before frame10; raise InputError without any."""
+    paths = [path for path in folder.glob("[!.]*") if path.suffix.lower() in suffixes]
+    found = sorted(paths, key=lambda path: re.sub(r"\d+", lambda number: number[0].zfill(20), path.stem))
     if not found:
         raise InputError(f"there are no pictures ({', '.join(suffixes)}) in a folder {folder}.")
     return found
