@@ -136,6 +136,8 @@ class Hands:
             before = self.js("annotator.store.objects.length")
             self.key("n")
             self.until(f"annotator.store.objects.length === {before + 1}")
+        frame = "await new Promise(requestAnimationFrame);"  # the picture moves when the timeline grows
+        self.js(f"(async () => {{ {3 * frame} }})()")
 
     def drag(self, *points, button="left", up=True, wait=True):
         self.page.mouse.move(*self.screen(*points[0]))
