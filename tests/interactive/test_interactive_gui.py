@@ -210,8 +210,11 @@ def save(hands, source, output):
 def test_points_regions_and_keys_in_the_windows(folder, model, tmp_path, pictures, pair):
     with windows(tmp_path, model, pictures[1].picture, *pair_flags(folder)) as (hands, source, target):
         # a click
-        hands.click(source, 80 * SCALE, 60 * SCALE)
-        content, picture = save(hands, source, tmp_path)
+        for _ in range(3):  # a busy window can lose a click
+            hands.click(source, 80 * SCALE, 60 * SCALE)
+            content, picture = save(hands, source, tmp_path)
+            if content["matches"]:
+                break
         [match] = content["matches"]
         point = tuple(match["source"])
         assert point == pytest.approx((80, 60), abs=1)
