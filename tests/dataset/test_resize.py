@@ -84,6 +84,7 @@ def youtube(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_resize_youtube_stopped_and_run_again(youtube, monkeypatch):
     command, log = ["scripts.resize_youtube", youtube / "train", youtube / "small"], youtube / "log"
     process = forked_runs.start(ROOT, log, *command, "--workers", "1")

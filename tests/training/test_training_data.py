@@ -88,6 +88,7 @@ def bl_root(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_training_on_void_alone_ends_before_it_writes_anything(bl_root, tmp_path_factory):
     """255 in a paletted mask is void, pixels of no object."""
     refill(bl_root / "Annotations", np.full((120, 214), 255))
