@@ -83,6 +83,7 @@ def test_a_click_when_zoomed_in_draws_the_pixel_under_it(hands, annotator):
     assert np.array_equal(hands.labels() == 1, expected)
 
 
+@pytest.mark.slow
 def test_a_stroke_of_many_points_is_saved(hands, annotator):
     hands.add()
     hands.drag((30, 40), (31, 40), up=False)
