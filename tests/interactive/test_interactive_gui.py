@@ -167,7 +167,7 @@ def windows(output, model, shown, *flags):
         for last in (False, False, True):
             hands, source, target = start()
             try:
-                wait_for(shows(hands, target, shown), hands.process, deadline=3 * PATIENCE)
+                wait_for(shows(hands, target, shown), hands.process, deadline=6 * PATIENCE)
                 break
             except AssertionError:
                 if last or hands.process.poll() is not None:
